@@ -1,0 +1,60 @@
+"""One command over many sequences: each is its own job, and one that fails stops no other."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mottool.errors import MottoolError, SettingError
+
+__all__ = ["Batch"]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Batch:
+    """Collects what was done and what failed; `close` reports it and sets the exit code.
+
+    With `as_json` nothing but one JSON object, `{"done": […], "failed": […]}`, goes to standard
+    output.
+    """
+
+    as_json: bool = False
+    done: list[dict[str, Any]] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def run(self, sequence: str, job: Callable[[], T]) -> T | None:
+        """The job's result, or None after telling why it failed.
+
+        A `SettingError` is the user's command, not this sequence: it ends the whole batch.
+        """
+        try:
+            return job()
+        except SettingError:
+            raise
+        except MottoolError as error:
+            self.failed.append({"sequence": sequence, "error": str(error)})
+            click.echo(f"mottool: {sequence}: {error}", err=True)
+            return None
+
+    def report(self, sequence: str, path: Path, told: str, **more: Any) -> None:
+        """Say that `path` was made; `told` is the line for a person, `more` goes to the JSON."""
+        self.done.append({"sequence": sequence, "path": str(path), **more})
+        if not self.as_json:
+            click.echo(f"{path}  {told}")
+
+    def close(self) -> None:
+        """Print the JSON or the list of failures, and exit with 1 if there are any."""
+        if self.as_json:
+            click.echo(json.dumps({"done": self.done, "failed": self.failed}, indent=2))
+        elif self.failed and self.done:
+            names = ", ".join(entry["sequence"] for entry in self.failed)
+            click.echo(
+                f"mottool: {len(self.done)} done, {len(self.failed)} failed: {names}", err=True
+            )
+        if self.failed:
+            raise SystemExit(1)

@@ -1,0 +1,105 @@
+"""The `mottool` command: one table of stages, each imported only when it is asked for."""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mottool import __version__
+from mottool.errors import MottoolError, SettingError, did_you_mean
+
+__all__ = ["COMMANDS", "as_json", "cli", "main", "work_folder"]
+
+COMMANDS = {
+    "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
+    "associate": "Caches in; MOTChallenge result files out.",
+    "evaluate": "Result files and ground truth in; CLEAR, Identity and HOTA tables out.",
+    "render": "Frames and result files in; annotated H.264 video out.",
+    "inspect": "Tell what a cache holds and whether it is whole.",
+}
+
+
+class Stages(click.Group):
+    """The group of `COMMANDS`: its own help needs none of them, a command loads its one stage."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the work, not of the alphabet."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the stage module that carries the command's name."""
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(
+                f"There is no command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}.", ctx
+            )
+        module = import_module(f"mottool.stages.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table as it stands above."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mottool")
+def cli() -> None:
+    """Multi-object tracking in stages: run the network once, rerun association at will.
+
+    \b
+        mottool detect-embed video.mp4 --detections det.txt
+        mottool associate --tracker fairmot
+        mottool evaluate --gt DATASET
+        mottool render video.mp4
+
+    Everything lands in --work DIR (by default mottool-work, or $MOTTOOL_WORK), where the next
+    command finds it. `mottool COMMAND --help` is that command's manual.
+    """
+
+
+def work_folder(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--work` option that every stage shares."""
+    return click.option(
+        "--work",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("mottool-work"),
+        envvar="MOTTOOL_WORK",
+        show_default=True,
+        show_envvar=True,
+        help="The folder everything lands in.",
+    )(command)
+
+
+def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--json` option that every stage shares."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
+    )(command)
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except MottoolError as error:
+        click.echo(f"mottool: {error}", err=True)
+        status = 2 if isinstance(error, SettingError) else 1
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "mottool: interrupted. Finished files and committed frames are kept; "
+            "the same command goes on from there.",
+            err=True,
+        )
+        status = 130
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)

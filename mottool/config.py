@@ -1,0 +1,222 @@
+"""Settings written once: a frozen dataclass whose fields carry their help and their limits.
+
+    @dataclass(frozen=True)
+    class Config(Settings):
+        max_age: int = knob(30, "Frames a track survives unseen.", low=0)
+
+    @click.command("associate")
+    @flags(Config)
+    def command(config: Config) -> None: ...
+
+The default, the flag, its help, the range check, `--set key=value` and the JSON kept beside a
+result all come from that one line.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mottool.errors import SettingError, did_you_mean
+
+__all__ = ["Settings", "any_flags", "build", "flags", "knob", "pairs", "recorded"]
+
+T = TypeVar("T", bound="Settings")
+Command = Callable[..., Any]
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Iterable[str] = (),
+    parse: Callable[[str], Any] | None = None,
+) -> Any:
+    """A dataclass field with its help, its closed range [low, high] or its choices.
+
+    `parse` reads the value from a text where the field's type alone does not say how.
+    """
+    told = {"help": help, "low": low, "high": high, "choices": tuple(choices), "parse": parse}
+    return dataclasses.field(default=default, metadata=told)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of every settings class: values are checked when an instance is made."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+
+
+def _check(field: Field[Any], value: Any) -> None:
+    if value is None:
+        return
+    low, high = field.metadata.get("low"), field.metadata.get("high")
+    choices = field.metadata.get("choices")
+    if isinstance(value, float) and math.isnan(value):
+        raise SettingError(f"{field.name} is not a number", "give a number")
+    if choices and value not in choices:
+        raise SettingError(f"{field.name} cannot be {value!r}", did_you_mean(str(value), choices))
+    if (low is not None and value < low) or (high is not None and value > high):
+        limits = " and ".join(
+            text
+            for text in (
+                f"at least {low}" if low is not None else "",
+                f"at most {high}" if high is not None else "",
+            )
+            if text
+        )
+        raise SettingError(f"{field.name} cannot be {value}", f"give a value of {limits}")
+
+
+def build(kind: type[T], given: Mapping[str, object], of: str) -> T:
+    """An instance of `kind` from names and values, texts being parsed.
+
+    `of` says whose settings they are. An unknown name is a `SettingError` with the near miss.
+    """
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    values = {}
+    for name, value in given.items():
+        key = name.replace("-", "_")
+        if key not in fields:
+            raise SettingError(f"{of} has no setting {name!r}", did_you_mean(key, fields))
+        values[key] = _parsed(kind, fields[key], value) if isinstance(value, str) else value
+    return kind(**values)
+
+
+def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
+    base = _plain_type(kind, field)
+    parse = field.metadata.get("parse") or {bool: _truth}.get(base, base)
+    optional = type(None) in typing.get_args(typing.get_type_hints(kind)[field.name])
+    if optional and text.lower() == "none":
+        return None
+    try:
+        return parse(text)
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number", bool: "true or false"}
+        name = wanted.get(base, "a value that fits")
+        raise SettingError(f"{field.name} cannot be {text!r}", f"give {name}") from None
+
+
+def _truth(text: str) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True}
+    words |= {"false": False, "no": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]
+
+
+def _plain_type(kind: type[Settings], field: Field[Any]) -> Any:
+    """The field's type with `| None` taken off."""
+    hint = typing.get_type_hints(kind)[field.name]
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    return hint
+
+
+def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Command], Command]:
+    """The click option of one field; its value is None when the flag is not given."""
+    name = "--" + field.name.replace("_", "-")
+    base = _plain_type(kind, field)
+    help = f"{field.metadata['help']}  [default: {shown}]"
+    if base is bool:
+        return click.option(f"{name}/--no-{name[2:]}", field.name, default=None, help=help)
+    known: dict[Any, click.ParamType[Any]] = {
+        int: click.INT,
+        float: click.FLOAT,
+        Path: click.Path(path_type=Path),
+    }
+    choices, parse = field.metadata["choices"], field.metadata["parse"]
+    reader = click.Choice(choices) if choices else known.get(base, click.STRING)
+    return click.option(name, field.name, type=click.STRING if parse else reader, help=help)
+
+
+def _shown(field: Field[Any]) -> str:
+    if field.default is MISSING or field.default is None:
+        return "none"
+    if isinstance(field.default, bool):
+        return "on" if field.default else "off"
+    return str(field.default)
+
+
+def flags(kind: type[Settings], name: str = "config") -> Callable[[Command], Command]:
+    """Give a click command one flag per field of `kind`, and one argument `name` made of them."""
+
+    def decorate(command: Command) -> Command:
+        def wrapper(**kwargs: Any) -> Any:
+            given = {field.name: kwargs.pop(field.name) for field in dataclasses.fields(kind)}
+            given = {key: value for key, value in given.items() if value is not None}
+            return command(**kwargs, **{name: build(kind, given, "this command")})
+
+        options = [_option(kind, field, _shown(field)) for field in dataclasses.fields(kind)]
+        return _decorated(command, wrapper, options)
+
+    return decorate
+
+
+def any_flags(
+    kinds: Mapping[str, type[Settings]], name: str = "given"
+) -> Callable[[Command], Command]:
+    """Give a click command the flags of several settings classes, each name once.
+
+    The command gets the dict `name` of those that were set; `build` turns it into the one class
+    that is wanted and refuses what belongs to another.
+    """
+    first: dict[str, tuple[type[Settings], Field[Any]]] = {}
+    defaults: dict[str, dict[str, list[str]]] = {}
+    for owner, kind in kinds.items():
+        for field in dataclasses.fields(kind):
+            first.setdefault(field.name, (kind, field))
+            owners = defaults.setdefault(field.name, {})
+            owners.setdefault(_shown(field), []).append(owner)
+
+    def shown(field: str) -> str:
+        return "; ".join(f"{value} ({', '.join(who)})" for value, who in defaults[field].items())
+
+    def decorate(command: Command) -> Command:
+        def wrapper(**kwargs: Any) -> Any:
+            given = {key: kwargs.pop(key) for key in first}
+            given = {key: value for key, value in given.items() if value is not None}
+            return command(**kwargs, **{name: given})
+
+        options = [_option(kind, field, shown(field.name)) for kind, field in first.values()]
+        return _decorated(command, wrapper, options)
+
+    return decorate
+
+
+def _decorated(
+    command: Command, wrapper: Command, options: list[Callable[[Command], Command]]
+) -> Command:
+    wrapper.__doc__ = command.__doc__
+    wrapper.__name__ = command.__name__
+    wrapper.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(options):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """`key=value` texts as a dict; a text without `=` is a `SettingError`."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise SettingError(f"--set {text!r} has no value", "write --set key=value")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def recorded(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON can hold them, in the order of the fields."""
+    values = dataclasses.asdict(settings)
+    return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

@@ -1,0 +1,1 @@
+"""Overlays on frames, and the video they are written to."""

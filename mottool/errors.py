@@ -1,0 +1,79 @@
+"""The one family of exceptions: each says what is wrong and how to mend it.
+
+Exit codes of the command line: `SettingError` is wrong usage (2), every other one is an
+input that failed (1).
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
+
+__all__ = [
+    "CacheError",
+    "CheckpointError",
+    "InputError",
+    "MottoolError",
+    "OutputError",
+    "SettingError",
+    "did_you_mean",
+    "writing",
+]
+
+
+class MottoolError(Exception):
+    """A user's mistake or a broken input, told in one line together with its mend."""
+
+    def __init__(self, problem: str, fix: str) -> None:
+        """`problem` and `fix` are sentences without their full stops."""
+        super().__init__(problem, fix)
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.problem}. Fix: {self.fix}."
+
+
+class SettingError(MottoolError):
+    """A flag, key or value that means nothing here (exit code 2)."""
+
+
+class InputError(MottoolError):
+    """A video, image, detection, result or ground-truth file that cannot be used."""
+
+
+class CacheError(MottoolError):
+    """A cache of another schema, unfinished, torn, or made with other settings."""
+
+
+class CheckpointError(MottoolError):
+    """A weights file that is damaged, unsafe, or belongs to another network."""
+
+
+class OutputError(MottoolError):
+    """A result that could not be written: disk full, no permission."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`use one of …` for a word nobody knows, naming the near miss first if there is one."""
+    known = list(known)
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}" if near else f"use one of {', '.join(known)}"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals while writing `path` into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        # h5py loses the number and keeps it in the text.
+        full = error.errno in {ENOSPC, EDQUOT, EFBIG} or any(
+            f"errno = {number}" in str(error) for number in (ENOSPC, EDQUOT, EFBIG)
+        )
+        if full:
+            fix = "free some room and run the same command again; finished work is kept"
+            raise OutputError(f"no room left on the disk to write {path}", fix) from error
+        fix = "choose another place with --work or --out, or make this one writable"
+        raise OutputError(f"cannot write {path}: {error.strerror or error}", fix) from error

@@ -1,0 +1,1 @@
+"""How good tracks are: CLEAR, Identity and HOTA by MOTChallenge's rules."""

@@ -1,0 +1,74 @@
+"""Where results land: the layout of the work folder, names that stay inside it, whole files.
+
+<work>/caches/<pipeline>/<sequence>.h5
+<work>/tracks/<pipeline>.<tracker>/<sequence>.txt
+<work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
+<work>/videos/<pipeline>.<tracker>/<sequence>.mp4
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mottool.errors import writing
+
+__all__ = ["Work", "safe_name", "whole_file"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The folder everything lands in (`--work`, `$MOTTOOL_WORK`, by default `mottool-work`)."""
+
+    root: Path
+
+    def cache(self, pipeline: str, sequence: str) -> Path:
+        """The cache file of one sequence."""
+        return self.root / "caches" / safe_name(pipeline) / f"{safe_name(sequence)}.h5"
+
+    def caches(self) -> list[Path]:
+        """Every finished cache below the folder, in order of name."""
+        found = self.root.glob("caches/*/*.h5")
+        return sorted(path for path in found if not path.name.endswith(".part.h5"))
+
+    def tracks(self, pipeline: str, tracker: str) -> Path:
+        """The folder of one tracker's result files: it holds nothing else and can be zipped."""
+        return self.root / "tracks" / safe_name(f"{pipeline}.{tracker}")
+
+    def results(self) -> list[Path]:
+        """Every folder of result files below the work folder, in order of name."""
+        found = self.root.glob("tracks/*")
+        return sorted(path for path in found if path.is_dir() and path.suffix != ".settings")
+
+    def video(self, tracks: str, sequence: str) -> Path:
+        """The annotated video of one sequence, `tracks` being its result folder's name."""
+        return self.root / "videos" / safe_name(tracks) / f"{safe_name(sequence)}.mp4"
+
+
+def safe_name(text: str) -> str:
+    """`text` as a single file name: no separators, no leading dot, never empty or reserved."""
+    return re.sub(r"[^\w.+=@ -]", "_", text, flags=re.UNICODE).strip(". ")[:200] or "unnamed"
+
+
+@contextmanager
+def whole_file(path: Path, scratch: Path | None = None) -> Iterator[Path]:
+    """Give a temporary path; when the block ends well it becomes `path`, else it vanishes.
+
+    The temporary file lies in `scratch` (same file system; by default beside `path`), keeps the
+    suffix of `path`, and is flushed to the disk before the rename, so `path` is always whole.
+    """
+    folder = scratch or path.parent
+    part = folder / f".{path.stem}.{os.getpid()}.part{path.suffix}"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with writing(path):
+            yield part
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
