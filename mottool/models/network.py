@@ -1,0 +1,36 @@
+"""What every network promises: raw heads by `forward`, boxes and embeddings by `decode`."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+__all__ = ["Decoded", "Network"]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a network says about one image, in network pixels, on the network's device.
+
+    `boxes` (n, 4) float32 x1 y1 x2 y2; `scores` (n,) float32 in [0, 1]; `classes` (n,) int64,
+    0 = person; `embeddings` (n, D) float32 of unit length or None; `occlusion_centres` (k, 3)
+    float32 x, y, score, or None.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    classes: Tensor
+    embeddings: Tensor | None = None
+    occlusion_centres: Tensor | None = None
+
+
+class Network(Protocol):
+    """A detector that may embed what it detects."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Raw heads by name, before sigmoid or normalisation, from images (B, 3, H, W)."""
+        ...
+
+    def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
+        """One `Decoded` per image, of the detections that score above `min_score`."""
+        ...

@@ -1,0 +1,177 @@
+"""MOTChallenge's text formats: `seqinfo.ini`, and rows of detections, ground truth and results.
+
+A row is `frame, id, left, top, width, height, …` separated by commas (or spaces), frames and
+pixels counted from 1 and 0 as the benchmark does. What follows the six depends on the file:
+
+* detections (`det.txt`): score, then three columns that are unused;
+* results: score, then -1, -1, -1;
+* ground truth of MOT15: flag (0 leaves the row out), then world coordinates;
+* ground truth of MOT16, MOT17 and MOT20: flag, class, visibility.
+
+Leal-Taixé et al., "MOTChallenge 2015", and Milan et al., "MOT16", section 4.
+"""
+
+import configparser
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.errors import InputError
+from mottool.work import whole_file
+
+__all__ = ["Rows", "SeqInfo", "read_rows", "read_seqinfo", "write_tracks"]
+
+LEAST_COLUMNS, MOST_COLUMNS = 6, 10
+
+
+@dataclass(frozen=True)
+class SeqInfo:
+    """What `seqinfo.ini` says of a sequence; what it leaves out is None.
+
+    `frame_rate` is in frames a second, `length` in frames, `width` and `height` in pixels.
+    """
+
+    name: str
+    image_dir: str
+    frame_rate: float | None
+    length: int | None
+    width: int | None
+    height: int | None
+
+
+def read_seqinfo(path: Path) -> SeqInfo:
+    """Read `seqinfo.ini`; an `InputError` if it is not one or holds what is no positive number."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"))
+        section = parser["Sequence"]
+    except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
+        fix = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
+        raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", fix) from error
+
+    def number(key: str) -> float | None:
+        text = section.get(key)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise InputError(f"{path} says {key}={text}", "give a positive number")
+        return value
+
+    def count(key: str) -> int | None:
+        value = number(key)
+        return None if value is None else int(value)
+
+    return SeqInfo(
+        name=section.get("name", path.parent.name),
+        image_dir=section.get("imDir", "img1"),
+        frame_rate=number("frameRate"),
+        length=count("seqLength"),
+        width=count("imWidth"),
+        height=count("imHeight"),
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one text file, in the file's order.
+
+    `frames` (n,) from 1; `ids` (n,), -1 where the file has none; `tlwh` (n, 4) float64 left, top,
+    width, height in pixels; `rest` (n, c) float64, the columns from the seventh on.
+    """
+
+    frames: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int64]
+    tlwh: npt.NDArray[np.float64]
+    rest: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def read_rows(path: Path, what: str) -> Rows:
+    """Read a text file of rows, plain or gzipped; `what` names its kind in errors.
+
+    An empty file has no rows. An `InputError` names the line that has another number of columns,
+    is not a number, is NaN or infinite, or whose frame is below 1.
+    """
+    lines = _text(path, what).replace(",", " ").splitlines()
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    columns = len(lines[numbers[0] - 1].split()) if numbers else LEAST_COLUMNS
+    if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
+        fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
+        raise InputError(f"{path} line {numbers[0]} has {columns} columns", fix)
+    try:
+        table = np.loadtxt(lines, ndmin=2, comments=None) if numbers else np.zeros((0, columns))
+    except ValueError:
+        raise _bad_line(path, lines, columns) from None
+    return _checked(path, table, numbers)
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        data = path.read_bytes()
+        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"there is no {what} file {path}", "check the path") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        fix = "give comma-separated text, plain or gzipped"
+        raise InputError(f"{path} is not a readable {what} file", fix) from error
+
+
+def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
+    """The error for the first line that is not `columns` numbers."""
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if words and len(words) != columns:
+            problem = f"{path} line {number} has {len(words)} columns, the lines before {columns}"
+            return InputError(problem, "give every line the same columns")
+        for word in words:
+            try:
+                float(word)
+            except ValueError:
+                problem = f"{path} line {number}: {word[:40]!r} is not a number"
+                return InputError(problem, "give numbers separated by commas")
+    return InputError(f"{path} cannot be read as rows of numbers", "give comma-separated numbers")
+
+
+def _checked(path: Path, table: npt.NDArray[np.float64], numbers: list[int]) -> Rows:
+    def refuse(wrong: npt.ArrayLike, problem: str, fix: str) -> None:
+        wrong = np.asarray(wrong)  # (n,) bool
+        if wrong.any():
+            raise InputError(f"{path} line {numbers[int(wrong.argmax())]} {problem}", fix)
+
+    frames, ids = table[:, 0], table[:, 1]
+    finite = np.isfinite(table).all(axis=1)
+    refuse(~finite, "holds NaN or infinity", "leave the row out or give its numbers")
+    refuse(frames < 1, "has a frame below 1", "count frames from 1, as MOTChallenge does")
+    refuse((frames % 1 != 0) | (frames >= 2**53), "has a frame that is no whole number", "round it")
+    refuse((ids % 1 != 0) | (abs(ids) >= 2**53), "has an id that is no whole number", "round it")
+    return Rows(frames.astype(np.int64), ids.astype(np.int64), table[:, 2:6], table[:, 6:])
+
+
+def write_tracks(
+    path: Path,
+    frames: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int64],
+    tlwh: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.float64],
+    scratch: Path | None = None,
+) -> Path:
+    """Write results as `frame,id,left,top,width,height,score,-1,-1,-1` with four decimals.
+
+    All arrays have n rows and keep their order. The file appears whole or not at all; until then
+    it lies in `scratch` (see `whole_file`).
+    """
+    table = np.column_stack([frames, ids, tlwh, scores])  # (n, 7)
+    row = "%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,-1,-1,-1"
+    with whole_file(path, scratch) as part, part.open("w", newline="\n") as file:
+        np.savetxt(file, table, fmt=row)
+    return path

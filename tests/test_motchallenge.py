@@ -1,0 +1,84 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from mottool.errors import InputError
+from mottool.motchallenge import SeqInfo, read_rows, read_seqinfo, write_tracks
+
+
+def test_results_come_back_as_they_were_written(tmp_path):
+    draw = np.random.default_rng(0)
+    frames, ids = np.arange(1, 6), np.array([3, 1, 4, 1, 5])
+    tlwh, scores = draw.uniform(-50, 2000, (5, 4)), draw.random(5)
+    rows = read_rows(write_tracks(tmp_path / "a.txt", frames, ids, tlwh, scores), "result")
+    np.testing.assert_array_equal(rows.frames, frames)
+    np.testing.assert_array_equal(rows.ids, ids)
+    np.testing.assert_allclose(rows.tlwh, tlwh, atol=5.1e-5)
+    np.testing.assert_allclose(rows.rest[:, 0], scores, atol=5.1e-5)
+    assert (rows.rest[:, 1:] == -1).all()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_gzip_spaces_blank_lines_and_floats_for_whole_numbers_are_read(tmp_path):
+    path = tmp_path / "gt.txt.gz"
+    path.write_bytes(gzip.compress(b"\n1, 2.0, 3, 4, 5, 6, 1\n\n2 2 3 4 5 6 1\n"))
+    rows = read_rows(path, "ground truth")
+    assert rows.frames.tolist() == [1, 2]
+    assert rows.ids.tolist() == [2, 2]
+    assert rows.rest.tolist() == [[1.0], [1.0]]
+
+
+def test_an_empty_file_has_no_rows(tmp_path):
+    (tmp_path / "det.txt").write_text("\n")
+    assert len(read_rows(tmp_path / "det.txt", "detection")) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("1,-1,1,2,3,4,0.5\n2,-1,nan,2,3,4,0.5\n", "line 2 holds NaN"),
+        ("1,-1,1,2,3,inf,0.5\n", "line 1 holds NaN or infinity"),
+        ("\n0,-1,1,2,3,4,0.5\n", "line 2 has a frame below 1"),
+        ("1.5,-1,1,2,3,4,0.5\n", "frame that is no whole number"),
+        ("1,0.5,1,2,3,4,0.5\n", "id that is no whole number"),
+        ("1,-1,1,2,3\n", "line 1 has 5 columns"),
+        ("1,1,1,1,1,1,1,1,1,1,1\n", "line 1 has 11 columns"),
+        ("1,-1,1,2,3,4,0.5\n1,-1,1,2,3,4\n", "line 2 has 6 columns"),
+        ("1,-1,1,2,3,4,0.5\n1,-1,1,two,3,4,0.5\n", "line 2: 'two' is not a number"),
+        ("# a comment of just as many words as columns\n", "is not a number"),
+    ],
+)
+def test_a_bad_line_is_named_with_a_fix(tmp_path, text, told):
+    path = tmp_path / "det.txt"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_rows(path, "detection")
+    assert told in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "Fix: " in str(caught.value)
+
+
+def test_a_missing_or_binary_file_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="there is no result file"):
+        read_rows(tmp_path / "none.txt", "result")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="not a readable result file"):
+        read_rows(tmp_path / "binary.txt", "result")
+    (tmp_path / "torn.txt.gz").write_bytes(gzip.compress(b"1,1,1,1,1,1\n" * 100)[:-12])
+    with pytest.raises(InputError, match="not a readable result file"):
+        read_rows(tmp_path / "torn.txt.gz", "result")
+
+
+def test_seqinfo_gives_its_numbers_and_none_for_what_it_leaves_out(tmp_path):
+    path = tmp_path / "seqinfo.ini"
+    path.write_text("[Sequence]\nname=A\nimDir=img1\nframeRate=12.5\nseqLength=7\nimWidth=640\n")
+    assert read_seqinfo(path) == SeqInfo("A", "img1", 12.5, 7, 640, None)
+
+
+@pytest.mark.parametrize("text", ["", "no section", "[Other]\na=1", "[Sequence]\nframeRate=0"])
+def test_a_broken_seqinfo_is_an_input_error(tmp_path, text):
+    path = tmp_path / "seqinfo.ini"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"seqinfo\.ini"):
+        read_seqinfo(path)
