@@ -1,0 +1,326 @@
+"""Where frames come from: videos, image folders, MOTChallenge sequences, and whole trees of them.
+
+`find_sequences` turns what a user names into sequences, each of which gives its frames in order.
+"""
+
+import glob
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mottool import video
+from mottool.errors import InputError, SettingError
+from mottool.motchallenge import SeqInfo, read_seqinfo
+from mottool.work import safe_name
+
+__all__ = ["Frame", "Sequence", "find_sequences"]
+
+IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+VIDEOS = frozenset(
+    {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts"}
+    | {".webm", ".wmv", ".y4m"}
+)
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: its number from 1, its BGR pixels (H, W, 3), its time in seconds."""
+
+    number: int
+    image: npt.NDArray[np.uint8]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One video or image folder.
+
+    `name` is safe as a file name. `path` is what the user would name: the video or the folder.
+    `fps` is frames a second, `width` and `height` are pixels of the upright frame. `length` is a
+    claim, fit for progress bars only. `detections` and `ground_truth` are the `det/det.txt` and
+    `gt/gt.txt` of a MOTChallenge folder; `media` is its video or folder of images, None where
+    there is only a `seqinfo.ini`.
+    """
+
+    name: str
+    path: Path
+    fps: float
+    width: int
+    height: int
+    length: int | None
+    detections: Path | None = None
+    ground_truth: Path | None = None
+    media: Path | None = None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there are frames to read."""
+        return self.media is not None
+
+    def frames(
+        self, start: int = 1, warn: Callable[[str], None] = LOGGER.warning
+    ) -> Iterator[Frame]:
+        """The frames from number `start` on; what is missing at the end is told to `warn`.
+
+        A video's times are its own, an image's is (number - 1) / fps. An `InputError` if there
+        are no images, one cannot be read, or one has another size than the first.
+        """
+        if self.media is None:
+            fix = "add its images, or work from detections, which need none"
+            raise InputError(f"{self.path} has a seqinfo.ini but no images", fix)
+        if self.media.is_dir():
+            yield from self._images(self.media, start, warn)
+            return
+        expected = self.length if self.media != self.path else None
+        for number, seconds, image in video.decoded(self.media, warn, start, expected):
+            yield Frame(number, image, seconds)
+
+    def _images(self, folder: Path, start: int, warn: Callable[[str], None]) -> Iterator[Frame]:
+        files = _images_in(folder)
+        for number, file in enumerate(files, 1):
+            if number >= start:
+                image = _read_image(file)
+                self._check_size(file, image, files[0])
+                yield Frame(number, image, (number - 1) / self.fps)
+        if self.length and len(files) < self.length:
+            warn(f"{self.path} should hold {self.length} frames; {len(files)} images are there")
+
+    def _check_size(self, file: Path, image: npt.NDArray[np.uint8], first: Path) -> None:
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
+            problem = f"{file} is {width}x{height} but {first} is {self.width}x{self.height}"
+            raise InputError(problem, "keep images of one size in a folder, resize or move it")
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content, hex: of the video, or of the images with their names.
+
+        What `seqinfo.ini` says is part of it; where the files lie is not.
+        """
+        digest = hashlib.sha256()
+        media = self.media
+        files = [self.path / "seqinfo.ini"] if media != self.path else []
+        if media is not None:
+            files += _images_in(media) if media.is_dir() else [media]
+        for file in (file for file in files if file.is_file()):
+            with file.open("rb") as opened:
+                named = b"" if file == media else file.name.encode()
+                digest.update(named + b"\0" + hashlib.file_digest(opened, "sha256").digest())
+        return digest.hexdigest()
+
+
+def find_sequences(
+    sources: Iterable[str | Path],
+    listed: Path | None = None,
+    refused: Callable[[str, InputError], None] | None = None,
+) -> list[Sequence]:
+    """Every sequence that the sources and the lines of the file `listed` name, each once.
+
+    A source is a video, a folder of images, a MOTChallenge folder, a folder anywhere above such,
+    or a glob pattern of those. One that cannot be used raises its `InputError`, or is given to
+    `refused` with it, and the others are found. A `SettingError` if nothing is named, or two
+    sequences bear one name, for they would write to the same files.
+    """
+    given = [*sources, *(_listed(listed) if listed else [])]
+    if not given:
+        raise SettingError("no source is named", "name a video or a folder, or give --list FILE")
+    places: list[Path] = []
+    for source in given:
+        with _told_to(refused, source):
+            places += _places(source)
+    found: dict[str, Sequence] = {}
+    for place in places:
+        with _told_to(refused, place):
+            sequence = _sequence(place)
+            twin = found.setdefault(sequence.name, sequence)
+            if twin.path.resolve() != sequence.path.resolve():
+                problem = f"{twin.path} and {sequence.path} are both named {sequence.name}"
+                raise SettingError(problem, "rename one, or run them into two --work folders")
+    return list(found.values())
+
+
+@contextmanager
+def _told_to(
+    refused: Callable[[str, InputError], None] | None, source: str | Path
+) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        if refused is None:
+            raise
+        refused(str(source), error)
+
+
+def _listed(file: Path) -> list[Path]:
+    """The sources that a list file names, one a line, relative to its folder."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        fix = "give a text file with one source a line"
+        raise InputError(f"the list {file} cannot be read", fix) from error
+    sources = [line.strip() for line in lines]
+    return [file.parent / line for line in sources if line and not line.startswith("#")]
+
+
+def _natural(path: Path) -> tuple[list[str | int], str]:
+    """A sorting key by which frame2 comes before frame10."""
+    parts = re.split(r"([0-9]+)", str(path))
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)
+
+
+def _places(source: str | Path) -> list[Path]:
+    """The video files and folders of frames that a source names."""
+    path = Path(source)
+    if path.is_dir():
+        places = list(_below(path, set()))
+        if not places:
+            fix = "give a video, a folder of images, or a folder that holds some"
+            raise InputError(f"{path} holds no video, image or seqinfo.ini", fix)
+        return places
+    if path.exists():
+        return [path]
+    if glob.has_magic(str(source)):
+        matches = sorted(map(Path, glob.glob(str(source), recursive=True)), key=_natural)
+        places = [
+            place
+            for match in matches
+            for place in (_below(match, set()) if match.is_dir() else [match])
+            if place.is_dir() or place.suffix.lower() in VIDEOS
+        ]
+        if places:
+            return places
+        raise InputError(f"no video or folder of frames matches {source}", "check the pattern")
+    raise InputError(f"there is no file or folder {path}", "check the path")
+
+
+def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    """Every place of frames in a folder or below it, in natural order; links are followed once."""
+    real = folder.resolve()
+    if real in seen:
+        return
+    seen.add(real)
+    if _is_sequence(folder) or _images_in(folder):
+        yield folder
+        return
+    for entry in sorted(folder.iterdir(), key=_natural):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _below(entry, seen)
+        elif entry.suffix.lower() in VIDEOS:
+            yield entry
+
+
+def _is_sequence(folder: Path) -> bool:
+    return (folder / "seqinfo.ini").is_file() or bool(_images_in(folder / "img1"))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images in a folder in natural order; hidden files are none."""
+    if not folder.is_dir():
+        return []
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder} cannot be listed", "make it readable") from error
+    images = [entry for entry in entries if entry.suffix.lower() in IMAGES]
+    return sorted((image for image in images if not image.name.startswith(".")), key=_natural)
+
+
+def _read_image(file: Path) -> npt.NDArray[np.uint8]:
+    """An image as BGR (H, W, 3); an `InputError` if it is none."""
+    try:
+        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+    except (cv2.error, OSError):
+        image = None
+    if image is None:
+        raise InputError(f"{file} cannot be read as an image", "replace it or take it away")
+    return np.asarray(image, np.uint8)
+
+
+def _sequence(place: Path) -> Sequence:
+    """The sequence of one place: a video file, a folder of images or a MOTChallenge folder."""
+    if place.is_file():
+        told = video.probe(place)
+        name = safe_name(place.stem)
+        return Sequence(name, place, told.fps, told.width, told.height, told.frames, media=place)
+    if place.resolve().name == "img1":  # every MOTChallenge sequence has one: its parent names it
+        place = place.resolve().parent
+    if _is_sequence(place):
+        return _motchallenge(place)
+    files = _images_in(place)
+    height, width = _read_image(files[0]).shape[:2]
+    name = safe_name(place.resolve().name)
+    return Sequence(name, place, video.DEFAULT_RATE, width, height, len(files), media=place)
+
+
+def _motchallenge(folder: Path) -> Sequence:
+    """The sequence of a folder with a `seqinfo.ini` or an `img1/`."""
+    ini = folder / "seqinfo.ini"
+    if ini.is_file():
+        told = read_seqinfo(ini)
+    else:
+        told = SeqInfo(folder.name, "img1", None, None, None, None)
+    media = _media(folder, told.image_dir)
+    fps, length, width, height = told.frame_rate, told.length, told.width, told.height
+    if media is not None and media.is_file():
+        seen = video.probe(media)
+        fps, length = fps or seen.fps, length or seen.frames
+        width, height = _agreed(ini, media, told, (seen.width, seen.height))
+    elif media is not None:
+        files = _images_in(media)
+        _refuse_gap(files)
+        length = length or len(files)
+        pixels = _read_image(files[0])
+        width, height = _agreed(ini, files[0], told, (pixels.shape[1], pixels.shape[0]))
+    if width is None or height is None:
+        raise InputError(f"{ini} says no size and there are no images", "add imWidth and imHeight")
+    detections, truth = folder / "det" / "det.txt", folder / "gt" / "gt.txt"
+    return Sequence(
+        name=safe_name(folder.resolve().name),
+        path=folder,
+        fps=fps or video.DEFAULT_RATE,
+        width=width,
+        height=height,
+        length=length,
+        detections=detections if detections.is_file() else None,
+        ground_truth=truth if truth.is_file() else None,
+        media=media,
+    )
+
+
+def _media(folder: Path, named: str) -> Path | None:
+    """The video or the folder of images that `imDir` names; None if there are no frames."""
+    inside = PureWindowsPath(named)  # its separators include the others
+    if inside.anchor or ".." in inside.parts:
+        problem = f"{folder / 'seqinfo.ini'} says imDir={named}, which leaves its folder"
+        raise InputError(problem, "name a folder or a video inside it")
+    media = folder / inside.as_posix()
+    return media if media.is_file() or _images_in(media) else None
+
+
+def _agreed(ini: Path, file: Path, told: SeqInfo, size: tuple[int, int]) -> tuple[int, int]:
+    """The width and height of the frames, which `seqinfo.ini` must not contradict."""
+    claim = (told.width or size[0], told.height or size[1])
+    if claim != size:
+        problem = f"{ini} says {claim[0]}x{claim[1]} but {file} is {size[0]}x{size[1]}"
+        raise InputError(problem, "correct imWidth and imHeight")
+    return size
+
+
+def _refuse_gap(files: list[Path]) -> None:
+    """Numbered images must be without gaps, or frame numbers would not be those of the rows."""
+    if not all(re.fullmatch("[0-9]+", file.stem) for file in files):
+        return
+    for before, after in zip(files, files[1:], strict=False):
+        if int(after.stem) != int(before.stem) + 1:
+            problem = f"{before.parent} jumps from {before.name} to {after.name}"
+            raise InputError(problem, "complete it, so that its frames agree with gt and det files")
