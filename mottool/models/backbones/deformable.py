@@ -1,0 +1,60 @@
+"""Deformable convolution and learned up-sampling: the two blocks of CenterNet-type decoders."""
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import deform_conv2d
+
+__all__ = ["DeformableBlock", "DeformableConv2d", "bilinear_"]
+
+
+class DeformableConv2d(nn.Module):
+    """Modulated deformable convolution, 3x3, stride 1 (Zhu et al. 2018, "DCNv2", §3.2, Eq. 1).
+
+    Every tap of the kernel is shifted by a learned offset and weighted by a learned mask, both
+    read off the same input by an ordinary convolution. (B, inputs, H, W) to (B, outputs, H, W).
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Offsets start at 0 and masks at 1/2, as the paper's §3.2 has it."""
+        super().__init__()
+        plain = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.weight, self.bias = plain.weight, nn.Parameter(torch.zeros(outputs))
+        self.conv_offset_mask = nn.Conv2d(inputs, 3 * 9, 3, padding=1)
+        for parameter in self.conv_offset_mask.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve `x`, in its own precision."""
+        shifts = self.conv_offset_mask(x)  # (B, 27, H, W): 18 of offsets, y before x, 9 of mask
+        taken = (x, shifts[:, :18], self.weight, self.bias, shifts[:, 18:].sigmoid())
+        # There is no kernel for bfloat16, and half precision knows a place only to 1/4 pixel.
+        image, offset, weight, bias, mask = (t.float() for t in taken)
+        y: Tensor = deform_conv2d(image, offset, weight, bias, padding=1, mask=mask)
+        return y.to(x.dtype)  # (B, outputs, H, W)
+
+
+class DeformableBlock(nn.Module):
+    """Deformable convolution, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """From `inputs` channels to `outputs`."""
+        super().__init__()
+        self.conv = DeformableConv2d(inputs, outputs)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        y: Tensor = self.norm(self.conv(x)).relu()
+        return y
+
+
+def bilinear_(weight: Tensor) -> Tensor:
+    """Fill a transposed convolution's weight (C, n, 2f, 2f) so that it starts as bilinear.
+
+    Each channel is enlarged by the factor f on its own (Long et al. 2015, §3.3).
+    """
+    factor = weight.shape[-1] / 2
+    at = torch.arange(weight.shape[-1], dtype=torch.float32)
+    ramp = 1 - ((at - (factor - 0.5)) / factor).abs()  # (2f,)
+    with torch.no_grad():
+        return weight.copy_(ramp[:, None] * ramp)

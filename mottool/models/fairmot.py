@@ -1,0 +1,101 @@
+"""FairMOT: detection and re-identification as equals on one feature map.
+
+Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the fairness of detection and re-identification in
+multiple object tracking", IJCV 2021, Fig. 2 and §4.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mottool.models.backbones.backbone import Backbone
+from mottool.models.backbones.dla import DLA34
+from mottool.models.checkpoints import dimension, fit
+from mottool.models.heatmap import PRIOR, boxes_around, gather, head, peaks
+from mottool.models.network import Decoded
+
+__all__ = ["BACKBONES", "FairMOT"]
+
+BACKBONES: dict[str, type[Backbone]] = {"dla34": DLA34}
+
+MAX_DETECTIONS = 500  # of one image; the authors' K
+HEADS = {"hm": "heatmap", "wh": "size", "reg": "offset", "id": "identity"}  # the authors', ours
+
+
+class FairMOT(nn.Module):
+    """Fig. 2: a backbone, and on its features three heads to detect and one to re-identify."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        embedding_size: int = 128,
+        ltrb: bool = True,
+        hidden: int = 256,
+    ) -> None:
+        """`ltrb`: a box is its four distances from the centre, else its width and height.
+
+        `hidden` is the heads' inner width (256 in §4.2; the authors' YOLOv5s has 64).
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.stride, self.embedding_size = backbone.stride, embedding_size
+        self.heatmap = head(backbone.channels, hidden, 1, bias=PRIOR)  # §4.2.1
+        self.offset = head(backbone.channels, hidden, 2)  # §4.2.2
+        self.size = head(backbone.channels, hidden, 4 if ltrb else 2)
+        self.identity = head(backbone.channels, hidden, embedding_size)  # §4.3
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
+
+        `heatmap` (B, 1, h, w) before its sigmoid, h = H/stride; `offset` (B, 2, h, w) x y of the
+        centre in its cell; `size` (B, 4, h, w) left, top, right, bottom or (B, 2, h, w) width,
+        height, both in cells; `identity` (B, D, h, w) before normalisation.
+        """
+        features = self.backbone(images)
+        return {
+            "heatmap": self.heatmap(features),
+            "offset": self.offset(features),
+            "size": self.size(features),
+            "identity": self.identity(features),
+        }
+
+    def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
+        """The peaks above `min_score`, at most 500 an image, highest first (§4.5.1)."""
+        found = peaks(heads["heatmap"], MAX_DETECTIONS)
+        centres = found.centres + gather(heads["offset"], found.cells)  # (B, k, 2)
+        boxes = boxes_around(centres, gather(heads["size"], found.cells)) * self.stride
+        embeddings = F.normalize(gather(heads["identity"], found.cells), dim=2)  # (B, k, D)
+        counts = (found.scores > min_score).sum(1).tolist()  # scores fall: the first ones are it
+        return [
+            Decoded(boxes[i, :n], found.scores[i, :n], found.classes[i, :n], embeddings[i, :n])
+            for i, n in enumerate(counts)
+        ]
+
+    @classmethod
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor], backbone: str = "dla34") -> Self:
+        """The network whose shapes the tensors of a checkpoint have, loaded with them.
+
+        Takes the authors' names and our own. Raises `CheckpointError` for names and shapes that
+        do not fit.
+        """
+        kind = BACKBONES[backbone]
+        named = {_our_name(name, kind): value for name, value in tensors.items()}
+        network = cls(
+            kind.giving(dimension(named, "heatmap.0.weight", 1, 64)),
+            embedding_size=dimension(named, "identity.2.weight", 0, 128),
+            ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
+            hidden=dimension(named, "heatmap.0.weight", 0, 256),
+        )
+        fit(network, named, f"fairmot-{backbone}", unused=rf"backbone\.{kind.UNUSED}")
+        return network
+
+
+def _our_name(name: str, backbone: type[Backbone]) -> str:
+    """The name here of a tensor that the authors name so; our own and foreign ones stay."""
+    prefix, _, rest = name.partition(".")
+    if prefix in HEADS:
+        return f"{HEADS[prefix]}.{rest}"
+    ours = backbone.our_name(name)
+    return name if ours is None else f"backbone.{ours}"

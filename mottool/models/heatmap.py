@@ -1,0 +1,72 @@
+"""Centre-point heads and what is read off them: CenterNet's part in FairMOT, OUTrack and OTrack.
+
+An object is the peak of a heatmap at its centre; everything else about it stands in the same
+cell of the other heads (Zhou, Wang & Krähenbühl, "Objects as points", 2019, §3-4).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["PRIOR", "Peaks", "boxes_around", "gather", "head", "peaks"]
+
+PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
+
+
+def head(inputs: int, hidden: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
+    """A head on the backbone's features: 3x3 convolution, ReLU, 1x1 convolution.
+
+    `bias` is where the outputs start before training, `PRIOR` for a heatmap.
+    """
+    last = nn.Conv2d(hidden, outputs, 1)
+    nn.init.constant_(last.get_parameter("bias"), bias)
+    return nn.Sequential(nn.Conv2d(inputs, hidden, 3, padding=1), nn.ReLU(), last)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The k highest peaks of each image's heatmaps, highest first; each tensor is (B, k).
+
+    `scores` float32 in [0, 1]; `classes` int64; `cells` int64, row·w + column; `centres`
+    (B, k, 2) float32 x y of the cells in the grid.
+    """
+
+    scores: Tensor
+    classes: Tensor
+    cells: Tensor
+    centres: Tensor
+
+
+def peaks(heatmap: Tensor, k: int) -> Peaks:
+    """The `k` highest local maxima of a heatmap (B, classes, h, w) before its sigmoid.
+
+    A cell is a maximum if none of its eight neighbours is higher (Zhou et al. 2019, §4). There
+    are fewer than `k` only if the heatmap has fewer cells; cells that are no maximum score 0.
+    """
+    h, w = heatmap.shape[-2:]
+    heat = heatmap.float().sigmoid()
+    highest = F.max_pool2d(heat, 3, stride=1, padding=1) == heat
+    heat = torch.where(highest, heat, 0).flatten(1)  # (B, classes·h·w)
+    scores, index = heat.topk(min(k, heat.shape[1]))  # (B, k)
+    cells = index % (h * w)
+    centres = torch.stack((cells % w, cells // w), 2).float()  # (B, k, 2)
+    return Peaks(scores, index // (h * w), cells, centres)
+
+
+def gather(head: Tensor, cells: Tensor) -> Tensor:
+    """What a head (B, C, h, w) says at `cells` (B, k): (B, k, C) float32."""
+    index = cells[:, None].expand(-1, head.shape[1], -1)  # (B, C, k)
+    return head.flatten(2).gather(2, index).mT.float()
+
+
+def boxes_around(centres: Tensor, size: Tensor) -> Tensor:
+    """Boxes x1 y1 x2 y2 (B, k, 4), from `centres` (B, k, 2) and what the size head says there.
+
+    `size` is (B, k, 4), the distances to the left, top, right and bottom side, or (B, k, 2),
+    width and height.
+    """
+    if size.shape[2] == 2:
+        size = torch.cat((size, size), 2) / 2
+    return torch.cat((centres - size[..., :2], centres + size[..., 2:]), 2)
