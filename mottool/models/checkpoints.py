@@ -166,6 +166,10 @@ MARKS = (
     ("jde", {"module_list.0.conv_0.weight"}),
     ("cstrack", {"model.0.conv.conv.weight", "model.28.m.0.weight"}),
     ("a plain YOLOv5 detector", {"model.0.conv.conv.weight"}),
+    ("tdt-mobilenet-nofpn", {"embedder.embedding.weight", "pyramid.lateral.0.weight"}),
+    ("tdt-mobilenet", {"embedder.embedding.weight", "backbone.features.0.0.weight"}),
+    ("tdt-r50", {"embedder.embedding.weight", "backbone.layer1.0.conv3.weight"}),
+    ("tdt-r34", {"embedder.embedding.weight", "backbone.layer1.0.conv1.weight"}),
     ("an OSNet embedder", {"conv1.conv.weight", "conv5.conv.weight", "fc.0.weight"}),
 )
 
