@@ -37,9 +37,17 @@ class Batch:
         except SettingError:
             raise
         except MottoolError as error:
-            self.failed.append({"sequence": sequence, "error": str(error)})
-            click.echo(f"mottool: {sequence}: {error}", err=True)
+            self.fail(sequence, error)
             return None
+
+    def fail(self, sequence: str, error: MottoolError) -> None:
+        """Count a sequence, or a source that gave none, as failed and tell why."""
+        self.failed.append({"sequence": sequence, "error": str(error)})
+        click.echo(f"mottool: {sequence}: {error}", err=True)
+
+    def note(self, told: str) -> None:
+        """Tell something a person should know though nothing failed."""
+        click.echo(f"mottool: {told}", err=True)
 
     def report(self, sequence: str, path: Path, told: str, **more: Any) -> None:
         """Say that `path` was made; `told` is the line for a person, `more` goes to the JSON."""
