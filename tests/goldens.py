@@ -52,9 +52,9 @@ def fill(name: str, shape: tuple[int, ...], seed: int, overrides: Mapping[str, A
     return value.astype(np.float32)
 
 
-def synth_image() -> np.ndarray:
-    """The made-up frame: (270, 480, 3) uint8 BGR, by an integer formula of x, y and channel."""
-    y, x, c = np.ogrid[:270, :480, :3]
+def synth_image(width: int = 480, height: int = 270) -> np.ndarray:
+    """The made-up frame: (height, width, 3) uint8 BGR, by a formula of x, y and channel."""
+    y, x, c = np.ogrid[:height, :width, :3]
     checks = 60 * ((x // 24 + y // 40) % 2)
     value = x * (1 + c) + y * (3 - c) + (x * y) // (37 + 10 * c) + checks
     return (value % 256).astype(np.uint8)

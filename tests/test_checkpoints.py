@@ -1,0 +1,206 @@
+"""Weights files are read by content, never executed, and refused in words."""
+
+import hashlib
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from mottool.errors import CheckpointError
+from mottool.models.checkpoints import dimension, fit, looks_like, read
+
+TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
+
+
+class Trap:
+    """An object whose unpickling would create a file."""
+
+    def __init__(self, victim: Path) -> None:
+        self.victim = victim
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.victim),)
+
+
+def saved(path: Path, content: object, legacy: bool) -> Path:
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    return path
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda tensors: tensors,
+        OrderedDict,
+        lambda tensors: {"epoch": 30, "state_dict": tensors, "optimizer": {"lr": 1e-4}},
+        lambda tensors: {"epoch": 30, "model": OrderedDict(tensors), "optimizer": None},
+        lambda tensors: {"state_dict": {f"module.{name}": t for name, t in tensors.items()}},
+    ],
+    ids=["bare", "ordered", "state_dict", "model", "parallel"],
+)
+def test_what_wraps_the_tensors_is_taken_off(tmp_path, wrap, legacy):
+    path = saved(tmp_path / "w.pth", wrap(TENSORS), legacy)
+    found = read(path)
+    assert found.tensors.keys() == TENSORS.keys()
+    assert all(torch.equal(found.tensors[name], TENSORS[name]) for name in TENSORS)
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_module_list_is_not_a_wrapper(tmp_path):
+    path = saved(tmp_path / "w.pt", {"model": {"module_list.0.weight": torch.ones(1)}}, False)
+    assert list(read(path).tensors) == ["module_list.0.weight"]
+
+
+def test_safetensors_are_known_by_content(tmp_path):
+    save_file(TENSORS, tmp_path / "weights.bin", metadata={"pipeline": "fairmot-dla34"})
+    found = read(tmp_path / "weights.bin")
+    assert torch.equal(found.tensors["a.weight"], TENSORS["a.weight"])
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_a_malicious_file_is_refused_and_nothing_happens(tmp_path, legacy):
+    victim = tmp_path / "executed"
+    path = saved(tmp_path / "w.pth", {"state_dict": TENSORS, "x": Trap(victim)}, legacy)
+    with pytest.raises(CheckpointError, match="was not opened"):
+        read(path)
+    assert not victim.exists()
+    torch.load(path, weights_only=False)  # a careless reader falls into it
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_malicious_plain_pickle_is_refused(tmp_path, protocol):
+    victim, path = tmp_path / "executed", tmp_path / "w.pth"
+    path.write_bytes(pickle.dumps(Trap(victim), protocol))
+    with pytest.raises(CheckpointError):
+        read(path)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_a_file_cut_short_anywhere_is_refused(tmp_path, kind):
+    whole, path = tmp_path / "whole", tmp_path / "w.pth"
+    tensors = {"a.weight": torch.randn(50, 50)}
+    if kind == "safetensors":
+        save_file(tensors, whole)
+    else:
+        saved(whole, tensors, kind == "legacy")
+    content = whole.read_bytes()
+    for end in [1, 7, 100, len(content) // 2, len(content) - 1]:
+        path.write_bytes(content[:end])
+        with pytest.raises(CheckpointError):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"\n<!DOCTYPE html><html>sign in</html>", "is a web page"),
+        (b"hello, this is a text", "not a weights file of a known format"),
+        (b"cos\nsystem\n(S'true'\ntR.", "not a weights file of a known format"),
+        (b"PK\x03\x04" + bytes(200), "damaged"),
+        (b"\x80\x02}q\x00.", "damaged"),
+    ],
+)
+def test_what_is_no_weights_file_is_told(tmp_path, content, words):
+    path = tmp_path / "w.pth"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_told(tmp_path):
+    for path in (tmp_path / "none.pth", tmp_path):
+        with pytest.raises(CheckpointError, match="cannot read"):
+            read(path)
+
+
+def test_an_archive_of_something_else_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+        archive.writestr("readme/notes.txt", "nothing")
+    with pytest.raises(CheckpointError, match="damaged"):
+        read(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [TENSORS], {}, {"state_dict": {}}, 7])
+def test_a_file_without_named_tensors_is_told(tmp_path, content):
+    path = saved(tmp_path / "w.pth", content, legacy=False)
+    with pytest.raises(CheckpointError, match="holds no named tensors"):
+        read(path)
+
+
+def test_a_dictionary_of_other_things_is_told(tmp_path):
+    path = saved(tmp_path / "w.pth", {"epoch": 3, **TENSORS}, legacy=False)
+    with pytest.raises(CheckpointError, match="more than tensors: epoch"):
+        read(path)
+
+
+def test_a_whole_module_is_told_with_its_class(tmp_path):
+    path = saved(tmp_path / "w.pth", nn.Linear(2, 2), legacy=False)
+    with pytest.raises(CheckpointError, match=r"torch\.nn\.modules\.linear\.Linear"):
+        read(path)
+
+
+def test_fitting_loads_every_value_in_the_network_s_precision():
+    network = nn.Linear(3, 2)
+    fit(network, {"weight": TENSORS["a.weight"].half(), "bias": TENSORS["a.bias"]}, "toy")
+    assert torch.equal(network.weight, TENSORS["a.weight"])
+    assert network.weight.dtype == torch.float32
+
+
+def test_a_misfit_lists_a_dozen_names_and_counts_the_rest():
+    with pytest.raises(CheckpointError) as caught:
+        fit(nn.Linear(3, 2), {f"odd{i}": torch.ones(1) for i in range(20)}, "toy")
+    problem = caught.value.problem
+    assert "weight is missing, bias is missing, odd0 is unexpected" in problem
+    assert problem.endswith("and 10 more")
+    assert problem.count("odd") == 10
+
+
+def test_a_misfit_leaves_the_network_as_it_was():
+    network = nn.Linear(3, 2)
+    before = network.weight.clone()
+    with pytest.raises(CheckpointError, match="bias is a single number instead of 2"):
+        fit(network, {"weight": torch.ones(2, 3), "bias": torch.tensor(1.0)}, "toy")
+    assert torch.equal(network.weight, before)
+
+
+def test_unused_names_are_let_be_unless_the_network_has_them():
+    extra = {"weight": torch.ones(2, 3), "bias": torch.ones(2), "bias_of_training": torch.ones(1)}
+    network = nn.Linear(3, 2)
+    fit(network, extra, "toy", unused="bias")
+    assert torch.equal(network.bias, torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("names", "pipeline"),
+    [
+        (["module_list.0.conv_0.weight"], "jde"),
+        (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "fairmot-dla34"),
+        (
+            ["id.0.weight", "dla_up.ida_0.proj_1.conv.weight", "occlusion.0.weight"],
+            "outrack",
+        ),
+        (["nothing.known"], None),
+    ],
+)
+def test_pipelines_are_recognised_by_their_names(names, pipeline):
+    assert looks_like(names) == pipeline
+
+
+def test_a_dimension_falls_back_where_there_is_no_such_axis():
+    assert dimension(TENSORS, "a.weight", 1, 9) == 3
+    assert dimension(TENSORS, "a.bias", 1, 9) == 9
+    assert dimension(TENSORS, "b.weight", 0, 9) == 9
+    assert dimension({"n": torch.tensor(np.float32(1))}, "n", 0, 9) == 9

@@ -1,0 +1,41 @@
+"""Deformable convolution against the plain one, and the bilinear start of up-sampling."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mottool.models.backbones.deformable import DeformableConv2d, bilinear_
+
+
+def test_without_offsets_it_is_half_a_plain_convolution():
+    torch.manual_seed(0)
+    layer, x = DeformableConv2d(4, 6), torch.randn(2, 4, 7, 9)
+    plain = F.conv2d(x, layer.weight, padding=1)
+    torch.testing.assert_close(layer(x), plain / 2, atol=1e-5, rtol=1e-4)
+
+
+def test_offsets_are_read_y_before_x_for_each_tap():
+    layer, x = DeformableConv2d(1, 1), torch.rand(1, 1, 6, 6)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[0, 0, 1, 1] = 2  # only the middle tap counts, and its mask is a half
+        layer.conv_offset_mask.bias[8] = 1  # its y
+    y = layer(x)
+    torch.testing.assert_close(y[..., :-1, :], x[..., 1:, :])
+    assert (y[..., -1, :] == 0).all()
+
+
+def test_bfloat16_comes_out_as_it_went_in():
+    layer = DeformableConv2d(4, 6).bfloat16()
+    assert layer(torch.randn(1, 4, 5, 5).bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_up_sampling_starts_as_bilinear(factor):
+    up = nn.ConvTranspose2d(1, 1, 2 * factor, factor, factor // 2, bias=False)
+    bilinear_(up.weight)
+    x = torch.rand(1, 1, 5, 6)
+    expected = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    inner = slice(factor, -factor)  # at the border the one sees zeros, the other repeats
+    torch.testing.assert_close(up(x)[..., inner, inner], expected[..., inner, inner])

@@ -1,0 +1,241 @@
+"""FairMOT against the authors' figures, its variants, and what it does not accept."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from goldens import HERE, fill, shared, synth_image
+
+from mottool.errors import CheckpointError
+from mottool.models.backbones.dla import DLA34
+from mottool.models.fairmot import HEADS, FairMOT
+from mottool.models.heatmap import peaks
+from mottool.models.preprocessing import Letterbox
+
+MODELS = {"fairmot_dla34": "dla34", "fairmot_dla34_wh2": "dla34"}
+PHOTO_SIZE = (1920, 1080)
+
+
+def made_up(model: str, seed: int = 0) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint, under the authors' names."""
+    overrides = dict(np.load(HERE / model / f"overrides_seed{seed}.npz"))
+    shapes = json.loads((HERE / model / "tensors.json").read_text())
+    return {name: torch.from_numpy(fill(name, tuple(s), seed, overrides)) for name, s in shapes}
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, torch.Tensor]:
+    return made_up("fairmot_dla34")
+
+
+@pytest.fixture(scope="module")
+def network(tensors) -> FairMOT:
+    return FairMOT.from_checkpoint(tensors).eval()
+
+
+@pytest.fixture(scope="module")
+def picture() -> torch.Tensor:
+    """A small network input, (1, 3, 64, 96)."""
+    return torch.from_numpy(Letterbox(96, 64).image(synth_image())[None])
+
+
+def check(network: FairMOT, image: np.ndarray, size: tuple[int, int], golden: dict) -> None:
+    """Hold heads and detections of a (3, H, W) input, of a frame of `size`, against figures."""
+    np.testing.assert_allclose(image[None, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
+    with torch.inference_mode():
+        heads = network(torch.from_numpy(image[None]))
+        (every,) = network.decode(heads, min_score=0.0)
+        (good,) = network.decode(heads, min_score=0.4)
+    for theirs, ours in HEADS.items():
+        check_head(heads[ours].numpy(), theirs, golden)
+    # Rows of nearly equal scores may change places, so they are matched by their cells.
+    cells = peaks(heads["heatmap"], 500).cells[0].tolist()
+    rows = [cells.index(cell) for cell in golden["inds"].tolist()]
+    grid = golden["decode_grid"]
+    boxes = every.boxes.numpy()[rows]
+    close = {"atol": 2e-3, "rtol": 1e-3}
+    np.testing.assert_allclose(boxes / network.stride, grid[:, :4], **close)
+    np.testing.assert_allclose(every.scores.numpy()[rows], grid[:, 4], **close)
+    np.testing.assert_array_equal(every.classes.numpy()[rows], grid[:, 5])
+    identities = golden["id"]
+    embeddings = every.embeddings.numpy()[rows[: len(identities)]]
+    np.testing.assert_allclose(embeddings, identities, **close)
+    placed = Letterbox(image.shape[2], image.shape[1]).to_frame(boxes, *size)
+    # A grid cell is this many pixels of the frame.
+    cell = network.stride * max(size[0] / image.shape[2], size[1] / image.shape[1])
+    np.testing.assert_allclose(placed, golden["dets_image"][:, :4], atol=2e-3 * cell, rtol=1e-3)
+    assert abs(len(every.scores) - golden["n_pos"]) <= 1
+    assert abs(len(good.scores) - golden["n_over_0.4"]) <= 1
+    assert (good.scores > 0.4).all()
+
+
+def check_head(head: np.ndarray, name: str, golden: dict) -> None:
+    """Hold a raw head against its thinned copy and the statistics of the whole."""
+    assert head.shape == tuple(golden[f"raw/{name}/shape"])
+    (thinned,) = (key for key in golden if key.startswith(f"raw/{name}/sub"))
+    step = int(thinned.rpartition("sub")[2])
+    np.testing.assert_allclose(head[:, :, ::step, ::step], golden[thinned], atol=2e-3, rtol=1e-3)
+    h = head.astype(np.float64)
+    stats = h.mean(), h.std(), np.sqrt((h**2).sum()), h.min(), h.max()
+    np.testing.assert_allclose(stats, golden[f"raw/{name}/stats"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_small_input_equals_the_authors_figures(model):
+    network = FairMOT.from_checkpoint(made_up(model), MODELS[model]).eval()
+    golden = dict(np.load(HERE / model / "synth_320x192_seed0.npz"))
+    frame = synth_image()
+    check(network, Letterbox(320, 192).image(frame), frame.shape[1::-1], golden)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("model", MODELS)
+def test_every_stored_input_equals_the_authors_figures(model):
+    figures = np.load(shared(f"golden/{model}/ref_seed0.npz"))
+    network = FairMOT.from_checkpoint(made_up(model), MODELS[model]).eval()
+    held = 0
+    for key in [key for key in figures.files if key.endswith("/inds")]:
+        size, kind, _ = key.split("/")
+        width, height = map(int, size.split("x"))
+        prefix = f"{size}/{kind}/"
+        golden = {k.removeprefix(prefix): figures[k] for k in figures if k.startswith(prefix)}
+        if kind == "synth":
+            frame = synth_image()
+            check(network, Letterbox(width, height).image(frame), (480, 270), golden)
+        elif (width, height) == (320, 192):
+            fitted = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
+            check(network, Letterbox(320, 192).image(fitted), PHOTO_SIZE, golden)
+        else:
+            continue  # the full photo is not part of the reference data
+        held += 1
+    assert held >= 2
+
+
+@pytest.mark.heavy
+def test_first_frame_from_end_to_end(network):
+    """On frame 1 every detection above 0.4 starts a track: the tracker's rows are the boxes."""
+    rows = np.load(shared("golden/fairmot_dla34/end2end_seed0.npz"))["rows"]
+    rows = rows[rows[:, 0] == 1]
+    fitted = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
+    box = Letterbox(320, 192)
+    with torch.inference_mode():
+        (found,) = network.decode(network(torch.from_numpy(box.image(fitted)[None])), 0.4)
+    boxes = box.to_frame(found.boxes.numpy(), *PHOTO_SIZE)
+    corners = np.concatenate((rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]), 1)
+    assert len(boxes) == len(rows)
+    order, expected = np.argsort(boxes[:, 0]), np.argsort(corners[:, 0])
+    np.testing.assert_allclose(boxes[order], corners[expected], atol=0.05)
+    np.testing.assert_allclose(found.scores.numpy()[order], rows[expected, 6], atol=2e-3)
+
+
+def test_a_batch_says_what_each_image_says_alone(network, picture):
+    pair = torch.cat((picture, picture.flip(3)))
+    with torch.inference_mode():
+        heads = network(pair)
+        together = network.decode(heads, 0.3)
+        for i, both in enumerate(together):
+            alone_heads = network(pair[i : i + 1])
+            (alone,) = network.decode(alone_heads, 0.3)
+            assert len(alone.scores) == len(both.scores) > 0
+            torch.testing.assert_close(both.boxes, alone.boxes, atol=2e-3, rtol=1e-3)
+            torch.testing.assert_close(both.embeddings, alone.embeddings, atol=2e-3, rtol=1e-3)
+    assert len(together[0].scores) != len(together[1].scores)
+
+
+def test_embeddings_have_unit_length_and_scores_fall(network, picture):
+    with torch.inference_mode():
+        (found,) = network.decode(network(picture), 0.1)
+    torch.testing.assert_close(found.embeddings.norm(dim=1), torch.ones(len(found.scores)))
+    assert (found.scores.diff() <= 0).all()
+    assert found.classes.tolist() == [0] * len(found.scores)
+
+
+def test_nothing_above_the_threshold_is_no_detection(network, picture):
+    with torch.inference_mode():
+        (found,) = network.decode(network(picture), 1.0)
+    assert found.boxes.shape == (0, 4)
+    assert found.embeddings.shape == (0, 128)
+
+
+def test_channels_last_changes_nothing(network, picture):
+    with torch.inference_mode():
+        plain = network(picture)
+        other = network(picture.contiguous(memory_format=torch.channels_last))
+    for name, head in plain.items():
+        torch.testing.assert_close(other[name], head, atol=2e-3, rtol=1e-3)
+
+
+def test_bfloat16_stays_near_and_decodes_in_float32(tensors, picture):
+    network = FairMOT.from_checkpoint(tensors).eval().bfloat16()
+    with torch.inference_mode():
+        heads = network(picture.bfloat16())
+        (found,) = network.decode(heads, 0.3)
+    assert {head.dtype for head in heads.values()} == {torch.bfloat16}
+    assert {found.boxes.dtype, found.scores.dtype, found.embeddings.dtype} == {torch.float32}
+    assert all(head.isfinite().all() for head in heads.values())
+
+
+@pytest.mark.parametrize(("stride", "channels"), [(2, 32), (4, 64), (8, 128)])
+@pytest.mark.parametrize("size", [64, 512])
+def test_strides_and_embedding_sizes_of_the_ablations(stride, channels, size, picture):
+    network = FairMOT(DLA34(stride), embedding_size=size, ltrb=False).eval()
+    with torch.inference_mode():
+        heads = network(picture)
+    h, w = 64 // stride, 96 // stride
+    assert heads["heatmap"].shape == (1, 1, h, w)
+    assert heads["offset"].shape == heads["size"].shape == (1, 2, h, w)
+    assert heads["identity"].shape == (1, size, h, w)
+    again = FairMOT.from_checkpoint(network.state_dict())
+    assert (again.stride, again.embedding_size) == (stride, size)
+    assert again.backbone.channels == channels
+
+
+def test_training_reaches_every_parameter(picture):
+    network = FairMOT(DLA34())
+    sum(head.square().mean() for head in network(picture).values()).backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_our_own_names_load_as_well(network, picture):
+    again = FairMOT.from_checkpoint(network.state_dict()).eval()
+    with torch.inference_mode():
+        ours, theirs = again(picture), network(picture)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_the_imagenet_classifier_left_in_the_file_is_let_be(tensors, network):
+    more = {
+        "base.fc.weight": torch.zeros(1000, 512, 1, 1),
+        "base.fc.bias": torch.zeros(1000),
+    }
+    again = FairMOT.from_checkpoint(tensors | more)
+    assert again.state_dict().keys() == network.state_dict().keys()
+
+
+def test_names_that_do_not_fit_are_listed(tensors):
+    broken = dict(tensors)
+    del broken["base.level2.root.bn.bias"]
+    broken["surprise.weight"] = torch.zeros(3)
+    broken["reg.2.weight"] = torch.zeros(5, 256, 1, 1)
+    with pytest.raises(CheckpointError) as caught:
+        FairMOT.from_checkpoint(broken)
+    message = str(caught.value)
+    assert "backbone.trunk.level2.root.bn.bias is missing" in message
+    assert "surprise.weight is unexpected" in message
+    assert "offset.2.weight is 5x256x1x1 instead of 2x256x1x1" in message
+
+
+def test_a_size_head_of_another_width_is_no_fairmot(tensors):
+    broken = tensors | {"wh.2.weight": torch.zeros(3, 256, 1, 1), "wh.2.bias": torch.zeros(3)}
+    with pytest.raises(CheckpointError, match="size.2.bias is 3 instead of 4"):
+        FairMOT.from_checkpoint(broken)
+
+
+def test_another_network_s_file_is_recognised():
+    foreign = {f"module_list.{i}.conv_{i}.weight": torch.zeros(1) for i in range(40)}
+    with pytest.raises(CheckpointError, match="jde") as caught:
+        FairMOT.from_checkpoint(foreign)
+    assert "more" in caught.value.problem
+    assert len(caught.value.problem) < 2000
