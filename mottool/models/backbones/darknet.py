@@ -1,0 +1,75 @@
+"""DarkNet-53, the backbone of YOLOv3 and of JDE, and the convolution block it is made of.
+
+Redmon and Farhadi, YOLOv3: An Incremental Improvement, 2018, Table 1.
+"""
+
+from torch import Tensor, nn
+
+__all__ = ["ConvBlock", "DarkNet53"]
+
+# Table 1: channels and residual blocks of the stages at strides 2, 4, 8, 16, 32.
+STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
+
+
+class ConvBlock(nn.Module):
+    """The paper's "Convolutional": convolution without bias, batch norm, leaky ReLU of slope 0.1.
+
+    The padding keeps the map's size at stride 1 and halves an even one at stride 2.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> None:
+        """Channels in and out, side of the square kernel (odd), stride."""
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+        self.activation = nn.LeakyReLU(0.1, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels_in, H, W) to (B, channels_out, H / stride, W / stride)."""
+        activated: Tensor = self.activation(self.norm(self.conv(x)))
+        return activated
+
+
+class Residual(nn.Module):
+    """The paper's boxed pair with its "Residual" line: 1x1 to half the channels, 3x3 back, sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = ConvBlock(channels, channels // 2, 1)
+        self.expand = ConvBlock(channels // 2, channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        summed: Tensor = x + self.expand(self.reduce(x))
+        return summed
+
+
+class DarkNet53(nn.Module):
+    """Five stages, each a strided convolution that halves the map and a run of residual blocks."""
+
+    channels = (256, 512, 1024)  # of the maps that `forward` returns
+
+    def __init__(self) -> None:
+        """For images of three channels; Table 1's average pool and classifier are left out."""
+        super().__init__()
+        self.stem = ConvBlock(3, 32, 3)
+        self.stages = nn.ModuleList()
+        channels_in = 32
+        for channels, blocks in STAGES:
+            residuals = (Residual(channels) for _ in range(blocks))
+            self.stages.append(
+                nn.Sequential(ConvBlock(channels_in, channels, 3, stride=2), *residuals)
+            )
+            channels_in = channels
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Maps of 256, 512, 1024 channels at strides 8, 16, 32 from images (B, 3, H, W).
+
+        H and W are multiples of 32.
+        """
+        x = self.stem(images)  # (B, 32, H, W)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        _, _, c3, c4, c5 = maps  # (B, 256, H/8, W/8), (B, 512, H/16, W/16), (B, 1024, H/32, W/32)
+        return c3, c4, c5

@@ -1,0 +1,56 @@
+"""Darknet's unnamed values get the names they are told, or the file is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mottool.errors import CheckpointError
+from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
+
+LAYERS = [
+    DarknetLayer("first.conv", "first.norm", (2, 3, 3, 3)),
+    DarknetLayer("last", None, (4, 2, 1, 1)),
+]
+COUNT = 4 * 2 + 2 * 3 * 9 + 4 + 8
+
+
+def write(path: Path, count: int) -> Path:
+    """A file that counts: its values are 0, 1, 2 and so on after a header of ones."""
+    header, values = np.ones(5, "<i4"), np.arange(count, dtype="<f4")
+    path.write_bytes(header.tobytes() + values.tobytes())
+    return path
+
+
+def test_values_are_named_in_the_order_of_the_file(tmp_path: Path) -> None:
+    tensors = read_darknet_weights(write(tmp_path / "a.weights", COUNT), LAYERS)
+    assert [(name, tuple(tensor.shape)) for name, tensor in tensors.items()] == [
+        ("first.norm.bias", (2,)),
+        ("first.norm.weight", (2,)),
+        ("first.norm.running_mean", (2,)),
+        ("first.norm.running_var", (2,)),
+        ("first.conv.weight", (2, 3, 3, 3)),
+        ("last.bias", (4,)),
+        ("last.weight", (4, 2, 1, 1)),
+    ]
+    flat = torch.cat([tensor.flatten() for tensor in tensors.values()])
+    assert torch.equal(flat, torch.arange(COUNT, dtype=torch.float32))
+    assert tensors["first.norm.running_mean"].tolist() == [4, 5]
+
+
+@pytest.mark.parametrize("surplus", [-1, 1, -COUNT])
+def test_a_file_of_another_length_is_refused_with_both_lengths(
+    tmp_path: Path, surplus: int
+) -> None:
+    path = write(tmp_path / "a.weights", COUNT + surplus)
+    with pytest.raises(
+        CheckpointError, match=f"{20 + 4 * (COUNT + surplus)} bytes.*{20 + 4 * COUNT}"
+    ):
+        read_darknet_weights(path, LAYERS)
+
+
+@pytest.mark.parametrize("path", ["none.weights", "."])
+def test_what_cannot_be_read_is_named(tmp_path: Path, path: str) -> None:
+    with pytest.raises(CheckpointError, match=str(tmp_path)):
+        read_darknet_weights(tmp_path / path, LAYERS)
