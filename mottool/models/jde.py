@@ -1,0 +1,237 @@
+"""JDE: detection and embedding by one network, jointly.
+
+Wang, Zheng, Liu, Li, Wang: Towards Real-Time Multi-Object Tracking, ECCV 2020. Figure 2 is the
+network: DarkNet-53, a feature pyramid over its last three stages, and on each level of the
+pyramid a prediction head with box regression, box classification and a dense embedding map.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import box_convert, nms
+
+from mottool.errors import SettingError
+from mottool.models.backbones.darknet import ConvBlock, DarkNet53
+from mottool.models.checkpoints import dimension, fit
+from mottool.models.darknet_weights import DarknetLayer
+from mottool.models.network import Decoded
+
+__all__ = ["ANCHORS", "JDE"]
+
+STRIDES = (32, 16, 8)
+
+# Width and height in network pixels of the four anchors at strides 32, 16, 8, by input size
+# (width, height). Tall as people are (the paper's "Learning to Detect").
+ANCHORS = {
+    (1088, 608): (
+        ((128, 384), (180, 540), (256, 640), (512, 640)),
+        ((32, 96), (45, 135), (64, 192), (90, 271)),
+        ((8, 24), (11, 34), (16, 48), (23, 68)),
+    ),
+    (864, 480): (
+        ((102, 305), (143, 429), (203, 508), (407, 508)),
+        ((25, 76), (36, 107), (51, 152), (71, 215)),
+        ((6, 19), (9, 27), (13, 38), (18, 54)),
+    ),
+    (576, 320): (
+        ((85, 255), (120, 360), (170, 420), (340, 320)),
+        ((21, 64), (30, 90), (43, 128), (60, 180)),
+        ((6, 16), (8, 23), (11, 32), (16, 45)),
+    ),
+}
+
+# A cfg file numbers its shortcut, route, upsample and yolo layers too: how many of these stand
+# between each of our convolutions, by its role, and the next one.
+LAYERS_BETWEEN = {"expand": 1, "detection": 1, "embedding": 3, "lateral": 2}
+
+# In the authors' `.pt` beside the network: the classifier over the training identities and, in
+# the yolo layers, the learned weights of the losses ("Automatic Loss Balancing").
+TRAINING_ONLY = r"classifier\.(weight|bias)$|module_list\.\d+\.yolo_\d+\.(s_c|s_r|s_id)$"
+
+
+class PyramidLevel(nn.Module):
+    """One level of Figure 2: fusion with the coarser level, if any, and the prediction head."""
+
+    def __init__(self, skip: int, channels: int, embedding_size: int, coarsest: bool) -> None:
+        super().__init__()
+        if not coarsest:
+            self.lateral = ConvBlock(2 * channels, channels, 1)
+        wide = 2 * channels
+        self.trunk = nn.Sequential(
+            ConvBlock(skip if coarsest else skip + channels, channels, 1),
+            ConvBlock(channels, wide, 3),
+            ConvBlock(wide, channels, 1),
+            ConvBlock(channels, wide, 3),
+            ConvBlock(wide, channels, 1),
+        )
+        self.widen = ConvBlock(channels, wide, 3)
+        self.detection = nn.Conv2d(wide, 4 * 6, 1)
+        self.embedding = nn.Conv2d(channels, embedding_size, 3, padding=1)
+
+    def forward(self, skip: Tensor, coarser: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The level's map, for the finer one, its detection head and its embedding head."""
+        if coarser is None:
+            fused = skip  # (B, skip, h, w)
+        else:
+            above = F.interpolate(self.lateral(coarser), scale_factor=2.0, mode="nearest")
+            fused = torch.cat((above, skip), dim=1)  # (B, channels + skip, h, w)
+        features = self.trunk(fused)  # (B, channels, h, w)
+        return features, self.detection(self.widen(features)), self.embedding(features)
+
+
+class JDE(nn.Module):
+    """Figure 2, for images in RGB, letterboxed, in [0, 1], of any size in multiples of 32.
+
+    `forward` returns, for each stride s of 32, 16 and 8:
+
+    detection_s (B, 24, H/s, W/s): for each of four anchors in turn the box's offset x, y in
+        anchor widths and heights from the cell's corner, the logarithms of width and height
+        over the anchor's, and the logits of background and person;
+    embedding_s (B, 512, H/s, W/s): the embedding of whatever stands in the cell, not normalised.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int] = (1088, 608),
+        embedding_size: int = 512,
+        max_overlap: float = 0.4,
+    ) -> None:
+        """`size` (width, height) chooses the anchors; `max_overlap` is the IoU that NMS allows.
+
+        Raises `SettingError` if the authors have no network of that size.
+        """
+        super().__init__()
+        if size not in ANCHORS:
+            sizes = ", ".join(f"{width}x{height}" for width, height in ANCHORS)
+            raise SettingError(f"JDE has no anchors for {size[0]}x{size[1]}", f"use one of {sizes}")
+        self.anchors = ANCHORS[size]
+        self.embedding_size = embedding_size
+        self.max_overlap = max_overlap
+        self.backbone = DarkNet53()
+        fine, middle, coarse = self.backbone.channels
+        self.level_32 = PyramidLevel(coarse, 512, embedding_size, coarsest=True)
+        self.level_16 = PyramidLevel(middle, 256, embedding_size, coarsest=False)
+        self.level_8 = PyramidLevel(fine, 128, embedding_size, coarsest=False)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The six raw heads of images (B, 3, H, W); `SettingError` if 32 divides H or W not."""
+        height, width = images.shape[-2:]
+        if height % 32 or width % 32:
+            raise SettingError(
+                f"JDE cannot take an input of {width}x{height}",
+                "choose a width and a height that are multiples of 32, such as 1088x608",
+            )
+        heads = {}
+        c3, c4, c5 = self.backbone(images)
+        p5, heads["detection_32"], heads["embedding_32"] = self.level_32(c5, None)
+        p4, heads["detection_16"], heads["embedding_16"] = self.level_16(c4, p5)
+        _, heads["detection_8"], heads["embedding_8"] = self.level_8(c3, p4)
+        return heads
+
+    def proposals(self, heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What every anchor says: boxes (B, N, 4) x1 y1 x2 y2, and scores (B, N) in [0, 1].
+
+        Boxes are in network pixels and may reach out of the image. N counts strides 32, 16, 8,
+        in each the anchors, in each the rows, in each the columns.
+        """
+        boxes, scores = [], []
+        for stride, anchors in zip(STRIDES, self.anchors, strict=True):
+            head = heads[f"detection_{stride}"].float()  # (B, 24, h, w)
+            head = head.reshape(-1, 4, 6, *head.shape[2:]).permute(0, 1, 3, 4, 2)  # (B, 4, h, w, 6)
+            offset, log_size, logits = torch.split(head, 2, dim=-1)
+            rows, columns = (torch.arange(n, device=head.device) for n in head.shape[2:4])
+            y, x = torch.meshgrid(rows, columns, indexing="ij")
+            corner = stride * torch.stack((x, y), dim=-1)  # (h, w, 2)
+            anchor = torch.tensor(anchors, dtype=head.dtype, device=head.device)
+            anchor = anchor[:, None, None]  # (4, 1, 1, 2)
+            box = torch.cat((corner + anchor * offset, anchor * log_size.exp()), dim=-1)
+            boxes.append(box.flatten(1, 3))  # (B, 4hw, 4) centre and size
+            scores.append(logits.softmax(dim=-1)[..., 1].flatten(1))  # (B, 4hw)
+        return box_convert(torch.cat(boxes, dim=1), "cxcywh", "xyxy"), torch.cat(scores, dim=1)
+
+    def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
+        """People that score above `min_score`, after greedy NMS, best first, with embeddings."""
+        decoded = []
+        for image, (boxes, scores) in enumerate(zip(*self.proposals(heads), strict=True)):
+            chosen = torch.nonzero(scores > min_score).flatten()
+            chosen = chosen[nms(boxes[chosen], scores[chosen], self.max_overlap)]  # (n,)
+            embeddings = self._embeddings(heads, image, chosen)
+            people = torch.zeros_like(chosen)
+            decoded.append(Decoded(boxes[chosen], scores[chosen], people, embeddings))
+        return decoded
+
+    def _embeddings(self, heads: dict[str, Tensor], image: int, chosen: Tensor) -> Tensor:
+        """Unit embeddings (n, D) of the cells that the proposals `chosen` (n,) stand in.
+
+        The four anchors of a cell share its embedding.
+        """
+        embeddings = torch.empty(len(chosen), self.embedding_size, device=chosen.device)
+        first = 0
+        for stride in STRIDES:
+            cells = heads[f"embedding_{stride}"][image].flatten(1)  # (D, hw)
+            count = cells.shape[1]
+            here = (chosen >= first) & (chosen < first + 4 * count)
+            embeddings[here] = cells[:, (chosen[here] - first) % count].T.float()
+            first += 4 * count
+        return F.normalize(embeddings, dim=1)
+
+    @classmethod
+    def from_checkpoint(
+        cls, tensors: Mapping[str, Tensor], size: tuple[int, int] = (1088, 608)
+    ) -> Self:
+        """The network with the tensors of the authors' `.pt` or `.weights`, under their names.
+
+        Our own names are taken as well. Training-only tensors are left out; batch norm's
+        counters, which `.weights` files lack, start at zero. Raises `CheckpointError` that lists
+        what is missing, unexpected or of another shape.
+        """
+        width = dimension(tensors, "module_list.83.conv_83.bias", axis=0, default=512)
+        with torch.device("meta"):
+            network = cls(
+                size, dimension(tensors, "level_32.embedding.bias", axis=0, default=width)
+            )
+        network.to_empty(device="cpu")  # much quicker than drawing values that are overwritten
+        modules = {theirs: ours for ours, theirs in authors_modules(network).items()}
+        renamed = {
+            name: torch.zeros_like(value)
+            for name, value in network.named_buffers()
+            if name.endswith("num_batches_tracked")
+        }
+        for name, value in tensors.items():
+            module, dot, leaf = name.rpartition(".")
+            renamed[modules.get(module, module) + dot + leaf] = value
+        fit(network, renamed, f"jde-{size[0]}x{size[1]}", TRAINING_ONLY)
+        return network
+
+    @classmethod
+    def darknet_layers(cls) -> list[DarknetLayer]:
+        """The convolutions of a `.weights` file in order, under the names of the `.pt`."""
+        with torch.device("meta"):
+            network = cls()
+        names = authors_modules(network)
+        return [
+            DarknetLayer(
+                names[name],
+                names.get(f"{name.rpartition('.')[0]}.norm"),
+                tuple(module.weight.shape),
+            )
+            for name, module in network.named_modules()
+            if isinstance(module, nn.Conv2d)
+        ]
+
+
+def authors_modules(network: nn.Module) -> dict[str, str]:
+    """The authors' names of our convolutions and batch norms, in the order of both."""
+    names = {}
+    layer = 0
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Conv2d):
+            names[name] = f"module_list.{layer}.conv_{layer}"
+            block = name.removesuffix(".conv")
+            if block != name:
+                names[f"{block}.norm"] = f"module_list.{layer}.batch_norm_{layer}"
+            layer += 1 + LAYERS_BETWEEN.get(block.rpartition(".")[2], 0)
+    return names
