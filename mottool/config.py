@@ -124,10 +124,13 @@ def _plain_type(kind: type[Settings], field: Field[Any]) -> Any:
 
 
 def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Command], Command]:
-    """The click option of one field; its value is None when the flag is not given."""
+    """The click option of one field; its value is None when the flag is not given.
+
+    `shown` is the default as the help tells it, empty where there is nothing to tell.
+    """
     name = "--" + field.name.replace("_", "-")
     base = _plain_type(kind, field)
-    help = f"{field.metadata['help']}  [default: {shown}]"
+    help = field.metadata["help"] + (f"  [default: {shown}]" if shown else "")
     if base is bool:
         return click.option(f"{name}/--no-{name[2:]}", field.name, default=None, help=help)
     known: dict[Any, click.ParamType[Any]] = {
@@ -142,7 +145,7 @@ def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Co
 
 def _shown(field: Field[Any]) -> str:
     if field.default is MISSING or field.default is None:
-        return "none"
+        return ""
     if isinstance(field.default, bool):
         return "on" if field.default else "off"
     return str(field.default)
@@ -180,7 +183,8 @@ def any_flags(
             owners.setdefault(_shown(field), []).append(owner)
 
     def shown(field: str) -> str:
-        return "; ".join(f"{value} ({', '.join(who)})" for value, who in defaults[field].items())
+        told = {value or "none": who for value, who in defaults[field].items()}
+        return "; ".join(f"{value} ({', '.join(who)})" for value, who in told.items())
 
     def decorate(command: Command) -> Command:
         def wrapper(**kwargs: Any) -> Any:

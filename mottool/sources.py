@@ -28,12 +28,16 @@ VIDEOS = frozenset(
     {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts"}
     | {".webm", ".wmv", ".y4m"}
 )
+NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its number from 1, its BGR pixels (H, W, 3), its time in seconds."""
+    """One frame: its number from 1, its BGR pixels (H, W, 3), its time in seconds.
+
+    The pixels are (0, 0, 3) where only the numbers and times were asked for.
+    """
 
     number: int
     image: npt.NDArray[np.uint8]
@@ -67,13 +71,21 @@ class Sequence:
         return self.media is not None
 
     def frames(
-        self, start: int = 1, warn: Callable[[str], None] = LOGGER.warning
+        self,
+        start: int = 1,
+        warn: Callable[[str], None] = LOGGER.warning,
+        pixels: bool = True,
     ) -> Iterator[Frame]:
         """The frames from number `start` on; what is missing at the end is told to `warn`.
 
-        A video's times are its own, an image's is (number - 1) / fps. An `InputError` if there
-        are no images, one cannot be read, or one has another size than the first.
+        A video's times are its own, an image's is (number - 1) / fps. Without `pixels` no image is
+        read, and none need be there if `seqinfo.ini` says the length; a video is decoded all the
+        same, for only that tells its frames. An `InputError` if there are no images, one cannot be
+        read, or one has another size than the first.
         """
+        if not pixels and not (self.media and self.media.is_file()):
+            yield from self._numbers(start)
+            return
         if self.media is None:
             fix = "add its images, or work from detections, which need none"
             raise InputError(f"{self.path} has a seqinfo.ini but no images", fix)
@@ -83,6 +95,14 @@ class Sequence:
         expected = self.length if self.media != self.path else None
         for number, seconds, image in video.decoded(self.media, warn, start, expected):
             yield Frame(number, image, seconds)
+
+    def _numbers(self, start: int) -> Iterator[Frame]:
+        length = len(_images_in(self.media)) if self.media else self.length
+        if length is None:
+            problem = f"{self.path} has no images and its seqinfo.ini says no seqLength"
+            raise InputError(problem, "add the number of frames as seqLength")
+        for number in range(start, length + 1):
+            yield Frame(number, NO_PIXELS, (number - 1) / self.fps)
 
     def _images(self, folder: Path, start: int, warn: Callable[[str], None]) -> Iterator[Frame]:
         files = _images_in(folder)

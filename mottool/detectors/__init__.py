@@ -1,0 +1,1 @@
+"""Where boxes come from when a pipeline has two stages."""

@@ -1,0 +1,147 @@
+"""Public detections: boxes, and perhaps embeddings, that somebody else has made.
+
+Two forms are read: MOTChallenge's `det.txt` (frame, -1, left, top, width, height, score, …) and
+DeepSORT's `.npy`, the same ten columns followed by one embedding per row.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.boxes import xyxy_from_tlwh
+from mottool.detections import PERSON, Detections
+from mottool.errors import InputError
+from mottool.motchallenge import Rows, read_rows, rows_from_table
+
+__all__ = ["PublicDetections", "holds_features", "probabilities"]
+
+Floats = npt.NDArray[np.float32]
+COLUMNS = 10  # of DeepSORT's form, before the embedding
+UNIT_TOLERANCE = 1e-2  # half-precision embeddings are this close to unit length
+
+
+@dataclass(frozen=True)
+class PublicDetections:
+    """All detections of one sequence, sorted by frame, the file's order kept inside a frame.
+
+    `frames` (n,) from 1; `boxes` (n, 4) float32 x1 y1 x2 y2 pixels; `scores` (n,) float32 in
+    [0, 1]; `embeddings` (n, D) float32 of unit length or None. `margin` is what the file's scores
+    were divided by before the logistic function, None where they were probabilities already;
+    `dropped` counts boxes without area that were left out; `sha256` is the file's.
+    """
+
+    frames: npt.NDArray[np.int64]
+    boxes: Floats
+    scores: Floats
+    embeddings: Floats | None
+    margin: float | None
+    dropped: int
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path, margin: float | None = None) -> "PublicDetections":
+        """Read `det.txt` (plain or gzipped) or `.npy`; an `InputError` names what is wrong.
+
+        Scores are made comparable: see `probabilities` for `margin`.
+        """
+        if path.suffix == ".npy":
+            rows, features = _read_npy(path)
+        else:
+            rows, features = read_rows(path, "detection"), None
+        keep = (rows.tlwh[:, 2] > 0) & (rows.tlwh[:, 3] > 0)
+        order = np.flatnonzero(keep)[np.argsort(rows.frames[keep], kind="stable")]
+        raw = rows.rest[order, 0] if rows.rest.shape[1] else np.ones(len(order))
+        scores, margin = probabilities(raw, margin)
+        return cls(
+            frames=rows.frames[order],
+            boxes=xyxy_from_tlwh(rows.tlwh[order].astype(np.float32)),
+            scores=scores,
+            embeddings=None if features is None else _unit(features[order]),
+            margin=margin,
+            dropped=int((~keep).sum()),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def last_frame(self) -> int:
+        """The last frame with a detection, 0 if there is none."""
+        return int(self.frames[-1]) if len(self) else 0
+
+    def on(self, frame: int) -> Detections:
+        """The detections of one frame, counted from 1."""
+        rows = slice(*np.searchsorted(self.frames, [frame, frame + 1]))
+        boxes = self.boxes[rows]
+        return Detections(
+            boxes=boxes,
+            scores=self.scores[rows],
+            classes=np.full(len(boxes), PERSON, np.uint16),
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+        )
+
+
+def probabilities(
+    raw: npt.NDArray[np.float64], margin: float | None = None
+) -> tuple[Floats, float | None]:
+    """Scores (n,) in [0, 1] from a file's scores, and the scale that was used.
+
+    A file whose scores all lie in [0, 1] is taken as it is. One that says -1 throughout has no
+    scores: every box counts as certain. Anything else are raw detector margins (ACF and DPM of
+    MOT15 and MOT16 reach from below 0 to above 100): they go through the logistic function
+    1 / (1 + exp(-score / scale)), which keeps their order and puts the detector's own decision
+    boundary, 0, at 0.5. The scale is `margin`, or else the median magnitude in the file, so that
+    a middling detection scores 0.73 whatever the detector's unit. A given `margin` is applied to
+    every file, probabilities too.
+    """
+    if margin is None:
+        if ((raw >= 0) & (raw <= 1)).all():
+            return raw.astype(np.float32), None
+        if (raw == -1).all():
+            return np.ones(len(raw), np.float32), None
+        margin = float(np.median(np.abs(raw))) or 1.0
+    with np.errstate(over="ignore"):
+        return (1 / (1 + np.exp(-raw / margin))).astype(np.float32), margin
+
+
+def holds_features(path: Path) -> bool:
+    """Whether `path` is a `.npy` with embeddings, or a folder that has one; nothing is checked."""
+    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    if not files or files[0].suffix != ".npy":
+        return False
+    try:
+        table = np.load(files[0], mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(table.ndim == 2 and table.shape[1] > COLUMNS)
+
+
+def _read_npy(path: Path) -> tuple[Rows, Floats | None]:
+    try:
+        table = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no detection file {path}", "check the path") from error
+    except (OSError, ValueError, EOFError) as error:
+        fix = "save a plain (rows, 10 + D) float array with numpy.save"
+        raise InputError(f"{path} is not a readable .npy array", fix) from error
+    if table.ndim != 2 or table.shape[1] < COLUMNS or table.dtype.kind not in "fiu":
+        fix = "give DeepSORT's form: 10 MOTChallenge columns, then the embedding"
+        raise InputError(f"{path} holds {table.dtype} {table.shape}", fix)
+    features = table[:, COLUMNS:].astype(np.float32)
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise InputError(f"{path} row {row} has an embedding with NaN or infinity", "remake it")
+    rows = rows_from_table(path, table[:, :COLUMNS].astype(np.float64))
+    return rows, features if features.shape[1] else None
+
+
+def _unit(features: Floats) -> Floats:
+    """Rows of unit length; those that were so before some rounding are left as they are."""
+    norms = np.linalg.norm(features, axis=1, keepdims=True)  # (n, 1)
+    off = np.abs(norms - 1) > UNIT_TOLERANCE
+    unit: Floats = np.where(off, features / np.maximum(norms, 1e-12), features)
+    return unit

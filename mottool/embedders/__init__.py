@@ -1,0 +1,1 @@
+"""What describes a given box when a pipeline has two stages."""

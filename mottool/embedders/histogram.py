@@ -1,0 +1,104 @@
+"""A descriptor of clothing that needs no weights: colour statistics of the body's bands.
+
+A person's box is cut into six bands from head to feet. Each band gives three soft histograms of
+the CIE Lab colours in it (lightness, green-red, blue-yellow), pixels near the vertical middle of
+the box counting more than the background at its sides. Square roots turn the cosine between two
+descriptors into the Bhattacharyya coefficient of the histograms (Bhattacharyya, 1943). What
+almost every box shares, greys of any lightness, is projected out, which spreads the distances so
+that thresholds made for learned embeddings (a cosine distance of 0.4) fit.
+"""
+
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Histogram"]
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+WIDTH, HEIGHT = 24, 48  # pixels a box is resized to
+BANDS = 6  # from head to feet
+BINS = 8  # of each of the three colour axes
+CHROMA = 30.0  # Lab units from grey to the outermost bin of the two colour axes
+GREY = 5.0  # Lab units: spread of the colours that count as grey
+
+
+class Histogram:
+    """The embedder `histogram`: 144 numbers of unit length per box."""
+
+    name = "histogram"
+    size = BANDS * 3 * BINS
+
+    def embed(self, image: npt.NDArray[np.uint8], boxes: Floats) -> Floats:
+        """Embeddings (n, 144) float32 of `boxes` (n, 4) x1 y1 x2 y2 in `image` (H, W, 3) BGR.
+
+        Boxes are clipped to the image; one that lies outside it altogether counts as black.
+        """
+        if not len(boxes):
+            return np.zeros((0, self.size), np.float32)
+        crops = np.stack([_crop(image, box) for box in boxes])  # (n, 48, 24, 3)
+        pixels = crops.reshape(1, -1, 3).astype(np.float32) / 255
+        lab = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB), np.float32).reshape(crops.shape)
+        histograms = np.concatenate(
+            [
+                _soft_histograms(lab[..., 0] / 100),
+                _soft_histograms(lab[..., 1] / (2 * CHROMA) + 0.5),
+                _soft_histograms(lab[..., 2] / (2 * CHROMA) + 0.5),
+            ],
+            axis=-1,
+        )  # (n, 6, 24)
+        return _without_grey(np.sqrt(histograms.reshape(len(boxes), -1)))
+
+
+def _crop(image: npt.NDArray[np.uint8], box: Floats) -> npt.NDArray[np.uint8]:
+    """The box's pixels, resized to (48, 24, 3)."""
+    height, width = image.shape[:2]
+    left, top = np.floor(np.clip(box[:2], 0, [width, height])).astype(int)
+    right, bottom = np.ceil(np.clip(box[2:], 0, [width, height])).astype(int)
+    if right <= left or bottom <= top:
+        return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    patch = image[top:bottom, left:right]
+    return np.asarray(cv2.resize(patch, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _soft_histograms(values: npt.NDArray[np.floating[Any]]) -> Doubles:
+    """Histograms (n, 6, 8) of `values` (n, 48, 24), [0, 1] from the first bin to the last.
+
+    Each pixel is shared between its two nearest bins, so a small change of light makes a small
+    change of the histogram. A band's histogram sums to 1.
+    """
+    count = len(values)
+    place = np.clip(values, 0, 1) * (BINS - 1)
+    lower = np.minimum(place.astype(np.int64), BINS - 2)
+    upper_share = place - lower
+    columns = (np.arange(WIDTH) + 0.5) / WIDTH - 0.5
+    weight = np.exp(-0.5 * (columns / 0.25) ** 2)  # (24,)
+    weight /= weight.sum() * (HEIGHT // BANDS)
+    bands = np.arange(HEIGHT) * BANDS // HEIGHT  # (48,)
+    histogram = np.arange(count)[:, None, None] * BANDS + bands[:, None]  # (n, 48, 1)
+    slot = histogram * BINS + lower  # (n, 48, 24)
+    total = count * BANDS * BINS
+    lower_part = np.bincount(slot.ravel(), ((1 - upper_share) * weight).ravel(), total)
+    upper_part = np.bincount(slot.ravel() + 1, (upper_share * weight).ravel(), total)
+    return np.asarray(lower_part + upper_part, np.float64).reshape(count, BANDS, BINS)
+
+
+def _without_grey(descriptors: Doubles) -> Floats:
+    """Unit vectors (n, 144) of what in `descriptors` (n, 144) is not the common grey."""
+    grey = _grey()
+    rest = descriptors - (descriptors @ grey)[:, None] * grey
+    norms = np.linalg.norm(rest, axis=1, keepdims=True)  # (n, 1)
+    return np.asarray(rest / np.maximum(norms, 1e-12), np.float32)
+
+
+@cache
+def _grey() -> Doubles:
+    """The unit descriptor (144,) of greys: any lightness, colours spread closely around none."""
+    chroma = np.exp(-0.5 * (np.linspace(-CHROMA, CHROMA, BINS) / GREY) ** 2)
+    band = np.concatenate([np.full(BINS, 1 / BINS), chroma / chroma.sum(), chroma / chroma.sum()])
+    grey: Doubles = np.sqrt(np.tile(band, BANDS))
+    return grey / np.linalg.norm(grey)

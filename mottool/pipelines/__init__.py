@@ -1,0 +1,1 @@
+"""What makes detections and embeddings, each named once in `registry.py`."""

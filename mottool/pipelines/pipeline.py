@@ -1,0 +1,49 @@
+"""What every pipeline promises the stage that runs it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from mottool.detections import Detections
+from mottool.sources import Frame
+from mottool.sources import Sequence as Source
+
+__all__ = ["Pass", "Pipeline", "Times"]
+
+
+class Times(NamedTuple):
+    """Seconds one frame took: the network, the decoding of its heads, the embedder."""
+
+    network: float = 0.0
+    heads: float = 0.0
+    embed: float = 0.0
+
+
+class Pass(Protocol):
+    """One sequence on its way through a pipeline; frames come once, in order.
+
+    `settings` is everything that decides the result beside the frames and the weights, as JSON
+    holds it. `needs_pixels` is False where the frames' numbers are enough.
+    """
+
+    settings: dict[str, Any]
+    needs_pixels: bool
+
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+        """What is in each of `frames`, a batch of at most the pipeline's size."""
+        ...
+
+
+class Pipeline(Protocol):
+    """Detections and embeddings by one method; holds the weights, shared by all sequences.
+
+    `weights` is the sha256 of the weights file, or "" where there is none; `batch` is how many
+    frames it takes at once.
+    """
+
+    name: str
+    weights: str
+    batch: int
+
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> Pass:
+        """Begin a sequence; an `InputError` if it lacks what this pipeline needs."""
+        ...
