@@ -1,0 +1,344 @@
+"""Caches: what a pipeline found in one sequence, written once and read by everything after.
+
+    with CacheWriter(path, header) as cache:
+        for frame in sequence.frames(start=cache.committed + 1):
+            cache.append(detections_of(frame), frame.seconds, timing)
+        cache.finish()
+
+    with Cache(path) as cache:
+        for detections in cache.frames():
+            ...
+
+The layout of the file is specified in `mottool.schema`.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from mottool.detections import Detections
+from mottool.errors import CacheError, InputError, writing
+from mottool.journal import JournalledFile, recover
+from mottool.schema import SCHEMA, TIMING, Header, check, create, extend, same_work
+
+__all__ = ["SCHEMA", "TIMING", "Cache", "CacheWriter", "Header", "part_of"]
+
+BLOCK = 64  # frames per commit
+READ_FRAMES, READ_ROWS = 1024, 16384  # what a reader holds at once, a crowded frame aside
+AGAIN = "run the same detect-embed command again, it goes on from there"
+ANEW = "run detect-embed again with --overwrite"
+
+
+def part_of(path: Path) -> Path:
+    """Where the cache `path` lies while it is unfinished."""
+    return path.with_name(f"{path.stem}.part.h5")
+
+
+class CacheWriter:
+    """Writes the cache of one sequence, going on where an earlier run was stopped.
+
+    `committed` is the number of frames that are safe whatever happens to this process; a fresh
+    writer's tells from where to go on. With `already_complete` the cache is finished, and there
+    is nothing left to append.
+    """
+
+    def __init__(self, path: Path, header: Header, overwrite: bool = False) -> None:
+        """Begin or go on with the cache `path`; `overwrite` starts again whatever is there.
+
+        Raises `CacheError` if what is there was made from another source, by another pipeline or
+        with other settings, is damaged, or is being written by another process; `OutputError` if
+        the place cannot be written.
+        """
+        self.path = path
+        self.already_complete = False
+        self.committed = 0
+        self._pending: list[tuple[Detections, float, Sequence[float]]] = []
+        self._rows = self._centres = 0  # committed
+        self._embedding_size: int | None = None  # 0: there are none; None: not known yet
+        self._broken = False
+        self._file: Any = None
+        if path.exists() and not overwrite:
+            with Cache(path) as cache:
+                same_work(path, cache.header, header)
+                self.already_complete, self.committed = True, cache.frame_count
+            return
+        self._part = part_of(path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._disk = JournalledFile(self._part, fresh=overwrite)
+        try:
+            self._open(header)
+        except BaseException:
+            self._close()
+            raise
+
+    def _open(self, header: Header) -> None:
+        new = self._disk.seek(0, os.SEEK_END) == 0
+        try:
+            mode = "w" if new else "r+"
+            self._file = h5py.File(self._disk, mode, libver=("earliest", "v110"))
+        except (OSError, RuntimeError) as error:
+            raise CacheError(f"{self._part} is damaged ({error})", ANEW) from error
+        if new:
+            create(self._file, header)
+            self._make_visible()
+            return
+        same_work(self._part, check(self._file, self._part), header)
+        self.committed = len(self._file["pts"])
+        self._rows, self._centres = len(self._file["boxes"]), len(self._file["occlusion/centres"])
+        if "embeddings" in self._file:
+            self._embedding_size = self._file["embeddings"].shape[1]
+        elif self._rows:
+            self._embedding_size = 0
+        if self._file.attrs["complete"]:  # it was stopped between its last commit and its renaming
+            self._publish()
+
+    def append(self, detections: Detections, seconds: float, timing: Sequence[float]) -> None:
+        """Add the next frame; every 64th call commits.
+
+        `seconds` is its presentation time and `timing` what it cost, in the order of `TIMING`.
+        Raises `InputError` for values that no cache may hold, `OutputError` on a full disk.
+        """
+        number = self.committed + len(self._pending) + 1
+        wrong = _wrong(detections, seconds, timing) or self._wrong_size(detections)
+        if wrong:
+            raise InputError(
+                f"frame {number} cannot be kept in {self.path}: {wrong}",
+                "correct the detections, or the weights, that this comes from",
+            )
+        self._pending.append((detections, seconds, timing))
+        if len(self._pending) == BLOCK:
+            self._commit()
+
+    def _wrong_size(self, detections: Detections) -> str:
+        found = detections.embeddings
+        size = 0 if found is None else found.shape[1]
+        if size == 0 and len(detections) == 0:
+            return ""  # an empty frame need not know
+        if self._embedding_size not in {None, size}:
+            return f"its embeddings are {size}-d, those before {self._embedding_size}-d"
+        self._embedding_size = size
+        return ""
+
+    def _commit(self) -> None:
+        """Make the pending frames part of the file, all of them or none."""
+        if not self._pending:
+            return
+        frames = [detections for detections, _, _ in self._pending]
+        counts = np.array([len(frame) for frame in frames])
+        centres = [frame.occlusion_centres for frame in frames]
+        centre_counts = np.array([len(each) for each in centres])
+        columns = {
+            "boxes": (self._rows, np.concatenate([frame.boxes for frame in frames])),
+            "scores": (self._rows, np.concatenate([frame.scores for frame in frames])),
+            "classes": (self._rows, np.concatenate([frame.classes for frame in frames])),
+            "occlusion/centres": (self._centres, np.concatenate(centres)),
+            "pts": (self.committed, np.array([seconds for _, seconds, _ in self._pending])),
+            "timing": (self.committed, np.array([timing for _, _, timing in self._pending])),
+            "occlusion/ptr": (self.committed + 1, self._centres + np.cumsum(centre_counts)),
+        }
+        if self._embedding_size:
+            none = np.zeros((0, self._embedding_size), np.float16)
+            found = [frame.embeddings for frame in frames if len(frame)]
+            half = [none] + [each.astype(np.float16) for each in found if each is not None]
+            columns["embeddings"] = self._rows, np.concatenate(half)  # (n, D)
+        columns["frame_ptr"] = self.committed + 1, self._rows + np.cumsum(counts)  # last: the mark
+        try:
+            for name, (at, values) in columns.items():
+                extend(self._file, name, at, values)
+            self._make_visible()
+        except BaseException:
+            self._broken = True
+            raise
+        self.committed += len(frames)
+        self._rows += int(counts.sum())
+        self._centres += int(centre_counts.sum())
+        self._pending.clear()
+
+    def _make_visible(self) -> None:
+        with writing(self._part):
+            self._file.flush()
+            self._disk.commit()
+
+    def finish(self) -> Path:
+        """Commit the last frames and give the file, now complete, its final name."""
+        if not self.already_complete:
+            self._commit()
+            self._file.attrs["complete"] = True
+            self._make_visible()
+            self._publish()
+        return self.path
+
+    def _publish(self) -> None:
+        self._file.close()
+        with writing(self.path):
+            self._disk.sync()
+            self._part.replace(self.path)
+        self._disk.close()
+        self.already_complete = True
+
+    def _close(self) -> None:
+        # Without its disk HDF5 may not close in order; what was committed does not depend on it.
+        with suppress(OSError, RuntimeError):
+            if self._file is not None:
+                self._file.close()
+        self._disk.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Commit what was appended, also after an error elsewhere; only `finish` ends the file."""
+        if self.already_complete:
+            return
+        try:
+            if not self._broken:
+                self._commit()
+        finally:
+            self._close()
+
+
+def _wrong(detections: Detections, seconds: float, timing: Sequence[float]) -> str:
+    """What is wrong with a frame, or nothing."""
+    count = len(detections)
+    parts: dict[str, tuple[npt.NDArray[Any], tuple[int, ...]]] = {
+        "boxes": (detections.boxes, (count, 4)),
+        "scores": (detections.scores, (count,)),
+        "classes": (detections.classes, (count,)),
+        "occlusion centres": (
+            detections.occlusion_centres,
+            (len(detections.occlusion_centres), 3),
+        ),
+        "presentation time": (np.asarray(seconds), ()),
+        "timing": (np.asarray(timing), (len(TIMING),)),
+    }
+    if detections.embeddings is not None and count:
+        size = detections.embeddings.shape[-1]
+        with np.errstate(over="ignore"):
+            parts["embeddings"] = detections.embeddings.astype(np.float16), (count, size)
+    for name, (values, shape) in parts.items():
+        if values.shape != shape:
+            return f"its {name} are of shape {values.shape}, not {shape}"
+        if not np.isfinite(values).all():
+            return f"its {name} hold a NaN or an infinite value"
+    if count and not (detections.scores.min() >= 0 and detections.scores.max() <= 1):
+        return "its scores are not in [0, 1]"
+    return ""
+
+
+class Cache:
+    """Reads a cache; open it in the process that uses it, never before a fork."""
+
+    def __init__(self, path: Path, unfinished: bool = False) -> None:
+        """Open `path`; a file that is not whole is refused unless `unfinished` allows it.
+
+        Raises `CacheError` for what is missing, no cache, damaged, of another schema, or being
+        written right now.
+        """
+        self.path = path
+        if unfinished:
+            recover(path)
+        if not path.exists() and part_of(path).exists():
+            raise CacheError(f"{path} is unfinished, only {part_of(path).name} is there", AGAIN)
+        if unfinished and path.exists() and path.stat().st_size == 0:
+            raise CacheError(f"{path} is unfinished, not one frame is committed", AGAIN)
+        try:
+            self._file = h5py.File(path, "r")
+        except FileNotFoundError:
+            raise CacheError(f"{path} does not exist", "make it with detect-embed") from None
+        except BlockingIOError:
+            raise CacheError(
+                f"{path} is being written", "wait until detect-embed is done"
+            ) from None
+        except OSError as error:
+            raise CacheError(f"{path} is torn or no HDF5 file ({error})", ANEW) from error
+        try:
+            self.header = check(self._file, path)
+            self.complete = bool(self._file.attrs["complete"])
+            self._pointer: npt.NDArray[np.int64] = self._file["frame_ptr"][:]
+            self._centre_pointer: npt.NDArray[np.int64] = self._file["occlusion/ptr"][:]
+            self.frame_count = len(self._pointer) - 1
+            if not (self.complete or unfinished):
+                problem = f"{path} is unfinished ({self.frame_count} frames committed)"
+                raise CacheError(problem, AGAIN)
+        except BaseException:
+            self._file.close()
+            raise
+        self.has_embeddings = "embeddings" in self._file
+        self.embedding_size: int = self._file["embeddings"].shape[1] if self.has_embeddings else 0
+        self.detection_count = int(self._pointer[-1])
+        self.occlusion_count = int(self._centre_pointer[-1])
+        self._data = {name: self._file[name] for name in ("boxes", "scores", "classes")}
+        self._embeddings = self._file["embeddings"] if self.has_embeddings else None
+        self._centres = self._file["occlusion/centres"]
+
+    @property
+    def pts(self) -> npt.NDArray[np.float64]:
+        """The presentation time of every frame, (F,), in seconds."""
+        times: npt.NDArray[np.float64] = self._file["pts"][:]
+        return times
+
+    @property
+    def timing(self) -> npt.NDArray[np.float32]:
+        """What every frame cost, (F, 4) seconds, columns as in `TIMING`."""
+        costs: npt.NDArray[np.float32] = self._file["timing"][:]
+        return costs
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Detections]:
+        """The detections of the frames `start:stop`, counted from 0, embeddings as float32.
+
+        The arrays of neighbouring frames are slices of one block: copy what is to be kept long.
+        """
+        start, stop, _ = slice(start, stop).indices(self.frame_count)
+        while start < stop:
+            room = self._pointer[start] + READ_ROWS
+            last = int(np.searchsorted(self._pointer, room, side="right")) - 1
+            last = min(max(last, start + 1), start + READ_FRAMES, stop)
+            yield from self._block(start, last)
+            start = last
+
+    def _block(self, start: int, stop: int) -> Iterator[Detections]:
+        rows, centre_rows = self._pointer[start : stop + 1], self._centre_pointer[start : stop + 1]
+        low, high = int(rows[0]), int(rows[-1])
+        try:
+            boxes, scores, classes = (data[low:high] for data in self._data.values())
+            centres = self._centres[int(centre_rows[0]) : int(centre_rows[-1])]
+            embeddings = None
+            if self._embeddings is not None:
+                embeddings = self._embeddings[low:high].astype(np.float32)  # (n, D)
+        except OSError as error:
+            raise CacheError(f"{self.path} is damaged ({error})", ANEW) from error
+        own = pairwise((rows - low).tolist())
+        own_centres = pairwise((centre_rows - centre_rows[0]).tolist())
+        for (a, b), (c, d) in zip(own, own_centres, strict=True):
+            yield Detections(
+                boxes[a:b],
+                scores[a:b],
+                classes[a:b],
+                None if embeddings is None else embeddings[a:b],
+                centres[c:d],
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()

@@ -1,0 +1,225 @@
+"""The layout of a cache, `mottool/detections/1`: one HDF5 file per sequence and pipeline.
+
+Ragged data is flat with a pointer array, as in a sparse CSR matrix: the rows of frame i (from 0)
+are `ptr[i]:ptr[i + 1]`. F is the number of frames, N of detections, K of occlusion centres, D the
+embedding size. Numbers are little-endian; boxes and centres are pixels of the original frame.
+
+    /frame_ptr          (F+1,)  i8   starts at 0, never falls, ends at N
+    /boxes              (N, 4)  f4   x1 y1 x2 y2, finite
+    /scores             (N,)    f4   in [0, 1]
+    /classes            (N,)    u2   0 = person
+    /embeddings         (N, D)  f2   of unit length; only where the pipeline makes embeddings
+    /pts                (F,)    f8   presentation time in seconds, the container's own
+    /timing             (F, 4)  f4   seconds spent on decode, network, heads, embed
+    /occlusion/centres  (K, 3)  f4   x, y, score
+    /occlusion/ptr      (F+1,)  i8   as /frame_ptr, ends at K
+
+    attributes of /     schema, version (of the mottool that began the file), sequence, pipeline,
+                        source, source_hash, weights (sha256 or ""), settings (a JSON object):
+                        text; width, height: integers; fps: a float; complete: a boolean
+    attribute of /timing  columns: the names of its columns, separated by spaces
+
+A writer MUST work on `<name>.part.h5` and give it its final name only when `complete` is true
+and the file has reached the disk: a file under its final name is whole. It MUST make each block
+of frames visible in one step (see `mottool.journal`) and extend `/frame_ptr` last, so that at
+every moment all arrays agree with it; its length is the number of committed frames. It MUST NOT
+continue a file whose attributes, `source` and `version` aside, are not its own. `/embeddings` MAY
+be absent until the first detection; it MUST NOT be compressed, as it hardly shrinks.
+
+A reader MUST refuse another schema, a file whose arrays disagree with `frame_ptr`, and anything
+that leads out of the file: soft and external links, external storage, virtual datasets. It MUST
+NOT use text from attributes as a path. It MAY ignore datasets and attributes it does not know;
+later versions of this schema MAY add some and MUST NOT change those above.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mottool import __version__
+from mottool.errors import CacheError
+
+__all__ = ["SCHEMA", "TIMING", "Header", "check", "create", "extend", "same_work"]
+
+SCHEMA = "mottool/detections/1"
+TIMING = ("decode", "network", "heads", "embed")
+# Name: type, columns (0 for one number per row), rows per chunk.
+FRAMES = {
+    "pts": ("<f8", 0, 512),
+    "timing": ("<f4", len(TIMING), 512),
+}
+ROWS = {
+    "boxes": ("<f4", 4, 1024),
+    "scores": ("<f4", 0, 2048),
+    "classes": ("<u2", 0, 2048),
+}
+CENTRES = {"occlusion/centres": ("<f4", 3, 512)}
+POINTERS = {"frame_ptr": ("<i8", 0, 512), "occlusion/ptr": ("<i8", 0, 512)}
+EMBEDDINGS = "embeddings"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a cache was made from: the attributes of its root.
+
+    `source_hash` identifies the content of the source and `weights` that of the checkpoint (both
+    hex; "" for no weights). `width` and `height` are those of the original frames in pixels,
+    `fps` is in frames a second, and `settings` is what JSON can hold.
+    """
+
+    sequence: str
+    pipeline: str
+    source: str
+    source_hash: str
+    width: int
+    height: int
+    fps: float
+    weights: str = ""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def create(file: h5py.File, header: Header) -> None:
+    """Lay out an empty cache, without `/embeddings`, whose size the first detection tells."""
+    told = dataclasses.asdict(header) | {
+        "schema": SCHEMA,
+        "version": __version__,
+        "settings": json.dumps(dict(header.settings), sort_keys=True),
+        "complete": False,
+    }
+    for name, value in sorted(told.items()):
+        file.attrs[name] = value
+    for name, (kind, columns, chunk) in (FRAMES | ROWS | CENTRES | POINTERS).items():
+        _add(file, name, kind, columns, chunk)
+    for name in POINTERS:
+        extend(file, name, 0, np.zeros(1, np.int64))
+    file["timing"].attrs["columns"] = " ".join(TIMING)
+
+
+def _add(file: h5py.File, name: str, kind: str, columns: int, chunk: int) -> None:
+    tail = (columns,) if columns else ()
+    file.create_dataset(name, (0, *tail), kind, maxshape=(None, *tail), chunks=(chunk, *tail))
+
+
+def extend(file: h5py.File, name: str, at: int, values: Any) -> None:
+    """Write `values` from row `at` on; the dataset then ends with them."""
+    if name == EMBEDDINGS and name not in file:
+        size = values.shape[1]
+        _add(file, name, "<f2", size, max(16, 16384 // size))  # chunks of about 32 KiB
+    dataset = file[name]
+    dataset.resize(at + len(values), axis=0)
+    if len(values):
+        dataset[at:] = values
+
+
+def same_work(path: Path, found: Header, wanted: Header) -> None:
+    """Raise a `CacheError` naming what differs, the place of the source aside, if anything does."""
+    old, new = (_flat(header) for header in (found, wanted))
+    different = [
+        f"{key} ({old.get(key)!r}, now {new.get(key)!r})"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+    if different:
+        raise CacheError(
+            f"{path} was made with other {', '.join(different)}",
+            "go back to those, choose another --work folder, or start again with --overwrite",
+        )
+
+
+def _flat(header: Header) -> dict[str, Any]:
+    values = dataclasses.asdict(header)
+    del values["source"]
+    # Settings are compared as JSON holds them: there a tuple is a list.
+    settings = json.loads(json.dumps(dict(values.pop("settings"))))
+    return values | {f"settings.{key}": value for key, value in settings.items()}
+
+
+def check(file: h5py.File, path: Path) -> Header:
+    """The header of an opened cache after every check that the layout above asks of a reader.
+
+    Raises `CacheError` with what is wrong.
+    """
+    schema = file.attrs.get("schema")
+    if schema != SCHEMA:
+        known = isinstance(schema, str) and schema.startswith("mottool/")
+        raise CacheError(
+            f"{path} is of schema {schema!r}" if known else f"{path} is not a mottool cache",
+            f"run detect-embed again with this version, which reads {SCHEMA}",
+        )
+    try:
+        header = _header(file)
+        _check_links(file)
+        _check_links(file["occlusion"])
+        frames = _check_pointer(file, "frame_ptr")
+        if _check_pointer(file, "occlusion/ptr") != frames:
+            raise ValueError("/occlusion/ptr and /frame_ptr count different frames")
+        _check_shapes(file, FRAMES, frames)
+        _check_shapes(file, ROWS, int(file["frame_ptr"][-1]))
+        _check_shapes(file, CENTRES, int(file["occlusion/ptr"][-1]))
+        if EMBEDDINGS in file:
+            size = file[EMBEDDINGS].shape[-1] if file[EMBEDDINGS].ndim == 2 else 0
+            _check_shapes(file, {EMBEDDINGS: ("<f2", size, 0)}, int(file["frame_ptr"][-1]))
+    # h5py reports damage inside a file by any of these, according to where it lies.
+    except (KeyError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
+        told = error.args[0] if error.args else error
+        raise CacheError(
+            f"{path} is damaged or not a cache: {told}", "make it anew: detect-embed --overwrite"
+        ) from error
+    return header
+
+
+def _header(file: h5py.File) -> Header:
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(Header):
+        value = file.attrs[field.name]
+        if field.type in {int, float}:
+            values[field.name] = field.type(value)
+        elif not isinstance(value, str):
+            raise ValueError(f"attribute {field.name} is no text")
+        else:
+            values[field.name] = value
+    values["settings"] = json.loads(values["settings"])
+    if not isinstance(values["settings"], dict):
+        raise ValueError("attribute settings is no JSON object")
+    return Header(**values)
+
+
+def _check_links(group: h5py.Group) -> None:
+    if not isinstance(group, h5py.Group):
+        raise ValueError("/occlusion is no group")
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"/{name} is a link that may lead out of the file")
+
+
+def _check_pointer(file: h5py.File, name: str) -> int:
+    """The number of frames of a pointer array that is one."""
+    kind, columns, _ = POINTERS[name]
+    rows = file[name].shape[0] if file[name].ndim == 1 else 0
+    _check_shapes(file, {name: (kind, columns, 0)}, rows)
+    pointer = file[name][:]
+    if rows == 0 or pointer[0] != 0 or (pointer[1:] < pointer[:-1]).any():
+        raise ValueError(f"/{name} does not rise from 0")
+    return rows - 1
+
+
+def _check_shapes(file: h5py.File, datasets: Mapping[str, tuple[str, int, int]], rows: int) -> None:
+    for name, (kind, columns, _) in datasets.items():
+        dataset = file[name]
+        if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+            raise ValueError(f"/{name} does not keep its data in this file")
+        shape = (rows, columns) if columns else (rows,)
+        if dataset.shape != shape or dataset.dtype != np.dtype(kind):
+            raise ValueError(
+                f"/{name} is {dataset.dtype} {dataset.shape}, but its frames ask for {kind} {shape}"
+            )
+        # What is claimed but not stored would read as zeros, or fill the memory.
+        if dataset.id.get_storage_size() < dataset.nbytes:
+            raise ValueError(f"/{name} is shorter than it says")
