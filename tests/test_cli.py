@@ -1,0 +1,100 @@
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+
+import click
+import pytest
+
+import mottool
+from mottool.cli import COMMANDS, cli
+
+HEAVY = {"torch", "cv2", "h5py", "numpy", "scipy", "av", "torchvision", "motmetrics"}
+
+
+def mottool_command(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "mottool", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def loaded(*arguments):
+    """The modules that a run of the command imports."""
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mottool", *arguments],
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0, told.stderr
+    return {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
+def test_help_imports_nothing_heavy(arguments):
+    names = loaded(*arguments)
+    assert "mottool.cli" in names
+    assert not names & HEAVY
+
+
+def test_the_overview_names_every_command_and_imports_no_stage():
+    assert not {name for name in loaded("--help") if name.startswith("mottool.stages")}
+    told = mottool_command("--help").stdout
+    for name, summary in COMMANDS.items():
+        assert name in told
+        assert summary.split(";")[0] in " ".join(told.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_a_manual_page_with_an_example(name):
+    stage = import_module(f"mottool.stages.{name.replace('-', '_')}")
+    command = stage.command
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert f"mottool {name} " in command.help
+    assert len(command.help.split()) > 40
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert parameter.help.rstrip("]").endswith((".", ")")) or "[default" in parameter.help
+
+
+def test_a_near_miss_is_named():
+    told = mottool_command("asociate")
+    assert told.returncode == 2
+    assert "did you mean 'associate'" in told.stderr
+
+
+def test_the_version_is_told():
+    assert mottool.__version__ in mottool_command("--version").stdout
+
+
+def test_a_closed_pipe_is_no_error():
+    told = subprocess.run(
+        f"{sys.executable} -m mottool --help | head -1", shell=True, capture_output=True, text=True
+    )
+    assert "Usage" in told.stdout
+    assert "Traceback" not in told.stderr
+
+
+def test_a_wrong_command_leaves_no_traceback_and_a_failed_input_exits_with_1(tmp_path):
+    told = mottool_command("detect-embed", tmp_path / "none.mp4", MOTTOOL_WORK=str(tmp_path / "w"))
+    assert told.returncode == 1
+    assert told.stderr.count("\n") == 1
+    assert "Fix:" in told.stderr
+    told = mottool_command("detect-embed", MOTTOOL_WORK=str(tmp_path / "w"))
+    assert told.returncode == 2
+    assert not (tmp_path / "w").exists()
+
+
+def test_json_is_json_when_inputs_fail(tmp_path):
+    told = mottool_command("detect-embed", tmp_path / "none.mp4", "--json")
+    assert told.returncode == 1
+    assert json.loads(told.stdout)["failed"][0]["sequence"].endswith("none.mp4")
+
+
+def test_the_group_is_a_click_group():
+    assert isinstance(cli, click.Group)

@@ -1,0 +1,98 @@
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mottool.config import Settings, any_flags, build, flags, knob, pairs, recorded
+from mottool.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Sample(Settings):
+    count: int = knob(3, "How many.", low=1, high=9)
+    share: float = knob(0.5, "Which part.", low=0, high=1)
+    fast: bool = knob(True, "Whether to hurry.")
+    kind: str = knob("a", "Which kind.", choices=("a", "bee"))
+    place: Path | None = knob(None, "Where.")
+    limit: float | None = knob(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
+
+
+@dataclass(frozen=True)
+class Other(Settings):
+    count: int = knob(7, "How many.")
+    speed: float = knob(1.0, "How quick.")
+
+
+@click.command()
+@flags(Sample)
+def one(config):
+    click.echo(json.dumps(recorded(config)))
+
+
+@click.command()
+@any_flags({"sample": Sample, "other": Other})
+def several(given):
+    click.echo(json.dumps(given, default=str))
+
+
+def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
+    arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--place", "x/y", "--limit", "IoU 2"]
+    told = json.loads(CliRunner().invoke(one, arguments).output)
+    assert told == {
+        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "place": "x/y", "limit": 2.0,
+    }  # fmt: skip
+    assert json.loads(CliRunner().invoke(one).output) == recorded(Sample())
+
+
+def test_help_tells_every_setting_with_its_default():
+    help = CliRunner().invoke(one, ["--help"]).output
+    for field in fields(Sample):
+        assert f"--{field.name}" in help
+        assert field.metadata["help"] in help
+    assert help.count("[default:") == 4  # None is told by the help text itself
+    assert "[default: on]" in help
+
+
+def test_settings_of_several_classes_share_flags_and_tell_each_default():
+    assert json.loads(CliRunner().invoke(several, ["--speed", "2"]).output) == {"speed": 2.0}
+    assert "3 (sample); 7 (other)" in CliRunner().invoke(several, ["--help"]).output
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"cuont": 1}, "has no setting 'cuont'. Fix: did you mean 'count'"),
+        ({"count": 0}, "count cannot be 0. Fix: give a value of at least 1 and at most 9"),
+        ({"share": "1.5"}, "share cannot be 1.5"),
+        ({"share": "nan"}, "share is not a number"),
+        ({"kind": "be"}, "kind cannot be 'be'. Fix: did you mean 'bee'"),
+        ({"fast": "perhaps"}, "fast cannot be 'perhaps'. Fix: give true or false"),
+        ({"count": "2.5"}, "count cannot be '2.5'. Fix: give a whole number"),
+        ({"limit": "IoU"}, "limit cannot be 'IoU'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_a_fix(given, told):
+    with pytest.raises(SettingError) as caught:
+        build(Sample, given, "sample")
+    assert told in str(caught.value)
+
+
+def test_settings_made_in_python_are_checked_too():
+    with pytest.raises(SettingError, match="count cannot be 10"):
+        Sample(count=10)
+
+
+def test_texts_are_parsed_by_the_type_of_their_setting():
+    made = build(
+        Sample, {"count": "2", "fast": "off", "place": "none", "limit": "IoU 0.5"}, "sample"
+    )
+    assert made == Sample(count=2, fast=False, place=None, limit=0.5)
+
+
+def test_pairs_need_an_equals_sign():
+    assert pairs(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
+    with pytest.raises(SettingError, match="write --set key=value"):
+        pairs(["a"])

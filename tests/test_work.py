@@ -1,0 +1,76 @@
+import errno
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.errors import OutputError, writing
+from mottool.work import Work, safe_name, whole_file
+
+
+@given(st.text())
+@settings(derandomize=True, deadline=None)
+def test_no_name_leaves_its_folder(text):
+    name = safe_name(text)
+    assert name == Path(name).name
+    assert name not in {"", ".", ".."}
+    assert not name.startswith(".")
+    assert safe_name(name) == name
+
+
+def test_traversal_becomes_a_plain_name(tmp_path):
+    work = Work(tmp_path)
+    for bad in ("../../etc/passwd", "/etc/passwd", "..", "a\\..\\b", "x\0y"):
+        assert work.cache(bad, bad).resolve().is_relative_to(tmp_path.resolve())
+        assert work.cache("p", bad).parent == tmp_path / "caches/p"
+
+
+def test_only_finished_caches_and_result_folders_are_listed(tmp_path):
+    work = Work(tmp_path)
+    for name in ("caches/p/a.h5", "caches/p/b.part.h5", "tracks/p.sort/a.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "tracks/p.sort.settings").mkdir()
+    assert work.caches() == [tmp_path / "caches/p/a.h5"]
+    assert work.results() == [tmp_path / "tracks/p.sort"]
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with whole_file(path) as part:
+        part.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+
+    def break_off():
+        with whole_file(path) as part:
+            part.write_text("broken")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        break_off()
+    assert path.read_text() == "half"
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_the_scratch_folder_keeps_the_target_folder_clean(tmp_path):
+    path = tmp_path / "results" / "a.txt"
+    with whole_file(path, scratch=tmp_path) as part:
+        part.write_text("x")
+        assert list(path.parent.iterdir()) == []
+    assert path.read_text() == "x"
+
+
+def test_a_full_disk_says_so_with_a_fix(tmp_path):
+    for error in (OSError(errno.ENOSPC, "x"), OSError("write failed (errno = 28, error message")):
+        with pytest.raises(OutputError, match="no room left on the disk"), writing(tmp_path):
+            raise error
+    with pytest.raises(OutputError, match="cannot write"), writing(tmp_path):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def test_a_place_that_is_no_folder_is_an_output_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="choose another place"), whole_file(tmp_path / "file/a"):
+        pass
