@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, Interpolation
 
 from mottool.work import whole_file
 
@@ -17,6 +17,8 @@ __all__ = ["VideoWriter", "video_writer"]
 
 CLOCK = Fraction(1, 90_000)  # seconds a tick: every usual frame rate and a millisecond are whole
 SECONDS_BETWEEN_KEYS = 2  # a browser can only jump to key frames quickly
+# Without accurate rounding swscale tints every grey by three levels.
+CONVERSION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
 
 class VideoWriter:
@@ -57,7 +59,9 @@ class VideoWriter:
         # Two frames closer than a tick would otherwise share one.
         self._ticks = max(self._ticks + 1, round((seconds - self._first) / CLOCK))
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        frame = frame.reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, interpolation=CONVERSION
+        )
         frame.pts, frame.time_base = self._ticks, CLOCK
         self._container.mux(self._stream.encode(frame))
 

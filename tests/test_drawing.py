@@ -1,0 +1,155 @@
+import subprocess
+import sys
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.drawing.colours import colour_of, ink_on
+from mottool.drawing.overlay import Overlay
+from mottool.drawing.video import video_writer
+
+GREY = np.full((240, 320, 3), 128, np.uint8)
+ONE = np.array([7]), np.array([[100.0, 80.0, 160.0, 200.0]])
+
+
+def perceived(colour):
+    """CIELAB of a colour: a distance of 2.3 is just noticeable."""
+    return cv2.cvtColor(np.float32([[colour]]) / 255, cv2.COLOR_BGR2Lab)[0, 0]
+
+
+def test_identities_seen_together_are_told_apart():
+    for first in range(1, 120):
+        for second in range(first + 1, first + 12):
+            distance = np.linalg.norm(perceived(colour_of(first)) - perceived(colour_of(second)))
+            assert distance > 14, (first, second)
+
+
+@given(st.integers(-10, 10**12))
+@settings(derandomize=True, deadline=None)
+def test_a_colour_stands_out_from_light_and_dark_and_carries_its_ink(identity):
+    colour = colour_of(identity)
+    lightness = perceived(colour)[0]
+    assert 50 < lightness < 88
+    assert abs(lightness - perceived(ink_on(colour))[0]) > 40
+    assert colour == colour_of.__wrapped__(identity)
+
+
+def test_a_box_and_its_label_have_the_colour_of_the_identity():
+    overlay = Overlay(320, 240)
+    before = GREY.copy()
+    image = overlay.draw(GREY, 1, *ONE)
+    np.testing.assert_array_equal(GREY, before)
+    for row, column in ((140, 100), (140, 160), (80, 130), (200, 130)):
+        assert np.abs(image[row, column].astype(int) - colour_of(7)).max() < 24  # anti-aliased
+    assert (image[85:195, 105:155] == 128).all()  # what is inside the box stays as it was
+    label = image[80 - 11 : 79, 100:107].reshape(-1, 3)
+    assert (label == colour_of(7)).all(1).sum() > 20
+
+
+def test_frame_number_and_score_change_the_picture():
+    def drawn(number, scores):
+        return Overlay(320, 240).draw(GREY, number, *ONE, scores)
+
+    base = drawn(1, None)
+    assert (base[:12, :40] != drawn(2, None)[:12, :40]).any()
+    assert (drawn(1, np.array([0.5])) != drawn(1, np.array([0.9]))).any()
+    assert (base[120:] == drawn(2, np.array([0.5]))[120:]).all()
+
+
+def test_a_label_stays_in_the_frame():
+    for x1, y1 in ((-20.0, -30.0), (300.0, -5.0), (315.0, 235.0), (-900.0, -900.0)):
+        box = np.array([[x1, y1, x1 + 40, y1 + 90]])
+        image = Overlay(320, 240).draw(GREY, 1, np.array([1234567]), box, np.array([0.5]))
+        assert image.shape == GREY.shape
+    image = Overlay(320, 240).draw(GREY, 1, np.array([7]), np.array([[150.0, 0.0, 200.0, 90.0]]))
+    assert (image[2:12, 150:160] == colour_of(7)).all(2).any()
+
+
+def test_a_trail_follows_the_feet_as_far_back_as_asked_and_fades():
+    def walked(trail, until=40):
+        overlay = Overlay(320, 240, trail)
+        for number in range(1, until + 1):
+            box = np.array([[5.0 * number, 100.0, 5.0 * number + 20, 180.0]])
+            ids, box = (np.array([3]), box) if number <= 40 else (np.zeros(0, int), box[:0])
+            image = overlay.draw(GREY, number, ids, box)
+        changed = np.abs(image[180].astype(int) - 128).sum(1)  # of the pixels the feet went over
+        return changed
+
+    changed = walked(30)
+    foot = 5 * 40 + 10
+    oldest = foot - 5 * 30
+    assert changed[oldest + 4 : foot - 15].min() > 20
+    assert changed[: oldest - 8].max() == 0
+    assert changed[oldest + 10] < changed[foot - 75] < changed[foot - 20]
+    assert walked(0)[: foot - 15].max() == 0
+    assert walked(30, until=71).max() == 0  # the track has ended and its trail with it
+
+
+def test_lines_and_letters_grow_with_the_frame():
+    small, large = Overlay(480, 360), Overlay(3840, 2160)
+    assert small.line == 1
+    assert large.line > 3
+    assert large.letters > 3 * small.letters
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        told = stream.codec_context
+        assert (told.name, told.pix_fmt, container.format.name[:7]) == (
+            "h264",
+            "yuv420p",
+            "mov,mp4",
+        )
+        return [
+            (frame.time, frame.to_ndarray(format="bgr24")) for frame in container.decode(stream)
+        ]
+
+
+@pytest.mark.parametrize("size", [(48, 64), (47, 63), (48, 63), (2, 2)])
+def test_a_video_keeps_times_sizes_and_colours(tmp_path, size):
+    out = tmp_path / "new" / "a.mp4"
+    times = [2.0, 2.04, 2.1, 3.5, 3.5333]
+    colour = colour_of(4)
+    with video_writer(out, 29.97, 12) as video:
+        for seconds in times:
+            video.write(np.full((*size, 3), colour, np.uint8), seconds)
+        assert not out.exists()
+    found = frames_of(out)
+    np.testing.assert_allclose([time for time, _ in found], np.array(times) - 2, atol=2e-5)
+    assert found[0][1].shape[:2] == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    assert np.abs(found[-1][1].astype(int) - colour).max() < 8
+    data = out.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # the index in front: plays while it loads
+    assert [path.name for path in out.parent.iterdir()] == ["a.mp4"]
+
+
+def test_an_interrupted_video_leaves_nothing(tmp_path):
+    def interrupted():
+        with video_writer(tmp_path / "a.mp4", 30, 20) as video:
+            video.write(GREY, 0.0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+    code = f"""
+import resource
+import numpy as np
+from mottool.drawing.video import video_writer
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+draw = np.random.default_rng(0)
+with video_writer(__import__("pathlib").Path({str(tmp_path / "a.mp4")!r}), 30, 1) as video:
+    for number in range(40):
+        video.write(draw.integers(0, 256, (240, 320, 3), np.uint8), number / 30)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "OutputError: no room left on the disk" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,173 @@
+import json
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from footage import images, seqinfo, video
+
+from mottool.drawing.colours import colour_of
+from mottool.errors import InputError, SettingError
+from mottool.sources import find_sequences
+from mottool.stages.render import Config, command, run
+
+ROWS = "".join(
+    f"{frame},{identity},{left + 2 * frame},60,40,90,0.{frame:02d},-1,-1,-1\n"
+    for frame in range(1, 25)
+    for identity, left in ((3, 20), (8, 160))
+)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A video of 24 frames with its result file in the work folder."""
+    results = tmp_path / "work" / "tracks" / "public.sort"
+    results.mkdir(parents=True)
+    (results / "film.txt").write_text(ROWS)
+    ticks = [index + (20 if index > 11 else 0) for index in range(24)]
+    return video(tmp_path / "film.mp4", size=(320, 240), ticks=ticks)
+
+
+def called(tmp_path, *arguments):
+    """The exit code, what is printed and the exception of `mottool render` in this process."""
+    words = [str(word) for word in arguments]
+    return CliRunner().invoke(command, ["--work", str(tmp_path / "work"), *words])
+
+
+def frames_of(path):
+    with av.open(str(path)) as container:
+        return [
+            (frame.time, frame.to_ndarray(format="bgr24"))
+            for frame in container.decode(container.streams.video[0])
+        ]
+
+
+def near(colour, pixel):
+    """Whether a pixel of a thin line, its chroma shared with its neighbours, has a colour."""
+    return np.abs(pixel.astype(int) - colour).max() < 60
+
+
+def test_a_video_is_drawn_with_its_own_times_and_stable_colours(tmp_path, film):
+    result = called(tmp_path, film, "--crf", "5")
+    assert result.exit_code == 0
+    out = tmp_path / "work" / "videos" / "public.sort" / "film.mp4"
+    assert result.output == f"{out}  rendered\n"
+    found = frames_of(out)
+    expected = [(index + (20 if index > 11 else 0)) / 30 for index in range(24)]
+    np.testing.assert_allclose([time for time, _ in found], expected, atol=2e-5)
+    for number, (_, image) in enumerate(found, 1):
+        for identity, left in ((3, 20), (8, 160)):
+            assert near(colour_of(identity), image[100, left + 2 * number]), number
+
+
+def test_a_span_and_a_scale_are_drawn_at_their_places_with_earlier_trails(tmp_path, film):
+    assert (
+        called(tmp_path, film, "--frames", "13-20", "--scale", "0.5", "--crf", "5").exit_code == 0
+    )
+    found = frames_of(tmp_path / "work" / "videos" / "public.sort" / "film.mp4")
+    assert len(found) == 8
+    assert found[0][0] == 0
+    first = found[0][1]
+    assert first.shape == (120, 160, 3)
+    assert near(colour_of(8), first[50, (160 + 2 * 13) // 2])
+    trail = first[75, (160 + 2 * 5 + 20) // 2].astype(int)  # where the feet were in frame 5
+    ground = first[75, 150].astype(int)
+    assert np.abs(trail - ground).max() > 15
+
+
+def test_a_constant_score_is_not_written(tmp_path, film):
+    (sequence,) = find_sequences([film])
+    same = "\n".join(",".join([*row.split(",")[:6], "1"]) for row in ROWS.split())
+    texts = {"same": same, "told": ROWS}
+    pictures = {}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+        for scores in (True, False):
+            config = Config(frames=(5, 5), scores=scores)
+            out = run(sequence, tmp_path / f"{name}.txt", tmp_path / f"{name}.mp4", config)
+            pictures[name, scores] = frames_of(out)[0][1]
+    np.testing.assert_array_equal(pictures["same", True], pictures["same", False])
+    assert (pictures["told", True] != pictures["told", False]).any()
+
+
+def test_a_frame_without_rows_and_an_empty_result_are_drawn(tmp_path, film):
+    (sequence,) = find_sequences([film])
+    (tmp_path / "none.txt").write_text("")
+    out = run(sequence, tmp_path / "none.txt", tmp_path / "none.mp4", Config())
+    assert len(frames_of(out)) == 24
+
+
+def test_many_sequences_are_drawn_and_the_failed_named(tmp_path, film):
+    images(seqinfo(tmp_path / "data" / "A") / "img1")
+    images(seqinfo(tmp_path / "data" / "B") / "img1")
+    seqinfo(tmp_path / "data" / "C")
+    results = tmp_path / "results"
+    results.mkdir()
+    for name in "AC":
+        (results / f"{name}.txt").write_text("1,1,5,5,10,20,1,-1,-1,-1\n")
+    result = called(tmp_path, tmp_path / "data", tmp_path / "no.mp4", "--tracks", results, "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    out = tmp_path / "work" / "videos" / "results" / "A.mp4"
+    assert told["done"] == [{"sequence": "A", "path": str(out)}]
+    assert len(frames_of(out)) == 3
+    errors = {failure["sequence"]: failure["error"] for failure in told["failed"]}
+    assert "there is no result file" in errors["B"]
+    assert "mottool associate" in errors["B"]
+    assert "no images" in errors["C"]
+    assert "there is no file or folder" in errors[str(tmp_path / "no.mp4")]
+    assert [path.name for path in out.parent.iterdir()] == ["A.mp4"]
+
+
+def test_one_result_file_serves_one_sequence(tmp_path, film):
+    rows = tmp_path / "work" / "tracks" / "public.sort" / "film.txt"
+    other = video(tmp_path / "other.mp4", 3)
+    assert called(tmp_path, other, "--tracks", rows).exit_code == 0
+    assert (tmp_path / "work" / "videos" / "public.sort" / "other.mp4").is_file()
+    failed = called(tmp_path, other, film, "--tracks", rows).exception
+    assert isinstance(failed, SettingError)
+    assert "is one result file but there are 2 sequences" in str(failed)
+
+
+def test_which_results_must_be_clear(tmp_path, film):
+    (tmp_path / "work" / "tracks" / "public.fairmot").mkdir()
+    several = called(tmp_path, film).exception
+    assert isinstance(several, SettingError)
+    assert "public.fairmot, public.sort" in str(several)
+    assert "--tracks" in several.fix
+    none = CliRunner().invoke(command, ["--work", str(tmp_path / "new"), str(film)]).exception
+    assert isinstance(none, InputError)
+    assert "mottool associate" in none.fix
+
+
+@pytest.mark.parametrize("text", ["0-5", "9-3", "a-b", "5-x", "", "-"])
+def test_a_range_that_is_none_is_refused(tmp_path, film, text):
+    failed = called(tmp_path, film, "--frames", text).exception
+    assert isinstance(failed, SettingError)
+    assert "write 1-100, 50- or 7" in failed.fix
+
+
+@pytest.mark.parametrize(("text", "count"), [("20-", 5), ("7", 1), ("20-900", 5)])
+def test_ranges_may_be_open_or_one_frame(tmp_path, film, text, count):
+    assert called(tmp_path, film, "--frames", text).exit_code == 0
+    assert len(frames_of(tmp_path / "work" / "videos" / "public.sort" / "film.mp4")) == count
+
+
+def test_a_range_beyond_the_end_fails_and_leaves_no_video(tmp_path, film):
+    result = called(tmp_path, film, "--frames", "90-99")
+    assert result.exit_code == 1
+    assert "has no frame 90" in result.stderr
+    assert not list((tmp_path / "work").rglob("*.mp4"))
+
+
+def test_help_is_light(tmp_path):
+    code = (
+        "import sys; from mottool.stages.render import command; "
+        "command(['--help'], standalone_mode=False); "
+        "print({'numpy', 'cv2', 'av', 'torch', 'h5py'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "mottool render video.mp4" in done.stdout

@@ -1,0 +1,211 @@
+import numpy as np
+import pytest
+from footage import grey, images, picture, seqinfo, video
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.errors import InputError, SettingError
+from mottool.sources import find_sequences
+from mottool.work import safe_name
+
+
+def only(*sources, **options):
+    (sequence,) = find_sequences(sources, **options)
+    return sequence
+
+
+def refused(*sources):
+    """The one-line message of the `InputError` that the sources raise."""
+    with pytest.raises(InputError) as caught:
+        find_sequences(sources)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_video_is_named_by_its_file_and_keeps_its_own_times(tmp_path):
+    sequence = only(video(tmp_path / "my clip.v2.mp4", 6, ticks=[0, 1, 5, 6, 9, 12]))
+    assert (sequence.name, sequence.width, sequence.height) == ("my clip.v2", 64, 48)
+    assert sequence.has_images
+    frames = list(sequence.frames())
+    assert [frame.number for frame in frames] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(
+        [frame.seconds for frame in frames], np.array([0, 1, 5, 6, 9, 12]) / 30
+    )
+    assert [frame.number for frame in sequence.frames(start=5)] == [5, 6]
+
+
+def test_a_folder_of_images_is_read_in_natural_order(tmp_path):
+    folder = images(tmp_path / "walk", 12, name="shot{}.png")
+    (folder / "._shot1.png").write_bytes(b"what macOS leaves on foreign disks")
+    (folder / "notes.txt").write_text("not an image")
+    sequence = only(folder)
+    assert (sequence.name, sequence.fps, sequence.length) == ("walk", 30.0, 12)
+    frames = list(sequence.frames())
+    assert [int(frame.image[-1, -1, 0]) for frame in frames] == [grey(index) for index in range(12)]
+    np.testing.assert_allclose([frame.seconds for frame in frames], np.arange(12) / 30)
+    np.testing.assert_array_equal(frames[3].image, picture(3))
+    assert [frame.number for frame in sequence.frames(start=11)] == [11, 12]
+
+
+def test_a_motchallenge_folder_has_its_rate_and_its_files(tmp_path):
+    folder = seqinfo(tmp_path / "MOT17-02")
+    images(folder / "img1")
+    for kind in ("det", "gt"):
+        (folder / kind).mkdir()
+        (folder / kind / f"{kind}.txt").touch()
+    sequence = only(folder)
+    assert (sequence.name, sequence.fps, sequence.length) == ("MOT17-02", 25.0, 3)
+    assert sequence.detections == folder / "det" / "det.txt"
+    assert sequence.ground_truth == folder / "gt" / "gt.txt"
+    assert [frame.seconds for frame in sequence.frames()] == [0.0, 0.04, 0.08]
+    assert only(folder / "img1").path == folder.resolve()
+
+
+def test_a_video_may_be_named_by_imdir(tmp_path):
+    folder = seqinfo(tmp_path / "seq", imDir="film.mp4", frameRate=10, seqLength=8)
+    video(folder / "film.mp4", 6)
+    sequence, told = only(folder), []
+    frames = list(sequence.frames(warn=told.append))
+    assert (sequence.fps, len(frames)) == (10.0, 6)
+    assert "should hold 8 frames; 6 could be decoded" in told[0]
+
+
+def test_a_seqinfo_alone_is_a_sequence_without_images(tmp_path):
+    sequence = only(seqinfo(tmp_path / "seq", seqLength=600))
+    assert not sequence.has_images
+    assert (sequence.width, sequence.height, sequence.length) == (64, 48, 600)
+    with pytest.raises(InputError, match="has a seqinfo.ini but no images"):
+        next(sequence.frames())
+
+
+def test_missing_images_at_the_end_are_told(tmp_path):
+    folder = seqinfo(tmp_path / "seq", seqLength=5)
+    images(folder / "img1", 3)
+    told = []
+    assert len(list(only(folder).frames(warn=told.append))) == 3
+    assert "should hold 5 frames; 3 images are there" in told[0]
+
+
+def test_every_sequence_below_a_root_is_found_once_in_natural_order(tmp_path):
+    for name in ("train/S10", "train/S9", "test/S1"):
+        images(seqinfo(tmp_path / name) / "img1")
+    images(tmp_path / "more" / "bare" / "img1")  # a sequence without seqinfo.ini
+    images(tmp_path / "more" / "stills")
+    video(tmp_path / "more" / "clip.mp4", 2)
+    images(tmp_path / ".cache" / "thumbnails")
+    (tmp_path / "train" / "again").symlink_to(tmp_path / "train")
+    names = [sequence.name for sequence in find_sequences([tmp_path])]
+    assert names == ["bare", "clip", "stills", "S1", "S9", "S10"]
+    names = [sequence.name for sequence in find_sequences([tmp_path / "test", tmp_path])]
+    assert names == ["S1", "bare", "clip", "stills", "S9", "S10"]
+
+
+def test_a_glob_takes_the_videos_and_folders_of_frames(tmp_path):
+    for name in ("cam2.mp4", "cam10.mp4"):
+        video(tmp_path / name, 2)
+    images(tmp_path / "cam3")
+    (tmp_path / "cam.txt").touch()
+    names = [sequence.name for sequence in find_sequences([f"{tmp_path}/cam*"])]
+    assert names == ["cam2", "cam3", "cam10"]
+    assert "matches" in refused(f"{tmp_path}/dog*")
+    bracket = video(tmp_path / "a[1].mp4", 2)  # a file whose name looks like a pattern
+    assert only(str(bracket)).name == "a_1_"
+
+
+def test_a_list_names_sources_relative_to_itself(tmp_path):
+    (tmp_path / "videos").mkdir()
+    video(tmp_path / "videos" / "a.mp4", 2)
+    listed = tmp_path / "list.txt"
+    listed.write_text("# the test set\n\n  videos/a.mp4  \n")
+    assert only(listed=listed).name == "a"
+    with pytest.raises(InputError, match="cannot be read"):
+        find_sequences([], tmp_path / "nowhere.txt")
+    with pytest.raises(SettingError, match="no source is named"):
+        find_sequences([])
+
+
+def test_two_sequences_of_one_name_are_refused_naming_both(tmp_path):
+    for folder in ("x", "y"):
+        images(tmp_path / folder / "same")
+    with pytest.raises(SettingError) as caught:
+        find_sequences([tmp_path])
+    assert str(tmp_path / "x" / "same") in str(caught.value)
+    assert str(tmp_path / "y" / "same") in str(caught.value)
+
+
+def test_the_good_sources_are_found_beside_the_bad(tmp_path):
+    images(tmp_path / "root" / "good")
+    images(tmp_path / "root" / "bad")
+    (tmp_path / "root" / "bad" / "000001.png").write_bytes(b"")
+    told = []
+    found = find_sequences(
+        [tmp_path / "nowhere", tmp_path / "root"], refused=lambda *what: told.append(what)
+    )
+    assert [sequence.name for sequence in found] == ["good"]
+    assert [source for source, _ in told] == [str(tmp_path / "nowhere"), str(tmp_path / "root/bad")]
+    assert all(isinstance(error, InputError) for _, error in told)
+
+
+def test_images_of_two_sizes_are_refused_naming_both(tmp_path):
+    folder = images(tmp_path / "mixed", 3)
+    images(folder, 1, (32, 48), name="{:06d}b.png")
+    with pytest.raises(InputError) as caught:
+        list(only(folder).frames())
+    assert "000001b.png is 32x48 but" in str(caught.value)
+    assert "000001.png is 64x48" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda at: at / "nowhere", "there is no file or folder"),
+        (lambda at: at, "holds no video, image or seqinfo.ini"),
+        (lambda at: images(at / "a", 1), "cannot be read as an image"),
+        (lambda at: seqinfo(at / "a", imDir="../b"), "imDir=../b, which leaves its folder"),
+        (lambda at: seqinfo(at / "a", imDir="/etc"), "imDir=/etc, which leaves its folder"),
+        (lambda at: seqinfo(at / "a", imDir="b\\..\\..\\c"), "which leaves its folder"),
+        (lambda at: seqinfo(at / "a", imDir="C:\\c"), "which leaves its folder"),
+        (lambda at: seqinfo(at / "a", imWidth=None), "says no size"),
+        (lambda at: seqinfo(at / "a", imWidth=0), "imWidth=0"),
+        (lambda at: images(seqinfo(at / "a", imWidth=99) / "img1").parent, "says 99x48 but"),
+    ],
+)
+def test_bad_sources_are_refused_at_once(tmp_path, make, told):
+    source = make(tmp_path)
+    if told == "cannot be read as an image":
+        (source / "000001.png").write_text("words")
+    assert told in refused(source)
+
+
+def test_a_gap_in_numbered_images_would_shift_every_later_frame(tmp_path):
+    folder = seqinfo(tmp_path / "seq")
+    images(folder / "img1", 4)
+    (folder / "img1" / "000003.png").unlink()
+    assert "jumps from 000002.png to 000004.png" in refused(folder)
+
+
+def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path):
+    first = seqinfo(tmp_path / "a" / "seq")
+    second = seqinfo(tmp_path / "b" / "seq")
+    for folder in (first, second):
+        images(folder / "img1")
+    assert only(first).fingerprint() == only(second).fingerprint()
+    seqinfo(second, frameRate=30)
+    assert only(first).fingerprint() != only(second).fingerprint()
+    seqinfo(second)
+    images(second / "img1", 4)
+    assert only(first).fingerprint() != only(second).fingerprint()
+    film = video(tmp_path / "a.mp4", 3)
+    before = only(film).fingerprint()
+    assert only(film.rename(tmp_path / "b.mp4")).fingerprint() == before
+    assert only(video(tmp_path / "b.mp4", 4)).fingerprint() != before
+
+
+@given(st.text(max_size=300))
+@settings(derandomize=True, deadline=None)
+def test_a_safe_name_is_one_file_name_and_stays_itself(text):
+    name = safe_name(text)
+    assert name
+    assert not set(name) & set("/\\\0\n:")
+    assert not name.startswith(".")
+    assert safe_name(name) == name
