@@ -1,0 +1,179 @@
+"""YOLOv5's backbone and neck: cross-stage partial blocks, pyramid pooling, path aggregation.
+
+Blocks after CSPNet (Wang et al., CVPRW 2020) and PANet (Liu et al., CVPR 2018, Fig. 1),
+put together as in YOLOv5 (Jocher et al., release 3.0). Within a block the names are YOLOv5's
+(`cv1`, `m`, `bn`), so that checkpoints of the family need renaming by stage only.
+"""
+
+from math import ceil
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = [
+    "Bottleneck",
+    "CSPBackbone",
+    "CSPBlock",
+    "ConvBlock",
+    "Focus",
+    "PathAggregation",
+    "SpatialPyramid",
+    "doubled",
+]
+
+Pyramid = tuple[Tensor, Tensor, Tensor]
+
+
+class ConvBlock(nn.Module):
+    """Convolution without bias, batch norm, and an activation: leaky ReLU of slope 0.1."""
+
+    def __init__(self, inside: int, outside: int, kernel: int = 1, stride: int = 1) -> None:
+        """`inside` and `outside` are channels; the padding keeps the size at stride 1."""
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False)
+        self.bn = batch_norm(outside)
+        self.activation: nn.Module = nn.LeakyReLU(0.1, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, H, W) to (B, outside, H/stride, W/stride)."""
+        output: Tensor = self.activation(self.bn(self.conv(x)))
+        return output
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """YOLOv5's: the epsilon is not the default, and no checkpoint tells it."""
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
+
+
+class Focus(nn.Module):
+    """Every second pixel to a channel of its own, then a 3x3 convolution."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        """`inside` and `outside` are channels."""
+        super().__init__()
+        self.conv = ConvBlock(4 * inside, outside, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, H, W) to (B, outside, H/2, W/2)."""
+        corners = (x[..., row::2, column::2] for column in (0, 1) for row in (0, 1))
+        output: Tensor = self.conv(torch.cat(tuple(corners), 1))  # (B, 4 inside, H/2, W/2) before
+        return output
+
+
+class Bottleneck(nn.Module):
+    """1x1 then 3x3 convolution, added to the input where `residual`."""
+
+    def __init__(self, channels: int, residual: bool) -> None:
+        """All convolutions keep the channels."""
+        super().__init__()
+        self.cv1 = ConvBlock(channels, channels)
+        self.cv2 = ConvBlock(channels, channels, 3)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, H, W) to the same shape."""
+        y: Tensor = self.cv2(self.cv1(x))
+        return x + y if self.residual else y
+
+
+class CSPBlock(nn.Module):
+    """Half the channels pass through `depth` bottlenecks, the other half goes around them."""
+
+    def __init__(self, inside: int, outside: int, depth: int, residual: bool = True) -> None:
+        """`inside` and `outside` are channels."""
+        super().__init__()
+        half = outside // 2
+        self.cv1 = ConvBlock(inside, half)
+        self.cv2 = nn.Conv2d(inside, half, 1, bias=False)
+        self.cv3 = nn.Conv2d(half, half, 1, bias=False)
+        self.cv4 = ConvBlock(2 * half, outside)
+        self.bn = batch_norm(2 * half)
+        self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, H, W) to (B, outside, H, W)."""
+        both = torch.cat((self.cv3(self.m(self.cv1(x))), self.cv2(x)), 1)
+        output: Tensor = self.cv4(F.leaky_relu(self.bn(both), 0.1, inplace=True))
+        return output
+
+
+class SpatialPyramid(nn.Module):
+    """Spatial pyramid pooling: max over 5x5, 9x9 and 13x13 windows beside the input itself."""
+
+    WINDOWS = (5, 9, 13)
+
+    def __init__(self, inside: int, outside: int) -> None:
+        """`inside` and `outside` are channels."""
+        super().__init__()
+        half = inside // 2
+        self.cv1 = ConvBlock(inside, half)
+        self.cv2 = ConvBlock(half * (1 + len(self.WINDOWS)), outside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, H, W) to (B, outside, H, W)."""
+        x = self.cv1(x)
+        pooled = [F.max_pool2d(x, size, 1, size // 2) for size in self.WINDOWS]
+        output: Tensor = self.cv2(torch.cat([x, *pooled], 1))
+        return output
+
+
+class CSPBackbone(nn.Module):
+    """The bottom-up path: features at strides 8, 16 and 32.
+
+    `width` scales the channels (rounded up to a multiple of 8) and `depth` the bottlenecks of
+    the large model; `channels` are those of the three outputs (256, 512, 1024 at width 1).
+    """
+
+    def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
+        """Both factors are above 0; 1 is YOLOv5-l."""
+        super().__init__()
+        c1, c2, c3, c4, c5 = (ceil(64 * 2**level * width / 8) * 8 for level in range(5))
+        short, long = max(round(3 * depth), 1), max(round(9 * depth), 1)
+        self.channels = (c3, c4, c5)
+        self.stem = Focus(3, c1)
+        self.stage2 = nn.Sequential(ConvBlock(c1, c2, 3, 2), CSPBlock(c2, c2, short))
+        self.stage3 = nn.Sequential(ConvBlock(c2, c3, 3, 2), CSPBlock(c3, c3, long))
+        self.stage4 = nn.Sequential(ConvBlock(c3, c4, 3, 2), CSPBlock(c4, c4, long))
+        self.stage5 = nn.Sequential(
+            ConvBlock(c4, c5, 3, 2), SpatialPyramid(c5, c5), CSPBlock(c5, c5, short, residual=False)
+        )
+
+    def forward(self, images: Tensor) -> Pyramid:
+        """(B, 3, H, W), both sides multiples of 32, to three maps of H/8, H/16 and H/32."""
+        p3 = self.stage3(self.stage2(self.stem(images)))
+        p4 = self.stage4(p3)
+        return p3, p4, self.stage5(p4)
+
+
+class PathAggregation(nn.Module):
+    """The top-down and second bottom-up path over a `CSPBackbone`, channels kept."""
+
+    def __init__(self, channels: tuple[int, int, int], depth: float = 1.0) -> None:
+        """`channels` and `depth` are the backbone's."""
+        super().__init__()
+        c3, c4, c5 = channels
+        short = max(round(3 * depth), 1)
+        self.reduce5 = ConvBlock(c5, c4)
+        self.merge4 = CSPBlock(2 * c4, c4, short, residual=False)
+        self.reduce4 = ConvBlock(c4, c3)
+        self.out3 = CSPBlock(2 * c3, c3, short, residual=False)
+        self.down3 = ConvBlock(c3, c3, 3, 2)
+        self.out4 = CSPBlock(2 * c3, c4, short, residual=False)
+        self.down4 = ConvBlock(c4, c4, 3, 2)
+        self.out5 = CSPBlock(2 * c4, c5, short, residual=False)
+
+    def forward(self, pyramid: Pyramid) -> Pyramid:
+        """Three maps at strides 8, 16 and 32 to three of the same shapes."""
+        p3, p4, p5 = pyramid
+        top5 = self.reduce5(p5)
+        top4 = self.reduce4(self.merge4(torch.cat((doubled(top5), p4), 1)))
+        n3 = self.out3(torch.cat((doubled(top4), p3), 1))
+        n4 = self.out4(torch.cat((self.down3(n3), top4), 1))
+        n5 = self.out5(torch.cat((self.down4(n4), top5), 1))
+        return n3, n4, n5
+
+
+def doubled(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C, 2H, 2W), every value four times."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")

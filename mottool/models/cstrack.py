@@ -1,0 +1,316 @@
+"""CSTrack: detection and identity told apart, then related again, over a YOLOv5 detector.
+
+Liang, Zhang, Zhou, Li, Zhu, Hu: Rethinking the Competition Between Detection and ReID in
+Multiobject Tracking, IEEE Transactions on Image Processing 31, 2022 (arXiv 2010.12138). The
+overview figure is the network: backbone and neck, a reciprocal network on each of three levels
+that splits its features between the two tasks, detection heads at strides 8, 16 and 32, and one
+scale-aware attention network that fuses the three levels into an identity map of stride 8.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import box_convert
+
+from mottool.errors import SettingError
+from mottool.models.backbones.csp import ConvBlock, CSPBackbone, PathAggregation
+from mottool.models.checkpoints import dimension, fit
+from mottool.models.cluster_nms import cluster_nms
+from mottool.models.network import Decoded
+
+__all__ = ["CSTrack"]
+
+STRIDES = (8, 16, 32)
+IDENTITY_STRIDE = 8
+
+# Width and height in network pixels of the three anchors at strides 8, 16, 32, for 1088x608.
+ANCHORS = (
+    ((8, 24), (11, 34), (16, 48)),
+    ((32, 96), (45, 135), (64, 192)),
+    ((128, 384), (180, 540), (256, 640)),
+)
+
+# (width, depth) by the first layer's channels, which tell a checkpoint's size: the network of the
+# paper's tables, and CSTrack-S with 30 % of its channels and layers.
+SIZES = {64: (1.0, 1.0), 24: (0.3, 0.3)}
+
+MAX_OVERLAP = 0.6
+MAX_PEOPLE = 300
+CENTRED_REACH = 10.0  # the value of `reach` that means "from half a cell before to half after"
+
+# The authors number their layers as YOLOv5's configuration does: how their names begin, and ours.
+STAGES = {
+    "model.0.": "backbone.stem.",
+    "model.1.": "backbone.stage2.0.",
+    "model.2.": "backbone.stage2.1.",
+    "model.3.": "backbone.stage3.0.",
+    "model.4.": "backbone.stage3.1.",
+    "model.5.": "backbone.stage4.0.",
+    "model.6.": "backbone.stage4.1.",
+    "model.7.": "backbone.stage5.0.",
+    "model.8.": "backbone.stage5.1.",
+    "model.9.": "backbone.stage5.2.",
+    "model.10.": "neck.reduce5.",
+    "model.13.": "neck.merge4.",
+    "model.14.": "neck.reduce4.",
+    "model.17.": "neck.out3.",
+    "model.18.": "neck.down3.",
+    "model.20.": "neck.out4.",
+    "model.21.": "neck.down4.",
+    "model.23.": "neck.out5.",
+    "model.24.": "relations.0.",
+    "model.25.": "relations.1.",
+    "model.26.": "relations.2.",
+    "model.27.proj1.": "attention.levels.0.",
+    "model.27.proj2.": "attention.levels.1.",
+    "model.27.proj3.": "attention.levels.2.",
+    "model.27.node.0.c_attention.": "attention.channels.weigh.",
+    "model.27.node.1.": "attention.fuse.",
+    "model.27.node.2.": "attention.embed.",
+    "model.28.k": "reach",
+    "model.28.anchor_grid": "anchors",
+    "model.28.m.": "detection.",
+}
+
+# Within a stage: what the authors call the parts of the two attentions, and what we do.
+PARTS = {
+    "w1": "detection_share",
+    "w2": "identity_share",
+    "c_attention1.0.": "detection_map.",
+    "c_attention2.0.": "identity_map.",
+    "conv_s.0.": "squeeze.",
+    "s_attention.": "window.",
+}
+
+
+class ReciprocalNetwork(nn.Module):
+    """REN: one level's features, weighted anew for detection and for identity.
+
+    Both tasks see the features pooled to 6 by 10. Channel-by-channel products of a task's map
+    with itself (self-relation) and with the other's (cross-relation) become weights by softmax;
+    their learned mixture re-weights the channels of the features, which are added on top.
+    """
+
+    POOLED = (6, 10)
+
+    def __init__(self, channels: int) -> None:
+        """`channels` of the level, kept."""
+        super().__init__()
+        self.detection_map = nn.Conv2d(channels, channels, 3, padding=1)
+        self.identity_map = nn.Conv2d(channels, channels, 3, padding=1)
+        self.detection_share = nn.Parameter(torch.full((1,), 0.5))  # lambda of self-relation
+        self.identity_share = nn.Parameter(torch.full((1,), 0.5))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) to the features for detection and for identity, of the same shape."""
+        pooled = F.adaptive_avg_pool2d(x, self.POOLED)  # (B, C, 6, 10)
+        detection = self._task(self.detection_map(pooled))
+        identity = self._task(self.identity_map(pooled))
+        return (
+            x + self._weighted(x, detection, identity, self.detection_share),
+            x + self._weighted(x, identity, detection, self.identity_share),
+        )
+
+    @staticmethod
+    def _task(x: Tensor) -> Tensor:
+        return F.leaky_relu(F.instance_norm(x), 0.3).flatten(2)  # (B, C, 60)
+
+    @staticmethod
+    def _weighted(x: Tensor, own: Tensor, other: Tensor, share: Tensor) -> Tensor:
+        self_relation = (own @ own.mT).softmax(-1)  # (B, C, C)
+        cross_relation = (own @ other.mT).softmax(-1)
+        weights = share * self_relation + (1 - share) * cross_relation
+        weighted: Tensor = weights @ x.flatten(2)
+        return weighted.view_as(x)
+
+
+class SpatialAttention(nn.Module):
+    """SAAN, first step: where in a level identity is told, by a window over two summaries."""
+
+    def __init__(self, channels: int) -> None:
+        """`channels` of the level, kept."""
+        super().__init__()
+        self.squeeze = ConvBlock(channels, channels // 4)
+        self.window = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        squeezed = self.squeeze(x)
+        summaries = squeezed.mean(1, keepdim=True), squeezed.amax(1, keepdim=True)
+        weights = self.window(torch.cat(summaries, 1)).sigmoid()  # (B, 1, H, W)
+        attended: Tensor = x * weights + x
+        return attended
+
+
+class ChannelAttention(nn.Module):
+    """SAAN, second step: which channels of which scale tell identity."""
+
+    def __init__(self, channels: int) -> None:
+        """`channels` of all levels together, kept."""
+        super().__init__()
+        self.weigh = nn.Sequential(
+            nn.Conv1d(1, 1, 3, padding=1, bias=False),
+            nn.LayerNorm([1, channels]),
+            nn.LeakyReLU(0.3),
+            nn.Linear(channels, channels, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        summaries = x.mean((2, 3)), x.amax((2, 3))  # (B, C) each
+        logits: Tensor = sum(self.weigh(summary[:, None]) for summary in summaries)  # (B, 1, C)
+        return x * logits.sigmoid().mT[..., None] + x
+
+
+class ScaleAwareAttention(nn.Module):
+    """SAAN: three levels brought to stride 8, attended to, fused into embeddings."""
+
+    WIDTH = 256
+
+    def __init__(self, channels: tuple[int, int, int], embedding_size: int) -> None:
+        """`channels` of the levels at strides 8, 16 and 32."""
+        super().__init__()
+        self.levels = nn.ModuleList()
+        for level, inside in enumerate(channels):
+            steps: list[nn.Module] = [ConvBlock(inside, self.WIDTH, 3)]
+            if level:
+                steps.append(self._enlarge(2**level))
+            self.levels.append(nn.Sequential(*steps, SpatialAttention(self.WIDTH)))
+        self.channels = ChannelAttention(3 * self.WIDTH)
+        self.fuse = ConvBlock(3 * self.WIDTH, self.WIDTH, 3)
+        self.embed = nn.Conv2d(self.WIDTH, embedding_size, 1)
+
+    def _enlarge(self, factor: int) -> nn.Module:
+        size, padding, groups = 2 * factor, factor // 2, self.WIDTH
+        return nn.ConvTranspose2d(
+            self.WIDTH, self.WIDTH, size, factor, padding, groups=groups, bias=False
+        )
+
+    def forward(self, pyramid: list[Tensor]) -> Tensor:
+        """Maps at strides 8, 16 and 32 to embeddings (B, D, H/8, W/8)."""
+        levels = [attend(x) for attend, x in zip(self.levels, pyramid, strict=True)]
+        embeddings: Tensor = self.embed(self.fuse(self.channels(torch.cat(levels, 1))))
+        return embeddings
+
+
+class CSTrack(nn.Module):
+    """The whole, for images in RGB, letterboxed, in [0, 1], of any size in multiples of 32.
+
+    `forward` returns
+
+    detection_8, _16, _32 (B, 18, H/s, W/s): for each of three anchors in turn the logits of the
+        box's centre x, y and size w, h, of an object being there, and of its being a person;
+    identity (B, D, H/8, W/8): the embedding of whoever stands in the cell, not normalised.
+
+    Batch norm has epsilon 1e-3, as YOLOv5's.
+    """
+
+    anchors: Tensor
+
+    def __init__(self, width: float = 1.0, depth: float = 1.0, embedding_size: int = 512) -> None:
+        """`width` scales backbone and neck's channels, `depth` their layers: 0.3 is CSTrack-S.
+
+        The attention network keeps its width, which in the authors' code does not scale.
+        """
+        super().__init__()
+        self.backbone = CSPBackbone(width, depth)
+        channels = self.backbone.channels
+        self.neck = PathAggregation(channels, depth)
+        self.relations = nn.ModuleList(ReciprocalNetwork(inside) for inside in channels)
+        self.attention = ScaleAwareAttention(channels, embedding_size)
+        self.detection = nn.ModuleList(nn.Conv2d(inside, 3 * 6, 1) for inside in channels)
+        self.register_buffer("anchors", torch.tensor(ANCHORS).float().view(3, 1, 3, 1, 1, 2))
+        self.reach = nn.Parameter(torch.full((1,), CENTRED_REACH))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The four raw heads of images (B, 3, H, W); `SettingError` if 32 divides H or W not."""
+        height, width = images.shape[-2:]
+        if height % 32 or width % 32:
+            raise SettingError(
+                f"CSTrack cannot take an input of {width}x{height}",
+                "choose a width and a height that are multiples of 32, such as 1088x608",
+            )
+        heads, for_identity = {}, []
+        levels = zip(
+            STRIDES, self.neck(self.backbone(images)), self.relations, self.detection, strict=True
+        )
+        for stride, features, relation, detect in levels:
+            detection, identity = relation(features)
+            heads[f"detection_{stride}"] = detect(detection)
+            for_identity.append(identity)
+        heads["identity"] = self.attention(for_identity)
+        return heads
+
+    def proposals(self, heads: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """What every anchor says: boxes (B, N, 4) x1 y1 x2 y2, objectness and person (B, N).
+
+        Boxes are in network pixels and may reach out of the image; the other two in [0, 1].
+        N counts strides 8, 16, 32, in each the anchors, in each the rows, in each the columns.
+        """
+        boxes, told = [], []
+        centred = bool(self.reach == CENTRED_REACH)
+        for stride, anchors in zip(STRIDES, self.anchors, strict=True):
+            head = heads[f"detection_{stride}"].float().sigmoid()  # (B, 18, h, w)
+            grid = head.shape[2:]
+            head = head.view(-1, 3, 6, *grid).permute(0, 1, 3, 4, 2)  # (B, 3, h, w, 6)
+            centre, size, scores = head[..., :2], head[..., 2:4], head[..., 4:]
+            rows, columns = (torch.arange(n, device=head.device) for n in grid)
+            y, x = torch.meshgrid(rows, columns, indexing="ij")
+            cell = torch.stack((x, y), dim=-1)  # (h, w, 2)
+            offset = 2 * centre - 0.5 if centred else (centre - 0.5) * self.reach
+            box = torch.cat(((offset + cell) * stride, (2 * size).square() * anchors), dim=-1)
+            boxes.append(box.flatten(1, 3))  # (B, 3hw, 4) centre and size
+            told.append(scores.flatten(1, 3))  # (B, 3hw, 2)
+        objectness, person = torch.cat(told, dim=1).unbind(-1)
+        return box_convert(torch.cat(boxes, dim=1), "cxcywh", "xyxy"), objectness, person
+
+    def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
+        """People whose objectness times person score is above `min_score`, best first.
+
+        After cluster-DIoU NMS, at most 300. The embedding is that of the cell the box's centre
+        falls in, the nearest one where it falls outside the map, normalised to unit length
+        (the authors' tracker normalises it later).
+        """
+        decoded = []
+        boxes, objectness, person = self.proposals(heads)
+        for box, score, identity in zip(boxes, objectness * person, heads["identity"], strict=True):
+            box, score = box[score > min_score], score[score > min_score]
+            chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE)
+            box, score = box[chosen], score[chosen]  # (n, 4), (n,)
+            embeddings = F.normalize(_at_centres(identity, box).float(), dim=1)  # (n, D)
+            decoded.append(Decoded(box, score, torch.zeros_like(chosen), embeddings))
+        return decoded
+
+    @classmethod
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """The network with a checkpoint's tensors, its size told from their shapes.
+
+        Takes the authors' names and our own. Raises `CheckpointError` with the names that are
+        missing, unknown or of another shape.
+        """
+        ours = {_renamed(name): tensor for name, tensor in tensors.items()}
+        first = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
+        embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
+        network = cls(*SIZES.get(first, SIZES[64]), embedding_size)
+        # The anchors once more, in cells: nothing that anchor_grid and the strides don't tell.
+        fit(network, ours, "cstrack", unused=r"model\.28\.anchors$")
+        return network
+
+
+def _renamed(name: str) -> str:
+    stage = next((theirs for theirs in STAGES if name.startswith(theirs)), "")
+    rest = name.removeprefix(stage)
+    for theirs, ours in PARTS.items():
+        rest = rest.replace(theirs, ours)
+    return STAGES.get(stage, "") + rest
+
+
+def _at_centres(identity: Tensor, boxes: Tensor) -> Tensor:
+    """The embeddings (n, D) of an identity map (D, h, w) in the cells of the boxes' centres."""
+    height, width = identity.shape[1:]
+    x = ((boxes[:, 0] + boxes[:, 2]) / 2 // IDENTITY_STRIDE).clamp(0, width - 1).long()
+    y = ((boxes[:, 1] + boxes[:, 3]) / 2 // IDENTITY_STRIDE).clamp(0, height - 1).long()
+    return identity[:, y, x].T
