@@ -52,7 +52,7 @@ class Config(Settings):
     scale: float = knob(1.0, "Size of the video as a share of the source's.", low=0.05, high=8)
     trail: int = knob(30, "Frames that a trail of foot points reaches back; 0: none.", low=0)
     scores: bool = knob(True, "Write scores beside identities, unless all are the same.")
-    crf: int = knob(21, "x264's rate factor: 0 is lossless, higher is smaller.", low=0, high=51)
+    crf: int = knob(21, "x264's rate factor: lower is finer and larger.", low=1, high=51)
 
 
 def run(

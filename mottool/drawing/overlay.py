@@ -32,7 +32,7 @@ class Overlay:
         """`width` and `height` are pixels of the frames that will be drawn on."""
         size = (width * height) ** 0.5
         self.line = max(1, round(size / 600))
-        self.letters = max(0.36, size / 2200)  # OpenCV's unit: capitals of 22 pixels
+        self.letters = max(0.36, size / 1900)  # OpenCV's unit: capitals of 22 pixels
         self.weight = max(1, round(1.6 * self.letters))
         self.trail = trail
         self._feet: dict[int, deque[tuple[int, float, float]]] = defaultdict(deque)

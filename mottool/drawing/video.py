@@ -81,7 +81,8 @@ def video_writer(path: Path, fps: float, crf: int) -> Iterator[VideoWriter]:
     """A writer of the video `path`, which appears when the block ends well and not before.
 
     `fps` is only what the file says of its rate; each frame comes with its own time. `crf` is
-    x264's constant rate factor, 0 (lossless) to 51. An `OutputError` if it cannot be written.
+    x264's constant rate factor, 1 (finest) to 51: browsers refuse the profile of the lossless 0.
+    An `OutputError` if the file cannot be written.
     """
     with whole_file(path) as part:
         writer = VideoWriter(part, fps, crf)
