@@ -1,0 +1,37 @@
+# Sourced by the other scripts: `setup EXTRA` leaves a virtual environment with mottool in it.
+#
+# It lies in .venv beside this project, or in $MOTTOOL_VENV, and is only made anew when the
+# project's dependencies have changed. With $MOTTOOL_PYTHON, an interpreter that has mottool
+# already, nothing is made. Afterwards $python is the interpreter to use.
+
+project=$(cd "$(dirname "$0")/.." && pwd)
+
+setup() {
+    if [ -n "${MOTTOOL_PYTHON:-}" ]; then
+        python=$MOTTOOL_PYTHON
+        return
+    fi
+    venv=${MOTTOOL_VENV:-$project/.venv}
+    python=$venv/bin/python
+    wanted=$(cat "$project/pyproject.toml" "$project/setup.cfg" | cksum)
+    if [ "$(cat "$venv/mottool$1" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    for base in python3.13 python3.12 python3.11 python3 ""; do
+        if [ -z "$base" ]; then
+            echo "mottool needs Python 3.11, 3.12 or 3.13. Fix: apt install python3" >&2
+            exit 1
+        fi
+        "$base" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null &&
+            break
+    done
+    if ! "$base" -c 'import ensurepip' 2>/dev/null; then
+        echo "$base cannot make virtual environments. Fix: apt install python3-venv" >&2
+        exit 1
+    fi
+    echo "Installing mottool into $venv (a few minutes the first time)"
+    "$base" -m venv "$venv"
+    "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip
+    "$python" -m pip install --quiet --disable-pip-version-check --editable "$project$1"
+    echo "$wanted" >"$venv/mottool$1"
+}

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Make a virtual environment with everything the tests need, and pass them:
+#
+#     sh tests/run.sh             ruff, mypy and the tests
+#     sh tests/run.sh --heavy     full-size networks and long kill tests too, as CI does
+#     sh tests/run.sh ARGUMENT…   the same, with more arguments for pytest
+set -eu
+. "$(dirname "$0")/../examples/setup.sh"
+setup "[test]"
+cd "$project"
+
+marks="not heavy"
+if [ "${1:-}" = --heavy ]; then
+    marks=""
+    shift
+fi
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m mypy
+OMP_NUM_THREADS=1 "$python" -m pytest -n auto -m "$marks" "$@"

@@ -1,0 +1,189 @@
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from mottool.cache import Cache
+from mottool.models.backbones.dla import DLA34
+from mottool.models.fairmot import FairMOT
+from mottool.sources import find_sequences
+from mottool.stages.detect_embed import command
+
+FRAMES = 6
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    """A MOTChallenge folder of six noisy frames with two people in each, none in the fourth."""
+    folder = tmp_path / "SEQ-01"
+    for name in ("img1", "det"):
+        (folder / name).mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    rows = []
+    for frame in range(1, FRAMES + 1):
+        image = draw.integers(90, 140, (96, 128, 3), dtype=np.uint8)
+        image[20:80, 10 + frame : 34 + frame] = (30, 30, 200)
+        image[20:80, 80 - frame : 104 - frame] = (200, 60, 30)
+        cv2.imwrite(str(folder / f"img1/{frame:06d}.png"), image)
+        if frame != 4:
+            rows.append(f"{frame},-1,{10 + frame},20,24,60,0.9,-1,-1,-1")
+            rows.append(f"{frame},-1,{80 - frame},20,24,60,0.8,-1,-1,-1")
+    (folder / "det/det.txt").write_text("\n".join(rows) + "\n")
+    (folder / "seqinfo.ini").write_text(
+        "[Sequence]\nname=SEQ-01\nimDir=img1\nframeRate=10\nseqLength=6\nimWidth=128\nimHeight=96\n"
+    )
+    return folder
+
+
+def detect_embed(*arguments, code=0):
+    told = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if told.exception and not isinstance(told.exception, SystemExit):
+        raise told.exception
+    assert told.exit_code == code, told.output
+    return told
+
+
+def test_public_boxes_are_described_and_kept(sequence, tmp_path):
+    work = tmp_path / "work"
+    told = detect_embed(sequence, "--work", work)
+    path = work / "caches/public+histogram/SEQ-01.h5"
+    assert str(path) in told.output
+    assert "6 frames, 10 detections, 144-d embeddings" in told.output
+    with Cache(path) as cache:
+        frames = list(cache.frames())
+        assert cache.header.pipeline == "public+histogram"
+        assert (cache.header.width, cache.header.height, cache.header.fps) == (128, 96, 10)
+        np.testing.assert_allclose(cache.pts, np.arange(FRAMES) / 10)
+    assert [len(frame) for frame in frames] == [2, 2, 2, 0, 2, 2]
+    np.testing.assert_array_equal(frames[0].boxes, [[11, 20, 35, 80], [79, 20, 103, 80]])
+    red, blue = (np.array([frame.embeddings[i] for frame in frames if len(frame)]) for i in (0, 1))
+    assert (red @ red.T).min() > 0.8 > (red @ blue.T).max()
+
+
+def test_a_finished_cache_is_left_and_other_settings_are_refused(sequence, tmp_path):
+    work = tmp_path / "work"
+    detect_embed(sequence, "--work", work)
+    path = work / "caches/public+histogram/SEQ-01.h5"
+    made = path.stat().st_mtime_ns
+    assert "is complete already" in detect_embed(sequence, "--work", work).output
+    assert path.stat().st_mtime_ns == made
+    told = detect_embed(sequence, "--work", work, "--score-scale", "2", code=1)
+    assert "--overwrite" in told.output
+    detect_embed(sequence, "--work", work, "--score-scale", "2", "--overwrite")
+    with Cache(path) as cache:
+        assert cache.header.settings["score_scale"] == 2
+
+
+def test_features_from_a_file_need_no_images(sequence, tmp_path):
+    shutil.rmtree(sequence / "img1")
+    told = detect_embed(sequence, "--work", tmp_path / "a", code=1)
+    assert "no images to describe boxes by" in told.output
+    draw = np.random.default_rng(1)
+    table = np.full((3, 10 + 8), -1.0)
+    table[:, 0], table[:, 2:6], table[:, 6] = [1, 1, 5], draw.uniform(5, 50, (3, 4)), 0.5
+    table[:, 10:] = draw.normal(size=(3, 8))
+    np.save(tmp_path / "SEQ-01.npy", table)
+    for given in (tmp_path / "SEQ-01.npy", tmp_path):
+        work = tmp_path / f"work {given.name}"
+        told = detect_embed(sequence, "--detections", given, "--work", work, "--json")
+        done = json.loads(told.stdout)["done"][0]
+        assert (done["frames"], done["detections"], done["embedding_size"]) == (6, 3, 8)
+        with Cache(work / "caches/public+file/SEQ-01.h5") as cache:
+            found = list(cache.frames())
+        unit = table[2, 10:] / np.linalg.norm(table[2, 10:])
+        np.testing.assert_allclose(found[4].embeddings[0], unit, atol=1e-3)
+    detect_embed(sequence, "--embedder", "none", "--work", tmp_path / "n")
+    with Cache(tmp_path / "n/caches/public/SEQ-01.h5") as cache:
+        assert not cache.has_embeddings
+        assert cache.frame_count == FRAMES
+
+
+def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
+    broken = tmp_path / "SEQ-02"
+    shutil.copytree(sequence, broken)
+    (broken / "det/det.txt").write_text("1,-1,5,5,nan,5,1,-1,-1,-1\n")
+    told = detect_embed(tmp_path, "--work", tmp_path / "work", "--json", code=1)
+    result = json.loads(told.stdout)
+    assert [entry["sequence"] for entry in result["done"]] == ["SEQ-01"]
+    assert "line 1 holds NaN" in result["failed"][0]["error"]
+    assert not list((tmp_path / "work").rglob("SEQ-02*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0,-1,5,5,5,5,1,-1,-1,-1\n", "line 1 has a frame below 1"),
+        ("1,-1,5,5,5\n", "line 1 has 5 columns"),
+    ],
+)
+def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, told):
+    (sequence / "det/det.txt").write_text(text)
+    output = detect_embed(sequence, "--work", tmp_path / "work", code=1).output
+    assert told in output
+    assert output.count("\n") == 1
+    assert not list((tmp_path / "work").rglob("*.h5"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--pipeline", "fairmot"], "did you mean 'fairmot-dla34'"),
+        (["--pipeline", "fairmot-dla34"], "needs its weights"),
+        (["--weights", "x.pth"], "name the network they are for"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_wrong_usage(sequence, tmp_path, arguments, told):
+    result = CliRunner().invoke(command, [str(sequence), "--work", str(tmp_path), *arguments])
+    assert told in str(result.exception)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A FairMOT network nobody trained, in a file of the authors' layout."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "fairmot.pth"
+    network = FairMOT(DLA34(), embedding_size=64)
+    torch.nn.init.constant_(network.heatmap[-1].bias, 0.0)  # so that something is detected
+    torch.save({"epoch": 1, "state_dict": network.state_dict()}, path)
+    return path
+
+
+def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint, monkeypatch):
+    """Two runs, one of them broken off after four frames, end in the same cache."""
+    flags = ["--pipeline", "fairmot-dla34", "--weights", checkpoint, "--device", "cpu"]
+    monkeypatch.setattr("mottool.pipelines.registry.NETWORKS", _small_networks())
+    detect_embed(sequence, *flags, "--work", tmp_path / "whole")
+    whole = find_sequences([sequence])[0]
+    image = sequence / "img1/000005.png"
+    kept = image.read_bytes()
+    image.write_bytes(b"no image")
+    # The source is told apart by its content, so the broken run must see the same fingerprint.
+    fingerprint = whole.fingerprint()
+    monkeypatch.setattr("mottool.sources.Sequence.fingerprint", lambda self: fingerprint)
+    told = detect_embed(sequence, *flags, "--work", tmp_path / "stopped", code=1)
+    assert "000005.png cannot be read as an image" in told.output
+    image.write_bytes(kept)
+    detect_embed(sequence, *flags, "--work", tmp_path / "stopped")
+    with (
+        Cache(tmp_path / "stopped/caches/fairmot-dla34/SEQ-01.h5") as stopped,
+        Cache(tmp_path / "whole/caches/fairmot-dla34/SEQ-01.h5") as uninterrupted,
+    ):
+        assert uninterrupted.embedding_size == 64
+        assert uninterrupted.detection_count > FRAMES
+        assert len(uninterrupted.header.weights) == 64
+        for one, other in zip(stopped.frames(), uninterrupted.frames(), strict=True):
+            np.testing.assert_array_equal(one.boxes, other.boxes)
+            np.testing.assert_array_equal(one.embeddings, other.embeddings)
+
+
+def _small_networks():
+    """The registry with a small input size, for speed."""
+    from dataclasses import replace
+
+    from mottool.pipelines.registry import NETWORKS
+
+    return {name: replace(entry, width=128, height=96) for name, entry in NETWORKS.items()}
