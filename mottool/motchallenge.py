@@ -14,6 +14,7 @@ Leal-Taixé et al., "MOTChallenge 2015", and Milan et al., "MOT16", section 4.
 import configparser
 import gzip
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.work import whole_file
 
-__all__ = ["Rows", "SeqInfo", "read_rows", "read_seqinfo", "write_tracks"]
+__all__ = ["Rows", "SeqInfo", "read_rows", "read_seqinfo", "rows_from_table", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 
@@ -112,7 +113,7 @@ def read_rows(path: Path, what: str) -> Rows:
         table = np.loadtxt(lines, ndmin=2, comments=None) if numbers else np.zeros((0, columns))
     except ValueError:
         raise _bad_line(path, lines, columns) from None
-    return _checked(path, table, numbers)
+    return rows_from_table(path, table, numbers)
 
 
 def _text(path: Path, what: str) -> str:
@@ -142,11 +143,20 @@ def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
     return InputError(f"{path} cannot be read as rows of numbers", "give comma-separated numbers")
 
 
-def _checked(path: Path, table: npt.NDArray[np.float64], numbers: list[int]) -> Rows:
+def rows_from_table(
+    path: Path, table: npt.NDArray[np.float64], numbers: Sequence[int] | None = None
+) -> Rows:
+    """Rows from a table (n, 6 to 10) of the columns above, checked as `read_rows` checks.
+
+    `numbers` are the lines of `path` that the rows stand on; by default they count from 1.
+    """
+
     def refuse(wrong: npt.ArrayLike, problem: str, fix: str) -> None:
         wrong = np.asarray(wrong)  # (n,) bool
         if wrong.any():
-            raise InputError(f"{path} line {numbers[int(wrong.argmax())]} {problem}", fix)
+            row = int(wrong.argmax())
+            line = f"line {numbers[row]}" if numbers else f"row {row + 1}"
+            raise InputError(f"{path} {line} {problem}", fix)
 
     frames, ids = table[:, 0], table[:, 1]
     finite = np.isfinite(table).all(axis=1)
