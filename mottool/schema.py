@@ -110,7 +110,7 @@ def extend(file: h5py.File, name: str, at: int, values: Any) -> None:
     """Write `values` from row `at` on; the dataset then ends with them."""
     if name == EMBEDDINGS and name not in file:
         size = values.shape[1]
-        _add(file, name, "<f2", size, max(16, 16384 // size))  # chunks of about 32 KiB
+        _add(file, name, "<f2", size, min(512, max(16, 16384 // size)))  # about 32 KiB
     dataset = file[name]
     dataset.resize(at + len(values), axis=0)
     if len(values):
@@ -163,7 +163,7 @@ def check(file: h5py.File, path: Path) -> Header:
         _check_shapes(file, ROWS, int(file["frame_ptr"][-1]))
         _check_shapes(file, CENTRES, int(file["occlusion/ptr"][-1]))
         if EMBEDDINGS in file:
-            size = file[EMBEDDINGS].shape[-1] if file[EMBEDDINGS].ndim == 2 else 0
+            size = (*_stored(file, EMBEDDINGS).shape, 1)[1]
             _check_shapes(file, {EMBEDDINGS: ("<f2", size, 0)}, int(file["frame_ptr"][-1]))
     # h5py reports damage inside a file by any of these, according to where it lies.
     except (KeyError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
@@ -202,7 +202,7 @@ def _check_links(group: h5py.Group) -> None:
 def _check_pointer(file: h5py.File, name: str) -> int:
     """The number of frames of a pointer array that is one."""
     kind, columns, _ = POINTERS[name]
-    rows = file[name].shape[0] if file[name].ndim == 1 else 0
+    rows: int = (*_stored(file, name).shape, 0)[0]
     _check_shapes(file, {name: (kind, columns, 0)}, rows)
     pointer = file[name][:]
     if rows == 0 or pointer[0] != 0 or (pointer[1:] < pointer[:-1]).any():
@@ -212,14 +212,20 @@ def _check_pointer(file: h5py.File, name: str) -> int:
 
 def _check_shapes(file: h5py.File, datasets: Mapping[str, tuple[str, int, int]], rows: int) -> None:
     for name, (kind, columns, _) in datasets.items():
-        dataset = file[name]
-        if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-            raise ValueError(f"/{name} does not keep its data in this file")
+        dataset = _stored(file, name)
         shape = (rows, columns) if columns else (rows,)
         if dataset.shape != shape or dataset.dtype != np.dtype(kind):
             raise ValueError(
                 f"/{name} is {dataset.dtype} {dataset.shape}, but its frames ask for {kind} {shape}"
             )
-        # What is claimed but not stored would read as zeros, or fill the memory.
-        if dataset.id.get_storage_size() < dataset.nbytes:
-            raise ValueError(f"/{name} is shorter than it says")
+
+
+def _stored(file: h5py.File, name: str) -> h5py.Dataset:
+    """The dataset, if all that it claims to hold is in this file."""
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise ValueError(f"/{name} does not keep its data in this file")
+    # What is claimed but not stored would read as zeros, or fill the memory.
+    if dataset.id.get_storage_size() < dataset.nbytes:
+        raise ValueError(f"/{name} is shorter than it says")
+    return dataset

@@ -1,0 +1,134 @@
+"""`mottool inspect`: whole, unfinished and broken files, for people and for scripts."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mottool.cache import CacheWriter, Header, part_of
+from mottool.detections import Detections
+from mottool.journal import journal_of
+from mottool.stages.inspect import command, run
+
+SETTINGS = {"embedder": "histogram", "min_score": 0.1}
+HEADER = Header("TUD", "public", "/data/TUD", "ab12", 640, 480, 25.0, "", SETTINGS)
+
+
+def cache(path, finish=True):
+    one = Detections(
+        np.ones((2, 4), np.float32),
+        np.ones(2, np.float32),
+        np.zeros(2, np.uint16),
+        np.ones((2, 8), np.float32),
+        np.ones((1, 3), np.float32),
+    )
+    with CacheWriter(path, HEADER) as writer:
+        for number in range(3):
+            writer.append(one, number / 25, (0.25, 0.0, 0.125, 0.125))
+        if finish:
+            writer.finish()
+    return path if finish else part_of(path)
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_a_cache_is_told_whole(tmp_path):
+    path = cache(tmp_path / "a.h5")
+    assert run(path) == {
+        "kind": "cache",
+        "state": "whole",
+        "sequence": "TUD",
+        "pipeline": "public",
+        "source": "/data/TUD",
+        "source_hash": "ab12",
+        "width": 640,
+        "height": 480,
+        "fps": 25.0,
+        "weights": "",
+        "settings": SETTINGS,
+        "frames": 3,
+        "seconds": 0.08,
+        "detections": 6,
+        "embedding_size": 8,
+        "occlusion_centres": 3,
+        "bytes": path.stat().st_size,
+        "milliseconds_per_frame": {"decode": 250, "network": 0, "heads": 125, "embed": 125},
+        "frames_per_second": 2.0,
+    }
+
+
+def test_a_person_reads_lines(tmp_path):
+    result = invoke(cache(tmp_path / "a.h5"))
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == f"{tmp_path / 'a.h5'}  cache, whole"
+    told = dict(line.strip().split("  ", 1) for line in lines[1:])
+    assert told["embedding size"].strip() == "8"
+    assert told["weights"].strip() == "none"
+    assert told["settings"].strip() == "embedder histogram, min_score 0.1"
+
+
+def test_an_unfinished_cache_is_no_error(tmp_path):
+    result = invoke(cache(tmp_path / "a.h5", finish=False))
+    assert result.exit_code == 0
+    assert "a.part.h5  cache, unfinished, 3 frames committed" in result.output
+
+
+def test_a_commit_cut_short_is_finished_first(tmp_path):
+    part = cache(tmp_path / "a.h5", finish=False)
+    journal_of(part).write_bytes(b"mottool jour")
+    assert run(part)["frames"] == 3
+    assert not journal_of(part).exists()
+
+
+def test_an_empty_cache_has_no_speed(tmp_path):
+    with CacheWriter(tmp_path / "a.h5", HEADER) as writer:
+        writer.finish()
+    facts = run(tmp_path / "a.h5")
+    assert (facts["frames"], facts["frames_per_second"]) == (0, None)
+    assert invoke(tmp_path / "a.h5").exit_code == 0
+
+
+def test_result_rows_are_counted(tmp_path):
+    path = tmp_path / "TUD.txt"
+    path.write_text("1,1,0,0,5,5,1,-1,-1,-1\n1,2,0,0,5,5,1,-1,-1,-1\n7,1,0,0,5,5,1,-1,-1,-1\n")
+    result = invoke("--json", path)
+    assert result.exit_code == 0
+    assert json.loads(result.output)["done"] == [
+        {
+            "sequence": "TUD",
+            "path": str(path),
+            "kind": "MOTChallenge rows",
+            "state": "whole",
+            "rows": 3,
+            "frames": 2,
+            "last_frame": 7,
+            "identities": 2,
+            "bytes": path.stat().st_size,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.h5", b"text", "is torn or no HDF5 file"),
+        ("a.part.h5", b"", "is unfinished, not one frame is committed"),
+        ("a.mp4", b"text", "is neither a cache nor MOTChallenge rows"),
+        ("a.txt", b"1,2,3\n", "has 3 columns"),
+        ("missing.h5", None, "is not a file"),
+    ],
+)
+def test_what_is_broken_is_told_and_the_others_are_shown(tmp_path, name, content, told):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    result = invoke("--json", path, cache(tmp_path / "good.h5"))
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert [entry["sequence"] for entry in report["failed"]] == [name]
+    assert told in report["failed"][0]["error"]
+    assert [entry["sequence"] for entry in report["done"]] == ["TUD"]
