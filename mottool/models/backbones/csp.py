@@ -56,8 +56,8 @@ class Focus(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inside, H, W) to (B, outside, H/2, W/2)."""
-        corners = (x[..., row::2, column::2] for column in (0, 1) for row in (0, 1))
-        output: Tensor = self.conv(torch.cat(tuple(corners), 1))  # (B, 4 inside, H/2, W/2) before
+        corners = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        output: Tensor = self.conv(torch.cat(corners, 1))  # of (B, 4 inside, H/2, W/2)
         return output
 
 
