@@ -60,6 +60,14 @@ def test_frame_number_and_score_change_the_picture():
     assert (base[120:] == drawn(2, np.array([0.5]))[120:]).all()
 
 
+def test_a_score_covers_no_identity():
+    boxes = np.array([[100.0, 80.0, 110.0, 200.0], [118.0, 80.0, 128.0, 190.0]])
+    alone = Overlay(320, 240).draw(GREY, 1, np.array([7, 4]), boxes)
+    scored = Overlay(320, 240).draw(GREY, 1, np.array([7, 4]), boxes, np.array([0.5, 0.9]))
+    for left in (101, 119):  # inside the label of each identity
+        np.testing.assert_array_equal(scored[70:78, left : left + 5], alone[70:78, left : left + 5])
+
+
 def test_a_label_stays_in_the_frame():
     for x1, y1 in ((-20.0, -30.0), (300.0, -5.0), (315.0, 235.0), (-900.0, -900.0)):
         box = np.array([[x1, y1, x1 + 40, y1 + 90]])

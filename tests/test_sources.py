@@ -78,6 +78,15 @@ def test_a_seqinfo_alone_is_a_sequence_without_images(tmp_path):
         next(sequence.frames())
 
 
+def test_numbers_and_times_need_no_images(tmp_path):
+    frames = list(only(seqinfo(tmp_path / "seq")).frames(start=2, pixels=False))
+    assert [(frame.number, frame.seconds) for frame in frames] == [(2, 0.04), (3, 0.08)]
+    assert frames[0].image.size == 0
+    unknown = only(seqinfo(tmp_path / "seq", seqLength=None))
+    with pytest.raises(InputError, match="says no seqLength"):
+        next(unknown.frames(pixels=False))
+
+
 def test_missing_images_at_the_end_are_told(tmp_path):
     folder = seqinfo(tmp_path / "seq", seqLength=5)
     images(folder / "img1", 3)

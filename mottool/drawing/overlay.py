@@ -3,7 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +19,18 @@ Colour = tuple[int, int, int]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHADE, PAPER = (32, 32, 32), (240, 240, 240)
 SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
+
+
+class _Patch(NamedTuple):
+    """A text on its ground: where it lies in pixels, and its colours."""
+
+    text: str
+    left: int
+    top: int
+    width: int
+    height: int
+    ground: Colour
+    ink: Colour
 
 
 class Overlay:
@@ -73,9 +85,14 @@ class Overlay:
         for row, (first, second) in zip(order, corners, strict=True):
             colour = colour_of(int(ids[row]))
             cv2.rectangle(image, first, second, colour, self.line, cv2.LINE_AA, SUBPIXEL)
-        for row in order:
-            score = None if scores is None else f"{scores[row]:.2f}"
-            self._label(image, boxes[row].tolist(), int(ids[row]), score)
+        told = [None] * len(ids) if scores is None else scores.tolist()
+        labels = [
+            self._label(image, boxes[row].tolist(), int(ids[row]), told[row]) for row in order
+        ]
+        for part in (1, 0):  # scores under all identities
+            for label in labels:
+                for patch in label[part : part + 1]:
+                    self._write(image, patch)
         self._number(image, number)
         return image
 
@@ -95,23 +112,31 @@ class Overlay:
         for first, second in corners:
             cv2.rectangle(image, first, second, SHADE, self.line + 2, cv2.LINE_AA, SUBPIXEL)
 
-    def _label(self, image: Image, box: list[float], identity: int, score: str | None) -> None:
-        """The identity on its colour and the score on dark, above the box if there is room."""
+    def _label(
+        self, image: Image, box: list[float], identity: int, score: float | None
+    ) -> list[_Patch]:
+        """The identity on its colour, then any score on dark: above the box if there is room."""
         colour, pad = colour_of(identity), self.line + 1
-        patches = [(str(identity), colour, ink_on(colour))]
+        told = [(str(identity), colour, ink_on(colour))]
         if score is not None:
-            patches.append((score, SHADE, PAPER))
-        widths = [self._text_size(text)[0] + 2 * pad for text, _, _ in patches]
+            told.append((f"{score:.2f}", SHADE, PAPER))
+        widths = [self._text_size(text)[0] + 2 * pad for text, _, _ in told]
         height = self._text_size("0")[1] + 2 * pad
         left = min(round(box[0]) - self.line // 2, image.shape[1] - sum(widths))
         left, top = max(left, 0), round(box[1]) - self.line - height
         if top < 0:
             top = round(max(box[1], 0)) + self.line
-        for (text, ground, ink), width in zip(patches, widths, strict=True):
-            end = left + width
-            cv2.rectangle(image, (left, top), (end - 1, top + height - 1), ground, cv2.FILLED)
-            self._text(image, text, (left + pad, top + height - pad), ink)
-            left = end
+        lefts = [left, left + widths[0]]
+        return [
+            _Patch(text, start, top, width, height, ground, ink)
+            for (text, ground, ink), start, width in zip(told, lefts, widths, strict=False)
+        ]
+
+    def _write(self, image: Image, patch: _Patch) -> None:
+        end = (patch.left + patch.width - 1, patch.top + patch.height - 1)
+        cv2.rectangle(image, (patch.left, patch.top), end, patch.ground, cv2.FILLED)
+        pad = self.line + 1
+        self._text(image, patch.text, (patch.left + pad, end[1] + 1 - pad), patch.ink)
 
     def _number(self, image: Image, number: int) -> None:
         """The frame's number in the upper left corner, on a darkened patch."""
