@@ -97,7 +97,7 @@ def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
     base = _plain_type(kind, field)
     parse = field.metadata.get("parse") or {bool: _truth}.get(base, base)
     optional = type(None) in typing.get_args(typing.get_type_hints(kind)[field.name])
-    if optional and text.lower() == "none":
+    if optional and text.lower() == "none" and text not in field.metadata["choices"]:
         return None
     try:
         return parse(text)

@@ -16,6 +16,7 @@ class Sample(Settings):
     share: float = knob(0.5, "Which part.", low=0, high=1)
     fast: bool = knob(True, "Whether to hurry.")
     kind: str = knob("a", "Which kind.", choices=("a", "bee"))
+    part: str | None = knob(None, "Which part.", choices=("some", "none"))
     place: Path | None = knob(None, "Where.")
     limit: float | None = knob(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
 
@@ -42,7 +43,7 @@ def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
     arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--place", "x/y", "--limit", "IoU 2"]
     told = json.loads(CliRunner().invoke(one, arguments).output)
     assert told == {
-        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "place": "x/y", "limit": 2.0,
+        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y", "limit": 2.0,
     }  # fmt: skip
     assert json.loads(CliRunner().invoke(one).output) == recorded(Sample())
 
@@ -90,6 +91,10 @@ def test_texts_are_parsed_by_the_type_of_their_setting():
         Sample, {"count": "2", "fast": "off", "place": "none", "limit": "IoU 0.5"}, "sample"
     )
     assert made == Sample(count=2, fast=False, place=None, limit=0.5)
+
+
+def test_none_is_no_value_unless_it_is_a_choice():
+    assert build(Sample, {"part": "none", "limit": "none"}, "sample") == Sample(part="none")
 
 
 def test_pairs_need_an_equals_sign():
