@@ -69,7 +69,7 @@ def test_a_score_covers_no_identity():
 
 
 def test_a_label_stays_in_the_frame():
-    for x1, y1 in ((-20.0, -30.0), (300.0, -5.0), (315.0, 235.0), (-900.0, -900.0)):
+    for x1, y1 in ((-20.0, -30.0), (300.0, -5.0), (315.0, 235.0), (-900.0, -900.0), (1e12, -1e12)):
         box = np.array([[x1, y1, x1 + 40, y1 + 90]])
         image = Overlay(320, 240).draw(GREY, 1, np.array([1234567]), box, np.array([0.5]))
         assert image.shape == GREY.shape

@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHADE, PAPER = (32, 32, 32), (240, 240, 240)
+FAR = 1e5  # pixels; OpenCV's coordinates overflow beyond
 SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
 
 
@@ -87,7 +88,8 @@ class Overlay:
             cv2.rectangle(image, first, second, colour, self.line, cv2.LINE_AA, SUBPIXEL)
         told = [None] * len(ids) if scores is None else scores.tolist()
         labels = [
-            self._label(image, boxes[row].tolist(), int(ids[row]), told[row]) for row in order
+            self._label(image, np.clip(boxes[row], -FAR, FAR).tolist(), int(ids[row]), told[row])
+            for row in order
         ]
         for part in (1, 0):  # scores under all identities
             for label in labels:
@@ -156,7 +158,7 @@ class Overlay:
 
 def _fixed(points: Floats) -> npt.NDArray[np.int32]:
     """Points (k, 2) in OpenCV's fixed-point pixels, kept where they can be drawn."""
-    return np.asarray(np.rint(np.clip(points, -1e5, 1e5) * 2**SUBPIXEL), np.int32)
+    return np.asarray(np.rint(np.clip(points, -FAR, FAR) * 2**SUBPIXEL), np.int32)
 
 
 def _blended(image: Image, strength: float, draw: Callable[[Image], None]) -> Image:
