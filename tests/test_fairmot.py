@@ -14,7 +14,16 @@ from mottool.models.fairmot import HEADS, FairMOT
 from mottool.models.heatmap import peaks
 from mottool.models.preprocessing import Letterbox
 
-MODELS = {"fairmot_dla34": "dla34", "fairmot_dla34_wh2": "dla34"}
+MODELS = {
+    "fairmot_dla34": "dla34",
+    "fairmot_dla34_wh2": "dla34",
+    "fairmot_resdcn34": "resnet34",
+    "fairmot_resfpndcn34": "resnet34-fpn",
+    "fairmot_resdcn50": "resnet50",
+    "fairmot_hrnet18": "hrnet18",
+    "fairmot_hrnet32": "hrnet32",
+    "fairmot_yolov5s": "yolov5s",
+}
 PHOTO_SIZE = (1920, 1080)
 
 
@@ -231,6 +240,20 @@ def test_a_size_head_of_another_width_is_no_fairmot(tensors):
     broken = tensors | {"wh.2.weight": torch.zeros(3, 256, 1, 1), "wh.2.bias": torch.zeros(3)}
     with pytest.raises(CheckpointError, match="size.2.bias is 3 instead of 4"):
         FairMOT.from_checkpoint(broken)
+
+
+@pytest.mark.parametrize("given", MODELS)
+@pytest.mark.parametrize("asked", ["dla34", "resnet34-fpn", "yolov5s"])
+def test_another_backbone_s_file_is_told_by_its_name(given, asked):
+    if MODELS[given] == asked:
+        return
+    shapes = json.loads((HERE / given / "tensors.json").read_text())
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes}
+    with pytest.raises(CheckpointError) as caught:
+        FairMOT.from_checkpoint(tensors, asked)
+    assert f"do not fit fairmot-{asked}" in caught.value.problem
+    if not asked.startswith(MODELS[given]):
+        assert f"fairmot-{MODELS[given]}" in caught.value.fix
 
 
 def test_another_network_s_file_is_recognised():

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -114,13 +115,18 @@ def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
 
 
 def fit(
-    network: nn.Module, tensors: Mapping[str, Tensor], pipeline: str, unused: str = r"(?!)"
+    network: nn.Module,
+    tensors: Mapping[str, Tensor],
+    pipeline: str,
+    unused: str = r"(?!)",
+    file_names: Iterable[str] = (),
 ) -> None:
     """Load `tensors` into `network`, every one accounted for.
 
     `unused` is a regular expression of names that the file may hold though `network` has no use
-    for them. Raises `CheckpointError` with the names that are missing, unexpected or of another
-    shape, and with the `pipeline` the file seems to be for.
+    for them; `file_names` are the names in the file, where `tensors` have been renamed. Raises
+    `CheckpointError` with the names that are missing, unexpected or of another shape, and with
+    the pipeline that the file seems to be for, if not `pipeline`.
     """
     needed = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     given = {
@@ -128,22 +134,28 @@ def fit(
         for name, value in tensors.items()
         if name in needed or not re.match(unused, name)
     }
-    problems = [f"{name} is missing" for name in needed if name not in given]
-    problems += [f"{name} is unexpected" for name in given if name not in needed]
-    problems += [
-        f"{name} is {_shape(value.shape)} instead of {_shape(needed[name])}"
-        for name, value in given.items()
-        if name in needed and tuple(value.shape) != needed[name]
-    ]
-    if problems:
+    if problems := _misfits(needed, given):
         problem = f"these weights do not fit {pipeline}: {_listed(problems)}"
-        other = looks_like(tensors)
-        if other is None or other == pipeline:
+        other = looks_like({*tensors, *file_names})
+        if other is None or pipeline.startswith(other):
             fix = f"give the checkpoint that the authors of {pipeline} publish"
         else:
             fix = f"they look like weights of {other}: choose that pipeline or another file"
         raise CheckpointError(problem, fix)
     network.load_state_dict(given)
+
+
+def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> list[str]:
+    """What is wrong with each name; the first ones are of every kind."""
+    shapes = [
+        f"{name} is {_shape(value.shape)} instead of {_shape(needed[name])}"
+        for name, value in given.items()
+        if name in needed and tuple(value.shape) != needed[name]
+    ]
+    missing = [f"{name} is missing" for name in needed if name not in given]
+    unexpected = [f"{name} is unexpected" for name in given if name not in needed]
+    rounds = zip_longest(missing, unexpected, shapes)
+    return [problem for problems in rounds for problem in problems if problem is not None]
 
 
 def dimension(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:
@@ -155,13 +167,15 @@ def dimension(tensors: Mapping[str, Tensor], name: str, axis: int, default: int)
 # A pipeline and the names that only its checkpoints hold together; the first that fits counts.
 MARKS = (
     ("outrack", {"occlusion.0.weight", "id.0.weight"}),
+    ("outrack", {"occlusion.0.weight", "identity.0.weight"}),
     ("otrack", {"tracking.0.weight", "ltrb_amodal.0.weight"}),
+    ("otrack", {"displacement.0.weight", "amodal.0.weight"}),
     ("fairmot-dla34", {"dla_up.ida_0.proj_1.conv.weight", "id.0.weight"}),
     ("fairmot-dla34", {"backbone.trunk.base_layer.0.weight", "identity.0.weight"}),
     ("fairmot-resnet34-fpn", {"smooth_layer1.conv.weight", "id.0.weight"}),
     ("fairmot-resnet50", {"deconv_layers.0.weight", "layer1.0.conv3.weight", "id.0.weight"}),
     ("fairmot-resnet34", {"deconv_layers.0.weight", "id.0.weight"}),
-    ("fairmot-hrnet", {"stage4.0.branches.0.0.conv1.weight", "id.0.weight"}),
+    ("fairmot-hrnet18 or fairmot-hrnet32", {"stage4.0.branches.0.0.conv1.weight", "id.0.weight"}),
     ("fairmot-yolov5s", {"backbone.model.0.conv.conv.weight", "id.0.weight"}),
     ("jde", {"module_list.0.conv_0.weight"}),
     ("cstrack", {"model.0.conv.conv.weight", "model.28.m.0.weight"}),

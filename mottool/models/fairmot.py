@@ -5,20 +5,33 @@ multiple object tracking", IJCV 2021, Fig. 2 and §4.
 """
 
 from collections.abc import Mapping
-from typing import Self
+from functools import partial
+from typing import ClassVar, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mottool.models.backbones.backbone import Backbone
 from mottool.models.backbones.dla import DLA34
+from mottool.models.backbones.hrnet import HRNet18, HRNet32
+from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
+from mottool.models.backbones.yolov5 import YOLOv5s
 from mottool.models.checkpoints import dimension, fit
 from mottool.models.heatmap import PRIOR, boxes_around, gather, head, peaks
 from mottool.models.network import Decoded
 
 __all__ = ["BACKBONES", "FairMOT"]
 
-BACKBONES: dict[str, type[Backbone]] = {"dla34": DLA34}
+# By the names that follow "fairmot-" in the pipelines' (Table 2).
+BACKBONES: dict[str, type[Backbone]] = {
+    "dla34": DLA34,
+    "resnet34": ResNet34,
+    "resnet34-fpn": ResNet34FPN,
+    "resnet50": ResNet50,
+    "hrnet18": HRNet18,
+    "hrnet32": HRNet32,
+    "yolov5s": YOLOv5s,
+}
 
 MAX_DETECTIONS = 500  # of one image; the authors' K
 HEADS = {"hm": "heatmap", "wh": "size", "reg": "offset", "id": "identity"}  # the authors', ours
@@ -26,6 +39,8 @@ HEADS = {"hm": "heatmap", "wh": "size", "reg": "offset", "id": "identity"}  # th
 
 class FairMOT(nn.Module):
     """Fig. 2: a backbone, and on its features three heads to detect and one to re-identify."""
+
+    PIPELINE: ClassVar[str] = "fairmot-{backbone}"  # its name in messages
 
     def __init__(
         self,
@@ -41,10 +56,11 @@ class FairMOT(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.stride, self.embedding_size = backbone.stride, embedding_size
-        self.heatmap = head(backbone.channels, hidden, 1, bias=PRIOR)  # §4.2.1
-        self.offset = head(backbone.channels, hidden, 2)  # §4.2.2
-        self.size = head(backbone.channels, hidden, 4 if ltrb else 2)
-        self.identity = head(backbone.channels, hidden, embedding_size)  # §4.3
+        on_top = partial(head, backbone.channels, hidden, activation=backbone.activation)
+        self.heatmap = on_top(1, bias=PRIOR)  # §4.2.1
+        self.offset = on_top(2)  # §4.2.2
+        self.size = on_top(4 if ltrb else 2)
+        self.identity = on_top(embedding_size)  # §4.3
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
@@ -53,7 +69,10 @@ class FairMOT(nn.Module):
         centre in its cell; `size` (B, 4, h, w) left, top, right, bottom or (B, 2, h, w) width,
         height, both in cells; `identity` (B, D, h, w) before normalisation.
         """
-        features = self.backbone(images)
+        return self.read(self.backbone(images))
+
+    def read(self, features: Tensor) -> dict[str, Tensor]:
+        """What the heads say of the backbone's features (B, C, h, w), as `forward` returns it."""
         return {
             "heatmap": self.heatmap(features),
             "offset": self.offset(features),
@@ -88,7 +107,13 @@ class FairMOT(nn.Module):
             ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
         )
-        fit(network, named, f"fairmot-{backbone}", unused=rf"backbone\.{kind.UNUSED}")
+        fit(
+            network,
+            named,
+            cls.PIPELINE.format(backbone=backbone),
+            unused=rf"backbone\.{kind.UNUSED}",
+            file_names=tensors,
+        )
         return network
 
 

@@ -15,14 +15,20 @@ __all__ = ["PRIOR", "Peaks", "boxes_around", "gather", "head", "peaks"]
 PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
 
 
-def head(inputs: int, hidden: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
-    """A head on the backbone's features: 3x3 convolution, ReLU, 1x1 convolution.
+def head(
+    inputs: int,
+    hidden: int,
+    outputs: int,
+    bias: float = 0.0,
+    activation: type[nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """A head on the backbone's features: 3x3 convolution, activation, 1x1 convolution.
 
     `bias` is where the outputs start before training, `PRIOR` for a heatmap.
     """
     last = nn.Conv2d(hidden, outputs, 1)
     nn.init.constant_(last.get_parameter("bias"), bias)
-    return nn.Sequential(nn.Conv2d(inputs, hidden, 3, padding=1), nn.ReLU(), last)
+    return nn.Sequential(nn.Conv2d(inputs, hidden, 3, padding=1), activation(), last)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ class Backbone(nn.Module):
 
     # Names (a regular expression, ours) that the authors' files hold and no feature depends on.
     UNUSED: ClassVar[str] = r"(?!)"
+    # Between the two convolutions of the heads on top.
+    activation: ClassVar[type[nn.Module]] = nn.ReLU
 
     channels: int
     stride: int
