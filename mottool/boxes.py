@@ -13,6 +13,8 @@ __all__ = ["intersection", "iou", "tlwh_from_xyxy", "xyxy_from_tlwh"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
+NO_AREA = 1e-30  # square pixels: far below any box, and still a normal float32
+
 
 def xyxy_from_tlwh(boxes: Floats) -> Floats:
     """Corners from left, top, width, height, (..., 4), in the precision of the input."""
@@ -34,10 +36,13 @@ def intersection(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     `border` is added to every width and height: 1 counts pixels between integer corners
     inclusively, as the authors' trackers do.
     """
-    a, b = a[:, None], b[None, :]  # (A, 1, 4), (1, B, 4)
-    width = np.minimum(a[..., 2], b[..., 2]) - np.maximum(a[..., 0], b[..., 0]) + border
-    height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]) + border
-    shared: Floats = np.maximum(width, 0) * np.maximum(height, 0)  # (A, B)
+    a, b = a.T[:, :, None], b.T[:, None, :]  # (4, A, 1), (4, 1, B)
+    sides = np.minimum(a[2:], b[2:])  # (2, A, B)
+    sides -= np.maximum(a[:2], b[:2])
+    if border:
+        sides += border
+    np.maximum(sides, 0, out=sides)
+    shared: Floats = sides[0] * sides[1]  # (A, B)
     return shared
 
 
@@ -47,8 +52,13 @@ def iou(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     Two boxes without area overlap nothing: their IoU is 0. `border` as in `intersection`.
     """
     shared = intersection(a, b, border)
-    area_a = (a[:, 2] - a[:, 0] + border) * (a[:, 3] - a[:, 1] + border)
-    area_b = (b[:, 2] - b[:, 0] + border) * (b[:, 3] - b[:, 1] + border)
-    union = area_a[:, None] + area_b[None, :] - shared
-    overlap: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    union = _areas(a, border)[:, None] + _areas(b, border) - shared  # (A, B)
+    np.maximum(union, NO_AREA, out=union)
+    overlap: Floats = shared / union
     return overlap
+
+
+def _areas(boxes: Floats, border: float) -> Floats:
+    sides = boxes.T[2:] - boxes.T[:2] + border  # (2, n)
+    areas: Floats = sides[0] * sides[1]  # (n,)
+    return areas
