@@ -1,4 +1,5 @@
 import numpy as np
+from goldens import HERE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -45,3 +46,9 @@ def test_intersection_counts_shared_pixels(a, b):
 def test_a_border_counts_pixels_inclusively():
     a = np.array([[0.0, 0, 9, 9]])
     assert iou(a, np.array([[5.0, 0, 14, 9]]), border=1)[0, 0] == 50 / 150
+
+
+def test_iou_equals_that_of_the_authors_trackers():
+    stored = np.load(HERE / "association" / "units.npz")
+    overlap = iou(stored["iou/a"], stored["iou/b"], border=1)
+    np.testing.assert_allclose(overlap, stored["iou/value"], rtol=0, atol=1e-12)

@@ -1,0 +1,103 @@
+"""Detections to associate: the reference streams, and a crowd made up here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from goldens import HERE, seeded
+
+from mottool.detections import Detections
+
+__all__ = ["Stream", "crowd", "reference", "walkers"]
+
+FOLDER = HERE / "association"
+SIZE = 128  # of the made-up embeddings
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The detections of a sequence, frame by frame, and its frames a second."""
+
+    frames: list[Detections]
+    fps: float
+
+
+def reference(sequence: str, folder: Path = FOLDER) -> Stream:
+    """Public detections of a MOT15 sequence with made-up embeddings, as the references were fed."""
+    stored = np.load(folder / sequence / "stream.npz")
+    tlwh = stored["tlwh"]  # (n, 4) float32
+    boxes = np.concatenate((tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]), axis=1)
+    embeddings = _embeddings(sequence, stored["chain"])
+    frames = []
+    for number in range(1, int(stored["n_frames"]) + 1):
+        rows = stored["frame"] == number
+        frames.append(_detections(boxes[rows], stored["score"][rows], embeddings[rows]))
+    return Stream(frames, float(stored["fps"]))
+
+
+def _embeddings(sequence: str, chains: np.ndarray) -> np.ndarray:
+    """(n, 128) in the precision of a cache: each chain's own direction, a common one, noise."""
+    common = _unit(seeded(f"emb:{sequence}:common").standard_normal(SIZE))
+    own = {
+        chain: _unit(
+            _unit(seeded(f"emb:{sequence}:chain:{chain}").standard_normal(SIZE)) + 0.8 * common
+        )
+        for chain in np.unique(chains)
+    }
+    draw = seeded(f"emb:{sequence}:noise")
+    deviation = 0.2 + draw.random(len(chains))
+    noise = draw.standard_normal((len(chains), SIZE)) / np.sqrt(SIZE)
+    seen = np.array([own[chain] for chain in chains]) + deviation[:, None] * noise
+    return _unit(seen).astype(np.float16)
+
+
+def crowd(
+    frames: int = 600, people: int = 150, missed: float = 0.08, false: float = 0.05, seed: int = 0
+) -> Iterator[Detections]:
+    """`people` walking over 1920x1080 and turning at its edges, in a random order in each frame."""
+    draw = np.random.default_rng(seed)
+    size = np.array([[1920.0], [1080.0]])
+    height, aspect = draw.uniform(60, 200, people), draw.uniform(0.33, 0.45, people)
+    place, velocity = draw.uniform(0, size, (2, people)), draw.normal(0, 2.5, (2, people))
+    looks = _unit(draw.standard_normal((people, SIZE)))
+    for _ in range(frames):
+        velocity += draw.normal(0, 0.15, velocity.shape)
+        velocity[(place + velocity < 0) | (place + velocity > size)] *= -1
+        place = np.clip(place + velocity, 0, size)
+        seen = np.flatnonzero(draw.random(people) >= missed)
+        ghosts = draw.poisson(false * people)
+        tall = np.concatenate((height[seen], draw.uniform(60, 200, ghosts)))
+        tall *= draw.normal(1, 0.02, len(tall))
+        wide = tall * np.concatenate((aspect[seen], np.full(ghosts, 0.4)))
+        jitter = draw.normal(0, 0.015, (2, len(seen))) * height[seen]
+        centre = np.concatenate((place[:, seen] + jitter, draw.uniform(0, size, (2, ghosts))), 1)
+        clean = np.concatenate((looks[seen], np.zeros((ghosts, SIZE))))
+        noisy = _unit(clean + 0.5 * draw.standard_normal(clean.shape) / np.sqrt(SIZE))
+        half = np.array([wide, tall]) / 2
+        boxes = np.concatenate((centre - half, centre + half)).T  # (n, 4)
+        order = draw.permutation(len(boxes))
+        yield _detections(boxes[order], draw.uniform(0.65, 1, len(boxes)), noisy[order])
+
+
+def walkers(places: list[list[tuple[float, float]]], looks: list[list[int]]) -> list[Detections]:
+    """Frames of people 40x100 px centred at `places`, who look like the axes in `looks`."""
+    found = []
+    for centres, axes in zip(places, looks, strict=True):
+        centre = np.array(centres, np.float64).reshape(-1, 2)
+        boxes = np.concatenate((centre - [20, 50], centre + [20, 50]), axis=1)
+        found.append(_detections(boxes, np.full(len(boxes), 0.9), np.eye(8)[axes]))
+    return found
+
+
+def _detections(boxes: np.ndarray, scores: np.ndarray, embeddings: np.ndarray) -> Detections:
+    return Detections(
+        boxes.astype(np.float32),
+        scores.astype(np.float32),
+        np.zeros(len(boxes), np.uint16),
+        embeddings.astype(np.float32),
+    )
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)

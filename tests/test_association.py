@@ -1,0 +1,253 @@
+"""The trackers: row for row the authors', and what they do in scenes that can be told in words."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from goldens import HERE
+from streams import crowd, reference, walkers
+
+from mottool.association.fairmot import FairMOT
+from mottool.association.settings import FairMOTSettings, SortSettings
+from mottool.association.sort import Sort
+from mottool.detections import Detections
+from mottool.errors import CacheError
+
+SEQUENCES = ("PETS09-S2L1", "TUD-Stadtmitte")
+TRACKERS = {"fairmot": (FairMOT, FairMOTSettings), "sort": (Sort, SortSettings)}
+EMPTY = walkers([[]], [[]])[0]
+
+
+def make(name, fps=30.0, **settings):
+    tracker, kind = TRACKERS[name]
+    return tracker(kind(**settings), fps)
+
+
+def follow(tracker, frames):
+    return [tracker.step(detections) for detections in frames]
+
+
+def table(tracks):
+    """Columns frame, identity, left, top, width, height, score."""
+    rows = [
+        np.column_stack((np.full(len(t), n), t.ids, t.boxes[:, :2], np.ptp(corners, 1), t.scores))
+        for n, t in enumerate(tracks, 1)
+        for corners in [t.boxes.reshape(-1, 2, 2)]
+    ]
+    return np.concatenate(rows)
+
+
+def identities(tracks):
+    """The identities of each frame, from left to right."""
+    return [t.ids[np.argsort(t.boxes[:, 0])].tolist() for t in tracks]
+
+
+def standing(*places, look=0):
+    """Frames with one person at x, or with none where x is None."""
+    centres = [[] if x is None else [(x, 100)] for x in places]
+    return walkers(centres, [[look] * len(centre) for centre in centres])
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+@pytest.mark.parametrize("name", TRACKERS)
+def test_rows_are_the_authors(name, sequence):
+    stream = reference(sequence)
+    rows = table(follow(make(name, stream.fps), stream.frames))
+    wanted = np.loadtxt(HERE / "association" / sequence / f"{name}.txt.gz", delimiter=",")
+    assert rows.shape == wanted.shape
+    np.testing.assert_array_equal(rows[:, :2], wanted[:, :2])
+    np.testing.assert_allclose(rows[:, 2:], wanted[:, 2:], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_identities_survive_a_ten_thousandth_of_a_pixel(name, seed):
+    stream = reference("TUD-Stadtmitte")
+    draw = np.random.default_rng(seed)
+    shaken = [
+        dataclasses.replace(
+            frame, boxes=frame.boxes + draw.uniform(-1e-4, 1e-4, frame.boxes.shape).astype("f4")
+        )
+        for frame in stream.frames
+    ]
+    rows = table(follow(make(name, stream.fps), shaken))
+    still = table(follow(make(name, stream.fps), stream.frames))
+    np.testing.assert_array_equal(rows[:, :2], still[:, :2])
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_the_order_of_detections_only_renames(name):
+    draw = np.random.default_rng(3)
+    frames = list(crowd(60, 30))
+    shuffled = []
+    for frame in frames:
+        order = draw.permutation(len(frame))
+        shuffled.append(
+            dataclasses.replace(
+                frame,
+                boxes=frame.boxes[order],
+                scores=frame.scores[order],
+                embeddings=frame.embeddings[order],
+            )
+        )
+    names = {}
+    for one, other in zip(follow(make(name), frames), follow(make(name), shuffled), strict=True):
+        first, second = np.lexsort(one.boxes.T), np.lexsort(other.boxes.T)
+        np.testing.assert_allclose(one.boxes[first], other.boxes[second], atol=1e-6)
+        for mine, theirs in zip(one.ids[first], other.ids[second], strict=True):
+            assert names.setdefault(mine, theirs) == theirs
+    assert len(set(names.values())) == len(names) > 30
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_people_who_cross_keep_their_identities(name):
+    steps = range(0, 300, 6)
+    frames = walkers([[(50 + x, 100), (350 - x, 103)] for x in steps], [[0, 1] for _ in steps])
+    tracks = follow(make(name), frames)
+    left, right = identities(tracks)[0]
+    shown = [found for found in identities(tracks)[-20:] if len(found) == 2]
+    assert len(shown) > 10
+    assert all(found == [right, left] for found in shown)
+
+
+def test_fairmot_knows_who_comes_back_and_sort_does_not():
+    places = [100 + 2 * n for n in range(10)] + [None] * 12 + [144 + 2 * n for n in range(6)]
+    frames = standing(*places)
+    assert identities(follow(make("fairmot"), frames))[-1] == [1]
+    assert identities(follow(make("sort"), frames))[-1] == [2]
+
+
+@pytest.mark.parametrize(("look", "identity"), [(0, 1), (1, 2)])
+def test_who_comes_back_nearby_is_known_by_his_looks(look, identity):
+    frames = standing(100, 100, None, None) + standing(115, 115, look=look)
+    assert identities(follow(make("fairmot"), frames))[-1] == [identity]
+
+
+@pytest.mark.parametrize(("fps", "buffer", "patience"), [(30, 5, 5), (15, 10, 5), (7, 30, 7)])
+def test_a_lost_tracklet_waits_for_its_buffer_and_one_frame_more(fps, buffer, patience):
+    """Found again in the frame after it was given up it lives on, but is lost for good then."""
+    for unseen in range(patience - 1, patience + 4):
+        frames = standing(100, 100, *[None] * unseen, 100, 100, None, 100, 100)
+        found = identities(follow(make("fairmot", fps, track_buffer=buffer), frames))
+        back, again = found[2 + unseen + 1], found[-1]
+        assert back == ([1] if unseen <= patience + 1 else [2])
+        assert again == ([2] if unseen == patience + 1 else back)
+
+
+def test_the_rate_in_the_settings_goes_before_the_sequence():
+    frames = standing(100, 100, *[None] * 20, 100, 100)
+    assert identities(follow(make("fairmot", 7), frames))[-1] == [2]
+    assert identities(follow(make("fairmot", 7, frame_rate=30.0), frames))[-1] == [1]
+
+
+def test_fairmot_shows_a_newcomer_at_his_second_detection_but_the_first_frame_at_once():
+    found = identities(follow(make("fairmot"), standing(100, 100)))
+    assert found == [[1], [1]]
+    found = identities(follow(make("fairmot"), standing(None, 100, 100, None, None)))
+    assert found == [[], [], [1], [], []]
+    alone = identities(follow(make("fairmot"), standing(None, 100, None, 100, 100)))
+    assert alone == [[], [], [], [], [2]]
+
+
+def test_sort_shows_after_three_hits_in_a_row_but_at_once_in_the_first_three_frames():
+    found = identities(follow(make("sort"), standing(100, 100, 100, None, 100, 100, 100, 100)))
+    assert found == [[1], [1], [1], [], [], [], [1], [1]]
+    found = identities(follow(make("sort", min_hits=1), standing(*[100] * 3, None, 100, 100)))
+    assert found == [[1], [1], [1], [], [1], [1]]
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_nothing_and_a_single_frame_are_sequences_too(name):
+    assert [len(t) for t in follow(make(name), [EMPTY] * 5)] == [0] * 5
+    tracks = follow(make(name), standing(100))
+    assert identities(tracks) == [[1]]
+    np.testing.assert_allclose(tracks[0].boxes, [[80, 50, 120, 150]])
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_empty_frames_before_between_and_after(name):
+    frames = standing(None, None, 100, 100, 100, None, 100, 100, 100, 100, None)
+    tracks = follow(make(name), frames)
+    assert {one for found in identities(tracks) for one in found} == {1}
+    assert len(tracks[-1]) == 0
+
+
+def test_embeddings_may_be_missing_where_nothing_was_detected():
+    nothing = dataclasses.replace(EMPTY, embeddings=None)
+    assert identities(follow(make("fairmot"), [nothing, *standing(100, 100), nothing])) == [
+        *[[], [], [1]],
+        [],
+    ]
+
+
+def test_fairmot_without_embeddings_says_what_to_do():
+    frame = dataclasses.replace(standing(100)[0], embeddings=None)
+    with pytest.raises(CacheError, match="--embedder histogram, or use --tracker sort"):
+        make("fairmot").step(frame)
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_boxes_without_area_are_not_tracked(name):
+    frame = standing(100)[0]
+    boxes = np.repeat(frame.boxes, 3, axis=0)
+    boxes[1, 2], boxes[2, 3] = boxes[1, 0], boxes[2, 1] - 5
+    odd = Detections(
+        boxes, np.repeat(frame.scores, 3), np.zeros(3, np.uint16), np.eye(3, 8, dtype="f4")
+    )
+    assert [len(t) for t in follow(make(name), [odd, odd])] == [1, 1]
+
+
+def test_only_scores_above_the_threshold_are_tracked():
+    frames = standing(100, 100)
+    assert identities(follow(make("fairmot", conf_thres=0.9), frames)) == [[], []]
+    assert identities(follow(make("fairmot", conf_thres=0.89), frames)) == [[1], [1]]
+    assert identities(follow(make("sort", score_filter=0.95), frames)) == [[], []]
+    assert identities(follow(make("sort", score_filter=0.5), frames)) == [[1], [1]]
+
+
+def test_wide_and_small_tracks_are_not_shown_but_keep_their_identities():
+    frame = walkers([[(100, 100), (400, 100)]], [[0, 1]])[0]
+    frame.boxes[0] = [50, 50, 150, 100]
+    assert make("fairmot").step(frame).ids.tolist() == [2]
+    assert make("fairmot", max_w_over_h=2.0).step(frame).ids.tolist() == [1, 2]
+    assert make("fairmot", max_w_over_h=2.0, min_box_area=4000).step(frame).ids.tolist() == [1]
+    assert make("fairmot", max_w_over_h=2.0, min_box_area=3999).step(frame).ids.tolist() == [1, 2]
+
+
+def test_a_track_that_is_found_again_keeps_its_old_score():
+    frames = standing(100, 100, None, 100, 100)
+    frames[3].scores[:], frames[4].scores[:] = 0.8, 0.7
+    scores = [t.scores.tolist() for t in follow(make("fairmot"), frames)]
+    np.testing.assert_allclose(scores[3] + scores[4], [0.9, 0.7], rtol=1e-6)
+
+
+def test_of_two_tracklets_in_one_place_the_longer_lived_stays():
+    """Who looks different but stands where one was just lost is not taken for another."""
+    frames = standing(*[100] * 10) + standing(*[101] * 3, look=1)
+    found = identities(follow(make("fairmot", second=0.0), frames))
+    assert found[9] == [1]
+    assert found[10:] == [[], [], []]
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_detections_are_left_as_they_are_and_sequences_do_not_know_each_other(name):
+    frames = list(crowd(10, 20))
+    copies = [dataclasses.replace(f, embeddings=f.embeddings.copy()) for f in frames]
+    first, second = follow(make(name), frames), follow(make(name), frames)
+    for frame, copy in zip(frames, copies, strict=True):
+        np.testing.assert_array_equal(frame.embeddings, copy.embeddings)
+    np.testing.assert_array_equal(table(first), table(second))
+    assert table(first)[:, 1].min() == 1
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_memory_follows_how_many_live_at_once(name):
+    """Each wave is of other people, so identities grow with the video and nothing else does."""
+    tracker = make(name, track_buffer=5) if name == "fairmot" else make(name)
+    room, names = [], set()
+    for wave in range(12):
+        for frame in crowd(20, 25, seed=wave):
+            names.update(tracker.step(frame).ids.tolist())
+        room.append(tracker._pool.capacity)
+    assert len(names) > 12 * 25
+    assert room[-1] == room[2] <= 256

@@ -1,0 +1,92 @@
+import dataclasses
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from mottool.association.settings import (
+    REGISTRY,
+    SETTINGS,
+    FairMOTSettings,
+    SortSettings,
+    without_remarks,
+)
+from mottool.config import build
+from mottool.errors import SettingError
+
+# As the reference lists publish them.
+PUBLISHED = {
+    "fairmot": {
+        "conf_thres": "0.6",
+        "track_buffer": "30",
+        "first_assoc": "cosine embedding + fuse_motion(lambda 0.98), thresh 0.4",
+        "second": "IoU 0.5",
+        "unconfirmed": "IoU 0.7",
+        "min_box_area": "100",
+        "max_w_over_h": "1.6",
+        "frame_rate": "per sequence",
+        "score_filter": "score > conf_thres (strict)",
+    },
+    "sort": {
+        "max_age": "1",
+        "min_hits": "3",
+        "iou_threshold": "0.3",
+        "score_filter": "none",
+        "filterpy": "2.0.0",
+    },
+}
+
+
+@pytest.mark.parametrize("tracker", PUBLISHED)
+def test_published_settings_are_the_defaults_as_they_stand(tracker):
+    kind = SETTINGS[tracker]
+    assert build(kind, without_remarks(PUBLISHED[tracker], kind), tracker) == kind()
+
+
+def test_a_remark_that_says_something_else_is_refused():
+    given = without_remarks({"score_filter": "0.3"}, FairMOTSettings)
+    with pytest.raises(SettingError, match="no setting 'score_filter'"):
+        build(FairMOTSettings, given, "fairmot")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "text", "value"),
+    [
+        (FairMOTSettings, "second", "IoU 0.8", 0.8),
+        (FairMOTSettings, "second", "0.8", 0.8),
+        (FairMOTSettings, "first_assoc", "cosine + fuse_motion 0.98, thresh 0.3", 0.3),
+        (FairMOTSettings, "frame_rate", "25", 25.0),
+        (SortSettings, "score_filter", "0.5", 0.5),
+    ],
+)
+def test_values_are_read_from_numbers_and_from_words(kind, key, text, value):
+    assert getattr(build(kind, {key: text}, "it"), key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("first_assoc", "EUCLIDEAN, thresh 0.4"), ("second", "IoU"), ("second", "1.5")],
+)
+def test_values_of_another_tracker_or_out_of_range_are_refused(key, text):
+    with pytest.raises(SettingError, match=key):
+        build(FairMOTSettings, {key: text}, "fairmot")
+
+
+def test_every_tracker_has_its_settings_and_can_be_made():
+    assert REGISTRY.keys() == SETTINGS.keys()
+    for name, place in REGISTRY.items():
+        module, _, kind = place.partition(":")
+        tracker = getattr(import_module(module), kind)(SETTINGS[name](), 30.0)
+        assert isinstance(tracker.needs_embeddings, bool)
+
+
+def test_every_setting_has_a_help_that_is_a_sentence():
+    for kind in SETTINGS.values():
+        for field in dataclasses.fields(kind):
+            assert field.metadata["help"].endswith(".")
+
+
+def test_settings_are_read_without_numpy():
+    code = "import sys, mottool.association.settings; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
