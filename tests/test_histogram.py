@@ -19,7 +19,7 @@ def whole(image):
 
 
 def describe(image):
-    return Histogram().embed(image, whole(image))[0]
+    return Histogram().embed([image], [whole(image)])[0][0]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 7))
@@ -28,7 +28,7 @@ def test_embeddings_are_unit_vectors_for_any_boxes(seed, count):
     draw = np.random.default_rng(seed)
     image = draw.integers(0, 256, (60, 80, 3), dtype=np.uint8)
     boxes = draw.uniform(-50, 130, (count, 4)).astype(np.float32)
-    embeddings = Histogram().embed(image, boxes)
+    embeddings = Histogram().embed([image], [boxes])[0]
     assert embeddings.shape == (count, Histogram.size)
     assert embeddings.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
@@ -37,8 +37,8 @@ def test_embeddings_are_unit_vectors_for_any_boxes(seed, count):
 def test_each_box_is_described_by_itself():
     image = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     boxes = np.array([[0, 0, 30, 80], [40, 5, 80, 90], [90, 10, 119, 60]], np.float32)
-    together = Histogram().embed(image, boxes)
-    alone = [Histogram().embed(image, box[None])[0] for box in boxes]
+    together = Histogram().embed([image], [boxes])[0]
+    alone = [Histogram().embed([image], [box[None]])[0][0] for box in boxes]
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
@@ -56,4 +56,6 @@ def test_size_and_noise_change_little_but_clothes_much():
 def test_a_box_without_pixels_counts_as_black(box):
     image = np.full((50, 50, 3), 200, np.uint8)
     black = describe(np.zeros((50, 50, 3), np.uint8))
-    np.testing.assert_array_equal(Histogram().embed(image, np.array([box], np.float32))[0], black)
+    np.testing.assert_array_equal(
+        Histogram().embed([image], [np.array([box], np.float32)])[0][0], black
+    )

@@ -8,12 +8,15 @@ almost every box shares, greys of any lightness, is projected out, which spreads
 that thresholds made for learned embeddings (a cosine distance of 0.4) fit.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from mottool.embedders.crops import embed_crops
 
 __all__ = ["Histogram"]
 
@@ -31,38 +34,38 @@ class Histogram:
     """The embedder `histogram`: 144 numbers of unit length per box."""
 
     name = "histogram"
+    weights = ""
+    settings: Mapping[str, Any] = {}
     size = BANDS * 3 * BINS
 
-    def embed(self, image: npt.NDArray[np.uint8], boxes: Floats) -> Floats:
-        """Embeddings (n, 144) float32 of `boxes` (n, 4) x1 y1 x2 y2 in `image` (H, W, 3) BGR.
+    def embed(
+        self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]
+    ) -> list[Floats]:
+        """Embeddings (n, 144) float32 of the boxes (n, 4) x1 y1 x2 y2 of each image (H, W, 3) BGR.
 
         Boxes are clipped to the image; one that lies outside it altogether counts as black.
         """
-        if not len(boxes):
-            return np.zeros((0, self.size), np.float32)
-        crops = np.stack([_crop(image, box) for box in boxes])  # (n, 48, 24, 3)
-        pixels = crops.reshape(1, -1, 3).astype(np.float32) / 255
-        lab = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB), np.float32).reshape(crops.shape)
-        histograms = np.concatenate(
-            [
-                _soft_histograms(lab[..., 0] / 100),
-                _soft_histograms(lab[..., 1] / (2 * CHROMA) + 0.5),
-                _soft_histograms(lab[..., 2] / (2 * CHROMA) + 0.5),
-            ],
-            axis=-1,
-        )  # (n, 6, 24)
-        return _without_grey(np.sqrt(histograms.reshape(len(boxes), -1)))
+        return embed_crops(images, boxes, _resized, _descriptors, self.size)
 
 
-def _crop(image: npt.NDArray[np.uint8], box: Floats) -> npt.NDArray[np.uint8]:
-    """The box's pixels, resized to (48, 24, 3)."""
-    height, width = image.shape[:2]
-    left, top = np.floor(np.clip(box[:2], 0, [width, height])).astype(int)
-    right, bottom = np.ceil(np.clip(box[2:], 0, [width, height])).astype(int)
-    if right <= left or bottom <= top:
-        return np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    patch = image[top:bottom, left:right]
-    return np.asarray(cv2.resize(patch, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+def _resized(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A crop (h, w, 3) as (48, 24, 3)."""
+    return np.asarray(cv2.resize(crop, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _descriptors(crops: npt.NDArray[np.generic]) -> Floats:
+    """Descriptors (n, 144), grey projected out, of crops (n, 48, 24, 3) uint8 BGR."""
+    pixels = crops.reshape(1, -1, 3).astype(np.float32) / 255
+    lab = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB), np.float32).reshape(crops.shape)
+    histograms = np.concatenate(
+        [
+            _soft_histograms(lab[..., 0] / 100),
+            _soft_histograms(lab[..., 1] / (2 * CHROMA) + 0.5),
+            _soft_histograms(lab[..., 2] / (2 * CHROMA) + 0.5),
+        ],
+        axis=-1,
+    )  # (n, 6, 24)
+    return _without_grey(np.sqrt(histograms.reshape(len(crops), -1)))
 
 
 def _soft_histograms(values: npt.NDArray[np.floating[Any]]) -> Doubles:

@@ -104,7 +104,7 @@ class PublicPass:
             begun = perf_counter()
             embeddings = found.embeddings if self.with_features else None
             if self.histogram:
-                embeddings = self.histogram.embed(frame.image, found.boxes)
+                embeddings = self.histogram.embed([frame.image], [found.boxes])[0]
             seconds = perf_counter() - begun
             yield (
                 Detections(found.boxes, found.scores, found.classes, embeddings),

@@ -1,0 +1,122 @@
+"""The embedders `osnet…`: omni-scale networks for re-identification, as torchreid builds them.
+
+Zhou, Yang, Cavallaro & Xiang, "Omni-scale feature learning for person re-identification", ICCV
+2019 (x1_0 to x0_25 and, §4.3, ibn), and "Learning generalisable omni-scale representations for
+person re-identification", TPAMI 2021 (ain). The networks are the authors' own, from the package
+torchreid; what is here brings their checkpoints in and their embeddings out.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image as Pictures
+from torch import Tensor, nn
+
+from mottool.embedders.crops import embed_crops
+from mottool.errors import CheckpointError, SettingError
+from mottool.models.checkpoints import dimension, fit, read
+from mottool.models.compute import Compute
+
+__all__ = ["VARIANTS", "OSNet", "build_network"]
+
+# Each variant's file in torchreid, and its channels at the first layer, which a checkpoint tells.
+VARIANTS = {
+    "osnet_x1_0": ("osnet", 64),
+    "osnet_x0_75": ("osnet", 48),
+    "osnet_x0_5": ("osnet", 32),
+    "osnet_x0_25": ("osnet", 16),
+    "osnet_ibn_x1_0": ("osnet", 64),
+    "osnet_ain_x1_0": ("osnet_ain", 64),
+}
+FOLDERS = ("reid/models", "models")  # of the package index's torchreid, and of the authors' own
+WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
+# ImageNet's, of red, green and blue in [0, 1].
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class OSNet:
+    """One of `VARIANTS` with the weights of a checkpoint."""
+
+    settings: Mapping[str, Any] = {}
+
+    def __init__(self, name: str, weights: Path, compute: Compute) -> None:
+        """Read the authors' `.pth`; a `CheckpointError` for a file that is not of this variant."""
+        checkpoint = read(weights)
+        try:
+            self.network = build_network(name, checkpoint.tensors)
+        except CheckpointError as error:
+            raise CheckpointError(f"{weights}: {error.problem}", error.fix) from error
+        self.network = self.network.eval().to(compute.device)
+        self.name, self.weights, self.compute = name, checkpoint.sha256, compute
+        self.size = dimension(checkpoint.tensors, "fc.0.weight", 0, 512)
+        self._mean, self._deviation = (
+            torch.tensor(values, device=compute.device).view(3, 1, 1)
+            for values in (MEAN, DEVIATION)
+        )
+
+    def embed(
+        self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Unit embeddings (n, 512) of the boxes (n, 4) of each image (H, W, 3) BGR."""
+        return embed_crops(images, boxes, _resized, self._features, self.size)
+
+    @torch.inference_mode()
+    def _features(self, crops: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+        """Features (n, 512), not normalised, of crops (n, 256, 128, 3) uint8 RGB."""
+        pixels = torch.from_numpy(crops).to(self.compute.device).permute(0, 3, 1, 2)
+        normalised = (pixels.float() / 255 - self._mean) / self._deviation  # (n, 3, 256, 128)
+        with self.compute.autocast():
+            features: Tensor = self.network(normalised)
+        return features.float().cpu().numpy()
+
+
+def _resized(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A crop (h, w, 3) BGR as (256, 128, 3) RGB, as torchvision's transforms of a picture do."""
+    picture = Pictures.fromarray(np.ascontiguousarray(crop[..., ::-1]))
+    return np.asarray(picture.resize((WIDTH, HEIGHT), Pictures.Resampling.BILINEAR))
+
+
+def build_network(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The network of a variant with the tensors of a checkpoint, its classifier left out.
+
+    Raises `CheckpointError` with the names that are missing, unexpected or of another shape.
+    """
+    file, width = VARIANTS[name]
+    given = dimension(tensors, "conv1.conv.weight", 0, width)
+    if given != width:
+        fitting = [variant for variant, (_, own) in VARIANTS.items() if own == given]
+        fix = f"name {fitting[0]} instead" if fitting else f"give the authors' file of {name}"
+        problem = f"its first layer has {given} channels, that of {name} {width}"
+        raise CheckpointError(problem, fix)
+    make = getattr(_authors_module(file), name)
+    size = dimension(tensors, "fc.0.weight", 0, 512)
+    network: nn.Module = make(num_classes=1, pretrained=False, feature_dim=size)
+    network.classifier = nn.Identity()  # it tells training identities apart, and nobody else's
+    fit(network, tensors, name, unused=r"classifier\.(weight|bias)$")
+    return network
+
+
+@cache
+def _authors_module(file: str) -> ModuleType:
+    """torchreid's own `file`, alone.
+
+    It needs nothing but torch, while importing the package around it would need the libraries of
+    its downloads and its training (gdown, tensorboard), and take seconds.
+    """
+    package = find_spec("torchreid")
+    for root in (package and package.submodule_search_locations) or ():
+        for folder in FOLDERS:
+            path = Path(root) / folder / f"{file}.py"
+            spec = spec_from_file_location(f"torchreid_{file}", path)
+            if path.is_file() and spec is not None and spec.loader is not None:
+                module = module_from_spec(spec)
+                spec.loader.exec_module(module)
+                return module
+    raise SettingError("OSNet needs the package torchreid", "install it: pip install torchreid")

@@ -1,0 +1,55 @@
+"""Where networks run, and how precisely."""
+
+from dataclasses import dataclass
+
+import torch
+
+from mottool.errors import SettingError
+
+__all__ = ["PRECISIONS", "Compute"]
+
+PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device, and the precision of the networks' convolutions and products on it.
+
+    What networks are sensitive in (normalisation, softmax, decoding) stays in float32 whatever
+    the precision: PyTorch's autocast knows which is which.
+    """
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+    @classmethod
+    def named(cls, device: str, precision: str = "fp32") -> "Compute":
+        """From `auto`, `cpu`, `cuda` or `cuda:N` and one of `PRECISIONS`.
+
+        `auto` is the first GPU where there is one. A `SettingError` if the device is not here.
+        """
+        return cls(_device(device), PRECISIONS[precision])
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks are called."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+
+    def wait(self) -> None:
+        """Let queued work finish, so that a clock tells it apart from what follows."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingError(
+            f"there is no device {name!r}", "give auto, cpu, cuda or cuda:N"
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        fix = "give --device cpu, or install a torch and a driver that see the GPU"
+        raise SettingError(f"this machine has no {name} that torch can use", fix)
+    return device

@@ -1,0 +1,123 @@
+"""OSNet against its authors' figures, its crops across frames, and what it does not accept."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from goldens import HERE, fill, shared, synth_image
+
+from mottool.embedders import osnet
+from mottool.embedders.crops import crop
+from mottool.embedders.osnet import VARIANTS, OSNet, build_network
+from mottool.errors import CheckpointError, SettingError
+from mottool.models.compute import Compute
+
+CPU = Compute.named("cpu")
+BOXES = np.array(
+    [[0, 0, 100, 250], [200, 10, 260, 100], [300, 100, 428, 270], [50, 60, 81, 123]], np.float32
+)
+
+
+def made_up(variant, seed=0, overrides=None):
+    """The tensors of a checkpoint under the authors' names, its classifier of one identity too."""
+    if overrides is None:
+        overrides = dict(np.load(HERE / "osnet" / f"{variant}.npz"))
+    module, _ = VARIANTS[variant]
+    empty = getattr(osnet._authors_module(module), variant)(num_classes=1, pretrained=False)
+    return {
+        name: torch.from_numpy(fill(name, tuple(value.shape), seed, overrides))
+        for name, value in empty.state_dict().items()
+    }
+
+
+def saved(tmp_path, variant, tensors=None, prefix=""):
+    path = tmp_path / f"{variant}.pth"
+    tensors = made_up(variant) if tensors is None else tensors
+    torch.save({"state_dict": {prefix + name: value for name, value in tensors.items()}}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory):
+    return OSNet("osnet_x0_25", saved(tmp_path_factory.mktemp("osnet"), "osnet_x0_25"), CPU)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_features_equal_the_authors_figures(variant, tmp_path):
+    embedder = OSNet(variant, saved(tmp_path, variant, prefix="module."), CPU)
+    golden = np.load(HERE / "osnet" / f"{variant}.npz")
+    crops = np.stack([osnet._resized(crop(synth_image(), box)) for box in BOXES])
+    inputs = (crops[:, ::16, ::16] / 255 - osnet.MEAN) / osnet.DEVIATION  # (4, 16, 8, 3)
+    np.testing.assert_allclose(
+        inputs.transpose(0, 3, 1, 2), golden["figures/input_sub16"], atol=1e-5
+    )
+    features = embedder._features(crops)
+    expected = golden["figures/features"]
+    np.testing.assert_allclose(features, expected, atol=1e-3, rtol=1e-3)
+    (embeddings,) = embedder.embed([synth_image()], [BOXES])
+    unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(embeddings, unit, atol=1e-4)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_stored_tensors_are_those_of_the_reference(variant):
+    """Every tensor of the reference's checkpoint has a place in the network, at its shape."""
+    rows = json.loads(shared(f"golden/{variant}/manifest.json").read_text())["tensors"]
+    ours = {name: list(value.shape) for name, value in made_up(variant).items()}
+    assert ours == {name: shape for name, shape, _ in rows}
+
+
+def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypatch):
+    monkeypatch.setattr("mottool.embedders.crops.MOST", 3)
+    images = [synth_image(), synth_image(300, 200), synth_image()]
+    boxes = [BOXES, np.zeros((0, 4), np.float32), BOXES[1:2] + 3]
+    together = smallest.embed(images, boxes)
+    assert [each.shape for each in together] == [(4, 512), (0, 512), (1, 512)]
+    for image, own, found in zip(images, boxes, together, strict=True):
+        (alone,) = smallest.embed([image], [own])
+        np.testing.assert_allclose(found, alone, atol=1e-4)
+    lengths = np.linalg.norm(np.concatenate(together), axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+    assert smallest.embed([], []) == []
+
+
+def test_boxes_beyond_the_frame_have_embeddings_too(smallest):
+    boxes = np.array([[-50, -50, -10, -10], [470, 260, 600, 400]], np.float32)
+    (found,) = smallest.embed([synth_image()], [boxes])
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_a_checkpoint_of_another_width_is_named(tmp_path):
+    path = saved(tmp_path, "osnet_x0_25")
+    with pytest.raises(CheckpointError, match="osnet_x0_25.pth: its first layer has 16 channels"):
+        OSNet("osnet_x1_0", path, CPU)
+
+
+def test_names_that_do_not_fit_are_listed():
+    tensors = made_up("osnet_x0_25")
+    del tensors["conv5.bn.bias"]
+    with pytest.raises(CheckpointError, match=r"conv5\.bn\.bias is missing"):
+        build_network("osnet_x0_25", tensors | {"extra.weight": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match=r"IN\.weight is unexpected"):
+        build_network("osnet_x1_0", made_up("osnet_ibn_x1_0"))
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch):
+    osnet._authors_module.cache_clear()
+    monkeypatch.setattr(osnet, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match="pip install torchreid"):
+        build_network("osnet_x0_25", {})
+    osnet._authors_module.cache_clear()
+
+
+def test_neither_downloads_nor_training_come_with_the_networks():
+    code = (
+        "import sys; from mottool.embedders import osnet; osnet._authors_module('osnet');"
+        "sys.exit(bool({'gdown', 'tensorboard', 'torchreid'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
