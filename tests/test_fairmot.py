@@ -8,9 +8,13 @@ import pytest
 import torch
 from goldens import HERE, fill, shared, synth_image
 
+from mottool.association.fairmot import FairMOT as Tracker
+from mottool.association.settings import FairMOTSettings
+from mottool.boxes import tlwh_from_xyxy
+from mottool.detections import Detections
 from mottool.errors import CheckpointError
 from mottool.models.backbones.dla import DLA34
-from mottool.models.fairmot import HEADS, FairMOT
+from mottool.models.fairmot import BACKBONES, HEADS, FairMOT
 from mottool.models.heatmap import peaks
 from mottool.models.preprocessing import Letterbox
 
@@ -122,21 +126,37 @@ def test_every_stored_input_equals_the_authors_figures(model):
     assert held >= 2
 
 
-@pytest.mark.heavy
-def test_first_frame_from_end_to_end(network):
-    """On frame 1 every detection above 0.4 starts a track: the tracker's rows are the boxes."""
-    rows = np.load(shared("golden/fairmot_dla34/end2end_seed0.npz"))["rows"]
-    rows = rows[rows[:, 0] == 1]
+def test_tracks_of_four_frames_equal_the_authors():
+    """Our detections of four frames of MOT17-02 become the rows of the authors' whole chain."""
+    figures = np.load(HERE / "fairmot_dla34" / "end2end_seed0.npz")
+    frames, ends = figures["rows"][:, 0], np.cumsum(figures["counts"])[:-1]
+    parts = zip(
+        *(np.split(figures[k], ends) for k in ("boxes", "scores", "embeddings")), strict=True
+    )
+    tracker = Tracker(FairMOTSettings(conf_thres=0.4), frame_rate=30)
+    for number, (boxes, scores, embeddings) in enumerate(parts, 1):
+        classes = np.zeros(len(boxes), np.uint16)
+        tracks = tracker.step(Detections(boxes, scores, classes, embeddings))
+        shown = figures["rows"][(frames == number) & (figures["rows"][:, 7] == 1)]
+        shown = shown[np.argsort(shown[:, 1])]
+        order = np.argsort(tracks.ids)
+        np.testing.assert_array_equal(tracks.ids[order], shown[:, 1])
+        tlwh = tlwh_from_xyxy(tracks.boxes[order])
+        np.testing.assert_allclose(tlwh, shown[:, 2:6], atol=1e-3)
+        np.testing.assert_allclose(tracks.scores[order], shown[:, 6], atol=1e-6)
+
+
+def test_the_first_of_the_four_frames_is_detected_as_stored(network):
+    figures = np.load(HERE / "fairmot_dla34" / "end2end_seed0.npz")
     fitted = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
     box = Letterbox(320, 192)
     with torch.inference_mode():
         (found,) = network.decode(network(torch.from_numpy(box.image(fitted)[None])), 0.4)
+    n = figures["counts"][0]
     boxes = box.to_frame(found.boxes.numpy(), *PHOTO_SIZE)
-    corners = np.concatenate((rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]), 1)
-    assert len(boxes) == len(rows)
-    order, expected = np.argsort(boxes[:, 0]), np.argsort(corners[:, 0])
-    np.testing.assert_allclose(boxes[order], corners[expected], atol=0.05)
-    np.testing.assert_allclose(found.scores.numpy()[order], rows[expected, 6], atol=2e-3)
+    np.testing.assert_allclose(boxes, figures["boxes"][:n], atol=0.05)
+    np.testing.assert_allclose(found.scores, figures["scores"][:n], atol=2e-3)
+    np.testing.assert_allclose(found.embeddings, figures["embeddings"][:n], atol=2e-3)
 
 
 def test_a_batch_says_what_each_image_says_alone(network, picture):
@@ -201,17 +221,19 @@ def test_strides_and_embedding_sizes_of_the_ablations(stride, channels, size, pi
     assert again.backbone.channels == channels
 
 
-def test_training_reaches_every_parameter(picture):
-    network = FairMOT(DLA34())
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_training_reaches_every_parameter(backbone, picture):
+    network = FairMOT(BACKBONES[backbone]())
     sum(head.square().mean() for head in network(picture).values()).backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
-def test_our_own_names_load_as_well(network, picture):
-    again = FairMOT.from_checkpoint(network.state_dict()).eval()
-    with torch.inference_mode():
-        ours, theirs = again(picture), network(picture)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_our_own_names_load_as_well(backbone):
+    tensors = FairMOT(BACKBONES[backbone](), embedding_size=16).state_dict()
+    again = FairMOT.from_checkpoint(tensors, backbone).state_dict()
+    assert again.keys() == tensors.keys()
+    assert all(torch.equal(again[name], tensors[name]) for name in tensors)
 
 
 def test_the_imagenet_classifier_left_in_the_file_is_let_be(tensors, network):

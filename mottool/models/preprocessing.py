@@ -7,9 +7,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ClampedLetterbox", "Letterbox"]
+__all__ = ["CenterWarp", "ClampedLetterbox", "Letterbox"]
 
 PADDING = 128
+# CenterTrack's, of blue, green and red in [0, 1], as COCO has them.
+MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
+DEVIATION = np.array([0.28863828, 0.27408164, 0.27809835], np.float32)
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -28,10 +31,9 @@ class Letterbox:
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
         """Network input (3, height, width) RGB in [0, 1], of a frame (h, w, 3) BGR."""
-        rgb = self.fitted(frame)[..., ::-1]  # (height, width, 3)
-        planes = np.ascontiguousarray(rgb.transpose(2, 0, 1), np.float32)
-        planes /= 255
-        return planes
+        blue, green, red = cv2.split(self.fitted(frame))
+        planes = np.stack((red, green, blue))  # (3, height, width)
+        return planes / np.float32(255)
 
     def fitted(self, frame: Image) -> Image:
         """The frame in its grey margins: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
@@ -62,6 +64,52 @@ class ClampedLetterbox(Letterbox):
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """As `Letterbox.to_frame`, at least 0."""
         return np.maximum(super().to_frame(points, width, height), 0)
+
+
+@dataclass(frozen=True)
+class CenterWarp:
+    """CenterTrack's: the frame scaled about its centre onto black, its colours normalised.
+
+    `width` and `height` are the network input's, in pixels. The whole frame is seen, as the paper
+    has it ("resized and padded", §5.2). The authors' code scales by the frame's longer side alone,
+    which cuts off what is above and below in frames that are narrower than the input (a quarter
+    of 640x480 at 960x544); `crop` does that. For 16:9 at 960x544 it is all the same.
+    """
+
+    width: int
+    height: int
+    crop: bool = False
+
+    def image(self, frame: Image) -> npt.NDArray[np.float32]:
+        """Network input (3, height, width) BGR, normalised, of a frame (h, w, 3) BGR."""
+        # The authors' values to the last bit, which a recurrent network enlarges: in double
+        # precision, and for 256 values of each channel instead of for every pixel.
+        values = (np.arange(256)[:, None] / 255 - MEAN) / DEVIATION  # (256, 3) float64
+        normalised = cv2.LUT(self.warped(frame), values.astype(np.float32)[None])
+        return np.ascontiguousarray(normalised.transpose(2, 0, 1), np.float32)
+
+    def warped(self, frame: Image) -> Image:
+        """The frame on black: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
+        h, w = frame.shape[:2]
+        scale, shift = self._onto(w, h)
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        size = self.width, self.height
+        return np.asarray(cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
+
+    def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        scale, shift = self._onto(width, height)
+        pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
+        placed = (pairs - shift) / scale
+        return placed.reshape(points.shape).astype(np.float32)
+
+    def _onto(self, width: int, height: int) -> tuple[float, tuple[float, float]]:
+        """How much a frame is scaled, and then shifted in x and y."""
+        if self.crop:
+            scale = self.width / max(width, height)
+        else:
+            scale = min(self.width / width, self.height / height)
+        return scale, ((self.width - width * scale) / 2, (self.height - height * scale) / 2)
 
 
 def _margins(space: int) -> tuple[int, int]:
