@@ -1,0 +1,60 @@
+"""The score of a tracker: CLEAR, Identity and HOTA of one sequence, or of several joined."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mottool.metrics.clear import Clear, clear
+from mottool.metrics.hota import Hota, hota
+from mottool.metrics.identity import Identity, identity
+from mottool.metrics.rules import Scene
+
+__all__ = ["Score", "combined", "score"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The three families of figures; adding two joins their sequences as TrackEval combines."""
+
+    clear: Clear = field(default_factory=Clear)
+    identity: Identity = field(default_factory=Identity)
+    hota: Hota = field(default_factory=Hota)
+
+    def __add__(self, other: "Score") -> "Score":
+        return Score(
+            self.clear + other.clear, self.identity + other.identity, self.hota + other.hota
+        )
+
+    def figures(self) -> dict[str, float]:
+        """The figures by TrackEval's names: ratios as fractions (not per cent), counts whole."""
+        means = {name: float(curve.mean()) for name, curve in self.hota.curves().items()}
+        return {
+            **{name: means[name] for name in ("HOTA", "DetA", "AssA", "LocA")},
+            "MOTA": self.clear.mota,
+            "MOTP": self.clear.motp,
+            "IDF1": self.identity.f1,
+            "IDP": self.identity.precision,
+            "IDR": self.identity.recall,
+            "Rcll": self.clear.recall,
+            "Prcn": self.clear.precision,
+            "MT": self.clear.mostly_tracked,
+            "PT": self.clear.partly_tracked,
+            "ML": self.clear.mostly_lost,
+            "TP": self.clear.hits,
+            "FP": self.clear.false_alarms,
+            "FN": self.clear.misses,
+            "IDSW": self.clear.switches,
+            "Frag": self.clear.fragmentations,
+            "IDTP": self.identity.right,
+            "IDFP": self.identity.wrong,
+            "IDFN": self.identity.missed,
+        }
+
+
+def score(scene: Scene) -> Score:
+    """Score one sequence, prepared by its benchmark's rules."""
+    return Score(clear(scene), identity(scene), hota(scene))
+
+
+def combined(scores: Iterable[Score]) -> Score:
+    """All sequences as one: counts are added, HOTA's means are weighted by their detections."""
+    return sum(scores, Score())
