@@ -1,0 +1,110 @@
+"""Which files are scored: result files by tracker, ground truth by sequence."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mottool.errors import InputError, did_you_mean
+from mottool.motchallenge import read_seqinfo
+from mottool.work import safe_name
+
+__all__ = ["Truth", "find_results", "find_truth", "truth_of"]
+
+ENDINGS = (".txt", ".txt.gz")
+DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with train/ and test/
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`."""
+
+    sequence: str
+    path: Path
+    length: int | None
+
+
+def find_truth(places: Iterable[Path]) -> dict[str, Truth]:
+    """Ground truth by sequence, named as `mottool` names the sequence's folder.
+
+    A place is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
+    `<sequence>.txt`, or one such file; all may be gzipped. An `InputError` if a place holds none
+    or two places hold different ones for a sequence.
+    """
+    found: dict[str, Truth] = {}
+    for place in places:
+        paths = _truth_files(place)
+        if not paths:
+            fix = (
+                "give a dataset root, a sequence folder with gt/gt.txt, or a folder of SEQUENCE.txt"
+            )
+            raise InputError(f"there is no ground truth in {place}", fix)
+        for path in paths:
+            truth = _truth(path)
+            other = found.setdefault(truth.sequence, truth)
+            if other.path.parent.resolve() != path.parent.resolve():
+                problem = f"{other.path} and {path} are both ground truth of {truth.sequence}"
+                raise InputError(problem, "name only one of their folders with --gt")
+    return found
+
+
+def _truth_files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    for name in ("gt/gt", "gt"):
+        found = [
+            path for depth in DEPTHS for end in ENDINGS for path in place.glob(depth + name + end)
+        ]
+        if found:
+            return sorted(found)
+    return _texts(place)
+
+
+def _truth(path: Path) -> Truth:
+    folder = path.resolve().parent
+    if _stem(path) != "gt":
+        return Truth(safe_name(_stem(path)), path, None)
+    if folder.name == "gt":
+        folder = folder.parent
+    info = folder / "seqinfo.ini"
+    length = read_seqinfo(info).length if info.is_file() else None
+    return Truth(safe_name(folder.name), path, length)
+
+
+def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
+    """Result files by tracker and sequence; a tracker is a folder of `<sequence>.txt` (or .gz).
+
+    A file named by itself belongs to the tracker of its folder. An `InputError` if a place holds
+    no result file.
+    """
+    folders: dict[Path, dict[str, Path]] = {}
+    for place in places:
+        paths = [place] if place.is_file() else _texts(place)
+        if not paths:
+            what = "holds no SEQUENCE.txt" if place.is_dir() else "does not exist"
+            raise InputError(f"{place} {what}", "name result files or folders of them")
+        for path in paths:
+            folders.setdefault(path.resolve().parent, {})[_stem(path)] = path
+    if not folders:
+        fix = "run `mottool associate` first, or name result files"
+        raise InputError("there are no result files to score", fix)
+    names = [folder.name for folder in folders]
+    return {
+        folder.name if names.count(folder.name) == 1 else str(folder): files
+        for folder, files in folders.items()
+    }
+
+
+def truth_of(sequence: str, truths: dict[str, Truth]) -> Truth:
+    """The ground truth of a result file's sequence; an `InputError` naming the near miss."""
+    if sequence not in truths:
+        problem = f"there is no ground truth for {sequence!r}"
+        raise InputError(problem, f"{did_you_mean(sequence, truths)}, or add its folder with --gt")
+    return truths[sequence]
+
+
+def _texts(folder: Path) -> list[Path]:
+    return sorted(path for end in ENDINGS for path in folder.glob("*" + end))
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".txt")

@@ -1,0 +1,72 @@
+"""The scores of one tracker, sequence by sequence and joined."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mottool.metrics.files import Truth
+from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.table import COMBINED, Entry
+from mottool.metrics.tracking import Score, combined, score
+from mottool.motchallenge import read_rows
+
+__all__ = ["AUTO", "Scoreboard"]
+
+AUTO = "auto"  # rules that go by the ground truth's columns and the sequence's name
+
+
+class Scoreboard:
+    """Scores result files of one tracker and gives the rows of its table."""
+
+    def __init__(self, tracker: str, second_opinion: bool = False) -> None:
+        """`second_opinion` also asks motmetrics, which takes far longer."""
+        self.tracker = tracker
+        self._scores: dict[str, tuple[str, Score]] = {}
+        self._opinion = None
+        if second_opinion:
+            # Imported here because it brings pandas with it.
+            from mottool.metrics.second_opinion import SecondOpinion
+
+            self._opinion = SecondOpinion()
+
+    def add(
+        self,
+        sequence: str,
+        path: Path,
+        truth: Truth,
+        rules: str = AUTO,
+        warn: Callable[[str], None] = lambda told: None,
+    ) -> None:
+        """Score the result file `path` by `rules` (`AUTO` or a benchmark's).
+
+        Raises `InputError` as `read_rows` and `prepare` do. Without a known length the sequence
+        ends with the last row of either file, and `warn` is told what that costs.
+        """
+        objects, results = read_rows(truth.path, "ground truth"), read_rows(path, "result")
+        rules = detect_rules(sequence, objects) if rules == AUTO else rules
+        labelled = int(objects.frames.max(initial=0))
+        beyond = int(np.count_nonzero(results.frames > labelled))
+        length = truth.length or max(labelled, int(results.frames.max(initial=0)))
+        if truth.length is None and beyond:
+            warn(
+                f"{sequence}: no seqinfo.ini says where it ends; {beyond} results after frame "
+                f"{labelled}, the last with ground truth, count as false positives"
+            )
+        scene = prepare(objects, results, length, rules, sequence)
+        self._scores[sequence] = (rules, score(scene))
+        if self._opinion:
+            self._opinion.add(sequence, scene)
+
+    def entries(self) -> list[Entry]:
+        """A row for each sequence and a last one for all of them; none if nothing was scored."""
+        if not self._scores:
+            return []
+        every = "+".join(sorted({rules for rules, _ in self._scores.values()}))
+        joined = combined(score for _, score in self._scores.values())
+        rows = {**self._scores, COMBINED: (every, joined)}
+        second = self._opinion.figures() if self._opinion else {}
+        return [
+            Entry(self.tracker, rules, sequence, score.figures(), second.get(sequence))
+            for sequence, (rules, score) in rows.items()
+        ]
