@@ -1,12 +1,10 @@
 """FairMOT against the authors' figures, its variants, and what it does not accept."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
 import torch
-from goldens import HERE, fill, shared, synth_image
+from goldens import HERE, check_head, made_up, shared, synth_image
 
 from mottool.association.fairmot import FairMOT as Tracker
 from mottool.association.settings import FairMOTSettings
@@ -29,13 +27,6 @@ MODELS = {
     "fairmot_yolov5s": "yolov5s",
 }
 PHOTO_SIZE = (1920, 1080)
-
-
-def made_up(model: str, seed: int = 0) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint, under the authors' names."""
-    overrides = dict(np.load(HERE / model / f"overrides_seed{seed}.npz"))
-    shapes = json.loads((HERE / model / "tensors.json").read_text())
-    return {name: torch.from_numpy(fill(name, tuple(s), seed, overrides)) for name, s in shapes}
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +73,6 @@ def check(network: FairMOT, image: np.ndarray, size: tuple[int, int], golden: di
     assert abs(len(every.scores) - golden["n_pos"]) <= 1
     assert abs(len(good.scores) - golden["n_over_0.4"]) <= 1
     assert (good.scores > 0.4).all()
-
-
-def check_head(head: np.ndarray, name: str, golden: dict) -> None:
-    """Hold a raw head against its thinned copy and the statistics of the whole."""
-    assert head.shape == tuple(golden[f"raw/{name}/shape"])
-    (thinned,) = (key for key in golden if key.startswith(f"raw/{name}/sub"))
-    step = int(thinned.rpartition("sub")[2])
-    np.testing.assert_allclose(head[:, :, ::step, ::step], golden[thinned], atol=2e-3, rtol=1e-3)
-    h = head.astype(np.float64)
-    stats = h.mean(), h.std(), np.sqrt((h**2).sum()), h.min(), h.max()
-    np.testing.assert_allclose(stats, golden[f"raw/{name}/stats"], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("model", MODELS)
