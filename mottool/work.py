@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mottool.errors import writing
+from mottool.errors import OutputError, writing
 
 __all__ = ["Work", "safe_name", "whole_file"]
 
@@ -62,6 +62,9 @@ def whole_file(path: Path, scratch: Path | None = None) -> Iterator[Path]:
     folder = scratch or path.parent
     part = folder / f".{path.stem}.{os.getpid()}.part{path.suffix}"
     with writing(path):
+        if path.exists() and not path.is_file():  # a rename would replace a device or a pipe
+            problem = f"{path} is no regular file and cannot be written whole"
+            raise OutputError(problem, "name a file that does not exist yet, or an ordinary one")
         path.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
     try:
