@@ -120,7 +120,7 @@ def command(
     """
     from mottool.metrics.files import find_results, find_truth
     from mottool.metrics.scoreboard import Scoreboard
-    from mottool.metrics.table import as_text, write_csv, write_markdown
+    from mottool.metrics.table import COMBINED, as_text, write_csv, write_markdown
 
     places = tracks or tuple(Work(work).results())
     truths, results = find_truth(truth), find_results(places)
@@ -145,5 +145,5 @@ def command(
         write_markdown(entries, markdown)
     if entries and not as_json:
         click.echo(as_text(entries))
-    batch.done += [asdict(entry) for entry in entries]
+    batch.done += [asdict(entry) for entry in entries if as_json or entry.sequence != COMBINED]
     batch.close()

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from goldens import HERE
 from scenes import make
 
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, OutputError, SettingError
 from mottool.motchallenge import Rows
 from mottool.stages.evaluate import Config, command, run
 
@@ -154,7 +154,7 @@ def test_a_failed_sequence_stops_no_other(dataset):
     output = call(dataset / "tracks" / "mine", "--gt", dataset / "data", code=1)
     assert "mine/MOT20-b" in output
     assert "NaN" in output
-    assert "MOT17-a" in output
+    assert "2 done, 1 failed: mine/MOT20-b" in output
     with pytest.raises(InputError, match="NaN"):
         run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "scores.csv")
     assert not (dataset / "scores.csv").exists()
@@ -168,6 +168,12 @@ def test_results_after_the_labelled_frames_are_told_of(dataset):
     assert "1 results after frame 39" in call(path, "--gt", dataset / "data")
     after = table(run([path], [dataset / "data"], dataset / "a.csv"))["street"]
     assert int(after["FP"]) == int(before["FP"]) + 1
+
+
+def test_a_table_replaces_nothing_but_a_file(dataset):
+    (dataset / "scores.csv").mkdir()
+    with pytest.raises(OutputError, match="no regular file"):
+        run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "scores.csv")
 
 
 def test_a_second_opinion_stands_below(dataset):
@@ -186,11 +192,15 @@ def test_a_second_opinion_stands_below(dataset):
         ("tracks/mine", "data/street", "no ground truth for 'MOT17-a'. Fix: use one of street"),
         ("tracks/strets.txt", "data", "'strets'. Fix: did you mean 'street'"),
         ("tracks/mine", "twice", "are both ground truth of street"),
+        ("doubled", "data", "are both results of street"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_one_line(dataset, tracks, truth, told):
     shutil.copy(dataset / "tracks" / "mine" / "street.txt", dataset / "tracks" / "strets.txt")
     (dataset / "empty").mkdir()
+    (dataset / "doubled").mkdir()
+    for end in (".txt", ".txt.gz"):
+        (dataset / "doubled" / f"street{end}").touch()
     for part in ("a", "b"):
         shutil.copytree(dataset / "data" / "street", dataset / "twice" / part / "street")
     with pytest.raises(InputError) as error:

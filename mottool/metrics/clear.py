@@ -85,8 +85,8 @@ def clear(scene: Scene) -> Clear:
     runs = np.bincount(scene.truth_ids[began], minlength=objects)
     seen = np.bincount(scene.truth_ids, minlength=objects)
     share = np.bincount(scene.truth_ids[hit], minlength=objects) / np.maximum(1, seen)
-    tracked = int((share > MOSTLY_TRACKED).sum()) if results else 0
-    partly = int((share >= MOSTLY_LOST).sum()) - tracked if results else 0
+    tracked = int((share > MOSTLY_TRACKED).sum())
+    partly = int((share >= MOSTLY_LOST).sum()) - tracked
     return Clear(
         hits=hits,
         false_alarms=results - hits,
@@ -138,6 +138,7 @@ def _match(scene: Scene, before: Ints) -> Bools:
     number, row, column = contested.tolist(), rows.tolist(), columns.tolist()
     identity, last = ids[columns].tolist(), before[rows].tolist()
     for part in components(rows, columns):  # frame by frame: the frames before are settled
+        # What was matched in the frame before outweighs all else, so it is chosen first.
         chosen = [i for i in part if partner[last[i]] == identity[i]]
         taken = {row[i] for i in chosen}
         taken_columns = {column[i] for i in chosen}

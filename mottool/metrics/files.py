@@ -74,7 +74,7 @@ def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
     """Result files by tracker and sequence; a tracker is a folder of `<sequence>.txt` (or .gz).
 
     A file named by itself belongs to the tracker of its folder. An `InputError` if a place holds
-    no result file.
+    no result file, or two for a sequence.
     """
     folders: dict[Path, dict[str, Path]] = {}
     for place in places:
@@ -83,7 +83,11 @@ def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
             what = "holds no SEQUENCE.txt" if place.is_dir() else "does not exist"
             raise InputError(f"{place} {what}", "name result files or folders of them")
         for path in paths:
-            folders.setdefault(path.resolve().parent, {})[_stem(path)] = path
+            files = folders.setdefault(path.resolve().parent, {})
+            other = files.setdefault(_stem(path), path)
+            if other.name != path.name:
+                problem = f"{other} and {path} are both results of {_stem(path)}"
+                raise InputError(problem, "keep one of them in the folder")
     if not folders:
         fix = "run `mottool associate` first, or name result files"
         raise InputError("there are no result files to score", fix)
