@@ -139,11 +139,11 @@ def command(
         if missing:
             _say(f"{tracker} has no results for {', '.join(missing)}: not scored, not in COMBINED")
         entries += board.entries()
+    if entries and not as_json:
+        click.echo(as_text(entries))
     if entries and csv:
         write_csv(entries, csv)
     if entries and markdown:
         write_markdown(entries, markdown)
-    if entries and not as_json:
-        click.echo(as_text(entries))
     batch.done += [asdict(entry) for entry in entries if as_json or entry.sequence != COMBINED]
     batch.close()
