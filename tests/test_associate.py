@@ -1,0 +1,203 @@
+"""`mottool associate`: result files, the record beside them, and every way to be refused."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from caches import HEADER, write
+from click.testing import CliRunner
+from goldens import HERE
+from streams import reference, walkers
+
+from mottool.association.settings import FairMOTSettings
+from mottool.errors import CacheError, SettingError
+from mottool.motchallenge import read_rows
+from mottool.stages.associate import command, record_of, run, settings_of
+
+STEPS = range(0, 60, 4)
+PAIR = walkers([[(50 + x, 100), (350 - x, 300)] for x in STEPS], [[0, 1] for _ in STEPS])
+BARE = [dataclasses.replace(frame, embeddings=None) for frame in PAIR]
+EMPTY = walkers([[]] * 3, [[]] * 3)
+
+
+def header(sequence="seq", pipeline="pipe", fps=30.0):
+    return dataclasses.replace(HEADER, sequence=sequence, pipeline=pipeline, fps=fps)
+
+
+def kept(tmp_path, frames=PAIR, sequence="seq", pipeline="pipe"):
+    """A cache in the work folder."""
+    path = tmp_path / "work" / "caches" / pipeline / f"{sequence}.h5"
+    return write(path, frames, header(sequence, pipeline))
+
+
+def called(tmp_path, *arguments):
+    words = [str(word) for word in arguments]
+    return CliRunner().invoke(command, ["--work", str(tmp_path / "work"), *words])
+
+
+def files(folder):
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+@pytest.mark.parametrize("tracker", ["fairmot", "sort"])
+def test_a_cache_gives_the_authors_rows(tmp_path, tracker):
+    stream = reference("TUD-Stadtmitte")
+    cache = write(tmp_path / "a.h5", stream.frames, header(fps=stream.fps))
+    rows = read_rows(run(cache, tmp_path / "out" / "a.txt", tracker), "result")
+    stored = HERE / "association" / "TUD-Stadtmitte" / f"{tracker}.txt.gz"
+    wanted = np.loadtxt(stored, delimiter=",")
+    np.testing.assert_array_equal(rows.frames, wanted[:, 0])
+    np.testing.assert_array_equal(rows.ids, wanted[:, 1])
+    np.testing.assert_allclose(rows.tlwh, wanted[:, 2:6], atol=1e-3)
+    np.testing.assert_allclose(rows.rest[:, 0], wanted[:, 6], atol=1e-3)
+
+
+def test_by_default_every_cache_in_the_work_folder_is_taken(tmp_path):
+    kept(tmp_path)
+    kept(tmp_path, EMPTY, "none", "other+one")
+    done = called(tmp_path)
+    assert done.exit_code == 0, done.output
+    assert files(tmp_path / "work" / "tracks") == [
+        "other+one.fairmot.settings/none.json",
+        "other+one.fairmot/none.txt",
+        "pipe.fairmot.settings/seq.json",
+        "pipe.fairmot/seq.txt",
+    ]
+    lines = (tmp_path / "work/tracks/pipe.fairmot/seq.txt").read_text().splitlines()
+    assert lines[0] == "1,1,30.0000,50.0000,40.0000,100.0000,0.9000,-1,-1,-1"
+    assert len(lines) == 2 * len(STEPS)
+    assert (tmp_path / "work/tracks/other+one.fairmot/none.txt").read_text() == ""
+    assert f"seq.txt  {2 * len(STEPS)} rows, 2 identities, " in done.output
+
+
+def test_what_made_a_result_is_recorded_beside_it(tmp_path):
+    cache = kept(tmp_path)
+    words = ["--conf-thres", 0.5, "--set", "second=IoU 0.6", "--set", "track-buffer=20"]
+    assert called(tmp_path, *words).exit_code == 0
+    told = json.loads((tmp_path / "work/tracks/pipe.fairmot.settings/seq.json").read_text())
+    assert told["tracker"] == "fairmot"
+    assert told["settings"] == {
+        **dataclasses.asdict(FairMOTSettings()),
+        "conf_thres": 0.5,
+        "second": 0.6,
+        "track_buffer": 20,
+    }
+    assert told["cache"] == str(cache)
+    assert told["rows"] == 2 * len(STEPS)
+    assert told["identities"] == 2
+    other = write(tmp_path / "other.h5", PAIR, header(fps=29.0))
+    run(other, tmp_path / "out" / "seq.txt")
+    again = json.loads(record_of(tmp_path / "out" / "seq.txt").read_text())
+    assert len(again["cache_header"]) == 64
+    assert again["cache_header"] != told["cache_header"]
+
+
+def test_results_go_where_out_says_and_nothing_else_does(tmp_path):
+    cache = write(tmp_path / "a.h5", BARE, header())
+    done = called(tmp_path, cache, "--tracker", "sort", "--out", tmp_path / "mine", "--json")
+    assert files(tmp_path / "mine") == ["seq.txt"]
+    assert files(tmp_path / "mine.settings") == ["seq.json"]
+    entry = json.loads(done.stdout)["done"][0]
+    assert entry["path"] == str(tmp_path / "mine" / "seq.txt")
+    assert (entry["rows"], entry["identities"], entry["frames"]) == (2 * len(STEPS), 2, len(STEPS))
+    assert entry["frames_per_second"] > 0
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_tracker_without_its_embeddings_says_what_to_do(tmp_path):
+    cache = write(tmp_path / "a.h5", BARE, header())
+    with pytest.raises(
+        CacheError, match="no embeddings, which fairmot.*--embedder histogram.*sort"
+    ):
+        run(cache, tmp_path / "out" / "a.txt")
+    assert files(tmp_path) == ["a.h5"]
+
+
+def test_one_that_fails_stops_no_other(tmp_path):
+    kept(tmp_path, BARE, "a")
+    kept(tmp_path, PAIR, "b")
+    done = called(tmp_path)
+    assert done.exit_code == 1
+    assert "mottool: a: " in done.stderr
+    assert files(tmp_path / "work" / "tracks") == [
+        "pipe.fairmot.settings/b.json",
+        "pipe.fairmot/b.txt",
+    ]
+
+
+def test_two_caches_do_not_write_one_file(tmp_path):
+    kept(tmp_path, pipeline="one")
+    kept(tmp_path, pipeline="two")
+    done = called(tmp_path, "--out", tmp_path / "mine")
+    assert done.exit_code == 1
+    assert "would both be written to" in done.stderr
+    assert files(tmp_path / "mine") == ["seq.txt"]
+
+
+def test_no_caches_at_all_is_told(tmp_path):
+    done = called(tmp_path)
+    assert "run mottool detect-embed first" in str(done.exception)
+
+
+@pytest.mark.parametrize("text", ["nonsense", ""])
+def test_what_is_no_cache_is_refused(tmp_path, text):
+    (tmp_path / "a.h5").write_text(text)
+    done = called(tmp_path, tmp_path / "a.h5")
+    assert done.exit_code == 1
+    assert "Fix: " in done.stderr
+    assert files(tmp_path) == ["a.h5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--max-age", "3"], "fairmot has no setting 'max_age'"),
+        (["--set", "conf_thresh=0.5"], "did you mean 'conf_thres'"),
+        (["--set", "conf_thres"], "has no value"),
+        (["--second", "IoU 0.5", "--set", "second=0.6"], "disagree"),
+        (["--second", "2"], "second cannot be 2.0"),
+        (["--track-buffer", "-1"], "at least 0"),
+    ],
+)
+def test_wrong_settings_are_wrong_usage(tmp_path, words, told):
+    kept(tmp_path)
+    done = called(tmp_path, *words)
+    assert isinstance(done.exception, SettingError)
+    assert told in str(done.exception)
+    assert not (tmp_path / "work" / "tracks").exists()
+
+
+def test_a_flag_and_a_published_name_may_say_the_same():
+    flags = {"second": "0.5", "conf_thres": 0.3}
+    made = settings_of("fairmot", flags, ["second=IoU 0.5", "min_box_area=50", "note=as published"])
+    assert made == FairMOTSettings(conf_thres=0.3, second=0.5, min_box_area=50.0)
+
+
+def test_names_in_a_cache_do_not_lead_out_of_the_folder(tmp_path):
+    cache = write(tmp_path / "a.h5", PAIR, header("../../evil", "../up"))
+    assert called(tmp_path, cache).exit_code == 0
+    assert all("evil" not in name or name.startswith("work/tracks/") for name in files(tmp_path))
+    assert len(files(tmp_path / "work" / "tracks")) == 2
+
+
+def test_an_interrupted_run_leaves_no_result(tmp_path):
+    cache = write(tmp_path / "a.h5", PAIR, header())
+
+    def watch(frames):
+        yield next(iter(frames))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(cache, tmp_path / "out" / "a.txt", "sort", watch=watch)
+    assert files(tmp_path) == ["a.h5"]
+
+
+def test_the_stage_is_imported_without_anything_heavy():
+    heavy = "{'numpy', 'h5py', 'scipy'} & {*sys.modules}"
+    code = f"import sys, mottool.stages.associate; sys.exit(len({heavy}))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
