@@ -5,12 +5,16 @@ cannot give is stored (tests/golden/README.md says how each file was made).
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 HERE = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"
@@ -58,3 +62,24 @@ def synth_image(width: int = 480, height: int = 270) -> np.ndarray:
     checks = 60 * ((x // 24 + y // 40) % 2)
     value = x * (1 + c) + y * (3 - c) + (x * y) // (37 + 10 * c) + checks
     return (value % 256).astype(np.uint8)
+
+
+def made_up(model: str, seed: int = 0) -> dict[str, "Tensor"]:
+    """The tensors of a checkpoint, under the authors' names."""
+    import torch
+
+    overrides = dict(np.load(HERE / model / f"overrides_seed{seed}.npz"))
+    shapes = json.loads((HERE / model / "tensors.json").read_text())
+    return {name: torch.from_numpy(fill(name, tuple(s), seed, overrides)) for name, s in shapes}
+
+
+def check_head(head: np.ndarray, name: str, golden: dict) -> None:
+    """Hold a raw head against its thinned copy and the statistics of the whole."""
+    assert head.shape == tuple(golden[f"raw/{name}/shape"])
+    (thinned,) = (key for key in golden if key.startswith(f"raw/{name}/sub"))
+    step = int(thinned.rpartition("sub")[2])
+    np.testing.assert_allclose(head[:, :, ::step, ::step], golden[thinned], atol=2e-3, rtol=1e-3)
+    h, (*whole, lowest, highest) = head.astype(np.float64), golden[f"raw/{name}/stats"]
+    stats = h.mean(), h.std(), np.sqrt((h**2).sum())
+    np.testing.assert_allclose(stats, whole, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose((h.min(), h.max()), (lowest, highest), atol=2e-3, rtol=1e-3)

@@ -1,5 +1,7 @@
 """FairMOT against the authors' figures, its variants, and what it does not accept."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
