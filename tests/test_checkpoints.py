@@ -1,8 +1,10 @@
 """Weights files are read by content, never executed, and refused in words."""
 
+import argparse
 import hashlib
 import os
 import pickle
+import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -14,7 +16,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mottool.errors import CheckpointError
-from mottool.models.checkpoints import dimension, fit, looks_like, read
+from mottool.models.checkpoints import dimension, fit, read
+from mottool.models.darknet_weights import DarknetLayer
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
 
@@ -29,8 +32,25 @@ class Trap:
         return os.mkdir, (str(self.victim),)
 
 
-def saved(path: Path, content: object, legacy: bool) -> Path:
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+def saved(path: Path, content: object, legacy: bool, protocol: int = 2) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the legacy format looks for the classes' source
+        torch.save(
+            content, path, _use_new_zipfile_serialization=not legacy, pickle_protocol=protocol
+        )
+    return path
+
+
+LAYERS = [
+    DarknetLayer("first.conv", "first.norm", (2, 3, 3, 3)),
+    DarknetLayer("last", None, (4, 2, 1, 1)),
+]
+COUNT = 4 * 2 + 2 * 3 * 9 + 4 + 8
+
+
+def darknet(path: Path, values: np.ndarray, minor: int = 2) -> Path:
+    header = np.array([0, minor, 0, 100, 0], "<i4")
+    path.write_bytes(header.tobytes() + values.astype("<f4").tobytes())
     return path
 
 
@@ -52,6 +72,8 @@ def test_what_wraps_the_tensors_is_taken_off(tmp_path, wrap, legacy):
     assert found.tensors.keys() == TENSORS.keys()
     assert all(torch.equal(found.tensors[name], TENSORS[name]) for name in TENSORS)
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found.format == ("PyTorch legacy file" if legacy else "PyTorch zip archive")
+    assert found.foreign == ""
 
 
 def test_module_list_is_not_a_wrapper(tmp_path):
@@ -63,25 +85,97 @@ def test_safetensors_are_known_by_content(tmp_path):
     save_file(TENSORS, tmp_path / "weights.bin", metadata={"pipeline": "fairmot-dla34"})
     found = read(tmp_path / "weights.bin")
     assert torch.equal(found.tensors["a.weight"], TENSORS["a.weight"])
+    assert found.format == "safetensors"
+
+
+@pytest.mark.parametrize("minor", [1, 2])
+def test_darknet_weights_are_known_by_content_and_named_by_their_network(tmp_path, minor):
+    path = darknet(tmp_path / "w.pt", np.arange(COUNT), minor)
+    found = read(path, darknet=lambda: LAYERS)
+    assert found.format == "darknet weights"
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found.tensors["last.bias"].tolist() == [62, 63, 64, 65]
+
+
+def test_darknet_weights_of_another_network_and_of_none_are_told(tmp_path):
+    path = darknet(tmp_path / "w.weights", np.arange(COUNT - 1))
+    with pytest.raises(CheckpointError, match="would be 316"):
+        read(path, darknet=lambda: LAYERS)
+    with pytest.raises(CheckpointError, match="have no names.*such as jde"):
+        read(path)
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_a_malicious_file_is_refused_and_nothing_happens(tmp_path, legacy):
-    victim = tmp_path / "executed"
-    path = saved(tmp_path / "w.pth", {"state_dict": TENSORS, "x": Trap(victim)}, legacy)
-    with pytest.raises(CheckpointError, match="was not opened"):
-        read(path)
+def test_what_training_left_beside_the_tensors_is_passed_over(tmp_path, legacy):
+    content = {"state_dict": TENSORS, "best": np.float64(0.7), "args": argparse.Namespace(lr=1)}
+    found = read(saved(tmp_path / "w.pth", content, legacy))
+    assert found.tensors.keys() == TENSORS.keys()
+    assert found.foreign
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_a_whole_module_is_read_as_its_state_dict(tmp_path, legacy):
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).half()
+    found = read(saved(tmp_path / "w.pth", {"epoch": 3, "model": module}, legacy))
+    expected = module.state_dict()
+    assert list(found.tensors) == list(expected)
+    assert all(torch.equal(found.tensors[name], value) for name, value in expected.items())
+    assert found.foreign == "torch.nn.modules.container.Sequential"
+
+
+def test_a_torchscript_program_is_told(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is on its way out
+        torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)).save(tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match="is a TorchScript program"):
+        read(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("place", ["beside", "inside", "instead"])
+def test_a_malicious_file_does_nothing(tmp_path, legacy, protocol, place):
+    victim, module = tmp_path / "executed", nn.Linear(2, 3)
+    if place == "inside":
+        module.attribute = Trap(victim)
+    content = {
+        "beside": {"state_dict": TENSORS, "x": Trap(victim)},
+        "inside": {"model": module},
+        "instead": {"model": Trap(victim)},
+    }[place]
+    path = saved(tmp_path / "w.pth", content, legacy, protocol)
+    if place == "instead":
+        with pytest.raises(CheckpointError, match="no network"):
+            read(path)
+    else:
+        found = read(path)
+        assert list(found.tensors) == list(TENSORS if place == "beside" else module.state_dict())
+        # Torch stops at the first operation of protocol 4, before anything is named.
+        first = {"beside": "posix.mkdir", "inside": "torch.nn.modules.linear.Linear"}[place]
+        assert found.foreign == (first if protocol == 2 else "")
     assert not victim.exists()
     torch.load(path, weights_only=False)  # a careless reader falls into it
     assert victim.exists()
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-def test_a_malicious_plain_pickle_is_refused(tmp_path, protocol):
-    victim, path = tmp_path / "executed", tmp_path / "w.pth"
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.weights"])
+def test_a_malicious_plain_pickle_is_refused_by_whatever_name(tmp_path, name, protocol):
+    victim, path = tmp_path / "executed", tmp_path / name
     path.write_bytes(pickle.dumps(Trap(victim), protocol))
     with pytest.raises(CheckpointError):
-        read(path)
+        read(path, darknet=lambda: LAYERS)
+    assert not victim.exists()
+
+
+def test_code_in_safetensors_and_in_darknet_weights_stays_data(tmp_path):
+    victim = tmp_path / "executed"
+    bomb = pickle.dumps(Trap(victim), 2)
+    hidden = np.frombuffer(bomb.ljust(COUNT * 4, b"."), np.float32).copy()
+    save_file({"a": torch.from_numpy(hidden)}, tmp_path / "w", metadata={"x": bomb.decode("latin1")})
+    assert list(read(tmp_path / "w").tensors) == ["a"]
+    path = darknet(tmp_path / "v", hidden)
+    assert len(read(path, darknet=lambda: LAYERS).tensors) == 7
     assert not victim.exists()
 
 
@@ -146,12 +240,6 @@ def test_a_dictionary_of_other_things_is_told(tmp_path):
         read(path)
 
 
-def test_a_whole_module_is_told_with_its_class(tmp_path):
-    path = saved(tmp_path / "w.pth", nn.Linear(2, 2), legacy=False)
-    with pytest.raises(CheckpointError, match=r"torch\.nn\.modules\.linear\.Linear"):
-        read(path)
-
-
 def test_fitting_loads_every_value_in_the_network_s_precision():
     network = nn.Linear(3, 2)
     fit(network, {"weight": TENSORS["a.weight"].half(), "bias": TENSORS["a.bias"]}, "toy")
@@ -184,19 +272,20 @@ def test_unused_names_are_let_be_unless_the_network_has_them():
 
 
 @pytest.mark.parametrize(
-    ("names", "pipeline"),
+    ("pipeline", "names", "words"),
     [
-        (["module_list.0.conv_0.weight"], "jde"),
-        (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "fairmot-dla34"),
-        (
-            ["id.0.weight", "dla_up.ida_0.proj_1.conv.weight", "occlusion.0.weight"],
-            "outrack",
-        ),
-        (["nothing.known"], None),
+        ("toy", ["model.0.conv.conv.weight", "model.24.m.0.weight"], "of a plain YOLOv5 detector"),
+        ("toy", ["module_list.0.conv_0.weight"], "weights of jde: choose"),
+        ("jde-576x320", ["module_list.0.conv_0.weight"], "give a checkpoint of jde-576x320"),
+        ("toy", ["odd"], "give a checkpoint of toy"),
     ],
 )
-def test_pipelines_are_recognised_by_their_names(names, pipeline):
-    assert looks_like(names) == pipeline
+def test_a_misfit_says_what_the_file_seems_to_be(pipeline, names, words):
+    """By the names in the file, whatever they were renamed to."""
+    renamed = {f"renamed{i}": torch.ones(1) for i, _ in enumerate(names)}
+    with pytest.raises(CheckpointError) as caught:
+        fit(nn.Linear(3, 2), renamed, pipeline, file_names=names)
+    assert words in caught.value.fix
 
 
 def test_a_dimension_falls_back_where_there_is_no_such_axis():

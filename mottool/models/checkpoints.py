@@ -1,7 +1,8 @@
 """Weights files: read by content without executing anything pickled, and fitted tensor by tensor.
 
 PyTorch's files are pickles, which can run any code when opened carelessly. Here they are read
-with `weights_only`, which builds tensors and plain containers and refuses everything else.
+with `weights_only`, which builds tensors and plain containers and refuses everything else; what
+it refuses is read as a description of itself (`foreign_pickle`), which calls nothing either.
 """
 
 import hashlib
@@ -19,27 +20,41 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mottool.errors import CheckpointError
+from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
+from mottool.models.foreign_pickle import WRAPPERS, read_foreign
+from mottool.models.marks import looks_like
 
-__all__ = ["Checkpoint", "dimension", "fit", "looks_like", "read"]
+__all__ = ["Checkpoint", "dimension", "fit", "read"]
 
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 SHOWN = 12  # names listed in a message
 
+# How the formats begin. Safetensors begin with the length of their JSON header, 8 bytes.
+ZIP, PICKLE, JSON = b"PK\x03\x04", b"\x80", b"{"
+DARKNET = tuple(bytes((0, 0, 0, 0, minor, 0, 0, 0)) for minor in (1, 2))  # int32 major, minor
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of a weights file by the names it gives them, and the file's SHA-256 in hex."""
+    """The tensors of a weights file by the names it gives them.
+
+    `sha256` is the file's, in hex; `format` says what kind of file it is; `foreign` names the
+    class or function that the file would have had imported, "" if it holds nothing but tensors.
+    """
 
     tensors: dict[str, Tensor]
     sha256: str
+    format: str
+    foreign: str = ""
 
 
-def read(path: Path) -> Checkpoint:
-    """Read a weights file: PyTorch (zip or legacy), or safetensors; tensors land on the CPU.
+def read(path: Path, darknet: Callable[[], Iterable[DarknetLayer]] | None = None) -> Checkpoint:
+    """Read a weights file: PyTorch (zip or legacy), safetensors or darknet; onto the CPU.
 
-    What wraps the tensors is taken off: `{"state_dict": …}`, `{"model": …}`, and `module.`
-    before every name, which parallel training leaves. Raises `CheckpointError` for a file that
-    is missing, empty, cut short, no weights file, or that holds anything but tensors.
+    What wraps the tensors is taken off: `{"state_dict": …}`, `{"model": …}`, a whole pickled
+    module, and `module.` before every name, which parallel training leaves. Darknet's values have
+    no names: `darknet` gives the layers of the network that the file is for. Raises
+    `CheckpointError` for a file that is missing, empty, cut short or no weights file.
     """
     try:
         with path.open("rb") as file:
@@ -47,38 +62,47 @@ def read(path: Path) -> Checkpoint:
             file.seek(0)
             head = file.read(64)
     except OSError as error:
-        fix = "check the path given with --weights"
-        raise CheckpointError(f"cannot read {path}: {error.strerror}", fix) from error
+        raise CheckpointError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    if head.startswith((ZIP, PICKLE)):
+        kind = "PyTorch zip archive" if head.startswith(ZIP) else "PyTorch legacy file"
+        content, foreign = _torch(path)
+        return Checkpoint(_state_dict(path, content), sha256, kind, foreign)
+    if head[8:9] == JSON:
+        return Checkpoint(_state_dict(path, _safetensors(path)), sha256, "safetensors")
+    if head.startswith(DARKNET):
+        if darknet is None:
+            fix = "choose a pipeline that darknet weights are published for, such as jde-1088x608"
+            raise CheckpointError(f"{path} holds darknet weights, which have no names", fix)
+        return Checkpoint(read_darknet_weights(path, darknet()), sha256, "darknet weights")
+    raise _unknown(path, head)
+
+
+def _unknown(path: Path, head: bytes) -> CheckpointError:
+    """What to say of a file that is none of the formats."""
     if not head:
-        raise CheckpointError(f"{path} is empty", DOWNLOAD)
-    for recognised, reader in READERS:
-        if recognised(head):
-            return Checkpoint(_state_dict(path, reader(path)), sha256)
+        return CheckpointError(f"{path} is empty", DOWNLOAD)
     if head.lstrip()[:1] == b"<":
         fix = "open it in a browser to see why, then download the weights themselves"
-        raise CheckpointError(f"{path} is a web page, not a weights file", fix)
-    fix = "give a PyTorch .pth or .pt file, or a .safetensors file"
-    raise CheckpointError(f"{path} is not a weights file of a known format", fix)
+        return CheckpointError(f"{path} is a web page, not a weights file", fix)
+    fix = "give a PyTorch .pth or .pt file, a .safetensors file or darknet .weights"
+    return CheckpointError(f"{path} is not a weights file of a known format", fix)
 
 
-def _torch(path: Path) -> object:
-    """The content of a PyTorch file, as far as it is tensors and plain containers."""
+def _torch(path: Path) -> tuple[object, str]:
+    """The content of a PyTorch file, and what it names beyond tensors and plain containers."""
     try:
-        with warnings.catch_warnings():
+        # An open file, because of a path torch believes the ending.
+        with path.open("rb") as file, warnings.catch_warnings():
             # It warns of TorchScript and of other pickle protocols before it refuses or reads.
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True), ""
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if named is None:
-            raise CheckpointError(f"{path} is damaged", DOWNLOAD) from error
-        problem = (
-            f"{path} holds more than tensors ({named[1]}); opening it could run its code, "
-            "so it was not opened"
-        )
-        fix = "ask its author for the state dict alone, as torch.save(model.state_dict(), FILE)"
-        raise CheckpointError(problem, fix) from error
+        return read_foreign(path), named[1] if named else ""
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError) as error:
+        if "TorchScript" in str(error):
+            fix = "give the checkpoint that it was exported from"
+            raise CheckpointError(f"{path} is a TorchScript program, not a checkpoint", fix) from error
         raise CheckpointError(f"{path} is damaged or cut short", DOWNLOAD) from error
 
 
@@ -89,18 +113,9 @@ def _safetensors(path: Path) -> object:
         raise CheckpointError(f"{path} is damaged or cut short", DOWNLOAD) from error
 
 
-# How each format begins, and what reads it. A legacy PyTorch file is a bare pickle; safetensors
-# begin with the length of their JSON header, 8 bytes.
-READERS: tuple[tuple[Callable[[bytes], bool], Callable[[Path], object]], ...] = (
-    (lambda head: head.startswith(b"PK\x03\x04"), _torch),
-    (lambda head: head.startswith(b"\x80"), _torch),
-    (lambda head: head[8:9] == b"{", _safetensors),
-)
-
-
 def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
     """The named tensors in what a reader found."""
-    for key in ("state_dict", "model"):
+    for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
             break
@@ -136,11 +151,10 @@ def fit(
     }
     if problems := _misfits(needed, given):
         problem = f"these weights do not fit {pipeline}: {_listed(problems)}"
-        other = looks_like({*tensors, *file_names})
-        if other is None or pipeline.startswith(other):
-            fix = f"give the checkpoint that the authors of {pipeline} publish"
-        else:
-            fix = f"they look like weights of {other}: choose that pipeline or another file"
+        other = looks_like(file_names) or looks_like(tensors)
+        fix = f"give a checkpoint of {pipeline}; `mottool weights list` says where there is one"
+        if other is not None and not pipeline.startswith(other):
+            fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)
     network.load_state_dict(given)
 
@@ -162,36 +176,6 @@ def dimension(tensors: Mapping[str, Tensor], name: str, axis: int, default: int)
     """How long tensor `name` is along `axis`, `default` where it has no such axis."""
     shape = tensors[name].shape if name in tensors else ()
     return shape[axis] if axis < len(shape) else default
-
-
-# A pipeline and the names that only its checkpoints hold together; the first that fits counts.
-MARKS = (
-    ("outrack", {"occlusion.0.weight", "id.0.weight"}),
-    ("outrack", {"occlusion.0.weight", "identity.0.weight"}),
-    ("otrack", {"tracking.0.weight", "ltrb_amodal.0.weight"}),
-    ("otrack", {"displacement.0.weight", "amodal.0.weight"}),
-    ("fairmot-dla34", {"dla_up.ida_0.proj_1.conv.weight", "id.0.weight"}),
-    ("fairmot-dla34", {"backbone.trunk.base_layer.0.weight", "identity.0.weight"}),
-    ("fairmot-resnet34-fpn", {"smooth_layer1.conv.weight", "id.0.weight"}),
-    ("fairmot-resnet50", {"deconv_layers.0.weight", "layer1.0.conv3.weight", "id.0.weight"}),
-    ("fairmot-resnet34", {"deconv_layers.0.weight", "id.0.weight"}),
-    ("fairmot-hrnet18 or fairmot-hrnet32", {"stage4.0.branches.0.0.conv1.weight", "id.0.weight"}),
-    ("fairmot-yolov5s", {"backbone.model.0.conv.conv.weight", "id.0.weight"}),
-    ("jde", {"module_list.0.conv_0.weight"}),
-    ("cstrack", {"model.0.conv.conv.weight", "model.28.m.0.weight"}),
-    ("a plain YOLOv5 detector", {"model.0.conv.conv.weight"}),
-    ("tdt-mobilenet-nofpn", {"embedder.embedding.weight", "pyramid.lateral.0.weight"}),
-    ("tdt-mobilenet", {"embedder.embedding.weight", "backbone.features.0.0.weight"}),
-    ("tdt-r50", {"embedder.embedding.weight", "backbone.layer1.0.conv3.weight"}),
-    ("tdt-r34", {"embedder.embedding.weight", "backbone.layer1.0.conv1.weight"}),
-    ("an OSNet embedder", {"conv1.conv.weight", "conv5.conv.weight", "fc.0.weight"}),
-)
-
-
-def looks_like(names: Iterable[str]) -> str | None:
-    """The pipeline whose checkpoints hold such names, None where nothing is recognised."""
-    held = set(names)
-    return next((pipeline for pipeline, marks in MARKS if marks <= held), None)
 
 
 def _shape(shape: Iterable[int]) -> str:

@@ -7,7 +7,7 @@ that splits its features between the two tasks, detection heads at strides 8, 16
 scale-aware attention network that fuses the three levels into an identity map of stride 8.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
@@ -19,6 +19,7 @@ from mottool.errors import SettingError
 from mottool.models.backbones.csp import ConvBlock, CSPBackbone, PathAggregation
 from mottool.models.checkpoints import dimension, fit
 from mottool.models.cluster_nms import cluster_nms
+from mottool.models.heatmap import at_centres
 from mottool.models.network import Decoded
 
 __all__ = ["CSTrack"]
@@ -280,9 +281,17 @@ class CSTrack(nn.Module):
             box, score = box[score > min_score], score[score > min_score]
             chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE)
             box, score = box[chosen], score[chosen]  # (n, 4), (n,)
-            embeddings = F.normalize(_at_centres(identity, box).float(), dim=1)  # (n, D)
+            embeddings = self._embeddings(identity, box)  # (n, D)
             decoded.append(Decoded(box, score, torch.zeros_like(chosen), embeddings))
         return decoded
+
+    def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
+        """Unit embeddings (n, D) of each image's boxes (n, 4), as `decode` reads them."""
+        pairs = zip(heads["identity"], boxes, strict=True)
+        return [self._embeddings(identity, own) for identity, own in pairs]
+
+    def _embeddings(self, identity: Tensor, boxes: Tensor) -> Tensor:
+        return F.normalize(at_centres(identity, boxes, IDENTITY_STRIDE), dim=1)  # (n, D)
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -296,7 +305,7 @@ class CSTrack(nn.Module):
         embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
         network = cls(*SIZES.get(first, SIZES[64]), embedding_size)
         # The anchors once more, in cells: nothing that anchor_grid and the strides don't tell.
-        fit(network, ours, "cstrack", unused=r"model\.28\.anchors$")
+        fit(network, ours, "cstrack", unused=r"model\.28\.anchors$", file_names=tensors)
         return network
 
 
@@ -306,11 +315,3 @@ def _renamed(name: str) -> str:
     for theirs, ours in PARTS.items():
         rest = rest.replace(theirs, ours)
     return STAGES.get(stage, "") + rest
-
-
-def _at_centres(identity: Tensor, boxes: Tensor) -> Tensor:
-    """The embeddings (n, D) of an identity map (D, h, w) in the cells of the boxes' centres."""
-    height, width = identity.shape[1:]
-    x = ((boxes[:, 0] + boxes[:, 2]) / 2 // IDENTITY_STRIDE).clamp(0, width - 1).long()
-    y = ((boxes[:, 1] + boxes[:, 3]) / 2 // IDENTITY_STRIDE).clamp(0, height - 1).long()
-    return identity[:, y, x].T

@@ -21,7 +21,9 @@ from torch import Tensor
 from mottool.errors import CheckpointError
 from mottool.models.inert_pickle import Made, Named, read_inert
 
-__all__ = ["read_foreign"]
+__all__ = ["WRAPPERS", "read_foreign"]
+
+WRAPPERS = ("state_dict", "model")  # under which of its entries a file keeps its tensors
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -62,7 +64,8 @@ Fetch = Callable[[Storage], bytearray]
 def read_foreign(path: Path) -> dict[str, Tensor]:
     """The tensors of the network in `path` under their dotted names, as its state dict has them.
 
-    The network is the file's object or its entry "model": a pickled module, or tensors by name.
+    The network is the file's object or its entry of `WRAPPERS`: a pickled module, or tensors by
+    name. What else the file holds is passed over.
     Parameters and persistent buffers come in the file's own precision, on the CPU. Raises
     `CheckpointError` if the file is no torch file, damaged, or holds no such thing.
     """
@@ -167,9 +170,11 @@ def _storage(identity: object) -> object:
 
 
 def _tensors(found: Any, fetch: Fetch) -> dict[str, Tensor]:
-    """The named tensors of the file's object, or of its entry "model"."""
-    if isinstance(found, dict) and "model" in found:
-        found = found["model"]
+    """The named tensors of the file's object, or of its entry of `WRAPPERS`."""
+    for key in WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(key), dict | Made):
+            found = found[key]
+            break
     named: Iterator[tuple[str, object]]
     if isinstance(found, dict):
         named = iter(_named(found))

@@ -203,7 +203,7 @@ class JDE(nn.Module):
         for name, value in tensors.items():
             module, dot, leaf = name.rpartition(".")
             renamed[modules.get(module, module) + dot + leaf] = value
-        fit(network, renamed, f"jde-{size[0]}x{size[1]}", TRAINING_ONLY)
+        fit(network, renamed, f"jde-{size[0]}x{size[1]}", TRAINING_ONLY, file_names=tensors)
         return network
 
     @classmethod

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mottool.models.checkpoints import dimension, fit, looks_like
+from mottool.models.checkpoints import dimension, fit
+from mottool.models.marks import looks_like
 from mottool.models.network import Decoded
 from mottool.models.retinanet import (
     LEVELS,
