@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mottool import video
 from mottool.errors import InputError, SettingError
+from mottool.images import images_in, natural, read_image
 from mottool.motchallenge import SeqInfo, read_seqinfo
 from mottool.work import safe_name
 
 __all__ = ["Frame", "Sequence", "find_sequences"]
 
-IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEOS = frozenset(
     {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts"}
     | {".webm", ".wmv", ".y4m"}
@@ -97,7 +96,7 @@ class Sequence:
             yield Frame(number, image, seconds)
 
     def _numbers(self, start: int) -> Iterator[Frame]:
-        length = len(_images_in(self.media)) if self.media else self.length
+        length = len(images_in(self.media)) if self.media else self.length
         if length is None:
             problem = f"{self.path} has no images and its seqinfo.ini says no seqLength"
             raise InputError(problem, "add the number of frames as seqLength")
@@ -105,10 +104,10 @@ class Sequence:
             yield Frame(number, NO_PIXELS, (number - 1) / self.fps)
 
     def _images(self, folder: Path, start: int, warn: Callable[[str], None]) -> Iterator[Frame]:
-        files = _images_in(folder)
+        files = images_in(folder)
         for number, file in enumerate(files, 1):
             if number >= start:
-                image = _read_image(file)
+                image = read_image(file)
                 self._check_size(file, image, files[0])
                 yield Frame(number, image, (number - 1) / self.fps)
         if self.length and len(files) < self.length:
@@ -129,7 +128,7 @@ class Sequence:
         media = self.media
         files = [self.path / "seqinfo.ini"] if media != self.path else []
         if media is not None:
-            files += _images_in(media) if media.is_dir() else [media]
+            files += images_in(media) if media.is_dir() else [media]
         for file in (file for file in files if file.is_file()):
             with file.open("rb") as opened:
                 named = b"" if file == media else file.name.encode()
@@ -190,12 +189,6 @@ def _listed(file: Path) -> list[Path]:
     return [file.parent / line for line in sources if line and not line.startswith("#")]
 
 
-def _natural(path: Path) -> tuple[list[str | int], str]:
-    """A sorting key by which frame2 comes before frame10."""
-    parts = re.split(r"([0-9]+)", str(path))
-    return [int(part) if index % 2 else part for index, part in enumerate(parts)], str(path)
-
-
 def _places(source: str | Path) -> list[Path]:
     """The video files and folders of frames that a source names."""
     path = Path(source)
@@ -208,7 +201,7 @@ def _places(source: str | Path) -> list[Path]:
     if path.exists():
         return [path]
     if glob.has_magic(str(source)):
-        matches = sorted(map(Path, glob.glob(str(source), recursive=True)), key=_natural)
+        matches = sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural)
         places = [
             place
             for match in matches
@@ -227,10 +220,10 @@ def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
     if real in seen:
         return
     seen.add(real)
-    if _is_sequence(folder) or _images_in(folder):
+    if _is_sequence(folder) or images_in(folder):
         yield folder
         return
-    for entry in sorted(folder.iterdir(), key=_natural):
+    for entry in sorted(folder.iterdir(), key=natural):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
@@ -240,30 +233,7 @@ def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def _is_sequence(folder: Path) -> bool:
-    return (folder / "seqinfo.ini").is_file() or bool(_images_in(folder / "img1"))
-
-
-def _images_in(folder: Path) -> list[Path]:
-    """The images in a folder in natural order; hidden files are none."""
-    if not folder.is_dir():
-        return []
-    try:
-        entries = list(folder.iterdir())
-    except OSError as error:
-        raise InputError(f"{folder} cannot be listed", "make it readable") from error
-    images = [entry for entry in entries if entry.suffix.lower() in IMAGES]
-    return sorted((image for image in images if not image.name.startswith(".")), key=_natural)
-
-
-def _read_image(file: Path) -> npt.NDArray[np.uint8]:
-    """An image as BGR (H, W, 3); an `InputError` if it is none."""
-    try:
-        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
-    except (cv2.error, OSError):
-        image = None
-    if image is None:
-        raise InputError(f"{file} cannot be read as an image", "replace it or take it away")
-    return np.asarray(image, np.uint8)
+    return (folder / "seqinfo.ini").is_file() or bool(images_in(folder / "img1"))
 
 
 def _sequence(place: Path) -> Sequence:
@@ -276,8 +246,8 @@ def _sequence(place: Path) -> Sequence:
         place = place.resolve().parent
     if _is_sequence(place):
         return _motchallenge(place)
-    files = _images_in(place)
-    height, width = _read_image(files[0]).shape[:2]
+    files = images_in(place)
+    height, width = read_image(files[0]).shape[:2]
     name = safe_name(place.resolve().name)
     return Sequence(name, place, video.DEFAULT_RATE, width, height, len(files), media=place)
 
@@ -296,10 +266,10 @@ def _motchallenge(folder: Path) -> Sequence:
         fps, length = fps or seen.fps, length or seen.frames
         width, height = _agreed(ini, media, told, (seen.width, seen.height))
     elif media is not None:
-        files = _images_in(media)
+        files = images_in(media)
         _refuse_gap(files)
         length = length or len(files)
-        pixels = _read_image(files[0])
+        pixels = read_image(files[0])
         width, height = _agreed(ini, files[0], told, (pixels.shape[1], pixels.shape[0]))
     if width is None or height is None:
         raise InputError(f"{ini} says no size and there are no images", "add imWidth and imHeight")
@@ -324,7 +294,7 @@ def _media(folder: Path, named: str) -> Path | None:
         problem = f"{folder / 'seqinfo.ini'} says imDir={named}, which leaves its folder"
         raise InputError(problem, "name a folder or a video inside it")
     media = folder / inside.as_posix()
-    return media if media.is_file() or _images_in(media) else None
+    return media if media.is_file() or images_in(media) else None
 
 
 def _agreed(ini: Path, file: Path, told: SeqInfo, size: tuple[int, int]) -> tuple[int, int]:
