@@ -62,7 +62,8 @@ def crowd(
     place, velocity = draw.uniform(0, size, (2, people)), draw.normal(0, 2.5, (2, people))
     looks = _unit(draw.standard_normal((people, SIZE)))
     for _ in range(frames):
-        velocity += draw.normal(0, 0.15, velocity.shape)
+        # Drawn back to standing still, so that the crowd of any frame is as quick as the first's.
+        velocity = 0.998 * velocity + draw.normal(0, 0.15, velocity.shape)
         velocity[(place + velocity < 0) | (place + velocity > size)] *= -1
         place = np.clip(place + velocity, 0, size)
         seen = np.flatnonzero(draw.random(people) >= missed)
