@@ -8,7 +8,7 @@ from goldens import HERE, synth_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.models.preprocessing import ClampedLetterbox, Letterbox
+from mottool.models.preprocessing import CenterWarp, ClampedLetterbox, Letterbox
 
 UNITS = np.load(HERE / "preprocessing" / "units.npz")
 sides = st.integers(8, 400)
@@ -74,3 +74,50 @@ def test_only_the_clamped_letterbox_cuts_at_zero():
 
 def test_a_line_of_pixels_is_still_a_picture():
     assert Letterbox(64, 64).image(np.zeros((1, 1000, 3), np.uint8)).shape == (3, 64, 64)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(w=sides, h=sides, width=sides, height=sides)
+def test_the_whole_frame_is_warped_about_its_centre_and_goes_back(w, h, width, height):
+    warp = CenterWarp(width, height)
+    corners = np.array([[0, 0, w, h], [w / 2, h / 2, w / 2, h / 2]])
+    scale = min(width / w, height / h)
+    inside = [(width - w * scale) / 2, (height - h * scale) / 2]
+    inside += [width - inside[0], height - inside[1]]
+    picture = np.array([inside, [width / 2, height / 2] * 2], np.float32)
+    np.testing.assert_allclose(warp.to_frame(picture, w, h), corners, atol=1e-3 / scale)
+
+
+def test_the_warp_shows_a_pixel_where_it_says():
+    frame = np.zeros((60, 80, 3), np.uint8)
+    frame[40:44, 16:20] = 255
+    warped = CenterWarp(160, 160).warped(frame)
+    y, x = (axis.mean() for axis in np.nonzero(warped[..., 0] > 127))
+    place = CenterWarp(160, 160).to_frame(np.array([[x, y]], np.float32), 80, 60)
+    np.testing.assert_allclose(place, [[17.5, 41.5]], atol=0.5)
+    assert not warped[:20].any()  # black above the picture
+    assert not warped[140:].any()
+
+
+def test_only_the_crop_leaves_parts_of_a_tall_frame_out():
+    whole, cropped = CenterWarp(960, 544), CenterWarp(960, 544, crop=True)
+    frame = np.full((480, 640, 3), 255, np.uint8)
+    assert whole.warped(frame)[:, 200:-200].all()
+    assert not whole.warped(frame)[:, :100].any()
+    assert cropped.warped(frame).all()
+    seen = cropped.to_frame(np.array([[0, 0, 960, 544]], np.float32), 640, 480)
+    np.testing.assert_allclose(seen, [[0, 176 / 3, 640, 480 - 176 / 3]], atol=1e-3)
+    wide = synth_image(480, 270)
+    np.testing.assert_array_equal(cropped.image(wide), whole.image(wide))
+
+
+def test_centertrack_sees_normalised_bgr():
+    frame = np.empty((192, 320, 3), np.uint8)
+    frame[:] = 10, 100, 200
+    planes = CenterWarp(320, 192).image(frame)
+    assert planes.shape == (3, 192, 320)
+    assert planes.dtype == np.float32
+    assert planes.flags.c_contiguous
+    mean, deviation = [0.40789654, 0.44719302, 0.47026115], [0.28863828, 0.27408164, 0.27809835]
+    expected = (np.array([10, 100, 200]) / 255 - mean) / deviation
+    np.testing.assert_allclose(planes[:, 100, 100], expected, rtol=1e-6)

@@ -14,7 +14,9 @@ class Decoded:
 
     `boxes` (n, 4) float32 x1 y1 x2 y2; `scores` (n,) float32 in [0, 1]; `classes` (n,) int64,
     0 = person; `embeddings` (n, D) float32 of unit length or None; `occlusion_centres` (k, 3)
-    float32 x, y, score, or None.
+    float32 x, y, score, or None. A network that sees the previous image too gives `centres`
+    (n, 2) float32 x y, the points that it tracks (which need not be the middles of the boxes),
+    and `offsets` (n, 2) float32 x y from each to where it was in that image.
     """
 
     boxes: Tensor
@@ -22,6 +24,8 @@ class Decoded:
     classes: Tensor
     embeddings: Tensor | None = None
     occlusion_centres: Tensor | None = None
+    centres: Tensor | None = None
+    offsets: Tensor | None = None
 
 
 class Network(Protocol):

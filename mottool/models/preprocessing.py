@@ -70,10 +70,10 @@ class ClampedLetterbox(Letterbox):
 class CenterWarp:
     """CenterTrack's: the frame scaled about its centre onto black, its colours normalised.
 
-    `width` and `height` are the network input's, in pixels. The whole frame is seen, as the paper
-    has it ("resized and padded", §5.2). The authors' code scales by the frame's longer side alone,
-    which cuts off what is above and below in frames that are narrower than the input (a quarter
-    of 640x480 at 960x544); `crop` does that. For 16:9 at 960x544 it is all the same.
+    `width` and `height` are the network input's, in pixels. The whole frame is seen. The authors'
+    code scales by the frame's longer side alone, which cuts off what is above and below in a frame
+    narrower than the input (a quarter of 640x480 at 960x544): that is `crop`. For frames of 16:9
+    at 960x544 there is no difference.
     """
 
     width: int

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mottool.models.backbones.backbone import Backbone
 from mottool.models.backbones.deformable import DeformableBlock, bilinear_
 
-__all__ = ["DLA34", "DLATrunk"]
+__all__ = ["DLA34", "DLATrunk", "conv_norm_relu"]
 
 CHANNELS = (16, 32, 64, 128, 256, 512)  # of levels 0 to 5, at strides 1, 2, 4, 8, 16, 32
 PREFIXES = {"base": "trunk", "dla_up": "pyramid", "ida_up": "merge"}  # the authors' and ours
@@ -43,8 +43,12 @@ class DLA34(Backbone):
 
     def forward(self, images: Tensor) -> Tensor:
         """Down the trunk, up the pyramid, and all its levels merged at the finest."""
-        levels = self.trunk(images)[self.first :]
-        maps = self.pyramid(levels)  # finest first; the coarsest, of stride 32, came in unchanged
+        return self.merged(self.trunk(images))
+
+    def merged(self, levels: list[Tensor]) -> Tensor:
+        """The features, from the trunk's six levels."""
+        # Finest first; the coarsest, of stride 32, comes out unchanged.
+        maps = self.pyramid(levels[self.first :])
         features: Tensor = self.merge(maps[:-1])[-1]
         return features
 
