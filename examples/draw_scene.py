@@ -200,7 +200,7 @@ def detected(seen: list, draw: np.random.Generator) -> list[tuple]:
     for _, (left, top, width, height), visible in seen:
         if draw.random() > 0.97 * min(1.0, visible * 1.6):
             continue
-        shift = draw.normal(0, 0.03, 4) * (width, height, width, height)
+        shift = draw.normal(0, 0.015, 4) * (width, height, width, height)
         score = np.clip(0.62 + 0.35 * visible + draw.normal(0, 0.06), 0.05, 0.99)
         rows.append((*(np.array([left, top, width, height]) + shift), score))
         if draw.random() < 0.05:

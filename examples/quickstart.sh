@@ -35,7 +35,7 @@ if [ -e "$source/gt" ]; then
     mottool evaluate --gt "$source"
 fi
 echo "4. Render: a video to look at"
-mottool render "$source"
+mottool render "$source" --tracks "$(ls -dt "$MOTTOOL_WORK"/tracks/*.fairmot | head -n 1)"
 
 echo
 echo "Look at $MOTTOOL_WORK: the tracks are in tracks/, the video in videos/."

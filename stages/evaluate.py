@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ from mottool.work import Work
 
 if TYPE_CHECKING:
     from mottool.metrics.files import Truth
-    from mottool.metrics.scoreboard import Scoreboard
 
 __all__ = ["Config", "command", "run"]
 
@@ -57,16 +55,18 @@ def run(
     return write_csv(entries, out)
 
 
-def _score_one(
-    board: Scoreboard, sequence: str, path: Path, truths: dict[str, Truth], rules: str
-) -> None:
-    from mottool.metrics.files import truth_of
-
-    board.add(sequence, path, truth_of(sequence, truths), rules, _say)
-
-
-def _say(told: str) -> None:
-    click.echo(f"mottool: {told}", err=True)
+def _of_known_sequences(
+    results: dict[str, dict[str, Path]], truths: dict[str, Truth], batch: Batch
+) -> dict[str, dict[str, Path]]:
+    """What of a work folder's results can be scored; nobody named the others one by one."""
+    known = {}
+    for tracker, files in results.items():
+        others = [sequence for sequence in files if sequence not in truths]
+        if len(others) < len(files):
+            known[tracker] = {name: path for name, path in files.items() if name in truths}
+        if others:
+            batch.note(f"{tracker}: {', '.join(others)} not scored, no ground truth is given")
+    return known or results
 
 
 @click.command("evaluate")
@@ -104,9 +104,9 @@ def command(
     """Score result files against ground truth, as TrackEval does.
 
     TRACKS are folders of SEQUENCE.txt (one folder is one tracker) or single files, plain or
-    gzipped; without any, every result folder under the work folder. A result file is scored
-    against the ground truth of the sequence of the same name; a single result file and a single
-    ground-truth file belong together whatever their names.
+    gzipped; without any, whatever has ground truth in the result folders under the work folder. A
+    result file is scored against the ground truth of the sequence of the same name; a single
+    result file and a single ground-truth file belong together whatever their names.
 
     \b
         mottool evaluate --gt MOT17/train
@@ -118,7 +118,7 @@ def command(
     sequences as TrackEval does. Sequences with ground truth but no result file are listed and
     left out of COMBINED: the official benchmarks demand all of them.
     """
-    from mottool.metrics.files import find_results, find_truth
+    from mottool.metrics.files import find_results, find_truth, truth_of
     from mottool.metrics.scoreboard import Scoreboard
     from mottool.metrics.table import COMBINED, as_text, write_csv, write_markdown
 
@@ -129,15 +129,25 @@ def command(
         (only,) = truths.values()
         truths = {sequence: only for files in results.values() for sequence in files}
     batch = Batch(as_json)
+    if not tracks:
+        results = _of_known_sequences(results, truths, batch)
     entries = []
     for tracker, files in results.items():
         board = Scoreboard(tracker, second_opinion)
         for sequence, path in files.items():
-            job = partial(_score_one, board, sequence, path, truths, config.rules)
-            batch.run(f"{tracker}/{sequence}", job)
+
+            def score(
+                board: Scoreboard = board, sequence: str = sequence, path: Path = path
+            ) -> None:
+                truth = truth_of(sequence, truths)
+                board.add(sequence, path, truth, config.rules, batch.note)
+
+            batch.run(f"{tracker}/{sequence}", score)
         missing = [sequence for sequence in truths if sequence not in files]
         if missing:
-            _say(f"{tracker} has no results for {', '.join(missing)}: not scored, not in COMBINED")
+            batch.note(
+                f"{tracker} has no results for {', '.join(missing)}: not scored, not in COMBINED"
+            )
         entries += board.entries()
     if entries and not as_json:
         click.echo(as_text(entries))

@@ -94,6 +94,21 @@ def test_without_tracks_all_of_the_work_folder_is_scored(dataset):
     assert told == ""
 
 
+def test_results_without_ground_truth_fail_only_if_they_were_named(dataset):
+    results = dataset / "tracks" / "mine"
+    shutil.copy(results / "street.txt", results / "alley.txt")
+    told = call("--gt", dataset / "data", "--work", dataset)
+    assert "mine: alley not scored, no ground truth is given" in told
+    assert "no ground truth for 'alley'" in call(results, "--gt", dataset / "data", code=1)
+    alone = dataset / "tracks" / "alone"
+    alone.mkdir()
+    (results / "alley.txt").rename(alone / "alley.txt")
+    shutil.rmtree(results)
+    assert "no ground truth for 'alley'" in call(
+        "--gt", dataset / "data", "--work", dataset, code=1
+    )
+
+
 @pytest.mark.parametrize("layout", ["root", "sequences", "flat", "files", "gzip", "train"])
 def test_ground_truth_is_found_however_it_is_named(dataset, layout):
     data, names = dataset / "data", ("MOT17-a", "MOT20-b", "street")
