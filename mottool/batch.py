@@ -1,7 +1,7 @@
 """One command over many sequences: each is its own job, and one that fails stops no other."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ import click
 
 from mottool.errors import MottoolError, SettingError
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "fact_lines"]
 
 T = TypeVar("T")
 
@@ -66,3 +66,14 @@ class Batch:
             )
         if self.failed:
             raise SystemExit(1)
+
+
+def fact_lines(facts: Mapping[str, Any]) -> list[str]:
+    """Facts for a person, one a line, nested ones joined."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {item}" for key, item in value.items())
+        shown = "none" if value is None or value == "" else value
+        lines.append(f"    {name.replace('_', ' '):<24}{shown}")
+    return lines

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mottool.batch import Batch
+from mottool.batch import Batch, fact_lines
 from mottool.cli import as_json
 from mottool.errors import InputError
 
@@ -78,19 +78,6 @@ def _rows(path: Path) -> dict[str, Any]:
     }
 
 
-def _lines(facts: dict[str, Any]) -> list[str]:
-    """The facts for a person, one a line, nested ones joined."""
-    lines = []
-    for name, value in facts.items():
-        if name in {"kind", "state"}:
-            continue
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {item}" for key, item in value.items())
-        shown = "none" if value is None or value == "" else value
-        lines.append(f"    {name.replace('_', ' '):<24}{shown}")
-    return lines
-
-
 @click.command("inspect")
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
@@ -119,7 +106,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
         told = f"{facts['kind']}, {facts['state']}"
         if facts["state"] == "unfinished":
             told += f", {facts['frames']} frames committed"
-        lines = _lines(facts)
+        lines = fact_lines({key: facts[key] for key in facts if key not in {"kind", "state"}})
         batch.report(facts.pop("sequence"), path, told, **facts)
         if not as_json:
             click.echo("\n".join(lines))

@@ -88,6 +88,20 @@ def test_safetensors_are_known_by_content(tmp_path):
     assert found.format == "safetensors"
 
 
+@pytest.mark.parametrize("first", [0x78, 0x80, 0x88])
+def test_safetensors_may_begin_as_a_pickle_does(tmp_path, first):
+    """They begin with the length of their header, and it may be 0x80 as well as anything."""
+    path = tmp_path / "w"
+    lengths = []
+    for padding in range(0, 256, 8):
+        save_file(TENSORS, path, metadata={"padding": "x" * padding})
+        lengths.append(path.read_bytes()[0])
+        if lengths[-1] == first:
+            break
+    assert lengths[-1] == first
+    assert read(path).format == "safetensors"
+
+
 @pytest.mark.parametrize("minor", [1, 2])
 def test_darknet_weights_are_known_by_content_and_named_by_their_network(tmp_path, minor):
     path = darknet(tmp_path / "w.pt", np.arange(COUNT), minor)
@@ -172,7 +186,9 @@ def test_code_in_safetensors_and_in_darknet_weights_stays_data(tmp_path):
     victim = tmp_path / "executed"
     bomb = pickle.dumps(Trap(victim), 2)
     hidden = np.frombuffer(bomb.ljust(COUNT * 4, b"."), np.float32).copy()
-    save_file({"a": torch.from_numpy(hidden)}, tmp_path / "w", metadata={"x": bomb.decode("latin1")})
+    save_file(
+        {"a": torch.from_numpy(hidden)}, tmp_path / "w", metadata={"x": bomb.decode("latin1")}
+    )
     assert list(read(tmp_path / "w").tensors) == ["a"]
     path = darknet(tmp_path / "v", hidden)
     assert len(read(path, darknet=lambda: LAYERS).tensors) == 7

@@ -29,8 +29,8 @@ __all__ = ["Checkpoint", "dimension", "fit", "read"]
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 SHOWN = 12  # names listed in a message
 
-# How the formats begin. Safetensors begin with the length of their JSON header, 8 bytes.
-ZIP, PICKLE, JSON = b"PK\x03\x04", b"\x80", b"{"
+# How the formats begin.
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 DARKNET = tuple(bytes((0, 0, 0, 0, minor, 0, 0, 0)) for minor in (1, 2))  # int32 major, minor
 
 
@@ -63,18 +63,26 @@ def read(path: Path, darknet: Callable[[], Iterable[DarknetLayer]] | None = None
             head = file.read(64)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}", "check the path") from error
+    if _is_safetensors(head):
+        return Checkpoint(_state_dict(path, _safetensors(path)), sha256, "safetensors")
     if head.startswith((ZIP, PICKLE)):
         kind = "PyTorch zip archive" if head.startswith(ZIP) else "PyTorch legacy file"
         content, foreign = _torch(path)
         return Checkpoint(_state_dict(path, content), sha256, kind, foreign)
-    if head[8:9] == JSON:
-        return Checkpoint(_state_dict(path, _safetensors(path)), sha256, "safetensors")
     if head.startswith(DARKNET):
         if darknet is None:
             fix = "choose a pipeline that darknet weights are published for, such as jde-1088x608"
             raise CheckpointError(f"{path} holds darknet weights, which have no names", fix)
         return Checkpoint(read_darknet_weights(path, darknet()), sha256, "darknet weights")
     raise _unknown(path, head)
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """Whether the file begins with the length of a JSON header, at most 100 MB, and the header.
+
+    The length may begin as any other format does, so this is asked first.
+    """
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= 10**8
 
 
 def _unknown(path: Path, head: bytes) -> CheckpointError:
@@ -102,7 +110,9 @@ def _torch(path: Path) -> tuple[object, str]:
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError) as error:
         if "TorchScript" in str(error):
             fix = "give the checkpoint that it was exported from"
-            raise CheckpointError(f"{path} is a TorchScript program, not a checkpoint", fix) from error
+            raise CheckpointError(
+                f"{path} is a TorchScript program, not a checkpoint", fix
+            ) from error
         raise CheckpointError(f"{path} is damaged or cut short", DOWNLOAD) from error
 
 

@@ -1,0 +1,112 @@
+"""Our weights files and their cards: written together, read strictly."""
+
+import tomllib
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.errors import CheckpointError, OutputError
+from mottool.models.cards import Card, card_of, read_card, save_weights
+from mottool.models.checkpoints import read
+
+TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.count": torch.tensor(7)}
+TEXTS = st.text(st.characters(codec="utf-8"))
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(
+    origin=TEXTS,
+    data=st.dictionaries(TEXTS, TEXTS),
+    metrics=st.dictionaries(TEXTS, st.floats(allow_nan=False)),
+)
+def test_a_card_round_trips_whatever_its_texts(tmp_path_factory, origin, data, metrics):
+    path = tmp_path_factory.mktemp("w") / "w.safetensors"
+    written = save_weights(path, TENSORS, "toy", origin, data, metrics)
+    assert read_card(path) == written
+    assert (written.origin, written.training_data, written.metrics) == (origin, data, metrics)
+
+
+def test_the_card_is_plain_toml_and_has_the_file_s_sha256(tmp_path):
+    path = tmp_path / "new" / "w.safetensors"
+    save_weights(path, TENSORS, "toy", "made up", {"MOT17": "CC BY-NC-SA 3.0"}, {"MOTA in %": 73})
+    assert card_of(path) == tmp_path / "new" / "w.toml"
+    assert tomllib.loads(card_of(path).read_text()) == {
+        "schema": "mottool/card/1",
+        "pipeline": "toy",
+        "sha256": read(path).sha256,
+        "origin": "made up",
+        "training_data": {"MOT17": "CC BY-NC-SA 3.0"},
+        "metrics": {"MOTA in %": 73.0},
+    }
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["w.safetensors", "w.toml"]
+
+
+def test_tensors_come_back_as_they_were_even_if_they_share_numbers(tmp_path):
+    tensors = TENSORS | {"turned": TENSORS["a.weight"].T, "half": torch.ones(2).half()}
+    save_weights(tmp_path / "w.safetensors", tensors, "toy", "made up")
+    found = read(tmp_path / "w.safetensors").tensors
+    assert found.keys() == tensors.keys()
+    for name, value in tensors.items():
+        assert torch.equal(found[name], value)
+        assert found[name].dtype == value.dtype
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, TENSORS, "toy", "first")
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        save_weights(path, {"a": "no tensor"}, "toy", "second")
+    assert path.read_bytes() == before
+    assert read_card(path).origin == "first"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        save_weights(tmp_path / "file" / "w.safetensors", TENSORS, "toy", "made up")
+
+
+def test_no_card_is_none(tmp_path):
+    assert read_card(tmp_path / "w.pth") is None
+    assert read_card(tmp_path / "w.toml") is None
+
+
+GOOD = 'schema = "mottool/card/1"\npipeline = "toy"\nsha256 = "ab"\norigin = "here"\n'
+
+
+def test_empty_tables_may_be_missing(tmp_path):
+    (tmp_path / "w.toml").write_text(GOOD)
+    assert read_card(tmp_path / "w.pth") == Card("toy", "ab", "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("schema = ", "cannot read the card"),
+        ("\xff", "cannot read the card"),
+        ('name = "a Python project"', "no card of the schema"),
+        (GOOD.replace("card/1", "card/2"), "no card of the schema"),
+        (GOOD.replace('sha256 = "ab"\n', ""), "missing, unknown or misshapen"),
+        (GOOD.replace('"here"', "3"), "missing, unknown or misshapen"),
+        (GOOD + "colour = 'red'", "missing, unknown or misshapen"),
+        (GOOD + "metrics = 3", "missing, unknown or misshapen"),
+        (GOOD + '[metrics]\nMOTA = "high"', "missing, unknown or misshapen"),
+        (GOOD + "[training_data]\nMOT17 = 3", "missing, unknown or misshapen"),
+    ],
+)
+def test_a_broken_card_is_told(tmp_path, text, words):
+    (tmp_path / "w.toml").write_text(text, encoding="latin-1")
+    with pytest.raises(CheckpointError, match=words):
+        read_card(tmp_path / "w.safetensors")
+
+
+def test_a_card_of_another_file_is_told(tmp_path):
+    path = tmp_path / "w.safetensors"
+    card = save_weights(path, TENSORS, "toy", "made up")
+    card.check(path, read(path).sha256)
+    with pytest.raises(CheckpointError, match="is not the file that its card describes"):
+        card.check(path, "0" * 64)
