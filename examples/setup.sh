@@ -31,7 +31,11 @@ setup() {
     fi
     echo "Installing mottool into $venv (a few minutes the first time)"
     "$base" -m venv "$venv"
-    "$python" -m pip install --quiet --disable-pip-version-check --upgrade pip
-    "$python" -m pip install --quiet --disable-pip-version-check --editable "$project$1"
+    if ! { "$python" -m pip install --upgrade pip &&
+        "$python" -m pip install --editable "$project$1"; } >"$venv/install.log" 2>&1; then
+        tail -n 20 "$venv/install.log" >&2
+        echo "The installation failed. Fix: see $venv/install.log, then run this again" >&2
+        exit 1
+    fi
     echo "$wanted" >"$venv/mottool$1"
 }

@@ -43,7 +43,8 @@ def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
     arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--place", "x/y", "--limit", "IoU 2"]
     told = json.loads(CliRunner().invoke(one, arguments).output)
     assert told == {
-        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y", "limit": 2.0,
+        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y",
+        "limit": 2.0,
     }  # fmt: skip
     assert json.loads(CliRunner().invoke(one).output) == recorded(Sample())
 
