@@ -1,0 +1,1 @@
+"""Training data: what images are labelled with, and what networks are to say about them."""

@@ -1,0 +1,104 @@
+"""Targets of CSTrack: YOLOv5's assignment of people to anchors in up to three cells each.
+
+Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the competition between detection and ReID in
+multiobject tracking", IEEE Transactions on Image Processing 31, 2022, trains its detector as
+YOLOv5 (Ultralytics, 2020) does: every anchor less than four times as long or as short as the
+person, in the cell of the person's centre and in the two next to it on the nearer sides.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_convert
+
+from mottool.data.targets import Labels, Targets
+
+__all__ = ["CSTrackTargets", "LevelTargets", "cstrack_targets"]
+
+MAX_RATIO = 4.0  # between a side of the person and the anchor's
+IDENTITY_STRIDE = 8
+REACH = 0.5  # how far, in cells, a centre may be from a neighbouring cell that shares it
+
+# The cell itself, then its neighbours left, above, right and below.
+NEIGHBOURS = ((0.0, 0.0), (REACH, 0.0), (0.0, REACH), (-REACH, 0.0), (0.0, -REACH))
+
+
+@dataclass(frozen=True)
+class LevelTargets(Targets):
+    """The m anchors of one level, in the whole batch, that are to find somebody.
+
+    `images`, `anchors`, `rows`, `columns` (m,) int64; `boxes` (m, 4) float32, centre x y from
+    the cell's corner and width and height, in cells.
+    """
+
+    images: Tensor
+    anchors: Tensor
+    rows: Tensor
+    columns: Tensor
+    boxes: Tensor
+
+
+@dataclass(frozen=True)
+class CSTrackTargets(Targets):
+    """`levels` by stride, and where the identity map is to tell n people apart.
+
+    `images`, `rows`, `columns` (n,) int64, the cells of their centres at stride 8; `identities`
+    (n,) int64, -1 where unknown.
+    """
+
+    levels: dict[int, LevelTargets]
+    images: Tensor
+    rows: Tensor
+    columns: Tensor
+    identities: Tensor
+
+
+def cstrack_targets(
+    labels: Sequence[Labels],
+    size: tuple[int, int],
+    anchors: Mapping[int, Sequence[tuple[int, int]]],
+) -> CSTrackTargets:
+    """The targets of a batch of images of `size` (width, height) network pixels.
+
+    `anchors` are widths and heights in network pixels by stride.
+    """
+    people = torch.cat([image.boxes[image.with_area] for image in labels])  # (n, 4)
+    people = box_convert(people, "xyxy", "cxcywh")
+    counts = torch.tensor([int(image.with_area.sum()) for image in labels])
+    images = torch.arange(len(labels)).repeat_interleave(counts).to(people.device)  # (n,)
+    grid = people.new_tensor((size[0] // IDENTITY_STRIDE, size[1] // IDENTITY_STRIDE))
+    columns, rows = _cells(people[:, :2] / IDENTITY_STRIDE, grid).T
+    levels = {
+        stride: _level(people / stride, images, torch.tensor(shapes) / stride, size, stride)
+        for stride, shapes in anchors.items()
+    }
+    identities = torch.cat([image.identities[image.with_area] for image in labels])
+    return CSTrackTargets(levels, images, rows, columns, identities)
+
+
+def _level(
+    people: Tensor, images: Tensor, anchors: Tensor, size: tuple[int, int], stride: int
+) -> LevelTargets:
+    """One level's targets from `people` (n, 4) centre and sides, and `anchors` (A, 2), in cells."""
+    anchors = anchors.to(people)
+    grid = people.new_tensor((size[0] // stride, size[1] // stride))
+    ratio = people[None, :, 2:] / anchors[:, None]  # (A, n, 2)
+    fits = torch.maximum(ratio, 1 / ratio).amax(-1) < MAX_RATIO
+    anchor, person = torch.nonzero(fits, as_tuple=True)  # (m,)
+    centre = people[person, :2]
+    left, above = ((centre % 1 < REACH) & (centre > 1)).T
+    beyond = grid - centre
+    right, below = ((beyond % 1 < REACH) & (beyond > 1)).T
+    shared = torch.stack((torch.ones_like(left), left, above, right, below))  # (5, m)
+    neighbour, match = torch.nonzero(shared, as_tuple=True)
+    anchor, person, centre = anchor[match], person[match], centre[match]
+    cell = _cells(centre - people.new_tensor(NEIGHBOURS)[neighbour], grid)
+    boxes = torch.cat((centre - cell, people[person, 2:]), 1)
+    return LevelTargets(images[person], anchor, cell[:, 1], cell[:, 0], boxes)
+
+
+def _cells(points: Tensor, grid: Tensor) -> Tensor:
+    """The cells (n, 2) int64 x y that points are in, the nearest ones of those outside."""
+    return torch.minimum(points.clamp(min=0), grid - 1).long()

@@ -1,0 +1,80 @@
+"""Targets of TDT: RetinaNet's assignment of anchors, and the teacher's embedding for each.
+
+Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated videos", CVPR
+Workshops 2022, §3.3, on Lin, Goyal, Girshick, He & Dollár, "Focal loss for dense object
+detection", ICCV 2017 (RetinaNet), §4.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from mottool.data.targets import Labels, Targets
+from mottool.errors import InputError
+from mottool.models.retinanet import deltas_from_boxes
+
+__all__ = ["TDTTargets", "tdt_targets"]
+
+FOREGROUND, BACKGROUND = 0.5, 0.4  # IoU (RetinaNet §4, "Anchors")
+
+
+@dataclass(frozen=True)
+class TDTTargets(Targets):
+    """What N anchors should say of B images, m of them that somebody is there.
+
+    `foreground` (B, N) int64, 1 a person, 0 background, -1 neither; `images` and `anchors` (m,)
+    int64, which those people's are; `boxes` (m, 4) float32 as `retinanet.deltas_from_boxes`;
+    `embeddings` (m, D) float32, the teacher's.
+    """
+
+    foreground: Tensor
+    images: Tensor
+    anchors: Tensor
+    boxes: Tensor
+    embeddings: Tensor
+
+
+def tdt_targets(labels: Sequence[Labels], anchors: Tensor) -> TDTTargets:
+    """The targets of a batch at `anchors` (N, 4) x1 y1 x2 y2 in network pixels.
+
+    An anchor is for the person it overlaps most: foreground from an IoU of 0.5, background below
+    0.4. The best anchors of a person that none reaches are foreground too, as in RetinaNet's
+    published code, or people smaller than the anchors would never be learned. Raises `InputError`
+    for people without a teacher's embedding.
+    """
+    foreground, images, rows, boxes, embeddings = [], [], [], [], []
+    for number, image in enumerate(labels):
+        if image.embeddings is None:
+            raise InputError(
+                "an image has no teacher embeddings, and TDT learns from nothing else",
+                "run distill-labels over the dataset and train with its labels",
+            )
+        people = image.boxes[image.with_area].to(anchors)  # (n, 4)
+        state, person = _assigned(people, anchors)  # (N,)
+        row = torch.nonzero(state == 1).flatten()
+        person = person[row]
+        foreground.append(state)
+        images.append(torch.full_like(row, number))
+        rows.append(row)
+        boxes.append(deltas_from_boxes(people[person], anchors[row]))
+        embeddings.append(image.embeddings[image.with_area].to(anchors)[person])
+    return TDTTargets(torch.stack(foreground), *map(torch.cat, (images, rows, boxes, embeddings)))
+
+
+def _assigned(people: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each anchor (N,), whether it is foreground, and for which of `people` (n, 4)."""
+    nobody = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
+    if not len(people):
+        return nobody, nobody
+    overlaps = box_iou(anchors, people)  # (N, n)
+    overlap, person = overlaps.max(1)
+    foreground = torch.where(overlap < BACKGROUND, 0, -1)
+    foreground[overlap >= FOREGROUND] = 1
+    best = overlaps.amax(0)  # (n,)
+    row, forced = torch.nonzero((overlaps == best) & (best > 0), as_tuple=True)
+    unreached = best[forced] < FOREGROUND
+    foreground[row[unreached]], person[row[unreached]] = 1, forced[unreached]
+    return foreground, person

@@ -1,0 +1,38 @@
+"""The authors' training targets, losses and gradients (tests/golden/losses), as tensors."""
+
+import numpy as np
+import torch
+from goldens import HERE
+from torch import Tensor
+
+from mottool.data.targets import Labels
+
+PEOPLE = torch.tensor([[40.0, 30, 72, 130], [90, 40, 130, 150], [200, 20, 230, 100]])
+
+
+def figures(name: str) -> dict[str, Tensor]:
+    """The arrays of one file, by name."""
+    with np.load(HERE / "losses" / f"{name}.npz") as stored:
+        return {key: torch.from_numpy(np.asarray(stored[key])) for key in stored}
+
+
+def labels(rows: Tensor, size: tuple[int, int]) -> Labels:
+    """The authors' rows (class or image, identity, centre and sides as fractions of the image).
+
+    Corners are rounded to 2^-14 pixel, so that a side that was exactly four anchors long in the
+    authors' form stays so in ours.
+    """
+    rows, scale = rows.double(), torch.tensor(size)
+    centre, half = rows[:, 2:4] * scale, rows[:, 4:] * scale / 2
+    boxes = torch.cat((centre - half, centre + half), 1)
+    return Labels((boxes * 2**14).round().div(2**14).float(), rows[:, 1].long())
+
+
+def people(*identities: int) -> Labels:
+    """The first of three people in an image of at least 240x160, with these identities."""
+    return Labels(PEOPLE[: len(identities)].clone(), torch.tensor(identities, dtype=torch.int64))
+
+
+def leaves(heads: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of heads that gather gradients."""
+    return {name: head.detach().clone().requires_grad_() for name, head in heads.items()}

@@ -1,0 +1,108 @@
+"""The identity objectives: what they are for embeddings made by hand, and whom they leave alone."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from mottool.losses.identity import (
+    cross_entropy,
+    embedding_scale,
+    triplet,
+    triplet_upper_bound,
+)
+
+CLASSES = 4
+OBJECTIVES = {
+    "cross-entropy": lambda e, i: cross_entropy(e, i, classifier()),
+    "triplet": triplet,
+    "upper-bound": lambda e, i: triplet_upper_bound(e, i, 5.0),
+}
+crowds = st.lists(st.integers(-1, CLASSES - 1), max_size=9).map(
+    lambda who: torch.tensor(who, dtype=torch.int64)
+)
+
+
+def classifier():
+    told = nn.Linear(8, CLASSES)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        told.reset_parameters()
+    return told
+
+
+def random(count, seed=0):
+    return torch.randn(count, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_scale_is_adacos():
+    assert embedding_scale(50) == pytest.approx(math.sqrt(2) * math.log(49))
+    assert embedding_scale(2) == embedding_scale(1) == 1
+
+
+def test_triplet_is_the_hardest_of_both():
+    angles = torch.tensor([0.0, 0.3, 0.2, 2.0])
+    embeddings = torch.stack((angles.cos(), angles.sin()), 1) * torch.tensor([[1.0], [5], [2], [3]])
+    identities = torch.tensor([0, 0, 1, 1])
+    between = (angles[:, None] - angles).cos()
+    hardest = [
+        between[0, 2] - between[0, 1],
+        between[1, 2] - between[1, 0],
+        between[2, 1] - between[2, 3],
+        between[3, 1] - between[3, 2],
+    ]
+    expected = sum(max(value.item(), 0) for value in hardest) / 4
+    assert triplet(embeddings, identities).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_upper_bound_sums_over_all_negatives():
+    embeddings, identities = torch.eye(3)[[0, 0, 1, 2]], torch.tensor([0, 0, 1, 2])
+    # Two anchors have a positive, at similarity 1, and two negatives, at 0.
+    expected = math.log(1 + 2 * math.exp(-5))
+    assert triplet_upper_bound(embeddings, identities, 5.0).item() == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(crowds, st.integers(0, 5))
+def test_the_bound_is_one(identities, seed):
+    embeddings = random(len(identities), seed)
+    assert (
+        triplet(embeddings, identities) <= triplet_upper_bound(embeddings, identities, 1.0) + 1e-6
+    )
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(identities=crowds, seed=st.integers(0, 5))
+def test_order_does_not_matter_and_the_unknown_learn_nothing(objective, identities, seed):
+    embeddings = random(len(identities), seed).requires_grad_()
+    loss = objective(embeddings, identities)
+    loss.backward()
+    assert loss.isfinite()
+    assert (embeddings.grad[identities < 0] == 0).all()
+    assert embeddings.grad.isfinite().all()
+    order = torch.randperm(len(identities), generator=torch.Generator().manual_seed(seed))
+    torch.testing.assert_close(objective(embeddings[order], identities[order]), loss)
+    known = identities >= 0
+    torch.testing.assert_close(objective(embeddings[known], identities[known]), loss)
+    longer = objective(embeddings * torch.arange(1.0, len(identities) + 1)[:, None], identities)
+    torch.testing.assert_close(longer, loss)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+def test_learning_brings_equals_together(objective):
+    identities = torch.arange(CLASSES).repeat(4)
+    embeddings = random(len(identities)).requires_grad_()
+    optimiser = torch.optim.Adam([embeddings], lr=0.1)
+    before = triplet(embeddings, identities).item()
+    for _ in range(150):
+        optimiser.zero_grad()
+        objective(embeddings, identities).backward()
+        optimiser.step()
+    assert before > 0.3
+    assert triplet(embeddings, identities).item() < 0.02
