@@ -1,0 +1,92 @@
+"""MOTChallenge folders: videos as images, with `gt/gt.txt`.
+
+Leal-Taixé et al., "MOTChallenge 2015", Milan et al., "MOT16", Dendorfer et al., "MOT20". Trained
+on are the rows that the benchmark scores: pedestrians whose flag is not 0.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mottool.boxes import xyxy_from_tlwh
+from mottool.data.dataset import Collector, Dataset
+from mottool.errors import InputError
+from mottool.images import images_in
+from mottool.metrics.rules import detect_rules
+from mottool.motchallenge import Rows, read_rows
+from mottool.sources import Sequence, find_sequences
+
+__all__ = ["read", "recognises"]
+
+TRUTH = "gt/gt.txt"
+PEDESTRIAN = 1
+# MOT17 holds every video three times, once for each public detector.
+COPY = re.compile(r"(MOT17-\d+)-(DPM|FRCNN|SDP)")
+
+
+def recognises(path: Path) -> bool:
+    """Whether `path` is a sequence with ground truth, or has such one or two folders below."""
+    return any(True for depth in ("", "*/", "*/*/") for _ in path.glob(depth + TRUTH))
+
+
+def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
+    """Every sequence in the folder that has ground truth. `root` is not needed.
+
+    Of MOT17's three copies of a video the last in order of their names is taken, SDP's if there.
+    An `InputError` names the line that is broken, or a sequence whose frames are a video.
+    """
+    sequences = [each for each in find_sequences([path]) if each.ground_truth is not None]
+    copies = {_video(sequence.name): sequence for sequence in sequences}
+    if len(copies) < len(sequences):
+        warn(f"{path}: {len(sequences) - len(copies)} sequences are other copies of the same video")
+    collector, people = Collector(path.resolve().name), 0
+    for video, sequence in enumerate(copies.values()):
+        people += _add(collector, sequence, video, people)
+    return collector.dataset(warn)
+
+
+def _video(sequence: str) -> str:
+    copy = COPY.fullmatch(sequence)
+    return copy[1] if copy else sequence
+
+
+def _add(collector: Collector, sequence: Sequence, video: int, people: int) -> int:
+    """Put a sequence's images into the collector, identities from `people` on; how many it took."""
+    files = _images(sequence)
+    rows = _scored(sequence)
+    if len(rows) and rows.frames.max() > len(files):
+        problem = f"{sequence.path / TRUTH} has frame {rows.frames.max()} of {len(files)} images"
+        raise InputError(problem, "add the missing images, or take those rows out")
+    order = np.argsort(rows.frames, kind="stable")
+    ends = np.searchsorted(rows.frames[order], np.arange(1, len(files) + 1), side="right")
+    visibility = rows.rest[:, 2] if rows.rest.shape[1] == 3 else np.ones(len(rows))
+    size = sequence.width, sequence.height
+    for number, (file, own) in enumerate(zip(files, np.split(order, ends)[:-1], strict=True), 1):
+        boxes, who = xyxy_from_tlwh(rows.tlwh[own]), rows.ids[own]
+        who = np.where(who < 0, who, who + people)
+        collector.add(file, size, boxes, who, visibility[own], video, number)
+    return int(rows.ids.max(initial=-1)) + 1
+
+
+def _images(sequence: Sequence) -> list[Path]:
+    """The images of a sequence, in order of its frames."""
+    if sequence.media is None:
+        raise InputError(f"{sequence.path} has ground truth but no images", "add its images")
+    if sequence.media.is_file():
+        film, folder = sequence.media, sequence.path / "img1"
+        command = f"ffmpeg -i {film} -fps_mode passthrough {folder}/%06d.jpg"
+        fix = f"make images of it ({command}) and set imDir=img1 in its seqinfo.ini"
+        raise InputError(f"{film} is a video, but training jumps between frames", fix)
+    return images_in(sequence.media)
+
+
+def _scored(sequence: Sequence) -> Rows:
+    """The rows of the ground truth that count as people."""
+    rows = read_rows(sequence.path / TRUTH, "ground truth")
+    columns = rows.rest.shape[1]
+    keep = rows.rest[:, 0] != 0 if columns else np.ones(len(rows), bool)
+    if detect_rules(sequence.name, rows) != "mot15" and columns > 1:
+        keep &= rows.rest[:, 1] == PEDESTRIAN
+    return Rows(rows.frames[keep], rows.ids[keep], rows.tlwh[keep], rows.rest[keep])
