@@ -15,6 +15,8 @@ from mottool.batch import Batch
 from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
 from mottool.errors import SettingError
+from mottool.pipelines.options import Options
+from mottool.pipelines.registry import PUBLIC
 from mottool.work import Work
 
 if TYPE_CHECKING:
@@ -28,35 +30,30 @@ AHEAD = 4  # batches of frames decoded before the network wants them
 
 
 @dataclass(frozen=True)
-class Config(Settings):
-    """Which pipeline, and what it reads beside the frames."""
+class Choice(Settings):
+    """Which pipeline."""
 
     pipeline: str = knob(
-        "public", "What detects: public (boxes from a file), or a network: fairmot-dla34."
+        PUBLIC,
+        "What makes detections and embeddings: a network, a detector, or DETECTOR+EMBEDDER; "
+        "public stands for boxes from a file.",
     )
-    weights: Path | None = knob(None, "The network's checkpoint, as its authors publish it.")
-    detections: Path | None = knob(
-        None,
-        "Public detections: MOTChallenge's det.txt or DeepSORT's .npy (10 columns, then the "
-        "embedding) of the one sequence, or a folder of <sequence>.txt or .npy. Without it, each "
-        "sequence's own det/det.txt.",
+    embedder: str = knob(
+        "",
+        "What describes the boxes of a detector, short for +EMBEDDER after its name; none for "
+        "nothing. Without it, boxes from a file are described by the embeddings in the file where "
+        "there are some, else by histogram.",
     )
-    embedder: str | None = knob(
-        None,
-        "What describes public boxes: histogram (colours of the body's bands, no weights needed), "
-        "file (the embeddings in the .npy), none. Without it, file where there are embeddings, "
-        "else histogram.",
-        choices=("histogram", "file", "none"),
+    boxes: str = knob(
+        "",
+        "Boxes to embed at instead of the pipeline's own: gt, each sequence's gt/gt.txt, or what "
+        "--detections takes.",
     )
-    score_scale: float | None = knob(
-        None,
-        "Public scores become 1/(1+exp(-score/SCALE)). Without it, that is done only where they "
-        "are raw margins outside [0, 1], SCALE being the median magnitude in the file.",
-        low=1e-9,
-    )
-    min_score: float = knob(0.1, "A network's detections must score above it.", low=0, high=1)
-    device: str = knob("auto", "Where a network runs: auto, cpu, cuda or cuda:N.")
-    batch: int = knob(1, "Frames in one call of a network.", low=1)
+
+
+@dataclass(frozen=True)
+class Config(Options, Choice):
+    """Which pipeline, and what its parts are told."""
 
 
 def run(
@@ -93,14 +90,16 @@ def run(
             warn(f"{out} is complete already; --overwrite makes it anew")
             return out
         done = cache.committed
-        frames = sequence.frames(done + 1, warn, begun.needs_pixels)
+        start = 1 if begun.replays else done + 1
+        frames = sequence.frames(start, warn, begun.needs_pixels)
         decoded = ahead(frames, AHEAD * pipeline.batch)
         for batch in _batches(
-            progress(decoded, sequence.name, sequence.length, done), pipeline.batch
+            progress(decoded, sequence.name, sequence.length, start - 1), pipeline.batch
         ):
             found = begun.detect([frame for frame, _ in batch])
             for (frame, decode), (detections, times) in zip(batch, found, strict=True):
-                cache.append(detections, frame.seconds, (decode, *times))
+                if frame.number > done:
+                    cache.append(detections, frame.seconds, (decode, *times))
         return cache.finish()
 
 
@@ -111,22 +110,15 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _pipeline(config: Config) -> Pipeline:
-    """The pipeline that the settings name; flags of another one are a `SettingError`."""
-    from mottool.pipelines import registry
+def _pipeline(config: Config, sequences: int) -> Pipeline:
+    """The pipeline that the settings name, for so many sequences."""
+    from mottool.pipelines.assembly import assemble, full_name
 
-    boxes_given = config.detections or config.embedder or config.score_scale
-    if config.pipeline == registry.PUBLIC:
-        if config.weights:
-            fix = "name the network they are for, for example --pipeline fairmot-dla34"
-            raise SettingError("--weights mean nothing to public detections", fix)
-        return registry.public(config.embedder, config.detections, config.score_scale)
-    if boxes_given:
-        fix = f"leave them out, or leave out --pipeline {config.pipeline}"
-        raise SettingError("--detections, --embedder and --score-scale go with public boxes", fix)
-    return registry.one_shot(
-        config.pipeline, config.weights, config.device, config.min_score, config.batch
-    )
+    name, options = full_name(config.pipeline, config.embedder, config.boxes, config)
+    if options.detections and not options.detections.is_dir() and sequences > 1:
+        fix = "give a folder of <sequence>.txt or .npy"
+        raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
+    return assemble(name, options)
 
 
 @click.command("detect-embed")
@@ -168,10 +160,7 @@ def command(
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
-    if config.detections and not config.detections.is_dir() and len(sequences) > 1:
-        fix = "give a folder of <sequence>.txt or .npy"
-        raise SettingError(f"{config.detections} is one file for {len(sequences)} sequences", fix)
-    pipeline = _pipeline(config)
+    pipeline = _pipeline(config, len(sequences))
     for sequence in sequences:
         out = Work(work).cache(pipeline.name, sequence.name)
 

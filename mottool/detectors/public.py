@@ -14,6 +14,7 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import PERSON, Detections
 from mottool.errors import InputError
+from mottool.metrics.rules import PEDESTRIAN, detect_rules
 from mottool.motchallenge import Rows, read_rows, rows_from_table
 
 __all__ = ["PublicDetections", "holds_features", "probabilities"]
@@ -62,6 +63,29 @@ class PublicDetections:
             embeddings=None if features is None else _unit(features[order]),
             margin=margin,
             dropped=int((~keep).sum()),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+
+    @classmethod
+    def of_ground_truth(cls, path: Path, sequence: str) -> "PublicDetections":
+        """The people of a `gt.txt` who count, by the rules of the benchmark, as certain boxes.
+
+        Those are the rows whose flag is not 0 and, where there are classes, pedestrians.
+        """
+        rows = read_rows(path, "ground truth")
+        keep = np.ones(len(rows.frames), bool)
+        if rows.rest.shape[1]:
+            keep &= rows.rest[:, 0] != 0
+        if detect_rules(sequence, rows) != "mot15":
+            keep &= rows.rest[:, 1] == PEDESTRIAN
+        order = np.flatnonzero(keep)[np.argsort(rows.frames[keep], kind="stable")]
+        return cls(
+            frames=rows.frames[order],
+            boxes=xyxy_from_tlwh(rows.tlwh[order].astype(np.float32)),
+            scores=np.ones(len(order), np.float32),
+            embeddings=None,
+            margin=None,
+            dropped=0,
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         )
 

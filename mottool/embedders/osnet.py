@@ -23,8 +23,9 @@ from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.checkpoints import dimension, fit, read
 from mottool.models.compute import Compute
+from mottool.pipelines.options import Options
 
-__all__ = ["VARIANTS", "OSNet", "build_network"]
+__all__ = ["VARIANTS", "OSNet", "build_network", "embedder"]
 
 # Each variant's file in torchreid, and its channels at the first layer, which a checkpoint tells.
 VARIANTS = {
@@ -39,6 +40,15 @@ FOLDERS = ("reid/models", "models")  # of the package index's torchreid, and of 
 WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
 # ImageNet's, of red, green and blue in [0, 1].
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def embedder(name: str, options: Options) -> "OSNet":
+    """One of `VARIANTS` by name; a `SettingError` without its weights."""
+    if options.embedder_weights is None:
+        fix = "give its authors' .pth with --embedder-weights"
+        raise SettingError(f"{name} needs its weights", fix)
+    compute = Compute.named(options.device, options.precision)
+    return OSNet(name, options.embedder_weights, compute)
 
 
 class OSNet:

@@ -17,7 +17,7 @@ from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, Pairs, overlapping, renumber
 from mottool.motchallenge import Rows
 
-__all__ = ["DISTRACTORS", "Scene", "detect_rules", "prepare"]
+__all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "prepare"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

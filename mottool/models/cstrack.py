@@ -38,6 +38,8 @@ ANCHORS = (
 # paper's tables, and CSTrack-S with 30 % of its channels and layers.
 SIZES = {64: (1.0, 1.0), 24: (0.3, 0.3)}
 
+PIPELINES = {"cstrack": 64, "cstrack-s": 24}
+
 MAX_OVERLAP = 0.6
 MAX_PEOPLE = 300
 CENTRED_REACH = 10.0  # the value of `reach` that means "from half a cell before to half after"
@@ -294,18 +296,19 @@ class CSTrack(nn.Module):
         return F.normalize(at_centres(identity, boxes, IDENTITY_STRIDE), dim=1)  # (n, D)
 
     @classmethod
-    def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """The network with a checkpoint's tensors, its size told from their shapes.
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor], pipeline: str | None = None) -> Self:
+        """The network of one of `PIPELINES` with a checkpoint's tensors.
 
-        Takes the authors' names and our own. Raises `CheckpointError` with the names that are
-        missing, unknown or of another shape.
+        Without a `pipeline` their shapes tell which. Takes the authors' names and our own. Raises
+        `CheckpointError` with the names that are missing, unknown or of another shape.
         """
         ours = {_renamed(name): tensor for name, tensor in tensors.items()}
-        first = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
+        told = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
+        first = PIPELINES[pipeline] if pipeline else told
         embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
         network = cls(*SIZES.get(first, SIZES[64]), embedding_size)
         # The anchors once more, in cells: nothing that anchor_grid and the strides don't tell.
-        fit(network, ours, "cstrack", unused=r"model\.28\.anchors$", file_names=tensors)
+        fit(network, ours, pipeline or "cstrack", unused=r"model\.28\.anchors$", file_names=tensors)
         return network
 
 

@@ -4,7 +4,7 @@ Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the fairness of detection and re-ide
 multiple object tracking", IJCV 2021, Fig. 2 and §4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Self
 
@@ -17,10 +17,10 @@ from mottool.models.backbones.hrnet import HRNet18, HRNet32
 from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
 from mottool.models.backbones.yolov5 import YOLOv5s
 from mottool.models.checkpoints import dimension, fit
-from mottool.models.heatmap import PRIOR, boxes_around, gather, head, peaks
+from mottool.models.heatmap import PRIOR, at_centres, boxes_around, gather, head, peaks
 from mottool.models.network import Decoded
 
-__all__ = ["BACKBONES", "FairMOT"]
+__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT"]
 
 # By the names that follow "fairmot-" in the pipelines' (Table 2).
 BACKBONES: dict[str, type[Backbone]] = {
@@ -90,6 +90,16 @@ class FairMOT(nn.Module):
         return [
             Decoded(boxes[i, :n], found.scores[i, :n], found.classes[i, :n], embeddings[i, :n])
             for i, n in enumerate(counts)
+        ]
+
+    def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
+        """Unit embeddings (n, D) of each image's boxes (n, 4): of the cells of their centres.
+
+        That is where the identity head learns (§4.3). The nearest cell counts outside the map.
+        """
+        return [
+            F.normalize(at_centres(identity, own, self.stride), dim=1)
+            for identity, own in zip(heads["identity"], boxes, strict=True)
         ]
 
     @classmethod

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["PRIOR", "Peaks", "boxes_around", "gather", "head", "peaks"]
+__all__ = ["PRIOR", "Peaks", "at_centres", "boxes_around", "gather", "head", "peaks"]
 
 PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
 
@@ -65,6 +65,17 @@ def gather(head: Tensor, cells: Tensor) -> Tensor:
     """What a head (B, C, h, w) says at `cells` (B, k): (B, k, C) float32."""
     index = cells[:, None].expand(-1, head.shape[1], -1)  # (B, C, k)
     return head.flatten(2).gather(2, index).mT.float()
+
+
+def at_centres(head: Tensor, boxes: Tensor, stride: int) -> Tensor:
+    """What one image's head (C, h, w) says in the cells of the boxes' centres: (n, C) float32.
+
+    Boxes (n, 4) are in network pixels. A centre outside the map counts as in the nearest cell.
+    """
+    height, width = head.shape[1:]
+    x = ((boxes[:, 0] + boxes[:, 2]) / 2 // stride).clamp(0, width - 1).long()
+    y = ((boxes[:, 1] + boxes[:, 3]) / 2 // stride).clamp(0, height - 1).long()
+    return head[:, y, x].T.float()
 
 
 def boxes_around(centres: Tensor, size: Tensor) -> Tensor:

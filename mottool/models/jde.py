@@ -5,7 +5,7 @@ network: DarkNet-53, a feature pyramid over its last three stages, and on each l
 pyramid a prediction head with box regression, box classification and a dense embedding map.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
@@ -162,6 +162,32 @@ class JDE(nn.Module):
             people = torch.zeros_like(chosen)
             decoded.append(Decoded(boxes[chosen], scores[chosen], people, embeddings))
         return decoded
+
+    def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
+        """Unit embeddings (n, D) of each image's boxes (n, 4).
+
+        Read where training assigns such boxes: on the level of the anchor that is most alike, in
+        the cell whose corner, which anchors are centred on, is nearest to the box's centre.
+        """
+        return [self._embed_image(heads, image, own) for image, own in enumerate(boxes)]
+
+    def _embed_image(self, heads: dict[str, Tensor], image: int, boxes: Tensor) -> Tensor:
+        """Unit embeddings (n, D) of the boxes (n, 4) of one image of the batch."""
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (n, 2)
+        centres = (boxes[:, 2:] + boxes[:, :2]) / 2  # (n, 2)
+        anchors = torch.tensor(self.anchors, dtype=sides.dtype, device=sides.device)  # (3, 4, 2)
+        anchors = anchors.flatten(0, 1)  # (12, 2)
+        shared = torch.minimum(sides[:, None], anchors).prod(2)  # (n, 12)
+        union = sides.prod(1)[:, None] + anchors.prod(1) - shared
+        level = (shared / union).argmax(1) // len(self.anchors[0])  # (n,)
+        embeddings = torch.empty(len(boxes), self.embedding_size, device=boxes.device)
+        for index, stride in enumerate(STRIDES):
+            cells = heads[f"embedding_{stride}"][image].float()  # (D, h, w)
+            here = level == index
+            x, y = (centres[here] / stride).round().long().unbind(1)
+            last_y, last_x = cells.shape[1] - 1, cells.shape[2] - 1
+            embeddings[here] = cells[:, y.clamp(0, last_y), x.clamp(0, last_x)].T
+        return F.normalize(embeddings, dim=1)
 
     def _embeddings(self, heads: dict[str, Tensor], image: int, chosen: Tensor) -> Tensor:
         """Unit embeddings (n, D) of the cells that the proposals `chosen` (n,) stand in.

@@ -1,11 +1,12 @@
 """What every network promises: raw heads by `forward`, boxes and embeddings by `decode`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
-__all__ = ["Decoded", "Network"]
+__all__ = ["Decoded", "EmbeddingNetwork", "Network"]
 
 
 @dataclass(frozen=True)
@@ -37,4 +38,15 @@ class Network(Protocol):
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """One `Decoded` per image, of the detections that score above `min_score`."""
+        ...
+
+
+class EmbeddingNetwork(Network, Protocol):
+    """A network whose embeddings can be read at boxes that are not its own."""
+
+    def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
+        """Each image's embeddings (n, D) float32 of unit length, of its boxes (n, 4).
+
+        Boxes are x1 y1 x2 y2 in network pixels and may lie anywhere.
+        """
         ...

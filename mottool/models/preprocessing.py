@@ -1,20 +1,53 @@
 """Frames into network inputs, and the networks' boxes back onto the frame."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CenterWarp", "ClampedLetterbox", "Letterbox"]
+from mottool.models.pixels import planes
+
+__all__ = [
+    "CenterWarp",
+    "ClampedLetterbox",
+    "CornerLetterbox",
+    "ImageNetLetterbox",
+    "Letterbox",
+    "Stretch",
+    "View",
+]
 
 PADDING = 128
+YOLOX_PADDING = 114
 # CenterTrack's, of blue, green and red in [0, 1], as COCO has them.
 MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
 DEVIATION = np.array([0.28863828, 0.27408164, 0.27809835], np.float32)
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
+
+
+class View(Protocol):
+    """How a network sees frames: `width` and `height` are its input's, in pixels."""
+
+    @property
+    def width(self) -> int:
+        """See the class."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """See the class."""
+        ...
+
+    def image(self, frame: Image) -> npt.NDArray[np.float32]:
+        """Network input (3, height, width) of a frame (h, w, 3) BGR."""
+        ...
+
+    def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,6 +90,13 @@ class Letterbox:
         placed = (pairs - margin) / scale
         return placed.reshape(points.shape).astype(np.float32)
 
+    def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """The way back: points or boxes of a frame `width` x `height` in network pixels."""
+        scale = min(self.width / width, self.height / height)
+        margin = (self.width - width * scale) / 2, (self.height - height * scale) / 2
+        pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
+        return (pairs * scale + margin).reshape(points.shape).astype(np.float32)
+
 
 class ClampedLetterbox(Letterbox):
     """JDE's: no coordinate is below 0, while the right and bottom sides may leave the frame."""
@@ -64,6 +104,63 @@ class ClampedLetterbox(Letterbox):
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """As `Letterbox.to_frame`, at least 0."""
         return np.maximum(super().to_frame(points, width, height), 0)
+
+
+class ImageNetLetterbox(Letterbox):
+    """TDT's: its backbones were trained on ImageNet, so the colours are normalised as there."""
+
+    def image(self, frame: Image) -> npt.NDArray[np.float32]:
+        """Network input (3, height, width) RGB, normalised, of a frame (h, w, 3) BGR."""
+        return planes(self.fitted(frame), "imagenet")
+
+
+@dataclass(frozen=True)
+class CornerLetterbox:
+    """YOLOX's: the whole frame in the upper left corner, its aspect kept, grey to fill up.
+
+    `pixels` is the form the network takes its colours in (`mottool.models.pixels`).
+    """
+
+    width: int
+    height: int
+    pixels: str
+
+    def image(self, frame: Image) -> npt.NDArray[np.float32]:
+        """Network input (3, height, width) of a frame (h, w, 3) BGR."""
+        h, w = frame.shape[:2]
+        scale = min(self.width / w, self.height / h)
+        inner = max(int(w * scale), 1), max(int(h * scale), 1)
+        padded = np.full((self.height, self.width, 3), YOLOX_PADDING, np.uint8)
+        padded[: inner[1], : inner[0]] = cv2.resize(frame, inner, interpolation=cv2.INTER_LINEAR)
+        return planes(padded, self.pixels)
+
+    def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        scale = min(self.width / width, self.height / height)
+        return (np.asarray(points, np.float64) / scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The whole frame, its aspect given up: as most single-shot detectors are trained.
+
+    `pixels` as in `CornerLetterbox`.
+    """
+
+    width: int
+    height: int
+    pixels: str
+
+    def image(self, frame: Image) -> npt.NDArray[np.float32]:
+        """Network input (3, height, width) of a frame (h, w, 3) BGR."""
+        small = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+        return planes(np.asarray(small, np.uint8), self.pixels)
+
+    def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        scale = np.array([width / self.width, height / self.height] * 2)[: points.shape[1]]
+        placed: npt.NDArray[np.float64] = np.asarray(points, np.float64) * scale
+        return placed.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ published no code. Where a comment names RetinaNet instead, the value is that pa
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import box_iou
 
 from mottool.models.checkpoints import dimension, fit
 from mottool.models.marks import looks_like
@@ -121,13 +122,14 @@ class TDT(nn.Module):
         self.embedder = Embedder(embedding_size)
 
     @classmethod
-    def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """The student with the tensors of one of our files, its variant and D told from them.
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor], variant: str | None = None) -> Self:
+        """The student with the tensors of one of our files, its D told from them.
 
-        Raises `CheckpointError` with the names that are missing, unknown or of another shape.
+        So is its variant, if none is given. Raises `CheckpointError` with the names that are
+        missing, unknown or of another shape.
         """
         told = looks_like(tensors)
-        variant = told if told in VARIANTS else "tdt-r34"
+        variant = variant or (told if told in VARIANTS else "tdt-r34")
         channels = dimension(tensors, "embedder.embedding.weight", 0, 512 * len(ANCHORS))
         network = cls(variant, channels // len(ANCHORS))
         fit(network, tensors, variant)
@@ -165,6 +167,13 @@ class TDT(nn.Module):
         """
         features = [heads[_map_name(level)] for level in LEVELS]
         return self.embedder.at(features, images, anchors)
+
+    def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
+        """Unit embeddings (n, D) of each image's boxes (n, 4), at the best fitting anchors."""
+        kept = [box_iou(own, heads["anchors"]).argmax(1) for own in boxes]  # (n,)
+        images = torch.cat([torch.full_like(row, index) for index, row in enumerate(kept)])
+        embeddings = F.normalize(self.embed(heads, images, torch.cat(kept)).float(), dim=1)
+        return list(torch.split(embeddings, [len(row) for row in kept]))
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """People that score above `min_score` (§4.2: 0.05), at most 100 an image, best first."""

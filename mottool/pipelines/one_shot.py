@@ -1,6 +1,7 @@
-"""One-shot pipelines: a network that detects and embeds in one pass over the frame."""
+"""One-shot networks in pipelines: as a whole, or as the embedder of boxes from elsewhere."""
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -9,14 +10,71 @@ import numpy.typing as npt
 import torch
 
 from mottool.detections import Detections
-from mottool.errors import InputError
-from mottool.models.network import Decoded, Network
-from mottool.models.preprocessing import Letterbox
+from mottool.errors import InputError, SettingError
+from mottool.models.compute import Compute
+from mottool.models.network import Decoded, EmbeddingNetwork, Network
+from mottool.models.preprocessing import Letterbox, View
+from mottool.pipelines import registry
+from mottool.pipelines.networks import load_network
+from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Times
 from mottool.sources import Frame
 from mottool.sources import Sequence as Source
 
-__all__ = ["OneShot"]
+__all__ = ["NetworkEmbedder", "OneShot", "embedder", "pipeline"]
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+def pipeline(name: str, options: Options) -> "OneShot":
+    """The pipeline of one of `registry.NETWORKS`, with the weights of its checkpoint.
+
+    Raises `SettingError` for missing weights or what this network cannot do, `CheckpointError`
+    for a file that does not fit.
+    """
+    entry = registry.NETWORKS[name]
+    if entry.session and options.batch > 1:
+        problem = f"{name} is recurrent: an image needs what was found in the one before"
+        raise SettingError(f"{problem}, so they cannot go in batches", "leave out --batch")
+    compute = Compute.named(options.device, options.precision)
+    network, weights = _loaded(name, options.weights, "--weights", compute)
+    if options.occlusion_maps and getattr(network, "occlusion", None) is None:
+        fix = (
+            "leave it out, or choose outrack, or otrack with weights that have the occlusion heads"
+        )
+        raise SettingError(f"--occlusion-maps: {name} makes none", fix)
+    return OneShot(
+        name,
+        network,
+        weights,
+        _view(name, options),
+        compute,
+        entry.min_score if options.min_score is None else options.min_score,
+        options.batch,
+        session=registry.resolve(entry.session) if entry.session else None,
+        occlusion_maps=options.occlusion_maps,
+    )
+
+
+def embedder(name: str, options: Options) -> "NetworkEmbedder":
+    """The embeddings of one of `registry.NETWORKS`, read at given boxes."""
+    compute = Compute.named(options.device, options.precision)
+    network, weights = _loaded(name, options.embedder_weights, "--embedder-weights", compute)
+    return NetworkEmbedder(name, network, weights, _view(name, options), compute)
+
+
+def _view(name: str, options: Options) -> Any:
+    entry = registry.NETWORKS[name]
+    return registry.resolve(entry.view)(*(options.input or (entry.width, entry.height)))
+
+
+def _loaded(name: str, weights: Path | None, flag: str, compute: Compute) -> tuple[Any, str]:
+    """The network of that name and the sha256 of its checkpoint."""
+    if weights is None:
+        raise SettingError(f"{name} needs its weights", f"give its authors' file with {flag}")
+    loaded = load_network(weights, name)
+    return loaded.network.to(compute.device), loaded.checkpoint.sha256
 
 
 class OneShot:
@@ -27,18 +85,24 @@ class OneShot:
         name: str,
         network: Network,
         weights: str,
-        view: Letterbox,
-        device: torch.device,
+        view: View,
+        compute: Compute,
         min_score: float,
         batch: int,
+        session: Callable[[Any], Network] | None = None,
+        occlusion_maps: bool = False,
     ) -> None:
         """Detections scoring above `min_score` are kept; `batch` frames go through in one call.
 
-        `weights` is the sha256 of the checkpoint that `network` was loaded from.
+        `weights` is the sha256 of the checkpoint that `network` was loaded from. `session` makes
+        of a recurrent network what one sequence goes through. With `occlusion_maps` the heads'
+        `occlusion` is kept whole.
         """
         self.name, self.weights, self.batch = name, weights, batch
-        self.network, self.view, self.device = network, view, device
+        self.network, self.view, self.compute = network, view, compute
         self.min_score = min_score
+        self.session = session
+        self.occlusion_maps = occlusion_maps
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> "OneShotPass":
         """Begin a sequence; an `InputError` if it has no images."""
@@ -55,24 +119,28 @@ class OneShotPass:
 
     def __init__(self, pipeline: OneShot) -> None:
         self.pipeline = pipeline
+        self.replays = pipeline.session is not None
+        self.network = pipeline.session(pipeline.network) if pipeline.session else pipeline.network
         view = pipeline.view
         self.settings: dict[str, Any] = {
             "input": f"{view.width}x{view.height}",
             "min_score": pipeline.min_score,
+            "precision": str(pipeline.compute.dtype).removeprefix("torch."),
         }
+        if pipeline.occlusion_maps:
+            self.settings["occlusion_maps"] = True
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
         """What the network sees in each frame, all of them in one call."""
-        pipeline, begun = self.pipeline, perf_counter()
-        images = torch.from_numpy(
-            np.stack([pipeline.view.image(frame.image) for frame in frames])
-        ).to(pipeline.device)  # (B, 3, H, W)
-        heads = pipeline.network.forward(images)
-        _wait_for(pipeline.device)
+        compute, begun = self.pipeline.compute, perf_counter()
+        images = _stacked([frame.image for frame in frames], self.pipeline.view, compute)
+        with compute.autocast():
+            heads = self.network.forward(images)
+        compute.wait()
         network = (perf_counter() - begun) / len(frames)
         begun = perf_counter()
-        decoded = pipeline.network.decode(heads, pipeline.min_score)
+        decoded = self.network.decode(heads, self.pipeline.min_score)
         found = [
             self._on_frame(each, frame.image) for each, frame in zip(decoded, frames, strict=True)
         ]
@@ -80,7 +148,7 @@ class OneShotPass:
         for detections in found:
             yield detections, Times(network=network, heads=seconds)
 
-    def _on_frame(self, found: Decoded, image: npt.NDArray[np.uint8]) -> Detections:
+    def _on_frame(self, found: Decoded, image: Image) -> Detections:
         """The detections of one image in the pixels of its frame."""
         height, width = image.shape[:2]
         view = self.pipeline.view
@@ -98,7 +166,31 @@ class OneShotPass:
         )
 
 
-def _wait_for(device: torch.device) -> None:
-    """Let queued work finish, so that the clock tells it apart from what follows."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+class NetworkEmbedder:
+    """A one-shot network's embeddings at boxes that are not its own."""
+
+    def __init__(
+        self, name: str, network: EmbeddingNetwork, weights: str, view: Letterbox, compute: Compute
+    ) -> None:
+        """As `OneShot`."""
+        self.name, self.weights = name, weights
+        self.network, self.view, self.compute = network, view, compute
+        self.settings: dict[str, Any] = {"input": f"{view.width}x{view.height}"}
+
+    @torch.inference_mode()
+    def embed(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Floats]:
+        """Unit embeddings (n, D) of the boxes (n, 4) of each image, all images in one call."""
+        with self.compute.autocast():
+            heads = self.network.forward(_stacked(images, self.view, self.compute))
+        placed = [
+            torch.from_numpy(self.view.from_frame(own, image.shape[1], image.shape[0])).to(
+                self.compute.device
+            )
+            for image, own in zip(images, boxes, strict=True)
+        ]
+        return [found.cpu().numpy() for found in self.network.embed_at(heads, placed)]
+
+
+def _stacked(images: Sequence[Image], view: View, compute: Compute) -> torch.Tensor:
+    """Network inputs (B, 3, H, W) of frames (h, w, 3)."""
+    return torch.from_numpy(np.stack([view.image(image) for image in images])).to(compute.device)

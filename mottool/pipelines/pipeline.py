@@ -22,11 +22,13 @@ class Pass(Protocol):
     """One sequence on its way through a pipeline; frames come once, in order.
 
     `settings` is everything that decides the result beside the frames and the weights, as JSON
-    holds it. `needs_pixels` is False where the frames' numbers are enough.
+    holds it. `needs_pixels` is False where the frames' numbers are enough. A pass that `replays`
+    remembers earlier frames: to go on in the middle it has to see all those before again.
     """
 
     settings: dict[str, Any]
     needs_pixels: bool
+    replays: bool
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
         """What is in each of `frames`, a batch of at most the pipeline's size."""
@@ -34,7 +36,7 @@ class Pass(Protocol):
 
 
 class Pipeline(Protocol):
-    """Detections and embeddings by one method; holds the weights, shared by all sequences.
+    """Detections, and mostly embeddings, by one method; holds the weights for all sequences.
 
     `weights` is the sha256 of the weights file, or "" where there is none; `batch` is how many
     frames it takes at once.

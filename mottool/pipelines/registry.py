@@ -1,38 +1,132 @@
-"""Every pipeline by name: which network it is, how its frames are prepared, at which size."""
+"""Every network, detector and embedder by name: what it is, and what it can be told.
 
-from dataclasses import dataclass
+A pipeline is a network alone (`fairmot-dla34`), a detector alone (`yolox`: no embeddings), or
+`<detector>+<embedder>` (`yolox+osnet_x1_0`), where a network may stand on either side.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from mottool.errors import CheckpointError, SettingError, did_you_mean
-from mottool.pipelines.pipeline import Pipeline
-
-__all__ = ["NETWORKS", "NetworkEntry", "one_shot", "public", "resolve"]
+__all__ = ["DETECTORS", "EMBEDDERS", "NETWORKS", "PUBLIC", "NetworkEntry", "Part", "resolve"]
 
 PUBLIC = "public"
 
 
 @dataclass(frozen=True)
 class NetworkEntry:
-    """A network that detects and embeds in one pass.
+    """A network that detects in one pass over the frame, and embeds if `embeds`.
 
     `network` is `module:class` with `from_checkpoint(tensors, **arguments)`; `view` is
-    `module:class`, made of the network input's `width` and `height` in pixels.
+    `module:class`, made of the network input's `width` and `height` in pixels. Detections that
+    score above `min_score` are kept. `session` is `module:class`, what takes one sequence through
+    a recurrent network, image by image; "" where images do not depend on each other.
     """
 
     network: str
     view: str
     width: int
     height: int
-    arguments: dict[str, str]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    min_score: float = 0.1
+    session: str = ""
+    embeds: bool = True
 
 
-LETTERBOX = "mottool.models.preprocessing:Letterbox"
-FAIRMOT = "mottool.models.fairmot:FairMOT"
+@dataclass(frozen=True)
+class Part:
+    """A detector or an embedder: `make` is `module:function` of its name and the `Options`.
+
+    `takes` are the options it heeds, `device` and `batch` aside, which mean something to all.
+    """
+
+    make: str
+    takes: tuple[str, ...] = ()
+
+
+_MODELS = "mottool.models"
+_VIEWS = f"{_MODELS}.preprocessing"
+
+
+def _fairmot(backbone: str) -> NetworkEntry:
+    network = f"{_MODELS}.fairmot:FairMOT"
+    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, {"backbone": backbone})
+
+
+def _jde(width: int, height: int) -> NetworkEntry:
+    # Each size has its own anchors, which no file tells.
+    size = {"size": (width, height)}
+    return NetworkEntry(f"{_MODELS}.jde:JDE", f"{_VIEWS}:ClampedLetterbox", width, height, size)
+
+
+def _cstrack(name: str) -> NetworkEntry:
+    network = f"{_MODELS}.cstrack:CSTrack"
+    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, {"pipeline": name})
+
+
+def _tdt(variant: str) -> NetworkEntry:
+    network = f"{_MODELS}.tdt:TDT"
+    view = f"{_VIEWS}:ImageNetLetterbox"
+    return NetworkEntry(network, view, 1088, 608, {"variant": variant}, min_score=0.05)
+
 
 NETWORKS = {
-    "fairmot-dla34": NetworkEntry(FAIRMOT, LETTERBOX, 1088, 608, {"backbone": "dla34"}),
+    "fairmot-dla34": _fairmot("dla34"),
+    "fairmot-resnet34": _fairmot("resnet34"),
+    "fairmot-resnet34-fpn": _fairmot("resnet34-fpn"),
+    "fairmot-resnet50": _fairmot("resnet50"),
+    "fairmot-hrnet18": _fairmot("hrnet18"),
+    "fairmot-hrnet32": _fairmot("hrnet32"),
+    "fairmot-yolov5s": _fairmot("yolov5s"),
+    "jde-1088x608": _jde(1088, 608),
+    "jde-864x480": _jde(864, 480),
+    "jde-576x320": _jde(576, 320),
+    "cstrack": _cstrack("cstrack"),
+    "cstrack-s": _cstrack("cstrack-s"),
+    "outrack": NetworkEntry(f"{_MODELS}.outrack:OUTrack", f"{_VIEWS}:Letterbox", 1088, 608),
+    "otrack": NetworkEntry(
+        f"{_MODELS}.otrack:OTrack",
+        f"{_VIEWS}:CenterWarp",
+        960,
+        544,
+        session=f"{_MODELS}.otrack:Recurrence",
+        embeds=False,
+    ),
+    "tdt-r34": _tdt("tdt-r34"),
+    "tdt-r50": _tdt("tdt-r50"),
+    "tdt-mobilenet": _tdt("tdt-mobilenet"),
+    "tdt-mobilenet-nofpn": _tdt("tdt-mobilenet-nofpn"),
+}
+
+_FROM_FILE = ("weights", "min_score", "input", "pixels", "person_class")
+_TORCHVISION = Part(
+    "mottool.detectors.coco:detector", ("weights", "min_score", "input", "precision")
+)
+_EXPORTED = Part("mottool.detectors.exported:detector", _FROM_FILE)
+_OSNET = Part("mottool.embedders.osnet:embedder", ("embedder_weights", "precision"))
+
+DETECTORS = {
+    PUBLIC: Part("mottool.detectors.given:detector", ("detections", "score_scale")),
+    "gt": Part("mottool.detectors.given:detector"),
+    "fasterrcnn": _TORCHVISION,
+    "retinanet": _TORCHVISION,
+    "fcos": _TORCHVISION,
+    "ssdlite": _TORCHVISION,
+    "yolox": _EXPORTED,
+    "onnx": _EXPORTED,
+    "openvino": _EXPORTED,
+}
+
+EMBEDDERS = {
+    "histogram": Part("mottool.embedders.histogram:embedder"),
+    "osnet_x1_0": _OSNET,
+    "osnet_x0_75": _OSNET,
+    "osnet_x0_5": _OSNET,
+    "osnet_x0_25": _OSNET,
+    "osnet_ibn_x1_0": _OSNET,
+    "osnet_ain_x1_0": _OSNET,
+    "reid": Part("mottool.embedders.exported:embedder", ("embedder_weights", "embedder_pixels")),
 }
 
 
@@ -40,59 +134,3 @@ def resolve(name: str) -> Any:
     """The object that `module:attribute` names."""
     module, attribute = name.split(":")
     return getattr(import_module(module), attribute)
-
-
-def public(embedder: str | None, detections: Path | None, scale: float | None) -> Pipeline:
-    """The pipeline of public detections; without an `embedder` the one that suits the file."""
-    from mottool.detectors.public import holds_features
-    from mottool.pipelines.public import Public
-
-    if embedder is None:
-        embedder = "file" if detections and holds_features(detections) else "histogram"
-    return Public(embedder, detections, scale)
-
-
-def one_shot(
-    name: str, weights: Path | None, device: str, min_score: float, batch: int
-) -> Pipeline:
-    """The pipeline of one of `NETWORKS`, loaded from the checkpoint `weights`.
-
-    Raises `SettingError` for an unknown name, missing weights or a device that is not here, and
-    `CheckpointError` for a file that does not fit.
-    """
-    if name not in NETWORKS:
-        known = (PUBLIC, *NETWORKS)
-        raise SettingError(f"there is no pipeline {name!r}", did_you_mean(name, known))
-    if weights is None:
-        raise SettingError(f"{name} needs its weights", "give its authors' file with --weights")
-    from mottool.models.checkpoints import read
-    from mottool.pipelines.one_shot import OneShot
-
-    entry = NETWORKS[name]
-    where = _device(device)
-    checkpoint = read(weights)
-    try:
-        network = resolve(entry.network).from_checkpoint(checkpoint.tensors, **entry.arguments)
-    except CheckpointError as error:
-        raise CheckpointError(f"{weights}: {error.problem}", error.fix) from error
-    view = resolve(entry.view)(entry.width, entry.height)
-    network = network.eval().to(where)
-    return OneShot(name, network, checkpoint.sha256, view, where, min_score, batch)
-
-
-def _device(name: str) -> Any:
-    """The torch device of `auto`, `cpu`, `cuda` or `cuda:N`."""
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise SettingError(
-            f"there is no device {name!r}", "give auto, cpu, cuda or cuda:N"
-        ) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        fix = "give --device cpu, or install a torch and a driver that see the GPU"
-        raise SettingError(f"this machine has no {name} that torch can use", fix)
-    return device

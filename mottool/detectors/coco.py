@@ -1,0 +1,150 @@
+"""The detectors `fasterrcnn`, `retinanet`, `fcos` and `ssdlite`: torchvision's, trained on COCO.
+
+Ren et al., "Faster R-CNN", 2015; Lin et al., "Focal loss for dense object detection", 2017; Tian
+et al., "FCOS", 2019; Sandler et al., "MobileNetV2", 2018, and Howard et al., "Searching for
+MobileNetV3", 2019. Their weights are torchvision's own, downloaded by torchvision at first use.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from torchvision.models import detection
+
+from mottool.detections import PERSON, Detections
+from mottool.errors import CheckpointError, InputError
+from mottool.models.checkpoints import fit, read
+from mottool.models.compute import Compute
+from mottool.models.pixels import planes
+from mottool.pipelines.options import Options
+from mottool.pipelines.pipeline import Times
+from mottool.sources import Frame
+from mottool.sources import Sequence as Source
+
+__all__ = ["KINDS", "CocoDetector", "Kind", "detector"]
+
+CLASSES, COCO_PERSON = 91, 1
+MIN_SCORE = 0.1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of torchvision's detectors: its builder's name, its weights', its score threshold's."""
+
+    build: str
+    weights: str
+    threshold: str = "score_thresh"
+
+
+KINDS = {
+    "fasterrcnn": Kind(
+        "fasterrcnn_resnet50_fpn_v2", "FasterRCNN_ResNet50_FPN_V2_Weights", "box_score_thresh"
+    ),
+    "retinanet": Kind("retinanet_resnet50_fpn_v2", "RetinaNet_ResNet50_FPN_V2_Weights"),
+    "fcos": Kind("fcos_resnet50_fpn", "FCOS_ResNet50_FPN_Weights"),
+    "ssdlite": Kind("ssdlite320_mobilenet_v3_large", "SSDLite320_MobileNet_V3_Large_Weights"),
+}
+
+
+def detector(name: str, options: Options) -> "CocoDetector":
+    """One of `KINDS` with the weights of a file, or with torchvision's.
+
+    Raises `CheckpointError` for a file that does not fit or a download that fails.
+    """
+    compute = Compute.named(options.device, options.precision)
+    return CocoDetector(name, options, compute)
+
+
+class CocoDetector:
+    """A torchvision detector, of which only the people count."""
+
+    def __init__(self, name: str, options: Options, compute: Compute) -> None:
+        """`name` is one of `KINDS`."""
+        kind = KINDS[name]
+        self.name, self.batch, self.compute = name, options.batch, compute
+        self.min_score = MIN_SCORE if options.min_score is None else options.min_score
+        path = options.weights or _downloaded(name)
+        checkpoint = read(path)
+        network = getattr(detection, kind.build)(
+            weights=None,
+            weights_backbone=None,
+            num_classes=CLASSES,
+            **{kind.threshold: self.min_score},
+        )
+        try:
+            fit(network, checkpoint.tensors, name)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error.problem}", error.fix) from error
+        self.weights = checkpoint.sha256
+        self.network = network.eval().to(compute.device)
+        if options.input:
+            _resize(self.network.transform, options.input)
+        self.settings: dict[str, Any] = {
+            "input": "x".join(map(str, options.input)) if options.input else "torchvision's",
+            "min_score": self.min_score,
+            "precision": str(compute.dtype).removeprefix("torch."),
+        }
+
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> "CocoPass":
+        """Begin a sequence; an `InputError` if it has no images."""
+        if not sequence.has_images:
+            fix = "add its frames, or track its public detections (--pipeline public)"
+            raise InputError(f"{sequence.path} has no images for a network to see", fix)
+        return CocoPass(self)
+
+
+class CocoPass:
+    """One sequence going through a torchvision detector."""
+
+    needs_pixels = True
+    replays = False
+
+    def __init__(self, detector: CocoDetector) -> None:
+        self.detector = detector
+        self.settings = detector.settings
+
+    @torch.inference_mode()
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+        """The people in each frame, all frames in one call; torchvision resizes them itself."""
+        detector, begun = self.detector, perf_counter()
+        images = [
+            torch.from_numpy(planes(frame.image, "rgb1")).to(detector.compute.device)
+            for frame in frames
+        ]
+        with detector.compute.autocast():
+            found = detector.network(images)
+        detector.compute.wait()
+        seconds = (perf_counter() - begun) / len(frames)
+        for each in found:
+            people = (each["labels"] == COCO_PERSON) & (each["scores"] > detector.min_score)
+            boxes = each["boxes"][people].float().cpu().numpy()
+            scores = each["scores"][people].float().cpu().numpy()
+            classes = np.full(len(boxes), PERSON, np.uint16)
+            yield Detections(boxes, scores, classes), Times(network=seconds)
+
+
+def _downloaded(name: str) -> Path:
+    """Where torchvision keeps the weights, downloaded now if they are not there."""
+    weights = getattr(detection, KINDS[name].weights).DEFAULT
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if not path.is_file():
+        try:
+            weights.get_state_dict(progress=False, check_hash=True)
+        except (OSError, RuntimeError) as error:  # no network; a hash that differs
+            fix = f"download {weights.url} elsewhere and give the file with --weights"
+            raise CheckpointError(
+                f"the weights of {name} cannot be downloaded: {error}", fix
+            ) from error
+    return path
+
+
+def _resize(transform: Any, size: tuple[int, int]) -> None:
+    """Make torchvision's transform scale frames to fit into `size`, width and height."""
+    if transform.fixed_size is not None:
+        transform.fixed_size = size
+    else:
+        transform.min_size, transform.max_size = (min(size),), max(size)

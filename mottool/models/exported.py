@@ -1,0 +1,150 @@
+"""Networks exported for other runtimes: ONNX files by onnxruntime, OpenVINO IR by openvino.
+
+Both runtimes are optional extras. A file is only data here: it holds operations, no code.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.errors import CheckpointError, SettingError
+from mottool.models.compute import Compute
+
+__all__ = ["ExportedNetwork", "open_exported"]
+
+Floats = npt.NDArray[np.float32]
+Shape = tuple[int, ...]  # 0 where a side is left open
+DOWNLOAD = "download or copy it again and compare its size with the source's"
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """A network that takes one tensor of images.
+
+    `shape` is what its input asks for, (B, 3, H, W), 0 where a side is left open; `outputs` are
+    its outputs' shapes by name, likewise; `sha256` is that of the file, or of both files of an IR.
+    """
+
+    path: Path
+    shape: Shape
+    outputs: Mapping[str, Shape]
+    sha256: str
+    run: Callable[[Floats], dict[str, npt.NDArray[Any]]]
+
+    def size(self, wanted: tuple[int, int] | None, usual: tuple[int, int]) -> tuple[int, int]:
+        """Width and height to feed it: those it asks for, else `wanted`, else `usual`.
+
+        A `SettingError` where `wanted` is not what it asks for.
+        """
+        asked = self.shape[3], self.shape[2]
+        if not all(asked):
+            return wanted or usual
+        if wanted is not None and wanted != asked:
+            problem = f"{self.path} takes {asked[0]}x{asked[1]} pixels only"
+            fix = f"leave out --input, or export it anew at {wanted[0]}x{wanted[1]}"
+            raise SettingError(problem, fix)
+        return asked
+
+
+def open_exported(path: Path, compute: Compute) -> ExportedNetwork:
+    """Open `.onnx` or the `.xml` of an IR, whose `.bin` lies beside it.
+
+    ONNX runs on the GPU if `compute` says so and the installed onnxruntime can, IR on the CPU.
+    Raises `SettingError` where the runtime is not installed, `CheckpointError` for a file that
+    is missing, damaged, or no network of one tensor of images.
+    """
+    if path.suffix not in {".onnx", ".xml"}:
+        fix = "give an .onnx file, or the .xml of an OpenVINO IR"
+        raise CheckpointError(f"{path} is neither ONNX nor OpenVINO IR", fix)
+    digest = hashlib.sha256()
+    for file in [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]:
+        try:
+            digest.update(file.read_bytes())
+        except OSError as error:
+            fix = "check the path" if file == path else f"put it beside {path.name}"
+            raise CheckpointError(f"cannot read {file}: {error.strerror}", fix) from error
+    opened = _openvino(path) if path.suffix == ".xml" else _onnx(path, compute)
+    inputs, outputs, run = opened
+    if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in {0, 3}:
+        told = ", ".join("x".join(map(str, shape)) for shape in inputs)
+        fix = "export it with images as its only input, batch x 3 x height x width"
+        raise CheckpointError(f"{path} takes inputs of {told}", fix)
+    return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run)
+
+
+Opened = tuple[list[Shape], dict[str, Shape], Callable[[Floats], dict[str, npt.NDArray[Any]]]]
+
+
+def _onnx(path: Path, compute: Compute) -> Opened:
+    runtime = _runtime("onnxruntime", path, "onnx")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors; exporters leave much that it would warn of
+    providers = ["CPUExecutionProvider"]
+    if compute.device.type == "cuda":
+        providers = [
+            name
+            for name in ("CUDAExecutionProvider", *providers)
+            if name in runtime.get_available_providers()
+        ]
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # its errors have no class in common but this one
+        raise CheckpointError(f"{path} is damaged or no ONNX file", DOWNLOAD) from error
+    names = [output.name for output in session.get_outputs()]
+    kinds = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+    first = session.get_inputs()[0]
+    kind = kinds.get(first.type, np.float32)
+
+    def run(images: Floats) -> dict[str, npt.NDArray[Any]]:
+        return dict(zip(names, session.run(names, {first.name: images.astype(kind)}), strict=True))
+
+    return (
+        [_closed(given.shape) for given in session.get_inputs()],
+        {output.name: _closed(output.shape) for output in session.get_outputs()},
+        run,
+    )
+
+
+def _openvino(path: Path) -> Opened:
+    runtime = _runtime("openvino", path, "openvino")
+    if b"<net " not in path.read_bytes()[:4096]:
+        raise CheckpointError(f"{path} is no OpenVINO IR", DOWNLOAD)
+    try:
+        compiled = runtime.Core().compile_model(str(path), "CPU")
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} or its .bin is damaged", DOWNLOAD) from error
+    request = compiled.create_infer_request()
+    names = [output.get_any_name() for output in compiled.outputs]
+
+    def run(images: Floats) -> dict[str, npt.NDArray[Any]]:
+        request.infer([images])
+        return {name: request.get_tensor(name).data.copy() for name in names}
+
+    def shape(port: Any) -> Shape:
+        sides = port.get_partial_shape()
+        return tuple(side.get_length() if side.is_static else 0 for side in sides)
+
+    return (
+        [shape(port) for port in compiled.inputs],
+        {name: shape(port) for name, port in zip(names, compiled.outputs, strict=True)},
+        run,
+    )
+
+
+def _runtime(name: str, path: Path, extra: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        fix = f"install it: pip install 'mottool[{extra}]'"
+        raise SettingError(f"{path} needs the package {name}", fix) from error
+
+
+def _closed(sides: Sequence[object]) -> Shape:
+    """A shape with 0 for the sides that have a name or nothing instead of a length."""
+    return tuple(side if isinstance(side, int) else 0 for side in sides)

@@ -1,0 +1,117 @@
+"""From a pipeline's name and options to the pipeline: its parts found, made and joined."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from mottool.errors import SettingError, did_you_mean
+from mottool.pipelines import registry
+from mottool.pipelines.options import Options
+from mottool.pipelines.pipeline import Pipeline
+from mottool.pipelines.registry import PUBLIC, Part
+
+__all__ = ["assemble", "full_name"]
+
+GROUND_TRUTH = "gt"
+FILE, NONE = "file", "none"  # embedders that need no work: as in the file of boxes, or no one
+ONE_SHOT = "mottool.pipelines.one_shot"
+ALWAYS = {"device", "batch"}
+
+
+def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[str, Options]:
+    """The pipeline's full name, `--embedder` and `--boxes` taken in, and the options that go on.
+
+    Either may be "". Boxes are `gt` or a path: they take the place of the pipeline's detector,
+    and a network that both detects and embeds then only embeds. Without an `embedder`, `public`
+    has the one that suits its file. Raises `SettingError` for what does not go together.
+    """
+    detector, plus, described = name.partition("+")
+    if embedder:
+        if plus:
+            fix = f"leave out --embedder, or name {detector} alone"
+            raise SettingError(f"{name} has its embedder already", fix)
+        described = embedder
+    if boxes:
+        described = described or (detector if _embeds(detector) else "")
+        if not described:
+            fix = f"give --embedder, such as {next(iter(registry.EMBEDDERS))}"
+            raise SettingError(f"{name} makes no embeddings for the boxes", fix)
+        if boxes == GROUND_TRUTH:
+            detector = GROUND_TRUTH
+        elif options.detections:
+            raise SettingError("--boxes and --detections are both given", "leave one of them out")
+        else:
+            detector, options = PUBLIC, replace(options, detections=Path(boxes))
+    if detector == PUBLIC and not described:
+        described = _suiting(options.detections)
+    return (f"{detector}+{described}" if described not in {"", NONE} else detector), options
+
+
+def assemble(name: str, options: Options) -> Pipeline:
+    """The pipeline of a full name, its weights loaded.
+
+    Raises `SettingError` for unknown names, missing weights, options that mean nothing to its
+    parts, or a device that is not here; `CheckpointError` for weights that do not fit.
+    """
+    detector_name, plus, embedder_name = name.partition("+")
+    detector = _detector_part(detector_name)
+    if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
+        _refuse_others(name, options, *detector.takes)
+        found: Pipeline = registry.resolve(detector.make)(name, options)
+        return found
+    embedder = _embedder_part(embedder_name)
+    if "embedder_weights" in embedder.takes and "weights" not in detector.takes:
+        # Only one part has weights, so either flag means them.
+        given = options.embedder_weights or options.weights
+        options = replace(options, weights=None, embedder_weights=given)
+    _refuse_others(name, options, *detector.takes, *embedder.takes)
+    from mottool.pipelines.two_stage import TwoStage
+
+    # The embedder first: if its weights are missing, that shows before a detector downloads its.
+    described = registry.resolve(embedder.make)(embedder_name, options)
+    return TwoStage(name, registry.resolve(detector.make)(detector_name, options), described)
+
+
+def _embeds(name: str) -> bool:
+    return name in registry.NETWORKS and registry.NETWORKS[name].embeds
+
+
+def _suiting(detections: Path | None) -> str:
+    """The embedder for public boxes when none is named."""
+    from mottool.detectors.public import holds_features
+
+    return FILE if detections and holds_features(detections) else "histogram"
+
+
+def _detector_part(name: str) -> Part:
+    if name in registry.NETWORKS:
+        takes = ("weights", "min_score", "input", "precision", "occlusion_maps")
+        return Part(f"{ONE_SHOT}:pipeline", takes)
+    if name not in registry.DETECTORS:
+        known = (*registry.DETECTORS, *registry.NETWORKS)
+        raise SettingError(f"there is no pipeline {name!r}", did_you_mean(name, known))
+    return registry.DETECTORS[name]
+
+
+def _embedder_part(name: str) -> Part:
+    if _embeds(name):
+        return Part(f"{ONE_SHOT}:embedder", ("embedder_weights", "input", "precision"))
+    if name not in registry.EMBEDDERS:
+        networks = [network for network in registry.NETWORKS if _embeds(network)]
+        known = (FILE, NONE, *registry.EMBEDDERS, *networks)
+        raise SettingError(f"there is no embedder {name!r}", did_you_mean(name, known))
+    return registry.EMBEDDERS[name]
+
+
+def _refuse_others(pipeline: str, options: Options, *takes: str) -> None:
+    """A `SettingError` for an option that was given though no part of the pipeline heeds it."""
+    plain = Options()
+    for option in fields(Options):
+        given: Any = getattr(options, option.name)
+        if given == getattr(plain, option.name) or option.name in ALWAYS.union(takes):
+            continue
+        fix = "leave it out"
+        if option.name.endswith("weights"):
+            fix = "name the network they are for, for example --pipeline fairmot-dla34"
+        flag = f"--{option.name.replace('_', '-')}"
+        raise SettingError(f"{flag} means nothing to {pipeline}", fix)

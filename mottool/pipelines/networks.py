@@ -1,0 +1,71 @@
+"""Networks by the name of their pipeline or embedder, with the tensors of a weights file."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mottool.embedders.osnet import VARIANTS, build_network
+from mottool.errors import CheckpointError, SettingError, did_you_mean
+from mottool.models.checkpoints import Checkpoint, read
+from mottool.models.jde import JDE
+from mottool.models.marks import looks_like
+from mottool.pipelines.registry import NETWORKS, resolve
+
+__all__ = ["LoadedNetwork", "load_network"]
+
+NAMES = (*NETWORKS, *VARIANTS)
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """The network of the pipeline or embedder `name`, in evaluation mode on the CPU."""
+
+    name: str
+    network: nn.Module
+    checkpoint: Checkpoint
+
+
+def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
+    """The network `name` with the tensors of `path`; without a name, the one they look like.
+
+    Raises `SettingError` for a name that no network has, and `CheckpointError` for a file that
+    cannot be read, does not fit, or is of no network that is known here.
+    """
+    if name is not None and name not in NAMES:
+        raise SettingError(f"no network is called {name!r}", did_you_mean(name, NAMES))
+    takes_darknet = name is None or (
+        name in NETWORKS and issubclass(resolve(NETWORKS[name].network), JDE)
+    )
+    checkpoint = read(path, JDE.darknet_layers if takes_darknet else None)
+    failures = []
+    for guess in _guesses(path, checkpoint) if name is None else [name]:
+        try:
+            return LoadedNetwork(guess, _maker(guess)(checkpoint.tensors).eval(), checkpoint)
+        except CheckpointError as error:
+            failures.append(CheckpointError(f"{path}: {error.problem}", error.fix))
+    raise failures[0]
+
+
+def _maker(name: str) -> Callable[[Mapping[str, Tensor]], nn.Module]:
+    """What makes the network `name` of a checkpoint's tensors."""
+    if name in VARIANTS:
+        return partial(build_network, name)
+    entry = NETWORKS[name]
+    return partial(resolve(entry.network).from_checkpoint, **entry.arguments)
+
+
+def _guesses(path: Path, checkpoint: Checkpoint) -> list[str]:
+    """The names of the networks that the tensors may be for, one at least."""
+    told = looks_like(checkpoint.tensors)
+    if told is None:
+        some = ", ".join(list(checkpoint.tensors)[:3])
+        fix = "name the pipeline that it is for with --pipeline"
+        raise CheckpointError(f"{path} is for no network that is known here ({some} …)", fix)
+    guesses = [name for name in NAMES if name.startswith(told)]
+    if not guesses:
+        fix = "give the checkpoint of a pipeline; `mottool weights list` names them"
+        raise CheckpointError(f"{path} looks like {told}, which no pipeline takes", fix)
+    return guesses

@@ -1,0 +1,85 @@
+"""Tiny networks in ONNX files and OpenVINO IRs, written by the tests that open them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+__all__ = ["colours_ir", "colours_onnx", "fixed_boxes_ir", "fixed_boxes_onnx"]
+
+
+def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | None = None) -> Path:
+    """The mean of each plane: (B, 3, H, W) to (B, 3); `size` is width and height, any if None."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    width, height = size or ("w", "h")
+    node = helper.make_node("GlobalAveragePool", ["images"], ["means"])
+    flat = helper.make_node("Flatten", ["means"], ["embedding"])
+    _save(
+        onnx,
+        path,
+        [node, flat],
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, height, width]),
+        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [batch, 3])],
+    )
+    return path
+
+
+def fixed_boxes_onnx(path: Path, boxes: np.ndarray, scores: np.ndarray) -> Path:
+    """Finds `boxes` (n, 4) at `scores` (n,) in every image of any size."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    nothing = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["none"]),
+        helper.make_node("Add", ["kept_boxes", "none"], ["boxes"]),
+        helper.make_node("Add", ["kept_scores", "none"], ["scores"]),
+    ]
+    kept = {"zero": np.float32(0), "kept_boxes": boxes, "kept_scores": scores}
+    _save(
+        onnx,
+        path,
+        nothing,
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, "h", "w"]),
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, list(boxes.shape)),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, list(scores.shape)),
+        ],
+        [numpy_helper.from_array(np.asarray(v, np.float32), n) for n, v in kept.items()],
+    )
+    return path
+
+
+def _save(onnx, path, nodes, images, outputs, kept=()):
+    graph = onnx.helper.make_graph(nodes, "tiny", [images], outputs, list(kept))
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
+
+
+def colours_ir(path: Path, batch: int = 1) -> Path:
+    """As `colours_onnx`, at 32x64 pixels."""
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as ops
+
+    images = ops.parameter([batch, 3, 64, 32], np.float32, name="images")
+    means = ops.reduce_mean(images, np.array([2, 3]), keep_dims=False)
+    means.output(0).tensor.set_names({"embedding"})
+    openvino.save_model(openvino.Model([means], [images]), str(path), compress_to_fp16=False)
+    return path
+
+
+def fixed_boxes_ir(path: Path, boxes: np.ndarray) -> Path:
+    """Finds `boxes` (n, 5), score last, with class 0 in every image of 64x32 pixels."""
+    openvino = pytest.importorskip("openvino")
+    from openvino import opset13 as ops
+
+    images = ops.parameter([1, 3, 32, 64], np.float32, name="images")
+    none = ops.multiply(ops.reduce_mean(images, np.array([0, 1, 2, 3])), np.float32(0))
+    found = ops.add(ops.constant(boxes.astype(np.float32)), none)
+    found.output(0).tensor.set_names({"boxes"})
+    labels = ops.convert(ops.reduce_sum(ops.multiply(found, np.float32(0)), np.array([1])), "i64")
+    labels.output(0).tensor.set_names({"labels"})
+    openvino.save_model(openvino.Model([found, labels], [images]), str(path), False)
+    return path

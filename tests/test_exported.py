@@ -1,0 +1,139 @@
+"""ONNX files and OpenVINO IRs as detectors and embedders, and files that are neither."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from exports import colours_ir, colours_onnx, fixed_boxes_ir, fixed_boxes_onnx
+
+from mottool.detectors.exported import ExportedDetector
+from mottool.detectors.exported import detector as make_detector
+from mottool.embedders.exported import ExportedEmbedder
+from mottool.errors import CheckpointError, MottoolError, SettingError
+from mottool.models.compute import Compute
+from mottool.models.exported import open_exported
+from mottool.pipelines.options import Options
+from mottool.sources import Frame, find_sequences
+
+CPU = Compute.named("cpu")
+IMAGE = np.zeros((96, 128, 3), np.uint8)
+IMAGE[:, :64] = 10, 20, 30
+IMAGE[:, 64:] = 200, 100, 50
+HALVES = np.array([[0, 0, 64, 96], [64, 0, 128, 96]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("batch", "size"), [("n", None), (1, (32, 64)), (3, (32, 64)), ("n", (16, 16))]
+)
+def test_an_onnx_embedder_sees_every_crop_whatever_its_batch(tmp_path, batch, size):
+    path = colours_onnx(tmp_path / "reid.onnx", batch, size)
+    embedder = ExportedEmbedder(path, "rgb255", CPU)
+    assert embedder.size == 3
+    together = embedder.embed([IMAGE, IMAGE, IMAGE], [HALVES, HALVES[:0], HALVES])
+    assert [len(each) for each in together] == [2, 0, 2]
+    expected = np.array([[30, 20, 10], [50, 100, 200]], np.float32)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    for each in (together[0], together[2]):
+        np.testing.assert_allclose(each, expected, atol=1e-5)
+
+
+def test_an_ir_embedder_takes_bgr_where_nothing_is_said(tmp_path):
+    embedder = ExportedEmbedder(colours_ir(tmp_path / "reid.xml"), None, CPU)
+    (found,) = embedder.embed([IMAGE], [HALVES])
+    expected = np.array([[10, 20, 30], [200, 100, 50]], np.float32)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1)[:, None], 1e-5)
+    assert embedder.settings == {"pixels": "bgr255"}
+
+
+def test_onnx_takes_normalised_pixels_where_nothing_is_said(tmp_path):
+    embedder = ExportedEmbedder(colours_onnx(tmp_path / "reid.onnx"), None, CPU)
+    assert embedder.settings == {"pixels": "imagenet"}
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    (tmp_path / "SEQ").mkdir()
+    for number in (1, 2):
+        cv2.imwrite(str(tmp_path / f"SEQ/{number:06d}.png"), IMAGE)
+    return find_sequences([tmp_path / "SEQ"])[0]
+
+
+def found_by(detector: ExportedDetector, sequence):
+    passing = detector.start(sequence, print)
+    frames = [Frame(number, IMAGE, 0.0) for number in (1, 2)]
+    return [detections for detections, _ in passing.detect(frames)]
+
+
+def test_boxes_of_an_onnx_detector_come_back_onto_the_frame(tmp_path, sequence):
+    boxes = np.array([[32, 16, 64, 64], [0, 0, 8, 8]], np.float32)
+    path = fixed_boxes_onnx(tmp_path / "det.onnx", boxes, np.array([0.75, 0.05]))
+    detector = make_detector("onnx", Options(weights=path, input=(256, 192)))
+    for found in found_by(detector, sequence):
+        np.testing.assert_allclose(found.boxes, [[16, 8, 32, 32]])
+        np.testing.assert_allclose(found.scores, [0.75])
+        assert found.classes.tolist() == [0]
+        assert found.embeddings is None
+    assert detector.settings["input"] == "256x192"
+    assert len(detector.weights) == 64
+
+
+def test_boxes_of_an_ir_detector_are_stretched_back(tmp_path, sequence):
+    path = fixed_boxes_ir(tmp_path / "det.xml", np.array([[32, 16, 64, 32, 0.5]]))
+    detector = make_detector("openvino", Options(weights=path))
+    for found in found_by(detector, sequence):
+        np.testing.assert_allclose(found.boxes, [[64, 48, 128, 96]])
+    with pytest.raises(SettingError, match="takes 64x32 pixels only"):
+        make_detector("openvino", Options(weights=path, input=(64, 64)))
+
+
+def test_an_embedder_is_no_detector_and_the_other_way_round(tmp_path, sequence):
+    path = colours_onnx(tmp_path / "reid.onnx")
+    with pytest.raises(CheckpointError, match="embedding 1x3 are of no known kind"):
+        found_by(make_detector("yolox", Options(weights=path)), sequence)
+    boxes = fixed_boxes_onnx(tmp_path / "det.onnx", np.zeros((1, 4)), np.zeros(1))
+    with pytest.raises(CheckpointError, match="outputs boxes, scores, where an embedder has one"):
+        ExportedEmbedder(boxes, None, CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("missing.onnx", None, "cannot read"),
+        ("page.onnx", b"<html>", "damaged or no ONNX file"),
+        ("page.xml", b"<html>", "no OpenVINO IR"),
+        ("net.xml", b'<?xml version="1.0"?><net name="x" version="11">', "damaged"),
+        ("net.pth", b"PK", "neither ONNX nor OpenVINO IR"),
+    ],
+)
+def test_files_that_are_no_such_networks(tmp_path, name, content, told):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+        path.with_suffix(".bin").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=told):
+        open_exported(path, CPU)
+
+
+def test_an_ir_without_its_other_half_says_where_to_put_it(tmp_path):
+    (tmp_path / "net.xml").write_bytes(b'<?xml version="1.0"?><net name="x" version="11">')
+    with pytest.raises(CheckpointError, match=r"net\.bin.*put it beside net\.xml"):
+        open_exported(tmp_path / "net.xml", CPU)
+
+
+@pytest.mark.parametrize(
+    ("package", "file", "extra"),
+    [("onnxruntime", "a.onnx", "onnx"), ("openvino", "a.xml", "openvino")],
+)
+def test_a_missing_runtime_is_one_line_that_installs_it(
+    tmp_path, monkeypatch, package, file, extra
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / file).write_bytes(b"<net ")
+    (tmp_path / "a.bin").write_bytes(b"")
+    with pytest.raises(MottoolError) as caught:
+        open_exported(tmp_path / file, CPU)
+    assert f"pip install 'mottool[{extra}]'" in str(caught.value)
+    assert "\n" not in str(caught.value)

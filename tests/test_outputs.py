@@ -1,0 +1,132 @@
+"""What exported detectors' outputs are taken for, on arrays made by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.detectors.outputs import read_people
+from mottool.errors import CheckpointError
+
+SIZE = 64, 96  # width, height
+CELLS = [
+    (x, y, stride)
+    for stride in (8, 16, 32)
+    for y in range(96 // stride)
+    for x in range(64 // stride)
+]
+BOXES = np.array([[10, 20, 30, 80], [35, 5, 60, 90], [1, 2, 3, 4]], np.float32)
+
+
+def yolox(boxes, scores, classes=3, decoded=False):
+    """The output of YOLOX that says so, box i in the cell of stride 16 number i."""
+    rows = np.zeros((len(CELLS), 5 + classes), np.float32)
+    if decoded:
+        corner = np.array([(x, y) for x, y, _ in CELLS])
+        stride = np.array([[stride] for *_, stride in CELLS])
+        rows[:, :2], rows[:, 2:4] = (corner + 0.5) * stride, stride
+    first = next(i for i, cell in enumerate(CELLS) if cell[2] == 16)
+    for i, (box, score) in enumerate(zip(boxes, scores, strict=True)):
+        x, y, stride = CELLS[first + i]
+        centre, sides = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        if not decoded:
+            centre, sides = centre / stride - (x, y), np.log(sides / stride)
+        rows[first + i, :4] = *centre, *sides
+        rows[first + i, 4], rows[first + i, 5:] = 0.9, score
+    return {"output": rows[None]}
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+def test_yolox_is_read_decoded_or_not(decoded):
+    scores = [(0.5, 0, 0), (1.0, 0, 0.2), (0, 1.0, 0)]
+    found = read_people(yolox(BOXES, scores, decoded=decoded), SIZE, 0.1, None)
+    np.testing.assert_allclose(found.boxes, BOXES[[1, 0]], rtol=1e-4)
+    np.testing.assert_allclose(found.scores, [0.9, 0.45], rtol=1e-5)
+    second = read_people(yolox(BOXES, scores, decoded=decoded), SIZE, 0.1, 1)
+    np.testing.assert_allclose(second.boxes, BOXES[[2]], rtol=1e-4)
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 60), st.floats(0, 90), st.floats(1, 64), st.floats(1, 96)),
+        max_size=6,
+    )
+)
+def test_yolox_gives_back_any_boxes_that_do_not_overlap_much(sides):
+    boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in sides], np.float32).reshape(-1, 4)
+    scores = [(0.9 - 0.1 * i,) for i in range(len(boxes))]
+    found = read_people(yolox(boxes, scores, classes=1), SIZE, 0.1, None)
+    assert (np.diff(found.scores) <= 0).all()
+    for box, score in zip(found.boxes, found.scores, strict=True):
+        i = round((0.9 - score / 0.9) * 10)
+        np.testing.assert_allclose(box, boxes[i], atol=1e-3)
+
+
+def test_people_who_overlap_are_one():
+    twins = np.array([[10, 20, 30, 80], [10, 20, 30, 79]], np.float32)
+    found = read_people(yolox(twins, [(0.5,), (0.8,)], classes=1), SIZE, 0.1, None)
+    np.testing.assert_allclose(found.boxes, twins[1:], rtol=1e-4)
+
+
+def test_ssd_rows_end_at_a_negative_image_and_are_shares_of_the_input():
+    rows = np.array(
+        [
+            [0, 1, 0.6, 0.25, 0.5, 0.5, 1.0],
+            [0, 2, 0.9, 0, 0, 1, 1],
+            [0, 1, 0.7, 0, 0, 0.5, 0.5],
+            [-1, 0, 0, 0, 0, 0, 0],
+            [0, 1, 0.9, 0, 0, 1, 1],
+        ],
+        np.float32,
+    )
+    found = read_people({"detection_out": rows[None, None]}, SIZE, 0.1, None)
+    np.testing.assert_allclose(found.boxes, [[0, 0, 32, 48], [16, 48, 32, 96]])
+    np.testing.assert_allclose(found.scores, [0.7, 0.6])
+    other = read_people({"detection_out": rows[None, None]}, SIZE, 0.1, 2)
+    np.testing.assert_allclose(other.scores, [0.9])
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_boxes_and_scores_in_every_arrangement(batched):
+    scores = np.array([0.3, 0.9, 0.05], np.float32)
+    both = np.stack((scores, 1 - scores), axis=1)
+    arrangements = [
+        ({"boxes": np.c_[BOXES, scores], "labels": np.array([0, 0, 0])}, None),
+        ({"boxes": np.c_[BOXES, scores], "labels": np.array([7, 7, 7])}, 7),
+        ({"boxes": BOXES, "labels": np.array([1, 1, 1]), "scores": scores}, None),
+        ({"scores": scores, "boxes": BOXES, "labels": np.array([3, 3, 3])}, 3),
+        ({"boxes": BOXES, "scores": scores}, None),
+        ({"scores": both, "pred_boxes": BOXES}, None),
+        ({"scores": 1 - both, "pred_boxes": BOXES}, 1),
+    ]
+    for outputs, person in arrangements:
+        arrays = {name: value[None] if batched else value for name, value in outputs.items()}
+        found = read_people(arrays, SIZE, 0.1, person)
+        np.testing.assert_allclose(found.boxes, BOXES[[1, 0]])
+        np.testing.assert_allclose(found.scores, [0.9, 0.3], rtol=1e-6)
+
+
+def test_other_classes_are_no_people():
+    boxes = np.c_[BOXES, [0.9, 0.9, 0.9]].astype(np.float32)
+    found = read_people({"boxes": boxes, "labels": np.array([1, 0, 2])}, SIZE, 0.1, None)
+    np.testing.assert_allclose(found.boxes, BOXES[[1]])
+    none = read_people({"boxes": boxes[:0], "labels": np.zeros(0, int)}, SIZE, 0.1, None)
+    assert none.boxes.shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"output": np.zeros((1, 1000), np.float32)},
+        {"output": np.zeros((1, len(CELLS) + 1, 8), np.float32)},
+        {"a": np.zeros((5, 3)), "b": np.zeros(5)},
+        {"a": np.zeros((5, 4)), "b": np.zeros(4)},
+        {"a": np.zeros((1, 5, 4)), "b": np.zeros((1, 5, 4))},
+        {"boxes": np.zeros((5, 4)), "b": np.zeros(5), "c": np.zeros(5), "d": np.zeros(5)},
+    ],
+)
+def test_outputs_of_no_known_kind_are_listed(outputs):
+    with pytest.raises(CheckpointError, match="of no known kind") as caught:
+        read_people(outputs, SIZE, 0.1, None)
+    assert all(name in caught.value.problem for name in outputs)
