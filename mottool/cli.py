@@ -19,6 +19,7 @@ COMMANDS = {
     "associate": "Caches in; MOTChallenge result files out.",
     "evaluate": "Result files and ground truth in; CLEAR, Identity and HOTA tables out.",
     "render": "Frames and result files in; annotated H.264 video out.",
+    "weights": "Find, check and convert the checkpoints of networks.",
     "inspect": "Tell what a cache holds and whether it is whole.",
 }
 

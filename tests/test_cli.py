@@ -54,7 +54,14 @@ def test_every_command_is_a_manual_page_with_an_example(name):
     command = stage.command
     assert isinstance(command, click.Command)
     assert command.name == name
-    assert f"mottool {name} " in command.help
+    check_manual(command, f"mottool {name} ")
+    for part in command.commands.values() if isinstance(command, click.Group) else ():
+        check_manual(part, f"mottool {name} {part.name}")
+        assert part.short_help.endswith(".")
+
+
+def check_manual(command, example):
+    assert example in command.help
     assert len(command.help.split()) > 40
     for parameter in command.params:
         if isinstance(parameter, click.Option):

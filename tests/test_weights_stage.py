@@ -1,0 +1,339 @@
+"""`mottool weights`: what it lists is there, what it verifies fits, what it converts is equal."""
+
+import json
+import shlex
+import warnings
+from collections import OrderedDict
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from goldens import made_up, synth_image
+from safetensors.torch import load_file, save_file
+
+from mottool.cache import Cache
+from mottool.embedders.osnet import VARIANTS, _authors_module
+from mottool.errors import CheckpointError, SettingError
+from mottool.models.cards import card_of, read_card
+from mottool.models.checkpoints import read
+from mottool.models.cstrack import CSTrack
+from mottool.models.jde import JDE
+from mottool.models.manifest import Listing, listings
+from mottool.pipelines.networks import load_network
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
+from mottool.stages import detect_embed, weights
+from mottool.stages.weights import command, convert, verify
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    """The authors' tensors of the smallest network there is, with made-up values."""
+    found = build_made_up("osnet_x0_25")
+    return found | {"classifier.weight": torch.ones(7, 512), "classifier.bias": torch.ones(7)}
+
+
+def build_made_up(name):
+    """A state dict of an OSNet that nobody trained."""
+    torch.manual_seed(0)
+    file, _ = VARIANTS[name]
+    network = getattr(_authors_module(file), name)(num_classes=1, pretrained=False)
+    return {key: v for key, v in network.state_dict().items() if "classifier" not in key}
+
+
+@pytest.fixture
+def osnet(tmp_path, tensors):
+    path = tmp_path / "osnet.pth"
+    torch.save({"state_dict": {f"module.{name}": v for name, v in tensors.items()}}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fairmot(tmp_path_factory):
+    """A FairMOT checkpoint as its authors write it."""
+    path = tmp_path_factory.mktemp("authors") / "fairmot_dla34.pth"
+    torch.save({"epoch": 30, "state_dict": OrderedDict(made_up("fairmot_dla34"))}, path)
+    return path
+
+
+# list
+
+
+def test_every_network_is_listed_and_everything_listed_is_there():
+    listed = {entry.name for entry in listings()}
+    assert set(NETWORKS) <= listed
+    assert set(VARIANTS) <= listed
+    assert listed <= {*NETWORKS, *EMBEDDERS, *DETECTORS}
+
+
+def test_every_listing_says_where_to_go():
+    for entry in listings():
+        assert entry.page.startswith("https://")
+        assert entry.licence
+        assert entry.url.startswith("https://") or not entry.url
+        assert entry.url or entry.note, f"{entry.name}: neither an address nor why there is none"
+        assert not entry.note.endswith(".")
+
+
+@pytest.mark.parametrize("entry", listings(), ids=lambda entry: f"{entry.name} {entry.file}")
+def test_every_listed_command_is_one(entry):
+    program, stage, *arguments = shlex.split(entry.command)
+    assert (program, stage) == ("mottool", "detect-embed")
+    given = detect_embed.command.make_context(stage, list(arguments)).params
+    assert given["sources"] == ("SOURCE",)
+    assert entry.name in given["pipeline"].split("+")
+    if entry.file and entry.name in {*NETWORKS, *EMBEDDERS}:
+        assert entry.file in arguments
+
+
+def test_the_list_for_a_person_and_for_a_script():
+    lines = invoke("list").output.splitlines()
+    assert "fairmot-dla34" in lines
+    assert any("ifzhang/FairMOT" in line for line in lines)
+    found = json.loads(invoke("list", "--json").output)
+    assert [Listing(**entry) for entry in found] == listings()
+
+
+# verify
+
+
+def test_every_tensor_is_accounted_for(osnet, tensors):
+    facts = verify(osnet)
+    assert facts == {
+        "pipeline": "osnet_x0_25",
+        "format": "PyTorch zip archive",
+        "sha256": read(osnet).sha256,
+        "bytes": osnet.stat().st_size,
+        "looks_like": "osnet",
+        "tensors": len(tensors),
+        "numbers": sum(value.numel() for value in tensors.values()),
+        "left_out": ["classifier.weight", "classifier.bias"],
+        "never_called": None,
+        "card": None,
+        "manifest": None,
+    }
+
+
+def test_values_that_are_in_the_file_twice_are_counted_twice(tmp_path, tensors):
+    twice = tensors | {"classifier.bias": tensors["fc.0.bias"]}
+    torch.save(twice, tmp_path / "w.pth")
+    assert len(verify(tmp_path / "w.pth")["left_out"]) == 2
+
+
+def test_a_person_reads_lines(osnet):
+    result = invoke("verify", osnet)
+    assert result.exit_code == 0, result.output
+    first, *lines = result.output.splitlines()
+    assert first.endswith("osnet_x0_25, 565 of 567 tensors go in, none is missing")
+    told = dict(line.strip().split("  ", 1) for line in lines)
+    assert told["left out"].strip() == "classifier.weight, classifier.bias"
+
+
+def test_a_file_that_would_run_code_is_named_as_such_and_runs_nothing(tmp_path, tensors):
+    victim = tmp_path / "executed"
+
+    class Trap:
+        def __reduce__(self):
+            return victim.mkdir, ()
+
+    torch.save({"state_dict": tensors, "x": Trap()}, tmp_path / "w.pth")
+    result = invoke("verify", "--json", tmp_path / "w.pth")
+    assert json.loads(result.stdout)["done"][0]["never_called"]
+    assert not victim.exists()
+    torch.load(tmp_path / "w.pth", weights_only=False)  # a careless reader falls into it
+    assert victim.exists()
+
+
+def test_one_bad_file_stops_no_other(tmp_path, osnet):
+    page = tmp_path / "page.pth"
+    page.write_text("<!DOCTYPE html>")
+    result = invoke("verify", "--json", page, osnet, tmp_path / "none.pth")
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    assert [entry["sequence"] for entry in report["done"]] == ["osnet.pth"]
+    assert "web page" in report["failed"][0]["error"]
+    assert "cannot read" in report["failed"][1]["error"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["odd.weight"], "is for no network that is known here"),
+        (["model.0.conv.conv.weight", "model.24.m.0.weight"], "like a plain YOLOv5 detector"),
+        (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "is missing"),
+    ],
+)
+def test_a_file_of_no_network_here_is_told(tmp_path, names, words):
+    save_file({name: torch.ones(1) for name in names}, tmp_path / "w.safetensors")
+    with pytest.raises(CheckpointError, match=words):
+        verify(tmp_path / "w.safetensors")
+
+
+def test_a_file_for_another_network_is_told(osnet):
+    with pytest.raises(CheckpointError, match="do not fit fairmot-dla34") as caught:
+        verify(osnet, "fairmot-dla34")
+    assert "look like weights of osnet" in str(caught.value)
+    with pytest.raises(SettingError, match="did you mean 'osnet_x0_25'"):
+        verify(osnet, "osnet_x025")
+
+
+def test_darknet_weights_are_for_those_who_take_them(tmp_path):
+    path = tmp_path / "jde.weights"
+    path.write_bytes(np.array([0, 2, 0, 0, 0], "<i4").tobytes() + bytes(400))
+    with pytest.raises(CheckpointError, match="have no names"):
+        verify(path, "fairmot-dla34")
+    with pytest.raises(CheckpointError, match="is 420 bytes long, but"):
+        verify(path)
+
+
+def test_the_manifest_s_sha256_is_compared(osnet, monkeypatch):
+    def listed(sha256):
+        entry = Listing("osnet_x0_25", "https://page", "MIT", "", osnet.name, sha256=sha256)
+        monkeypatch.setattr(weights, "listings", lambda: [entry])
+
+    listed(read(osnet).sha256[:8])
+    assert verify(osnet)["manifest"] == "agrees; https://page"
+    listed("")
+    assert "not its sha256" in verify(osnet)["manifest"]
+    listed("0" * 8)
+    with pytest.raises(CheckpointError, match="is not the osnet.pth of https://page"):
+        verify(osnet)
+
+
+# convert
+
+
+def test_a_converted_file_has_the_same_tensors_and_a_card(osnet, tensors, tmp_path):
+    out = tmp_path / "made" / "osnet.safetensors"
+    result = invoke("convert", osnet, "--out", out)
+    assert result.exit_code == 0, result.output
+    made = load_file(out)
+    assert made.keys() == tensors.keys() - {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(made[name], tensors[name]) for name in made)
+    card = read_card(out)
+    assert (card.pipeline, card.sha256) == ("osnet_x0_25", read(out).sha256)
+    assert card.origin == f"osnet.pth, sha256 {read(osnet).sha256}"
+    assert card.training_data == {}
+    facts = verify(out)
+    assert facts["card"] == f"agrees; {card.origin}"
+    assert facts["left_out"] == []
+
+
+def test_a_card_says_what_the_manifest_knows_under_the_file_s_name(fairmot, tmp_path):
+    out = convert(fairmot, tmp_path / "w.safetensors")
+    card = read_card(out)
+    assert card.pipeline == "fairmot-dla34"
+    assert "github.com/ifzhang/FairMOT" in card.origin
+    assert card.training_data["CrowdHuman"] == "non-commercial"
+    assert list(card.metrics.values()) == [73.7]
+
+
+def test_a_card_of_another_file_and_a_card_s_pipeline_count(osnet, tmp_path):
+    out = convert(osnet, tmp_path / "w.safetensors")
+    card = card_of(out).read_text()
+    card_of(out).write_text(card.replace("osnet_x0_25", "osnet_ibn_x1_0"))
+    with pytest.raises(CheckpointError, match="osnet_ibn_x1_0"):
+        verify(out)
+    card_of(out).write_text(card.replace(read(out).sha256, "0" * 64))
+    with pytest.raises(CheckpointError, match="its card describes"):
+        verify(out)
+
+
+def test_detect_embed_takes_the_converted_file_and_finds_the_same(fairmot, tmp_path):
+    out = convert(fairmot, tmp_path / "w.safetensors", "fairmot-dla34")
+    theirs, ours = load_network(fairmot, "fairmot-dla34"), load_network(out, "fairmot-dla34")
+    before, after = theirs.network.state_dict(), ours.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        heads = theirs.network(image), ours.network(image)
+    assert all(torch.equal(heads[0][name], heads[1][name]) for name in heads[0])
+
+    (tmp_path / "frames").mkdir()
+    cv2.imwrite(str(tmp_path / "frames" / "1.png"), synth_image())
+    found = []
+    for weight in (fairmot, out):
+        work = tmp_path / weight.suffix
+        arguments = [tmp_path / "frames", "--pipeline", "fairmot-dla34", "--weights", weight]
+        arguments += ["--input", "320x192", "--device", "cpu", "--work", work]
+        result = CliRunner().invoke(detect_embed.command, [str(each) for each in arguments])
+        assert result.exit_code == 0, result.output
+        with Cache(work / "caches/fairmot-dla34/frames.h5") as cache:
+            found.append(next(cache.frames()))
+    assert len(found[0].boxes)
+    assert np.array_equal(found[0].boxes, found[1].boxes)
+    assert np.array_equal(found[0].embeddings, found[1].embeddings)
+
+
+def test_where_a_converted_file_cannot_go(osnet, tmp_path):
+    with pytest.raises(SettingError, match="does not end in .safetensors"):
+        convert(osnet, tmp_path / "w.pth")
+    out = convert(osnet, tmp_path / "w.safetensors")
+    with pytest.raises(SettingError, match="is the file that is read"):
+        convert(out, out)
+
+
+def test_a_file_that_does_not_fit_leaves_nothing(osnet, tmp_path):
+    out = tmp_path / "w.safetensors"
+    result = invoke("convert", osnet, "--pipeline", "osnet_x1_0", "--out", out)
+    assert result.exit_code == 1
+    assert list(tmp_path.iterdir()) == [osnet]
+
+
+# Every pipeline with authors' names, and how many of their tensors only training needs.
+
+heavy = pytest.mark.heavy
+
+
+@pytest.mark.parametrize(
+    ("model", "pipeline", "left"),
+    [
+        ("fairmot_yolov5s", "fairmot-yolov5s", 0),
+        pytest.param("fairmot_resdcn34", "fairmot-resnet34", 0, marks=heavy),
+        pytest.param("fairmot_resfpndcn34", "fairmot-resnet34-fpn", 0, marks=heavy),
+        pytest.param("fairmot_resdcn50", "fairmot-resnet50", 0, marks=heavy),
+        pytest.param("fairmot_hrnet18", "fairmot-hrnet18", 0, marks=heavy),
+        pytest.param("fairmot_hrnet32", "fairmot-hrnet32", 0, marks=heavy),
+        pytest.param("outrack", "outrack", 12, marks=heavy),
+        pytest.param("otrack", "otrack", 12, marks=heavy),
+        pytest.param("jde", "jde-1088x608", 11, marks=heavy),
+    ],
+)
+def test_the_authors_files_are_recognised_and_converted(model, pipeline, left, tmp_path):
+    torch.save({"epoch": 30, "state_dict": made_up(model)}, tmp_path / "w.pth")
+    check(tmp_path / "w.pth", pipeline, left)
+
+
+def check(path, pipeline, left):
+    """Hold what is verified of an authors' file against what is of its conversion."""
+    theirs = verify(path)
+    ours = verify(convert(path, path.parent / "w.safetensors"))
+    assert (theirs["pipeline"], len(theirs["left_out"])) == (pipeline, left)
+    assert (ours["pipeline"], ours["left_out"]) == (pipeline, [])
+    return theirs
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_a_whole_pickled_module_is_converted(tmp_path, zipped):
+    content = {"epoch": 3, "model": CSTrack(0.3, 0.3).half(), "optimizer": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the legacy format looks for the classes' source
+        torch.save(content, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+    assert check(tmp_path / "w.pt", "cstrack-s", 0)["never_called"].endswith("CSTrack")
+
+
+@pytest.mark.heavy
+def test_darknet_weights_are_converted(tmp_path):
+    authors = made_up("jde")
+    names = [name for layer in JDE.darknet_layers() for name, _ in layer.tensors()]
+    header = np.array([0, 2, 0, 100, 0], "<i4").tobytes()
+    values = b"".join(authors[name].numpy().astype("<f4").tobytes() for name in names)
+    (tmp_path / "w.weights").write_bytes(header + values)
+    assert check(tmp_path / "w.weights", "jde-1088x608", 0)["format"] == "darknet weights"
+    made = load_file(tmp_path / "w.safetensors")
+    assert torch.equal(made["level_8.embedding.bias"], authors[names[-2]])
