@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 from footage import images, seqinfo
 
+from mottool.data.dataset import Dataset, joined
+from mottool.data.formats import open_dataset
+
 __all__ = ["FORMATS", "coco", "crops", "crowdhuman", "motchallenge", "penn_fudan", "photo"]
-__all__ += ["train_list", "yolo"]
+__all__ += ["mixed", "train_list", "yolo"]
 
 Box = tuple[float, float, float, float]
 WIDTH, HEIGHT = 64, 48
@@ -115,6 +118,15 @@ def crops(folder: Path, names: Sequence[str] = ("0002_c1s1_000451_03", "0007_c2s
     for name in names:
         photo(folder / f"{name}.jpg", 20, 40)
     return folder
+
+
+def mixed(folder: Path) -> Dataset:
+    """A video of six frames with three people, and two still images, one with one."""
+    rows = [
+        f"{frame},{who},{10 * who},8,12,30,1,1,1" for frame in range(1, 7) for who in range(1, 4)
+    ]
+    film = open_dataset(motchallenge(folder / "film", rows, frames=6), print)
+    return joined([film, open_dataset(yolo(folder / "stills"), print)])
 
 
 # In each, the first image with people shows one person at 10 8 30 38, except crops.

@@ -1,0 +1,171 @@
+"""Augmentation: what moves the image moves the boxes, within limits, as the draw says."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.data.augmentation import (
+    AUGMENTATIONS,
+    Augmentation,
+    Look,
+    augment,
+    flip,
+    jitter,
+    matrix,
+    warp,
+)
+from mottool.errors import SettingError
+
+WIDTH, HEIGHT = 96, 64
+exact = settings(derandomize=True, deadline=None, max_examples=60)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def image(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def some_boxes(seed, count=6):
+    draw = np.random.default_rng(seed)
+    first = draw.uniform(-10, [WIDTH, HEIGHT], (count, 2))
+    return np.hstack([first, first + draw.uniform(3, 50, (count, 2))]).astype(np.float32)
+
+
+@exact
+@given(seeds)
+def test_mirrored_twice_is_as_it_was(seed):
+    pixels, boxes = image(seed), some_boxes(seed)
+    once, moved = flip(pixels, boxes)
+    assert (moved[:, 2] > moved[:, 0]).all()
+    twice, back = flip(once, moved)
+    np.testing.assert_array_equal(twice, pixels)
+    np.testing.assert_allclose(back, boxes, atol=1e-4)
+
+
+def test_what_is_in_a_box_stays_in_it_when_mirrored():
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[10:30, 5:20] = 255
+    turned, boxes = flip(pixels, np.array([[5, 10, 20, 30]], np.float32))
+    x1, y1, x2, y2 = boxes[0].astype(int)
+    assert (turned[y1:y2, x1:x2] == 255).all()
+    assert turned.sum() == pixels.sum()
+
+
+@exact
+@given(seeds)
+def test_a_box_is_about_its_mapped_corners(seed):
+    look = Augmentation(angle=0).look(np.random.default_rng(seed))
+    boxes = some_boxes(seed)
+    _, moved, _ = warp(image(), boxes, look)
+    mapping = matrix(look, WIDTH, HEIGHT)
+    for box, found in zip(boxes.astype(float), moved, strict=True):
+        x1, y1, x2, y2 = box
+        corners = mapping @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]])
+        expected = [*corners[:2].min(axis=1), *corners[:2].max(axis=1)]
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@exact
+@given(seeds)
+def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
+    look = Look(angle=np.random.default_rng(seed).uniform(-5, 5))
+    boxes = some_boxes(seed)
+    _, moved, _ = warp(image(), boxes, look)
+    points = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, np.ones((len(boxes), 1))])
+    expected = (matrix(look, WIDTH, HEIGHT) @ points.T)[:2].T
+    np.testing.assert_allclose((moved[:, :2] + moved[:, 2:]) / 2, expected, atol=1e-3)
+
+
+@exact
+@given(seeds)
+def test_a_bright_patch_is_found_in_the_mapped_box(seed):
+    look = Augmentation().look(np.random.default_rng(seed))
+    pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    pixels[20:44, 36:60] = 255
+    shown, boxes, keep = augment(pixels, np.array([[36, 20, 60, 44]], np.float32), look)
+    assert keep.all()
+    ys, xs = np.nonzero((shown > 200).all(axis=2))
+    found = (xs.mean() + 0.5, ys.mean() + 0.5)
+    np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, found, atol=1.5)
+
+
+@exact
+@given(seeds)
+def test_clipped_boxes_stay_in_the_image(seed):
+    look = Augmentation(shift=0.5, angle=30).look(np.random.default_rng(seed))
+    _, boxes, keep = augment(image(), some_boxes(seed), look, clip=True)
+    assert (boxes >= 0).all()
+    assert (boxes <= [WIDTH, HEIGHT, WIDTH, HEIGHT]).all()
+    assert (boxes[keep][:, 2:] > boxes[keep][:, :2]).all()
+
+
+def test_boxes_that_left_the_image_or_shrank_away_are_not_kept():
+    boxes = np.array([[0, 0, 20, 30], [60, 20, 90, 60], [40, 30, 46, 36], [10, 30, 90, 36]])
+    _, _, keep = warp(image(), boxes.astype(np.float32), Look(scale=0.5))
+    assert keep.tolist() == [True, True, False, False]
+    _, moved, keep = warp(image(), boxes.astype(np.float32), Look(shift=(0.5, 0)))
+    assert keep.tolist() == [True, False, True, False]
+    assert moved[3].tolist() == [58, 30, 138, 36]
+    _, _, keep = warp(image(), np.zeros((0, 4), np.float32), Look(scale=0.5))
+    assert keep.shape == (0,)
+
+
+def test_the_default_look_changes_nothing():
+    pixels, boxes = image(), some_boxes(1)
+    shown, same, keep = augment(jitter(pixels, Look().gains), boxes, Look())
+    np.testing.assert_array_equal(shown, pixels)
+    np.testing.assert_array_equal(same, boxes)
+    assert keep.all()
+
+
+def test_what_comes_in_from_outside_is_grey():
+    shown, _, _ = warp(image(), some_boxes(0), Look(scale=0.5))
+    assert (shown[:10] == 128).all()
+
+
+def test_colours_are_multiplied_and_cut_off():
+    pixels = np.full((4, 4, 3), (40, 60, 100), np.uint8)
+    np.testing.assert_array_equal(jitter(pixels, (1, 1, 0.5)).max(), 50)
+    assert jitter(pixels, (1, 1, 9.0)).max() == 255
+    grey = jitter(pixels, (1, 0, 1.0))
+    assert (grey == 100).all()
+    np.testing.assert_array_equal(pixels[0, 0], (40, 60, 100))
+
+
+@exact
+@given(seeds, st.sampled_from(sorted(AUGMENTATIONS)))
+def test_looks_stay_within_their_limits_and_follow_the_seed(seed, name):
+    limits = AUGMENTATIONS[name]
+    look = limits.look(np.random.default_rng(seed))
+    assert look == limits.look(np.random.default_rng(seed))
+    for gain, limit in zip(look.gains, (limits.hue, limits.saturation, limits.value), strict=True):
+        assert abs(gain - 1) <= limit
+    assert limits.shrink <= look.scale <= limits.grow
+    assert abs(look.angle) <= limits.angle
+    assert max(map(abs, look.shift)) <= limits.shift
+    assert max(map(abs, look.shear)) <= limits.shear
+
+
+@exact
+@given(seeds)
+def test_the_second_look_of_a_pair_is_near_the_first(seed):
+    draw, limits = np.random.default_rng(seed), Augmentation()
+    first = limits.look(draw)
+    second = limits.look_near(first, draw)
+    assert second.flipped == first.flipped
+    assert second.gains != first.gains
+    assert abs(second.angle - first.angle) <= 0.2 * limits.angle
+    assert abs(second.scale - first.scale) <= 0.2 * (limits.grow - limits.shrink) / 2 + 1e-9
+    assert max(abs(np.subtract(second.shift, first.shift))) <= 0.2 * limits.shift
+
+
+def test_tdt_and_cstrack_do_not_move_images():
+    for name in ("tdt", "cstrack"):
+        look = AUGMENTATIONS[name].look(np.random.default_rng(3))
+        np.testing.assert_array_equal(matrix(look, 10, 10), np.eye(3))
+
+
+def test_limits_without_sense_are_refused():
+    with pytest.raises(SettingError, match="flip cannot be 2"):
+        Augmentation(flip=2)

@@ -1,0 +1,43 @@
+"""Still images: their order, their size from the header, and their EXIF orientation."""
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from mottool.errors import InputError
+from mottool.images import image_size, images_in, read_image
+
+
+def test_images_come_in_natural_order_without_hidden_ones(tmp_path):
+    for name in ("f10.png", "f2.png", "f1.JPG"):
+        datasets.photo(tmp_path / name)
+    (tmp_path / "._f1.png").touch()
+    (tmp_path / "f1.txt").touch()
+    assert [path.name for path in images_in(tmp_path)] == ["f1.JPG", "f2.png", "f10.png"]
+    assert images_in(tmp_path / "f1.txt") == []
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("upright", [True, False])
+def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, orientation, upright):
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (64, 48), (200, 0, 0)).save(path, exif=tag)
+    pixels = read_image(path, upright)
+    width, height = image_size(path, upright)
+    assert pixels.shape == (height, width, 3)
+    assert (width < height) == (upright and orientation > 4)
+    assert np.argmax(pixels[0, 0]) == 2  # red is the last of BGR
+
+
+@pytest.mark.parametrize("content", [b"", b"words", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    for read in (image_size, read_image):
+        with pytest.raises(InputError, match=r"a\.png cannot be read as an image"):
+            read(path)
+    with pytest.raises(InputError, match="there is no image"):
+        image_size(tmp_path / "b.png")

@@ -1,0 +1,96 @@
+"""Samples: the same whoever makes them, with boxes that lie on their people."""
+
+import pickle
+
+import datasets
+import numpy as np
+import pytest
+import torch
+
+from mottool.data.augmentation import AUGMENTATIONS
+from mottool.data.batches import collate
+from mottool.data.formats import open_dataset
+from mottool.data.samples import Pairs, Samples
+from mottool.models.preprocessing import Letterbox
+
+VIEW = Letterbox(96, 64)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return datasets.mixed(tmp_path)
+
+
+def same(one, other):
+    torch.testing.assert_close(one.image, other.image, rtol=0, atol=0)
+    torch.testing.assert_close(one.labels.boxes, other.labels.boxes, rtol=0, atol=0)
+    return one.rows.tolist() == other.rows.tolist()
+
+
+def test_without_augmentation_a_sample_is_the_network_s_view(data):
+    sample = Samples(data, VIEW)[0, 0]
+    image = data[0]
+    np.testing.assert_array_equal(sample.image.numpy(), VIEW.image(image.pixels()))
+    back = VIEW.to_frame(sample.labels.boxes.numpy(), image.width, image.height)
+    np.testing.assert_allclose(back, image.boxes, atol=1e-4)
+    assert sample.labels.identities.tolist() == [0, 1, 2]
+    assert sample.labels.boxes.dtype == torch.float32
+    assert sample.partner is None
+
+
+def test_a_sample_follows_from_seed_epoch_and_number_alone(data):
+    samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=3)
+    again = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=3)
+    first = samples[2, 4]
+    for number in range(3):
+        again[1, number]
+    assert same(first, again[2, 4])
+    for other in (samples[3, 4], Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=4)[2, 4]):
+        assert not torch.equal(first.image, other.image)
+
+
+def test_rows_tell_which_boxes_are_left(data):
+    samples = Samples(data, VIEW, AUGMENTATIONS["jde"])
+    for number in range(len(data)):
+        sample = samples[0, number]
+        labels = sample.labels
+        assert len(sample.rows) == len(labels.boxes) == len(labels.identities)
+        np.testing.assert_array_equal(data.identities[sample.rows], labels.identities)
+        assert set(sample.rows.tolist()) <= set(data[number].rows.tolist())
+
+
+def test_a_teacher_s_embeddings_come_with_their_boxes(data):
+    table = np.arange(len(data.boxes) * 2, dtype=np.float32).reshape(-1, 2)
+    samples = Samples(data, VIEW, AUGMENTATIONS["tdt"], embeddings=lambda rows: table[rows])
+    batch = collate([samples[0, number] for number in (1, 6, 7)])
+    np.testing.assert_array_equal(batch.embeddings.numpy(), table[batch.rows])
+    assert [len(labels.embeddings) for labels in batch.labels] == batch.counts.tolist()
+
+
+def test_pairs_are_frames_of_one_video_or_one_image_twice(data):
+    samples = Samples(data, VIEW, AUGMENTATIONS["outrack"], Pairs(reach=2))
+    for epoch in range(4):
+        for number in range(len(data)):
+            sample = samples[epoch, number]
+            near = [number] if data[number].video < 0 else data.near(number, 2).tolist()
+            partners = set(sample.partner.rows.tolist())
+            allowed = {row for other in near for row in data[other].rows.tolist()}
+            assert partners <= allowed
+            assert not sample.negative
+    still = samples[0, 6]
+    assert not torch.equal(still.image, still.partner.image)
+
+
+def test_negative_pairs_show_other_people(data, tmp_path):
+    samples = Samples(data, VIEW, None, Pairs(negative=1))
+    for number in range(len(data)):
+        sample = samples[0, number]
+        assert sample.negative
+        assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
+    film = open_dataset(tmp_path / "film", print)  # one video: there is nobody else to show
+    assert not Samples(film, VIEW, None, Pairs(negative=1))[0, 0].negative
+
+
+def test_samples_can_go_to_another_process(data):
+    samples = pickle.loads(pickle.dumps(Samples(data, VIEW, AUGMENTATIONS["fairmot"])))
+    assert same(samples[0, 1], Samples(data, VIEW, AUGMENTATIONS["fairmot"])[0, 1])
