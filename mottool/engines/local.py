@@ -62,11 +62,10 @@ def executor(jobs: int) -> Iterator[Executor]:
         try:
             yield pool
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
             _interrupt()
             raise
         finally:
-            pool.shutdown()
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -100,30 +99,39 @@ def _sheltered() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
+class _Worker:
+    """What a worker process knows of Ctrl-C: whether it came, and whether a job is to hear it."""
+
+    stopped = False
+    working = False
+
+
 def _begin() -> None:
     """What a new worker does first."""
-    _deaf()
+    signal.signal(signal.SIGINT, _stop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _deaf() -> None:
-    """Keep a waiting worker quiet on Ctrl-C: its parent ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Interrupt the job that runs, once, so that a second signal lets it clean up; begin no more.
 
-
-def _once(number: int, frame: FrameType | None) -> None:
-    """Interrupt the job once, so that a second signal does not disturb its cleaning up."""
-    _deaf()
-    raise KeyboardInterrupt
+    A worker that waits stays quiet, because its parent ends it.
+    """
+    _Worker.stopped = True
+    if _Worker.working:
+        _Worker.working = False
+        raise KeyboardInterrupt
 
 
 def _heard(job: Callable[[T], R], item: T) -> R:
     """Do a job in a worker so that Ctrl-C ends it."""
-    signal.signal(signal.SIGINT, _once)
+    _Worker.working = True
     try:
+        if _Worker.stopped:
+            raise KeyboardInterrupt
         return job(item)
     finally:
-        _deaf()
+        _Worker.working = False
 
 
 def finished(

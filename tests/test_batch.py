@@ -1,0 +1,40 @@
+"""Shares of the sequences."""
+
+import click
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.batch import shard_flag, shard_of
+from mottool.errors import SettingError
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.integers(), unique=True), st.integers(1, 9))
+def test_the_shares_are_everything_once(items, count):
+    shares = [shard_of(items, (number, count)) for number in range(1, count + 1)]
+    assert sorted(item for share in shares for item in share) == sorted(items)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_without_a_share_everything_is_taken():
+    assert shard_of("abc", None) == ["a", "b", "c"]
+
+
+@click.command()
+@shard_flag
+def told(shard):
+    click.echo(repr(shard))
+
+
+def test_the_flag_is_read():
+    assert CliRunner().invoke(told, []).output == "None\n"
+    assert CliRunner().invoke(told, ["--shard", "2/3"]).output == "(2, 3)\n"
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
+def test_what_is_no_share_is_refused(text):
+    done = CliRunner().invoke(told, ["--shard", text])
+    assert isinstance(done.exception, SettingError)
+    assert "1/4" in str(done.exception)

@@ -1,0 +1,49 @@
+"""What is done to finished tracks, and in which order."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mottool.association.finish import Finishing, finish
+from mottool.association.smooth import filled, smoothed_gaussian, smoothed_rts, without_short
+from mottool.errors import SettingError
+from mottool.motchallenge import Rows
+
+
+@pytest.fixture
+def scene():
+    frames = np.array([1, 2, 6, 7, 8, 3, 9])
+    ids = np.array([1, 1, 1, 1, 1, 2, 2])
+    tlwh = np.random.default_rng(0).uniform(50, 90, (7, 4))
+    return Rows(frames, ids, tlwh, np.ones((7, 1)))
+
+
+def test_by_default_nothing_is_done(scene):
+    assert finish(scene, Finishing()) is scene
+
+
+def test_short_tracks_go_before_gaps_are_filled_and_boxes_are_smoothed(scene):
+    done = finish(scene, Finishing(min_track_length=3, fill_gaps=5, smooth="rts"))
+    wanted = smoothed_rts(filled(without_short(scene, 3), 5))
+    assert done.frames.tolist() == list(range(1, 9))
+    np.testing.assert_array_equal(done.tlwh, wanted.tlwh)
+
+
+def test_tau_reaches_the_gaussian_process(scene):
+    done = finish(scene, Finishing(smooth="gaussian", smooth_tau=3))
+    np.testing.assert_array_equal(done.tlwh, smoothed_gaussian(scene, 3).tlwh)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"min_track_length": 0}, {"fill_gaps": -1}, {"smooth": "yes"}, {"smooth_tau": 99}]
+)
+def test_what_means_nothing_is_refused(wrong):
+    with pytest.raises(SettingError):
+        Finishing(**wrong)
+
+
+def test_the_settings_are_read_without_numpy():
+    code = "import sys, mottool.association.finish; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
