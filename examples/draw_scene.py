@@ -175,7 +175,8 @@ def paint(empty: np.ndarray, people: list[Walker], frame: int) -> tuple[np.ndarr
         shadow(picture[here], (x - left, y - top), tall)
         before = picture[here].copy()
         figure(picture, people[number], frame)
-        mask = (before != picture[here]).any(axis=2)
+        changed = before != picture[here]
+        mask = changed[..., 0] | changed[..., 1] | changed[..., 2]
         owner[here][mask] = number + 1
         areas[number] = mask.sum()
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -183,8 +184,9 @@ def paint(empty: np.ndarray, people: list[Walker], frame: int) -> tuple[np.ndarr
             corner = (left + columns[0]) / FINE, (top + rows[0]) / FINE
             size = np.ptp(columns) / FINE + 0.5, np.ptp(rows) / FINE + 0.5
             boxes[number] = (*corner, *size)
+    visible = np.bincount(owner.ravel(), minlength=len(people) + 1)  # pixels of each owner
     seen = [
-        (number, box, float((owner == number + 1).sum() / areas[number]))
+        (number, box, float(visible[number + 1] / areas[number]))
         for number, box in sorted(boxes.items())
         if box[2] > 6
     ]
@@ -218,7 +220,9 @@ def main(folder: Path) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     truth, found = [], []
     with av.open(str(folder / "scene.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"crf": "18"})
+        stream = container.add_stream(
+            "libx264", rate=RATE, options={"crf": "18", "preset": "veryfast"}
+        )
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = Fraction(1, RATE)
         for frame in range(FRAMES):
