@@ -26,12 +26,24 @@ import numpy.typing as npt
 
 from mottool.detections import Detections
 from mottool.errors import CacheError, InputError, writing
+from mottool.frames import Uniformity, wrong_frame
 from mottool.journal import JournalledFile, recover
-from mottool.schema import SCHEMA, TIMING, Header, check, create, extend, same_work
+from mottool.schema import (
+    MAPS,
+    SCHEMA,
+    TIMING,
+    TRACKED,
+    Header,
+    check,
+    create,
+    extend,
+    same_work,
+)
 
 __all__ = ["SCHEMA", "TIMING", "Cache", "CacheWriter", "Header", "part_of"]
 
 BLOCK = 64  # frames per commit
+FAINT = 13  # 255 times the score below which a cell of an occlusion map is left out, 0.05
 READ_FRAMES, READ_ROWS = 1024, 16384  # what a reader holds at once, a crowded frame aside
 AGAIN = "run the same detect-embed command again, it goes on from there"
 ANEW = "run detect-embed again with --overwrite"
@@ -62,7 +74,7 @@ class CacheWriter:
         self.committed = 0
         self._pending: list[tuple[Detections, float, Sequence[float]]] = []
         self._rows = self._centres = 0  # committed
-        self._embedding_size: int | None = None  # 0: there are none; None: not known yet
+        self._alike = Uniformity(int(header.settings.get("occlusion_stride", 0)))
         self._broken = False
         self._file: Any = None
         if path.exists() and not overwrite:
@@ -95,9 +107,13 @@ class CacheWriter:
         self.committed = len(self._file["pts"])
         self._rows, self._centres = len(self._file["boxes"]), len(self._file["occlusion/centres"])
         if "embeddings" in self._file:
-            self._embedding_size = self._file["embeddings"].shape[1]
+            self._alike.embedding_size = self._file["embeddings"].shape[1]
         elif self._rows:
-            self._embedding_size = 0
+            self._alike.embedding_size = 0
+        if self._rows:
+            self._alike.tracks = "offsets" in self._file
+        if MAPS in self._file:
+            self._alike.map_shape = self._file[MAPS].shape[1:]
         if self._file.attrs["complete"]:  # it was stopped between its last commit and its renaming
             self._publish()
 
@@ -108,7 +124,7 @@ class CacheWriter:
         Raises `InputError` for values that no cache may hold, `OutputError` on a full disk.
         """
         number = self.committed + len(self._pending) + 1
-        wrong = _wrong(detections, seconds, timing) or self._wrong_size(detections)
+        wrong = wrong_frame(detections, seconds, timing) or self._alike.wrong(detections)
         if wrong:
             raise InputError(
                 f"frame {number} cannot be kept in {self.path}: {wrong}",
@@ -117,16 +133,6 @@ class CacheWriter:
         self._pending.append((detections, seconds, timing))
         if len(self._pending) == BLOCK:
             self._commit()
-
-    def _wrong_size(self, detections: Detections) -> str:
-        found = detections.embeddings
-        size = 0 if found is None else found.shape[1]
-        if size == 0 and len(detections) == 0:
-            return ""  # an empty frame need not know
-        if self._embedding_size not in {None, size}:
-            return f"its embeddings are {size}-d, those before {self._embedding_size}-d"
-        self._embedding_size = size
-        return ""
 
     def _commit(self) -> None:
         """Make the pending frames part of the file, all of them or none."""
@@ -145,15 +151,25 @@ class CacheWriter:
             "timing": (self.committed, np.array([timing for _, _, timing in self._pending])),
             "occlusion/ptr": (self.committed + 1, self._centres + np.cumsum(centre_counts)),
         }
-        if self._embedding_size:
-            none = np.zeros((0, self._embedding_size), np.float16)
+        if self._alike.embedding_size:
+            none = np.zeros((0, self._alike.embedding_size), np.float16)
             found = [frame.embeddings for frame in frames if len(frame)]
             half = [none] + [each.astype(np.float16) for each in found if each is not None]
             columns["embeddings"] = self._rows, np.concatenate(half)  # (n, D)
+        if self._alike.tracks:
+            for name in TRACKED:
+                found = [getattr(frame, name) for frame in frames if len(frame)]
+                columns[name] = self._rows, np.concatenate([np.zeros((0, 2), np.float32), *found])
+        maps = [frame.occlusion_map for frame in frames if frame.occlusion_map is not None]
+        if maps:
+            stacked = np.stack(maps)  # (frames, h, w)
+            columns[MAPS] = self.committed, np.where(stacked < FAINT, 0, stacked)
         columns["frame_ptr"] = self.committed + 1, self._rows + np.cumsum(counts)  # last: the mark
         try:
             for name, (at, values) in columns.items():
                 extend(self._file, name, at, values)
+            if maps:
+                self._file[MAPS].attrs["stride"] = self._alike.stride
             self._make_visible()
         except BaseException:
             self._broken = True
@@ -211,34 +227,6 @@ class CacheWriter:
             self._close()
 
 
-def _wrong(detections: Detections, seconds: float, timing: Sequence[float]) -> str:
-    """What is wrong with a frame, or nothing."""
-    count = len(detections)
-    parts: dict[str, tuple[npt.NDArray[Any], tuple[int, ...]]] = {
-        "boxes": (detections.boxes, (count, 4)),
-        "scores": (detections.scores, (count,)),
-        "classes": (detections.classes, (count,)),
-        "occlusion centres": (
-            detections.occlusion_centres,
-            (len(detections.occlusion_centres), 3),
-        ),
-        "presentation time": (np.asarray(seconds), ()),
-        "timing": (np.asarray(timing), (len(TIMING),)),
-    }
-    if detections.embeddings is not None and count:
-        size = detections.embeddings.shape[-1]
-        with np.errstate(over="ignore"):
-            parts["embeddings"] = detections.embeddings.astype(np.float16), (count, size)
-    for name, (values, shape) in parts.items():
-        if values.shape != shape:
-            return f"its {name} are of shape {values.shape}, not {shape}"
-        if not np.isfinite(values).all():
-            return f"its {name} hold a NaN or an infinite value"
-    if count and not (detections.scores.min() >= 0 and detections.scores.max() <= 1):
-        return "its scores are not in [0, 1]"
-    return ""
-
-
 class Cache:
     """Reads a cache; open it in the process that uses it, never before a fork."""
 
@@ -279,10 +267,12 @@ class Cache:
             raise
         self.has_embeddings = "embeddings" in self._file
         self.embedding_size: int = self._file["embeddings"].shape[1] if self.has_embeddings else 0
+        self.has_offsets = all(name in self._file for name in TRACKED)
         self.detection_count = int(self._pointer[-1])
         self.occlusion_count = int(self._centre_pointer[-1])
         self._data = {name: self._file[name] for name in ("boxes", "scores", "classes")}
         self._embeddings = self._file["embeddings"] if self.has_embeddings else None
+        self._tracked = {name: self._file[name] for name in TRACKED if self.has_offsets}
         self._centres = self._file["occlusion/centres"]
 
     @property
@@ -296,6 +286,24 @@ class Cache:
         """What every frame cost, (F, 4) seconds, columns as in `TIMING`."""
         costs: npt.NDArray[np.float32] = self._file["timing"][:]
         return costs
+
+    @property
+    def has_occlusion_maps(self) -> bool:
+        """Whether the heatmaps of occlusion centres were kept."""
+        return MAPS in self._file
+
+    @property
+    def occlusion_stride(self) -> int:
+        """Network pixels from cell to cell of the occlusion maps; 0 where there are none."""
+        return int(self._file[MAPS].attrs["stride"]) if self.has_occlusion_maps else 0
+
+    def occlusion_map(self, frame: int) -> npt.NDArray[np.uint8]:
+        """The occlusion map (h, w) of a frame counted from 0: 255 times each cell's score."""
+        try:
+            found: npt.NDArray[np.uint8] = self._file[MAPS][frame]
+        except OSError as error:
+            raise CacheError(f"{self.path} is damaged ({error})", ANEW) from error
+        return found
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Detections]:
         """The detections of the frames `start:stop`, counted from 0, embeddings as float32.
@@ -319,6 +327,7 @@ class Cache:
             embeddings = None
             if self._embeddings is not None:
                 embeddings = self._embeddings[low:high].astype(np.float32)  # (n, D)
+            tracked = {name: data[low:high] for name, data in self._tracked.items()}
         except OSError as error:
             raise CacheError(f"{self.path} is damaged ({error})", ANEW) from error
         own = pairwise((rows - low).tolist())
@@ -330,6 +339,7 @@ class Cache:
                 classes[a:b],
                 None if embeddings is None else embeddings[a:b],
                 centres[c:d],
+                **{name: points[a:b] for name, points in tracked.items()},
             )
 
     def __enter__(self) -> Self:

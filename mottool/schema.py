@@ -9,22 +9,33 @@ embedding size. Numbers are little-endian; boxes and centres are pixels of the o
     /scores             (N,)    f4   in [0, 1]
     /classes            (N,)    u2   0 = person
     /embeddings         (N, D)  f2   of unit length; only where the pipeline makes embeddings
+    /centres            (N, 2)  f4   x, y of the points that are tracked, and
+    /offsets            (N, 2)  f4   x, y from each to where it was in the frame before; only where
+                                     the pipeline sees that one too
     /pts                (F,)    f8   presentation time in seconds, the container's own
     /timing             (F, 4)  f4   seconds spent on decode, network, heads, embed
     /occlusion/centres  (K, 3)  f4   x, y, score
     /occlusion/ptr      (F+1,)  i8   as /frame_ptr, ends at K
+    /occlusion/maps     (F, h, w) u1 255 times the score of every cell; only where asked for
 
     attributes of /     schema, version (of the mottool that began the file), sequence, pipeline,
                         source, source_hash, weights (sha256 or ""), settings (a JSON object):
                         text; width, height: integers; fps: a float; complete: a boolean
     attribute of /timing  columns: the names of its columns, separated by spaces
+    attribute of /occlusion/maps  stride: network pixels from cell to cell
+
+The network that /occlusion/maps are of sees w·stride by h·stride pixels: the frame, scaled by the
+largest factor at which it fits and put into their middle.
 
 A writer MUST work on `<name>.part.h5` and give it its final name only when `complete` is true
 and the file has reached the disk: a file under its final name is whole. It MUST make each block
 of frames visible in one step (see `mottool.journal`) and extend `/frame_ptr` last, so that at
 every moment all arrays agree with it; its length is the number of committed frames. It MUST NOT
-continue a file whose attributes, `source` and `version` aside, are not its own. `/embeddings` MAY
-be absent until the first detection; it MUST NOT be compressed, as it hardly shrinks.
+continue a file whose attributes, `source` and `version` aside, are not its own. `/embeddings`,
+`/centres` and `/offsets` MAY be absent until the first detection. `/embeddings` MUST NOT be
+compressed, as it hardly shrinks.
+`/occlusion/maps` MAY be compressed with gzip, a frame per chunk, and MAY leave out (as 0) what
+scores less than 0.05.
 
 A reader MUST refuse another schema, a file whose arrays disagree with `frame_ptr`, and anything
 that leads out of the file: soft and external links, external storage, virtual datasets. It MUST
@@ -45,7 +56,17 @@ import numpy as np
 from mottool import __version__
 from mottool.errors import CacheError
 
-__all__ = ["SCHEMA", "TIMING", "Header", "check", "create", "extend", "same_work"]
+__all__ = [
+    "MAPS",
+    "SCHEMA",
+    "TIMING",
+    "TRACKED",
+    "Header",
+    "check",
+    "create",
+    "extend",
+    "same_work",
+]
 
 SCHEMA = "mottool/detections/1"
 TIMING = ("decode", "network", "heads", "embed")
@@ -60,8 +81,13 @@ ROWS = {
     "classes": ("<u2", 0, 2048),
 }
 CENTRES = {"occlusion/centres": ("<f4", 3, 512)}
+TRACKED = {  # of pipelines that see the frame before too
+    "centres": ("<f4", 2, 1024),
+    "offsets": ("<f4", 2, 1024),
+}
 POINTERS = {"frame_ptr": ("<i8", 0, 512), "occlusion/ptr": ("<i8", 0, 512)}
 EMBEDDINGS = "embeddings"
+MAPS = "occlusion/maps"
 
 
 @dataclass(frozen=True)
@@ -111,6 +137,19 @@ def extend(file: h5py.File, name: str, at: int, values: Any) -> None:
     if name == EMBEDDINGS and name not in file:
         size = values.shape[1]
         _add(file, name, "<f2", size, min(512, max(16, 16384 // size)))  # about 32 KiB
+    if name in TRACKED and name not in file:
+        _add(file, name, *TRACKED[name])
+    if name == MAPS and name not in file:
+        shape = values.shape[1:]
+        file.create_dataset(
+            name,
+            (0, *shape),
+            "u1",
+            maxshape=(None, *shape),
+            chunks=(1, *shape),
+            compression="gzip",
+            compression_opts=1,
+        )
     dataset = file[name]
     dataset.resize(at + len(values), axis=0)
     if len(values):
@@ -160,11 +199,14 @@ def check(file: h5py.File, path: Path) -> Header:
         if _check_pointer(file, "occlusion/ptr") != frames:
             raise ValueError("/occlusion/ptr and /frame_ptr count different frames")
         _check_shapes(file, FRAMES, frames)
-        _check_shapes(file, ROWS, int(file["frame_ptr"][-1]))
+        present = {name: layout for name, layout in TRACKED.items() if name in file}
+        _check_shapes(file, ROWS | present, int(file["frame_ptr"][-1]))
         _check_shapes(file, CENTRES, int(file["occlusion/ptr"][-1]))
         if EMBEDDINGS in file:
             size = (*_stored(file, EMBEDDINGS).shape, 1)[1]
             _check_shapes(file, {EMBEDDINGS: ("<f2", size, 0)}, int(file["frame_ptr"][-1]))
+        if MAPS in file:
+            _check_maps(file[MAPS], frames)
     # h5py reports damage inside a file by any of these, according to where it lies.
     except (KeyError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
         told = error.args[0] if error.args else error
@@ -229,3 +271,16 @@ def _stored(file: h5py.File, name: str) -> h5py.Dataset:
     if dataset.id.get_storage_size() < dataset.nbytes:
         raise ValueError(f"/{name} is shorter than it says")
     return dataset
+
+
+def _check_maps(dataset: h5py.Dataset, frames: int) -> None:
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+        raise ValueError(f"/{MAPS} does not keep its data in this file")
+    if dataset.ndim != 3 or len(dataset) != frames or dataset.dtype != np.uint8:
+        raise ValueError(
+            f"/{MAPS} is {dataset.dtype} {dataset.shape}, but there are {frames} frames"
+        )
+    if dataset.chunks != (1, *dataset.shape[1:]) or dataset.id.get_num_chunks() < frames:
+        raise ValueError(f"/{MAPS} is shorter than it says")
+    if int(dataset.attrs["stride"]) < 1:
+        raise ValueError(f"/{MAPS} has no stride")

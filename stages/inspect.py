@@ -52,6 +52,7 @@ def _cache(path: Path) -> dict[str, Any]:
             "detections": cache.detection_count,
             "embedding_size": cache.embedding_size,
             "occlusion_centres": cache.occlusion_count,
+            "occlusion_maps": cache.has_occlusion_maps,
             "bytes": path.stat().st_size,
             "milliseconds_per_frame": {
                 name: round(1000 * cost, 3) for name, cost in zip(TIMING, costs, strict=False)

@@ -269,3 +269,46 @@ def test_a_full_disk_stops_the_writer_and_the_next_goes_on(tmp_path, room):
     for name in ("a.h5", "whole.h5"):
         kill_cache.write(tmp_path / name, 1500, lambda committed: None)
     assert kill_cache.content(path) == kill_cache.content(tmp_path / "whole.h5")
+
+
+def maps(frame):
+    """An occlusion map with one strong and one faint cell, which move with the frame."""
+    heat = np.zeros((6, 8), np.uint8)
+    heat[frame % 6, frame % 8], heat[0, 7 - frame % 7] = 200, 12
+    return heat
+
+
+def test_occlusion_maps_are_kept_without_what_is_faint(tmp_path):
+    header = replace(HEADER, settings={"occlusion_stride": 4})
+    frames = [replace(made(1, seed=i), occlusion_map=maps(i)) for i in range(70)]
+    path = tmp_path / "a.h5"
+    write(path, frames[:66], header, finish=False)
+    write(path, frames, header)
+    with Cache(path) as cache:
+        assert cache.has_occlusion_maps
+        assert cache.occlusion_stride == 4
+        for i, frame in enumerate(frames):
+            heat = frame.occlusion_map.copy()
+            heat[heat < 13] = 0
+            np.testing.assert_array_equal(cache.occlusion_map(i), heat)
+    with Cache(write(tmp_path / "b.h5", frames[:0])) as cache:
+        assert not cache.has_occlusion_maps
+        assert cache.occlusion_stride == 0
+
+
+@pytest.mark.parametrize(
+    ("stride", "heat", "told"),
+    [
+        (4, None, "it has no occlusion map"),
+        (0, maps(0), "it has an occlusion map"),
+        (4, maps(0)[:3], r"uint8 \(3, 8\), not uint8 \(6, 8\)"),
+        (4, maps(0).astype(np.float32), r"float32 \(6, 8\), not"),
+    ],
+)
+def test_occlusion_maps_that_do_not_fit_are_refused(tmp_path, stride, heat, told):
+    header = replace(HEADER, settings={"occlusion_stride": stride} if stride else {})
+    with CacheWriter(tmp_path / "a.h5", header) as cache:
+        if stride:
+            cache.append(replace(made(1), occlusion_map=maps(0)), 0.0, COST)
+        with pytest.raises(InputError, match=told):
+            cache.append(replace(made(1), occlusion_map=heat), 1.0, COST)

@@ -54,6 +54,7 @@ def test_a_cache_is_told_whole(tmp_path):
         "detections": 6,
         "embedding_size": 8,
         "occlusion_centres": 3,
+        "occlusion_maps": False,
         "bytes": path.stat().st_size,
         "milliseconds_per_frame": {"decode": 250, "network": 0, "heads": 125, "embed": 125},
         "frames_per_second": 2.0,

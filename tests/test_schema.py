@@ -57,6 +57,17 @@ def claim(file):
     file.create_dataset("boxes", (6, 4), "<f4", chunks=(6, 4))
 
 
+def maps(kind, shape, written=0):
+    def change(file):
+        dataset = file["occlusion"].create_dataset(
+            "maps", shape, kind, chunks=(1, *shape[1:]), compression="gzip"
+        )
+        dataset[:written] = 1
+        dataset.attrs["stride"] = 4
+
+    return change
+
+
 def attribute(name, value):
     return lambda file: file.attrs.__setitem__(name, value)
 
@@ -86,6 +97,9 @@ DAMAGE = {
     "flat embeddings": (put("embeddings", np.zeros(6, "f2")), "/embeddings is"),
     "other frames": (put("occlusion/ptr", np.array([0, 0])), "count different frames"),
     "claims without data": (claim, "/boxes is shorter than it says"),
+    "claims maps without data": (maps("u1", (2, 3, 4), 1), "/occlusion/maps is shorter than"),
+    "maps of other frames": (maps("u1", (3, 3, 4), 3), r"/occlusion/maps is uint8 \(3, 3, 4\)"),
+    "maps of another type": (maps("f4", (2, 3, 4), 2), "/occlusion/maps is float32"),
 }
 
 

@@ -53,7 +53,7 @@ def pipeline(name: str, options: Options) -> "OneShot":
         entry.min_score if options.min_score is None else options.min_score,
         options.batch,
         session=registry.resolve(entry.session) if entry.session else None,
-        occlusion_maps=options.occlusion_maps,
+        stride=network.stride if options.occlusion_maps else 0,
     )
 
 
@@ -90,19 +90,19 @@ class OneShot:
         min_score: float,
         batch: int,
         session: Callable[[Any], Network] | None = None,
-        occlusion_maps: bool = False,
+        stride: int = 0,
     ) -> None:
         """Detections scoring above `min_score` are kept; `batch` frames go through in one call.
 
         `weights` is the sha256 of the checkpoint that `network` was loaded from. `session` makes
-        of a recurrent network what one sequence goes through. With `occlusion_maps` the heads'
-        `occlusion` is kept whole.
+        of a recurrent network what one sequence goes through. With a `stride`, that of the
+        network's heads, their heatmap of occlusion centres is kept whole.
         """
         self.name, self.weights, self.batch = name, weights, batch
         self.network, self.view, self.compute = network, view, compute
         self.min_score = min_score
         self.session = session
-        self.occlusion_maps = occlusion_maps
+        self.stride = stride
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> "OneShotPass":
         """Begin a sequence; an `InputError` if it has no images."""
@@ -127,8 +127,8 @@ class OneShotPass:
             "min_score": pipeline.min_score,
             "precision": str(pipeline.compute.dtype).removeprefix("torch."),
         }
-        if pipeline.occlusion_maps:
-            self.settings["occlusion_maps"] = True
+        if pipeline.stride:
+            self.settings["occlusion_stride"] = pipeline.stride
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
@@ -141,21 +141,32 @@ class OneShotPass:
         network = (perf_counter() - begun) / len(frames)
         begun = perf_counter()
         decoded = self.network.decode(heads, self.pipeline.min_score)
+        maps: list[Image | None] = [None] * len(frames)
+        if self.pipeline.stride:
+            maps = [
+                *(heads["occlusion"].float().sigmoid()[:, 0] * 255).round().byte().cpu().numpy()
+            ]
         found = [
-            self._on_frame(each, frame.image) for each, frame in zip(decoded, frames, strict=True)
+            self._on_frame(each, frame.image, own)
+            for each, frame, own in zip(decoded, frames, maps, strict=True)
         ]
         seconds = (perf_counter() - begun) / len(frames)
         for detections in found:
             yield detections, Times(network=network, heads=seconds)
 
-    def _on_frame(self, found: Decoded, image: Image) -> Detections:
-        """The detections of one image in the pixels of its frame."""
+    def _on_frame(self, found: Decoded, image: Image, occlusion: Image | None) -> Detections:
+        """The detections of one image in the pixels of its frame, with its occlusion map."""
         height, width = image.shape[:2]
         view = self.pipeline.view
         centres = np.zeros((0, 3), np.float32)
         if found.occlusion_centres is not None:
             centres = found.occlusion_centres.cpu().numpy()  # (k, 3)
             centres[:, :2] = view.to_frame(centres[:, :2], width, height)
+        points = offsets = None
+        if found.centres is not None and found.offsets is not None:
+            before = view.to_frame((found.centres + found.offsets).cpu().numpy(), width, height)
+            points = view.to_frame(found.centres.cpu().numpy(), width, height)
+            offsets = before - points
         embeddings = found.embeddings
         return Detections(
             boxes=view.to_frame(found.boxes.cpu().numpy(), width, height),
@@ -163,6 +174,9 @@ class OneShotPass:
             classes=found.classes.cpu().numpy().astype(np.uint16),
             embeddings=None if embeddings is None else embeddings.cpu().numpy(),
             occlusion_centres=centres,
+            centres=points,
+            offsets=offsets,
+            occlusion_map=occlusion,
         )
 
 
