@@ -12,22 +12,19 @@
 The layout of the file is specified in `mottool.schema`.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from mottool.detections import Detections
-from mottool.errors import CacheError, InputError, writing
+from mottool.errors import CacheError, InputError
 from mottool.frames import Uniformity, wrong_frame
-from mottool.journal import JournalledFile, recover
+from mottool.hdf5 import Unfinished, again, anew, open_file, part_of
 from mottool.schema import (
     MAPS,
     SCHEMA,
@@ -45,13 +42,8 @@ __all__ = ["SCHEMA", "TIMING", "Cache", "CacheWriter", "Header", "part_of"]
 BLOCK = 64  # frames per commit
 FAINT = 13  # 255 times the score below which a cell of an occlusion map is left out, 0.05
 READ_FRAMES, READ_ROWS = 1024, 16384  # what a reader holds at once, a crowded frame aside
-AGAIN = "run the same detect-embed command again, it goes on from there"
-ANEW = "run detect-embed again with --overwrite"
-
-
-def part_of(path: Path) -> Path:
-    """Where the cache `path` lies while it is unfinished."""
-    return path.with_name(f"{path.stem}.part.h5")
+MAKER = "detect-embed"
+AGAIN, ANEW = again(MAKER), anew(MAKER)
 
 
 class CacheWriter:
@@ -76,34 +68,25 @@ class CacheWriter:
         self._rows = self._centres = 0  # committed
         self._alike = Uniformity(int(header.settings.get("occlusion_stride", 0)))
         self._broken = False
-        self._file: Any = None
         if path.exists() and not overwrite:
             with Cache(path) as cache:
                 same_work(path, cache.header, header)
                 self.already_complete, self.committed = True, cache.frame_count
             return
-        self._part = part_of(path)
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._disk = JournalledFile(self._part, fresh=overwrite)
+        self._part = Unfinished(path, MAKER, fresh=overwrite)
+        self._file = self._part.file
         try:
-            self._open(header)
+            self._begin(header)
         except BaseException:
-            self._close()
+            self._part.close()
             raise
 
-    def _open(self, header: Header) -> None:
-        new = self._disk.seek(0, os.SEEK_END) == 0
-        try:
-            mode = "w" if new else "r+"
-            self._file = h5py.File(self._disk, mode, libver=("earliest", "v110"))
-        except (OSError, RuntimeError) as error:
-            raise CacheError(f"{self._part} is damaged ({error})", ANEW) from error
-        if new:
+    def _begin(self, header: Header) -> None:
+        if self._part.new:
             create(self._file, header)
-            self._make_visible()
+            self._part.commit()
             return
-        same_work(self._part, check(self._file, self._part), header)
+        same_work(self._part.part, check(self._file, self._part.part), header)
         self.committed = len(self._file["pts"])
         self._rows, self._centres = len(self._file["boxes"]), len(self._file["occlusion/centres"])
         if "embeddings" in self._file:
@@ -170,7 +153,7 @@ class CacheWriter:
                 extend(self._file, name, at, values)
             if maps:
                 self._file[MAPS].attrs["stride"] = self._alike.stride
-            self._make_visible()
+            self._part.commit()
         except BaseException:
             self._broken = True
             raise
@@ -179,34 +162,18 @@ class CacheWriter:
         self._centres += int(centre_counts.sum())
         self._pending.clear()
 
-    def _make_visible(self) -> None:
-        with writing(self._part):
-            self._file.flush()
-            self._disk.commit()
-
     def finish(self) -> Path:
         """Commit the last frames and give the file, now complete, its final name."""
         if not self.already_complete:
             self._commit()
             self._file.attrs["complete"] = True
-            self._make_visible()
+            self._part.commit()
             self._publish()
         return self.path
 
     def _publish(self) -> None:
-        self._file.close()
-        with writing(self.path):
-            self._disk.sync()
-            self._part.replace(self.path)
-        self._disk.close()
+        self._part.publish()
         self.already_complete = True
-
-    def _close(self) -> None:
-        # Without its disk HDF5 may not close in order; what was committed does not depend on it.
-        with suppress(OSError, RuntimeError):
-            if self._file is not None:
-                self._file.close()
-        self._disk.close()
 
     def __enter__(self) -> Self:
         return self
@@ -224,7 +191,7 @@ class CacheWriter:
             if not self._broken:
                 self._commit()
         finally:
-            self._close()
+            self._part.close()
 
 
 class Cache:
@@ -237,22 +204,7 @@ class Cache:
         written right now.
         """
         self.path = path
-        if unfinished:
-            recover(path)
-        if not path.exists() and part_of(path).exists():
-            raise CacheError(f"{path} is unfinished, only {part_of(path).name} is there", AGAIN)
-        if unfinished and path.exists() and path.stat().st_size == 0:
-            raise CacheError(f"{path} is unfinished, not one frame is committed", AGAIN)
-        try:
-            self._file = h5py.File(path, "r")
-        except FileNotFoundError:
-            raise CacheError(f"{path} does not exist", "make it with detect-embed") from None
-        except BlockingIOError:
-            raise CacheError(
-                f"{path} is being written", "wait until detect-embed is done"
-            ) from None
-        except OSError as error:
-            raise CacheError(f"{path} is torn or no HDF5 file ({error})", ANEW) from error
+        self._file = open_file(path, MAKER, "frame", unfinished)
         try:
             self.header = check(self._file, path)
             self.complete = bool(self._file.attrs["complete"])

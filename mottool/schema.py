@@ -44,7 +44,6 @@ later versions of this schema MAY add some and MUST NOT change those above.
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +52,18 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mottool import __version__
-from mottool.errors import CacheError
+from mottool.hdf5 import (
+    add,
+    check_links,
+    check_shapes,
+    checking,
+    flat,
+    put,
+    read_header,
+    refuse_others,
+    stored,
+    write_header,
+)
 
 __all__ = [
     "MAPS",
@@ -112,33 +121,21 @@ class Header:
 
 def create(file: h5py.File, header: Header) -> None:
     """Lay out an empty cache, without `/embeddings`, whose size the first detection tells."""
-    told = dataclasses.asdict(header) | {
-        "schema": SCHEMA,
-        "version": __version__,
-        "settings": json.dumps(dict(header.settings), sort_keys=True),
-        "complete": False,
-    }
-    for name, value in sorted(told.items()):
-        file.attrs[name] = value
-    for name, (kind, columns, chunk) in (FRAMES | ROWS | CENTRES | POINTERS).items():
-        _add(file, name, kind, columns, chunk)
+    write_header(file, header, SCHEMA)
+    for name, layout in (FRAMES | ROWS | CENTRES | POINTERS).items():
+        add(file, name, *layout)
     for name in POINTERS:
         extend(file, name, 0, np.zeros(1, np.int64))
     file["timing"].attrs["columns"] = " ".join(TIMING)
-
-
-def _add(file: h5py.File, name: str, kind: str, columns: int, chunk: int) -> None:
-    tail = (columns,) if columns else ()
-    file.create_dataset(name, (0, *tail), kind, maxshape=(None, *tail), chunks=(chunk, *tail))
 
 
 def extend(file: h5py.File, name: str, at: int, values: Any) -> None:
     """Write `values` from row `at` on; the dataset then ends with them."""
     if name == EMBEDDINGS and name not in file:
         size = values.shape[1]
-        _add(file, name, "<f2", size, min(512, max(16, 16384 // size)))  # about 32 KiB
+        add(file, name, "<f2", size, min(512, max(16, 16384 // size)))  # about 32 KiB
     if name in TRACKED and name not in file:
-        _add(file, name, *TRACKED[name])
+        add(file, name, *TRACKED[name])
     if name == MAPS and name not in file:
         shape = values.shape[1:]
         file.create_dataset(
@@ -150,33 +147,13 @@ def extend(file: h5py.File, name: str, at: int, values: Any) -> None:
             compression="gzip",
             compression_opts=1,
         )
-    dataset = file[name]
-    dataset.resize(at + len(values), axis=0)
-    if len(values):
-        dataset[at:] = values
+    put(file, name, at, values)
 
 
 def same_work(path: Path, found: Header, wanted: Header) -> None:
     """Raise a `CacheError` naming what differs, the place of the source aside, if anything does."""
-    old, new = (_flat(header) for header in (found, wanted))
-    different = [
-        f"{key} ({old.get(key)!r}, now {new.get(key)!r})"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    ]
-    if different:
-        raise CacheError(
-            f"{path} was made with other {', '.join(different)}",
-            "go back to those, choose another --work folder, or start again with --overwrite",
-        )
-
-
-def _flat(header: Header) -> dict[str, Any]:
-    values = dataclasses.asdict(header)
-    del values["source"]
-    # Settings are compared as JSON holds them: there a tuple is a list.
-    settings = json.loads(json.dumps(dict(values.pop("settings"))))
-    return values | {f"settings.{key}": value for key, value in settings.items()}
+    moved = dataclasses.replace(found, source=wanted.source)
+    refuse_others(path, flat(moved), flat(wanted))
 
 
 def check(file: h5py.File, path: Path) -> Header:
@@ -184,93 +161,34 @@ def check(file: h5py.File, path: Path) -> Header:
 
     Raises `CacheError` with what is wrong.
     """
-    schema = file.attrs.get("schema")
-    if schema != SCHEMA:
-        known = isinstance(schema, str) and schema.startswith("mottool/")
-        raise CacheError(
-            f"{path} is of schema {schema!r}" if known else f"{path} is not a mottool cache",
-            f"run detect-embed again with this version, which reads {SCHEMA}",
-        )
-    try:
-        header = _header(file)
-        _check_links(file)
-        _check_links(file["occlusion"])
+    with checking(file, path, SCHEMA, "cache", "detect-embed"):
+        header = read_header(file, Header)
+        check_links(file)
+        check_links(file["occlusion"])
         frames = _check_pointer(file, "frame_ptr")
         if _check_pointer(file, "occlusion/ptr") != frames:
             raise ValueError("/occlusion/ptr and /frame_ptr count different frames")
-        _check_shapes(file, FRAMES, frames)
+        check_shapes(file, FRAMES, frames)
         present = {name: layout for name, layout in TRACKED.items() if name in file}
-        _check_shapes(file, ROWS | present, int(file["frame_ptr"][-1]))
-        _check_shapes(file, CENTRES, int(file["occlusion/ptr"][-1]))
+        check_shapes(file, ROWS | present, int(file["frame_ptr"][-1]))
+        check_shapes(file, CENTRES, int(file["occlusion/ptr"][-1]))
         if EMBEDDINGS in file:
-            size = (*_stored(file, EMBEDDINGS).shape, 1)[1]
-            _check_shapes(file, {EMBEDDINGS: ("<f2", size, 0)}, int(file["frame_ptr"][-1]))
+            size = (*stored(file, EMBEDDINGS).shape, 1)[1]
+            check_shapes(file, {EMBEDDINGS: ("<f2", size, 0)}, int(file["frame_ptr"][-1]))
         if MAPS in file:
             _check_maps(file[MAPS], frames)
-    # h5py reports damage inside a file by any of these, according to where it lies.
-    except (KeyError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
-        told = error.args[0] if error.args else error
-        raise CacheError(
-            f"{path} is damaged or not a cache: {told}", "make it anew: detect-embed --overwrite"
-        ) from error
     return header
-
-
-def _header(file: h5py.File) -> Header:
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(Header):
-        value = file.attrs[field.name]
-        if field.type in {int, float}:
-            values[field.name] = field.type(value)
-        elif not isinstance(value, str):
-            raise ValueError(f"attribute {field.name} is no text")
-        else:
-            values[field.name] = value
-    values["settings"] = json.loads(values["settings"])
-    if not isinstance(values["settings"], dict):
-        raise ValueError("attribute settings is no JSON object")
-    return Header(**values)
-
-
-def _check_links(group: h5py.Group) -> None:
-    if not isinstance(group, h5py.Group):
-        raise ValueError("/occlusion is no group")
-    for name in group:
-        link = group.get(name, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"/{name} is a link that may lead out of the file")
 
 
 def _check_pointer(file: h5py.File, name: str) -> int:
     """The number of frames of a pointer array that is one."""
     kind, columns, _ = POINTERS[name]
-    rows: int = (*_stored(file, name).shape, 0)[0]
-    _check_shapes(file, {name: (kind, columns, 0)}, rows)
+    rows: int = (*stored(file, name).shape, 0)[0]
+    check_shapes(file, {name: (kind, columns, 0)}, rows)
     pointer = file[name][:]
     if rows == 0 or pointer[0] != 0 or (pointer[1:] < pointer[:-1]).any():
         raise ValueError(f"/{name} does not rise from 0")
     return rows - 1
-
-
-def _check_shapes(file: h5py.File, datasets: Mapping[str, tuple[str, int, int]], rows: int) -> None:
-    for name, (kind, columns, _) in datasets.items():
-        dataset = _stored(file, name)
-        shape = (rows, columns) if columns else (rows,)
-        if dataset.shape != shape or dataset.dtype != np.dtype(kind):
-            raise ValueError(
-                f"/{name} is {dataset.dtype} {dataset.shape}, but its frames ask for {kind} {shape}"
-            )
-
-
-def _stored(file: h5py.File, name: str) -> h5py.Dataset:
-    """The dataset, if all that it claims to hold is in this file."""
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-        raise ValueError(f"/{name} does not keep its data in this file")
-    # What is claimed but not stored would read as zeros, or fill the memory.
-    if dataset.id.get_storage_size() < dataset.nbytes:
-        raise ValueError(f"/{name} is shorter than it says")
-    return dataset
 
 
 def _check_maps(dataset: h5py.Dataset, frames: int) -> None:
