@@ -8,30 +8,29 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from importlib import import_module
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
 from mottool import __version__
 from mottool.association.finish import Finishing, finish
+from mottool.association.linking import InputSettings, link
+from mottool.association.profiles import Profiles
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
 from mottool.batch import Batch, jobs_flag, shard_flag, shard_of
 from mottool.cli import as_json, work_folder
 from mottool.config import Settings, any_flags, build, flags, pairs, recorded
 from mottool.engines.local import cores, executor, finished, result
-from mottool.errors import CacheError, InputError, MottoolError, SettingError
+from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
 from mottool.progress import progress
 from mottool.work import Work, safe_name, whole_file
 
 if TYPE_CHECKING:
-    from mottool.association.tracks import Tracker
-    from mottool.cache import Cache, Header
+    from mottool.cache import Header
     from mottool.detections import Detections
-    from mottool.motchallenge import Rows
 
 __all__ = ["command", "link", "record_of", "run", "settings_of"]
 
@@ -45,25 +44,30 @@ def run(
     settings: Settings | None = None,
     finishing: Finishing | None = None,
     watch: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
+    seen: InputSettings | None = None,
+    public: Path | None = None,
+    warn: Callable[[str], None] = lambda told: None,
 ) -> Path:
     """Link the detections of `cache` into tracks and write them to `out`.
 
     `tracker` is a name in the registry and `settings` are its own, by default its published ones;
     `finishing` is what is done to the tracks afterwards, by default nothing. Rows are in the order
     of frames, which count from 1. All settings, and how many rows and identities they gave, are
-    recorded in `record_of(out)`. `watch` may follow the frames as they pass. Raises `CacheError`
-    if the cache cannot be read, or has no embeddings for a tracker that needs them.
+    recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `link`. Raises
+    `CacheError` if the cache cannot be read, or lacks what the tracker needs.
     """
     from mottool.cache import Cache
     from mottool.motchallenge import write_tracks
 
     settings, finishing = settings or SETTINGS[tracker](), finishing or Finishing()
+    seen = seen or InputSettings()
     record = record_of(out)
     with Cache(cache) as opened:
-        rows = finish(link(opened, tracker, settings, watch), finishing)
+        rows = finish(link(opened, tracker, settings, watch, seen, public, warn), finishing)
         told = {
             "tracker": tracker,
             "settings": recorded(settings),
+            "input": recorded(seen) | {"public": str(public) if public else None},
             "finishing": recorded(finishing),
             "mottool": __version__,
             "cache": str(cache),
@@ -78,48 +82,10 @@ def run(
     return write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
 
 
-def link(
-    cache: Cache,
-    tracker: str,
-    settings: Settings,
-    watch: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
-) -> Rows:
-    """The tracks of an open cache, frame by frame, as the tracker gives them; `rest` is the score.
-
-    Raises `CacheError` as `run` does.
-    """
-    import numpy as np
-
-    from mottool.boxes import tlwh_from_xyxy
-    from mottool.motchallenge import Rows
-
-    linker = _tracker(tracker, settings, cache)
-    tracks = [linker.step(detections) for detections in watch(cache.frames())]
-    if not tracks:
-        none = np.zeros(0, np.int64)
-        return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
-    numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
-    ids = np.concatenate([frame.ids for frame in tracks])  # (n,)
-    boxes = np.concatenate([frame.boxes for frame in tracks])  # (n, 4)
-    scores = np.concatenate([frame.scores for frame in tracks])  # (n,)
-    return Rows(numbers, ids, np.asarray(tlwh_from_xyxy(boxes), np.float64), scores[:, None])
-
-
 def record_of(out: Path) -> Path:
     """Where the settings of the result file `out` are: in the folder next to its own."""
     folder = out.resolve().parent
     return Path(f"{folder}.settings") / f"{out.stem}.json"
-
-
-def _tracker(name: str, settings: Settings, cache: Cache) -> Tracker:
-    from mottool.association.tracks import EMBED
-
-    module, _, kind = REGISTRY[name].partition(":")
-    found = getattr(import_module(module), kind)
-    if found.needs_embeddings and cache.detection_count and not cache.has_embeddings:
-        raise CacheError(f"{cache.path} has no embeddings, which {name} matches by", EMBED)
-    tracker: Tracker = found(settings, cache.header.fps)
-    return tracker
 
 
 def _digest(header: Header) -> str:
@@ -135,15 +101,24 @@ def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) ->
     a `SettingError`.
     """
     kind = SETTINGS[tracker]
-    given = {key.replace("-", "_"): value for key, value in pairs(texts).items()}
-    given = without_remarks(given, kind)
-    flagged, listed = build(kind, flags, tracker), build(kind, given, tracker)
-    for key in flags.keys() & given.keys():
-        if getattr(flagged, key) != getattr(listed, key):
+    return build(kind, _given({tracker: kind}, flags, texts), tracker)
+
+
+def _given(
+    kinds: Mapping[str, type[Settings]], flags: Mapping[str, Any], texts: Iterable[str]
+) -> dict[str, Any]:
+    """Flags and `key=value` texts of these kinds of settings, the tracker's first, in one."""
+    tracker, kind = next(iter(kinds.items()))
+    listed = {key.replace("-", "_"): value for key, value in pairs(texts).items()}
+    listed = without_remarks(listed, kind)
+    for key in flags.keys() & listed.keys():
+        owner = next((each for each in kinds.values() if key in each.__dataclass_fields__), kind)
+        one, other = (build(owner, {key: told[key]}, tracker) for told in (flags, listed))
+        if one != other:
             flag = "--" + key.replace("_", "-")
-            problem = f"{flag} {flags[key]} and --set {key}={given[key]} disagree"
+            problem = f"{flag} {flags[key]} and --set {key}={listed[key]} disagree"
             raise SettingError(problem, "give one of them")
-    return build(kind, {**flags, **given}, tracker)
+    return {**flags, **listed}
 
 
 @click.command("associate")
@@ -151,17 +126,28 @@ def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) ->
 @click.option(
     "--tracker",
     type=click.Choice(list(REGISTRY)),
-    default="fairmot",
-    show_default=True,
-    help="What links the detections.",
+    help="What links the detections.  [default: the one that --settings names, else fairmot]",
 )
-@any_flags(SETTINGS, "given")
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A TOML file of settings for all sequences and for single ones.",
+)
+@any_flags({"input": InputSettings}, "seen")
+@any_flags(SETTINGS, "flags")
 @click.option(
     "--set",
     "texts",
     multiple=True,
     metavar="KEY=VALUE",
     help="A setting by its published name, as 'second=IoU 0.5'; may be repeated.",
+)
+@click.option(
+    "--public",
+    type=click.Path(path_type=Path),
+    help="Public detections for --track-type public_track: a file, or a folder or dataset that "
+    "has each sequence's.",
 )
 @flags(Finishing, "finishing")
 @click.option(
@@ -175,9 +161,12 @@ def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) ->
 @as_json
 def command(
     caches: tuple[Path, ...],
-    tracker: str,
-    given: dict[str, Any],
+    tracker: str | None,
+    file: Path | None,
+    seen: dict[str, Any],
+    flags: dict[str, Any],
     texts: tuple[str, ...],
+    public: Path | None,
     finishing: Finishing,
     out: Path | None,
     jobs: int | None,
@@ -192,45 +181,86 @@ def command(
         mottool associate --tracker sort --max-age 5
         mottool associate mottool-work/caches/public/*.h5 --conf-thres 0.4 --out results
         mottool associate --min-track-length 5 --fill-gaps 18 --smooth gaussian
+        mottool associate --tracker bytetrack --settings thresholds.toml
 
     Each cache gives a MOTChallenge result file, SEQUENCE.txt, with the rows
     frame,id,left,top,width,height,score,-1,-1,-1; identities count from 1 in each. The folder
     holds nothing else, so that it can be zipped and submitted; the settings of each result are
     in the folder beside it, SEQUENCE.json in FOLDER.settings.
 
-    fairmot needs embeddings, sort only boxes. A flag that belongs to another tracker is refused.
+    sort and bytetrack need boxes only, otrack the offsets that its own network makes, the others
+    embeddings. A flag that belongs to another tracker is refused.
+
+    A settings file has tables for sequences, by name or by pattern; flags go before it:
+
+    \b
+        tracker = "fairmot"
+        [default]
+        conf_thres = 0.5
+        ["MOT17-05*"]
+        conf_thres = 0.35
+
     --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker once the sequence
     has ended: what they write could not have been said while it ran.
     """
-    settings = settings_of(tracker, given, texts)
+    profiles = Profiles(file)
+    tracker = _chosen(tracker, profiles)
+    kinds = {tracker: SETTINGS[tracker], "input": InputSettings}
+    profiles.check(kinds)
+    setup = partial(profiles.of, kinds=kinds, given=_given(kinds, flags | seen, texts))
+    setup("")  # what is wrong with the flags is wrong for every sequence
     batch = Batch(as_json)
     found = shard_of(list(caches) or Work(work).caches(), shard)
     if not found and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
-    tasks = _tasks(batch, found, out, Work(work), tracker)
-    job = partial(_linked, tracker=tracker, settings=settings, finishing=finishing)
+    tasks = _tasks(batch, found, out, Work(work), tracker, setup)
+    job = partial(_linked, tracker=tracker, finishing=finishing, public=public)
     done = _all_done(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
+    notes = [f"{file} [{name}] fits none of these sequences" for name in profiles.unused]
     for task in tasks:
         made = batch.run(task.sequence, partial(result, done[task]))
         if made:
+            notes += made.pop("notes")
             told = f"{made['rows']} rows, {made['identities']} identities, "
             told += f"{made['frames_per_second']:.0f} frames/s"
             batch.report(task.sequence, task.out, told, **made)
+    for note in dict.fromkeys(notes):  # what holds for one cache mostly holds for the others
+        batch.note(note)
     batch.close()
 
 
+def _chosen(tracker: str | None, profiles: Profiles) -> str:
+    """The tracker that the flag or the settings file names."""
+    if profiles.tracker is None:
+        return tracker or "fairmot"
+    if profiles.tracker not in REGISTRY:
+        fix = did_you_mean(profiles.tracker, REGISTRY)
+        raise SettingError(f"the settings are for {profiles.tracker!r}, which is no tracker", fix)
+    if tracker not in {None, profiles.tracker}:
+        problem = f"--tracker is {tracker}, but the settings are for {profiles.tracker}"
+        raise SettingError(problem, "leave --tracker out, or give that tracker's settings")
+    return profiles.tracker
+
+
 class Task(NamedTuple):
-    """A cache to link, its number of frames, and the file that its tracks are written to."""
+    """A cache to link, its number of frames, the file for its tracks, and its settings."""
 
     sequence: str
     cache: Path
     out: Path
     frames: int
+    settings: Settings
+    seen: InputSettings
 
 
 def _tasks(
-    batch: Batch, caches: Iterable[Path], out: Path | None, work: Work, tracker: str
+    batch: Batch,
+    caches: Iterable[Path],
+    out: Path | None,
+    work: Work,
+    tracker: str,
+    setup: Callable[[str], list[Settings]],
 ) -> list[Task]:
     """What to do for each cache; one that cannot be read, or shares a result file, fails."""
     from mottool.cache import Cache
@@ -245,7 +275,9 @@ def _tasks(
             if path in tasks:
                 problem = f"{tasks[path].cache} and {cache} would both be written to {path}"
                 raise InputError(problem, "associate them into different folders with --out")
-            tasks[path] = Task(header.sequence, cache, path, frames)
+            settings, seen = setup(header.sequence)
+            own = settings, cast(InputSettings, seen)
+            tasks[path] = Task(header.sequence, cache, path, frames, *own)
         except MottoolError as error:
             batch.fail(cache.stem, error)
     return list(tasks.values())
@@ -271,9 +303,9 @@ def _all_done(
     return done
 
 
-def _linked(task: Task, tracker: str, settings: Settings, finishing: Finishing, bar: bool) -> Made:
+def _linked(task: Task, tracker: str, finishing: Finishing, public: Path | None, bar: bool) -> Made:
     """Link one cache, in whatever process, and tell what came of it; `bar` follows its frames."""
-    seconds = 0.0
+    seconds, notes = 0.0, list[str]()
 
     def watch(frames: Iterable[Detections]) -> Iterator[Detections]:
         nonlocal seconds
@@ -281,11 +313,13 @@ def _linked(task: Task, tracker: str, settings: Settings, finishing: Finishing, 
         yield from progress(frames, task.sequence, task.frames) if bar else frames
         seconds = perf_counter() - begun
 
-    run(task.cache, task.out, tracker, settings, finishing, watch)
+    own = task.settings, finishing, watch, task.seen, public, notes.append
+    run(task.cache, task.out, tracker, *own)
     record = json.loads(record_of(task.out).read_text())
     return {
         "rows": record["rows"],
         "identities": record["identities"],
         "frames": task.frames,
         "frames_per_second": round(task.frames / max(seconds, 1e-9), 1),
+        "notes": notes,
     }

@@ -1,15 +1,16 @@
 """Detections to associate: the reference streams, and a crowd made up here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from goldens import HERE, seeded
 
+from mottool.association.tracks import Video
 from mottool.detections import Detections
 
-__all__ = ["Stream", "crowd", "reference", "walkers"]
+__all__ = ["Stream", "crowd", "reference", "walkers", "wanted"]
 
 FOLDER = HERE / "association"
 SIZE = 128  # of the made-up embeddings
@@ -17,10 +18,10 @@ SIZE = 128  # of the made-up embeddings
 
 @dataclass(frozen=True)
 class Stream:
-    """The detections of a sequence, frame by frame, and its frames a second."""
+    """The detections of a sequence, frame by frame, and what a tracker may know of it."""
 
     frames: list[Detections]
-    fps: float
+    video: Video
 
 
 def reference(sequence: str, folder: Path = FOLDER) -> Stream:
@@ -31,9 +32,18 @@ def reference(sequence: str, folder: Path = FOLDER) -> Stream:
     embeddings = _embeddings(sequence, stored["chain"])
     frames = []
     for number in range(1, int(stored["n_frames"]) + 1):
-        rows = stored["frame"] == number
-        frames.append(_detections(boxes[rows], stored["score"][rows], embeddings[rows]))
-    return Stream(frames, float(stored["fps"]))
+        rows, hidden = stored["frame"] == number, stored["occ_frame"] == number
+        centres = np.column_stack((stored["occ_xy"][hidden], stored["occ_score"][hidden]))
+        found = _detections(boxes[rows], stored["score"][rows], embeddings[rows])
+        frames.append(replace(found, occlusion_centres=centres))
+    told = (float(stored[name]) for name in ("fps", "width", "height"))
+    return Stream(frames, Video(*told))
+
+
+def wanted(sequence: str, name: str) -> np.ndarray:
+    """The authors' rows: frame, identity, left, top, width, height, score."""
+    path = FOLDER / sequence / f"{name}.txt.xz"
+    return np.loadtxt(path, delimiter=",", usecols=range(7))
 
 
 def _embeddings(sequence: str, chains: np.ndarray) -> np.ndarray:
@@ -73,21 +83,45 @@ def crowd(
         wide = tall * np.concatenate((aspect[seen], np.full(ghosts, 0.4)))
         jitter = draw.normal(0, 0.015, (2, len(seen))) * height[seen]
         centre = np.concatenate((place[:, seen] + jitter, draw.uniform(0, size, (2, ghosts))), 1)
+        moved = np.concatenate((velocity[:, seen], np.zeros((2, ghosts))), 1).T  # (n, 2)
         clean = np.concatenate((looks[seen], np.zeros((ghosts, SIZE))))
         noisy = _unit(clean + 0.5 * draw.standard_normal(clean.shape) / np.sqrt(SIZE))
         half = np.array([wide, tall]) / 2
         boxes = np.concatenate((centre - half, centre + half)).T  # (n, 4)
         order = draw.permutation(len(boxes))
-        yield _detections(boxes[order], draw.uniform(0.65, 1, len(boxes)), noisy[order])
+        found = _detections(boxes[order], draw.uniform(0.65, 1, len(boxes)), noisy[order])
+        yield replace(
+            found,
+            occlusion_centres=_overlaps(found.boxes),
+            centres=centre.T[order].astype(np.float32),
+            offsets=-moved[order].astype(np.float32),
+        )
+
+
+def _overlaps(boxes: np.ndarray) -> np.ndarray:
+    """Occlusion centres (k, 3): the middles of what two boxes share, if it is much of either."""
+    low = np.maximum(boxes[:, None, :2], boxes[:, :2])  # (n, n, 2)
+    high = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
+    shared, areas = np.maximum(high - low, 0).prod(2), (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    first, second = np.nonzero(np.triu(shared > 0.4 * np.minimum(areas[:, None], areas), 1))
+    middles = (low[first, second] + high[first, second]) / 2
+    return np.column_stack((middles, np.full(len(middles), 0.9))).astype(np.float32)
 
 
 def walkers(places: list[list[tuple[float, float]]], looks: list[list[int]]) -> list[Detections]:
-    """Frames of people 40x100 px centred at `places`, who look like the axes in `looks`."""
-    found = []
+    """Frames of people 40x100 px centred at `places`, who look like the axes in `looks`.
+
+    Their offsets lead to who looked the same in the frame before, if anyone did.
+    """
+    found, before = [], {}
     for centres, axes in zip(places, looks, strict=True):
-        centre = np.array(centres, np.float64).reshape(-1, 2)
+        centre = np.array(centres, np.float32).reshape(-1, 2)
         boxes = np.concatenate((centre - [20, 50], centre + [20, 50]), axis=1)
-        found.append(_detections(boxes, np.full(len(boxes), 0.9), np.eye(8)[axes]))
+        past = [before.get(axis, here) for axis, here in zip(axes, centre, strict=True)]
+        before = dict(zip(axes, centre, strict=True))
+        offsets = np.array(past, np.float32).reshape(-1, 2) - centre
+        one = _detections(boxes, np.full(len(boxes), 0.9), np.eye(8)[axes])
+        found.append(replace(one, centres=centre, offsets=offsets))
     return found
 
 

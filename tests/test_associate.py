@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from caches import HEADER, write
 from click.testing import CliRunner
-from goldens import HERE
-from streams import reference, walkers
+from streams import reference, walkers, wanted
 
 from mottool.association.settings import FairMOTSettings
 from mottool.errors import CacheError, SettingError
@@ -47,14 +46,13 @@ def files(folder):
 @pytest.mark.parametrize("tracker", ["fairmot", "sort"])
 def test_a_cache_gives_the_authors_rows(tmp_path, tracker):
     stream = reference("TUD-Stadtmitte")
-    cache = write(tmp_path / "a.h5", stream.frames, header(fps=stream.fps))
+    cache = write(tmp_path / "a.h5", stream.frames, header(fps=stream.video.frame_rate))
     rows = read_rows(run(cache, tmp_path / "out" / "a.txt", tracker), "result")
-    stored = HERE / "association" / "TUD-Stadtmitte" / f"{tracker}.txt.gz"
-    wanted = np.loadtxt(stored, delimiter=",")
-    np.testing.assert_array_equal(rows.frames, wanted[:, 0])
-    np.testing.assert_array_equal(rows.ids, wanted[:, 1])
-    np.testing.assert_allclose(rows.tlwh, wanted[:, 2:6], atol=1e-3)
-    np.testing.assert_allclose(rows.rest[:, 0], wanted[:, 6], atol=1e-3)
+    theirs = wanted("TUD-Stadtmitte", tracker)
+    np.testing.assert_array_equal(rows.frames, theirs[:, 0])
+    np.testing.assert_array_equal(rows.ids, theirs[:, 1])
+    np.testing.assert_allclose(rows.tlwh, theirs[:, 2:6], atol=1e-3)
+    np.testing.assert_allclose(rows.rest[:, 0], theirs[:, 6], atol=1e-3)
 
 
 def test_by_default_every_cache_in_the_work_folder_is_taken(tmp_path):

@@ -12,7 +12,9 @@ from mottool.association.settings import (
     SortSettings,
     without_remarks,
 )
+from mottool.association.tracks import Video
 from mottool.config import build
+from mottool.detections import Detections
 from mottool.errors import SettingError
 
 # As the reference lists publish them.
@@ -27,6 +29,69 @@ PUBLISHED = {
         "max_w_over_h": "1.6",
         "frame_rate": "per sequence",
         "score_filter": "score > conf_thres (strict)",
+    },
+    "jde": {
+        "conf_thres": "0.6",
+        "track_buffer": "30",
+        "first_assoc": "EUCLIDEAN embedding distance (cdist default) + fuse_motion 0.98, "
+        "thresh 0.7",
+        "second": "IoU 0.5",
+        "unconfirmed": "IoU 0.7",
+        "min_box_area": "200",
+        "max_w_over_h": "1.6",
+        "frame_rate": "per sequence",
+    },
+    "cstrack": {
+        "conf_thres": "0.6",
+        "track_buffer": "30",
+        "first_assoc": "cosine + fuse_motion 0.98, thresh 0.4",
+        "second": "IoU 0.5",
+        "unconfirmed": "IoU 0.7",
+        "min_box_area": "100",
+        "max_w_over_h": "0.6",
+        "note": "no activation on frame 1; w/h>0.6 rows dropped",
+        "frame_rate": "per sequence",
+    },
+    "deepsort": {
+        "min_confidence": "0.6",
+        "nms_max_overlap": "1.0",
+        "min_detection_height": "0",
+        "max_cosine_distance": "0.2",
+        "nn_budget": "100",
+        "max_iou_distance": "0.7",
+        "max_age": "30",
+        "n_init": "3",
+    },
+    "bytetrack": {
+        "track_thresh": "0.6",
+        "track_buffer": "30",
+        "match_thresh": "0.9",
+        "mot20": "false",
+        "det_thresh": "0.7",
+        "low_thresh": "0.1",
+        "second": "IoU 0.5",
+        "unconfirmed": "IoU*score 0.7",
+        "frame_rate": "30 always (evaluator default)",
+        "min_box_area": "100",
+        "max_w_over_h": "1.6",
+    },
+    "outrack": {
+        "conf_thres": "0.6",
+        "reid_thres": "0.4",
+        "reid_feat_type": "momentum",
+        "gmm": "False",
+        "occlusion": "True",
+        "occlusion_offset": "true",
+        "occlusion_thres": "0.1",
+        "lost_frame_range": "1",
+        "track_buffer": "30",
+        "track_type": "private_track",
+        "clip_box": "false",
+        "min_box_area": "100",
+        "max_w_over_h": "1.6",
+        "second": "IoU 0.5",
+        "unconfirmed": "IoU 0.7",
+        "note": "max_time_lost stays 30 frames",
     },
     "sort": {
         "max_age": "1",
@@ -77,8 +142,9 @@ def test_every_tracker_has_its_settings_and_can_be_made():
     assert REGISTRY.keys() == SETTINGS.keys()
     for name, place in REGISTRY.items():
         module, _, kind = place.partition(":")
-        tracker = getattr(import_module(module), kind)(SETTINGS[name](), 30.0)
-        assert isinstance(tracker.needs_embeddings, bool)
+        tracker = getattr(import_module(module), kind)(SETTINGS[name](), Video(30.0))
+        fields = {field.name for field in dataclasses.fields(Detections)}
+        assert {*tracker.needs, *tracker.uses} <= fields
 
 
 def test_every_setting_has_a_help_that_is_a_sentence():

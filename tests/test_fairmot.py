@@ -10,6 +10,7 @@ from goldens import HERE, check_head, made_up, shared, synth_image
 
 from mottool.association.fairmot import FairMOT as Tracker
 from mottool.association.settings import FairMOTSettings
+from mottool.association.tracks import Video
 from mottool.boxes import tlwh_from_xyxy
 from mottool.detections import Detections
 from mottool.errors import CheckpointError
@@ -115,7 +116,7 @@ def test_tracks_of_four_frames_equal_the_authors():
     parts = zip(
         *(np.split(figures[k], ends) for k in ("boxes", "scores", "embeddings")), strict=True
     )
-    tracker = Tracker(FairMOTSettings(conf_thres=0.4), frame_rate=30)
+    tracker = Tracker(FairMOTSettings(conf_thres=0.4), Video(frame_rate=30))
     for number, (boxes, scores, embeddings) in enumerate(parts, 1):
         classes = np.zeros(len(boxes), np.uint16)
         tracks = tracker.step(Detections(boxes, scores, classes, embeddings))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-__all__ = ["Matching", "assign", "assign_overlaps", "pairs_within"]
+__all__ = ["Matching", "assign", "assign_capped", "assign_overlaps", "pairs_within"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
@@ -110,3 +110,27 @@ def assign_overlaps(overlaps: Floats, threshold: float) -> Matching:
     parted = assigned[~close]
     left_over = (partner < 0).nonzero()[0]
     return matching._replace(rows_alone=np.concatenate((left_over, parted)))
+
+
+def assign_capped(
+    rows: Indices, cols: Indices, costs: Floats, shape: tuple[int, int], limit: float
+) -> Matching:
+    """DeepSORT's matching: as many pairs as there can be, those above `limit` parted again.
+
+    The pairs are (K,), of `shape` (R, C); all others are above the limit, and those cost the same.
+    In `cols_alone` who was left over comes before who was parted, as in the published code: the
+    new identities follow that order, and which of the two it is, where it does not matter to the
+    cost, is up to `scipy`.
+    """
+    dense = np.full(shape, limit + 1e-5)
+    close = costs <= limit
+    dense[rows[close], cols[close]] = costs[close]
+    row, col = linear_sum_assignment(dense)
+    near = dense[row, col] <= limit
+    matching = _matching(row, col, shape)
+    return Matching(
+        row[near],
+        col[near],
+        np.concatenate((matching.rows_alone, row[~near])),
+        np.concatenate((matching.cols_alone, col[~near])),
+    )

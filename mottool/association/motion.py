@@ -71,15 +71,15 @@ class Filter(ABC):
         motion[VARIANCES] = self.first_noise(measured)
         return motion
 
-    def predict(self, motion: Floats) -> None:
-        """Move `motion` (5, 4, T) one frame on, in place."""
+    def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
+        """Move `motion` (5, 4, T) on in place, by one frame or by the frames that `elapsed`."""
         noise = self.process_noise(motion[POSITION])
-        motion[POSITION] += motion[VELOCITY]
-        # F P F' for F = [[1, 1], [0, 1]]: the variance takes the covariance before and after.
-        motion[POSITION_VARIANCE] += motion[COVARIANCE]
-        motion[COVARIANCE] += motion[VELOCITY_VARIANCE]
-        motion[POSITION_VARIANCE] += motion[COVARIANCE]
-        motion[VARIANCES] += noise
+        motion[POSITION] += elapsed * motion[VELOCITY]
+        # F P F' for F = [[1, e], [0, 1]]: the variance takes the covariance before and after.
+        motion[POSITION_VARIANCE] += elapsed * motion[COVARIANCE]
+        motion[COVARIANCE] += elapsed * motion[VELOCITY_VARIANCE]
+        motion[POSITION_VARIANCE] += elapsed * motion[COVARIANCE]
+        motion[VARIANCES] += elapsed * noise
 
     def spread(self, motion: Floats) -> Floats:
         """The variances (4, T) of what would be measured."""
@@ -216,13 +216,13 @@ class AreaFilter(Filter):
         """The same for every tracklet, (4, 1)."""
         return self._MEASUREMENT
 
-    def predict(self, motion: Floats) -> None:
+    def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
         """Move `motion` on; an area that would vanish stops shrinking first."""
         area, change = motion[POSITION, 2], motion[VELOCITY, 2]
-        vanishing = area + change <= 0
+        vanishing = area + elapsed * change <= 0
         if vanishing.any():
             change[vanishing] = 0
-        super().predict(motion)
+        super().predict(motion, elapsed)
 
 
 def _corners(centre: Floats, half: Floats) -> Floats:

@@ -9,17 +9,43 @@ from dataclasses import dataclass
 
 from mottool.config import Settings, knob
 
-__all__ = ["REGISTRY", "SETTINGS", "FairMOTSettings", "SortSettings", "without_remarks"]
+__all__ = [
+    "REGISTRY",
+    "SETTINGS",
+    "ByteTrackSettings",
+    "CSTrackSettings",
+    "CascadeSettings",
+    "DeepSortSettings",
+    "FairMOTSettings",
+    "JDESettings",
+    "LifeCycleSettings",
+    "OTrackSettings",
+    "OUTrackSettings",
+    "RefindSettings",
+    "SortSettings",
+    "TDTSettings",
+    "without_remarks",
+]
 
 REGISTRY = {
     "fairmot": "mottool.association.fairmot:FairMOT",
+    "jde": "mottool.association.jde:JDE",
+    "cstrack": "mottool.association.cstrack:CSTrack",
+    "outrack": "mottool.association.outrack:OUTrack",
+    "otrack": "mottool.association.otrack:OTrack",
+    "tdt": "mottool.association.tdt:TDT",
     "sort": "mottool.association.sort:Sort",
+    "deepsort": "mottool.association.deepsort:DeepSort",
+    "bytetrack": "mottool.association.bytetrack:ByteTrack",
 }
 
 # What published lists of settings say of how a run was made, and what sets nothing here.
 _REMARKS = {
     "filterpy": r"[\d.]+",
+    "gmm": r"(?i:false)",
     "note": r".*",
+    "occlusion_offset": r"(?i:true|false)",
+    "reid_feat_type": r"momentum",
     "score_filter": re.escape("score > conf_thres (strict)"),
 }
 
@@ -47,29 +73,21 @@ def _threshold(measure: str) -> Callable[[str], float]:
 
 
 def _rate(text: str) -> float | None:
-    return None if text == "per sequence" else float(text)
+    """Read a rate that may be published as 'per sequence' or as '30 always (…)'."""
+    return None if text == "per sequence" else float(text.split()[0])
 
 
 @dataclass(frozen=True)
-class FairMOTSettings(Settings):
-    """FairMOT's association; the values are those of its code with detections above 0.6."""
+class LifeCycleSettings(Settings):
+    """What the descendants of JDE's published code have in common."""
 
-    conf_thres: float = knob(
-        0.6, "Detections with a score above this are tracked; the others are not looked at."
-    )
     track_buffer: int = knob(
         30, "Frames a lost tracklet is remembered at 30 frames a second; scaled to others.", low=0
     )
-    first_assoc: float = knob(
-        0.4,
-        "Highest cost of a match by embedding and motion: 0.98 of the cosine distance and 0.02 of "
-        "the squared Mahalanobis distance.",
-        low=0,
-        parse=_threshold("cosine"),
-    )
     second: float = knob(
         0.5,
-        "Highest IoU distance of a match for tracklets that found none by embedding.",
+        "Highest IoU distance of a match in the second round, for tracklets that found none in "
+        "the first.",
         low=0,
         high=1,
         parse=_threshold("IoU"),
@@ -94,6 +112,134 @@ class FairMOTSettings(Settings):
         parse=_rate,
     )
 
+    def patience(self, frame_rate: float) -> int:
+        """Frames a tracklet stays lost in a sequence of `frame_rate` frames a second."""
+        return int((self.frame_rate or frame_rate) / 30.0 * self.track_buffer)
+
+
+@dataclass(frozen=True)
+class CascadeSettings(LifeCycleSettings):
+    """The same with a first round by embedding."""
+
+    conf_thres: float = knob(
+        0.6, "Detections with a score above this are tracked; the others are not looked at."
+    )
+
+
+@dataclass(frozen=True)
+class FairMOTSettings(CascadeSettings):
+    """FairMOT's association; the values are those of its code with detections above 0.6."""
+
+    first_assoc: float = knob(
+        0.4,
+        "Highest cost of a match by embedding and motion: 0.98 of the embeddings' distance and "
+        "0.02 of the squared Mahalanobis distance.",
+        low=0,
+        parse=_threshold("cosine"),
+    )
+
+
+@dataclass(frozen=True)
+class TDTSettings(FairMOTSettings):
+    """TDT's association; see `tdt` for where the values come from."""
+
+
+@dataclass(frozen=True)
+class CSTrackSettings(FairMOTSettings):
+    """CSTrack's association; the values are those of its code."""
+
+    max_w_over_h: float = knob(
+        0.6, "Tracks wider than this many times their height are not written.", low=0
+    )
+
+
+@dataclass(frozen=True)
+class JDESettings(CascadeSettings):
+    """JDE's association; the values are those of its code."""
+
+    min_box_area: float = knob(
+        200.0, "Tracks up to this area are not written, square pixels.", low=0
+    )
+    first_assoc: float = knob(
+        0.7,
+        "Highest cost of a match by embedding and motion.",
+        low=0,
+        parse=_threshold("euclidean"),
+    )
+    form: str = knob(
+        "code",
+        "code: the authors' cascade. paper: as the paper has it; for jde a single association by "
+        "cosine distance, track_buffer being the frames after which a tracklet ends; for outrack "
+        "and otrack the box that an occlusion centre gives back is what is written.",
+        choices=("code", "paper"),
+    )
+    appearance: float = knob(
+        0.98,
+        "Weight of the embeddings' distance in the cost; the rest is the squared Mahalanobis "
+        "distance's.",
+        low=0,
+        high=1,
+    )
+
+
+@dataclass(frozen=True)
+class RefindSettings(Settings):
+    """How lost people are found again from occlusion centres."""
+
+    occlusion: bool = knob(True, "Find lost people again from occlusion centres.")
+    occlusion_thres: float = knob(
+        0.1, "Occlusion centres with a lower score are not looked at.", low=0
+    )
+    occlusion_agreement: float = knob(
+        0.7,
+        "How well an occlusion centre has to agree with the overlap of a lost and a tracked box, "
+        "from 0 to 1: the paper's τ_o.",
+        low=0,
+        high=1,
+    )
+    lost_frame_range: float = knob(
+        1.0,
+        "Frames, or if less than 1 seconds, since a lost one was last seen behind another: the "
+        "paper's τ_w.",
+        low=0,
+    )
+    form: str = knob(
+        "paper",
+        "paper: the box that an occlusion centre gives back is what is written. code: as the "
+        "authors' code, which writes the expected box.",
+        choices=("paper", "code"),
+    )
+    track_type: str = knob(
+        "private_track",
+        "public_track: only detections near the public ones (--public) may begin tracks.",
+        choices=("private_track", "public_track"),
+    )
+
+
+@dataclass(frozen=True)
+class OUTrackSettings(RefindSettings, CascadeSettings):
+    """OUTrack's association; the values are those of its code with detections above 0.6."""
+
+    reid_thres: float = knob(
+        0.4, "Highest cost of a match by embedding and motion.", low=0, parse=_threshold("cosine")
+    )
+    clip_box: bool = knob(False, "Clip tracks to the frame before they are written.")
+    frame_rate: float | None = knob(
+        30.0,
+        "Frames a second that the buffer is scaled by; none or 'per sequence': the sequence's own.",
+        low=0,
+        parse=_rate,
+    )
+
+
+@dataclass(frozen=True)
+class OTrackSettings(RefindSettings):
+    """OTrack's association; the values are CenterTrack's for MOT17."""
+
+    track_thresh: float = knob(0.4, "Detections with a lower score are not looked at.")
+    new_thresh: float = knob(0.4, "Detections with a score above this may begin tracks.")
+    max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.")
+
 
 @dataclass(frozen=True)
 class SortSettings(Settings):
@@ -109,4 +255,53 @@ class SortSettings(Settings):
     )
 
 
-SETTINGS: dict[str, type[Settings]] = {"fairmot": FairMOTSettings, "sort": SortSettings}
+@dataclass(frozen=True)
+class DeepSortSettings(Settings):
+    """DeepSORT; the values are those of its code, with detections above 0.6."""
+
+    min_confidence: float = knob(0.6, "Detections with a lower score are not looked at.")
+    nms_max_overlap: float = knob(
+        1.0, "Detections that a better one covers by more than this are suppressed.", low=0
+    )
+    min_detection_height: float = knob(
+        0.0, "Detections lower than this are not looked at, pixels.", low=0
+    )
+    max_cosine_distance: float = knob(
+        0.2, "Highest distance from the nearest embedding in a gallery.", low=0
+    )
+    nn_budget: int = knob(100, "Embeddings kept of each tracklet, the latest ones.", low=1)
+    max_iou_distance: float = knob(0.7, "Highest IoU distance of a match.", low=0, high=1)
+    max_age: int = knob(30, "Frames a confirmed tracklet lives without a detection.", low=0)
+    n_init: int = knob(3, "Detections in a row before a tracklet is confirmed and shown.", low=1)
+
+
+@dataclass(frozen=True)
+class ByteTrackSettings(LifeCycleSettings):
+    """ByteTrack; the values are those of its code for MOT17."""
+
+    track_thresh: float = knob(0.6, "Detections with a score above this are sure.")
+    low_thresh: float = knob(0.1, "Those with a score above this, and not sure, are doubtful.")
+    det_thresh: float = knob(0.7, "Detections with a score of at least this may begin tracks.")
+    match_thresh: float = knob(
+        0.9, "Highest distance, 1 - IoU·score, of a match with a sure detection.", low=0, high=1
+    )
+    mot20: bool = knob(False, "Leave the score out of the distance, as is done for MOT20.")
+    frame_rate: float | None = knob(
+        30.0,
+        "Frames a second that the buffer is scaled by; none or 'per sequence': the sequence's own.",
+        low=0,
+        parse=_rate,
+    )
+
+
+SETTINGS: dict[str, type[Settings]] = {
+    "fairmot": FairMOTSettings,
+    "jde": JDESettings,
+    "cstrack": CSTrackSettings,
+    "outrack": OUTrackSettings,
+    "otrack": OTrackSettings,
+    "tdt": TDTSettings,
+    "sort": SortSettings,
+    "deepsort": DeepSortSettings,
+    "bytetrack": ByteTrackSettings,
+}

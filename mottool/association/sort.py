@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mottool.association.assignment import assign_overlaps
 from mottool.association.motion import POSITION, AreaFilter
 from mottool.association.settings import SortSettings
-from mottool.association.tracks import Tracklets, Tracks
+from mottool.association.tracks import Tracklets, Tracks, Video
 from mottool.boxes import iou
 from mottool.detections import Detections
 
@@ -22,33 +22,36 @@ Indices = npt.NDArray[np.intp]
 class Sort:
     """Tracks one sequence; `slots` are its tracklets, oldest first."""
 
-    needs_embeddings = False
+    needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
-    def __init__(self, settings: SortSettings, frame_rate: float) -> None:
+    def __init__(self, settings: SortSettings, video: Video) -> None:
         """Begin a sequence; SORT counts in frames whatever their rate."""
         self.settings = settings
         self._filter = AreaFilter()
         self._frame = 0
+        self._now = self._before = 0.0
         self._pool = Tracklets(self._filter)
         self._slots = np.zeros(0, np.intp)
 
-    def step(self, detections: Detections) -> Tracks:
+    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
         """The tracks of the next frame, youngest first; every score is 1."""
         self._frame += 1
+        self._before, self._now = self._now, self._now + elapsed
         pool = self._pool
         boxes = self._found(detections)
         measured = self._filter.measured(boxes)
-        expected = self._expected()
+        expected = self._expected(elapsed)
 
         matching = assign_overlaps(iou(boxes, expected), self.settings.iou_threshold)
-        pool.update(self._slots[matching.cols], self._frame, measured[:, matching.rows])
+        pool.update(self._slots[matching.cols], self._now, measured[:, matching.rows])
         pool.hits[self._slots[matching.cols]] += 1
         alone = matching.rows_alone
-        born = pool.born(self._frame, measured[:, alone], np.ones(len(alone)))
+        born = pool.born(self._now, measured[:, alone], np.ones(len(alone)))
         self._slots = np.concatenate((self._slots, born))
 
         shown = self._shown()
-        unseen = self._frame - pool.last[self._slots]
+        unseen = self._now - pool.last[self._slots]
         self._slots = self._slots[unseen <= self.settings.max_age]
         pool.keep(self._slots)
         return Tracks(pool.ids[shown], pool.boxes(shown), pool.scores[shown])
@@ -60,12 +63,12 @@ class Sort:
             good &= detections.scores > self.settings.score_filter
         return boxes[good].astype(np.float64)
 
-    def _expected(self) -> Floats:
+    def _expected(self, elapsed: float) -> Floats:
         """Where the tracklets (T, 4) should be now; those without an area any more are dropped."""
         pool = self._pool
         # A frame without a detection ends the row of hits, which the next frame gets to see.
-        pool.hits[self._slots[pool.last[self._slots] < self._frame - 1]] = 0
-        motion = pool.predict(self._slots)
+        pool.hits[self._slots[pool.last[self._slots] < self._before]] = 0
+        motion = pool.predict(self._slots, elapsed)
         has_area = motion[POSITION, 2] * motion[POSITION, 3] > 0
         if not has_area.all():
             self._slots, motion = self._slots[has_area], motion[:, :, has_area]
@@ -73,7 +76,7 @@ class Sort:
 
     def _shown(self) -> Indices:
         pool, slots = self._pool, self._slots
-        shown = pool.last[slots] == self._frame
+        shown = pool.last[slots] == self._now
         if self._frame > self.settings.min_hits:
             shown &= pool.hits[slots] >= self.settings.min_hits
         youngest_first: Indices = slots[shown][::-1]

@@ -1,6 +1,6 @@
 """Tracklets in arrays, the tracks of a frame, and what every tracker promises."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mottool.association.motion import Filter
 from mottool.detections import Detections
 
-__all__ = ["EMBED", "Tracker", "Tracklets", "Tracks", "blend", "unit"]
+__all__ = ["EMBED", "Tracker", "Tracklets", "Tracks", "Video", "blend", "unit"]
 
 Floats = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
@@ -36,20 +36,40 @@ class Tracks:
         return len(self.ids)
 
 
+@dataclass(frozen=True)
+class Video:
+    """What a tracker may know of a sequence beside its detections.
+
+    `frame_rate` in frames a second; `width` and `height` of the frames in pixels; `public` gives
+    the boxes (p, 4) of the benchmark's own detector in a frame counted from 1, where those are to
+    decide who may begin a track.
+    """
+
+    frame_rate: float
+    width: float = np.inf
+    height: float = np.inf
+    public: Callable[[int], npt.NDArray[np.floating[Any]]] | None = None
+
+
 class Tracker(Protocol):
     """Links the detections of one sequence, frame by frame; a new sequence takes a new instance.
 
-    It is made from its settings and the sequence's frames per second.
+    `needs` names the fields of `Detections` without which it cannot work, `uses` those without
+    which it does less.
     """
 
-    needs_embeddings: bool
+    needs: tuple[str, ...]
+    uses: tuple[str, ...]
 
-    def __init__(self, settings: Any, frame_rate: float) -> None:
-        """Begin a sequence of `frame_rate` frames a second."""
+    def __init__(self, settings: Any, video: Video) -> None:
+        """Begin a sequence."""
         ...
 
-    def step(self, detections: Detections) -> Tracks:
-        """The tracks of the next frame. `detections` are not changed."""
+    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """The tracks of the next frame, which comes `elapsed` frames after the one before.
+
+        `detections` are not changed.
+        """
         ...
 
 
@@ -62,12 +82,12 @@ class Tracklets:
 
     def __init__(self, filter: Filter, capacity: int = 32) -> None:
         """Make room for `capacity` tracklets that move by `filter`; it doubles when needed."""
-        self._filter = filter
+        self.filter = filter
         self._named = 0
         self._alive = np.zeros(capacity, np.bool_)
         self.ids = np.zeros(capacity, np.int64)
-        self.first = np.zeros(capacity, np.int64)  # frame of the first detection
-        self.last = np.zeros(capacity, np.int64)  # frame of the latest detection
+        self.first = np.zeros(capacity)  # time of the first detection, in frames
+        self.last = np.zeros(capacity)  # time of the latest detection
         self.hits = np.zeros(capacity, np.int64)  # frames in a row with a detection
         self.confirmed = np.zeros(capacity, np.bool_)  # seen often enough to be shown
         self.buried = np.zeros(capacity, np.bool_)  # was given up at least once
@@ -85,7 +105,7 @@ class Tracklets:
 
     def born(
         self,
-        frame: int,
+        now: float,
         measured: Floats,
         scores: npt.NDArray[np.floating[Any]],
         embeddings: Embeddings | None = None,
@@ -100,11 +120,11 @@ class Tracklets:
         self._alive[slots] = True
         self.ids[slots] = np.arange(self._named + 1, self._named + count + 1)
         self._named += count
-        self.first[slots] = self.last[slots] = frame
+        self.first[slots] = self.last[slots] = now
         self.hits[slots] = 0
         self.confirmed[slots] = self.buried[slots] = False
         self.scores[slots] = scores
-        self.motion[:, :, slots] = self._filter.initiate(measured)
+        self.motion[:, :, slots] = self.filter.initiate(measured)
         if embeddings is not None:
             if self.embeddings.shape[1] != embeddings.shape[1]:
                 self.embeddings = np.zeros((self.capacity, embeddings.shape[1]), np.float32)
@@ -117,23 +137,27 @@ class Tracklets:
         for kept in slots:
             self._alive[kept] = True
 
-    def predict(self, slots: Indices) -> Floats:
-        """Move these tracklets one frame on; their motion (5, 4, T), a copy."""
+    def predict(self, slots: Indices, elapsed: float = 1.0) -> Floats:
+        """Move these tracklets `elapsed` frames on; their motion (5, 4, T), a copy."""
         motion = self.motion.take(slots, axis=2)
-        self._filter.predict(motion)
+        self.filter.predict(motion, elapsed)
         self.motion[:, :, slots] = motion
         return motion
 
-    def update(self, slots: Indices, frame: int, measured: Floats) -> None:
-        """Correct these tracklets by what was measured of each in this frame, (4, T)."""
+    def update(self, slots: Indices, now: float, measured: Floats) -> None:
+        """Correct these tracklets by their detections of this frame, (4, T)."""
+        self.correct(slots, measured)
+        self.last[slots] = now
+
+    def correct(self, slots: Indices, measured: Floats) -> None:
+        """Correct the motion of these tracklets by what was measured of each, (4, T)."""
         motion = self.motion.take(slots, axis=2)
-        self._filter.update(motion, measured)
+        self.filter.update(motion, measured)
         self.motion[:, :, slots] = motion
-        self.last[slots] = frame
 
     def boxes(self, slots: Indices) -> Floats:
         """Where these tracklets are by their motion, (T, 4) x1 y1 x2 y2."""
-        return self._filter.boxes(self.motion[0].take(slots, axis=1))
+        return self.filter.boxes(self.motion[0].take(slots, axis=1))
 
     def _grow(self) -> None:
         for name, array in self._arrays():

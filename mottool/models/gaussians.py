@@ -4,7 +4,7 @@ Law & Deng, "CornerNet: Detecting objects as paired keypoints", ECCV 2018, §3.2
 Zhou, Wang & Krähenbühl, "Objects as points", 2019, §3 (the heatmap).
 """
 
-import math
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,10 @@ import numpy.typing as npt
 __all__ = ["draw", "radius"]
 
 
-def radius(width: float, height: float, min_iou: float = 0.7) -> float:
+Sizes = TypeVar("Sizes", float, npt.NDArray[np.floating[Any]])
+
+
+def radius(width: Sizes, height: Sizes, min_iou: float = 0.7) -> Sizes:
     """How far, in cells, a box's corners may stray while it still counts as the object's.
 
     Meant is: outwards, to an IoU of `min_iou` with the true box, r = (√(b² + 4ac) - b) / 2a with
@@ -22,7 +25,8 @@ def radius(width: float, height: float, min_iou: float = 0.7) -> float:
     larger roots, which are never the smallest of the three.)
     """
     b = min_iou * (width + height)
-    return math.sqrt(b**2 + 4 * min_iou * (1 - min_iou) * width * height) - b
+    root: Sizes = np.sqrt(b**2 + 4 * min_iou * (1 - min_iou) * width * height)
+    return root - b
 
 
 def draw(heatmap: npt.NDArray[np.float32], x: int, y: int, radius: int) -> None:

@@ -1,0 +1,26 @@
+"""CSTrack's association: FairMOT's, with nothing confirmed before its second detection.
+
+Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the Competition Between Detection and ReID in
+Multiobject Tracking", IEEE Transactions on Image Processing 2022, as the published code does it.
+It shows upright people only: its tracks are at most 0.6 times as wide as they are tall.
+"""
+
+from mottool.association.cascade import Cascade, cosine
+from mottool.association.settings import CSTrackSettings
+from mottool.association.tracks import Video
+
+__all__ = ["CSTrack"]
+
+
+class CSTrack(Cascade):
+    """Tracks one sequence."""
+
+    def __init__(self, settings: CSTrackSettings, video: Video) -> None:
+        """Begin a sequence; lost tracklets wait for `track_buffer` / 30 seconds."""
+        super().__init__(
+            settings,
+            limit=settings.first_assoc,
+            distance=cosine,
+            patience=settings.patience(video.frame_rate),
+            confirm_first=False,
+        )

@@ -1,0 +1,56 @@
+"""Galleries: the latest embeddings of each tracklet, and how far a detection is from them."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Gallery"]
+
+Embeddings = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+
+class Gallery:
+    """For every slot of a pool of tracklets a ring of at most `budget` unit embeddings."""
+
+    def __init__(self, budget: int) -> None:
+        """Keep the latest `budget` embeddings of each tracklet."""
+        self._budget = budget
+        self._samples: Embeddings = np.zeros((0, budget, 0), np.float32)
+        self._seen = np.zeros(0, np.intp)  # how many each slot was ever given
+
+    def begin(self, slots: Indices, embeddings: Embeddings, capacity: int) -> None:
+        """Start the galleries of newborn tracklets (n,), n of D, in a pool of `capacity`."""
+        missing = capacity - len(self._seen)
+        if missing or self._samples.shape[2] != embeddings.shape[1]:
+            samples = np.zeros((capacity, self._budget, embeddings.shape[1]), np.float32)
+            if self._samples.shape[2] == samples.shape[2]:
+                samples[: len(self._samples)] = self._samples
+            self._samples = samples
+            self._seen = np.concatenate((self._seen, np.zeros(missing, np.intp)))
+        self._seen[slots] = 0
+        self.add(slots, embeddings)
+
+    def add(self, slots: Indices, embeddings: Embeddings) -> None:
+        """Hang up one more embedding (n, D) of each of these tracklets (n,)."""
+        self._samples[slots, self._seen[slots] % self._budget] = embeddings
+        self._seen[slots] += 1
+
+    def distances(
+        self, slots: Indices, rows: Indices, embeddings: Embeddings
+    ) -> npt.NDArray[np.floating[Any]]:
+        """The cosine distances (K,) of embeddings (K, D) from the nearest in a gallery.
+
+        Each is compared with the gallery of `slots[row]`, where `rows` (K,) do not fall.
+        """
+        nearest = np.empty(len(rows), np.float32)
+        starts = np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)).tolist()
+        filled = np.minimum(self._seen[slots], self._budget)
+        # One product per gallery reads it in place; all at once would have to gather them first.
+        for start, stop in pairwise(starts):
+            row = rows[start]
+            alike = self._samples[slots[row], : filled[row]] @ embeddings[start:stop].T  # (g, k)
+            alike.max(axis=0, out=nearest[start:stop])
+        return 1 - nearest

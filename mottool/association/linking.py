@@ -1,0 +1,156 @@
+"""A whole cache through a tracker: what it gets to see, and the rows that come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mottool.association.settings import REGISTRY
+from mottool.config import Settings, knob
+from mottool.errors import CacheError, InputError, SettingError, did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mottool.association.tracks import Tracker
+    from mottool.cache import Cache
+    from mottool.detections import Detections
+    from mottool.motchallenge import Rows
+
+__all__ = ["InputSettings", "link"]
+
+
+def _classes(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+@dataclass(frozen=True)
+class InputSettings(Settings):
+    """What a tracker gets to see of a cache."""
+
+    classes: tuple[int, ...] | None = knob(
+        None,
+        "Only detections of these classes are tracked, as '0' or '0,2' (0 is a person); none: all.",
+        parse=_classes,
+    )
+    min_score: float = knob(
+        0.0, "Detections with a lower score are left out before the tracker sees them.", low=0
+    )
+    fixed_rate: bool = knob(
+        False,
+        "Take every frame for the next one, as the papers do. Otherwise, where frames do not come "
+        "evenly, their times count: for motion, and for how long a tracklet is remembered.",
+    )
+
+
+def link(
+    cache: Cache,
+    tracker: str,
+    settings: Settings,
+    watch: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
+    seen: InputSettings | None = None,
+    public: Path | None = None,
+    warn: Callable[[str], None] = lambda told: None,
+) -> Rows:
+    """The tracks of an open cache, frame by frame, as the tracker gives them; `rest` is the score.
+
+    `tracker` is a name in the registry, `seen` what it gets to see, `watch` may follow the frames
+    as they pass. `public` is a file of public detections, or a folder or dataset that has the
+    sequence's, for a `track_type` that asks for them. `warn` hears what the tracker has to do
+    without. Raises `CacheError` if the cache lacks what it cannot do without.
+    """
+    import numpy as np
+
+    from mottool.boxes import tlwh_from_xyxy
+    from mottool.motchallenge import Rows
+
+    seen = seen or InputSettings()
+    steps, rate = _steps(cache, seen)
+    linker = _tracker(tracker, settings, cache, rate, public, warn)
+    frames = zip(watch(_filtered(cache.frames(), seen)), steps, strict=True)
+    tracks = [linker.step(detections, elapsed) for detections, elapsed in frames]
+    if not tracks:
+        none = np.zeros(0, np.int64)
+        return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
+    numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
+    ids = np.concatenate([frame.ids for frame in tracks])  # (n,)
+    boxes = np.concatenate([frame.boxes for frame in tracks])  # (n, 4)
+    scores = np.concatenate([frame.scores for frame in tracks])  # (n,)
+    return Rows(numbers, ids, np.asarray(tlwh_from_xyxy(boxes), np.float64), scores[:, None])
+
+
+def _steps(cache: Cache, seen: InputSettings) -> tuple[list[float], float]:
+    """The frames that pass before each frame of the cache, and frames a second."""
+    from mottool.association.clock import steps
+
+    if seen.fixed_rate:
+        return [1.0] * cache.frame_count, cache.header.fps
+    passed, rate = steps(cache.pts, cache.header.fps)
+    return passed.tolist(), rate
+
+
+def _filtered(frames: Iterable[Detections], seen: InputSettings) -> Iterator[Detections]:
+    """The frames with only what may be seen."""
+    import numpy as np
+
+    if seen.classes is None and seen.min_score <= 0:
+        yield from frames
+        return
+    for detections in frames:
+        good = detections.scores >= seen.min_score
+        if seen.classes is not None:
+            good &= np.isin(detections.classes, seen.classes)
+        yield detections.take(good)
+
+
+def _tracker(
+    name: str,
+    settings: Settings,
+    cache: Cache,
+    frame_rate: float,
+    public: Path | None,
+    warn: Callable[[str], None],
+) -> Tracker:
+    """The tracker at the beginning of the cache's sequence."""
+    from mottool.association.tracks import EMBED, Video
+
+    module, _, kind = REGISTRY[name].partition(":")
+    found = getattr(import_module(module), kind)
+    if cache.detection_count:
+        if "embeddings" in found.needs and not cache.has_embeddings:
+            raise CacheError(f"{cache.path} has no embeddings, which {name} matches by", EMBED)
+        if "offsets" in found.needs and not cache.has_offsets:
+            fix = "make them with mottool detect-embed --pipeline otrack, or use another --tracker"
+            raise CacheError(f"{cache.path} has no offsets, which {name} matches by", fix)
+    refinds = "occlusion_centres" in found.uses and getattr(settings, "occlusion", False)
+    if refinds and not cache.occlusion_count:
+        warn(f"there are no occlusion centres: {name} finds no lost people again by them")
+    boxes = None
+    if getattr(settings, "track_type", "private_track") == "public_track":
+        if public is None:
+            fix = "give them with --public FILE or --public DATASET"
+            raise SettingError("track_type public_track needs the public detections", fix)
+        boxes = _public(public, cache.header.sequence)
+    header = cache.header
+    tracker: Tracker = found(settings, Video(frame_rate, header.width, header.height, boxes))
+    return tracker
+
+
+def _public(path: Path, sequence: str) -> Callable[[int], Any]:
+    """The boxes of each frame in the sequence's file of public detections."""
+    from mottool.detectors.public import PublicDetections
+    from mottool.sources import find_sequences
+
+    if path.is_dir() and (path / f"{sequence}.txt").exists():
+        path = path / f"{sequence}.txt"
+    elif path.is_dir():
+        files = {each.name: each.detections for each in find_sequences([path])}
+        own = files.get(sequence)
+        if own is None:
+            fix = f"{did_you_mean(sequence, files)}, or add {sequence}.txt there"
+            raise InputError(f"{path} has no public detections of {sequence}", fix)
+        path = own
+    given = PublicDetections.read(path)
+    return lambda frame: given.on(frame).boxes

@@ -1,0 +1,106 @@
+"""Settings that differ from sequence to sequence, read from a TOML file.
+
+    tracker = "fairmot"
+
+    [default]
+    conf_thres = 0.5
+
+    ["MOT17-05*"]
+    conf_thres = 0.35
+    track_buffer = 14
+
+A sequence gets what `[default]` says, then what every table says whose name is its own or a
+pattern that fits it, in the order of the file; what was given on the command line goes before
+all of them. Thresholds by sequence are how POI (Yu et al., ECCV 2016 workshops) and ByteTrack
+were run on the benchmarks.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from mottool.config import Settings, build
+from mottool.errors import InputError, SettingError
+
+__all__ = ["Profiles"]
+
+DEFAULT = "default"
+
+
+class Profiles:
+    """The settings of each sequence, of several kinds that share no name.
+
+    `tracker` is the one that the file is for, or None; `unused` names its tables that fitted no
+    sequence so far.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        """Read the file; without one every sequence has what is given to `of`.
+
+        Raises `InputError` for what is no TOML, `SettingError` for what is no table of settings.
+        """
+        told = {} if path is None else _read(path)
+        tracker = told.pop("tracker", None)
+        if tracker is not None and not isinstance(tracker, str):
+            raise SettingError(f"{path}: tracker is no text", 'write tracker = "fairmot"')
+        for name, table in told.items():
+            if not isinstance(table, dict):
+                fix = f"put it under [{DEFAULT}] or under a sequence's name"
+                raise SettingError(f"{path}: {name} stands outside of any table", fix)
+        self.tracker: str | None = tracker
+        self._path = path
+        self._tables: dict[str, dict[str, str]] = {
+            name: {key.replace("-", "_"): _text(value) for key, value in table.items()}
+            for name, table in told.items()
+        }
+        self.unused = [name for name in self._tables if name != DEFAULT]
+
+    def check(self, kinds: Mapping[str, type[Settings]]) -> None:
+        """Raise a `SettingError` if a table holds what is no setting of these kinds."""
+        for name, table in self._tables.items():
+            try:
+                _built(kinds, table)
+            except SettingError as error:
+                problem = f"{self._path} [{name}]: {error.problem}"
+                raise SettingError(problem, error.fix) from error
+
+    def of(
+        self, sequence: str, kinds: Mapping[str, type[Settings]], given: Mapping[str, Any]
+    ) -> list[Settings]:
+        """The settings of one sequence, an instance of each of `kinds`, named for errors.
+
+        `given` are settings that go before those of the file.
+        """
+        told: dict[str, Any] = dict(self._tables.get(DEFAULT, {}))
+        for name, table in self._tables.items():
+            if name != DEFAULT and fnmatchcase(sequence, name):
+                told |= table
+                self.unused = [other for other in self.unused if other != name]
+        return _built(kinds, told | dict(given))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"there is no settings file {path}", "check the path") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        fix = 'write [default] or ["SEQUENCE"] and below it lines of key = value'
+        raise InputError(f"{path} is no TOML file of settings ({error})", fix) from error
+
+
+def _text(value: object) -> str:
+    """A value as it would be written on the command line, where types are checked."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _built(kinds: Mapping[str, type[Settings]], told: Mapping[str, Any]) -> list[Settings]:
+    """One instance of each kind; what none of them has is refused in the name of the first."""
+    first = next(iter(kinds))
+    parts: dict[str, dict[str, Any]] = {name: {} for name in kinds}
+    for key, value in told.items():
+        owners = (name for name, kind in kinds.items() if key in kind.__dataclass_fields__)
+        parts[next(owners, first)][key] = value
+    return [build(kind, parts[name], name) for name, kind in kinds.items()]

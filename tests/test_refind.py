@@ -1,0 +1,165 @@
+"""Lost people who stand hidden: where a box must be, who agrees, and for how long."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from streams import crowd, walkers
+
+from mottool.association.outrack import OUTrack
+from mottool.association.public import near_public
+from mottool.association.refind import Refinder, hidden, recovered
+from mottool.association.settings import OUTrackSettings
+from mottool.association.tracks import Video
+
+always = settings(derandomize=True, deadline=None)
+VIDEO = Video(30.0, 640, 480)
+sides = st.floats(20, 60)
+shifts = st.floats(-1, 1)
+
+
+def shared_middle(a, b):
+    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
+    return (low + high) / 2
+
+
+@given(sides, sides, sides, sides, shifts, shifts)
+@always
+def test_a_recovered_box_shares_what_it_should_with_the_other(w, h, v, g, x, y):
+    tracked = np.array([[100, 100, 100 + w, 100 + h]])
+    centre = np.array([[100 + w / 2 * (1 + 0.99 * x), 100 + h / 2 * (1 + 0.99 * y)]])
+    found = recovered(np.array([[0, 0, v, g]]), tracked, centre)
+    np.testing.assert_allclose(found[:, 2:] - found[:, :2], [[v, g]], rtol=1e-12)
+    np.testing.assert_allclose(shared_middle(found, tracked), centre, rtol=1e-12)
+
+
+def test_a_box_beside_within_and_behind_another():
+    tracked = np.tile([100.0, 100, 140, 200], (3, 1))
+    true = np.array([[80.0, 60, 120, 160], [110, 120, 130, 180], [125, 150, 165, 250]])
+    moved = true + np.array([3, 4, 3, 4])
+    np.testing.assert_allclose(recovered(moved, tracked, shared_middle(true, tracked)), true)
+
+
+def test_hidden_is_who_another_covers_by_a_fifth_and_not_at_the_border():
+    boxes = np.array(
+        [
+            [100, 100, 140, 200],
+            [131, 100, 171, 200],  # shares 9 of 40
+            [164, 100, 204, 200],  # shares 7 of 40 with the one before
+            [300, 100, 310, 120],  # wholly inside the next
+            [290, 90, 400, 300],
+            [-20, 100, 30, 200],  # at the border
+            [-20, 100, 30, 200],
+        ],
+        np.float64,
+    )
+    assert hidden(boxes, 640, 480).tolist() == [True, True, False, True, False, False, False]
+
+
+def behind(unseen, centre=(240, 100), score=0.9, **more):
+    """One person walks behind another, who stands; the first is unseen for some frames."""
+    walk = [(215 + n, 102) for n in range(10)]
+    stands = (240, 100)
+    places = [[stands, place] for place in walk] + [[stands]] * unseen
+    frames = walkers(places, [[0, 1]] * 10 + [[0]] * unseen)
+    hint = np.array([[*centre, score]], np.float32)
+    for frame in frames[10:]:
+        object.__setattr__(frame, "occlusion_centres", hint)
+    tracker = OUTrack(OUTrackSettings(**more), VIDEO)
+    return [tracker.step(frame) for frame in frames][10:]
+
+
+def test_who_walks_behind_another_is_found_again_where_the_centre_says():
+    first = behind(3, centre=(235, 103))[0]
+    assert first.ids.tolist() == [1, 2]
+    shared = shared_middle(first.boxes[1:], first.boxes[:1])
+    np.testing.assert_allclose(shared, [[235, 103]], atol=0.5)
+
+
+@pytest.mark.parametrize("form", ["paper", "code"])
+@pytest.mark.parametrize(
+    ("window", "frames"), [(1, 2), (2, 3), (5, 6), (0.1, 4)], ids=["1", "2", "5", "0.1 s"]
+)
+def test_he_is_looked_for_only_as_long_as_the_window(form, window, frames):
+    found = behind(9, centre=(232, 101), lost_frame_range=window, form=form)
+    assert [len(tracks) for tracks in found] == [2] * frames + [1] * (9 - frames)
+
+
+def test_a_centre_that_does_not_agree_is_evidence_for_the_code_only():
+    corner = (222, 55)  # shared by both boxes, far from the middle of what they share
+    assert len(behind(1, centre=corner)[0]) == 1
+    assert len(behind(1, centre=corner, form="code")[0]) == 2
+    assert len(behind(1, centre=corner, occlusion_agreement=0.0)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    "more", [{"score": 0.05}, {"centre": (500, 400)}, {"occlusion": False}, {"unseen": 1}]
+)
+def test_without_a_centre_or_the_wish_nobody_is_found_again(more):
+    if more == {"unseen": 1}:
+        more = {"occlusion_thres": 0.95}
+    assert len(behind(1, **more)[0]) == 1
+
+
+def test_the_codes_form_writes_where_he_was_expected():
+    paper, code = (behind(2, centre=(228, 103), form=form)[0] for form in ("paper", "code"))
+    assert code.ids.tolist() == paper.ids.tolist()
+    assert abs(code.boxes[1] - paper.boxes[1]).max() > 0.5
+
+
+def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away():
+    frames = list(crowd(40, 150, missed=0.2))
+    counts = []
+    for occlusion in (False, True):
+        tracker = OUTrack(
+            OUTrackSettings(occlusion=occlusion, lost_frame_range=5), Video(30.0, 1920, 1080)
+        )
+        tracks = [tracker.step(frame) for frame in frames]
+        assert all(len(set(each.ids.tolist())) == len(each) for each in tracks)
+        counts.append(sum(map(len, tracks)))
+    assert counts[1] > 1.005 * counts[0]
+
+
+def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked():
+    frames = walkers([[(10, 100), (300, 600)]], [[0, 1]])
+    free, clipped = (
+        OUTrack(OUTrackSettings(clip_box=clip), VIDEO).step(frames[0]).boxes.tolist()
+        for clip in (False, True)
+    )
+    assert free == [[-10, 50, 30, 150]]
+    assert clipped == [[0, 50, 30, 150]]
+
+
+def test_the_codes_form_lets_pass_what_lies_below_the_frame():
+    frame = walkers([[(300, 560)]], [[0]])[0]
+    assert len(OUTrack(OUTrackSettings(), VIDEO).step(frame)) == 0
+    assert len(OUTrack(OUTrackSettings(form="code"), VIDEO).step(frame)) == 1
+
+
+def test_only_detections_near_public_ones_begin_tracks():
+    frames = walkers([[(100, 100), (300, 100)]] * 3, [[0, 1]] * 3)
+    public = {2: np.array([[285.0, 60, 325, 160]])}
+    video = Video(30.0, 640, 480, lambda frame: public.get(frame, np.zeros((0, 4))))
+    tracker = OUTrack(OUTrackSettings(track_type="public_track"), video)
+    shown = [tracker.step(frame) for frame in frames]
+    assert [each.ids.tolist() for each in shown] == [[], [], [1]]
+    np.testing.assert_allclose(shown[2].boxes, [[280, 50, 320, 150]], atol=1e-6)
+
+
+def test_each_public_box_admits_the_nearest_that_is_left():
+    centres = np.array([[0.0, 0], [10, 0], [500, 0]])
+    public = np.array([[8.0, -1, 10, 1], [9, -1, 11, 1], [900, 0, 901, 1]])
+    assert near_public(centres, np.array([120.0, 120, 9]), public).tolist() == [1, 0]
+    assert near_public(centres, np.array([90.0, 120, 9]), public).tolist() == [1]
+    assert near_public(centres[:0], np.zeros(0), public).tolist() == []
+    assert near_public(centres, np.ones(3), public[:0]).tolist() == []
+
+
+def test_what_is_remembered_does_not_grow():
+    refinder = Refinder(OUTrackSettings(lost_frame_range=3), VIDEO, 30.0)
+    pair = np.array([[100.0, 100, 140, 200], [110, 100, 150, 200]])
+    none = np.zeros((0, 3), np.float32)
+    for number in range(200):
+        ids = np.array([2 * number, 2 * number + 1])
+        refinder.refind(ids[:0], pair[:0], ids, pair, none, 1.0)
+        assert len(refinder._hidden) <= 8
