@@ -43,6 +43,14 @@ def test_scale_is_adacos():
     assert embedding_scale(2) == embedding_scale(1) == 1
 
 
+def test_cross_entropy_of_one_person_by_hand():
+    told = classifier()
+    embedding, person = random(1), torch.tensor([2])
+    logits = told(math.sqrt(2) * math.log(CLASSES - 1) * embedding / embedding.norm())[0]
+    expected = logits.exp().sum().log() - logits[2]
+    torch.testing.assert_close(cross_entropy(embedding, person, told), expected)
+
+
 def test_triplet_is_the_hardest_of_both():
     angles = torch.tensor([0.0, 0.3, 0.2, 2.0])
     embeddings = torch.stack((angles.cos(), angles.sin()), 1) * torch.tensor([[1.0], [5], [2], [3]])

@@ -83,6 +83,13 @@ def test_every_objective_learns_under_every_weighting(objective, weights):
     assert shared.grad.abs().max() > 0
 
 
+def test_fixed_weights_are_where_uncertainty_starts():
+    start = torch.tensor([-4.15, -4.85, -2.3] * 3)
+    losses = torch.arange(1.0, 10)
+    learned, fixed = (JDELoss(8, 3, weights=name).weighting for name in ("uncertainty", "fixed"))
+    torch.testing.assert_close(fixed(losses), learned(losses) - start.sum() / 2)
+
+
 def test_unknown_identities_teach_embeddings_nothing():
     anchors = dict(zip(STRIDES, ANCHORS[SIZE], strict=True))
     targets = jde_targets([people(-1, -1), people(-1)], SIZE, anchors)

@@ -60,6 +60,13 @@ def test_cycas_is_the_authors():
     assert value.item() == pytest.approx(GOLDEN["cycas/value"].item(), rel=1e-5)
 
 
+def test_cycas_starts_from_the_less_crowded_frame():
+    now, before = (torch.randn(1, n, 8, generator=torch.Generator().manual_seed(n)) for n in (2, 5))
+    seen, seen_before = (torch.ones(1, n, dtype=torch.bool) for n in (2, 5))
+    forth, back = cycas(now, before, seen, seen_before), cycas(before, now, seen_before, seen)
+    torch.testing.assert_close(forth, back)
+
+
 def test_the_same_clear_people_cost_next_to_nothing():
     same = torch.eye(4)[None, :2]
     sharp = Assignment(temperature=30.0)

@@ -151,6 +151,15 @@ def test_jde_decodes_its_own_targets_to_the_people(tlwh):
     torch.testing.assert_close(sides, inside[person, 2:], atol=1e-2, rtol=1e-4)
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_two_people_in_a_cell_the_better_fit_is_embedded(order):
+    boxes = box_convert(torch.tensor([[100.0, 60, 16, 45], [101, 61, 16, 40]]), "cxcywh", "xyxy")
+    both = Labels(boxes[list(order)], torch.tensor([5, 7])[list(order)])
+    told = embedding_targets([both], [(16, 45), (64, 180)], 8, (20, 40))
+    assert told[0, 0, 7, 12] == 5
+    assert (told >= 0).sum() == 1
+
+
 def test_cstrack_targets_are_the_authors():
     golden = figures("cstrack")
     rows = golden["targets"]
@@ -183,6 +192,16 @@ def test_cstrack_targets_stay_in_their_maps(tlwh):
     assert ((targets.rows < 20) & (targets.columns < 40)).all()
 
 
+@pytest.mark.parametrize("corner", [(3, 3), (317, 157)])
+def test_cstrack_has_no_neighbours_beyond_the_corner(corner):
+    sides = torch.tensor([[*corner, 10.0, 30.0]])
+    image = Labels(box_convert(sides, "cxcywh", "xyxy"), torch.zeros(1).long())
+    level = cstrack_targets([image], SIZE, CSTRACK_ANCHORS).levels[8]
+    column, row = (place // 8 for place in corner)
+    assert level.anchors.tolist() == [0, 1]
+    assert set(zip(level.columns.tolist(), level.rows.tolist(), strict=True)) == {(column, row)}
+
+
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(boxes)
 def test_tdt_gives_everybody_an_anchor_and_their_embedding(tlwh):
@@ -201,10 +220,18 @@ def test_tdt_gives_everybody_an_anchor_and_their_embedding(tlwh):
 
 def test_tdt_assigns_by_iou():
     people = Labels(torch.tensor([[0.0, 0, 10, 10]]), torch.zeros(1).long(), torch.ones(1, 4))
-    # IoU 1, 0.6, 0.45, 0.3 with the one person.
-    anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 6], [0, 0, 10, 4.5], [0, 0, 10, 3]])
+    # IoU 1, 0.5, 0.45, 0.3 with the one person.
+    anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4.5], [0, 0, 10, 3]])
     assert tdt_targets([people], anchors).foreground.tolist() == [[1, 1, -1, 0]]
     assert tdt_targets([people], anchors[2:]).foreground.tolist() == [[1, 0]]
+
+
+def test_tdt_gives_an_anchor_to_whom_it_overlaps_most():
+    boxes = torch.tensor([[0.0, 0, 10, 9], [0, 0, 10, 10]])
+    pair = Labels(boxes, torch.arange(2), torch.tensor([[0.0], [1]]))
+    for height, person in ((9.2, 0), (9.8, 1)):
+        targets = tdt_targets([pair], torch.tensor([[0.0, 0, 10, height]]))
+        assert targets.embeddings.tolist() == [[person]]
 
 
 def test_tdt_refuses_people_without_embeddings():

@@ -93,9 +93,8 @@ def occlusion_targets(
         centre = _inside((boxes[:, :2] + boxes[:, 2:]) / 2, width, height)
         shared = _shared(torch.cat((centre - half, centre + half), 1), threshold)  # (m, 4)
         first, last = (_inside(corner, width, height) for corner in (shared[:, :2], shared[:, 2:]))
-        seen = (last > first).all(1)
-        centre = ((first + last) / 2)[seen]
-        heatmaps.append(_heatmap(centre, (last - first)[seen], width, height))
+        centre = (first + last) / 2
+        heatmaps.append(_heatmap(centre, last - first, width, height))
         centres.append(centre)
     return OcclusionTargets(torch.stack(heatmaps), *_cells(centres, width))
 
