@@ -333,3 +333,49 @@ def test_a_gpu_that_is_not_there_is_told_in_one_line(fairmot):
         assemble("fairmot-yolov5s", Options(weights=fairmot, device="cuda"))
     with pytest.raises(SettingError, match="no device 'gpu'"):
         assemble("fairmot-yolov5s", Options(weights=fairmot, device="gpu"))
+
+
+def untrained(name):
+    """The network of an entry with random weights, its embeddings few."""
+    entry = registry.NETWORKS[name]
+    kind = registry.resolve(entry.network)
+    torch.manual_seed(0)
+    if name.startswith("fairmot") or name == "outrack":
+        network = kind(BACKBONES[entry.arguments.get("backbone", "dla34")](), embedding_size=16)
+    elif name.startswith("jde"):
+        network = kind(entry.arguments["size"], embedding_size=16)
+    elif name.startswith("cstrack"):
+        size = 0.3 if name.endswith("-s") else 1.0
+        network = kind(size, size, embedding_size=16)
+    elif name == "otrack":
+        network = kind()
+    else:
+        network = kind(name, embedding_size=16)
+    return network
+
+
+LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in LIGHT else pytest.mark.heavy) for n in registry.NETWORKS],
+)
+def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
+    path = kept(tmp_path, untrained(name))
+    _, frames = cached(sequence, tmp_path, name, Options(weights=path, min_score=0.0))
+    assert all(np.isfinite(found.boxes).all() for found in frames)
+    assert sum(map(len, frames)) > 0
+    if not registry.NETWORKS[name].embeds:
+        return
+    assert {found.embeddings.shape[1] for found in frames if len(found)} == {16}
+    draw = np.random.default_rng(0).uniform(-40, 170, (30, 4))
+    sides = np.abs(draw[:, 2:]) + 1
+    rows = np.c_[draw[:, :2], sides]
+    lines = [f"1,-1,{','.join(f'{side:.3f}' for side in row)},1\n" for row in rows]
+    (tmp_path / "boxes.txt").write_text("".join(lines))
+    given = Options(detections=tmp_path / "boxes.txt", weights=path)
+    _, (first, *_) = cached(sequence, tmp_path, f"public+{name}", given)
+    lengths = np.linalg.norm(first.embeddings, axis=1)
+    np.testing.assert_allclose(lengths, 1, atol=2e-3)
+    assert first.embeddings.shape == (30, 16)

@@ -1,0 +1,115 @@
+"""torchvision's detectors: people only, from a file or its own download, and what fails."""
+
+import urllib.error
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import detection
+
+from mottool.detectors.coco import KINDS
+from mottool.detectors.coco import detector as make_detector
+from mottool.errors import CheckpointError, InputError
+from mottool.pipelines.options import Options
+from mottool.sources import Frame, Sequence
+
+IMAGES = [np.random.default_rng(i).integers(0, 256, (96, 128, 3), np.uint8) for i in range(3)]
+SEQUENCE = Sequence("SEQ", Path("SEQ"), 25.0, 128, 96, 3, media=Path("SEQ"))
+
+
+def untrained(folder, name):
+    """The checkpoint of a detector with random weights that sees people before all else."""
+    torch.manual_seed(0)
+    build = getattr(detection, KINDS[name].build)
+    network = build(weights=None, weights_backbone=None, num_classes=91)
+    for module in network.modules():
+        bias = getattr(module, "bias", None)
+        if isinstance(bias, torch.Tensor) and len(bias) in {91, 6 * 91, 9 * 91}:
+            bias.data.view(-1, 91)[:, 1] += 2
+    torch.save(network.state_dict(), folder / f"{name}.pth")
+    return folder / f"{name}.pth"
+
+
+@pytest.fixture(scope="module")
+def ssdlite(tmp_path_factory):
+    return untrained(tmp_path_factory.mktemp("coco"), "ssdlite")
+
+
+def seen(path, name="ssdlite", batch=1, **more):
+    detector = make_detector(name, Options(weights=path, input=(160, 160), batch=batch, **more))
+    passing = detector.start(SEQUENCE, print)
+    frames = [Frame(number, image, 0.0) for number, image in enumerate(IMAGES, 1)]
+    found = []
+    for start in range(0, len(frames), batch):
+        found += [each for each, _ in passing.detect(frames[start : start + batch])]
+    return found, detector
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "ssdlite" else pytest.mark.heavy) for n in KINDS]
+)
+def test_every_detector_sees_people_alike_alone_and_in_a_batch(name, tmp_path):
+    path = untrained(tmp_path, name)
+    alone, detector = seen(path, name, min_score=0.0)
+    together, _ = seen(path, name, batch=3, min_score=0.0)
+    assert detector.settings["input"] == "160x160"
+    assert len(detector.weights) == 64
+    for one, other in zip(alone, together, strict=True):
+        assert len(one) == len(other) > 0
+        assert one.embeddings is None
+        assert (one.classes == 0).all()
+        assert ((one.scores >= 0) & (one.scores <= 1)).all()
+        assert (one.boxes >= 0).all()
+        assert (one.boxes[:, [0, 2]] <= 128).all()
+        assert (one.boxes[:, [1, 3]] <= 96).all()
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+
+
+def test_other_classes_of_coco_are_left_out(ssdlite, monkeypatch):
+    people, _ = seen(ssdlite, min_score=0.05)
+    monkeypatch.setattr("mottool.detectors.coco.COCO_PERSON", 90)
+    others, _ = seen(ssdlite, min_score=0.05)
+    assert all(len(found) for found in people)
+    assert not any(len(found) for found in others)
+
+
+def test_lower_precision_is_autocast(ssdlite):
+    _, detector = seen(ssdlite, precision="bf16")
+    assert detector.settings["precision"] == "bfloat16"
+
+
+def test_a_download_that_fails_says_what_to_fetch(tmp_path, monkeypatch):
+    def fails(*arguments, **more):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", fails)
+    with pytest.raises(CheckpointError) as caught:
+        make_detector("fasterrcnn", Options())
+    assert "weights of fasterrcnn cannot be downloaded" in caught.value.problem
+    assert "https://download.pytorch.org/models/fasterrcnn" in caught.value.fix
+    assert "--weights" in caught.value.fix
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_were_downloaded_are_used(tmp_path, ssdlite, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    weights = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT
+    place = tmp_path / "hub/checkpoints" / Path(weights.url).name
+    place.parent.mkdir(parents=True)
+    place.write_bytes(ssdlite.read_bytes())
+    found, detector = seen(None, min_score=0.5)
+    assert detector.weights == seen(ssdlite)[1].weights
+    assert [len(each) for each in found] == [0, 0, 0]
+
+
+def test_weights_of_another_detector_do_not_fit(ssdlite):
+    with pytest.raises(CheckpointError, match=r"ssdlite\.pth: these weights do not fit fcos"):
+        make_detector("fcos", Options(weights=ssdlite))
+
+
+def test_without_images_there_is_nothing_to_see(ssdlite):
+    detector = make_detector("ssdlite", Options(weights=ssdlite))
+    with pytest.raises(InputError, match="has no images"):
+        detector.start(Sequence("SEQ", Path("SEQ"), 25.0, 128, 96, 3), print)
