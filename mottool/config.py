@@ -183,6 +183,8 @@ def any_flags(
             owners.setdefault(_shown(field), []).append(owner)
 
     def shown(field: str) -> str:
+        if len(kinds) == 1:
+            return next(iter(defaults[field]))
         told = {value or "none": who for value, who in defaults[field].items()}
         return "; ".join(f"{value} ({', '.join(who)})" for value, who in told.items())
 

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,7 +22,7 @@ from mottool.association.profiles import Profiles
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
 from mottool.batch import Batch, jobs_flag, shard_flag, shard_of
 from mottool.cli import as_json, work_folder
-from mottool.config import Settings, any_flags, build, flags, pairs, recorded
+from mottool.config import Settings, any_flags, build, pairs, recorded
 from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
 from mottool.progress import progress
@@ -149,7 +149,7 @@ def _given(
     help="Public detections for --track-type public_track: a file, or a folder or dataset that "
     "has each sequence's.",
 )
-@flags(Finishing, "finishing")
+@any_flags({"finishing": Finishing}, "finishing")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -167,7 +167,7 @@ def command(
     flags: dict[str, Any],
     texts: tuple[str, ...],
     public: Path | None,
-    finishing: Finishing,
+    finishing: dict[str, Any],
     out: Path | None,
     jobs: int | None,
     shard: tuple[int, int] | None,
@@ -205,9 +205,10 @@ def command(
     """
     profiles = Profiles(file)
     tracker = _chosen(tracker, profiles)
-    kinds = {tracker: SETTINGS[tracker], "input": InputSettings}
+    kinds = {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": Finishing}
     profiles.check(kinds)
-    setup = partial(profiles.of, kinds=kinds, given=_given(kinds, flags | seen, texts))
+    given = _given(kinds, flags | seen | finishing, texts)
+    setup = partial(profiles.of, kinds=kinds, given=given)
     setup("")  # what is wrong with the flags is wrong for every sequence
     batch = Batch(as_json)
     found = shard_of(list(caches) or Work(work).caches(), shard)
@@ -215,7 +216,7 @@ def command(
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
     tasks = _tasks(batch, found, out, Work(work), tracker, setup)
-    job = partial(_linked, tracker=tracker, finishing=finishing, public=public)
+    job = partial(_linked, tracker=tracker, public=public)
     done = _all_done(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
     notes = [f"{file} [{name}] fits none of these sequences" for name in profiles.unused]
     for task in tasks:
@@ -252,6 +253,7 @@ class Task(NamedTuple):
     frames: int
     settings: Settings
     seen: InputSettings
+    finishing: Finishing
 
 
 def _tasks(
@@ -275,8 +277,7 @@ def _tasks(
             if path in tasks:
                 problem = f"{tasks[path].cache} and {cache} would both be written to {path}"
                 raise InputError(problem, "associate them into different folders with --out")
-            settings, seen = setup(header.sequence)
-            own = settings, cast(InputSettings, seen)
+            own: Any = setup(header.sequence)
             tasks[path] = Task(header.sequence, cache, path, frames, *own)
         except MottoolError as error:
             batch.fail(cache.stem, error)
@@ -303,7 +304,7 @@ def _all_done(
     return done
 
 
-def _linked(task: Task, tracker: str, finishing: Finishing, public: Path | None, bar: bool) -> Made:
+def _linked(task: Task, tracker: str, public: Path | None, bar: bool) -> Made:
     """Link one cache, in whatever process, and tell what came of it; `bar` follows its frames."""
     seconds, notes = 0.0, list[str]()
 
@@ -313,7 +314,7 @@ def _linked(task: Task, tracker: str, finishing: Finishing, public: Path | None,
         yield from progress(frames, task.sequence, task.frames) if bar else frames
         seconds = perf_counter() - begun
 
-    own = task.settings, finishing, watch, task.seen, public, notes.append
+    own = task.settings, task.finishing, watch, task.seen, public, notes.append
     run(task.cache, task.out, tracker, *own)
     record = json.loads(record_of(task.out).read_text())
     return {

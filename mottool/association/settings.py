@@ -236,7 +236,10 @@ class OUTrackSettings(RefindSettings, CascadeSettings):
 class OTrackSettings(RefindSettings):
     """OTrack's association; the values are CenterTrack's for MOT17."""
 
-    track_thresh: float = knob(0.4, "Detections with a lower score are not looked at.")
+    track_thresh: float = knob(
+        0.4,
+        "Detections with a lower score are not looked at; to bytetrack they are the doubtful ones.",
+    )
     new_thresh: float = knob(0.4, "Detections with a score above this may begin tracks.")
     max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.")
 
