@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mottool.errors import MottoolError, SettingError
+from mottool.errors import MottoolError, SettingError, from_system
 
 __all__ = ["Batch", "fact_lines", "jobs_flag", "shard_flag", "shard_of"]
 
@@ -70,11 +70,13 @@ class Batch:
         """
         try:
             return job()
-        except SettingError:
+        except (SettingError, BrokenPipeError):
             raise
         except MottoolError as error:
             self.fail(sequence, error)
-            return None
+        except OSError as error:
+            self.fail(sequence, from_system(error))
+        return None
 
     def fail(self, sequence: str, error: MottoolError) -> None:
         """Count a sequence, or a source that gave none, as failed and tell why."""

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mottool import __version__
-from mottool.errors import MottoolError, SettingError, did_you_mean
+from mottool.errors import MottoolError, SettingError, did_you_mean, from_system
 
 __all__ = ["COMMANDS", "as_json", "cli", "main", "work_folder"]
 
@@ -34,9 +34,8 @@ class Stages(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the stage module that carries the command's name."""
         if cmd_name not in COMMANDS:
-            raise click.UsageError(
-                f"There is no command {cmd_name!r}: {did_you_mean(cmd_name, COMMANDS)}.", ctx
-            )
+            problem = f"there is no command {cmd_name!r}"
+            raise SettingError(problem, did_you_mean(cmd_name, COMMANDS))
         module = import_module(f"mottool.stages.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
@@ -88,7 +87,7 @@ def main() -> None:
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         status = error.exit_code
     except MottoolError as error:
         click.echo(f"mottool: {error}", err=True)
@@ -101,6 +100,26 @@ def main() -> None:
         )
         status = 130
     except BrokenPipeError:  # the reader of our output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         status = 0
+    except OSError as error:
+        click.echo(f"mottool: {from_system(error)}", err=True)
+        _drop_output()
+        status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _show(error: click.ClickException) -> None:
+    """Tell wrong usage in one line as every error, and a bare command's help as it is."""
+    told = error.format_message()
+    context = getattr(error, "ctx", None)
+    if context is None or told.startswith("Usage:"):
+        error.show()
+        return
+    wrong = SettingError(" ".join(told.split()).rstrip("."), f"see {context.command_path} --help")
+    click.echo(f"mottool: {wrong}", err=True)
+
+
+def _drop_output() -> None:
+    """Let what standard output still holds go nowhere, so that closing it cannot fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

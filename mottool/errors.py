@@ -18,8 +18,12 @@ __all__ = [
     "OutputError",
     "SettingError",
     "did_you_mean",
+    "from_system",
     "writing",
 ]
+
+FULL = (ENOSPC, EDQUOT, EFBIG)
+ROOM = "free some room and run the same command again; finished work is kept"
 
 
 class MottoolError(Exception):
@@ -68,12 +72,24 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # h5py loses the number and keeps it in the text.
-        full = error.errno in {ENOSPC, EDQUOT, EFBIG} or any(
-            f"errno = {number}" in str(error) for number in (ENOSPC, EDQUOT, EFBIG)
-        )
-        if full:
-            fix = "free some room and run the same command again; finished work is kept"
-            raise OutputError(f"no room left on the disk to write {path}", fix) from error
-        fix = "choose another place with --work or --out, or make this one writable"
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", fix) from error
+        if _full(error):
+            raise OutputError(f"no room left on the disk to write {path}", ROOM) from error
+        reason = error.strerror or error
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = "what should be its folder is a file"
+        fix = "choose another place, or make this one writable"
+        raise OutputError(f"cannot write {path}: {reason}", fix) from error
+
+
+def from_system(error: OSError) -> MottoolError:
+    """The operating system's refusal that nothing nearer has told, with its mend."""
+    if _full(error):
+        place = error.filename or "the output"
+        return OutputError(f"no room left on the disk to write {place}", ROOM)
+    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return InputError(f"cannot use {reason}", "check the path, and that you may read and write it")
+
+
+def _full(error: OSError) -> bool:
+    # h5py loses the number and keeps it in the text.
+    return error.errno in FULL or any(f"errno = {number}" in str(error) for number in FULL)

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mottool.errors import InputError
+from mottool.errors import InputError, from_system
 from mottool.work import whole_file
 
 __all__ = ["Rows", "SeqInfo", "read_rows", "read_seqinfo", "rows_from_table", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
+FARTHEST = 1e9  # pixels; a box beyond is no box, and its area would leave the range of numbers
 BLOCK = 4096  # rows formatted at once, which is three times as fast as one by one
 
 
@@ -51,7 +52,9 @@ def read_seqinfo(path: Path) -> SeqInfo:
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
         section = parser["Sequence"]
-    except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
+    except OSError as error:
+        raise from_system(error) from error
+    except (UnicodeDecodeError, configparser.Error, KeyError) as error:
         fix = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
         raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", fix) from error
 
@@ -102,7 +105,7 @@ def read_rows(path: Path, what: str) -> Rows:
     """Read a text file of rows, plain or gzipped; `what` names its kind in errors.
 
     An empty file has no rows. An `InputError` names the line that has another number of columns,
-    is not a number, is NaN or infinite, or whose frame is below 1.
+    is not a number, is NaN or infinite, whose frame is below 1, or whose box is beyond any frame.
     """
     lines = _text(path, what).replace(",", " ").splitlines()
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
@@ -123,9 +126,11 @@ def _text(path: Path, what: str) -> str:
         return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"there is no {what} file {path}", "check the path") from error
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
         fix = "give comma-separated text, plain or gzipped"
         raise InputError(f"{path} is not a readable {what} file", fix) from error
+    except OSError as error:
+        raise from_system(error) from error
 
 
 def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
@@ -162,6 +167,8 @@ def rows_from_table(
     frames, ids = table[:, 0], table[:, 1]
     finite = np.isfinite(table).all(axis=1)
     refuse(~finite, "holds NaN or infinity", "leave the row out or give its numbers")
+    far = (np.abs(table[:, 2:6]) > FARTHEST).any(axis=1)
+    refuse(far, "has a box beyond any frame", "give left, top, width, height in pixels")
     refuse(frames < 1, "has a frame below 1", "count frames from 1, as MOTChallenge does")
     refuse((frames % 1 != 0) | (frames >= 2**53), "has a frame that is no whole number", "round it")
     refuse((ids % 1 != 0) | (abs(ids) >= 2**53), "has an id that is no whole number", "round it")

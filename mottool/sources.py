@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool import video
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, MottoolError, SettingError, from_system
 from mottool.images import images_in, natural, read_image
 from mottool.motchallenge import SeqInfo, read_seqinfo
 from mottool.work import safe_name
@@ -110,7 +110,7 @@ class Sequence:
                 image = read_image(file)
                 self._check_size(file, image, files[0])
                 yield Frame(number, image, (number - 1) / self.fps)
-        if self.length and len(files) < self.length:
+        if self.length and len(files) != self.length:
             warn(f"{self.path} should hold {self.length} frames; {len(files)} images are there")
 
     def _check_size(self, file: Path, image: npt.NDArray[np.uint8], first: Path) -> None:
@@ -139,7 +139,7 @@ class Sequence:
 def find_sequences(
     sources: Iterable[str | Path],
     listed: Path | None = None,
-    refused: Callable[[str, InputError], None] | None = None,
+    refused: Callable[[str, MottoolError], None] | None = None,
 ) -> list[Sequence]:
     """Every sequence that the sources and the lines of the file `listed` name, each once.
 
@@ -168,7 +168,7 @@ def find_sequences(
 
 @contextmanager
 def _told_to(
-    refused: Callable[[str, InputError], None] | None, source: str | Path
+    refused: Callable[[str, MottoolError], None] | None, source: str | Path
 ) -> Iterator[None]:
     try:
         yield
@@ -176,6 +176,10 @@ def _told_to(
         if refused is None:
             raise
         refused(str(source), error)
+    except OSError as error:
+        if refused is None:
+            raise from_system(error) from error
+        refused(str(source), from_system(error))
 
 
 def _listed(file: Path) -> list[Path]:
@@ -198,8 +202,10 @@ def _places(source: str | Path) -> list[Path]:
             fix = "give a video, a folder of images, or a folder that holds some"
             raise InputError(f"{path} holds no video, image or seqinfo.ini", fix)
         return places
-    if path.exists():
+    if path.is_file():
         return [path]
+    if path.exists():
+        raise InputError(f"{path} is no ordinary file", "give a video file or a folder")
     if glob.has_magic(str(source)):
         matches = sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural)
         places = [

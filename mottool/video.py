@@ -25,6 +25,7 @@ __all__ = ["VideoInfo", "decoded", "probe"]
 Image = npt.NDArray[np.uint8]
 DEFAULT_RATE = 30.0  # frames a second, where a file says nothing
 REENCODE = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v libx264 new.mp4"
+CHECK = "check that it is a whole video; if it plays elsewhere, ffmpeg -i IN OUT.mp4 converts it"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def decoded(
         warn(f"{path}: {len(damaged)} damaged packets were skipped")
     # Only some containers count their frames; in the others the last frame's time must tell, and
     # it may lie before the claimed end by as long as a frame lasts.
+    if expected and number > expected:
+        warn(f"{path} should hold {expected} frames; {number} could be decoded")
     short = number < exact if exact else info.end is not None and last + 2 * gap < info.end
     if short:
         claim = f"{exact} frames" if exact else f"{info.frames} frames until {info.end:.2f} s"
@@ -102,7 +105,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
         if not path.exists():
             raise InputError(f"there is no file {path}", "check the path") from error
         reason = (error.strerror or "unknown format").split(":")[0]
-        raise InputError(f"{path} cannot be opened as a video: {reason}", REENCODE) from error
+        fix = "make it readable" if isinstance(error, PermissionError) else CHECK
+        raise InputError(f"{path} cannot be opened as a video: {reason}", fix) from error
     with container:
         stream = container.streams.best("video")
         # FFmpeg plays any .txt file as text-mode art, and counts cover pictures as video.

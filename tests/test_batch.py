@@ -1,4 +1,6 @@
-"""Shares of the sequences."""
+"""Shares of the sequences, and failures that end one of them."""
+
+import errno
 
 import click
 import pytest
@@ -6,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.batch import shard_flag, shard_of
+from mottool.batch import Batch, shard_flag, shard_of
 from mottool.errors import SettingError
 
 
@@ -38,3 +40,21 @@ def test_what_is_no_share_is_refused(text):
     done = CliRunner().invoke(told, ["--shard", text])
     assert isinstance(done.exception, SettingError)
     assert "1/4" in str(done.exception)
+
+
+def test_what_the_system_refuses_fails_one_sequence(capsys):
+    def job():
+        raise PermissionError(errno.EACCES, "Permission denied", "a.png")
+
+    batch = Batch()
+    assert batch.run("seq", job) is None
+    assert "mottool: seq: cannot use a.png: Permission denied. Fix: " in capsys.readouterr().err
+    assert [entry["sequence"] for entry in batch.failed] == ["seq"]
+
+
+def test_a_closed_pipe_ends_the_batch():
+    def job():
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        Batch().run("seq", job)

@@ -87,6 +87,43 @@ def test_a_closed_pipe_is_no_error():
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["render", "--scal", "2"], "No such option '--scal'"),
+        (["evaluate"], "mottool evaluate --help."),
+        (["inspect"], "mottool inspect --help."),
+        (["associate", "--tracker", "dort"], "'dort' is not one of"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(words, told):
+    done = mottool_command(*words)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("mottool: ")
+    assert told in done.stderr
+
+
+def test_without_a_command_the_help_is_shown():
+    done = mottool_command()
+    assert done.returncode == 2
+    assert "detect-embed" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_output_that_finds_no_room_is_told_in_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mottool", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("mottool: no room left on the disk to write the output. Fix: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_wrong_command_leaves_no_traceback_and_a_failed_input_exits_with_1(tmp_path):
     told = mottool_command("detect-embed", tmp_path / "none.mp4", MOTTOOL_WORK=str(tmp_path / "w"))
     assert told.returncode == 1

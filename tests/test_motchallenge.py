@@ -42,6 +42,7 @@ def test_an_empty_file_has_no_rows(tmp_path):
         ("\n0,-1,1,2,3,4,0.5\n", "line 2 has a frame below 1"),
         ("1.5,-1,1,2,3,4,0.5\n", "frame that is no whole number"),
         ("1,0.5,1,2,3,4,0.5\n", "id that is no whole number"),
+        ("1,-1,1,2,3e9,4,0.5\n", "line 1 has a box beyond any frame"),
         ("1,-1,1,2,3\n", "line 1 has 5 columns"),
         ("1,1,1,1,1,1,1,1,1,1,1\n", "line 1 has 11 columns"),
         ("1,-1,1,2,3,4,0.5\n1,-1,1,2,3,4\n", "line 2 has 6 columns"),
@@ -62,6 +63,8 @@ def test_a_bad_line_is_named_with_a_fix(tmp_path, text, told):
 def test_a_missing_or_binary_file_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="there is no result file"):
         read_rows(tmp_path / "none.txt", "result")
+    with pytest.raises(InputError, match="Is a directory. Fix: check the path"):
+        read_rows(tmp_path, "result")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(InputError, match="not a readable result file"):
         read_rows(tmp_path / "binary.txt", "result")

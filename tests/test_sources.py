@@ -1,9 +1,13 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 from footage import grey, images, picture, seqinfo, video
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mottool import sources
 from mottool.errors import InputError, SettingError
 from mottool.sources import find_sequences
 from mottool.work import safe_name
@@ -87,12 +91,13 @@ def test_numbers_and_times_need_no_images(tmp_path):
         next(unknown.frames(pixels=False))
 
 
-def test_missing_images_at_the_end_are_told(tmp_path):
-    folder = seqinfo(tmp_path / "seq", seqLength=5)
+@pytest.mark.parametrize("length", [2, 5])
+def test_another_number_of_images_is_told(tmp_path, length):
+    folder = seqinfo(tmp_path / "seq", seqLength=length)
     images(folder / "img1", 3)
     told = []
     assert len(list(only(folder).frames(warn=told.append))) == 3
-    assert "should hold 5 frames; 3 images are there" in told[0]
+    assert f"should hold {length} frames; 3 images are there" in told[0]
 
 
 def test_every_sequence_below_a_root_is_found_once_in_natural_order(tmp_path):
@@ -184,6 +189,32 @@ def test_bad_sources_are_refused_at_once(tmp_path, make, told):
     if told == "cannot be read as an image":
         (source / "000001.png").write_text("words")
     assert told in refused(source)
+
+
+def test_a_pipe_or_a_device_is_no_source(tmp_path):
+    os.mkfifo(tmp_path / "a.mp4")
+    assert "a.mp4 is no ordinary file" in refused(tmp_path / "a.mp4")
+    assert "is no ordinary file" in refused(os.devnull)
+
+
+def test_what_the_system_refuses_fails_alone(tmp_path, monkeypatch):
+    images(tmp_path / "good")
+    images(tmp_path / "locked")
+    listing = sources.images_in
+
+    def refusing(folder):
+        if folder.name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(sources, "images_in", refusing)
+    assert "locked: Permission denied. Fix: check the path" in refused(tmp_path / "locked")
+    failed = []
+    found = find_sequences(
+        [tmp_path / "locked", tmp_path / "good"], refused=lambda name, error: failed.append(name)
+    )
+    assert [sequence.name for sequence in found] == ["good"]
+    assert failed == [str(tmp_path / "locked")]
 
 
 def test_a_gap_in_numbered_images_would_shift_every_later_frame(tmp_path):

@@ -85,6 +85,7 @@ def test_a_truncated_video_gives_what_decodes_and_says_what_is_missing(tmp_path,
 def test_a_count_given_from_outside_is_compared_too(tmp_path):
     path = video(tmp_path / "a.ts", 24)
     assert "should hold 30 frames; 24 could be decoded" in read(path, expected=30)[3][0]
+    assert "should hold 20 frames; 24 could be decoded" in read(path, expected=20)[3][0]
 
 
 def test_damage_in_the_middle_does_not_end_decoding(tmp_path):

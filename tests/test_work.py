@@ -72,5 +72,6 @@ def test_a_full_disk_says_so_with_a_fix(tmp_path):
 
 def test_a_place_that_is_no_folder_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="choose another place"), whole_file(tmp_path / "file/a"):
-        pass
+    for path in (tmp_path / "file/a", tmp_path / "file/deep/a"):
+        with pytest.raises(OutputError, match="should be its folder is a file"), whole_file(path):
+            pass
