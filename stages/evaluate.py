@@ -64,8 +64,8 @@ def _of_known_sequences(
         others = [sequence for sequence in files if sequence not in truths]
         if len(others) < len(files):
             known[tracker] = {name: path for name, path in files.items() if name in truths}
-        if others:
-            batch.note(f"{tracker}: {', '.join(others)} not scored, no ground truth is given")
+            if others:
+                batch.note(f"{tracker}: {', '.join(others)} not scored, no ground truth is given")
     return known or results
 
 
@@ -143,12 +143,13 @@ def command(
                 board.add(sequence, path, truth, config.rules, batch.note)
 
             batch.run(f"{tracker}/{sequence}", score)
+        scored = board.entries()
         missing = [sequence for sequence in truths if sequence not in files]
-        if missing:
+        if scored and missing:
             batch.note(
                 f"{tracker} has no results for {', '.join(missing)}: not scored, not in COMBINED"
             )
-        entries += board.entries()
+        entries += scored
     if entries and not as_json:
         click.echo(as_text(entries))
     if entries and csv:

@@ -95,6 +95,9 @@ def run(
             image = overlay.draw(image, frame.number, *rows.at(frame.number))
             video.write(image, frame.seconds)
             drawn += 1
+        else:
+            if drawn and rows.last > first + drawn - 1:
+                warn(f"{tracks} has rows up to frame {rows.last}, {sequence.path} ends before")
         if not drawn:
             fix = "choose --frames inside the sequence"
             raise InputError(f"{sequence.path} has no frame {first}", fix)
@@ -111,6 +114,7 @@ class _Table:
 
         order = np.argsort(rows.frames, kind="stable")
         self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
+        self.last = int(self.frames.max(initial=0))
         self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * config.scale)  # (n, 4)
         scores = rows.rest[order, 0] if rows.rest.shape[1] else None  # (n,)
         telling = scores is not None and len(scores) and np.ptp(scores) > 0
@@ -183,7 +187,7 @@ def command(
             rows,
             Work(work).video(folder.name, sequence.name),
             config,
-            warn=lambda told: click.echo(f"mottool: {told}", err=True),
+            warn=batch.note,
             watch=lambda frames: progress(
                 frames, sequence.name, last or sequence.length, first - 1
             ),

@@ -163,6 +163,25 @@ def test_what_has_no_results_is_named_and_left_out(dataset):
     assert "MOT17+MOT20" in output
 
 
+def test_other_ground_truth_is_told_in_one_line(dataset):
+    path = dataset / "tracks" / "mine" / "street.txt"
+    only = dataset / "data" / "MOT20-b"
+    for arguments in ([path], ["--work", dataset / "other"]):
+        if arguments[0] != path:
+            shutil.copytree(path.parent, dataset / "other" / "tracks" / "mine")
+            for name in ("MOT17-a", "MOT20-b"):
+                (dataset / "other" / "tracks" / "mine" / f"{name}.txt").unlink()
+        output = call(*arguments, "--gt", only, code=1)
+        assert output.count("\n") == 1
+        assert "no ground truth for 'street'. Fix: use one of MOT20-b" in output
+
+
+def test_ground_truth_without_rows_is_told(dataset):
+    (dataset / "data" / "street" / "gt" / "gt.txt").write_text("1,1,1,1,5,5,0,1,1\n")
+    path = dataset / "tracks" / "mine" / "street.txt"
+    assert "has no row that counts by mot17 rules" in call(path, "--gt", dataset / "data/street")
+
+
 def test_a_failed_sequence_stops_no_other(dataset):
     bad = dataset / "tracks" / "mine" / "MOT20-b.txt"
     bad.write_text("1,1,0,0,nan,5,1,-1,-1,-1\n")

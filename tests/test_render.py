@@ -162,6 +162,15 @@ def test_a_range_beyond_the_end_fails_and_leaves_no_video(tmp_path, film):
     assert not list((tmp_path / "work").rglob("*.mp4"))
 
 
+def test_rows_beyond_the_end_are_told(tmp_path, film):
+    rows = tmp_path / "film.txt"
+    rows.write_text(ROWS + "25,3,20,60,40,90,1,-1,-1,-1\n")
+    told = "has rows up to frame 25"
+    assert told in called(tmp_path, film, "--tracks", rows).stderr
+    assert told not in called(tmp_path, film, "--tracks", rows, "--frames", "1-5").stderr
+    assert not called(tmp_path, film).stderr
+
+
 def test_help_is_light(tmp_path):
     code = (
         "import sys; from mottool.stages.render import command; "

@@ -54,6 +54,8 @@ class Scoreboard:
                 f"{labelled}, the last with ground truth, count as false positives"
             )
         scene = prepare(objects, results, length, rules, sequence)
+        if not len(scene.truth_ids):
+            warn(f"{sequence}: {truth.path} has no row that counts by {rules} rules")
         self._scores[sequence] = (rules, score(scene))
         if self._opinion:
             self._opinion.add(sequence, scene)
