@@ -128,8 +128,12 @@ def open_file(path: Path, maker: str, unit: str, unfinished: bool = False) -> h5
         raise CacheError(f"{path} does not exist", f"make it with {maker}") from None
     except BlockingIOError:
         raise CacheError(f"{path} is being written", f"wait until {maker} is done") from None
+    except (PermissionError, IsADirectoryError) as error:
+        reason = os.strerror(error.errno or 0)
+        raise CacheError(f"{path} cannot be read: {reason}", f"name what {maker} wrote") from error
     except OSError as error:
-        raise CacheError(f"{path} is torn or no HDF5 file ({error})", anew(maker)) from error
+        told = " ".join(str(error).split())
+        raise CacheError(f"{path} is torn or no HDF5 file ({told})", anew(maker)) from error
 
 
 def write_header(file: h5py.File, header: Any, schema: str) -> None:
@@ -205,11 +209,10 @@ def checking(file: h5py.File, path: Path, schema: str, what: str, maker: str) ->
     """
     found = file.attrs.get("schema")
     if found != schema:
-        known = isinstance(found, str) and found.startswith("mottool/")
-        raise CacheError(
-            f"{path} is of schema {found!r}" if known else f"{path} is not a mottool {what}",
-            f"run {maker} again with this version, which reads {schema}",
-        )
+        if isinstance(found, str) and found.startswith("mottool/"):
+            fix = f"run {maker} again with this version, which reads {schema}"
+            raise CacheError(f"{path} is of schema {found!r}", fix)
+        raise CacheError(f"{path} is not a mottool {what}", f"name one that {maker} wrote")
     try:
         yield
     # h5py reports damage inside a file by any of these, according to where it lies.

@@ -163,6 +163,8 @@ def check(file: h5py.File, path: Path) -> Header:
     """
     with checking(file, path, SCHEMA, "cache", "detect-embed"):
         header = read_header(file, Header)
+        if not all(0 < size < float("inf") for size in (header.width, header.height, header.fps)):
+            raise ValueError("attributes width, height and fps are not all above 0")
         check_links(file)
         check_links(file["occlusion"])
         frames = _check_pointer(file, "frame_ptr")

@@ -215,6 +215,8 @@ def test_what_is_no_hdf5_is_refused(tmp_path, content):
         Cache(tmp_path / "a.h5")
     with pytest.raises(CacheError, match=r"b.h5 does not exist. Fix: make it"):
         Cache(tmp_path / "b.h5")
+    with pytest.raises(CacheError, match="cannot be read: Is a directory. Fix: name what"):
+        Cache(tmp_path)
 
 
 def test_a_file_cut_short_anywhere_is_refused(tmp_path):

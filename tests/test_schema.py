@@ -87,6 +87,7 @@ DAMAGE = {
     "missing attribute": (lambda file: file.attrs.__delitem__("width"), "width"),
     "number for text": (attribute("sequence", 3), "attribute sequence is no text"),
     "text for number": (attribute("fps", "fast"), "could not convert"),
+    "no time between frames": (attribute("fps", 0.0), "not all above 0"),
     "settings that are no JSON": (attribute("settings", "{"), "Expecting"),
     "settings that are a list": (attribute("settings", "[]"), "settings is no JSON object"),
     "fewer rows": (put("scores", np.zeros(5, "f4")), r"/scores is float32 \(5,\)"),
