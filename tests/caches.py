@@ -9,7 +9,7 @@ HEADER = Header("seq", "pipe", "/video.mp4", "ab12", 640, 480, 25.0, "", {"low":
 COST = (0.5, 0.25, 0.125, 0.0)
 
 
-def made(count=3, size=4, seed=0, centres=0):
+def made(count=3, size=4, seed=0, centres=0, tracks=False):
     draw = np.random.default_rng(seed)
     return Detections(
         draw.uniform(-5, 700, (count, 4)).astype(np.float32),
@@ -17,6 +17,7 @@ def made(count=3, size=4, seed=0, centres=0):
         draw.integers(0, 9, count).astype(np.uint16),
         None if size is None else draw.random((count, size), np.float32),
         draw.random((centres, 3), np.float32),
+        *([draw.random((count, 2), np.float32) for _ in range(2)] if tracks else ()),
     )
 
 

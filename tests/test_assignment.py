@@ -4,8 +4,15 @@ import pytest
 from goldens import HERE
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
-from mottool.association.assignment import Matching, assign, assign_overlaps, pairs_within
+from mottool.association.assignment import (
+    Matching,
+    assign,
+    assign_capped,
+    assign_overlaps,
+    pairs_within,
+)
 
 always = settings(derandomize=True, deadline=None, max_examples=200)
 seeds = st.integers(0, 2**32 - 1)
@@ -101,3 +108,21 @@ def test_overlaps_are_matched_as_sort_publishes_it(seed, rows, cols, share, leve
     assert list(zip(matching.rows, matching.cols, strict=True)) == pairs
     assert matching.rows_alone.tolist() == alone
     assert matching.cols_alone.tolist() == tracklets
+
+
+@given(seeds, sides, sides, st.sampled_from([3, 1000]))
+@always
+def test_the_capped_matching_is_that_of_the_whole_matrix_cut_at_its_limit(seed, rows, cols, levels):
+    """Distances above the limit all count as just above it, and are parted in scipy's order."""
+    limit = 0.5
+    costs = np.random.default_rng(seed).integers(0, levels, (rows, cols)) / levels
+    found = assign_capped(
+        *np.indices(costs.shape).reshape(2, -1), costs.ravel(), costs.shape, limit
+    )
+    row, col = linear_sum_assignment(np.where(costs > limit, limit + 1e-5, costs))
+    near = costs[row, col] <= limit
+    assert found.rows.tolist() == row[near].tolist()
+    assert found.cols.tolist() == col[near].tolist()
+    left_over = sorted({*range(cols)} - {*col.tolist()})
+    assert found.cols_alone.tolist() == left_over + col[~near].tolist()
+    assert sorted(found.rows_alone.tolist()) == sorted({*range(rows)} - {*row[near].tolist()})

@@ -20,6 +20,10 @@ from mottool.errors import CacheError, InputError, OutputError
 def equal(found, wanted):
     for name in ("boxes", "scores", "classes", "occlusion_centres"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
+    for name in ("centres", "offsets"):
+        points = getattr(wanted, name)
+        if points is None or len(wanted):
+            np.testing.assert_array_equal(getattr(found, name), points)
     if wanted.embeddings is None or found.embeddings is None:
         assert found.embeddings is None
     elif len(wanted):
@@ -33,12 +37,13 @@ def equal(found, wanted):
     stops=st.lists(st.integers(0, 150), max_size=3),
     size=st.sampled_from([None, 1, 128]),
     window=st.tuples(st.integers(0, 160), st.none() | st.integers(0, 160)),
+    tracks=st.booleans(),
 )
 def test_what_is_written_in_any_number_of_runs_is_read(
-    tmp_path_factory, counts, stops, size, window
+    tmp_path_factory, counts, stops, size, window, tracks
 ):
     path = tmp_path_factory.mktemp("cache") / "a.h5"
-    frames = [made(count, size, seed, seed % 3) for seed, count in enumerate(counts)]
+    frames = [made(count, size, seed, seed % 3, tracks) for seed, count in enumerate(counts)]
     for stop in stops:
         write(path, frames[:stop], finish=False)
     write(path, frames)
@@ -51,6 +56,7 @@ def test_what_is_written_in_any_number_of_runs_is_read(
         np.testing.assert_array_equal(cache.pts, np.arange(len(frames)) / 25)
         np.testing.assert_array_equal(cache.timing, np.tile(np.float32(COST), (len(frames), 1)))
         assert cache.has_embeddings == (size is not None and len(frames) > 0)
+        assert cache.has_offsets == (tracks and sum(counts) > 0)
         start, stop = window
         found = list(cache.frames(start, stop))
         assert len(found) == len(frames[start:stop])
@@ -314,3 +320,17 @@ def test_occlusion_maps_that_do_not_fit_are_refused(tmp_path, stride, heat, told
             cache.append(replace(made(1), occlusion_map=maps(0)), 0.0, COST)
         with pytest.raises(InputError, match=told):
             cache.append(replace(made(1), occlusion_map=heat), 1.0, COST)
+
+
+@pytest.mark.parametrize(("first", "told"), [(False, "has offsets"), (True, "has no offsets")])
+def test_all_frames_have_offsets_or_none(tmp_path, first, told):
+    frames = [made(), made(0, tracks=not first), made(tracks=not first)]
+    frames[0] = made(tracks=first)
+    with pytest.raises(InputError, match=f"frame 3 .*{told}"):
+        write(tmp_path / "a.h5", frames)
+
+
+def test_offsets_belong_to_points(tmp_path):
+    frame = made(tracks=True)
+    with pytest.raises(InputError, match="offsets are of shape"):
+        write(tmp_path / "a.h5", [replace(frame, offsets=frame.offsets[:1])])

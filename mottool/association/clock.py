@@ -8,7 +8,7 @@ __all__ = ["steps"]
 Floats = npt.NDArray[np.float64]
 
 JITTER = 0.1  # frames: less than this is how times are written down, not how frames were taken
-ROUNDING = 1e-3  # seconds: the steps that some containers count in
+ROUNDING = 1.1e-3  # seconds: a little more than the steps that some containers count in
 
 
 def steps(times: Floats, frame_rate: float) -> tuple[Floats, float]:

@@ -82,10 +82,7 @@ class OTrack:
 
     def _found(self, detections: Detections) -> tuple[Detections, Floats]:
         """The detections that are looked at, surest first, and where each was before, (n, 2)."""
-        boxes = detections.boxes
-        good = detections.scores >= self.settings.track_thresh
-        good &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        rows = good.nonzero()[0]
+        rows = (detections.scores >= self.settings.track_thresh).nonzero()[0]
         # The order of CenterTrack's decoder: greedy matching depends on it.
         found = detections.take(rows[np.argsort(-detections.scores[rows], kind="stable")])
         if found.centres is None or found.offsets is None:
@@ -137,7 +134,9 @@ class OTrack:
             )
             shown = tracked.and_then(lost.take(refound.places))
             boxes = np.concatenate((boxes, refound.boxes))
-        return Tracks(shown.ids, boxes.astype(np.float64), shown.scores.astype(np.float64))
+        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # amodal boxes may be inside out
+        boxes, scores = boxes[real].astype(np.float64), shown.scores[real].astype(np.float64)
+        return Tracks(shown.ids[real], boxes, scores)
 
 
 def _nothing() -> Detections:

@@ -1,0 +1,100 @@
+"""OTrack's association: CenterTrack's identities, greedy matching by offsets, and refinding."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from goldens import HERE
+from streams import walkers
+
+from mottool.association.otrack import OTrack
+from mottool.association.settings import OTrackSettings
+from mottool.association.tracks import Video
+from mottool.detections import Detections
+
+VIDEO = Video(30.0, 640, 480)
+
+
+def make(video=VIDEO, **settings):
+    return OTrack(OTrackSettings(**settings), video)
+
+
+def ids(tracks):
+    return [each.ids.tolist() for each in tracks]
+
+
+def follow(tracker, frames):
+    return [tracker.step(frame) for frame in frames]
+
+
+@pytest.mark.parametrize("size", ["320x192", "960x544"])
+def test_identities_are_centertracks(size):
+    stored = np.load(HERE / "association" / "centertrack.npz")
+    tracker = make(Video(30.0, 1920, 1080))
+    for number in (1, 2):
+        told = {key: stored[f"{size}/frame{number}/{key}"] for key in ("bbox", "score", "ct")}
+        order = np.random.default_rng(number).permutation(len(told["score"]))
+        classes = np.zeros(len(order), np.uint16)
+        offsets = stored[f"{size}/frame{number}/tracking"][order]
+        boxes, scores, centres = (told[key][order] for key in ("bbox", "score", "ct"))
+        found = Detections(boxes, scores, classes, centres=centres, offsets=offsets)
+        tracks = tracker.step(found)
+        real = (told["bbox"][:, 2:] > told["bbox"][:, :2]).all(1)
+        assert tracks.ids.tolist() == stored[f"{size}/frame{number}/tracking_id"][real].tolist()
+        np.testing.assert_array_equal(tracks.boxes, told["bbox"][real])
+
+
+def test_who_leaps_is_followed_by_his_offset_and_not_without_it():
+    frames = walkers([[(100, 100)], [(300, 100)]], [[0], [0]])
+    assert ids(follow(make(), frames)) == [[1], [1]]
+    frames[1].offsets[:] = 0
+    assert ids(follow(make(), frames)) == [[1], [2]]
+
+
+def test_the_surer_detection_chooses_first():
+    first = walkers([[(100, 100)]], [[0]])
+    second = walkers([[(101, 100), (104, 100)]], [[1, 2]])[0]
+    second.scores[:] = 0.6, 0.8
+    assert ids(follow(make(), [*first, second])) == [[1], [1, 2]]
+    second.scores[:] = 0.8, 0.6
+    tracks = follow(make(), [*first, second])[1]
+    assert tracks.ids.tolist() == [1, 2]
+    assert tracks.boxes[0, 0] == 81
+
+
+def test_another_class_is_another_object():
+    frames = walkers([[(100, 100)]] * 2, [[0]] * 2)
+    frames[1].classes[:] = 2
+    assert ids(follow(make(), frames)) == [[1], [2]]
+
+
+@pytest.mark.parametrize(("age", "identity"), [(3, 1), (2, 2), (-1, 2)])
+def test_who_is_lost_waits_where_he_was_until_he_is_too_old(age, identity):
+    frames = walkers([[(100, 100)], [], [], [(105, 100)]], [[0], [], [], [0]])
+    assert ids(follow(make(max_age=age), frames)) == [[1], [], [], [identity]]
+
+
+def test_scores_decide_who_is_looked_at_and_who_begins():
+    frames = walkers([[(100, 100)]] * 3, [[0]] * 3)
+    for frame, score in zip(frames, (0.45, 0.55, 0.45), strict=True):
+        frame.scores[:] = score
+    assert ids(follow(make(new_thresh=0.5), frames)) == [[], [1], [1]]
+    assert ids(follow(make(track_thresh=0.5), frames)) == [[], [1], []]
+
+
+def test_who_is_hidden_is_found_again():
+    frames = walkers([[(240, 100), (220, 102)], [(240, 100)]], [[0, 1], [0]])
+    hint = np.array([[232, 101, 0.9]], np.float32)
+    frames[1] = dataclasses.replace(frames[1], occlusion_centres=hint)
+    tracks = follow(make(), frames)
+    assert ids(tracks) == [[1, 2], [1, 2]]
+    shared = (tracks[1].boxes[1, 2] + tracks[1].boxes[0, 0]) / 2
+    assert shared == pytest.approx(232)
+    assert ids(follow(make(occlusion=False), frames))[1] == [1]
+
+
+def test_only_detections_near_public_ones_begin_tracks():
+    frames = walkers([[(100, 100), (300, 100)]] * 2, [[0, 1]] * 2)
+    public = np.array([[285.0, 60, 325, 160]])
+    video = Video(30.0, 640, 480, lambda frame: public[: frame - 1])
+    assert ids(follow(make(video, track_type="public_track"), frames)) == [[], [1]]

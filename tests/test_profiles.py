@@ -1,0 +1,83 @@
+"""Settings files: which table counts for which sequence, and what is refused."""
+
+import pytest
+
+from mottool.association.linking import InputSettings
+from mottool.association.profiles import Profiles
+from mottool.association.settings import FairMOTSettings
+from mottool.errors import InputError, SettingError
+
+KINDS = {"fairmot": FairMOTSettings, "input": InputSettings}
+
+
+def profiles(tmp_path, text):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    return Profiles(path)
+
+
+def test_without_a_file_everything_is_as_given():
+    settings, seen = Profiles().of("a", KINDS, {"conf_thres": "0.3", "classes": "0,2"})
+    assert settings == FairMOTSettings(conf_thres=0.3)
+    assert seen == InputSettings(classes=(0, 2))
+
+
+def test_tables_count_in_the_order_of_the_file_and_flags_before_them(tmp_path):
+    text = """
+    [default]
+    conf_thres = 0.5
+    track-buffer = 20
+    ["MOT17-0*"]
+    conf_thres = 0.4
+    second = "IoU 0.6"
+    ["MOT17-05-SDP"]
+    conf_thres = 0.35
+    classes = [0, 1]
+    """
+    found = profiles(tmp_path, text)
+    found.check(KINDS)
+    assert found.unused == ["MOT17-0*", "MOT17-05-SDP"]
+    assert found.of("x", KINDS, {})[0] == FairMOTSettings(conf_thres=0.5, track_buffer=20)
+    settings, seen = found.of("MOT17-05-SDP", KINDS, {"track_buffer": 9})
+    assert settings == FairMOTSettings(conf_thres=0.35, second=0.6, track_buffer=9)
+    assert seen == InputSettings(classes=(0, 1))
+    assert found.unused == []
+    assert found.of("MOT17-04", KINDS, {})[0].conf_thres == 0.4
+
+
+def test_a_table_that_fits_nothing_is_known(tmp_path):
+    found = profiles(tmp_path, "[a]\nconf_thres = 0.4\n['b*']\nconf_thres = 0.4\n")
+    found.of("bc", KINDS, {})
+    assert found.unused == ["a"]
+
+
+def test_the_file_may_name_its_tracker(tmp_path):
+    assert profiles(tmp_path, 'tracker = "sort"').tracker == "sort"
+    assert profiles(tmp_path, "").tracker is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[a]\nconf_thresh = 0.4", r"\[a\]: fairmot has no setting.*did you mean 'conf_thres'"),
+        ("[default]\nsecond = 1.5", r"\[default\]: second cannot be 1.5"),
+        ("[default]\ntrack_buffer = 1.5", r"track_buffer cannot be '1.5'.*a whole number"),
+        ("[default]\nfixed_rate = 3", "fixed_rate cannot be '3'.*true or false"),
+        ("conf_thres = 0.5", "conf_thres stands outside of any table"),
+        ("tracker = 3", "tracker is no text"),
+    ],
+)
+def test_what_is_no_setting_is_refused_with_its_table(tmp_path, text, told):
+    with pytest.raises(SettingError, match=told):
+        profiles(tmp_path, text).check(KINDS)
+
+
+@pytest.mark.parametrize("text", ["[a", "\x00"])
+def test_what_is_no_toml_is_refused(tmp_path, text):
+    with pytest.raises(InputError, match="no TOML file of settings"):
+        profiles(tmp_path, text)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(InputError, match="there is no settings file"):
+        Profiles(tmp_path / "none.toml")
