@@ -18,6 +18,7 @@ COMMANDS = {
     "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
     "associate": "Caches in; MOTChallenge result files out.",
     "evaluate": "Result files and ground truth in; CLEAR, Identity and HOTA tables out.",
+    "tune": "Caches and ground truth in; a tracker's best settings out.",
     "render": "Frames and result files in; annotated H.264 video out.",
     "weights": "Find, check and convert the checkpoints of networks.",
     "inspect": "Tell what a cache holds and whether it is whole.",

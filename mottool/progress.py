@@ -12,7 +12,11 @@ QUIET = 10.0  # seconds between two plain lines
 
 
 def progress(
-    items: Iterable[T], label: str, total: int | None = None, done: int = 0
+    items: Iterable[T],
+    label: str,
+    total: int | None = None,
+    done: int = 0,
+    unit: str = "frames",
 ) -> Iterator[T]:
     """Hand the items through and tell on standard error how far the work is.
 
@@ -22,7 +26,7 @@ def progress(
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        yield from tqdm(items, desc=label, total=total, initial=done, unit="f", leave=False)
+        yield from tqdm(items, desc=label, total=total, initial=done, unit=f" {unit}", leave=False)
         return
     told = time.monotonic()
     for count, item in enumerate(items, done + 1):
@@ -30,4 +34,4 @@ def progress(
         if time.monotonic() - told > QUIET:
             told = time.monotonic()
             of = f" of {total}" if total else ""
-            print(f"{label}: {count}{of} frames", file=sys.stderr, flush=True)
+            print(f"{label}: {count}{of} {unit}", file=sys.stderr, flush=True)

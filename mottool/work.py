@@ -4,6 +4,7 @@
 <work>/tracks/<pipeline>.<tracker>/<sequence>.txt
 <work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
+<work>/tuning/<pipeline>.<tracker>/
 """
 
 import os
@@ -41,6 +42,10 @@ class Work:
         """Every folder of result files below the work folder, in order of name."""
         found = self.root.glob("tracks/*")
         return sorted(path for path in found if path.is_dir() and path.suffix != ".settings")
+
+    def tuning(self, pipeline: str, tracker: str) -> Path:
+        """The folder of a search for the tracker's best settings."""
+        return self.root / "tuning" / safe_name(f"{pipeline}.{tracker}")
 
     def video(self, tracks: str, sequence: str) -> Path:
         """The annotated video of one sequence, `tracks` being its result folder's name."""

@@ -18,7 +18,7 @@ import click
 from mottool import __version__
 from mottool.association.finish import Finishing, finish
 from mottool.association.linking import InputSettings, link
-from mottool.association.profiles import Profiles
+from mottool.association.profiles import Profiles, kinds_of
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
 from mottool.batch import Batch, jobs_flag, shard_flag, shard_of
 from mottool.cli import as_json, work_folder
@@ -191,7 +191,8 @@ def command(
     sort and bytetrack need boxes only, otrack the offsets that its own network makes, the others
     embeddings. A flag that belongs to another tracker is refused.
 
-    A settings file has tables for sequences, by name or by pattern; flags go before it:
+    A settings file has tables for sequences, by name or by pattern; flags go before it. mottool
+    tune writes such a file with the settings that score highest:
 
     \b
         tracker = "fairmot"
@@ -205,7 +206,7 @@ def command(
     """
     profiles = Profiles(file)
     tracker = _chosen(tracker, profiles)
-    kinds = {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": Finishing}
+    kinds = kinds_of(tracker)
     profiles.check(kinds)
     given = _given(kinds, flags | seen | finishing, texts)
     setup = partial(profiles.of, kinds=kinds, given=given)

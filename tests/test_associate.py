@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from caches import HEADER, write
 from click.testing import CliRunner
-from streams import reference, walkers, wanted
+from streams import crowd, reference, walkers, wanted
 
 from mottool.association.settings import FairMOTSettings
 from mottool.errors import CacheError, SettingError
@@ -126,6 +129,87 @@ def test_one_that_fails_stops_no_other(tmp_path):
         "pipe.fairmot.settings/b.json",
         "pipe.fairmot/b.txt",
     ]
+
+
+def test_several_processes_give_what_one_gives(tmp_path):
+    for number in range(5):
+        kept(tmp_path, list(crowd(20, 12, seed=number)), f"crowd-{number}")
+    kept(tmp_path, BARE, "bare")
+    told = {}
+    for jobs in (1, 3):
+        done = called(tmp_path, "--jobs", jobs, "--out", tmp_path / str(jobs), "--json")
+        assert done.exit_code == 1
+        told[jobs] = json.loads(done.stdout)
+        assert [each["sequence"] for each in told[jobs]["failed"]] == ["bare"]
+        assert [each["sequence"] for each in told[jobs]["done"]] == [f"crowd-{n}" for n in range(5)]
+    assert told[1]["failed"] == told[3]["failed"]
+    for folder in ("{}", "{}.settings"):
+        one, three = (tmp_path / folder.format(jobs) for jobs in (1, 3))
+        assert len(files(one)) == 5
+        for name in files(one):
+            assert (one / name).read_bytes() == (three / name).read_bytes()
+
+
+def test_shares_are_all_of_it_once(tmp_path):
+    for name in "abc":
+        kept(tmp_path, sequence=name)
+    made = []
+    for number in range(1, 5):
+        done = called(tmp_path, "--shard", f"{number}/4", "--json")
+        assert done.exit_code == 0, done.output
+        made.append([each["sequence"] for each in json.loads(done.stdout)["done"]])
+    assert made == [["a"], ["b"], ["c"], []]
+
+
+def test_tracks_are_finished_where_it_is_asked_for_and_it_is_recorded(tmp_path):
+    gap = [*PAIR[:5], *walkers([[]] * 2, [[]] * 2), *PAIR[7:]]
+    kept(tmp_path, gap)
+    plain = called(tmp_path, "--jobs", 1, "--out", tmp_path / "plain")
+    assert plain.exit_code == 0, plain.output
+    words = ["--fill-gaps", 3, "--smooth", "rts", "--min-track-length", 2]
+    assert called(tmp_path, *words, "--out", tmp_path / "done").exit_code == 0
+    before, after = (read_rows(tmp_path / name / "seq.txt", "result") for name in ("plain", "done"))
+    assert 6 not in before.frames
+    assert (np.bincount(after.frames)[1:] == 2).all()
+    record = json.loads((tmp_path / "done.settings" / "seq.json").read_text())
+    assert record["rows"] == len(after)
+    assert record["finishing"] == {
+        "min_track_length": 2,
+        "fill_gaps": 3,
+        "smooth": "rts",
+        "smooth_tau": 10.0,
+    }
+
+
+def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
+    frames = [dataclasses.replace(frame, embeddings=None) for frame in crowd(100, 80)] * 12
+    for number in range(4):
+        kept(tmp_path, frames, f"long-{number}")
+    out = tmp_path / "out"
+    words = ["--work", tmp_path / "work", "--out", out, "--tracker", "sort", "--jobs", 2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mottool", "associate", *map(str, words)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a process group, as a shell gives a command
+    )
+    while not out.exists() or not files(out):  # the first sequence is done
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.strip().startswith("mottool: interrupted.")
+    assert told.strip().count("\n") == 0
+    for name in files(out):
+        assert len(set(read_rows(out / name, "result").frames)) > 1100
+    assert len(files(out)) < 4
+    assert not [name for name in files(tmp_path) if "part" in name]
+    with pytest.raises(ProcessLookupError):  # nobody is left in the group
+        for _ in range(200):
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
 
 
 def test_two_caches_do_not_write_one_file(tmp_path):

@@ -21,12 +21,20 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from mottool.association.finish import Finishing
+from mottool.association.linking import InputSettings
+from mottool.association.settings import SETTINGS
 from mottool.config import Settings, build
 from mottool.errors import InputError, SettingError
 
-__all__ = ["Profiles"]
+__all__ = ["Profiles", "kinds_of"]
 
 DEFAULT = "default"
+
+
+def kinds_of(tracker: str) -> dict[str, type[Settings]]:
+    """What a tracker's settings files may set: its own settings first, then those around it."""
+    return {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": Finishing}
 
 
 class Profiles:

@@ -1,0 +1,47 @@
+"""The picture of a search: its size, its panels, and the mark of the best."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mottool.drawing.search import COLUMNS, DOTS, HEIGHT, VERMILION, WIDTH, draw
+from mottool.tuning.space import Axis
+from mottool.tuning.trials import Trial
+
+SPACE = [
+    Axis("share", (), 0.0, 1.0),
+    Axis("form", ("code", "paper")),
+    Axis("strict", (False, True)),
+    Axis("rate", (None, 25.0)),
+]
+
+
+def trials(count):
+    draws = np.random.default_rng(0)
+    points = [
+        {
+            "share": draws.random(),
+            "form": ("code", "paper")[number % 2],
+            "strict": number % 3 == 0,
+            "rate": (None, 25.0)[number // 2 % 2],
+        }
+        for number in range(count)
+    ]
+    return [Trial(number, point, {"HOTA": point["share"]}) for number, point in enumerate(points)]
+
+
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("axes", [1, 2, 4])
+def test_every_axis_has_its_panel_and_the_best_is_marked_in_each(tmp_path, count, axes):
+    path = draw(trials(count)[::-1], SPACE[:axes], "HOTA", tmp_path / "search.png")
+    image = cv2.imread(str(path))  # (H, W, 3) BGR
+    columns = min(COLUMNS, axes + 1)
+    rows = -(-(axes + 1) // COLUMNS)
+    assert image.shape[:2] == (round(HEIGHT * DOTS * rows), round(WIDTH * DOTS * columns))
+    red, green, blue = (int(VERMILION[place : place + 2], 16) for place in (1, 3, 5))
+    stars = (np.abs(image.astype(int) - [blue, green, red]) < 12).all(axis=2)
+    panels = np.array_split(np.arange(image.shape[1]), columns)
+    for number in range(axes + 1):
+        row, column = divmod(number, columns)
+        band = slice(row * image.shape[0] // rows, (row + 1) * image.shape[0] // rows)
+        assert stars[band, panels[column]].sum() > 40

@@ -1,0 +1,105 @@
+"""The space of a search, from the texts that a person writes."""
+
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.config import Settings, knob
+from mottool.errors import SettingError
+from mottool.tuning.space import Axis, axes, grid, grid_size
+
+
+@dataclass(frozen=True)
+class Own(Settings):
+    age: int = knob(3, "Frames.", low=0)
+    overlap: float = knob(0.5, "A share.", low=0, high=1)
+    lives: int = knob(2, "How many.", low=1, high=4)
+    form: str = knob("code", "A form.", choices=("code", "paper"))
+    strict: bool = knob(False, "Whether.")
+    rate: float | None = knob(None, "A rate, or none.", low=0)
+
+
+@dataclass(frozen=True)
+class Other(Settings):
+    gap: int = knob(0, "Frames.", low=0)
+
+
+KINDS = {"own": Own, "other": Other}
+
+
+@pytest.mark.parametrize(
+    ("text", "axis"),
+    [
+        ("overlap=0.1:0.9", Axis("overlap", (), 0.1, 0.9)),
+        ("overlap=0.1:0.4:0.1", Axis("overlap", (0.1, 0.2, 0.3, 0.4))),
+        ("overlap=0:1:0.3", Axis("overlap", (0.0, 0.3, 0.6, 0.9))),
+        ("overlap", Axis("overlap", (), 0, 1)),
+        ("age=1:4", Axis("age", (1, 2, 3, 4))),
+        ("age=0:30:10", Axis("age", (0, 10, 20, 30))),
+        ("age=1, 30,5", Axis("age", (1, 30, 5))),
+        ("lives", Axis("lives", (1, 2, 3, 4))),
+        ("form", Axis("form", ("code", "paper"))),
+        ("strict", Axis("strict", (False, True))),
+        ("rate=none,25", Axis("rate", (None, 25.0))),
+        ("gap=5,5", Axis("gap", (5,))),
+    ],
+)
+def test_a_text_is_an_axis(text, axis):
+    assert axes(KINDS, [text]) == (axis,)
+
+
+def test_without_a_text_whatever_has_a_range_is_searched():
+    assert [axis.name for axis in axes(KINDS, [])] == ["overlap", "lives", "form", "strict"]
+    with pytest.raises(SettingError, match="say what to search"):
+        axes({"other": Other}, [])
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        (["overlop=0:1"], "did you mean 'overlap'"),
+        (["overlap=0:2"], "at most 1"),
+        (["overlap=0.5,2"], "at most 1"),
+        (["overlap=0.9:0.1"], "is no range"),
+        (["overlap=0:1:0.1:2"], "is no range"),
+        (["overlap=0:1:-0.1"], "is no range"),
+        (["overlap=a:b"], "is no range"),
+        (["overlap=0:inf"], "is no range"),
+        (["age"], "age=low:high:step"),
+        (["age=1:9e9"], "longer steps"),
+        (["form=verse"], "form cannot be"),
+        (["age=1:3", "age=5,6"], "given twice"),
+        (["lives=0:3"], "at least 1"),
+    ],
+)
+def test_what_is_no_axis_is_refused(texts, told):
+    with pytest.raises(SettingError, match=told):
+        axes(KINDS, texts)
+
+
+def test_a_grid_is_every_point_once_and_the_last_axis_changes_first():
+    space = axes(KINDS, ["age=1,2", "form", "strict"])
+    points = list(grid(space))
+    assert points[0] == {"age": 1, "form": "code", "strict": False}
+    assert points[1] == {"age": 1, "form": "code", "strict": True}
+    assert len({tuple(point.items()) for point in points}) == len(points) == grid_size(space) == 8
+
+
+def test_a_grid_needs_steps():
+    with pytest.raises(SettingError, match="overlap=0.0:1.0:0.1"):
+        grid_size(axes(KINDS, ["overlap=0:1"]))
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.floats(0, 0.99), st.floats(0.001, 0.5), st.integers(0, 1000))
+def test_what_is_drawn_lies_in_the_range(low, width, seed):
+    (axis,) = axes(KINDS, [f"overlap={low}:{min(1.0, low + width)}"])
+    assert axis.low <= axis.draw(Random(seed)) <= axis.high
+
+
+def test_every_value_of_a_list_is_drawn():
+    (axis,) = axes(KINDS, ["form"])
+    assert {axis.draw(Random(seed)) for seed in range(20)} == {"code", "paper"}
