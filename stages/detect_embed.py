@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mottool.batch import Batch
+from mottool.batch import Batch, shard_flag, shard_of
 from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
 from mottool.errors import SettingError
@@ -131,6 +131,7 @@ def _pipeline(config: Config, sequences: int) -> Pipeline:
 )
 @flags(Config)
 @click.option("--overwrite", is_flag=True, help="Start again where another run's cache lies.")
+@shard_flag
 @work_folder
 @as_json
 def command(
@@ -138,6 +139,7 @@ def command(
     listed: Path | None,
     config: Config,
     overwrite: bool,
+    shard: tuple[int, int] | None,
     work: Path,
     as_json: bool,
 ) -> None:
@@ -151,6 +153,7 @@ def command(
         mottool detect-embed video.mp4 --detections det.txt
         mottool detect-embed seq --detections seq.npy --embedder file
         mottool detect-embed video.mp4 --pipeline fairmot-dla34 --weights fairmot_dla34.pth
+        parallel mottool detect-embed MOT17/train --shard {}/4 ::: 1 2 3 4
 
     Without any option the boxes are MOTChallenge's public detections (det/det.txt), described by
     their colours: no weights are needed. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. A run
@@ -161,7 +164,7 @@ def command(
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
     pipeline = _pipeline(config, len(sequences))
-    for sequence in sequences:
+    for sequence in shard_of(sequences, shard):
         out = Work(work).cache(pipeline.name, sequence.name)
 
         def job(sequence: Sequence = sequence, out: Path = out) -> tuple[Path, float]:

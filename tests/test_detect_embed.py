@@ -102,6 +102,16 @@ def test_features_from_a_file_need_no_images(sequence, tmp_path):
         assert cache.frame_count == FRAMES
 
 
+def test_shares_are_all_of_it_once(sequence, tmp_path):
+    shutil.copytree(sequence, tmp_path / "SEQ-02")
+    made = []
+    for number in (1, 2, 3):
+        words = ["--work", tmp_path / "work", "--shard", f"{number}/3", "--json"]
+        done = json.loads(detect_embed(sequence, tmp_path / "SEQ-02", *words).stdout)["done"]
+        made.append([each["sequence"] for each in done])
+    assert made == [["SEQ-01"], ["SEQ-02"], []]
+
+
 def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
     broken = tmp_path / "SEQ-02"
     shutil.copytree(sequence, broken)
