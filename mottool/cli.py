@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Result files and ground truth in; CLEAR, Identity and HOTA tables out.",
     "tune": "Caches and ground truth in; a tracker's best settings out.",
     "render": "Frames and result files in; annotated H.264 video out.",
+    "distill-labels": "Annotated images in; a teacher's embedding of every box out.",
     "weights": "Find, check and convert the checkpoints of networks.",
     "inspect": "Tell what a cache holds and whether it is whole.",
 }

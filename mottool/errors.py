@@ -48,7 +48,7 @@ class InputError(MottoolError):
 
 
 class CacheError(MottoolError):
-    """A cache of another schema, unfinished, torn, or made with other settings."""
+    """A cache or label file of another schema, unfinished, torn, or made with other settings."""
 
 
 class CheckpointError(MottoolError):

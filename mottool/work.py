@@ -5,6 +5,7 @@
 <work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
 <work>/tuning/<pipeline>.<tracker>/
+<work>/labels/<teacher>/<dataset>.h5
 """
 
 import os
@@ -50,6 +51,10 @@ class Work:
     def video(self, tracks: str, sequence: str) -> Path:
         """The annotated video of one sequence, `tracks` being its result folder's name."""
         return self.root / "videos" / safe_name(tracks) / f"{safe_name(sequence)}.mp4"
+
+    def labels(self, teacher: str, dataset: str) -> Path:
+        """The label file of one dataset."""
+        return self.root / "labels" / safe_name(teacher) / f"{safe_name(dataset)}.h5"
 
 
 def safe_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`mottool inspect`: what a cache or a result file holds, and whether it is whole."""
+"""`mottool inspect`: what a cache, label or result file holds, and whether it is whole."""
 
 from functools import partial
 from pathlib import Path
@@ -19,19 +19,49 @@ def run(path: Path) -> dict[str, Any]:
     """What `path` holds, as JSON can hold it: `kind`, `state` and the facts of that kind.
 
     Finishes a commit that a killed writer had begun, if there is one; changes nothing else.
-    Raises `InputError` for what is no file of ours, `CacheError` for a damaged or foreign cache.
+    Raises `InputError` for what is no file of ours, `CacheError` for a damaged or foreign HDF5
+    file.
     """
     if not path.is_file():
-        raise InputError(f"{path} is not a file", "name a cache (.h5) or a result file (.txt)")
+        fix = "name a cache or label file (.h5), or a result file (.txt)"
+        raise InputError(f"{path} is not a file", fix)
     with path.open("rb") as file:
         start = file.read(len(HDF5))
     if start == HDF5 or path.suffix == ".h5":
-        return _cache(path)
+        return _hdf5(path)
     if path.name.endswith((".txt", ".txt.gz")):
         return _rows(path)
     raise InputError(
         f"{path} is neither a cache nor MOTChallenge rows", "name an .h5, .txt or .txt.gz file"
     )
+
+
+def _hdf5(path: Path) -> dict[str, Any]:
+    from mottool.data import labels
+    from mottool.hdf5 import open_file
+
+    with open_file(path, "detect-embed", "frame", unfinished=True) as file:
+        schema = file.attrs.get("schema")
+    return _labels(path) if schema == labels.SCHEMA else _cache(path)
+
+
+def _labels(path: Path) -> dict[str, Any]:
+    import dataclasses
+
+    from mottool.data.labels import DistilledLabels
+
+    labels = DistilledLabels(path, unfinished=True)
+    size = path.stat().st_size
+    return {
+        "kind": "labels",
+        "state": "whole" if labels.complete else "unfinished",
+        "sequence": labels.header.dataset,
+        **dataclasses.asdict(labels.header),
+        "embedding_size": labels.size,
+        "embeddings": len(labels),
+        "bytes": size,
+        "overhead": round(size / max(labels.header.image_bytes, 1), 6),
+    }
 
 
 def _cache(path: Path) -> dict[str, Any]:
@@ -87,17 +117,18 @@ def _rows(path: Path) -> dict[str, Any]:
 def command(files: tuple[Path, ...], as_json: bool) -> None:
     """Tell what FILE holds, and whether it is whole.
 
-    FILE is a cache, a cache that is not finished yet (.part.h5), or a result or detection file
-    with MOTChallenge rows (.txt, .txt.gz).
+    FILE is a cache or a label file (.h5), one that is not finished yet (.part.h5), or a result or
+    detection file with MOTChallenge rows (.txt, .txt.gz).
 
     \b
         mottool inspect mottool-work/caches/*/*.h5
         mottool inspect --json mottool-work/caches/public/TUD-Campus.h5
 
     Of a cache it tells the sequence, the pipeline, the source, the weights and settings it was
-    made with, how much it holds and what each frame cost. An unfinished cache is no error: the
-    same detect-embed command goes on from its last committed frame. A damaged file, one of
-    another schema, and one that is no file of ours are: the exit code is then 1.
+    made with, how much it holds and what each frame cost; of a label file the dataset, its
+    fingerprint, the teacher, and what the labels take beside the images. An unfinished file is no
+    error: the command that began it goes on from its last commit. A damaged file, one of another
+    schema, and one that is no file of ours are: the exit code is then 1.
     """
     batch = Batch(as_json)
     for path in files:
@@ -106,7 +137,9 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
             continue
         told = f"{facts['kind']}, {facts['state']}"
         if facts["state"] == "unfinished":
-            told += f", {facts['frames']} frames committed"
+            frames = facts.get("frames")
+            boxes = f"{facts.get('embeddings')} of {facts.get('boxes')} boxes"
+            told += f", {boxes if frames is None else f'{frames} frames'} committed"
         lines = fact_lines({key: facts[key] for key in facts if key not in {"kind", "state"}})
         batch.report(facts.pop("sequence"), path, told, **facts)
         if not as_json:

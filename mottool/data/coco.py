@@ -2,7 +2,8 @@
 
 Lin et al., "Microsoft COCO: common objects in context", ECCV 2014. Where annotations have a
 `track_id`, and images a `video_id` and a `frame_id`, as CenterTrack's and ByteTrack's converters
-write them, those make identities and videos.
+write them, those make identities and videos. Boxes are of the stored pixels, as in COCO itself,
+unless `info` says `"upright": true`: then they are of the images as their EXIF tags turn them.
 """
 
 import json
@@ -38,7 +39,9 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     told = _load(path)
     rows = _people(path, told)
     folder = folder_of(told["images"][0]["file_name"], _folders(path, root), path)
-    collector, tracks = Collector(path.stem, upright=False), dict[tuple[int, int], int]()
+    info = told.get("info")
+    upright = isinstance(info, dict) and info.get("upright") is True
+    collector, tracks = Collector(path.stem, upright), dict[tuple[int, int], int]()
     for place, image in enumerate(told["images"]):
         try:
             number, file = image["id"], folder / image["file_name"]
@@ -63,9 +66,9 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     return collector.dataset(warn)
 
 
-def _load(path: Path) -> dict[str, list[Any]]:
-    """The file's three lists."""
-    told: dict[str, list[Any]]
+def _load(path: Path) -> dict[str, Any]:
+    """The file, its three lists being some."""
+    told: dict[str, Any]
     try:
         told = json.loads(read_text(path, "COCO file"))
     except (json.JSONDecodeError, RecursionError) as error:
@@ -78,7 +81,7 @@ def _load(path: Path) -> dict[str, list[Any]]:
     return told
 
 
-def _people(path: Path, told: dict[str, list[Any]]) -> dict[Any, list[tuple[list[float], int]]]:
+def _people(path: Path, told: dict[str, Any]) -> dict[Any, list[tuple[list[float], int]]]:
     """Of every image with people, their boxes left, top, width, height and their tracks, or -1."""
     try:
         names = {int(each["id"]): str(each["name"]) for each in told["categories"]}

@@ -4,13 +4,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from mottool.embedders.embedder import Embedder
 from mottool.errors import SettingError, did_you_mean
 from mottool.pipelines import registry
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Pipeline
 from mottool.pipelines.registry import PUBLIC, Part
 
-__all__ = ["assemble", "full_name"]
+__all__ = ["assemble", "assemble_detector", "assemble_teacher", "full_name"]
 
 GROUND_TRUTH = "gt"
 FILE, NONE = "file", "none"  # embedders that need no work: as in the file of boxes, or no one
@@ -70,6 +71,34 @@ def assemble(name: str, options: Options) -> Pipeline:
     # The embedder first: if its weights are missing, that shows before a detector downloads its.
     described = registry.resolve(embedder.make)(embedder_name, options)
     return TwoStage(name, registry.resolve(detector.make)(detector_name, options), described)
+
+
+def assemble_detector(name: str, options: Options) -> Pipeline:
+    """A detector or network that finds people in images by itself, its weights loaded.
+
+    Raises as `assemble`, and `SettingError` for boxes from files and for embedders.
+    """
+    known = [part for part, its in registry.DETECTORS.items() if "weights" in its.takes]
+    known += registry.NETWORKS
+    if name not in known:
+        fix = did_you_mean(name, known)
+        raise SettingError(f"there is no detector {name!r} that sees images", fix)
+    return assemble(name, options)
+
+
+def assemble_teacher(name: str, options: Options) -> Embedder:
+    """An embedder that sees nothing but crops, its weights loaded.
+
+    Raises `SettingError` for unknown names, missing weights, or options that mean nothing to it;
+    `CheckpointError` for weights that do not fit.
+    """
+    if name not in registry.EMBEDDERS:
+        fix = did_you_mean(name, registry.EMBEDDERS)
+        raise SettingError(f"there is no teacher {name!r}", fix)
+    part = registry.EMBEDDERS[name]
+    _refuse_others(name, options, *part.takes)
+    teacher: Embedder = registry.resolve(part.make)(name, options)
+    return teacher
 
 
 def _embeds(name: str) -> bool:

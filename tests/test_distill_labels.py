@@ -1,0 +1,312 @@
+"""Stage `distill-labels`: every box once, in any number of runs, of data annotated or only seen."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from signal import SIGKILL
+
+import datasets
+import footage
+import numpy as np
+import pytest
+from benchmarks.kill_cache import content
+from click.testing import CliRunner
+from exports import colours_onnx, fixed_boxes_onnx
+from PIL import Image
+
+from mottool.cache import Cache
+from mottool.data.dataset import UNKNOWN
+from mottool.data.formats import open_dataset
+from mottool.data.labels import DistilledLabels
+from mottool.embedders.histogram import Histogram
+from mottool.errors import MottoolError
+from mottool.stages import distill_labels, inspect
+
+ROWS = [
+    f"{frame},{who},{6 * who},8,12,30,1,1,1"
+    for frame in range(1, 60)
+    if frame % 4  # some images show nobody
+    for who in range(1, 8)
+]
+
+
+def invoke(*arguments, code=0, of=distill_labels):
+    told = CliRunner().invoke(of.command, [str(argument) for argument in arguments])
+    if told.exception and not isinstance(told.exception, SystemExit):
+        raise told.exception
+    assert told.exit_code == code, told.output
+    return told
+
+
+def distill(*arguments, **more):
+    return invoke(*arguments, "--teacher", "histogram", **more)
+
+
+def refused(*arguments):
+    with pytest.raises(MottoolError) as caught:
+        distill(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def film(tmp_path):
+    return datasets.motchallenge(tmp_path / "film", ROWS, frames=60)
+
+
+def test_every_box_has_the_teachers_embedding(film, tmp_path):
+    told = distill(film, "--work", tmp_path / "work")
+    path = tmp_path / "work/labels/histogram/film.h5"
+    dataset = open_dataset(film, print)
+    assert f"{path}  {len(ROWS)} boxes, 144-d embeddings of histogram, " in told.output
+    labels = DistilledLabels.of(dataset, path, size=144)
+    for image in dataset:
+        (wanted,) = Histogram().embed([image.pixels()], [image.boxes])
+        np.testing.assert_allclose(labels(image.rows), wanted, atol=2.5e-4)
+
+
+def test_the_storage_is_told(film, tmp_path):
+    (done,) = json.loads(distill(film, "--out", tmp_path / "a.h5", "--json").stdout)["done"]
+    images = sum(file.stat().st_size for file in (film / "img1").iterdir())
+    size = (tmp_path / "a.h5").stat().st_size
+    assert (done["boxes"], done["embedding_size"]) == (len(ROWS), 144)
+    assert (done["label_bytes"], done["image_bytes"]) == (size, images)
+    assert done["overhead"] == pytest.approx(size / images, abs=1e-6)
+
+
+def test_a_finished_file_is_left_and_another_teacher_is_refused(film, tmp_path):
+    out = tmp_path / "a.h5"
+    distill(film, "--out", out)
+    made = out.stat().st_mtime_ns
+    assert "is complete already" in distill(film, "--out", out).output
+    assert out.stat().st_mtime_ns == made
+    weights = colours_onnx(tmp_path / "reid.onnx")
+    reid = "--teacher", "reid", "--teacher-weights", weights, "--teacher-pixels", "rgb1"
+    told = invoke(film, "--out", out, *reid, code=1).output
+    assert "was made with other settings.pixels (None, now 'rgb1'), teacher ('histogram'" in told
+    invoke(film, "--out", out, *reid, "--overwrite")
+    assert DistilledLabels(out).size == 3
+
+
+def test_changed_data_are_refused_by_writer_and_reader(film, tmp_path):
+    out = tmp_path / "a.h5"
+    distill(film, "--out", out)
+    (film / "gt" / "gt.txt").write_text("\n".join(ROWS[:-1]))
+    told = distill(film, "--out", out, code=1).output
+    assert f"boxes ({len(ROWS)}, now {len(ROWS) - 1}), fingerprint (" in told
+    with pytest.raises(MottoolError, match="another version of it"):
+        DistilledLabels.of(open_dataset(film, print), out)
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from signal import SIGKILL
+import mottool.journal as journal
+from mottool.data.formats import open_dataset
+from mottool.embedders.histogram import Histogram
+from mottool.stages.distill_labels import run
+
+left, write = int(sys.argv[3]), journal._write_all
+
+def writes(*arguments):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), SIGKILL)
+    write(*arguments)
+
+journal._write_all = writes
+run(open_dataset(sys.argv[1], print), Path(sys.argv[2]), Histogram())
+"""
+
+
+def test_a_killed_run_goes_on_to_what_an_uninterrupted_one_gives(film, tmp_path):
+    whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
+    distill(film, "--out", whole)
+    seen = []
+    for writes in (5, 12, 17):
+        command = [sys.executable, "-c", KILLED, str(film), str(killed), str(writes)]
+        assert subprocess.run(command, env=os.environ).returncode == -SIGKILL
+        assert not killed.exists()
+        part = tmp_path / "killed.part.h5"
+        if part.stat().st_size:
+            facts = inspect.run(part)
+            assert (facts["state"], facts["boxes"]) == ("unfinished", len(ROWS))
+            seen.append(facts["embeddings"])
+    assert seen == sorted(seen)
+    assert 0 < seen[-1] < len(ROWS)
+    assert "complete already" not in distill(film, "--out", killed).output
+    assert content(killed) == content(whole)
+    assert not list(tmp_path.glob("*.part.h5*"))
+
+
+def test_an_image_that_is_gone_stops_it_and_the_rest_is_kept(film, tmp_path):
+    image = film / "img1" / "000050.png"
+    pixels = image.read_bytes()
+    image.write_bytes(b"x" * len(pixels))  # the fingerprint knows lengths
+    told = distill(film, "--out", tmp_path / "a.h5", code=1).output
+    assert "000050.png cannot be read as an image" in told
+    image.write_bytes(pixels)
+    part = DistilledLabels(tmp_path / "a.part.h5", unfinished=True)
+    assert 0 < len(part) < len(ROWS)
+    distill(film, "--out", tmp_path / "a.h5")
+    distill(film, "--out", tmp_path / "b.h5")
+    assert content(tmp_path / "a.h5") == content(tmp_path / "b.h5")
+
+
+def test_one_dataset_that_fails_stops_no_other(film, tmp_path):
+    nobody = datasets.penn_fudan(tmp_path / "nobody")
+    (nobody / "Annotation" / "FudanPed00001.txt").write_text("Objects with ground truth : 0\n")
+    crops = datasets.crops(tmp_path / "crops")
+    told = distill(nobody, tmp_path / "none", crops, "--work", tmp_path / "work", code=1).output
+    assert "nobody holds 1 images and nobody in them" in told
+    assert "there is no file or folder" in told
+    assert DistilledLabels(tmp_path / "work/labels/histogram/crops.h5").committed == 2
+
+
+def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
+    one = datasets.crops(tmp_path / "a" / "train")
+    two = datasets.crops(tmp_path / "b" / "train", ["0003_c1s1_1_0"])
+    told = refused(one, two, "--work", tmp_path / "work")
+    assert "are both named train. Fix: run one of them by itself, with --out" in told
+    assert not (tmp_path / "work").exists()
+    assert "--out is one file for 2 datasets" in refused(one, two, "--out", tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--teacher", "osnet_x1_0"], "needs its weights. Fix: give its authors' .pth with --teac"),
+        (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
+        (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights means nothing"),
+        (["--every", "2"], "--every means nothing without --detector"),
+        (["--detector", "public"], "there is no detector 'public' that sees images"),
+        (["--detector", "yolox"], "yolox needs its network. Fix: give its .onnx or .xml file with"),
+        (["--detector", "yolox", "--root", "/"], "--root means nothing with --detector"),
+    ],
+)
+def test_what_does_not_go_together_is_told(film, tmp_path, arguments, told):
+    if "--teacher" not in arguments:
+        arguments = ["--teacher", "histogram", *arguments]
+    with pytest.raises(MottoolError) as caught:
+        invoke(film, "--work", tmp_path / "work", *arguments)
+    assert told in str(caught.value)
+    assert "--embedder" not in str(caught.value)
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.fixture
+def detector(tmp_path):
+    """Always the same two people, and one it doubts, in frames of 64x48 pixels."""
+    boxes = np.array([[8, 8, 24, 40], [40, 8, 56, 40], [28, 8, 36, 40]])
+    boxes = boxes * 608 / 48  # its input is 608 pixels high
+    weights = fixed_boxes_onnx(tmp_path / "det.onnx", boxes, np.array([0.9, 0.7, 0.3]))
+    return "--detector", "onnx", "--detector-weights", weights
+
+
+def test_a_video_becomes_a_dataset_with_labels(tmp_path, detector):
+    video = footage.video(tmp_path / "street.mp4", 24)
+    out = tmp_path / "made" / "street.h5"
+    told = distill(video, *detector, "--every", 10, "--out", out)
+    assert f"{out}  6 boxes, 144-d embeddings" in told.output
+    dataset = open_dataset(out.with_suffix(".json"), print)
+    assert dataset.frames.tolist() == [1, 11, 21]
+    assert dataset.videos.tolist() == [0, 0, 0]
+    assert (dataset.identities == UNKNOWN).all()
+    labels = DistilledLabels.of(dataset, out)
+    for image in dataset:
+        grey = footage.grey(image.frame - 1)
+        assert abs(int(image.pixels()[-4, -4, 0]) - grey) < 6
+        (wanted,) = Histogram().embed([image.pixels()], [image.boxes])
+        np.testing.assert_allclose(labels(image.rows), wanted, atol=2.5e-4)
+    with Cache(tmp_path / "made" / "street.boxes.h5") as cache:
+        assert (cache.frame_count, cache.detection_count) == (3, 9)
+
+
+def test_images_are_named_where_they_lie(tmp_path, detector):
+    folder = footage.images(tmp_path / "photos", 5)
+    distill(folder, *detector, "--every", 2, "--work", tmp_path / "work")
+    made = tmp_path / "work" / "labels" / "histogram"
+    assert sorted(file.name for file in made.iterdir()) == [
+        "photos.boxes.h5",
+        "photos.h5",
+        "photos.json",
+    ]
+    dataset = open_dataset(made / "photos.json", print)
+    assert [Path(name) for name in dataset.paths] == [folder / f"00000{n}.png" for n in (1, 3, 5)]
+
+
+def test_turned_photos_are_learned_upright(tmp_path, detector):
+    (tmp_path / "photos").mkdir()
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.zeros((64, 48, 3), np.uint8)).save(tmp_path / "photos/1.jpg", exif=turned)
+    distill(tmp_path / "photos", *detector, "--out", tmp_path / "a.h5")
+    image = open_dataset(tmp_path / "a.json", print)[0]
+    assert (image.width, image.height) == (64, 48)
+    assert image.pixels().shape == (48, 64, 3)
+
+
+def test_another_threshold_is_not_mixed_in_and_needs_no_second_detection(tmp_path, detector):
+    folder = footage.images(tmp_path / "photos", 3)
+    out = tmp_path / "a.h5"
+    distill(folder, *detector, "--out", out)
+    strict = (folder, *detector, "--out", out, "--detector-score", "0.8")
+    told = distill(*strict, code=1).output
+    assert "a.json was made with other min_score (0.5, now 0.8)" in told
+    assert DistilledLabels(out).header.boxes == 6
+    boxes = tmp_path / "a.boxes.h5"
+    before = boxes.stat().st_mtime_ns
+    distill(*strict, "--overwrite")
+    assert DistilledLabels(out).header.boxes == 3
+    assert boxes.stat().st_mtime_ns == before
+    told = distill(*strict, "--every", 2, code=1).output
+    assert "a.boxes.h5 was made with other" in told
+    distill(*strict, "--every", 2, "--overwrite")
+    assert DistilledLabels(out).header.boxes == 2
+    (tmp_path / "a.json").write_text("[]")
+    assert "does not say what it was made of" in distill(*strict, "--every", 2, code=1).output
+
+
+def test_nobody_found_is_told(tmp_path, detector):
+    folder = footage.images(tmp_path / "photos", 3)
+    out = tmp_path / "a.h5"
+    told = distill(folder, *detector, "--out", out, "--detector-score", "0.95", code=1).output
+    assert "onnx found nobody in" in told
+    assert "Fix: lower --detector-score" in told
+    assert not out.exists()
+
+
+def test_an_interrupted_detection_goes_on(tmp_path, detector, monkeypatch):
+    folder = footage.images(tmp_path / "photos", 70)
+    broken = folder / "000068.png"
+    pixels = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    told = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
+    assert "000068.png cannot be read as an image" in told
+    facts = inspect.run(tmp_path / "a.boxes.part.h5")
+    assert facts["frames"] == 67
+    broken.write_bytes(pixels)
+    told = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
+    assert "made with other source_hash" in told  # another picture is another source
+    distill(folder, *detector, "--out", tmp_path / "a.h5", "--overwrite")
+    assert DistilledLabels(tmp_path / "a.h5").header.boxes == 140
+
+
+def test_inspect_tells_what_labels_are_of(film, tmp_path):
+    distill(film, "--out", tmp_path / "a.h5")
+    told = invoke(tmp_path / "a.h5", of=inspect).output
+    assert "a.h5  labels, whole" in told
+    dataset = open_dataset(film, print)
+    facts = dict(line.split(maxsplit=1) for line in told.splitlines()[1:])
+    assert facts["fingerprint"] == dataset.fingerprint()
+    assert (facts["boxes"], facts["teacher"]) == (str(len(ROWS)), "histogram")
+    (done,) = json.loads(invoke("--json", tmp_path / "a.h5", of=inspect).stdout)["done"]
+    assert (done["sequence"], done["embeddings"], done["image_bytes"]) == (
+        "film",
+        len(ROWS),
+        sum(file.stat().st_size for file in (film / "img1").iterdir()),
+    )

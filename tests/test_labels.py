@@ -1,0 +1,273 @@
+"""Label files: what is written comes back for the same data, across stops, and for no other."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import datasets
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.data.dataset import joined
+from mottool.data.formats import open_dataset
+from mottool.data.labels import DistilledLabels, JoinedLabels, LabelHeader, LabelWriter
+from mottool.errors import CacheError, CheckpointError, InputError, OutputError, SettingError
+from mottool.hdf5 import part_of
+
+HEADER = LabelHeader("Town", "ab12", 40, 1000, "osnet_x1_0", "ff", {"low": 0.5, "by": [1, 2]})
+
+
+def made(count, size=4, seed=0):
+    rows = np.random.default_rng(seed).standard_normal((count, size)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def write(path, rows, header=HEADER, blocks=(7, 20), finish=True, **more):
+    """Write what is missing of `rows` in blocks that end at the same places in every run."""
+    ends = [*blocks, len(rows)]
+    with LabelWriter(path, header, **more) as labels:
+        for end in ends:
+            if end > labels.committed:
+                labels.append(rows[labels.committed : end])
+        if finish:
+            labels.finish()
+    return path if finish else part_of(path)
+
+
+def half(rows):
+    return rows.astype(np.float16).astype(np.float32)
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(
+    count=st.integers(1, 60),
+    size=st.integers(1, 300),
+    stops=st.lists(st.integers(0, 60), max_size=3),
+    chosen=st.lists(st.integers(0, 59), max_size=10),
+)
+def test_what_is_written_in_any_number_of_runs_is_read(
+    tmp_path_factory, count, size, stops, chosen
+):
+    path = tmp_path_factory.mktemp("labels") / "a.h5"
+    rows, header = made(count, size), replace(HEADER, boxes=count)
+    for stop in stops:
+        with LabelWriter(path, header) as labels:
+            end = min(stop, count)
+            if end > labels.committed:
+                labels.append(rows[labels.committed : end])
+    write(path, rows, header, blocks=())
+    assert [file.name for file in path.parent.iterdir()] == ["a.h5"]
+    labels = DistilledLabels(path)
+    assert (labels.header, labels.size, len(labels), labels.complete) == (header, size, count, True)
+    places = np.array([place % count for place in chosen], np.int64)
+    found = labels(places)
+    assert (found.shape, found.dtype) == ((len(chosen), size), np.float32)
+    np.testing.assert_array_equal(found, half(rows)[places])
+
+
+def test_every_process_opens_the_file_for_itself(tmp_path):
+    rows = made(40)
+    labels = DistilledLabels(write(tmp_path / "a.h5", rows))
+    labels(np.array([3]))
+    again = pickle.loads(pickle.dumps(labels))
+    np.testing.assert_array_equal(again(np.array([9, 3])), half(rows)[[9, 3]])
+
+
+@pytest.mark.parametrize("finish", [True, False])
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"fingerprint": "cd34"}, "fingerprint ('ab12', now 'cd34')"),
+        ({"boxes": 41}, "boxes (40, now 41)"),
+        ({"teacher": "osnet_x0_5"}, "teacher ('osnet_x1_0', now 'osnet_x0_5')"),
+        ({"weights": "ee"}, "weights ('ff', now 'ee')"),
+        ({"settings": {"low": 0.4, "by": (1, 2)}}, "settings.low (0.5, now 0.4)"),
+    ],
+)
+def test_other_work_is_not_mixed_in(tmp_path, finish, change, told):
+    path = tmp_path / "a.h5"
+    kept = write(path, made(40), finish=finish)
+    before = kept.read_bytes()
+    with pytest.raises(CacheError) as refused:
+        LabelWriter(path, replace(HEADER, **change))
+    assert f"was made with other {told}. Fix:" in str(refused.value)
+    assert kept.read_bytes() == before
+    header = replace(HEADER, **change)
+    write(path, made(header.boxes, seed=1), header, overwrite=True)
+    assert DistilledLabels(path).header.boxes == header.boxes
+
+
+def test_a_finished_file_is_left_alone(tmp_path):
+    path = write(tmp_path / "a.h5", made(40))
+    with LabelWriter(path, replace(HEADER, dataset="renamed")) as labels:
+        assert (labels.already_complete, labels.committed) == (True, 40)
+        assert labels.finish() == path
+
+
+def test_one_stopped_before_its_renaming_is_finished_by_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        with pytest.raises(OutputError, match="Permission denied"):
+            write(path, made(40))
+    assert not path.exists()
+    with LabelWriter(path, HEADER) as labels:
+        assert labels.already_complete
+    assert DistilledLabels(path).complete
+
+
+def test_an_unfinished_file_is_refused_unless_asked_for(tmp_path):
+    path = tmp_path / "a.h5"
+    part = write(path, made(20), finish=False)
+    with pytest.raises(CacheError, match=r"only a.part.h5 .*the same distill-labels command"):
+        DistilledLabels(path)
+    with pytest.raises(CacheError, match=r"unfinished \(20 of 40 boxes\). Fix: run the same"):
+        DistilledLabels(part)
+    assert len(DistilledLabels(part, unfinished=True)) == 20
+    with pytest.raises(CacheError, match=r"b.h5 does not exist. Fix: make it with distill-labels"):
+        DistilledLabels(tmp_path / "b.h5")
+
+
+def test_two_writers_are_refused(tmp_path):
+    with (
+        LabelWriter(tmp_path / "a.h5", HEADER),
+        pytest.raises(CacheError, match="is being written by another process"),
+    ):
+        LabelWriter(tmp_path / "a.h5", HEADER)
+
+
+def test_a_teacher_that_says_nan_is_refused_and_what_was_before_is_kept(tmp_path):
+    rows = made(40)
+    rows[25, 1] = np.nan
+    with pytest.raises(CheckpointError, match=r"osnet_x1_0 says NaN .* the 21. and the 40. of"):
+        write(tmp_path / "a.h5", rows)
+    with LabelWriter(tmp_path / "a.h5", HEADER) as labels:
+        assert labels.committed == 20
+
+
+def test_a_file_cut_short_anywhere_is_refused(tmp_path):
+    path = write(tmp_path / "a.h5", made(40))
+    whole = path.read_bytes()
+    for size in np.linspace(1, len(whole) - 1, 25).astype(int):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CacheError, match="torn|damaged|not a mottool label file"):
+            DistilledLabels(path)
+
+
+def shorter(file):
+    file["embeddings"].resize(39, axis=0)
+
+
+def claimed(file):
+    del file["embeddings"]
+    file.create_dataset("embeddings", (40, 4), "<f2", chunks=(16, 4))
+
+
+def linked(file):
+    del file["embeddings"]
+    file["embeddings"] = h5py.ExternalLink("other.h5", "/embeddings")
+
+
+def wide(file):
+    rows = file["embeddings"][:].astype("<f4")
+    del file["embeddings"]
+    file["embeddings"] = rows
+
+
+def renamed(file):
+    file.attrs["schema"] = "mottool/labels/9"
+
+
+def nothing(file):
+    del file["embeddings"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (shorter, "39 embeddings of 40 boxes"),
+        (claimed, "is shorter than it says"),
+        (linked, "is a link that may lead out of the file"),
+        (wide, "is float32"),
+        (renamed, "is of schema 'mottool/labels/9'"),
+        (nothing, "0 embeddings of 40 boxes"),
+        (lambda file: file.attrs.pop("teacher"), "teacher"),
+        (lambda file: file.attrs.modify("settings", "[]"), "settings is no JSON object"),
+    ],
+)
+def test_what_a_reader_must_not_believe_is_refused(tmp_path, change, told):
+    path = write(tmp_path / "a.h5", made(40))
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(CacheError, match=told) as refused:
+        DistilledLabels(path)
+    assert "distill-labels" in refused.value.fix
+
+
+def labelled(dataset, path, size=4, seed=0, teacher="osnet_x1_0"):
+    """A label file of the dataset, and its rows."""
+    header = LabelHeader.of(dataset, teacher, "", {})
+    rows = made(header.boxes, size, seed)
+    return write(path, rows, header, blocks=()), half(rows)
+
+
+def test_labels_are_of_one_version_of_the_data(tmp_path):
+    folder = datasets.penn_fudan(tmp_path / "set")
+    dataset = open_dataset(folder, print)
+    path, rows = labelled(dataset, tmp_path / "a.h5")
+    np.testing.assert_array_equal(DistilledLabels.of(dataset, path)(dataset[0].rows), rows)
+    other = open_dataset(datasets.crops(tmp_path / "crops"), print)
+    with pytest.raises(InputError, match=r"not of crops as it is now but of set, other data"):
+        DistilledLabels.of(other, path)
+    datasets.photo(folder / "PNGImages" / "FudanPed00001.png", 65)
+    changed = open_dataset(folder, print)
+    with pytest.raises(InputError, match=r"but of another version of it. Fix: distill them anew"):
+        DistilledLabels.of(changed, path)
+
+
+def test_a_teacher_of_fewer_dimensions_than_the_student_is_told(tmp_path):
+    dataset = open_dataset(datasets.penn_fudan(tmp_path / "set"), print)
+    path, _ = labelled(dataset, tmp_path / "a.h5", size=4)
+    assert DistilledLabels.of(dataset, path, 4).size == 4
+    told = r"4-d embeddings of osnet_x1_0, but the student is to learn 5-d ones. Fix: train one of"
+    with pytest.raises(SettingError, match=told):
+        DistilledLabels.of(dataset, path, 5)
+    with pytest.raises(SettingError, match=told):
+        JoinedLabels([dataset], [path], 5)
+
+
+def test_labels_of_joined_datasets_are_found_by_what_they_are_of(tmp_path):
+    several = [
+        open_dataset(datasets.motchallenge(tmp_path / "film", ROWS), print),
+        open_dataset(datasets.crops(tmp_path / "crops"), print),
+        open_dataset(datasets.penn_fudan(tmp_path / "set"), print),
+    ]
+    made_of = [labelled(each, tmp_path / f"{n}.h5", seed=n) for n, each in enumerate(several)]
+    labels = JoinedLabels(several, [path for path, _ in reversed(made_of)], size=4)
+    labels = pickle.loads(pickle.dumps(labels))
+    rows, whole = np.concatenate([rows for _, rows in made_of]), joined(several)
+    for image in whole:
+        np.testing.assert_array_equal(labels(image.rows), rows[image.rows])
+    mixed = np.array([len(rows) - 1, 0, 3])
+    np.testing.assert_array_equal(labels(mixed), rows[mixed])
+
+
+ROWS = ["1,1,10,8,20,30,1,1,1", "1,2,30,8,20,30,1,1,1", "3,1,10,8,20,30,1,1,1"]
+
+
+def test_a_dataset_without_labels_and_two_teachers_are_refused(tmp_path):
+    film = open_dataset(datasets.motchallenge(tmp_path / "film"), print)
+    crops = open_dataset(datasets.crops(tmp_path / "crops"), print)
+    path, _ = labelled(film, tmp_path / "film.h5")
+    with pytest.raises(InputError, match=r"no labels are of crops as .*film.h5 \(film, 1 boxes\)"):
+        JoinedLabels([film, crops], [path])
+    other, _ = labelled(crops, tmp_path / "crops.h5", size=8, teacher="reid")
+    with pytest.raises(InputError, match=r"several teachers: osnet_x1_0 \(4-d\), reid \(8-d\)"):
+        JoinedLabels([film, crops], [path, other])
