@@ -36,7 +36,9 @@ def intersection(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     `border` is added to every width and height: 1 counts pixels between integer corners
     inclusively, as the authors' trackers do.
     """
-    a, b = a.T[:, :, None], b.T[:, None, :]  # (4, A, 1), (4, 1, B)
+    # Coordinates first in memory too: that is up to seven times as fast.
+    a, b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    a, b = a[:, :, None], b[:, None, :]  # (4, A, 1), (4, 1, B)
     sides = np.minimum(a[2:], b[2:])  # (2, A, B)
     sides -= np.maximum(a[:2], b[:2])
     if border:
@@ -52,13 +54,17 @@ def iou(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     Two boxes without area overlap nothing: their IoU is 0. `border` as in `intersection`.
     """
     shared = intersection(a, b, border)
-    union = _areas(a, border)[:, None] + _areas(b, border) - shared  # (A, B)
+    union = _areas(a, border)[:, None] + _areas(b, border)  # (A, B)
+    union -= shared
     np.maximum(union, NO_AREA, out=union)
-    overlap: Floats = shared / union
-    return overlap
+    shared /= union
+    return shared
 
 
 def _areas(boxes: Floats, border: float) -> Floats:
-    sides = boxes.T[2:] - boxes.T[:2] + border  # (2, n)
+    corners = boxes.T
+    sides = corners[2:] - corners[:2]  # (2, n)
+    if border:
+        sides += border
     areas: Floats = sides[0] * sides[1]  # (n,)
     return areas

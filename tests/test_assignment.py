@@ -116,9 +116,7 @@ def test_the_capped_matching_is_that_of_the_whole_matrix_cut_at_its_limit(seed, 
     """Distances above the limit all count as just above it, and are parted in scipy's order."""
     limit = 0.5
     costs = np.random.default_rng(seed).integers(0, levels, (rows, cols)) / levels
-    found = assign_capped(
-        *np.indices(costs.shape).reshape(2, -1), costs.ravel(), costs.shape, limit
-    )
+    found = assign_capped(costs, limit)
     row, col = linear_sum_assignment(np.where(costs > limit, limit + 1e-5, costs))
     near = costs[row, col] <= limit
     assert found.rows.tolist() == row[near].tolist()

@@ -51,15 +51,13 @@ def assign(
 ) -> Matching:
     """The matching of least total cost where each row and column left alone costs `limit` / 2.
 
-    The pairs are (K,), each at most once and in order of their rows, of `shape` (R, C). The total
-    is that of `lap.lapjv(dense, extend_cost=True, cost_limit=limit)`, absent pairs being infinite.
+    The pairs (K,), of `shape` (R, C), are those that cost at most `limit`, in order of their rows.
+    The total is that of `lap.lapjv(dense, extend_cost=True, cost_limit=limit)`.
     """
-    worth = (costs <= limit).nonzero()[0]
-    rows, cols = rows[worth], cols[worth]
     contested = (np.bincount(rows) > 1)[rows] | (np.bincount(cols) > 1)[cols]  # (K,)
     rivals = contested.nonzero()[0]
     if len(rivals):
-        gains = costs[worth[rivals]] - limit
+        gains = costs[rivals] - limit
         chosen = ~contested
         chosen[rivals] = _chosen(rows[rivals], cols[rivals], gains)
         rows, cols = rows[chosen], cols[chosen]
@@ -112,25 +110,20 @@ def assign_overlaps(overlaps: Floats, threshold: float) -> Matching:
     return matching._replace(rows_alone=np.concatenate((left_over, parted)))
 
 
-def assign_capped(
-    rows: Indices, cols: Indices, costs: Floats, shape: tuple[int, int], limit: float
-) -> Matching:
+def assign_capped(costs: Floats, limit: float) -> Matching:
     """DeepSORT's matching: as many pairs as there can be, those above `limit` parted again.
 
-    The pairs are (K,), of `shape` (R, C); all others are above the limit, and those cost the same.
-    In `cols_alone` who was left over comes before who was parted, as in the published code: the
-    new identities follow that order, and which of the two it is, where it does not matter to the
+    In the matrix (R, C) all that is above the limit counts the same, just above it. In
+    `cols_alone` who was left over comes before who was parted, as in the published code: the new
+    identities follow that order, and which of the two somebody is, where it does not matter to the
     cost, is up to `scipy`.
     """
-    dense = np.full(shape, limit + 1e-5)
-    close = costs <= limit
-    dense[rows[close], cols[close]] = costs[close]
-    row, col = linear_sum_assignment(dense)
-    near = dense[row, col] <= limit
-    matching = _matching(row, col, shape)
+    row, col = linear_sum_assignment(np.where(costs > limit, limit + 1e-5, costs))
+    near = costs[row, col] <= limit
+    left_over = _matching(row, col, costs.shape)
     return Matching(
         row[near],
         col[near],
-        np.concatenate((matching.rows_alone, row[~near])),
-        np.concatenate((matching.cols_alone, col[~near])),
+        np.concatenate((left_over.rows_alone, row[~near])),
+        np.concatenate((left_over.cols_alone, col[~near])),
     )

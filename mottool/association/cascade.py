@@ -112,4 +112,6 @@ class Cascade:
             pool.embeddings.take(slots[rows], axis=0), found.embeddings.take(cols, axis=0)
         )  # (K,)
         costs = self._appearance * apart + (1 - self._appearance) * distances
-        return assign(rows, cols, costs, (len(slots), len(found.scores)), self._limit)
+        worth = (costs <= self._limit).nonzero()[0]
+        shape = len(slots), len(found.scores)
+        return assign(rows[worth], cols[worth], costs[worth], shape, self._limit)

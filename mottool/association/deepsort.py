@@ -75,18 +75,23 @@ class DeepSort:
         pool, settings = self._pool, self.settings
         confirmed = pool.confirmed[self._slots]
         last = pool.last[self._slots]
-        levels = np.unique(last[confirmed & (self._now - last <= settings.max_age)])[::-1]
         alone = np.arange(len(found.scores))
         rows: list[Indices] = [alone[:0]]
         cols: list[Indices] = [alone[:0]]
-        for level in levels:  # who was seen last goes first
+
+        waiting = (confirmed & (self._now - last <= settings.max_age)).nonzero()[0]
+        costs = self._costs(waiting, motion, found, looks)
+        seen = last[waiting]
+        for level in sorted({*seen.tolist()}, reverse=True):  # who was seen last goes first
             if not len(alone):
                 break
-            places = (confirmed & (last == level)).nonzero()[0]
-            matching = self._by_embedding(places, motion, alone, found, looks)
-            rows.append(matching.rows)
-            cols.append(matching.cols)
-            alone = matching.cols_alone
+            places = (seen == level).nonzero()[0]
+            own = costs.take(places, axis=0).take(alone, axis=1)
+            matching = assign_capped(own, settings.max_cosine_distance)
+            rows.append(waiting[places[matching.rows]])
+            cols.append(alone[matching.cols])
+            alone = alone[matching.cols_alone]
+
         # In the order that Python's sets give the published code: new identities depend on it.
         unmatched = {*confirmed.nonzero()[0].tolist()} - {*np.concatenate(rows).tolist()}
         recent = [place for place in unmatched if last[place] == self._before]
@@ -96,30 +101,22 @@ class DeepSort:
         cols.append(matching.cols)
         return np.concatenate(rows), np.concatenate(cols), matching.cols_alone
 
-    def _by_embedding(
-        self,
-        places: Indices,
-        motion: Floats,
-        cols: Indices,
-        found: Found,
-        looks: npt.NDArray[np.float32],
-    ) -> Matching:
-        measured = found.measured.take(cols, axis=1)
-        rows, near, _ = self._pool.filter.gate(motion.take(places, axis=2), measured)
-        costs = self._gallery.distances(self._slots[places], rows, looks[cols[near]])
-        limit = self.settings.max_cosine_distance
-        matching = assign_capped(rows, near, costs, (len(places), len(cols)), limit)
-        return matching.named(places, cols)
+    def _costs(
+        self, places: Indices, motion: Floats, found: Found, looks: npt.NDArray[np.float32]
+    ) -> Floats:
+        """Distances from the galleries, (T, n), infinite where the motion's gate is shut."""
+        costs = np.full((len(places), len(found.scores)), np.inf)
+        if costs.size:
+            rows, cols, _ = self._pool.filter.gate(motion.take(places, axis=2), found.measured)
+            costs[rows, cols] = self._gallery.distances(self._slots[places], rows, looks[cols])
+        return costs
 
     def _by_overlap(self, places: Indices, motion: Floats, cols: Indices, found: Found) -> Matching:
         if not len(places) or not len(cols):
             return Matching.nothing(places, cols)
         expected = self._pool.filter.boxes(motion[0].take(places, axis=1))
         distances = 1 - iou(expected, found.boxes.take(cols, axis=0))
-        rows, near = np.indices(distances.shape).reshape(2, -1)
-        limit = self.settings.max_iou_distance
-        matching = assign_capped(rows, near, distances.ravel(), distances.shape, limit)
-        return matching.named(places, cols)
+        return assign_capped(distances, self.settings.max_iou_distance).named(places, cols)
 
     def _see(
         self, slots: Indices, cols: Indices, found: Found, looks: npt.NDArray[np.float32]

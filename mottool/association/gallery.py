@@ -46,11 +46,14 @@ class Gallery:
         Each is compared with the gallery of `slots[row]`, where `rows` (K,) do not fall.
         """
         nearest = np.empty(len(rows), np.float32)
-        starts = np.append(np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)).tolist()
-        filled = np.minimum(self._seen[slots], self._budget)
+        if not len(rows):
+            return nearest
+        turns = (rows[1:] != rows[:-1]).nonzero()[0] + 1
+        starts = [0, *turns.tolist(), len(rows)]
+        asked = slots[rows[starts[:-1]]]
+        filled = np.minimum(self._seen[asked], self._budget).tolist()
         # One product per gallery reads it in place; all at once would have to gather them first.
-        for start, stop in pairwise(starts):
-            row = rows[start]
-            alike = self._samples[slots[row], : filled[row]] @ embeddings[start:stop].T  # (g, k)
-            alike.max(axis=0, out=nearest[start:stop])
+        for slot, size, (start, stop) in zip(asked.tolist(), filled, pairwise(starts), strict=True):
+            alike = self._samples[slot, :size] @ embeddings[start:stop].T  # (size, k)
+            np.maximum.reduce(alike, axis=0, out=nearest[start:stop])
         return 1 - nearest

@@ -74,8 +74,8 @@ def match_overlaps(
         return Matching.nothing(np.arange(len(tracklets)), np.arange(len(detections)))
     overlaps = iou(tracklets, detections, PIXEL)
     if weights is not None:
-        overlaps = overlaps * weights
-    distances = 1 - overlaps
+        overlaps *= weights
+    distances = np.subtract(1, overlaps, out=overlaps)
     return assign(*pairs_within(distances, limit), distances.shape, limit)
 
 
@@ -106,8 +106,8 @@ class LifeCycle:
         confirmed = self.pool.confirmed[self.tracked]
         self.active, self.fresh = self.tracked[confirmed], self.tracked[~confirmed]
         self.known = np.concatenate((self.active, self.lost))
-        # What is lost keeps its height; what is fresh stays where it was seen.
-        self.pool.motion[VELOCITY, HeightFilter.HEIGHT, self.lost] = 0
+        if len(self.lost):  # they keep their height; what is fresh stays where it was seen
+            self.pool.motion[VELOCITY, HeightFilter.HEIGHT, self.lost] = 0
         return self.pool.predict(self.known, elapsed)
 
     def unseen(self, first: Matching) -> Indices:
@@ -211,7 +211,8 @@ class LifeCycle:
 
     def shaped(self, slots: Indices, boxes: Floats, shape: Shape) -> Tracks:
         """The tracks of these tracklets and their boxes that have a person's size and shape."""
-        width, height = (boxes[:, 2:] - boxes[:, :2]).T
+        corners = boxes.T
+        width, height = corners[2:] - corners[:2]
         fit = (width * height > shape.min_box_area) & (width <= shape.max_w_over_h * height)
         slots = slots[fit]
         return Tracks(self.pool.ids[slots], boxes[fit], self.pool.scores[slots])

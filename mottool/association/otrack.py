@@ -104,18 +104,20 @@ class OTrack:
         at most the area of either.
         """
         known = self._known
-        distances = np.square(known.centres - before[:, None]).sum(axis=2)  # (n, m)
+        was, now = np.ascontiguousarray(before.T), np.ascontiguousarray(known.centres.T)
+        x, y = now[:, None] - was[:, :, None]  # (n, m) each
+        distances = x * x + y * y
         reach = np.minimum(_areas(found.boxes)[:, None], _areas(known.boxes))
-        apart = (distances > reach) | (found.classes[:, None] != known.classes)
-        distances = np.where(apart, np.inf, distances)
-        rows, cols = [], []
-        for row in np.flatnonzero(~apart.all(axis=1)).tolist():
-            col = int(distances[row].argmin())
-            if distances[row, col] < np.inf:
-                distances[:, col] = np.inf
-                rows.append(row)
-                cols.append(col)
-        return np.array(rows, np.intp), np.array(cols, np.intp)
+        near = (distances <= reach) & (found.classes[:, None] == known.classes)
+        rows, cols = near.nonzero()
+        order = np.lexsort((distances[rows, cols], rows))
+        partners: dict[int, int] = {}
+        taken: set[int] = set()
+        for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
+            if row not in partners and col not in taken:
+                partners[row] = col
+                taken.add(col)
+        return np.array([*partners], np.intp), np.array([*partners.values()], np.intp)
 
     def _newborn(self, alone: Indices, found: Detections, before: Floats) -> Indices:
         """Which of the detections that are alone begin tracks."""
@@ -135,8 +137,8 @@ class OTrack:
             shown = tracked.and_then(lost.take(refound.places))
             boxes = np.concatenate((boxes, refound.boxes))
         real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # amodal boxes may be inside out
-        boxes, scores = boxes[real].astype(np.float64), shown.scores[real].astype(np.float64)
-        return Tracks(shown.ids[real], boxes, scores)
+        scores = shown.scores[real].astype(np.float64)
+        return Tracks(shown.ids[real], boxes[real].astype(np.float64), scores)
 
 
 def _nothing() -> Detections:

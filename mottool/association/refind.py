@@ -104,19 +104,22 @@ class Refinder:
         self._hidden = {key: at for key, at in self._hidden.items() if now - at <= window}
 
 
-def hidden(boxes: Floats, width: float, height: float) -> npt.NDArray[np.bool_]:
+def hidden(boxes: Floats, width: float, height: float) -> Indices:
     """Which boxes (n, 4) another one covers by more than a fifth, well inside the frame."""
-    boxes32 = boxes.astype(np.float32)
-    sides = boxes32[:, 2:] - boxes32[:, :2]  # (n, 2)
-    shared = intersection(boxes32, boxes32)  # (n, n)
-    np.fill_diagonal(shared, 0)
-    covered = shared.max(axis=1, initial=0) / np.maximum(sides.prod(axis=1), LEAST_AREA)
+    corners = np.ascontiguousarray(boxes.T, np.float32)  # (4, n), in the authors' precision
+    areas = (corners[2] - corners[0]) * (corners[3] - corners[1])
+    shared = intersection(corners.T, corners.T)  # (n, n)
+    shared.ravel()[:: len(boxes) + 1] = 0  # nobody hides himself
+    covered = shared.max(axis=1, initial=0) / np.maximum(areas, LEAST_AREA)
+    behind: Indices = (covered > HIDDEN).nonzero()[0]
+    if not len(behind):
+        return behind
     limits = np.array([width, height])
-    corners = np.clip(boxes, 0, np.tile(limits - 1, 2))
-    centre = (corners[:, :2] + corners[:, 2:]) / 2 / limits  # (n, 2) from 0 to 1
+    low, high = (np.clip(boxes[behind, i : i + 2], 0, limits - 1) for i in (0, 2))
+    centre = (low + high) / 2 / limits  # (b, 2) from 0 to 1
     inside = ((centre > BORDER) & (centre < 1 - BORDER)).all(axis=1)
-    found: npt.NDArray[np.bool_] = inside & (covered > HIDDEN)
-    return found
+    well_inside: Indices = behind[inside]
+    return well_inside
 
 
 def recovered(lost: Floats, tracked: Floats, centres: Floats) -> npt.NDArray[np.float64]:
@@ -135,9 +138,12 @@ def recovered(lost: Floats, tracked: Floats, centres: Floats) -> npt.NDArray[np.
 
 def _inside(points: Floats, boxes: Floats) -> npt.NDArray[np.bool_]:
     """Which points (K, 2) lie within which boxes (n, 4), (K, n)."""
-    points = points[:, None]  # (K, 1, 2)
-    within = (boxes[:, :2] < points) & (points < boxes[:, 2:])  # (K, n, 2)
-    return within[..., 0] & within[..., 1]
+    x, y = np.ascontiguousarray(points.T)[:, :, None]  # (K, 1) each
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)  # (n,) each
+    inside: npt.NDArray[np.bool_] = (left < x) & (x < right)
+    inside &= top < y
+    inside &= y < bottom
+    return inside
 
 
 def _agreement(lost: Floats, tracked: Floats, points: Floats) -> Floats:
