@@ -18,6 +18,7 @@ from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import BACKBONES, HEADS, FairMOT
 from mottool.models.heatmap import peaks
 from mottool.models.preprocessing import Letterbox
+from mottool.pipelines.networks import load_network
 
 MODELS = {
     "fairmot_dla34": "dla34",
@@ -202,6 +203,48 @@ def test_strides_and_embedding_sizes_of_the_ablations(stride, channels, size, pi
     again = FairMOT.from_checkpoint(network.state_dict())
     assert (again.stride, again.embedding_size) == (stride, size)
     assert again.backbone.channels == channels
+
+
+ABLATIONS = {
+    "fairmot-dla34-stride2": (2, 128),
+    "fairmot-dla34-stride8": (8, 128),
+    "fairmot-dla34-64d": (4, 64),
+    "fairmot-dla34": (4, 128),
+    "fairmot-dla34-256d": (4, 256),
+    "fairmot-dla34-512d": (4, 512),
+}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_pipelines_of_the_ablations_load_their_own_files(name, tmp_path, picture):
+    stride, size = ABLATIONS[name]
+    network = FairMOT(DLA34(stride), embedding_size=size)
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    loaded = load_network(tmp_path / "net.pth", name).network
+    assert (loaded.stride, loaded.embedding_size) == (stride, size)
+    with torch.inference_mode():
+        heads = loaded(picture)
+        (found,) = loaded.decode(heads, 0.0)
+    assert heads["identity"].shape == (1, size, 64 // stride, 96 // stride)
+    assert len(found.boxes) > 0
+    assert found.embeddings.shape == (len(found.boxes), size)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "problem"),
+    [
+        ("fairmot-dla34-stride2", (4, 128), "do not fit fairmot-dla34-stride2"),
+        ("fairmot-dla34-stride8", (4, 128), "do not fit fairmot-dla34-stride8"),
+        ("fairmot-dla34-64d", (4, 128), "fairmot-dla34-64d: identity.2.weight is 128x256x1x1"),
+        ("fairmot-dla34-512d", (4, 256), "fairmot-dla34-512d: identity.2.weight is 256x256x1x1"),
+    ],
+)
+def test_pipelines_of_the_ablations_refuse_each_other_s_files(name, given, problem, tmp_path):
+    stride, size = given
+    network = FairMOT(DLA34(stride), embedding_size=size)
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    with pytest.raises(CheckpointError, match=problem):
+        load_network(tmp_path / "net.pth", name)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mottool.models.backbones.backbone import Backbone
-from mottool.models.backbones.dla import DLA34
+from mottool.models.backbones.dla import DLA34, DLA34Stride2, DLA34Stride8
 from mottool.models.backbones.hrnet import HRNet18, HRNet32
 from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
 from mottool.models.backbones.yolov5 import YOLOv5s
@@ -20,11 +20,13 @@ from mottool.models.checkpoints import dimension, fit
 from mottool.models.heatmap import PRIOR, at_centres, boxes_around, gather, head, peaks
 from mottool.models.network import Decoded
 
-__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT"]
+__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "our_name"]
 
-# By the names that follow "fairmot-" in the pipelines' (Table 2).
+# By the names that follow "fairmot-" in the pipelines' (Table 2; the strides are Table 1's).
 BACKBONES: dict[str, type[Backbone]] = {
     "dla34": DLA34,
+    "dla34-stride2": DLA34Stride2,
+    "dla34-stride8": DLA34Stride8,
     "resnet34": ResNet34,
     "resnet34-fpn": ResNet34FPN,
     "resnet50": ResNet50,
@@ -103,31 +105,37 @@ class FairMOT(nn.Module):
         ]
 
     @classmethod
-    def from_checkpoint(cls, tensors: Mapping[str, Tensor], backbone: str = "dla34") -> Self:
+    def from_checkpoint(
+        cls,
+        tensors: Mapping[str, Tensor],
+        backbone: str = "dla34",
+        embedding_size: int | None = None,
+    ) -> Self:
         """The network whose shapes the tensors of a checkpoint have, loaded with them.
 
         Takes the authors' names and our own. Raises `CheckpointError` for names and shapes that
-        do not fit.
+        do not fit, among them those of another `embedding_size`, if one is given.
         """
         kind = BACKBONES[backbone]
-        named = {_our_name(name, kind): value for name, value in tensors.items()}
+        named = {our_name(name, kind): value for name, value in tensors.items()}
         network = cls(
             kind.giving(dimension(named, "heatmap.0.weight", 1, 64)),
-            embedding_size=dimension(named, "identity.2.weight", 0, 128),
+            embedding_size=embedding_size or dimension(named, "identity.2.weight", 0, 128),
             ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
         )
+        pipeline = cls.PIPELINE.format(backbone=backbone)
         fit(
             network,
             named,
-            cls.PIPELINE.format(backbone=backbone),
+            f"{pipeline}-{embedding_size}d" if embedding_size else pipeline,
             unused=rf"backbone\.{kind.UNUSED}",
             file_names=tensors,
         )
         return network
 
 
-def _our_name(name: str, backbone: type[Backbone]) -> str:
+def our_name(name: str, backbone: type[Backbone]) -> str:
     """The name here of a tensor that the authors name so; our own and foreign ones stay."""
     prefix, _, rest = name.partition(".")
     if prefix in HEADS:

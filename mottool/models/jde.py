@@ -19,7 +19,7 @@ from mottool.models.checkpoints import dimension, fit
 from mottool.models.darknet_weights import DarknetLayer
 from mottool.models.network import Decoded
 
-__all__ = ["ANCHORS", "JDE"]
+__all__ = ["ANCHORS", "STRIDES", "JDE", "level_proposals"]
 
 STRIDES = (32, 16, 8)
 
@@ -124,8 +124,12 @@ class JDE(nn.Module):
                 f"JDE cannot take an input of {width}x{height}",
                 "choose a width and a height that are multiples of 32, such as 1088x608",
             )
+        return self.read(self.backbone(images))
+
+    def read(self, maps: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The raw heads of the backbone's maps at strides 8, 16 and 32."""
         heads = {}
-        c3, c4, c5 = self.backbone(images)
+        c3, c4, c5 = maps
         p5, heads["detection_32"], heads["embedding_32"] = self.level_32(c5, None)
         p4, heads["detection_16"], heads["embedding_16"] = self.level_16(c4, p5)
         _, heads["detection_8"], heads["embedding_8"] = self.level_8(c3, p4)
@@ -137,20 +141,12 @@ class JDE(nn.Module):
         Boxes are in network pixels and may reach out of the image. N counts strides 32, 16, 8,
         in each the anchors, in each the rows, in each the columns.
         """
-        boxes, scores = [], []
-        for stride, anchors in zip(STRIDES, self.anchors, strict=True):
-            head = heads[f"detection_{stride}"].float()  # (B, 24, h, w)
-            head = head.reshape(-1, 4, 6, *head.shape[2:]).permute(0, 1, 3, 4, 2)  # (B, 4, h, w, 6)
-            offset, log_size, logits = torch.split(head, 2, dim=-1)
-            rows, columns = (torch.arange(n, device=head.device) for n in head.shape[2:4])
-            y, x = torch.meshgrid(rows, columns, indexing="ij")
-            corner = stride * torch.stack((x, y), dim=-1)  # (h, w, 2)
-            anchor = torch.tensor(anchors, dtype=head.dtype, device=head.device)
-            anchor = anchor[:, None, None]  # (4, 1, 1, 2)
-            box = torch.cat((corner + anchor * offset, anchor * log_size.exp()), dim=-1)
-            boxes.append(box.flatten(1, 3))  # (B, 4hw, 4) centre and size
-            scores.append(logits.softmax(dim=-1)[..., 1].flatten(1))  # (B, 4hw)
-        return box_convert(torch.cat(boxes, dim=1), "cxcywh", "xyxy"), torch.cat(scores, dim=1)
+        levels = [
+            level_proposals(heads[f"detection_{stride}"], anchors, stride)
+            for stride, anchors in zip(STRIDES, self.anchors, strict=True)
+        ]
+        boxes, scores = (torch.cat(part, dim=1) for part in zip(*levels, strict=True))
+        return boxes, scores
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """People that score above `min_score`, after greedy NMS, best first, with embeddings."""
@@ -247,6 +243,28 @@ class JDE(nn.Module):
             for name, module in network.named_modules()
             if isinstance(module, nn.Conv2d)
         ]
+
+
+def level_proposals(
+    head: Tensor, anchors: Sequence[tuple[int, int]], stride: int
+) -> tuple[Tensor, Tensor]:
+    """What the A `anchors` in each cell of one level say: boxes (B, A·h·w, 4) and scores.
+
+    `head` (B, 6·A, h, w) is as `JDE.forward` returns it. Boxes are x1 y1 x2 y2 in network pixels;
+    scores (B, A·h·w) are in [0, 1]. Anchor by anchor, in each row by row, cell by cell.
+    """
+    head = head.float()
+    head = head.reshape(len(head), len(anchors), 6, *head.shape[2:])  # (B, A, 6, h, w)
+    offset, log_size, logits = torch.split(
+        head.permute(0, 1, 3, 4, 2), 2, dim=-1
+    )  # (B, A, h, w, 2)
+    rows, columns = (torch.arange(n, device=head.device) for n in head.shape[3:])
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    corner = stride * torch.stack((x, y), dim=-1)  # (h, w, 2)
+    sides = torch.tensor(anchors, dtype=head.dtype, device=head.device)[:, None, None]
+    boxes = torch.cat((corner + sides * offset, sides * log_size.exp()), dim=-1)
+    scores = logits.softmax(dim=-1)[..., 1]  # (B, A, h, w)
+    return box_convert(boxes.flatten(1, 3), "cxcywh", "xyxy"), scores.flatten(1)
 
 
 def authors_modules(network: nn.Module) -> dict[str, str]:

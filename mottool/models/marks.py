@@ -11,6 +11,7 @@ MARKS = (
     ("otrack", {"displacement.0.weight", "amodal.0.weight"}),
     ("outrack", {"occlusion.0.weight", "id.0.weight"}),
     ("outrack", {"occlusion.0.weight", "identity.0.weight"}),
+    ("fairmot-dla34-anchors", {"backbone.trunk.base_layer.0.weight", "detection.0.weight"}),
     ("fairmot-dla34", {"dla_up.ida_0.proj_1.conv.weight", "id.0.weight"}),
     ("fairmot-dla34", {"backbone.trunk.base_layer.0.weight", "identity.0.weight"}),
     ("fairmot-resnet34-fpn", {"smooth_layer1.conv.weight", "id.0.weight"}),

@@ -49,9 +49,15 @@ _MODELS = "mottool.models"
 _VIEWS = f"{_MODELS}.preprocessing"
 
 
-def _fairmot(backbone: str) -> NetworkEntry:
+def _fairmot(backbone: str, **arguments: Any) -> NetworkEntry:
     network = f"{_MODELS}.fairmot:FairMOT"
-    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, {"backbone": backbone})
+    arguments = {"backbone": backbone, **arguments}
+    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, arguments)
+
+
+def _anchors(stride: int) -> NetworkEntry:
+    network = f"{_MODELS}.fairmot_anchors:FairMOTAnchors"
+    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, {"stride": stride})
 
 
 def _jde(width: int, height: int) -> NetworkEntry:
@@ -79,6 +85,13 @@ NETWORKS = {
     "fairmot-hrnet18": _fairmot("hrnet18"),
     "fairmot-hrnet32": _fairmot("hrnet32"),
     "fairmot-yolov5s": _fairmot("yolov5s"),
+    "fairmot-dla34-stride2": _fairmot("dla34-stride2"),
+    "fairmot-dla34-stride8": _fairmot("dla34-stride8"),
+    "fairmot-dla34-anchors4": _anchors(4),
+    "fairmot-dla34-anchors8": _anchors(8),
+    "fairmot-dla34-64d": _fairmot("dla34", embedding_size=64),
+    "fairmot-dla34-256d": _fairmot("dla34", embedding_size=256),
+    "fairmot-dla34-512d": _fairmot("dla34", embedding_size=512),
     "jde-1088x608": _jde(1088, 608),
     "jde-864x480": _jde(864, 480),
     "jde-576x320": _jde(576, 320),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mottool.models.backbones.backbone import Backbone
 from mottool.models.backbones.deformable import DeformableBlock, bilinear_
 
-__all__ = ["DLA34", "DLATrunk", "conv_norm_relu"]
+__all__ = ["DLA34", "DLA34Stride2", "DLA34Stride8", "DLATrunk", "conv_norm_relu"]
 
 CHANNELS = (16, 32, 64, 128, 256, 512)  # of levels 0 to 5, at strides 1, 2, 4, 8, 16, 32
 PREFIXES = {"base": "trunk", "dla_up": "pyramid", "ida_up": "merge"}  # the authors' and ours
@@ -69,6 +69,32 @@ class DLA34(Backbone):
         rest = re.sub(r"ida_(\d)", r"steps.\1", rest)
         rest = re.sub(r"(proj|up|node)_(\d)", lambda m: f"joins.{int(m[2]) - 1}.{m[1]}", rest)
         return f"{PREFIXES[prefix]}.{rest.replace('actf.0', 'norm')}"
+
+
+class DLA34Stride2(DLA34):
+    """Stride 2 and no other: 32 channels."""
+
+    def __init__(self) -> None:
+        """Without a choice, as backbones are made by name."""
+        super().__init__(stride=2)
+
+    @classmethod
+    def giving(cls, channels: int) -> Self:
+        """Stride 2, whatever the channels."""
+        return cls()
+
+
+class DLA34Stride8(DLA34):
+    """Stride 8 and no other: 128 channels."""
+
+    def __init__(self) -> None:
+        """Without a choice, as backbones are made by name."""
+        super().__init__(stride=8)
+
+    @classmethod
+    def giving(cls, channels: int) -> Self:
+        """Stride 8, whatever the channels."""
+        return cls()
 
 
 class DLATrunk(nn.Module):
