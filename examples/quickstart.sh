@@ -22,19 +22,19 @@ if [ -z "$source" ]; then
     fi
 fi
 
-echo "1. Detect and embed: one cache per sequence"
+echo "Detect and embed: one cache per sequence"
 if [ $# -gt 1 ]; then
     mottool detect-embed "$source" --detections "$2"
 else
     mottool detect-embed "$source"
 fi
-echo "2. Associate: MOTChallenge result files"
+echo "Associate: MOTChallenge result files"
 mottool associate --tracker fairmot
 if [ -e "$source/gt" ]; then
-    echo "3. Evaluate: the official score"
+    echo "Evaluate: the official score"
     mottool evaluate --gt "$source"
 fi
-echo "4. Render: a video to look at"
+echo "Render: a video to look at"
 mottool render "$source" --tracks "$(ls -dt "$MOTTOOL_WORK"/tracks/*.fairmot | head -n 1)"
 
 echo

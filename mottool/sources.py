@@ -216,7 +216,8 @@ def _places(source: str | Path) -> list[Path]:
         ]
         if places:
             return places
-        raise InputError(f"no video or folder of frames matches {source}", "check the pattern")
+        fix = "check the pattern; of images, name the folder"
+        raise InputError(f"no video or folder of frames matches {source}", fix)
     raise InputError(f"there is no file or folder {path}", "check the path")
 
 
