@@ -8,7 +8,8 @@ import torch
 
 from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import Loading, Order, batches, collate, loader
-from mottool.data.samples import Pairs, Samples
+from mottool.data.pairs import Pairs
+from mottool.data.samples import Samples
 from mottool.errors import InputError
 from mottool.models.preprocessing import Letterbox
 

@@ -10,7 +10,8 @@ import torch
 from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import collate
 from mottool.data.formats import open_dataset
-from mottool.data.samples import Pairs, Samples
+from mottool.data.pairs import Pairs
+from mottool.data.samples import Samples
 from mottool.models.preprocessing import Letterbox
 
 VIEW = Letterbox(96, 64)

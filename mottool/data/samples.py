@@ -14,29 +14,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as MapDataset
 
-from mottool.config import Settings, knob
 from mottool.data.augmentation import Augmentation, Look, augment, jitter
 from mottool.data.dataset import Annotated, Dataset
+from mottool.data.pairs import Pairs
 from mottool.data.targets import Labels
 from mottool.models.preprocessing import Letterbox
 
-__all__ = ["Pairs", "Place", "Sample", "Samples"]
+__all__ = ["Place", "Sample", "Samples"]
 
 Ints = npt.NDArray[np.int64]
 Place = tuple[int, int]  # the epoch, and the image's number
-
-
-@dataclass(frozen=True)
-class Pairs(Settings):
-    """OUTrack's pairs: a second image in which the people of the first are to be found again.
-
-    Liu et al., "Online multi-object tracking with unsupervised re-identification learning and
-    occlusion estimation", Neurocomputing 2022: another frame of the video, or the same still image
-    augmented once more; in a negative pair, an image with nobody of the first.
-    """
-
-    reach: int = knob(20, "Frames that a pair may be apart in a video.", low=1)
-    negative: float = knob(0.0, "How often the second image shows other people.", low=0, high=1)
 
 
 @dataclass(frozen=True)

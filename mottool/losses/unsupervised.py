@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mottool.config import Settings, knob
+from mottool.losses.settings import AssignmentSettings
 
 __all__ = ["Assignment", "cycas", "reid_terms"]
 
@@ -25,22 +25,8 @@ SHARPNESS = 0.5  # ε of the adaptive temperature
 
 
 @dataclass(frozen=True)
-class Assignment(Settings):
+class Assignment(AssignmentSettings):
     """How people in two frames are assigned to each other."""
-
-    placeholder: str = knob(
-        "mean",
-        "Similarity of a placeholder that those who are in one frame only are assigned to: the "
-        "mean of all similarities, zero, or no placeholder at all.",
-        choices=("none", "zero", "mean"),
-    )
-    temperature: float | None = knob(
-        None, "What similarities are multiplied by in the softmax; 2·ln(K+1) of K choices if none."
-    )
-    margin: float | None = knob(
-        0.5,
-        "By how much the likeliest assignment should exceed the next; what is possible if none.",
-    )
 
     def matrix(self, features: Tensor, negative: bool = False) -> tuple[Tensor, float]:
         """Assignments (n, n) or, with a placeholder, (n, n + 1), rows of sum 1; the margin.

@@ -1,0 +1,26 @@
+"""What losses can be told beside their weights; nothing heavy is imported here."""
+
+from dataclasses import dataclass
+
+from mottool.config import Settings, knob
+
+__all__ = ["AssignmentSettings"]
+
+
+@dataclass(frozen=True)
+class AssignmentSettings(Settings):
+    """How people in two frames are assigned to each other (`losses.unsupervised`)."""
+
+    placeholder: str = knob(
+        "mean",
+        "Similarity of a placeholder that those who are in one frame only are assigned to: the "
+        "mean of all similarities, zero, or no placeholder at all.",
+        choices=("none", "zero", "mean"),
+    )
+    temperature: float | None = knob(
+        None, "What similarities are multiplied by in the softmax; 2·ln(K+1) of K choices if none."
+    )
+    margin: float | None = knob(
+        0.5,
+        "By how much the likeliest assignment should exceed the next; what is possible if none.",
+    )
