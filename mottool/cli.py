@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": "Caches and ground truth in; a tracker's best settings out.",
     "render": "Frames and result files in; annotated H.264 video out.",
     "distill-labels": "Annotated images in; a teacher's embedding of every box out.",
+    "train": "Annotated images in; weights with a card and a log out.",
     "weights": "Find, check and convert the checkpoints of networks.",
     "inspect": "Tell what a cache holds and whether it is whole.",
 }

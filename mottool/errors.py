@@ -17,6 +17,7 @@ __all__ = [
     "MottoolError",
     "OutputError",
     "SettingError",
+    "TrainingError",
     "did_you_mean",
     "from_system",
     "writing",
@@ -53,6 +54,10 @@ class CacheError(MottoolError):
 
 class CheckpointError(MottoolError):
     """A weights file that is damaged, unsafe, or belongs to another network."""
+
+
+class TrainingError(MottoolError):
+    """A training that cannot go on; its last good checkpoint is kept."""
 
 
 class OutputError(MottoolError):

@@ -5,6 +5,7 @@
 <work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
 <work>/tuning/<pipeline>.<tracker>/
+<work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
 """
 
@@ -51,6 +52,10 @@ class Work:
     def video(self, tracks: str, sequence: str) -> Path:
         """The annotated video of one sequence, `tracks` being its result folder's name."""
         return self.root / "videos" / safe_name(tracks) / f"{safe_name(sequence)}.mp4"
+
+    def training(self, pipeline: str) -> Path:
+        """The folder of a training: the weights that came of it and its log."""
+        return self.root / "training" / safe_name(pipeline)
 
     def labels(self, teacher: str, dataset: str) -> Path:
         """The label file of one dataset."""

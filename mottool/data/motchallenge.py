@@ -18,7 +18,7 @@ from mottool.metrics.rules import detect_rules
 from mottool.motchallenge import Rows, read_rows
 from mottool.sources import Sequence, find_sequences
 
-__all__ = ["read", "recognises"]
+__all__ = ["read", "recognises", "scored_rows"]
 
 TRUTH = "gt/gt.txt"
 PEDESTRIAN = 1
@@ -55,7 +55,7 @@ def _video(sequence: str) -> str:
 def _add(collector: Collector, sequence: Sequence, video: int, people: int) -> int:
     """Put a sequence's images into the collector, identities from `people` on; how many it took."""
     files = _images(sequence)
-    rows = _scored(sequence)
+    rows = scored_rows(sequence)
     if len(rows) and rows.frames.max() > len(files):
         problem = f"{sequence.path / TRUTH} has frame {rows.frames.max()} of {len(files)} images"
         raise InputError(problem, "add the missing images, or take those rows out")
@@ -82,7 +82,7 @@ def _images(sequence: Sequence) -> list[Path]:
     return images_in(sequence.media)
 
 
-def _scored(sequence: Sequence) -> Rows:
+def scored_rows(sequence: Sequence) -> Rows:
     """The rows of the ground truth that count as people."""
     rows = read_rows(sequence.path / TRUTH, "ground truth")
     columns = rows.rest.shape[1]

@@ -22,7 +22,7 @@ from mottool.models.cluster_nms import cluster_nms
 from mottool.models.heatmap import at_centres
 from mottool.models.network import Decoded
 
-__all__ = ["CSTrack"]
+__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "our_name"]
 
 STRIDES = (8, 16, 32)
 IDENTITY_STRIDE = 8
@@ -302,7 +302,7 @@ class CSTrack(nn.Module):
         Without a `pipeline` their shapes tell which. Takes the authors' names and our own. Raises
         `CheckpointError` with the names that are missing, unknown or of another shape.
         """
-        ours = {_renamed(name): tensor for name, tensor in tensors.items()}
+        ours = {our_name(name): tensor for name, tensor in tensors.items()}
         told = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
         first = PIPELINES[pipeline] if pipeline else told
         embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
@@ -312,7 +312,8 @@ class CSTrack(nn.Module):
         return network
 
 
-def _renamed(name: str) -> str:
+def our_name(name: str) -> str:
+    """The name here of a tensor that CSTrack's or YOLOv5's authors name so; others stay."""
     stage = next((theirs for theirs in STAGES if name.startswith(theirs)), "")
     rest = name.removeprefix(stage)
     for theirs, ours in PARTS.items():

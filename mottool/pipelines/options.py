@@ -6,12 +6,12 @@ from pathlib import Path
 from mottool.config import Settings, knob
 from mottool.errors import SettingError
 
-__all__ = ["STRIDE", "Options"]
+__all__ = ["STRIDE", "Options", "input_size"]
 
 STRIDE = 32  # pixels: the coarsest level of every network that takes frames of any size
 
 
-def _size(text: str) -> tuple[int, int]:
+def input_size(text: str) -> tuple[int, int]:
     """Width and height of `WxH`, multiples of 32."""
     width, times, height = text.lower().partition("x")
     if not (times and width.isdecimal() and height.isdecimal()):
@@ -59,7 +59,7 @@ class Options(Settings):
         None,
         "The network's input in pixels, WxH, multiples of 32. Without it, the size the network "
         "was published with.",
-        parse=_size,
+        parse=input_size,
     )
     pixels: str | None = knob(
         None,

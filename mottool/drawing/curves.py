@@ -1,0 +1,40 @@
+"""Curves on paper: a figure of panels, each with named lines, colours that everybody can tell."""
+
+from collections.abc import Mapping
+from itertools import cycle
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mottool.work import whole_file
+
+__all__ = ["draw_curves"]
+
+# Okabe & Ito, "Color universal design", 2008: apart for colour-blind eyes too.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DASHES = ("-", "--", ":")  # once the colours are used up
+SIZE = 5.0, 3.6  # inches of a panel
+
+Curve = tuple[list[float], list[float]]
+
+
+def draw_curves(
+    panels: Mapping[str, Mapping[str, Curve]], across: str, title: str, path: Path
+) -> None:
+    """Draw `panels`, side by side, into the image file `path` (its suffix says which kind).
+
+    A panel maps the names of its lines to their x and y values; `across` names the x axis.
+    """
+    figure = Figure((SIZE[0] * len(panels), SIZE[1]), layout="constrained")
+    figure.suptitle(title)
+    for axes, (name, curves) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        styles = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
+        for (label, (x, y)), (colour, dash) in zip(curves.items(), styles, strict=False):
+            axes.plot(x, y, dash, color=colour, label=label, marker="." if len(x) < 40 else "")
+        axes.set(xlabel=across, ylabel=name)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=120)

@@ -1,0 +1,87 @@
+"""How CSTrack learns: its paper's experiments, "Implementation details", on YOLOv5's training.
+
+Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the competition between detection and ReID in
+multiobject tracking", IEEE Transactions on Image Processing 31, 2022: SGD for 30 epochs from a
+learning rate of 5e-4, a tenth at the 20th, 8 images a step. Momentum, decay of weights, average of
+weights and where the heads begin are YOLOv5's (Ultralytics, 2020), whose weights for COCO the
+authors start from.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from mottool.data.batches import Batch
+from mottool.data.dataset import Dataset
+from mottool.data.targets_cstrack import CSTrackTargets, cstrack_targets
+from mottool.losses.cstrack import CSTrackLoss
+from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, our_name
+from mottool.training.learner import Learner, Recipe
+from mottool.training.settings import CSTrackLearning
+
+__all__ = ["CSTrackLearner"]
+
+PEOPLE = 8  # in an image of 640x640 pixels: how often objectness begins with finding somebody
+SURE = 4.1  # logit of "a person", which is the only class
+
+
+class CSTrackLearner(Learner):
+    """CSTrack with a classifier over the dataset's identities."""
+
+    RECIPE = Recipe(epochs=30, batch=8, lr=5e-4, drops=(2 / 3,), tracker="cstrack", ema=0.9999)
+
+    network: CSTrack
+
+    def __init__(
+        self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: CSTrackLearning
+    ) -> None:
+        """Raises `InputError` for a dataset without identities."""
+        super().__init__()
+        self.size = size
+        self.anchors = dict(zip(STRIDES, ANCHORS, strict=True))
+        self.network = CSTrack(*SIZES[PIPELINES[pipeline]])
+        self.network.reach.requires_grad_(False)  # nothing teaches it
+        _begin(self.network)
+        self.loss = CSTrackLoss(
+            self.network.attention.embed.out_channels,
+            dataset.identities_for("CSTrack's loss"),
+            self.anchors,
+            settings.eta,
+        )
+
+    def targets(self, batch: Batch) -> CSTrackTargets:
+        """The anchors that are to find somebody, and the cells of people's centres."""
+        return cstrack_targets(batch.labels, self.size, self.anchors)
+
+    def forward(self, images: Tensor, targets: CSTrackTargets) -> dict[str, Tensor]:
+        """The whole loss and its terms."""
+        terms: dict[str, Tensor] = self.loss(self.network(images), targets)
+        return terms
+
+    def optimiser(self, lr: float) -> Optimizer:
+        """SGD with Nesterov's momentum; only the weights of convolutions and products decay."""
+        parameters = [each for each in self.parameters() if each.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [each for each in parameters if each.dim() > 1], "weight_decay": 5e-4},
+            {"params": [each for each in parameters if each.dim() <= 1]},
+        ]
+        return SGD(groups, lr, momentum=0.937, nesterov=True)
+
+    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of YOLOv5 or CSTrack under the network's names."""
+        return {our_name(name): value for name, value in tensors.items()}
+
+
+@torch.no_grad()
+def _begin(network: CSTrack) -> None:
+    """Let the heads begin with few objects, all of them people, as nothing teaches the latter."""
+    for stride, head in zip(STRIDES, network.detection, strict=True):
+        weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
+        outputs = bias.view(3, 6)  # box, objectness, person of each anchor
+        outputs[:, 4] += math.log(PEOPLE / (640 / stride) ** 2)
+        outputs[:, 5] = SURE
+        weight.view(3, 6, -1)[:, 5] = 0

@@ -1,0 +1,70 @@
+"""How FairMOT learns: §4.4 and §5.2 of its paper.
+
+Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the fairness of detection and re-identification in
+multiple object tracking", IJCV 2021: Adam for 30 epochs from a learning rate of 1e-4, a tenth
+after 20, 12 images a step, at 1088×608. The authors start from CenterNet's weights for COCO.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from mottool.data.batches import Batch
+from mottool.data.dataset import Dataset
+from mottool.data.targets_centre import CentreTargets, centre_targets
+from mottool.losses.centre import FairMOTLoss
+from mottool.models.fairmot import BACKBONES, FairMOT, our_name
+from mottool.pipelines.registry import NETWORKS
+from mottool.training.learner import Learner, Recipe
+from mottool.training.settings import FairMOTLearning
+
+__all__ = ["FairMOTLearner"]
+
+LIGHT = "yolov5s"  # whose heads the authors make narrower, and whose losses they weigh otherwise
+TORCHVISION = {"resnet34": "resnet34", "resnet34-fpn": "resnet34", "resnet50": "resnet50"}
+
+
+class FairMOTLearner(Learner):
+    """FairMOT on any of its backbones, with a classifier over the dataset's identities."""
+
+    RECIPE = Recipe(epochs=30, batch=12, lr=1e-4, drops=(2 / 3,), tracker="fairmot")
+
+    network: FairMOT
+
+    def __init__(
+        self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: FairMOTLearning
+    ) -> None:
+        """Raises `InputError` for a dataset without identities that needs them."""
+        super().__init__()
+        arguments = NETWORKS[pipeline].arguments
+        name, embedding_size = arguments["backbone"], arguments.get("embedding_size", 128)
+        light = name == LIGHT
+        self.backbone, self.size = BACKBONES[name], size
+        self.torchvision = TORCHVISION.get(name, "")
+        self.network = FairMOT(self.backbone(), embedding_size, hidden=64 if light else 256)
+        self.single_images = settings.single_images
+        identities = len(dataset.boxes)
+        if not self.single_images:
+            identities = dataset.identities_for("FairMOT's loss")
+        self.loss = FairMOTLoss(self.network.embedding_size, identities, uncertainty=not light)
+
+    def targets(self, batch: Batch) -> CentreTargets:
+        """Heatmap, cells, offsets, sizes (left, top, right, bottom) and identities."""
+        if self.single_images:
+            batch = replace(batch, identities=batch.rows)
+        return centre_targets(batch.labels, self.size, self.network.stride)
+
+    def forward(self, images: Tensor, targets: CentreTargets) -> dict[str, Tensor]:
+        """FairMOT's L_total and its terms."""
+        terms: dict[str, Tensor] = self.loss(self.network(images), targets)
+        return terms
+
+    def optimiser(self, lr: float) -> Optimizer:
+        """Adam."""
+        return Adam(self.parameters(), lr)
+
+    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
+        return {our_name(name, self.backbone): value for name, value in tensors.items()}

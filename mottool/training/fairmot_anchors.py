@@ -1,0 +1,61 @@
+"""How FairMOT learns with anchors: as without them, but for the losses, which are JDE's.
+
+Zhang, Wang, Wang, Zeng & Liu, "A simple baseline for multi-object tracking", arXiv 2004.01888v1,
+Table 1 (see `models.fairmot_anchors`): classification, box and identity of one level, weighed
+against each other by learned uncertainty.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from mottool.config import Settings
+from mottool.data.batches import Batch
+from mottool.data.dataset import Dataset
+from mottool.data.targets_jde import JDETargets, jde_targets
+from mottool.losses.jde import JDELoss
+from mottool.models.backbones.dla import DLA34
+from mottool.models.fairmot import our_name
+from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
+from mottool.pipelines.registry import NETWORKS
+from mottool.training.fairmot import FairMOTLearner
+from mottool.training.learner import Learner
+
+__all__ = ["FairMOTAnchorsLearner"]
+
+
+class FairMOTAnchorsLearner(Learner):
+    """FairMOT with anchors, and a classifier over the dataset's identities."""
+
+    RECIPE = FairMOTLearner.RECIPE
+
+    network: FairMOTAnchors
+
+    def __init__(
+        self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: Settings
+    ) -> None:
+        """Raises `InputError` for a dataset without identities."""
+        super().__init__()
+        self.size = size
+        self.network = FairMOTAnchors(**NETWORKS[pipeline].arguments)
+        identities = dataset.identities_for("FairMOT's loss")
+        strides = [self.network.stride]
+        self.loss = JDELoss(self.network.embedding_size, identities, strides=strides)
+
+    def targets(self, batch: Batch) -> JDETargets:
+        """Of every anchor: foreground, box and identity."""
+        return jde_targets(batch.labels, self.size, {self.network.stride: ANCHORS})
+
+    def forward(self, images: Tensor, targets: JDETargets) -> dict[str, Tensor]:
+        """The total of JDE's Eq. 4 and its three terms."""
+        terms: dict[str, Tensor] = self.loss(self.network(images), targets)
+        return terms
+
+    def optimiser(self, lr: float) -> Optimizer:
+        """Adam."""
+        return Adam(self.parameters(), lr)
+
+    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
+        return {our_name(name, DLA34): value for name, value in tensors.items()}

@@ -1,0 +1,72 @@
+"""What a training starts from: a checkpoint, of which whatever fits is taken, or ImageNet."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from mottool.errors import CheckpointError, InputError, SettingError
+from mottool.models.checkpoints import read
+from mottool.pipelines.networks import load_network
+from mottool.training.learner import Learner
+
+__all__ = ["IMAGENET", "initialise"]
+
+IMAGENET = "imagenet"
+SHOWN = 6  # names in the report
+
+
+def initialise(learner: Learner, source: str) -> str:
+    """Give the network of `learner` the tensors of `source` that fit, and report which did.
+
+    `source` is `imagenet` or a checkpoint: ours, the authors' of any network here, or one whose
+    names the learner knows. Raises `CheckpointError` if it cannot be read or nothing in it fits,
+    `SettingError` for ImageNet where torchvision has no such backbone, and `InputError` if its
+    weights cannot be downloaded.
+    """
+    given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, Path(source))
+    own = learner.network.state_dict()
+    fitting = {
+        name: value
+        for name, value in given.items()
+        if name in own and own[name].shape == value.shape
+    }
+    if not fitting:
+        fix = "give a checkpoint of the same network, or of one with the same backbone"
+        raise CheckpointError(f"nothing in {source} fits this network", fix)
+    learner.network.load_state_dict(fitting, strict=False)
+    left = [name for name in own if name not in fitting and not name.endswith("batches_tracked")]
+    told = f"{source}: {len(fitting)} of the network's {len(own)} tensors are taken from it"
+    if not left:
+        return told
+    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    return f"{told}; at random start {', '.join(left[:SHOWN])}{more}"
+
+
+def _checkpoint(learner: Learner, path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a weights file under the names of our networks."""
+    try:
+        return load_network(path).network.state_dict()
+    except CheckpointError:
+        # Of no whole network that is known here, or it cannot be read, which this tells again.
+        return learner.our_names(read(path).tensors)
+
+
+def _imagenet(learner: Learner) -> Mapping[str, Tensor]:
+    """torchvision's weights of the backbone, which it downloads unless it has them."""
+    if not learner.torchvision:
+        fix = "give --init a checkpoint, or leave it out"
+        raise SettingError("torchvision has no ImageNet weights of this backbone", fix)
+    weights = get_model_weights(learner.torchvision).DEFAULT
+    try:
+        tensors: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (URLError, OSError, RuntimeError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise InputError(
+            f"cannot download {weights.url}: {error}",
+            f"put the file into {folder}, or start from a checkpoint",
+        ) from error
+    return learner.our_names(tensors)

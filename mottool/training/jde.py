@@ -1,0 +1,57 @@
+"""How JDE learns: §4 of its paper, "Automatic loss balancing" and "Implementation details".
+
+Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020: SGD for 30 epochs
+from a learning rate of 0.01, a tenth at the 15th and at the 23rd. Batches of 32, the momentum, the
+decay of weights and the rise of the learning rate at the beginning are those of the authors' code.
+"""
+
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from mottool.data.batches import Batch
+from mottool.data.dataset import Dataset
+from mottool.data.targets_jde import JDETargets, jde_targets
+from mottool.losses.jde import JDELoss
+from mottool.models.jde import JDE, STRIDES
+from mottool.pipelines.registry import NETWORKS
+from mottool.training.learner import Learner, Recipe
+from mottool.training.settings import JDELearning
+
+__all__ = ["JDELearner"]
+
+
+class JDELearner(Learner):
+    """JDE with its nine tasks, their weights, and a classifier over the dataset's identities."""
+
+    RECIPE = Recipe(epochs=30, batch=32, lr=1e-2, drops=(1 / 2, 3 / 4), tracker="jde", warmup=1000)
+
+    network: JDE
+
+    def __init__(
+        self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: JDELearning
+    ) -> None:
+        """Raises `InputError` for a dataset without identities."""
+        super().__init__()
+        self.size = size
+        self.network = JDE(**NETWORKS[pipeline].arguments)
+        self.loss = JDELoss(
+            self.network.embedding_size,
+            dataset.identities_for("JDE's loss"),
+            settings.objective,
+            settings.weighting,
+        )
+
+    def targets(self, batch: Batch) -> JDETargets:
+        """Of each level's anchors: foreground, boxes and identities."""
+        anchors = dict(zip(STRIDES, self.network.anchors, strict=True))
+        return jde_targets(batch.labels, self.size, anchors)
+
+    def forward(self, images: Tensor, targets: JDETargets) -> dict[str, Tensor]:
+        """Eq. 4 and its nine terms."""
+        maps = self.network.backbone(images)
+        terms: dict[str, Tensor] = self.loss(self.network.read(maps), targets, maps)
+        return terms
+
+    def optimiser(self, lr: float) -> Optimizer:
+        """SGD with momentum."""
+        return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)

@@ -1,0 +1,43 @@
+"""What a training leaves to look at: its figures epoch by epoch as CSV, and the curves of them."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mottool.drawing.curves import draw_curves
+from mottool.training.validation import FIGURES
+from mottool.work import whole_file
+
+__all__ = ["write_curves", "write_log"]
+
+Row = Mapping[str, float]
+NOT_LOSSES = ("epoch", "lr", "seconds", *FIGURES)
+
+
+def write_log(history: Sequence[Row], path: Path) -> None:
+    """One line per epoch; a figure that was not taken in an epoch is left empty there."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)
+
+
+def write_curves(history: Sequence[Row], path: Path, title: str) -> None:
+    """The loss's terms, and the figures of validation where there are any, against the epochs."""
+    losses = [name for name in history[0] if name not in NOT_LOSSES]
+    panels = {"loss": _curves(history, losses), "validation": _curves(history, FIGURES)}
+    draw_curves({name: curves for name, curves in panels.items() if curves}, "epoch", title, path)
+
+
+def _curves(
+    history: Sequence[Row], names: Sequence[str]
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Epochs and values of every name that has a finite one."""
+    curves = {}
+    for name in names:
+        rows = [row for row in history if math.isfinite(row.get(name, math.nan))]
+        if rows:
+            curves[name] = [row["epoch"] for row in rows], [row[name] for row in rows]
+    return curves

@@ -1,0 +1,171 @@
+"""The loop: epochs of batches, and after each what is kept of it.
+
+Devices, mixed precision and several processes are Hugging Face accelerate's; the rest is here.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
+
+from mottool.data.batches import Batch, Loading, Order, batches, loader
+from mottool.data.samples import Samples
+from mottool.errors import InputError, SettingError, TrainingError
+from mottool.progress import progress
+from mottool.training.average import Average
+from mottool.training.learner import Learner, Recipe
+from mottool.training.state import State
+
+__all__ = ["Plan", "Training"]
+
+PATIENCE = timedelta(hours=12)  # while the first process validates, the others wait
+SHOWN = 3  # images named of a batch
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: a paper's recipe, perhaps changed, and how it is carried out.
+
+    `accumulate` is in how many parts a step of `recipe.batch` images is computed, `precision` one
+    of `no`, `fp16` and `bf16`, as accelerate calls them.
+    """
+
+    recipe: Recipe
+    seed: int = 0
+    accumulate: int = 1
+    precision: str = "no"
+    workers: int = 0
+    cpu: bool = False
+
+
+class Training:
+    """A learner, its samples, and the state between them; `epochs` carries it on."""
+
+    def __init__(self, learner: Learner, samples: Samples, plan: Plan) -> None:
+        """Put everything where it is to run.
+
+        Raises `SettingError` if a step's images cannot be shared out evenly and `InputError` if
+        there are fewer images than processes.
+        """
+        AcceleratorState._reset_state()  # of an earlier training in this process
+        self.accelerator = Accelerator(
+            cpu=plan.cpu,
+            mixed_precision=plan.precision,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
+        self.plan, self.samples = plan, samples
+        world = self.accelerator.num_processes
+        self.order = Order(len(samples), plan.seed, self.accelerator.process_index, world)
+        if not len(self.order):
+            problem = f"there are {len(samples)} images for {world} processes"
+            raise InputError(problem, "train with fewer processes or more images")
+        self.part = _part(plan, world)
+        loading = Loading(self.part, plan.workers)
+        self.loader = loader(samples, self.order, loading, self.accelerator.device.type == "cuda")
+        self.optimiser = learner.optimiser(plan.recipe.lr)
+        self.learner, self.stepper = self.accelerator.prepare(learner, self.optimiser)
+        average = Average(learner.network, plan.recipe.ema) if plan.recipe.ema else None
+        self.bare = learner
+        if average:
+            average.to(self.accelerator.device)
+        self.state = State(learner, self.optimiser, average, self.accelerator.scaler)
+
+    @property
+    def network(self) -> Any:
+        """The network as it is to be used: the average of its weights, if one is kept."""
+        return self.state.average.network if self.state.average else self.bare.network
+
+    def epochs(self) -> Iterator[dict[str, float]]:
+        """Train epoch by epoch to the end; each gives its row of figures when it is done.
+
+        The row, `epoch`, `lr`, the mean of every term of the loss, and `seconds`, is the last of
+        `state.history`. Raises `TrainingError` if a term stops being a number.
+        """
+        state = self.state
+        while state.epoch < self.plan.recipe.epochs:
+            begun = time.perf_counter()
+            self.order.epoch = state.epoch
+            means, lr = self._epoch()
+            state.epoch += 1
+            seconds = time.perf_counter() - begun
+            state.history.append({"epoch": state.epoch, "lr": lr, **means, "seconds": seconds})
+            yield state.history[-1]
+
+    def _epoch(self) -> tuple[dict[str, float], float]:
+        """All samples once: the mean of every term, and the last learning rate."""
+        plan, state = self.plan, self.state
+        parts = math.ceil(len(self.order) / self.part)
+        steps = math.ceil(parts / plan.accumulate)
+        label = f"epoch {state.epoch + 1} of {plan.recipe.epochs}"
+        shown = batches(self.loader)
+        if self.accelerator.is_main_process:
+            shown = progress(shown, label, parts, unit="batches")
+        self.learner.train()
+        sums: dict[str, float] = {}
+        lr = 0.0
+        numbered = enumerate(shown)
+        while group := list(islice(numbered, plan.accumulate)):
+            lr = plan.recipe.lr * plan.recipe.factor(state.step, steps)
+            for settings in self.optimiser.param_groups:
+                settings["lr"] = lr
+            for place, (number, batch) in enumerate(group, 1):
+                last = place == len(group)
+                with nullcontext() if last else self.accelerator.no_sync(self.learner):
+                    terms = self._terms(batch, number)
+                    self.accelerator.backward(terms["total"] / len(group))
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, 0.0) + value.item()
+            self.stepper.step()
+            self.stepper.zero_grad()
+            state.step += 1
+            if state.average:
+                state.average.update(self.bare.network)
+        return {name: value / parts for name, value in sums.items()}, lr
+
+    def _terms(self, batch: Batch, number: int) -> dict[str, torch.Tensor]:
+        """The loss's terms of a batch, which are numbers."""
+        device = self.accelerator.device
+        images, targets = self.bare.images(batch).to(device), self.bare.targets(batch).to(device)
+        terms: dict[str, torch.Tensor] = self.learner(images, targets)
+        values = torch.stack([value.detach().float() for value in terms.values()])
+        if not values.isfinite().all():
+            bad = [name for name, value in terms.items() if not value.isfinite()]
+            own = list(self.order)[number * self.part : (number + 1) * self.part]
+            names = [Path(self.samples.dataset.paths[image]).name for _, image in own[:SHOWN]]
+            problem = (
+                f"the loss became {terms[bad[0]].item():g} in its term {bad[0]}, in epoch "
+                f"{self.state.epoch + 1}, batch {number + 1} ({', '.join(names)} …)"
+            )
+            fix = "lower --lr, or train with --precision fp32; the last good checkpoint is kept"
+            raise TrainingError(problem, fix)
+        return terms
+
+    def save(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Write the state from the first process."""
+        if self.accelerator.is_main_process:
+            self.state.save(path, settings)
+
+    def wait(self) -> None:
+        """Let every process come here before any goes on."""
+        self.accelerator.wait_for_everyone()
+
+
+def _part(plan: Plan, world: int) -> int:
+    """The images of one forward pass of one process."""
+    shares = plan.accumulate * world
+    if plan.recipe.batch % shares:
+        told = f"{world} processes in {plan.accumulate} parts each"
+        problem = f"a step of {plan.recipe.batch} images cannot be shared out to {told}"
+        near = max(round(plan.recipe.batch / shares), 1) * shares
+        raise SettingError(problem, f"give for example --batch {near}")
+    return plan.recipe.batch // shares

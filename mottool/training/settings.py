@@ -1,0 +1,118 @@
+"""What each family of pipelines can be told of its learning; nothing heavy is imported here.
+
+`LEARNERS` names the `Learner` of a family, which is what its pipelines' names begin with.
+"""
+
+from dataclasses import dataclass
+
+from mottool.config import Settings, knob
+from mottool.data.pairs import Pairs
+from mottool.errors import SettingError, did_you_mean
+from mottool.losses.settings import AssignmentSettings
+from mottool.pipelines.registry import NETWORKS
+
+__all__ = [
+    "LEARNERS",
+    "SETTINGS",
+    "CSTrackLearning",
+    "FairMOTLearning",
+    "JDELearning",
+    "OUTrackLearning",
+    "TDTLearning",
+    "family",
+    "trainable",
+]
+
+_HERE = "mottool.training"
+
+LEARNERS = {
+    "fairmot": f"{_HERE}.fairmot:FairMOTLearner",
+    "fairmot-dla34-anchors": f"{_HERE}.fairmot_anchors:FairMOTAnchorsLearner",
+    "jde": f"{_HERE}.jde:JDELearner",
+    "cstrack": f"{_HERE}.cstrack:CSTrackLearner",
+    "outrack": f"{_HERE}.outrack:OUTrackLearner",
+    "tdt": f"{_HERE}.tdt:TDTLearner",
+}
+
+
+@dataclass(frozen=True)
+class FairMOTLearning(Settings):
+    """FairMOT's choices."""
+
+    single_images: bool = knob(
+        False,
+        "Take every box for a person of their own, as FairMOT learns from images without "
+        "identities (CrowdHuman).",
+    )
+
+
+@dataclass(frozen=True)
+class JDELearning(Settings):
+    """The rows of JDE's Tables 1 and 3."""
+
+    objective: str = knob(
+        "cross-entropy",
+        "What teaches identities: cross-entropy, triplet (batch-hard), or its smooth upper bound.",
+        choices=("cross-entropy", "triplet", "upper-bound"),
+    )
+    weighting: str = knob(
+        "uncertainty",
+        "How the nine tasks are weighed: by uncertainty that is learned, uniform, fixed (near the "
+        "authors' optimum), normalisation (of each loss), or mgda (MGDA-UB).",
+        choices=("uncertainty", "uniform", "fixed", "normalisation", "mgda"),
+    )
+
+
+@dataclass(frozen=True)
+class CSTrackLearning(Settings):
+    """CSTrack's choices."""
+
+    eta: float = knob(0.02, "Weight of identity against detection.", low=0)
+
+
+@dataclass(frozen=True)
+class OUTrackLearning(Pairs, AssignmentSettings):
+    """The rows of OUTrack's ablations."""
+
+    intra: float = knob(1.0, "Weight of: people in one frame are different.", low=0)
+    inter: float = knob(1.0, "Weight of: people of one frame are in the other too.", low=0)
+    cycle: float = knob(1.0, "Weight of: who is whom is mutual.", low=0)
+    baseline: bool = knob(False, "Learn by CycAs in the place of these three.")
+    tau: float = knob(
+        0.7,
+        "Two people hide each other who share more than this of the smaller box.",
+        low=0,
+        high=1,
+    )
+
+
+@dataclass(frozen=True)
+class TDTLearning(Settings):
+    """TDT's choices."""
+
+    embedding_size: int = knob(
+        512, "How many of the teacher's dimensions are learned, the first ones.", low=1
+    )
+
+
+SETTINGS: dict[str, type[Settings]] = {
+    "fairmot": FairMOTLearning,
+    "fairmot-dla34-anchors": Settings,
+    "jde": JDELearning,
+    "cstrack": CSTrackLearning,
+    "outrack": OUTrackLearning,
+    "tdt": TDTLearning,
+}
+
+
+def trainable() -> list[str]:
+    """The pipelines that can be trained."""
+    return [name for name in NETWORKS if name.startswith(tuple(LEARNERS))]
+
+
+def family(pipeline: str) -> str:
+    """A pipeline's key in `LEARNERS`, the longest; a `SettingError` if it cannot be trained."""
+    if pipeline not in trainable():
+        fix = did_you_mean(pipeline, trainable())
+        raise SettingError(f"there is no pipeline {pipeline!r} that learns", fix)
+    return max((key for key in LEARNERS if pipeline.startswith(key)), key=len)

@@ -1,0 +1,100 @@
+"""All that a training is in the middle of: written after every epoch, and taken up again.
+
+The file holds tensors and plain containers only and is read with `weights_only`. It is written
+beside its final name and renamed, so that one which is there is whole.
+"""
+
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from mottool.errors import CheckpointError
+from mottool.training.average import Average
+from mottool.work import whole_file
+
+__all__ = ["State"]
+
+SCHEMA = "mottool/training/1"
+
+
+@dataclass
+class State:
+    """A training between two epochs.
+
+    `epoch` counts those that are done, `step` the optimiser's steps; `history` has one row of
+    figures per epoch. The order of the samples follows from the epoch and the seed alone.
+    """
+
+    learner: nn.Module
+    optimiser: Optimizer
+    average: Average | None
+    scaler: Any | None  # of fp16's losses
+    epoch: int = 0
+    step: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def save(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Write everything to `path`, with what decides the training's course (`settings`)."""
+        content = {
+            "schema": SCHEMA,
+            "settings": json.dumps(settings, sort_keys=True),
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "learner": self.learner.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": self.average.state_dict() if self.average else None,
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        }
+        # By way of memory, since torch's own writer loses why a file could not be written.
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with whole_file(path) as part:
+            part.write_bytes(buffer.getbuffer())
+
+    def load(self, path: Path, settings: Mapping[str, Any]) -> None:
+        """Take up what `path` holds; a `CheckpointError` if other settings made it."""
+        content = _read(path)
+        made_with = json.loads(content["settings"])
+        wanted = json.loads(json.dumps(settings))
+        keys = [*wanted, *(key for key in made_with if key not in wanted)]
+        changed = [key for key in keys if made_with.get(key) != wanted.get(key)]
+        if changed:
+            key = changed[0]
+            problem = (
+                f"{path.parent} holds a training with {key} {made_with.get(key)} instead of "
+                f"{wanted.get(key)}"
+            )
+            fix = "give the same settings to go on, --overwrite to begin again, or another --out"
+            raise CheckpointError(problem, fix)
+        self.epoch, self.step, self.history = (content[key] for key in ("epoch", "step", "history"))
+        self.learner.load_state_dict(content["learner"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        if self.average:
+            self.average.load_state_dict(content["average"])
+        if self.scaler:
+            self.scaler.load_state_dict(content["scaler"])
+        torch.set_rng_state(content["random"])
+        if len(content["random_cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(content["random_cuda"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    fix = "give --overwrite to begin again, or another --out"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is damaged", fix) from error
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path} is no training of the schema {SCHEMA}", fix)
+    return content

@@ -1,0 +1,67 @@
+"""How TDT learns: a detector that is also taught a re-identification network's embeddings.
+
+Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated videos", CVPR
+Workshops 2022, §3.3 for the losses. Their training's schedule is not published with code; this is
+RetinaNet's (Lin, Goyal, Girshick, He & Dollár, ICCV 2017, §4.1): SGD from a learning rate of 0.01,
+16 images a step, a tenth after two thirds and after eight ninths, from ImageNet's weights.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+
+from mottool.data.batches import Batch
+from mottool.data.dataset import Dataset
+from mottool.data.targets_tdt import TDTTargets, tdt_targets
+from mottool.losses.tdt import TDTLoss
+from mottool.models.retinanet import LEVELS
+from mottool.models.tdt import ANCHORS, TDT, VARIANTS
+from mottool.pipelines.registry import NETWORKS
+from mottool.training.learner import Learner, Recipe
+from mottool.training.settings import TDTLearning
+
+__all__ = ["TDTLearner"]
+
+
+class TDTLearner(Learner):
+    """TDT's student; its teacher's embeddings come with the samples."""
+
+    RECIPE = Recipe(epochs=12, batch=16, lr=1e-2, drops=(2 / 3, 8 / 9), tracker="tdt", warmup=500)
+
+    network: TDT
+
+    def __init__(
+        self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: TDTLearning
+    ) -> None:
+        """`dataset` needs no identities."""
+        super().__init__()
+        variant = NETWORKS[pipeline].arguments["variant"]
+        self.torchvision, _ = VARIANTS[variant]
+        self.taught = settings.embedding_size
+        self.network = TDT(variant, self.taught)
+        self.loss = TDTLoss(self.network.embed)
+        strides = [2**level for level in LEVELS]
+        cells = [(-(-size[1] // stride), -(-size[0] // stride)) for stride in strides]
+        self.anchors = ANCHORS.boxes(cells, strides)  # (N, 4)
+
+    def targets(self, batch: Batch) -> TDTTargets:
+        """Of each anchor, whether it is somebody, where they are and what the teacher says."""
+        return tdt_targets(batch.labels, self.anchors)
+
+    def forward(self, images: Tensor, targets: TDTTargets) -> dict[str, Tensor]:
+        """The three terms and their total."""
+        terms: dict[str, Tensor] = self.loss(self.network(images), targets)
+        return terms
+
+    def optimiser(self, lr: float) -> Optimizer:
+        """SGD with momentum."""
+        return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
+
+    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of torchvision's classifier, which is the backbone, under the network's names."""
+        parts = {name for name, _ in self.network.named_children()}
+        return {
+            name if name.partition(".")[0] in parts else f"backbone.{name}": value
+            for name, value in tensors.items()
+        }

@@ -1,0 +1,140 @@
+"""How good a network is while it learns: detection, embeddings and tracking of held-out videos."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.tracks import Tracker, Tracks, Video
+from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
+from mottool.data.motchallenge import scored_rows
+from mottool.errors import InputError
+from mottool.metrics.detection import average_precision, hits
+from mottool.metrics.embedding import true_positive_rate
+from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.tracking import Score, combined, score
+from mottool.models.compute import Compute
+from mottool.models.network import EmbeddingNetwork
+from mottool.motchallenge import Rows, read_rows
+from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
+from mottool.pipelines.registry import NETWORKS, resolve
+from mottool.progress import progress
+from mottool.sources import Sequence as Source
+
+__all__ = ["FIGURES", "Validation"]
+
+FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1")
+TRUTH = "gt/gt.txt"
+MIN_SCORE = 0.05  # trackers have thresholds of their own; the curve of precision wants them all
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one video showed: n detections, and m boxes that were to be found.
+
+    `scores` (n,) float, `right` (n,) bool; `embeddings` (m, D) of the boxes to be found (D = 0
+    without any) and `identities` (m,) int64.
+    """
+
+    scores: Floats
+    right: npt.NDArray[np.bool_]
+    embeddings: Floats
+    identities: npt.NDArray[np.int64]
+    tracking: Score
+
+
+class Validation:
+    """Runs a network over videos with ground truth and scores what comes out."""
+
+    def __init__(
+        self,
+        pipeline: str,
+        sequences: Sequence[Source],
+        size: tuple[int, int],
+        tracker: str,
+        compute: Compute,
+    ) -> None:
+        """`pipeline` says how frames go in, at `size` (width, height); `tracker` links.
+
+        Raises `InputError` for a sequence without images or ground truth.
+        """
+        for sequence in sequences:
+            if sequence.ground_truth is None or not sequence.has_images:
+                problem = f"{sequence.path} has no ground truth or no images to validate on"
+                raise InputError(problem, "give MOTChallenge folders with both")
+        self.entry, self.pipeline = NETWORKS[pipeline], pipeline
+        self.view = resolve(self.entry.view)(*size)
+        self.sequences, self.tracker, self.compute = sequences, tracker, compute
+
+    def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
+        """The `FIGURES` of a network over all sequences, as fractions."""
+        found = [self._sequence(network, sequence) for sequence in self.sequences]
+        people, known = [], 0
+        for each in found:  # nobody is in two videos
+            people.append(np.where(each.identities < 0, -1, each.identities + known))
+            known += int(each.identities.max(initial=-1)) + 1
+        identities = np.concatenate(people)
+        scores, right, embeddings = (
+            np.concatenate([getattr(each, name) for each in found])
+            for name in ("scores", "right", "embeddings")
+        )
+        tracking = combined(each.tracking for each in found)
+        precision = average_precision(scores, right, len(identities))
+        told_apart = true_positive_rate(embeddings, identities) if self.entry.embeds else math.nan
+        values = tracking.clear.mota, tracking.identity.f1, precision, told_apart
+        return dict(zip(FIGURES, map(float, values), strict=True))
+
+    def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> Findings:
+        """One video through the network, the tracker and the metrics."""
+        truth = scored_rows(sequence)
+        session = resolve(self.entry.session) if self.entry.session else None
+        whole = OneShot(
+            self.pipeline, network, "", self.view, self.compute, MIN_SCORE, batch=1, session=session
+        )
+        begun = whole.start(sequence, _silent)
+        embedder = NetworkEmbedder(self.pipeline, network, "", self.view, self.compute)
+        tracker: Tracker = resolve(REGISTRY[self.tracker])(
+            SETTINGS[self.tracker](), Video(sequence.fps, sequence.width, sequence.height)
+        )
+        scores, right, embeddings, order, tracks = [], [], [], [], []
+        for frame in progress(sequence.frames(), f"validate {sequence.name}", sequence.length):
+            ((found, _),) = begun.detect([frame])
+            here = np.flatnonzero(truth.frames == frame.number)
+            boxes = xyxy_from_tlwh(truth.tlwh[here])  # (m, 4)
+            scores.append(found.scores)
+            right.append(hits(found.boxes, found.scores, boxes))
+            order.append(here)
+            if self.entry.embeds and len(here):
+                embeddings += embedder.embed([frame.image], [boxes])
+            tracks.append(tracker.step(found))
+        return Findings(
+            np.concatenate(scores),
+            np.concatenate(right),
+            np.concatenate(embeddings) if embeddings else np.zeros((0, 0)),
+            truth.ids[np.concatenate(order)],
+            _scored(sequence, tracks),
+        )
+
+
+def _scored(sequence: Source, tracks: Sequence[Tracks]) -> Score:
+    """The score of a video's tracks by the rules of its benchmark."""
+    objects = read_rows(sequence.path / TRUTH, "ground truth")
+    numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
+    results = Rows(
+        numbers,
+        np.concatenate([frame.ids for frame in tracks]),
+        tlwh_from_xyxy(np.concatenate([frame.boxes for frame in tracks])).astype(np.float64),
+        np.ones((len(numbers), 1)),
+    )
+    rules = detect_rules(sequence.name, objects)
+    return score(prepare(objects, results, len(tracks), rules, sequence.name))
+
+
+def _silent(told: str) -> None:
+    """Pass over a remark: what a source lacks has been told when the training began."""

@@ -1,0 +1,304 @@
+"""Stage `train`: annotated images in; weights with a card, a log and its curves out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mottool import __version__
+from mottool.batch import Batch
+from mottool.cli import as_json, work_folder
+from mottool.config import Settings, any_flags, build, flags, knob, recorded
+from mottool.errors import SettingError
+from mottool.pipelines.options import input_size
+from mottool.training.settings import LEARNERS, SETTINGS, family
+from mottool.work import Work
+
+if TYPE_CHECKING:
+    from mottool.data.dataset import Dataset
+    from mottool.data.labels import JoinedLabels
+    from mottool.training.learner import Learner, Recipe
+    from mottool.training.loop import Training
+    from mottool.training.validation import Validation
+
+__all__ = ["Config", "command", "run"]
+
+PAPER = "Without it, as in the pipeline's paper."
+# What may change when a training goes on: it does not change its course.
+FREE = {"workers", "device", "validate_every", "data_licence"}
+STATE, LOG, CURVES = "training.pt", "log.csv", "curves.png"
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """How a pipeline is trained."""
+
+    epochs: int | None = knob(None, f"How often every image is seen. {PAPER}", low=1)
+    batch: int | None = knob(
+        None, f"Images in one step of the optimiser, on all GPUs together. {PAPER}", low=1
+    )
+    lr: float | None = knob(None, f"The learning rate to begin with. {PAPER}", low=0)
+    ema: float | None = knob(
+        None,
+        "Decay of a moving average of the weights, which is then what is kept; 0: the last "
+        f"weights. {PAPER}",
+        low=0,
+        high=1,
+    )
+    accumulate: int = knob(
+        1, "In how many parts a step is computed, where its images do not fit at once.", low=1
+    )
+    precision: str = knob("fp32", "Of the network.", choices=("fp32", "fp16", "bf16"))
+    input: tuple[int, int] | None = knob(
+        None,
+        "The network's input in pixels, WxH, multiples of 32. Without it, the size the network "
+        "was published with.",
+        parse=input_size,
+    )
+    augment: bool = knob(True, "Vary images as the pipeline's paper does.")
+    init: str | None = knob(
+        None,
+        "What to start from: a checkpoint, ours or the authors', of which whatever fits is "
+        "taken, or imagenet, torchvision's weights of the backbone. Without it, from nothing.",
+    )
+    seed: int = knob(0, "What everything random follows from.", low=0)
+    validate_every: int = knob(1, "Epochs between two validations; the last is always one.", low=1)
+    data_licence: str = knob("not stated", "The licence of the training data, for the card.")
+    workers: int = knob(4, "Processes that read images; 0 reads them in this one.", low=0)
+    device: str = knob("auto", "auto, the GPUs if there are any, or cpu.", choices=("auto", "cpu"))
+
+
+def run(
+    pipeline: str,
+    data: Sequence[str | Path],
+    out: Path,
+    config: Config | None = None,
+    learning: Settings | None = None,
+    validation: Sequence[str | Path] = (),
+    labels: Sequence[Path] = (),
+    root: Path | None = None,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = lambda told: None,
+) -> Path:
+    """Train `pipeline` on the datasets `data` and give the weights file, in the folder `out`.
+
+    Beside it come its card, the log, the curves, and the state that an interrupted training goes
+    on from. `learning` are the family's own settings, by default its paper's; `labels` are what
+    distill-labels made for the datasets, for TDT. `validation` are MOTChallenge folders or roots;
+    `root` is where the images lie that lists name.
+
+    Raises `SettingError` for what cannot be trained so, `InputError` for data that is broken or
+    lacks what the loss needs, `CheckpointError` for a training with other settings in `out`,
+    unless `overwrite`, and `TrainingError` for a loss that stops being a number.
+    """
+    learn_by = family(pipeline)
+    _need_accelerate()
+    import torch
+
+    from mottool.data.augmentation import AUGMENTATIONS
+    from mottool.data.dataset import joined
+    from mottool.data.formats import open_datasets
+    from mottool.data.samples import Samples
+    from mottool.pipelines.registry import NETWORKS, resolve
+    from mottool.training.initial import initialise
+    from mottool.training.loop import Training
+
+    config, entry = config or Config(), NETWORKS[pipeline]
+    datasets = open_datasets(data, warn, root)
+    dataset, size = joined(datasets), config.input or (entry.width, entry.height)
+    torch.manual_seed(config.seed)
+    learning = learning or SETTINGS[learn_by]()
+    learner: Learner = resolve(LEARNERS[learn_by])(pipeline, dataset, size, learning)
+    validate = _validation(pipeline, validation, size, learner.RECIPE.tracker, config, warn)
+    if config.init:
+        warn(initialise(learner, config.init))
+    augmentation = AUGMENTATIONS[learn_by] if config.augment else None
+    teacher = _teacher(learner, pipeline, datasets, labels)
+    view = resolve(entry.view)(*size)
+    samples = Samples(dataset, view, augmentation, learner.pairs, config.seed, teacher)
+    training = Training(learner, samples, _plan(config, learner.RECIPE))
+    settings = {"pipeline": pipeline, "data": dataset.fingerprint()}
+    settings |= recorded(learning)
+    settings |= {key: value for key, value in recorded(config).items() if key not in FREE}
+    state = out / STATE
+    if state.exists() and not overwrite:
+        training.state.load(state, settings)
+        warn(f"{state}: going on after epoch {training.state.epoch}")
+    weights = out / f"{pipeline}.safetensors"
+    for row in training.epochs():
+        if training.accelerator.is_main_process:
+            due = row["epoch"] % config.validate_every == 0
+            if validate and (due or row["epoch"] == training.plan.recipe.epochs):
+                training.network.eval()
+                row |= validate(training.network)
+            training.state.save(state, settings)
+            _keep(training, weights, pipeline, datasets, config)
+        training.accelerator.wait_for_everyone()
+    return weights
+
+
+def _need_accelerate() -> None:
+    """A `SettingError` with the remedy where the engine of training is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("accelerate") is None:
+        raise SettingError("training needs accelerate", 'run pip install "mottool[train]"')
+
+
+def _teacher(
+    learner: Learner, pipeline: str, datasets: Sequence[Dataset], labels: Sequence[Path]
+) -> JoinedLabels | None:
+    """The distilled labels of the datasets, for a pipeline that learns from them."""
+    from mottool.data.labels import JoinedLabels
+
+    if learner.taught:
+        return JoinedLabels(datasets, labels, learner.taught)
+    if labels:
+        raise SettingError(f"--labels mean nothing to {pipeline}", "leave them out")
+    return None
+
+
+def _plan(config: Config, recipe: Recipe) -> Any:
+    """The paper's recipe with what the settings change of it."""
+    from mottool.training.loop import Plan
+
+    names = ("epochs", "batch", "lr", "ema")
+    changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    return Plan(
+        recipe=dataclasses.replace(recipe, **changed),
+        seed=config.seed,
+        accumulate=config.accumulate,
+        precision={"fp32": "no"}.get(config.precision, config.precision),
+        workers=config.workers,
+        cpu=config.device == "cpu",
+    )
+
+
+def _validation(
+    pipeline: str,
+    sources: Sequence[str | Path],
+    size: tuple[int, int],
+    tracker: str,
+    config: Config,
+    warn: Callable[[str], None],
+) -> Validation | None:
+    """What scores the network on held-out videos; None if none are named."""
+    from mottool.models.compute import Compute
+    from mottool.sources import find_sequences
+    from mottool.training.validation import Validation
+
+    if not sources:
+        warn("no --validate: nothing tells when to stop, and the card will hold no figures")
+        return None
+    compute = Compute.named(config.device, config.precision)
+    return Validation(pipeline, find_sequences(sources), size, tracker, compute)
+
+
+def _keep(
+    training: Training, weights: Path, pipeline: str, datasets: Sequence[Dataset], config: Config
+) -> None:
+    """Write the weights with their card, the log and the curves, as they are after an epoch."""
+    from mottool.models.cards import save_weights
+    from mottool.training.log import write_curves, write_log
+    from mottool.training.validation import FIGURES
+
+    history = training.state.history
+    epoch, recipe = training.state.epoch, training.plan.recipe
+    begun = f"from {config.init}" if config.init else "from random weights"
+    save_weights(
+        weights,
+        training.network.state_dict(),
+        pipeline,
+        f"mottool {__version__} train, {begun}, {epoch} of {recipe.epochs} epochs",
+        {dataset.name: config.data_licence for dataset in datasets},
+        {name: history[-1][name] for name in FIGURES if name in history[-1]},
+    )
+    write_log(history, weights.with_name(LOG))
+    write_curves(history, weights.with_name(CURVES), pipeline)
+
+
+@click.command("train")
+@click.argument("pipeline")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="DATASET",
+    help="What to learn from; may be given several times.",
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    help="Where the images lie that lists, .json and .odgt files name.  [default: near by]",
+)
+@click.option(
+    "--validate",
+    multiple=True,
+    metavar="SEQUENCE",
+    help="A MOTChallenge folder, or a root of some, that is held out to score the network on; "
+    "may be given several times.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of everything that is written.  [default: WORK/training/PIPELINE]",
+)
+@click.option(
+    "--labels",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="TDT: what distill-labels made for a DATASET; one file for each.",
+)
+@flags(Config)
+@any_flags(SETTINGS, "given")
+@click.option("--overwrite", is_flag=True, help="Begin again where another training lies.")
+@work_folder
+@as_json
+def command(
+    pipeline: str,
+    data: tuple[str, ...],
+    root: Path | None,
+    validate: tuple[str, ...],
+    out: Path | None,
+    labels: tuple[Path, ...],
+    config: Config,
+    given: dict[str, Any],
+    overwrite: bool,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Train PIPELINE on annotated images, as its paper does.
+
+    A DATASET is a MOTChallenge folder (DATASET@first or DATASET@second are the halves of its
+    videos), a list of images with labels_with_ids, CrowdHuman's .odgt, a COCO .json, a folder in
+    YOLO's form, Penn-Fudan, or re-ID crops named as in Market-1501.
+
+    \b
+        mottool train fairmot-dla34 --data MOT17/train@first --validate MOT17-02-half
+        mottool train fairmot-dla34 --data mot17.train --init ctdet_coco_dla_2x.pth
+        mottool train fairmot-resnet34 --data MOT17/train --init imagenet --batch 4 --lr 3e-5
+        torchrun --nproc_per_node 2 -m mottool train fairmot-dla34 --data MOT17/train
+
+    OUT holds PIPELINE.safetensors with its card PIPELINE.toml, which detect-embed --weights takes
+    after every epoch; log.csv and curves.png; and training.pt, from which the same command goes on
+    where it was stopped.
+    """
+    batch = Batch(as_json)
+    folder = out or Work(work).training(pipeline)
+    learning = build(SETTINGS[family(pipeline)], given, pipeline)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
+    warn = batch.note if first else lambda told: None
+    sources = (validate, labels, root)
+    weights = batch.run(
+        pipeline,
+        lambda: run(pipeline, data, folder, config, learning, *sources, overwrite, warn),
+    )
+    if weights and first:
+        batch.report(pipeline, weights, f"trained; {LOG} and {CURVES} lie beside")
+    batch.close()

@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+import torch
+from figures import street
+
+from mottool.data.augmentation import AUGMENTATIONS
+from mottool.data.batches import collate
+from mottool.data.formats import open_dataset
+from mottool.data.samples import Samples
+from mottool.errors import InputError
+from mottool.pipelines.registry import NETWORKS, resolve
+from mottool.training.learner import Recipe
+from mottool.training.settings import (
+    LEARNERS,
+    SETTINGS,
+    FairMOTLearning,
+    JDELearning,
+    OUTrackLearning,
+    TDTLearning,
+    family,
+    trainable,
+)
+
+SMALLEST = {
+    "fairmot": "fairmot-yolov5s",
+    "fairmot-dla34-anchors": "fairmot-dla34-anchors8",
+    "jde": "jde-576x320",
+    "cstrack": "cstrack-s",
+    "outrack": "outrack",
+    "tdt": "tdt-mobilenet",
+}
+SIZE = (128, 96)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    scene = street(tmp_path_factory.mktemp("data") / "street", frames=4, size=SIZE)
+    return open_dataset(scene, print)
+
+
+def teacher(rows):
+    return np.ones((len(rows), 8), np.float32) / 8**0.5
+
+
+def learner_of(pipeline, dataset, settings=None):
+    kind = resolve(LEARNERS[family(pipeline)])
+    settings = settings or SETTINGS[family(pipeline)]()
+    torch.manual_seed(0)
+    return kind(pipeline, dataset, SIZE, settings)
+
+
+def batch_of(learner, pipeline, dataset):
+    view = resolve(NETWORKS[pipeline].view)(*SIZE)
+    taught = teacher if learner.taught else None
+    samples = Samples(dataset, view, None, learner.pairs, 0, taught)
+    return collate([samples[0, index] for index in (0, 2)])
+
+
+def terms_of(learner, pipeline, dataset):
+    batch = batch_of(learner, pipeline, dataset)
+    return learner(learner.images(batch), learner.targets(batch))
+
+
+def test_every_family_is_whole():
+    assert LEARNERS.keys() == SETTINGS.keys() == SMALLEST.keys()
+    assert LEARNERS.keys() <= AUGMENTATIONS.keys()
+    assert {family(name) for name in trainable()} == set(LEARNERS)
+
+
+@pytest.mark.parametrize("pipeline", SMALLEST.values())
+def test_a_step_moves_every_parameter_and_lowers_the_loss(pipeline, dataset):
+    settings = TDTLearning(embedding_size=8) if pipeline.startswith("tdt") else None
+    learner = learner_of(pipeline, dataset, settings)
+    optimiser = learner.optimiser(1e-4)
+    before = terms_of(learner, pipeline, dataset)
+    assert all(value.isfinite() and value.dim() == 0 for value in before.values())
+    before["total"].backward()
+    still = [
+        name
+        for name, parameter in learner.named_parameters()
+        if parameter.requires_grad and parameter.grad is None
+    ]
+    assert not still
+    optimiser.step()
+    assert float(terms_of(learner, pipeline, dataset)["total"].detach()) < float(
+        before["total"].detach()
+    )
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "fixed", "normalisation", "mgda"])
+def test_jde_weighs_its_tasks_in_five_ways(weighting, dataset):
+    learner = learner_of("jde-576x320", dataset, JDELearning("triplet", weighting))
+    terms = terms_of(learner, "jde-576x320", dataset)
+    terms["total"].backward()
+    assert learner.network.backbone.stem.conv.weight.grad.abs().sum() > 0
+    if weighting == "uniform":
+        parts = sum(value for name, value in terms.items() if name != "total")
+        assert terms["total"].item() == pytest.approx(parts.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "stride", "size"),
+    [
+        ("fairmot-dla34-stride2", 2, 128),
+        ("fairmot-dla34-stride8", 8, 128),
+        ("fairmot-dla34-anchors4", 4, 128),
+        ("fairmot-dla34-anchors8", 8, 128),
+        ("fairmot-dla34-64d", 4, 64),
+        ("fairmot-dla34-512d", 4, 512),
+    ],
+)
+def test_an_ablation_s_network_is_what_its_pipeline_loads(pipeline, stride, size, dataset):
+    network = learner_of(pipeline, dataset).network
+    assert (network.stride, network.embedding_size) == (stride, size)
+    entry = NETWORKS[pipeline]
+    kind = resolve(entry.network)
+    assert isinstance(kind.from_checkpoint(network.state_dict(), **entry.arguments), kind)
+
+
+def test_outrack_heeds_its_settings(dataset):
+    plain = terms_of(learner_of("outrack", dataset), "outrack", dataset)
+    assert {"intra", "inter", "cycle", "occlusion", "occlusion_offset"} < plain.keys()
+    settings = OUTrackLearning(baseline=True)
+    assert "cycas" in terms_of(learner_of("outrack", dataset, settings), "outrack", dataset)
+
+
+def test_single_images_make_everybody_their_own(dataset):
+    learner = learner_of("fairmot-yolov5s", dataset, FairMOTLearning(single_images=True))
+    assert learner.loss.classifier.out_features == len(dataset.boxes)
+    batch = batch_of(learner, "fairmot-yolov5s", dataset)
+    targets = learner.targets(batch)
+    known = targets.identities[targets.valid]
+    assert sorted(known.tolist()) == sorted(batch.rows.tolist())
+
+
+@pytest.mark.parametrize("pipeline", ["fairmot-yolov5s", "jde-576x320", "cstrack-s"])
+def test_identities_are_needed(pipeline, tmp_path):
+    alone = open_dataset(street(tmp_path / "one", 2, 1, SIZE), print)
+    with pytest.raises(InputError, match="one identity only"):
+        learner_of(pipeline, alone)
+
+
+def test_the_learning_rate_rises_and_falls():
+    recipe = Recipe(epochs=30, batch=8, lr=1.0, drops=(1 / 2, 3 / 4), tracker="jde", warmup=1000)
+    # 10 steps an epoch: the rise is over after the first; drops at the 15th and the 22nd epoch.
+    factors = [recipe.factor(step, 10) for step in range(300)]
+    assert factors[0] == pytest.approx(1e-4)
+    assert factors[4] == pytest.approx(0.5**4)
+    assert factors[9] == factors[149] == 1
+    assert factors[150] == pytest.approx(0.1)
+    assert factors[299] == pytest.approx(0.01)

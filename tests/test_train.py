@@ -1,0 +1,299 @@
+import csv
+import resource
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from figures import street
+from safetensors.torch import load_file
+
+from mottool.cli import cli
+from mottool.errors import (
+    CheckpointError,
+    InputError,
+    OutputError,
+    SettingError,
+    TrainingError,
+)
+from mottool.models.cards import read_card
+from mottool.stages import train
+from mottool.stages.train import Config
+from mottool.training import fairmot
+from mottool.training.settings import LEARNERS, family, trainable
+
+NAME = "fairmot-yolov5s"
+SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return street(tmp_path_factory.mktemp("data") / "street", frames=4, size=(96, 64))
+
+
+def trained(scene, out, warn=lambda told: None, **changed):
+    return train.run(NAME, [scene], out, Config(**{**SMALL, **changed}), warn=warn)
+
+
+def state(out):
+    return torch.load(out / "training.pt", weights_only=True)
+
+
+def rows(out):
+    with (out / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def quick_statistics(monkeypatch):
+    """YOLOv5's batch norm remembers a hundred steps; here there are not so many."""
+    plain = fairmot.FairMOTLearner.__init__
+
+    def begun(self, *arguments):
+        plain(self, *arguments)
+        for module in self.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 0.3
+
+    monkeypatch.setattr(fairmot.FairMOTLearner, "__init__", begun)
+
+
+@pytest.mark.heavy
+@pytest.mark.usefixtures("quick_statistics")
+def test_a_few_frames_are_learned_by_heart(tmp_path):
+    scene = street(tmp_path / "street", size=(192, 128))
+    config = Config(
+        epochs=24, batch=4, lr=1e-3, input=(192, 128), workers=0, augment=False, device="cpu",
+        validate_every=24, data_licence="made up",
+    )  # fmt: skip
+    weights = train.run(NAME, [scene], tmp_path / "out", config, validation=[scene])
+    card = read_card(weights)
+    assert card.pipeline == NAME
+    assert card.training_data == {"street": "made up"}
+    assert min(card.metrics["MOTA"], card.metrics["IDF1"], card.metrics["AP@0.5"]) > 0.95
+    # The same through the commands, from the file that was written.
+    work = ["--work", str(tmp_path / "work")]
+    commands = (
+        ["detect-embed", str(scene), "--pipeline", NAME, "--weights", str(weights),
+         "--input", "192x128", "--device", "cpu", *work],
+        ["associate", *work],
+        ["evaluate", "--gt", str(scene), "--csv", str(tmp_path / "scores.csv"), *work],
+    )  # fmt: skip
+    for command in commands:
+        result = CliRunner().invoke(cli, command, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    with (tmp_path / "scores.csv").open() as file:
+        combined = [row for row in csv.DictReader(file) if row["seq"] == "COMBINED"]
+    assert float(combined[0]["MOTA"]) == pytest.approx(card.metrics["MOTA"])
+    assert float(combined[0]["IDF1"]) == pytest.approx(card.metrics["IDF1"])
+
+
+def test_what_is_written(scene, tmp_path):
+    weights = trained(scene, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        f"{NAME}.safetensors", f"{NAME}.toml", "log.csv", "curves.png", "training.pt",
+    }  # fmt: skip
+    told = rows(tmp_path)
+    assert [row["epoch"] for row in told] == ["1", "2", "3"]
+    # A tenth after two thirds of the epochs.
+    assert [float(row["lr"]) for row in told] == pytest.approx([1e-4, 1e-4, 1e-5])
+    assert float(told[2]["total"]) < float(told[0]["total"])
+    assert torch.equal(
+        load_file(weights)["heatmap.2.bias"], state(tmp_path)["learner"]["network.heatmap.2.bias"]
+    )
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mottool.stages import train
+from mottool.training.fairmot import FairMOTLearner
+plain, calls = FairMOTLearner.forward, []
+def forward(self, images, targets):
+    calls.append(None)
+    if len(calls) == 6:  # the second batch of the third epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+    return plain(self, images, targets)
+FairMOTLearner.forward = forward
+config = train.Config(epochs=4, batch=2, input=(64, 64), workers=0, device="cpu", ema=0.9)
+train.run("fairmot-yolov5s", [sys.argv[1]], Path(sys.argv[2]), config)
+"""
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(scene, tmp_path):
+    torch.set_num_threads(1)
+    trained(scene, tmp_path / "whole", epochs=4, ema=0.9)
+    command = [sys.executable, "-c", KILLED, str(scene), str(tmp_path / "killed")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert state(tmp_path / "killed")["epoch"] == 2
+    told = []
+    trained(scene, tmp_path / "killed", told.append, epochs=4, ema=0.9)
+    assert any("going on after epoch 2" in line for line in told)
+    whole, killed = state(tmp_path / "whole"), state(tmp_path / "killed")
+    for part in ("learner", "average"):
+        assert whole[part].keys() == killed[part].keys()
+        for name, value in whole[part].items():
+            assert torch.equal(value, killed[part][name]), name
+    moments = whole["optimiser"]["state"], killed["optimiser"]["state"]
+    for one, other in zip(*(each.values() for each in moments), strict=True):
+        assert torch.equal(one["exp_avg_sq"], other["exp_avg_sq"])
+    losses = [[row["total"] for row in rows(tmp_path / name)] for name in ("whole", "killed")]
+    assert losses[0] == losses[1]
+    files = [(tmp_path / name / f"{NAME}.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert files[0] == files[1]
+
+
+def test_a_finished_training_is_left_as_it_is(scene, tmp_path):
+    trained(scene, tmp_path)
+    before = (tmp_path / "training.pt").read_bytes()
+    trained(scene, tmp_path)
+    assert (tmp_path / "training.pt").read_bytes() == before
+
+
+def test_other_settings_do_not_go_on(scene, tmp_path):
+    trained(scene, tmp_path, epochs=1)
+    with pytest.raises(CheckpointError, match=r"training with lr None instead of 0.01.*--overwr"):
+        trained(scene, tmp_path, epochs=1, lr=0.01)
+    config = Config(**{**SMALL, "epochs": 1, "lr": 0.01})
+    train.run(NAME, [scene], tmp_path, config, overwrite=True)
+    assert float(rows(tmp_path)[0]["lr"]) == 0.01
+
+
+def test_a_damaged_state_is_told(scene, tmp_path):
+    (tmp_path / "training.pt").write_bytes(b"no training")
+    with pytest.raises(CheckpointError, match="training.pt is damaged"):
+        trained(scene, tmp_path)
+    torch.save({"epoch": 1}, tmp_path / "training.pt")
+    with pytest.raises(CheckpointError, match="no training of the schema"):
+        trained(scene, tmp_path)
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(scene, tmp_path):
+    trained(scene, tmp_path, epochs=1)
+    before = (tmp_path / "training.pt").read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limit[1]))
+    try:
+        with pytest.raises(OutputError, match=r"no room left on the disk to write .*training\.pt"):
+            train.run(
+                NAME, [scene], tmp_path, Config(**{**SMALL, "epochs": 1, "seed": 1}), overwrite=True
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (tmp_path / "training.pt").read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypatch):
+    plain, calls = fairmot.FairMOTLearner.forward, []
+
+    def forward(self, images, targets):
+        calls.append(None)
+        terms = plain(self, images, targets)
+        if len(calls) == 4:  # the second batch of the second epoch
+            terms["identity"] = terms["identity"] * float("nan")
+        return terms
+
+    monkeypatch.setattr(fairmot.FairMOTLearner, "forward", forward)
+    with pytest.raises(TrainingError) as caught:
+        trained(scene, tmp_path)
+    assert "nan in its term identity, in epoch 2, batch 2 (0" in caught.value.problem
+    assert state(tmp_path)["epoch"] == 1
+
+
+def test_a_step_in_parts_is_one_step(scene, tmp_path):
+    trained(scene, tmp_path, batch=4, accumulate=2, epochs=2, augment=False)
+    assert state(tmp_path)["step"] == 2
+    with pytest.raises(SettingError, match=r"4 images cannot be shared.*--batch 3"):
+        trained(scene, tmp_path / "uneven", batch=4, accumulate=3)
+
+
+def test_workers_and_precision(scene, tmp_path):
+    trained(scene, tmp_path / "one", epochs=1)
+    trained(scene, tmp_path / "two", epochs=1, workers=1, precision="bf16")
+    one, two = (float(rows(tmp_path / name)[0]["total"]) for name in ("one", "two"))
+    assert one != two
+    assert one == pytest.approx(two, rel=0.05)
+
+
+def test_starting_from_a_checkpoint(scene, tmp_path):
+    weights = trained(scene, tmp_path / "first", epochs=1)
+    told = []
+    again = trained(scene, tmp_path / "again", told.append, epochs=1, lr=0.0, init=str(weights))
+    names = [name for name in load_file(weights) if "running" not in name and "num_b" not in name]
+    assert all(torch.equal(load_file(weights)[name], load_file(again)[name]) for name in names)
+    assert any("tensors are taken from it" in line and "random" not in line for line in told)
+
+
+def test_what_fits_of_another_file_is_taken(scene, tmp_path):
+    weights = trained(scene, tmp_path / "first", epochs=1)
+    tensors = {name: value for name, value in load_file(weights).items() if "identity" not in name}
+    torch.save({"state_dict": tensors | {"extra.weight": torch.zeros(3)}}, tmp_path / "part.pth")
+    told = []
+    trained(scene, tmp_path / "again", told.append, epochs=1, init=str(tmp_path / "part.pth"))
+    assert any("at random start identity.0.weight, identity.0.bias" in line for line in told)
+    torch.save({"state_dict": {"extra.weight": torch.zeros(3)}}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointError, match="nothing in .* fits"):
+        trained(scene, tmp_path / "other", init=str(tmp_path / "other.pth"))
+    with pytest.raises(CheckpointError, match="cannot read"):
+        trained(scene, tmp_path / "other", init=str(tmp_path / "missing.pth"))
+
+
+def test_people_have_to_be_told_apart(tmp_path):
+    scene = street(tmp_path / "one", frames=2, people=1, size=(96, 64))
+    with pytest.raises(InputError, match="one identity only, but FairMOT"):
+        trained(scene, tmp_path / "out")
+
+
+def test_validation_needs_ground_truth(scene, tmp_path):
+    (tmp_path / "bare/img1").mkdir(parents=True)
+    image = next((scene / "img1").iterdir())
+    (tmp_path / "bare/img1/000001.png").write_bytes(image.read_bytes())
+    with pytest.raises(InputError, match="no ground truth or no images to validate on"):
+        train.run(NAME, [scene], tmp_path / "out", Config(**SMALL), validation=[tmp_path / "bare"])
+
+
+def test_what_cannot_be_trained_is_told(scene, tmp_path, monkeypatch):
+    with pytest.raises(SettingError, match="did you mean 'fairmot-dla34'"):
+        train.run("fairmot-dla43", [scene], tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r'pip install "mottool\[train\]"'):
+        trained(scene, tmp_path)
+
+
+def test_the_command(scene, tmp_path):
+    arguments = ["train", NAME, "--data", str(scene), "--epochs", "1", "--batch", "4"]
+    arguments += ["--input", "64x64", "--workers", "0", "--device", "cpu", "--json"]
+    result = CliRunner().invoke(cli, [*arguments, "--work", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    folder = tmp_path / "training" / NAME
+    assert str(folder / f"{NAME}.safetensors") in result.stdout
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_pipeline_of_a_family_that_learns_is_listed():
+    assert {family(name) for name in trainable()} == set(LEARNERS)
+
+
+def test_help_is_light():
+    code = "import sys, mottool.stages.train; print({'torch', 'numpy', 'cv2'} & {*sys.modules})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "set()"
+
+
+@pytest.mark.heavy
+def test_processes_share_the_images(scene, tmp_path):
+    """Two of them, as torchrun starts them, end with one and the same network."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        "-m", "mottool", "train", NAME, "--data", str(scene), "--epochs", "2", "--batch", "2",
+        "--input", "64x64", "--workers", "0", "--device", "cpu", "--out", str(tmp_path),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert state(tmp_path)["step"] == 4
+    assert np.isfinite([float(row["total"]) for row in rows(tmp_path)]).all()
