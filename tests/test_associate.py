@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -207,9 +208,7 @@ def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
     assert len(files(out)) < 4
     assert not [name for name in files(tmp_path) if "part" in name]
     with pytest.raises(ProcessLookupError):  # nobody is left in the group
-        for _ in range(200):
-            os.killpg(process.pid, 0)
-            time.sleep(0.01)
+        os.killpg(process.pid, 0)
 
 
 def test_two_caches_do_not_write_one_file(tmp_path):
@@ -283,3 +282,75 @@ def test_the_stage_is_imported_without_anything_heavy():
     heavy = "{'numpy', 'h5py', 'scipy'} & {*sys.modules}"
     code = f"import sys, mottool.stages.associate; sys.exit(len({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def told_of(tmp_path, sequence, tracker="fairmot", pipeline="pipe"):
+    folder = tmp_path / "work" / "tracks" / f"{pipeline}.{tracker}.settings"
+    return json.loads((folder / f"{sequence}.json").read_text())
+
+
+def test_sequences_have_the_settings_of_their_tables_and_flags_go_first(tmp_path):
+    kept(tmp_path, sequence="MOT17-05-SDP")
+    kept(tmp_path, sequence="MOT17-09-SDP")
+    file = tmp_path / "settings.toml"
+    file.write_text(
+        'tracker = "sort"\n[default]\nmax_age = 2\nmin_score = 0.5\n'
+        '["MOT17-05*"]\nmax_age = 7\nmin_hits = 2\n[KITTI-13]\nmax_age = 9\n'
+    )
+    done = called(tmp_path, "--settings", file, "--min-hits", 1)
+    assert done.exit_code == 0, done.output
+    assert f"{file} [KITTI-13] fits none of these sequences" in done.stderr
+    five, nine = (told_of(tmp_path, f"MOT17-{n}-SDP", "sort") for n in ("05", "09"))
+    assert (five["settings"]["max_age"], nine["settings"]["max_age"]) == (7, 2)
+    assert five["settings"]["min_hits"] == nine["settings"]["min_hits"] == 1
+    assert five["input"]["min_score"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "told"),
+    [
+        (["--tracker", "jde"], 'tracker = "sort"', "--tracker is jde, but the settings are for"),
+        ([], 'tracker = "sorted"', "'sorted', which is no tracker. Fix: did you mean 'sort'"),
+        ([], "[a]\nmax_age = 3", r"\[a\]: fairmot has no setting 'max_age'"),
+    ],
+)
+def test_a_settings_file_for_another_tracker_is_refused(tmp_path, words, text, told):
+    kept(tmp_path)
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    done = called(tmp_path, "--settings", file, *words)
+    assert isinstance(done.exception, SettingError)
+    assert re.search(told, str(done.exception))
+
+
+def test_what_a_tracker_sees_is_asked_for_and_recorded(tmp_path):
+    of_two = [dataclasses.replace(frame, classes=np.array([0, 2], np.uint16)) for frame in PAIR]
+    kept(tmp_path, of_two)
+    done = called(tmp_path, "--classes", "2,3", "--min-score", 0.3, "--fixed-rate")
+    assert done.exit_code == 0, done.output
+    told = told_of(tmp_path, "seq")
+    assert told["rows"] == len(STEPS)
+    assert told["input"] == {
+        "classes": [2, 3],
+        "min_score": 0.3,
+        "fixed_rate": True,
+        "public": None,
+    }
+
+
+def test_what_a_tracker_does_without_is_told_once(tmp_path):
+    kept(tmp_path, sequence="a")
+    kept(tmp_path, sequence="b")
+    done = called(tmp_path, "--tracker", "outrack", "--jobs", 1)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("no occlusion centres: outrack finds no lost people") == 1
+
+
+def test_public_tracking_needs_public_detections(tmp_path):
+    kept(tmp_path)
+    words = ["--tracker", "outrack", "--track-type", "public_track"]
+    assert "give them with --public" in str(called(tmp_path, *words).exception)
+    (tmp_path / "seq.txt").write_text("1,-1,30,50,40,100,0.9\n")
+    done = called(tmp_path, *words, "--public", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert told_of(tmp_path, "seq", "outrack")["identities"] == 1
