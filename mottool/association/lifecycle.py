@@ -5,38 +5,25 @@ OUTrack, ByteTrack), whatever they match by. Lists keep that code's order, becau
 and the rows of a result follow it.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign, pairs_within
 from mottool.association.motion import VELOCITY, HeightFilter
+from mottool.association.settings import LifeCycleSettings
 from mottool.association.tracks import Tracklets, Tracks, blend
 from mottool.boxes import iou
 from mottool.detections import Detections
 
-__all__ = ["Found", "LifeCycle", "Shape", "match_overlaps"]
+__all__ = ["Found", "LifeCycle", "match_overlaps"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 DUPLICATE = 0.15  # IoU distance below which two tracklets are taken for one
 PIXEL = 1  # IoU counts pixels between integer corners inclusively
-
-
-class Shape(Protocol):
-    """The settings that say which tracks are shown."""
-
-    @property
-    def min_box_area(self) -> float:
-        """Smaller ones are not, square pixels."""
-        ...
-
-    @property
-    def max_w_over_h(self) -> float:
-        """Wider ones are not, times their height."""
-        ...
 
 
 class Found(NamedTuple):
@@ -209,7 +196,7 @@ class LifeCycle:
         confirmed = self.pool.confirmed[self.tracked]
         return self.tracked[confirmed], self.boxes[confirmed]
 
-    def shaped(self, slots: Indices, boxes: Floats, shape: Shape) -> Tracks:
+    def shaped(self, slots: Indices, boxes: Floats, shape: LifeCycleSettings) -> Tracks:
         """The tracks of these tracklets and their boxes that have a person's size and shape."""
         corners = boxes.T
         width, height = corners[2:] - corners[:2]
