@@ -65,8 +65,13 @@ class OutputError(MottoolError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`use one of …` for a word nobody knows, naming the near miss first if there is one."""
+    """`use one of …` for a word nobody knows, or the near miss if there is one.
+
+    Where nothing is known it is `leave it out`.
+    """
     known = list(known)
+    if not known:
+        return "leave it out"
     near = get_close_matches(word, known, n=1)
     return f"did you mean {near[0]!r}" if near else f"use one of {', '.join(known)}"
 

@@ -102,3 +102,8 @@ def test_pairs_need_an_equals_sign():
     assert pairs(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
     with pytest.raises(SettingError, match="write --set key=value"):
         pairs(["a"])
+
+
+def test_what_has_no_setting_takes_none():
+    with pytest.raises(SettingError, match="it has no setting 'eta'. Fix: leave it out"):
+        build(Settings, {"eta": 3}, "it")

@@ -99,6 +99,7 @@ class Augmentation(Settings):
 # Each paper's, by the name its pipelines begin with.
 AUGMENTATIONS = {
     "fairmot": Augmentation(),
+    "fairmot-dla34-anchors": Augmentation(),
     "outrack": Augmentation(),
     "jde": Augmentation(clip=True),
     "cstrack": Augmentation(

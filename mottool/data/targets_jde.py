@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_convert, box_iou
+from torchvision.ops import box_convert
 
 from mottool.data.targets import Labels, Targets
 
@@ -97,9 +97,7 @@ def _assigned(
         return torch.zeros_like(identities), torch.zeros_like(placed), identities
     last = stride * people.new_tensor((grid[1] - 1, grid[0] - 1))
     people[:, :2] = torch.minimum(people[:, :2].clamp(min=0), last)
-    corners = (box_convert(boxes, "cxcywh", "xyxy") for boxes in (placed.reshape(-1, 4), people))
-    overlap, person = box_iou(*corners).max(1)  # (A·h·w,)
-    overlap, person = overlap.view(cells), person.view(cells)
+    overlap, person = _best(box_convert(people, "cxcywh", "xyxy"), placed)  # (A, h, w)
     found = overlap > FOREGROUND
     foreground = found.long()
     foreground[(overlap > BACKGROUND) & (overlap < FOREGROUND)] = -1
@@ -107,6 +105,24 @@ def _assigned(
     boxes = torch.zeros_like(placed)
     boxes[found] = _deltas(people[person[found]], placed[found])
     return foreground, boxes, identities
+
+
+def _best(people: Tensor, placed: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest IoU of each anchor (A, h, w) with `people` (n, 4) x1 y1 x2 y2, and with whom."""
+    left, top, right, bottom = box_convert(placed, "cxcywh", "xyxy").unbind(-1)  # (A, h, w)
+    area = (right - left) * (bottom - top)
+    # On a grid the overlap is that of columns times that of rows. One person after the other,
+    # since of a map of stride 4 all pairs would fill gigabytes.
+    left, right, top, bottom = left[:, :1], right[:, :1], top[..., :1], bottom[..., :1]
+    best, person = torch.zeros_like(area), torch.zeros_like(area, dtype=torch.int64)
+    for number, (x1, y1, x2, y2) in enumerate(people):
+        across = (right.minimum(x2) - left.maximum(x1)).clamp(min=0)  # (A, 1, w)
+        down = (bottom.minimum(y2) - top.maximum(y1)).clamp(min=0)  # (A, h, 1)
+        shared = across * down  # (A, h, w)
+        overlap = shared / (area + (x2 - x1) * (y2 - y1) - shared)
+        person[overlap > best] = number
+        best = overlap.maximum(best)
+    return best, person
 
 
 def _deltas(people: Tensor, anchors: Tensor) -> Tensor:
