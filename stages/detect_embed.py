@@ -153,7 +153,25 @@ def command(
         mottool detect-embed video.mp4 --detections det.txt
         mottool detect-embed seq --detections seq.npy --embedder file
         mottool detect-embed video.mp4 --pipeline fairmot-dla34 --weights fairmot_dla34.pth
+        mottool detect-embed seq --pipeline yolox+reid --weights y.onnx --embedder-weights r.onnx
+        mottool detect-embed MOT17/train --pipeline cstrack --weights cstrack.pt --boxes gt
         parallel mottool detect-embed MOT17/train --shard {}/4 ::: 1 2 3 4
+
+    \b
+    A PIPELINE is one of
+        NETWORK             detects and embeds in one pass over the frame
+        DETECTOR            detects only, which sort and bytetrack are content with
+        DETECTOR+EMBEDDER   in two stages; a network may take either part
+
+    \b
+    Networks    fairmot-dla34 -resnet34 -resnet34-fpn -resnet50 -hrnet18 -hrnet32 -yolov5s,
+                fairmot-dla34-stride2 -stride8 -anchors4 -anchors8 -64d -256d -512d,
+                jde-1088x608 -864x480 -576x320, cstrack, cstrack-s, outrack,
+                otrack (no embeddings), tdt-r34 -r50 -mobilenet -mobilenet-nofpn
+    Detectors   public and gt (boxes from files), torchvision's fasterrcnn, retinanet,
+                fcos and ssdlite, and from .onnx or OpenVINO's .xml: yolox, onnx, openvino
+    Embedders   histogram (colours, no weights), file (as public's .npy has them), reid
+                (from .onnx or .xml), osnet_x1_0 _x0_75 _x0_5 _x0_25 _ibn_x1_0 _ain_x1_0
 
     Without any option the boxes are MOTChallenge's public detections (det/det.txt), described by
     their colours: no weights are needed. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. A run

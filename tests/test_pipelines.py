@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from exports import colours_onnx, fixed_boxes_onnx
+from untrained import checkpoint
 
 from mottool.cache import Cache
 from mottool.errors import CheckpointError, InputError, SettingError
@@ -17,7 +18,7 @@ from mottool.pipelines import registry
 from mottool.pipelines.assembly import assemble, full_name
 from mottool.pipelines.options import Options
 from mottool.sources import find_sequences
-from mottool.stages.detect_embed import run
+from mottool.stages.detect_embed import command, run
 
 FRAMES = 5
 WIDTH, HEIGHT = 128, 96
@@ -335,25 +336,6 @@ def test_a_gpu_that_is_not_there_is_told_in_one_line(fairmot):
         assemble("fairmot-yolov5s", Options(weights=fairmot, device="gpu"))
 
 
-def untrained(name):
-    """The network of an entry with random weights, its embeddings few."""
-    entry = registry.NETWORKS[name]
-    kind = registry.resolve(entry.network)
-    torch.manual_seed(0)
-    if name.startswith("fairmot") or name == "outrack":
-        network = kind(BACKBONES[entry.arguments.get("backbone", "dla34")](), embedding_size=16)
-    elif name.startswith("jde"):
-        network = kind(entry.arguments["size"], embedding_size=16)
-    elif name.startswith("cstrack"):
-        size = 0.3 if name.endswith("-s") else 1.0
-        network = kind(size, size, embedding_size=16)
-    elif name == "otrack":
-        network = kind()
-    else:
-        network = kind(name, embedding_size=16)
-    return network
-
-
 LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
 
 
@@ -362,13 +344,14 @@ LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
     [pytest.param(n, marks=() if n in LIGHT else pytest.mark.heavy) for n in registry.NETWORKS],
 )
 def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
-    path = kept(tmp_path, untrained(name))
+    size = registry.NETWORKS[name].arguments.get("embedding_size", 16)
+    path = checkpoint(name, tmp_path, embedding_size=16)
     _, frames = cached(sequence, tmp_path, name, Options(weights=path, min_score=0.0))
     assert all(np.isfinite(found.boxes).all() for found in frames)
     assert sum(map(len, frames)) > 0
     if not registry.NETWORKS[name].embeds:
         return
-    assert {found.embeddings.shape[1] for found in frames if len(found)} == {16}
+    assert {found.embeddings.shape[1] for found in frames if len(found)} == {size}
     draw = np.random.default_rng(0).uniform(-40, 170, (30, 4))
     sides = np.abs(draw[:, 2:]) + 1
     rows = np.c_[draw[:, :2], sides]
@@ -378,4 +361,12 @@ def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
     _, (first, *_) = cached(sequence, tmp_path, f"public+{name}", given)
     lengths = np.linalg.norm(first.embeddings, axis=1)
     np.testing.assert_allclose(lengths, 1, atol=2e-3)
-    assert first.embeddings.shape == (30, 16)
+    assert first.embeddings.shape == (30, size)
+
+
+def test_the_manual_names_every_part():
+    """Families are written as their first name and the other endings."""
+    manual = " ".join(command.help.split())
+    for name in (*registry.NETWORKS, *registry.DETECTORS, *registry.EMBEDDERS):
+        endings = [name[i:] for i, letter in enumerate(name) if letter in "-_"]
+        assert name in manual or any(f" {ending}" in manual for ending in endings), name

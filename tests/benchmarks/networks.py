@@ -1,0 +1,155 @@
+"""What each pipeline costs a frame, with weights nobody trained. Run it by hand:
+
+    python tests/benchmarks/networks.py --frames 8 fairmot-dla34 jde-576x320
+    python tests/benchmarks/networks.py --device cuda --batch 1 --batch 8 --channels-last
+    python tests/benchmarks/networks.py --people 10 --people 50 --people 150
+
+Without names it measures every network and every detector of torchvision. It prints milliseconds
+a frame of 1920x1080 video in which nobody is found: the decoding of the video, the network with
+its pre-processing and the decoding of the heads; then the sum of the last two, since video is
+decoded in a thread of its own, and frames a second.
+
+With --people it prints what that sum becomes as more people are in the frame: in a one-shot
+network, which reads embeddings off a map, and in two stages, which look at every person again.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import click
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from footage import video
+from untrained import checkpoint
+
+from mottool.ahead import ahead
+from mottool.detectors.coco import KINDS
+from mottool.embedders.osnet import VARIANTS
+from mottool.pipelines.assembly import assemble
+from mottool.pipelines.options import Options
+from mottool.pipelines.pipeline import Pipeline, Times
+from mottool.pipelines.registry import NETWORKS
+from mottool.sources import Sequence, find_sequences
+
+SIZE = 1920, 1080
+WARM = 1  # calls before the clock counts
+NOBODY = 0.9  # a score that no untrained network reaches
+ONE_SHOT, EMBEDDERS = "fairmot-dla34", ("osnet_x0_25", "osnet_x1_0")
+
+
+def made(name: str, folder: Path, options: Options, channels_last: bool = False) -> Pipeline:
+    """The pipeline with random weights."""
+    files = dict.fromkeys(("weights", "embedder_weights"))
+    for part, flag in zip(name.split("+"), files, strict=False):
+        if part in NETWORKS or part in KINDS or part in VARIANTS:
+            files[flag] = checkpoint(part, folder)
+    pipeline = assemble(name, replace(options, **files))
+    if channels_last:
+        for part in (pipeline, *(getattr(pipeline, key, None) for key in ("detector", "embedder"))):
+            network = getattr(part, "network", None)
+            if isinstance(network, torch.nn.Module):
+                network.to(memory_format=torch.channels_last)
+    return pipeline
+
+
+def cost(pipeline: Pipeline, sequence: Sequence, calls: int) -> tuple[float, Times]:
+    """Milliseconds a frame for decoding the video, and for each part of the pipeline."""
+    running = pipeline.start(sequence, print)
+    frames = ahead(sequence.frames(), pipeline.batch)
+    decode, parts = [], []
+    for call in range(WARM + calls):
+        batch = [next(frames) for _ in range(pipeline.batch)]
+        found = list(running.detect([frame for frame, _ in batch]))
+        if call >= WARM:
+            decode += [seconds for _, seconds in batch]
+            parts += [times for _, times in found]
+    frames.close()
+    return 1000 * float(np.mean(decode)), Times(*(1000 * np.mean(parts, axis=0)))
+
+
+def table(
+    names: Iterable[str],
+    sequence: Sequence,
+    folder: Path,
+    options: list[Options],
+    calls: int,
+    layouts: list[bool],
+) -> None:
+    """Print a row for every pipeline, batch and memory layout."""
+    heads = ("batch", "layout", "decode", "network", "heads", "sum", "frames/s")
+    print(f"{'pipeline':32}" + "".join(f"{head:>10}" for head in heads))
+    for name in names:
+        for told in options:
+            for channels_last in layouts:
+                if name in NETWORKS and NETWORKS[name].session and told.batch > 1:
+                    continue
+                decode, times = cost(made(name, folder, told, channels_last), sequence, calls)
+                layout = "last" if channels_last else "first"
+                figures = "".join(
+                    f"{value:10.1f}" for value in (decode, times.network, times.heads, sum(times))
+                )
+                print(f"{name:32}{told.batch:10}{layout:>10}{figures}{1000 / sum(times):10.1f}")
+
+
+def crowds(people: Iterable[int], sequence: Sequence, folder: Path, options: Options) -> None:
+    """Print how the cost grows with the people in the frame."""
+    names = [ONE_SHOT, *(f"{ONE_SHOT}+{embedder}" for embedder in EMBEDDERS)]
+    print("people" + "".join(f"{name:>32}" for name in names) + "   ms a frame")
+    one_shot = made(ONE_SHOT, folder, options)
+    detector = sum(cost(one_shot, sequence, 3)[1])
+    image = next(sequence.frames()).image
+    plain = replace(options, min_score=None)  # public boxes have their scores already
+    for count in people:
+        draw = np.random.default_rng(count)
+        corner = draw.uniform(0, (SIZE[0] - 80, SIZE[1] - 200), (count, 2))
+        boxes = np.c_[corner, corner + (80, 200)].astype(np.float32)
+        row = [detector]
+        for embedder in EMBEDDERS:
+            stage = made(f"public+{embedder}", folder, plain).embedder
+            stage.embed([image], [boxes])
+            begun = perf_counter()
+            stage.embed([image], [boxes])
+            row.append(detector + 1000 * (perf_counter() - begun))
+        print(f"{count:6}" + "".join(f"{value:32.1f}" for value in row))
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--precision", default="fp32", help="fp32, fp16 or bf16.")
+@click.option("--batch", "batches", type=int, multiple=True, default=[1])
+@click.option("--channels-last", is_flag=True, help="Measure that memory layout too.")
+@click.option("--frames", "calls", default=5, help="Calls that are measured.")
+@click.option("--people", type=int, multiple=True, help="People in the frame.")
+def main(
+    names: tuple[str, ...],
+    device: str,
+    precision: str,
+    batches: tuple[int, ...],
+    channels_last: bool,
+    calls: int,
+    people: tuple[int, ...],
+) -> None:
+    """Measure and print."""
+    # Untrained networks are sure of nobody.
+    told = Options(device=device, precision=precision, min_score=NOBODY)
+    options = [replace(told, batch=batch) for batch in batches]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        length = max(batches) * (WARM + calls + 2)
+        (sequence,) = find_sequences([video(folder / "made.mp4", length, size=SIZE)])
+        if people:
+            crowds(people, sequence, folder, options[0])
+            return
+        layouts = [False, True] if channels_last else [False]
+        table(names or (*NETWORKS, *KINDS), sequence, folder, options, calls, layouts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Checkpoints with random weights for every part of a pipeline that has weights."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torchvision.models import detection
+
+from mottool.detectors import coco
+from mottool.embedders import osnet
+from mottool.models.fairmot import BACKBONES
+from mottool.pipelines import registry
+
+__all__ = ["checkpoint", "network"]
+
+
+def network(name: str, embedding_size: int | None = None) -> nn.Module:
+    """The network of a pipeline, detector or embedder, as it is before training.
+
+    `embedding_size` changes that of a one-shot network whose pipeline does not fix it.
+    """
+    torch.manual_seed(0)
+    if name in osnet.VARIANTS:
+        file, _ = osnet.VARIANTS[name]
+        return getattr(osnet._authors_module(file), name)(num_classes=1, pretrained=False)
+    if name in coco.KINDS:
+        build = getattr(detection, coco.KINDS[name].build)
+        return build(weights=None, weights_backbone=None, num_classes=91)
+    entry = registry.NETWORKS[name]
+    kind = registry.resolve(entry.network)
+    sized = {"embedding_size": embedding_size} if embedding_size and entry.embeds else {}
+    if "embedding_size" in entry.arguments:
+        sized = {"embedding_size": entry.arguments["embedding_size"]}
+    if "anchors" in name:
+        return kind(entry.arguments["stride"], **sized)
+    if name.startswith("fairmot") or name == "outrack":
+        backbone = entry.arguments.get("backbone", "dla34")
+        return kind(BACKBONES[backbone](), **sized)
+    if name.startswith("jde"):
+        return kind(entry.arguments["size"], **sized)
+    if name.startswith("cstrack"):
+        scale = 0.3 if name.endswith("-s") else 1.0
+        return kind(scale, scale, **sized)
+    return kind(**sized) if name == "otrack" else kind(name, **sized)
+
+
+def checkpoint(name: str, folder: Path, embedding_size: int | None = None) -> Path:
+    """A file with those weights, as authors publish theirs."""
+    path = folder / f"{name}.pth"
+    torch.save({"state_dict": network(name, embedding_size).state_dict()}, path)
+    return path
