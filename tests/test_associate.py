@@ -182,12 +182,22 @@ def test_tracks_are_finished_where_it_is_asked_for_and_it_is_recorded(tmp_path):
     }
 
 
+def lives(group):
+    """Whether any process of a group is there."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
     frames = [dataclasses.replace(frame, embeddings=None) for frame in crowd(100, 80)] * 12
     for number in range(4):
         kept(tmp_path, frames, f"long-{number}")
     out = tmp_path / "out"
     words = ["--work", tmp_path / "work", "--out", out, "--tracker", "sort", "--jobs", 2]
+    began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "mottool", "associate", *map(str, words)],
         stderr=subprocess.PIPE,
@@ -207,10 +217,9 @@ def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
         assert len(set(read_rows(out / name, "result").frames)) > 1100
     assert len(files(out)) < 4
     assert not [name for name in files(tmp_path) if "part" in name]
-    with pytest.raises(ProcessLookupError):  # nobody is left in the group
-        for _ in range(200):
-            os.killpg(process.pid, 0)
-            time.sleep(0.01)
+    while lives(process.pid):  # the system buries the workers in its own time
+        assert time.monotonic() < began + 60
+        time.sleep(0.01)
 
 
 def test_two_caches_do_not_write_one_file(tmp_path):

@@ -8,37 +8,10 @@ import threading
 import time
 
 import pytest
+from jobs import doubled, dying, moody, patient, threads
 
-from mottool.engines.local import THREADS, cores, executor, finished, result
+from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError
-
-
-def doubled(number):
-    return 2 * number
-
-
-def moody(number):
-    if number == 2:
-        raise InputError("two is broken", "give three")
-    return os.getpid()
-
-
-def dying(number):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def threads(number):
-    return [os.environ.get(name) for name in THREADS]
-
-
-def patient(path):
-    """Wait to be interrupted, and tell that the cleaning up was done."""
-    path.with_suffix(".begun").touch()
-    try:
-        time.sleep(60)
-    finally:
-        time.sleep(0.1)
-        path.with_suffix(".cleaned").touch()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -102,7 +75,8 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_begin(tmp_path):
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
 def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     """The whole process group gets the signal, as from a terminal."""
-    code = "from test_local import *; from pathlib import Path\n"
+    code = "from jobs import patient; from pathlib import Path\n"
+    code += "from mottool.engines.local import executor, finished\n"
     code += f"paths = [Path({str(tmp_path)!r}) / str(n) for n in range(4)]\n"
     code += "try:\n    print('ready', flush=True)\n"
     code += "    with executor(2) as engine: dict(finished(engine, patient, paths))\n"

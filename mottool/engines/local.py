@@ -6,6 +6,7 @@ itself, because an HDF5 file must not cross into another process.
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -57,15 +58,44 @@ def executor(jobs: int) -> Iterator[Executor]:
         if jobs == 1:
             yield InProcess()
             return
-        # Spawned, not forked: a fork would share open files and locks of other threads.
-        pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin)
+        with _Pool(jobs) as pool, pool.listening():
+            try:
+                yield pool
+            except BaseException:
+                pool.interrupt()
+                raise
+
+
+class _Pool(ProcessPoolExecutor):
+    """Workers that are spawned, not forked: a fork would share open files and others' locks."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs, get_context("spawn"), initializer=_begin)
+        self.interrupted = False
+
+    def interrupt(self) -> None:
+        """Interrupt the jobs that run, and all that are to begin."""
+        self.interrupted = True
+        for process in active_children():
+            if process.pid:
+                os.kill(process.pid, signal.SIGINT)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Hand Ctrl-C on to the workers, whose jobs then fail with it.
+
+        Raised here it could strike anywhere, in a callback too, where Python drops it.
+        """
+        if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+            yield
+            return
+        before = signal.signal(signal.SIGINT, lambda number, frame: self.interrupt())
         try:
-            yield pool
-        except BaseException:
-            _interrupt()
-            raise
+            yield
         finally:
-            pool.shutdown(cancel_futures=True)
+            signal.signal(signal.SIGINT, before)
+        if self.interrupted:
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -81,12 +111,6 @@ def _single_threads() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _interrupt() -> None:
-    for process in active_children():
-        if process.pid:
-            os.kill(process.pid, signal.SIGINT)
 
 
 @contextmanager
@@ -137,7 +161,10 @@ def _heard(job: Callable[[T], R], item: T) -> R:
 def finished(
     executor: Executor, job: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[tuple[T, Future[R]]]:
-    """Do `job` for every item and hand out each with its future, in the order they end."""
+    """Do `job` for every item and hand out each with its future, in the order they end.
+
+    Ctrl-C is raised, not handed out.
+    """
     waiting = {}
     for item in items:
         future = submit(executor, job, item)
@@ -146,13 +173,17 @@ def finished(
         else:
             waiting[future] = item
     for future in as_completed(waiting):
+        if isinstance(future.exception(), KeyboardInterrupt):
+            raise KeyboardInterrupt
         yield waiting[future], future
 
 
 def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
     """Submit one job to an executor of this room."""
-    if isinstance(executor, InProcess):
+    if not isinstance(executor, _Pool):
         return executor.submit(job, item)
+    if executor.interrupted:
+        raise KeyboardInterrupt
     with _sheltered():
         return executor.submit(_heard, job, item)
 

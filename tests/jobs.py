@@ -1,0 +1,38 @@
+"""Jobs for worker processes, which import this file by its name."""
+
+import os
+import signal
+import time
+
+from mottool.engines.local import THREADS
+from mottool.errors import InputError
+
+__all__ = ["doubled", "dying", "moody", "patient", "threads"]
+
+
+def doubled(number):
+    return 2 * number
+
+
+def moody(number):
+    if number == 2:
+        raise InputError("two is broken", "give three")
+    return os.getpid()
+
+
+def dying(number):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def threads(number):
+    return [os.environ.get(name) for name in THREADS]
+
+
+def patient(path):
+    """Wait to be interrupted, and tell that the cleaning up was done."""
+    path.with_suffix(".begun").touch()
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(0.1)
+        path.with_suffix(".cleaned").touch()
