@@ -2,9 +2,10 @@
 #
 # It lies in .venv beside this project, or in $MOTTOOL_VENV, and is only made anew when the
 # project's dependencies have changed. With $MOTTOOL_PYTHON, an interpreter that has mottool
-# already, nothing is made. Afterwards $python is the interpreter to use.
+# already, nothing is made. Afterwards $python is the interpreter to use. A script that lies deeper
+# than this one says beforehand where the $project is.
 
-project=$(cd "$(dirname "$0")/.." && pwd)
+project=${project:-$(cd "$(dirname "$0")/.." && pwd)}
 
 setup() {
     if [ -n "${MOTTOOL_PYTHON:-}" ]; then

@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from figures import street
+
+from mottool.models.cards import save_weights
+from mottool.models.tdt import TDT
+from mottool.training.settings import LEARNERS
+
+FOLDER = Path(__file__).parents[1] / "examples/training"
+RECIPES = sorted(FOLDER.glob("*.sh"))
+QUICK = "--epochs 1 --batch 2 --input 64x64 --workers 0 --device cpu --lr 1e-4"
+SMALLEST = {
+    "fairmot": ("fairmot-yolov5s", ""),
+    "jde": ("jde-576x320", ""),
+    "cstrack": ("cstrack-s", ""),
+    "outrack": ("outrack", ""),
+    "tdt": ("tdt-mobilenet", " --embedding-size 32"),
+}
+
+
+def ran(recipe, *arguments, **variables):
+    environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable, **variables}
+    return subprocess.run(
+        ["sh", str(recipe), *arguments], env=environment, capture_output=True, text=True
+    )
+
+
+def test_every_family_has_a_recipe():
+    assert {path.stem for path in RECIPES} == {name.partition("-")[0] for name in LEARNERS}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_without_arguments_a_recipe_tells_how_it_is_used(recipe):
+    result = ran(recipe)
+    assert result.returncode == 2
+    assert f"sh examples/training/{recipe.stem}.sh VALIDATION DATASET..." in result.stderr
+    assert "goes on from there." in result.stderr
+    assert "set -eu" not in result.stderr
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs(recipe, tmp_path):
+    scene = street(tmp_path / "street", 4, size=(96, 64))
+    pipeline, more = SMALLEST[recipe.stem]
+    work = tmp_path / "work"
+    variables = {"PIPELINE": pipeline, "FLAGS": QUICK + more, "MOTTOOL_WORK": str(work)}
+    if recipe.stem == "tdt":
+        # Not from ImageNet's weights, so that nothing is downloaded.
+        variables |= {"TEACHER": "histogram", "INIT": str(fresh_student(tmp_path))}
+    result = ran(recipe, str(scene), str(scene), **variables)
+    assert result.returncode == 0, result.stderr
+    assert (work / "training" / pipeline / f"{pipeline}.toml").is_file()
+
+
+def fresh_student(folder):
+    path = folder / "fresh.safetensors"
+    save_weights(path, TDT("tdt-mobilenet", 32).state_dict(), "tdt-mobilenet", "a test")
+    return path
