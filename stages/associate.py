@@ -75,11 +75,12 @@ def run(
             "rows": len(rows),
             "identities": len(set(rows.ids.tolist())),
         }
-    with whole_file(record) as part:
+    with whole_file(record) as part:  # it gets its name after the tracks have theirs
         part.write_text(json.dumps(told, indent=2) + "\n")
-    # The unfinished file lies beside the record: the results' folder holds results only.
-    scores = rows.rest[:, 0]
-    return write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
+        # The unfinished file lies beside the record: the results' folder holds results only.
+        scores = rows.rest[:, 0]
+        write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
+    return out
 
 
 def record_of(out: Path) -> Path:

@@ -156,3 +156,15 @@ def test_every_setting_has_a_help_that_is_a_sentence():
 def test_settings_are_read_without_numpy():
     code = "import sys, mottool.association.settings; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_score_above_one_is_no_threshold(name):
+    """A slip like conf_thres=60 would otherwise give an empty result without a word."""
+    scores = {"conf_thres", "track_thresh", "new_thresh", "det_thresh", "low_thresh"}
+    scores |= {"min_confidence", "score_filter", "occlusion_thres"}
+    own = scores & set(SETTINGS[name].__dataclass_fields__)
+    assert own
+    for key in own:
+        with pytest.raises(SettingError, match=f"{key} cannot be 60"):
+            build(SETTINGS[name], {key: "60"}, name)

@@ -197,3 +197,10 @@ def _small_networks():
     from mottool.pipelines.registry import NETWORKS
 
     return {name: replace(entry, width=128, height=96) for name, entry in NETWORKS.items()}
+
+
+def test_a_file_without_detections_is_told(sequence, tmp_path):
+    (sequence / "det/det.txt").write_text("")
+    told = detect_embed(sequence, "--work", tmp_path / "work")
+    assert "det.txt has no detections" in told.output
+    assert "6 frames, 0 detections" in told.output

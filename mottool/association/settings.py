@@ -122,7 +122,10 @@ class CascadeSettings(LifeCycleSettings):
     """The same with a first round by embedding."""
 
     conf_thres: float = knob(
-        0.6, "Detections with a score above this are tracked; the others are not looked at."
+        0.6,
+        "Detections with a score above this are tracked; the others are not looked at.",
+        low=0,
+        high=1,
     )
 
 
@@ -188,7 +191,7 @@ class RefindSettings(Settings):
 
     occlusion: bool = knob(True, "Find lost people again from occlusion centres.")
     occlusion_thres: float = knob(
-        0.1, "Occlusion centres with a lower score are not looked at.", low=0
+        0.1, "Occlusion centres with a lower score are not looked at.", low=0, high=1
     )
     occlusion_agreement: float = knob(
         0.7,
@@ -239,9 +242,13 @@ class OTrackSettings(RefindSettings):
     track_thresh: float = knob(
         0.4,
         "Detections with a lower score are not looked at; to bytetrack they are the doubtful ones.",
+        low=0,
+        high=1,
     )
-    new_thresh: float = knob(0.4, "Detections with a score above this may begin tracks.")
-    max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.")
+    new_thresh: float = knob(
+        0.4, "Detections with a score above this may begin tracks.", low=0, high=1
+    )
+    max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.", low=0)
 
 
 @dataclass(frozen=True)
@@ -250,11 +257,16 @@ class SortSettings(Settings):
 
     max_age: int = knob(1, "Frames a tracklet lives without a detection.", low=0)
     min_hits: int = knob(
-        3, "Detections in a row before a tracklet is shown; all are in the first so many frames."
+        3,
+        "Detections in a row before a tracklet is shown; all are in the first so many frames.",
+        low=0,
     )
     iou_threshold: float = knob(0.3, "Lowest IoU of a match.", low=0, high=1)
     score_filter: float | None = knob(
-        None, "Detections with a score above this are tracked; none: all of them."
+        None,
+        "Detections with a score above this are tracked; none: all of them.",
+        low=0,
+        high=1,
     )
 
 
@@ -262,7 +274,9 @@ class SortSettings(Settings):
 class DeepSortSettings(Settings):
     """DeepSORT; the values are those of its code, with detections above 0.6."""
 
-    min_confidence: float = knob(0.6, "Detections with a lower score are not looked at.")
+    min_confidence: float = knob(
+        0.6, "Detections with a lower score are not looked at.", low=0, high=1
+    )
     nms_max_overlap: float = knob(
         1.0, "Detections that a better one covers by more than this are suppressed.", low=0
     )
@@ -282,9 +296,13 @@ class DeepSortSettings(Settings):
 class ByteTrackSettings(LifeCycleSettings):
     """ByteTrack; the values are those of its code for MOT17."""
 
-    track_thresh: float = knob(0.6, "Detections with a score above this are sure.")
-    low_thresh: float = knob(0.1, "Those with a score above this, and not sure, are doubtful.")
-    det_thresh: float = knob(0.7, "Detections with a score of at least this may begin tracks.")
+    track_thresh: float = knob(0.6, "Detections with a score above this are sure.", low=0, high=1)
+    low_thresh: float = knob(
+        0.1, "Those with a score above this, and not sure, are doubtful.", low=0, high=1
+    )
+    det_thresh: float = knob(
+        0.7, "Detections with a score of at least this may begin tracks.", low=0, high=1
+    )
     match_thresh: float = knob(
         0.9, "Highest distance, 1 - IoU·score, of a match with a sure detection.", low=0, high=1
     )

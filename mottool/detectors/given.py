@@ -81,6 +81,8 @@ def _tell(
     path: Path, boxes: PublicDetections, sequence: Source, warn: Callable[[str], None]
 ) -> None:
     """Say what a person may not expect of the file."""
+    if not len(boxes):
+        warn(f"{path} has no detections")
     if boxes.dropped:
         warn(f"{path}: {boxes.dropped} boxes without width or height are left out")
     if boxes.margin is not None:
@@ -91,7 +93,7 @@ def _tell(
     if sequence.length and boxes.last_frame > sequence.length:
         warn(
             f"{path}: there are detections up to frame {boxes.last_frame}, but the sequence "
-            f"says it has {sequence.length}; those past its end are left out"
+            f"says it has {sequence.length}; what lies past its last frame is left out"
         )
 
 
