@@ -1,5 +1,6 @@
 """Our weights files and their cards: written together, read strictly."""
 
+import resource
 import tomllib
 
 import pytest
@@ -110,3 +111,18 @@ def test_a_card_of_another_file_is_told(tmp_path):
     card.check(path, read(path).sha256)
     with pytest.raises(CheckpointError, match="is not the file that its card describes"):
         card.check(path, "0" * 64)
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, {"a": torch.zeros(2)}, "fairmot-dla34", "a test")
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limit[1]))
+    try:
+        with pytest.raises(OutputError, match="no room left on the disk"):
+            save_weights(path, {"a": torch.zeros(1 << 16)}, "fairmot-dla34", "a test")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["w.safetensors", "w.toml"]

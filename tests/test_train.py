@@ -23,7 +23,6 @@ from mottool.models.cards import read_card
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import fairmot
-from mottool.training.settings import LEARNERS, family, trainable
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
