@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mottool.association.settings import REGISTRY as TRACKERS
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -105,3 +108,13 @@ def test_what_the_readme_names_is_there():
         assert (ROOT / path).is_file(), path
     for folder in re.findall(r"^\| `(\w+)/` \|", README, re.MULTILINE):
         assert (ROOT / folder).is_dir(), folder
+
+
+def test_every_pipeline_and_tracker_is_named():
+    """In full, or as the end of a name like `-resnet34` and `_x0_5` in its own row."""
+    words = set(re.findall(r"[`…+]([\w-]+)`", README))
+    for name in (*NETWORKS, *DETECTORS, *EMBEDDERS, *TRACKERS):
+        if re.fullmatch(r"fairmot-dla34-.+|gt", name):
+            continue  # the ablations, and what --boxes gt makes
+        ends = {name[place:] for place in range(len(name)) if name[place] in "-_"}
+        assert {name, *ends} & words, name
