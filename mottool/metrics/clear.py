@@ -15,7 +15,7 @@ from mottool.metrics.matching import components, settle
 from mottool.metrics.pairs import EPSILON
 from mottool.metrics.rules import Scene
 
-__all__ = ["Clear", "clear"]
+__all__ = ["Clear", "clear", "hits"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -80,7 +80,7 @@ def clear(scene: Scene) -> Clear:
     partner = np.full(truths, -1)  # the result identity that hits each truth
     partner[pairs.truth[matched]] = scene.result_ids[pairs.result[matched]]
     hit = partner >= 0
-    hits = int(hit.sum())
+    found = int(hit.sum())
     began = hit & ~((before >= 0) & hit[before])
     runs = np.bincount(scene.truth_ids[began], minlength=objects)
     seen = np.bincount(scene.truth_ids, minlength=objects)
@@ -88,9 +88,9 @@ def clear(scene: Scene) -> Clear:
     tracked = int((share > MOSTLY_TRACKED).sum())
     partly = int((share >= MOSTLY_LOST).sum()) - tracked
     return Clear(
-        hits=hits,
-        false_alarms=results - hits,
-        misses=truths - hits,
+        hits=found,
+        false_alarms=results - found,
+        misses=truths - found,
         switches=_switches(scene.truth_ids[hit], partner[hit]),
         fragmentations=int(np.maximum(runs - 1, 0).sum()),
         mostly_tracked=tracked,
@@ -98,6 +98,11 @@ def clear(scene: Scene) -> Clear:
         mostly_lost=objects - tracked - partly,
         overlap=float(pairs.similarity[matched].sum()),
     )
+
+
+def hits(scene: Scene) -> Bools:
+    """The pairs in which a result hits an object, a mask (p,) over `scene.pairs`."""
+    return _match(scene, _rows_before(scene))
 
 
 def _rows_before(scene: Scene) -> Ints:

@@ -41,12 +41,14 @@ class Scene:
     """What is scored of one sequence: boxes sorted by frame, their identities and overlaps.
 
     `truth_ids` (n,) and `result_ids` (m,) int64 count from 0 without gaps; `pairs` refers to rows
-    of both.
+    of both. `truth_rows` (n,) and `result_rows` (m,) int64 are where each stands in its file.
     """
 
     truth_ids: Ints
     result_ids: Ints
     pairs: Pairs
+    truth_rows: Ints
+    result_rows: Ints
 
     @property
     def identities(self) -> tuple[int, int]:
@@ -74,7 +76,7 @@ def prepare(truth: Rows, results: Rows, length: int, rules: str, sequence: str) 
     An `InputError` names an identity that occurs twice in a frame, a frame beyond the last one,
     and a class that MOTChallenge does not have.
     """
-    truth, results = _by_frame(truth), _by_frame(results)
+    (truth, truth_order), (results, result_order) = _by_frame(truth), _by_frame(results)
     for rows, what in ((truth, "ground truth"), (results, "results")):
         _check(rows, length, f"{what} of {sequence}")
     if rules != "mot15" and results.rest.shape[1] > 1 and (results.rest[:, 1] >= 2).any():
@@ -88,14 +90,16 @@ def prepare(truth: Rows, results: Rows, length: int, rules: str, sequence: str) 
         matched = best_matching(pairs, np.where(close, pairs.similarity, 0.0))
         keep[pairs.result[matched & distracts[pairs.truth]]] = False
     truth_ids, result_ids = renumber(truth.ids[counts])[1], renumber(results.ids[keep])[1]
-    return Scene(truth_ids, result_ids, pairs.kept(counts, keep))
+    left = pairs.kept(counts, keep)
+    return Scene(truth_ids, result_ids, left, truth_order[counts], result_order[keep])
 
 
-def _by_frame(rows: Rows) -> Rows:
+def _by_frame(rows: Rows) -> tuple[Rows, Ints]:
+    """The rows sorted by frame, and where each stood before."""
     if (np.diff(rows.frames) >= 0).all():
-        return rows
+        return rows, np.arange(len(rows))
     order = np.argsort(rows.frames, kind="stable")
-    return Rows(rows.frames[order], rows.ids[order], rows.tlwh[order], rows.rest[order])
+    return Rows(rows.frames[order], rows.ids[order], rows.tlwh[order], rows.rest[order]), order
 
 
 def _flags(truth: Rows, rules: str, sequence: str) -> tuple[Bools, Bools]:
