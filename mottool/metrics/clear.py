@@ -76,9 +76,7 @@ def clear(scene: Scene) -> Clear:
     objects = scene.identities[0]
     before = _rows_before(scene)
     matched = _match(scene, before)
-    pairs = scene.pairs
-    partner = np.full(truths, -1)  # the result identity that hits each truth
-    partner[pairs.truth[matched]] = scene.result_ids[pairs.result[matched]]
+    partner = _partners(scene, matched)
     hit = partner >= 0
     found = int(hit.sum())
     began = hit & ~((before >= 0) & hit[before])
@@ -91,18 +89,33 @@ def clear(scene: Scene) -> Clear:
         hits=found,
         false_alarms=results - found,
         misses=truths - found,
-        switches=_switches(scene.truth_ids[hit], partner[hit]),
+        switches=len(_switches(scene.truth_ids, partner)),
         fragmentations=int(np.maximum(runs - 1, 0).sum()),
         mostly_tracked=tracked,
         partly_tracked=partly,
         mostly_lost=objects - tracked - partly,
-        overlap=float(pairs.similarity[matched].sum()),
+        overlap=float(scene.pairs.similarity[matched].sum()),
     )
 
 
 def hits(scene: Scene) -> Bools:
     """The pairs in which a result hits an object, a mask (p,) over `scene.pairs`."""
     return _match(scene, _rows_before(scene))
+
+
+def switches(scene: Scene) -> Ints:
+    """The rows of the ground truth, (k,), at which an object is hit by another identity than last.
+
+    They come by object, and by frame within one; `Clear.switches` is their number.
+    """
+    return _switches(scene.truth_ids, _partners(scene, _match(scene, _rows_before(scene))))
+
+
+def _partners(scene: Scene, matched: Bools) -> Ints:
+    """The result identity that hits each truth, -1 where there is none, (n,)."""
+    partner = np.full(len(scene.truth_ids), -1)
+    partner[scene.pairs.truth[matched]] = scene.result_ids[scene.pairs.result[matched]]
+    return partner
 
 
 def _rows_before(scene: Scene) -> Ints:
@@ -157,8 +170,9 @@ def _match(scene: Scene, before: Ints) -> Bools:
     return matched
 
 
-def _switches(objects: Ints, partners: Ints) -> int:
-    """How often an object's partner differs from the one it had last, however long ago."""
-    order = np.argsort(objects, kind="stable")  # the rows come by frame
+def _switches(objects: Ints, partners: Ints) -> Ints:
+    """The rows where an object's partner differs from the one it had last, however long ago."""
+    hit = np.flatnonzero(partners >= 0)
+    order = hit[np.argsort(objects[hit], kind="stable")]  # the rows come by frame
     same = np.diff(objects[order]) == 0
-    return int((same & (np.diff(partners[order]) != 0)).sum())
+    return order[1:][same & (np.diff(partners[order]) != 0)]

@@ -11,43 +11,56 @@ import numpy.typing as npt
 
 from mottool.boxes import iou
 
-__all__ = ["average_precision", "hits"]
+__all__ = ["average_precision", "claims", "hits"]
 
 Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 
 
-def hits(boxes: Floats, scores: Floats, truth: Floats, overlap: float = 0.5) -> Bools:
-    """Which detections of one image, (n,), are right.
+def claims(
+    boxes: Floats, scores: Floats, truth: Floats, overlap: float = 0.5
+) -> tuple[Ints, Bools]:
+    """Whom each detection of one image means, and whether it is the first to do so.
 
-    `boxes` (n, 4) and `truth` (m, 4) are x1 y1 x2 y2. In order of their `scores` (n,), each
-    detection claims the box of the truth that it overlaps most; it is right if that one is
-    overlapped by an IoU of at least `overlap` and unclaimed.
+    `boxes` (n, 4) and `truth` (m, 4) are x1 y1 x2 y2. A detection means the box of the truth that
+    it overlaps most, by an IoU of at least `overlap`: its row, (n,), or -1. The first, (n,) bool,
+    is the one of highest `scores` (n,) of those that mean the same.
     """
-    right = np.zeros(len(boxes), bool)
+    whom, first = np.full(len(boxes), -1), np.zeros(len(boxes), bool)
     if not len(truth) or not len(boxes):
-        return right
+        return whom, first
     shared = iou(boxes, truth)  # (n, m)
     best = shared.argmax(axis=1)
-    claimed = np.zeros(len(truth), bool)
-    for row in np.argsort(-scores, kind="stable"):
-        if shared[row, best[row]] >= overlap and not claimed[best[row]]:
-            right[row] = claimed[best[row]] = True
-    return right
+    near = shared[np.arange(len(boxes)), best] >= overlap
+    whom[near] = best[near]
+    order = np.argsort(-scores, kind="stable")
+    order = order[near[order]]
+    first[order[np.unique(whom[order], return_index=True)[1]]] = True
+    return whom, first
 
 
-def average_precision(scores: Floats, right: Bools, truths: int) -> float:
+def hits(boxes: Floats, scores: Floats, truth: Floats, overlap: float = 0.5) -> Bools:
+    """Which detections of one image, (n,), are right: the first of `claims` on each box."""
+    return claims(boxes, scores, truth, overlap)[1]
+
+
+def average_precision(
+    scores: Floats, right: Bools, truths: float, counts: Floats | None = None
+) -> float:
     """The area under precision against recall, in [0, 1], over all images; 0 without truth.
 
     `scores` and `right` (n,) are of every detection, `truths` boxes were to be found. At each
-    recall counts the highest precision there or at any higher one.
+    recall counts the highest precision there or at any higher one. Each detection stands for one,
+    or for `counts` (n,) alike.
     """
     if not truths or not len(scores):
         return 0.0
     order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(right[order])  # (n,)
+    weight = np.ones(len(scores)) if counts is None else counts[order]
+    found = np.cumsum(right[order] * weight)  # (n,)
     recall = found / truths
-    precision = found / np.arange(1, len(order) + 1)
+    precision = found / np.maximum(np.cumsum(weight), np.finfo(float).tiny)
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall, prepend=0.0)
     return float((steps * precision).sum())

@@ -17,9 +17,10 @@ from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, Pairs, overlapping, renumber
 from mottool.motchallenge import Rows
 
-__all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "prepare"]
+__all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "prepare", "roles"]
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 PEDESTRIAN = 1
@@ -83,7 +84,7 @@ def prepare(truth: Rows, results: Rows, length: int, rules: str, sequence: str) 
         problem = f"results of {sequence}: column 8 holds classes, but only pedestrians are scored"
         raise InputError(problem, "leave the rows of other classes out, or write -1 there")
     pairs = overlapping(truth.frames, truth.tlwh, results.frames, results.tlwh)
-    counts, distracts = _flags(truth, rules, sequence)
+    counts, distracts = roles(truth, rules, sequence)
     keep = np.ones(len(results), bool)
     if distracts.any():
         close = pairs.similarity >= OVERLAP - EPSILON
@@ -102,8 +103,12 @@ def _by_frame(rows: Rows) -> tuple[Rows, Ints]:
     return Rows(rows.frames[order], rows.ids[order], rows.tlwh[order], rows.rest[order]), order
 
 
-def _flags(truth: Rows, rules: str, sequence: str) -> tuple[Bools, Bools]:
-    """Which rows of the ground truth are scored, and which make a result count neither way."""
+def roles(truth: Rows, rules: str, sequence: str) -> tuple[Bools, Bools]:
+    """Which rows of the ground truth are scored, and which make a result count neither way, (n,).
+
+    An `InputError` for a class that MOTChallenge does not have, or for rules that need classes
+    where there are none.
+    """
     columns = truth.rest.shape[1]
     counts = truth.rest[:, 0].astype(int) != 0 if columns else np.ones(len(truth), bool)
     if rules == "mot15" or not len(truth):

@@ -1,0 +1,59 @@
+"""Re-identification as a search: each query ranks a gallery by how alike they look.
+
+Zheng, Shen, Tian, Wang, Wang & Tian, "Scalable person re-identification: a benchmark", ICCV 2015,
+§4: rank-1 is the share of queries whose most similar picture is of the same person, mAP the mean
+over the queries of the average precision of their ranking. Liu et al., "OUTrack" (2022), Table 7,
+makes queries and gallery of videos by halving every track.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["halves", "search"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+BLOCK = 256  # queries that are ranked at once
+
+
+def halves(identities: Ints) -> Bools:
+    """Which boxes, (n,) in the order of frames, are queries: the first half of every track.
+
+    The other ones are the gallery, with the middle one of an odd track. Somebody seen once is in
+    the gallery only.
+    """
+    order = np.argsort(identities, kind="stable")
+    _, start, count = np.unique(identities[order], return_index=True, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(start, count)  # in its own track
+    query = np.zeros(len(order), bool)
+    query[order] = place < np.repeat(count // 2, count)
+    return query
+
+
+def search(
+    queries: Floats, wanted: Ints, gallery: Floats, identities: Ints
+) -> tuple[Floats, Floats]:
+    """For each of q queries whether rank 1 is right, 0 or 1, and the average precision, (q,) each.
+
+    `queries` (q, D) and `gallery` (g, D) are of unit length, `wanted` (q,) and `identities` (g,)
+    say who they are of. The average precision is the mean, over the right answers, of the
+    precision at their ranks. NaN in both for a query whose person is not in the gallery.
+    """
+    rank_1, precision = np.full(len(queries), np.nan), np.full(len(queries), np.nan)
+    if not len(gallery):
+        return rank_1, precision
+    for start in range(0, len(queries), BLOCK):
+        rows = slice(start, start + BLOCK)
+        similarity = queries[rows] @ gallery.T  # (b, g)
+        order = np.argsort(-similarity, axis=1, kind="stable")
+        right = identities[order] == wanted[rows, None]  # (b, g)
+        answers = right.sum(axis=1)
+        known = np.flatnonzero(answers)
+        at_rank = np.cumsum(right, axis=1) / np.arange(1, len(gallery) + 1)
+        rank_1[start + known] = right[known, 0]
+        precision[start + known] = (at_rank * right).sum(axis=1)[known] / answers[known]
+    return rank_1, precision
