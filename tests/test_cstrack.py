@@ -1,6 +1,7 @@
 """CSTrack against the authors' figures, and its decoding on heads made by hand."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ MANIFEST = json.loads((GOLDEN / "manifest.json").read_text())
 # The softmax over 60-term products in the reciprocal network amplifies rounding: on these inputs
 # the authors' own float32 heads are up to 4e-3 from float64, and 7e-3 from another CPU kernel's.
 ATOL, RTOL = 1e-2, 1e-3
+
+# What the tensors are called of the parts that ablations leave out.
+PARTS = {
+    "related": r"^relations\.",
+    "spatial": r"\.(squeeze|window)\.",
+    "channelwise": r"^attention\.channels\.",
+}
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +280,34 @@ def test_what_does_not_fit_is_named(tensors: dict[str, torch.Tensor]) -> None:
         CSTrack.from_checkpoint(changed)
     for name in ("relations.2.identity_share", "classifier.weight", "detection.0.bias is 24"):
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("left_out", ["related", "spatial", "channelwise"])
+def test_a_part_can_be_left_out(left_out: str, small: CSTrack) -> None:
+    network = CSTrack(0.3, 0.3, **{left_out: False}).eval()
+    less = set(small.state_dict()) - set(network.state_dict())
+    assert less == {name for name in small.state_dict() if re.search(PARTS[left_out], name)}
+    again = CSTrack.from_checkpoint(network.state_dict(), "cstrack-s").eval()
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        heads, expected, whole = again(images), network(images), small(images)
+    for name, head in expected.items():
+        assert torch.equal(heads[name], head)
+        assert head.shape == whole[name].shape
+
+
+def test_without_ren_both_tasks_see_the_same() -> None:
+    network = CSTrack(0.3, 0.3, related=False).eval()
+    features = torch.rand(1, 80, 4, 4)
+    detection, identity = network.relations[0](features)
+    assert torch.equal(detection, features)
+    assert torch.equal(identity, features)
+
+
+def test_an_authors_file_may_lack_nothing(tensors: dict[str, torch.Tensor]) -> None:
+    less = {name: value for name, value in tensors.items() if "model.27.node.0" not in name}
+    with pytest.raises(CheckpointError, match=r"attention\.channels\.weigh\.\S+ is missing"):
+        CSTrack.from_checkpoint(less)
 
 
 def test_the_committed_figures_are_the_shared_ones() -> None:

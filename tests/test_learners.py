@@ -13,6 +13,7 @@ from mottool.training.learner import Recipe
 from mottool.training.settings import (
     LEARNERS,
     SETTINGS,
+    CSTrackLearning,
     FairMOTLearning,
     JDELearning,
     OUTrackLearning,
@@ -115,6 +116,26 @@ def test_an_ablation_s_network_is_what_its_pipeline_loads(pipeline, stride, size
     entry = NETWORKS[pipeline]
     kind = resolve(entry.network)
     assert isinstance(kind.from_checkpoint(network.state_dict(), **entry.arguments), kind)
+
+
+@pytest.mark.parametrize(("relation", "share"), [("self", 1.0), ("cross", 0.0)])
+def test_one_relation_of_ren_stays_alone(relation, share, dataset):
+    learner = learner_of("cstrack-s", dataset, CSTrackLearning(relation=relation))
+    optimiser = learner.optimiser(1e-2)
+    terms_of(learner, "cstrack-s", dataset)["total"].backward()
+    optimiser.step()
+    shares = [value for name, value in learner.named_parameters() if name.endswith("_share")]
+    assert len(shares) == 6
+    assert all(value.item() == share for value in shares)
+
+
+def test_cstrack_learns_without_its_parts(dataset):
+    settings = CSTrackLearning(relation="none", attention="none")
+    learner = learner_of("cstrack-s", dataset, settings)
+    terms_of(learner, "cstrack-s", dataset)["total"].backward()
+    parameters = {name: value for name, value in learner.named_parameters() if value.requires_grad}
+    assert not any("relations" in name or "window" in name for name in parameters)
+    assert all(value.grad is not None for value in parameters.values())
 
 
 def test_outrack_heeds_its_settings(dataset):

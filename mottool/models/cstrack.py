@@ -130,6 +130,14 @@ class ReciprocalNetwork(nn.Module):
         return weighted.view_as(x)
 
 
+class Shared(nn.Module):
+    """What stands in REN's place without it: both tasks see the same features."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The features twice."""
+        return x, x
+
+
 class SpatialAttention(nn.Module):
     """SAAN, first step: where in a level identity is told, by a window over two summaries."""
 
@@ -173,16 +181,24 @@ class ScaleAwareAttention(nn.Module):
 
     WIDTH = 256
 
-    def __init__(self, channels: tuple[int, int, int], embedding_size: int) -> None:
-        """`channels` of the levels at strides 8, 16 and 32."""
+    def __init__(
+        self,
+        channels: tuple[int, int, int],
+        embedding_size: int,
+        spatial: bool = True,
+        channelwise: bool = True,
+    ) -> None:
+        """`channels` of the levels at strides 8, 16 and 32; either attention can be left out."""
         super().__init__()
         self.levels = nn.ModuleList()
         for level, inside in enumerate(channels):
             steps: list[nn.Module] = [ConvBlock(inside, self.WIDTH, 3)]
             if level:
                 steps.append(self._enlarge(2**level))
-            self.levels.append(nn.Sequential(*steps, SpatialAttention(self.WIDTH)))
-        self.channels = ChannelAttention(3 * self.WIDTH)
+            if spatial:
+                steps.append(SpatialAttention(self.WIDTH))
+            self.levels.append(nn.Sequential(*steps))
+        self.channels = ChannelAttention(3 * self.WIDTH) if channelwise else nn.Identity()
         self.fuse = ConvBlock(3 * self.WIDTH, self.WIDTH, 3)
         self.embed = nn.Conv2d(self.WIDTH, embedding_size, 1)
 
@@ -213,17 +229,28 @@ class CSTrack(nn.Module):
 
     anchors: Tensor
 
-    def __init__(self, width: float = 1.0, depth: float = 1.0, embedding_size: int = 512) -> None:
+    def __init__(
+        self,
+        width: float = 1.0,
+        depth: float = 1.0,
+        embedding_size: int = 512,
+        related: bool = True,
+        spatial: bool = True,
+        channelwise: bool = True,
+    ) -> None:
         """`width` scales backbone and neck's channels, `depth` their layers: 0.3 is CSTrack-S.
 
-        The attention network keeps its width, which in the authors' code does not scale.
+        The attention network keeps its width, which in the authors' code does not scale. For the
+        paper's ablations, REN (`related`) and either attention of SAAN can be left out.
         """
         super().__init__()
         self.backbone = CSPBackbone(width, depth)
         channels = self.backbone.channels
         self.neck = PathAggregation(channels, depth)
-        self.relations = nn.ModuleList(ReciprocalNetwork(inside) for inside in channels)
-        self.attention = ScaleAwareAttention(channels, embedding_size)
+        self.relations = nn.ModuleList(
+            ReciprocalNetwork(inside) if related else Shared() for inside in channels
+        )
+        self.attention = ScaleAwareAttention(channels, embedding_size, spatial, channelwise)
         self.detection = nn.ModuleList(nn.Conv2d(inside, 3 * 6, 1) for inside in channels)
         self.register_buffer("anchors", torch.tensor(ANCHORS).float().view(3, 1, 3, 1, 1, 2))
         self.reach = nn.Parameter(torch.full((1,), CENTRED_REACH))
@@ -299,14 +326,20 @@ class CSTrack(nn.Module):
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], pipeline: str | None = None) -> Self:
         """The network of one of `PIPELINES` with a checkpoint's tensors.
 
-        Without a `pipeline` their shapes tell which. Takes the authors' names and our own. Raises
-        `CheckpointError` with the names that are missing, unknown or of another shape.
+        Without a `pipeline` their shapes tell which. Takes the authors' names and our own; only
+        files with the latter may lack REN or an attention. Raises `CheckpointError` with the names
+        that are missing, unknown or of another shape.
         """
         ours = {our_name(name): tensor for name, tensor in tensors.items()}
         told = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
         first = PIPELINES[pipeline] if pipeline else told
         embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
-        network = cls(*SIZES.get(first, SIZES[64]), embedding_size)
+        ablated = "attention.embed.weight" in tensors
+        parts = [
+            not ablated or any(name.startswith(part) for name in tensors)
+            for part in ("relations.", "attention.levels.0.1.", "attention.channels.")
+        ]
+        network = cls(*SIZES.get(first, SIZES[64]), embedding_size, *parts)
         # The anchors once more, in cells: nothing that anchor_grid and the strides don't tell.
         fit(network, ours, pipeline or "cstrack", unused=r"model\.28\.anchors$", file_names=tensors)
         return network

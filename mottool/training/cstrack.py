@@ -27,6 +27,7 @@ __all__ = ["CSTrackLearner"]
 
 PEOPLE = 8  # in an image of 640x640 pixels: how often objectness begins with finding somebody
 SURE = 4.1  # logit of "a person", which is the only class
+SHARES = {"self": 1.0, "cross": 0.0}  # of self-relation, where there is one relation only
 
 
 class CSTrackLearner(Learner):
@@ -43,8 +44,14 @@ class CSTrackLearner(Learner):
         super().__init__()
         self.size = size
         self.anchors = dict(zip(STRIDES, ANCHORS, strict=True))
-        self.network = CSTrack(*SIZES[PIPELINES[pipeline]])
+        self.network = CSTrack(
+            *SIZES[PIPELINES[pipeline]],
+            related=settings.relation != "none",
+            spatial=settings.attention in {"both", "spatial"},
+            channelwise=settings.attention in {"both", "channel"},
+        )
         self.network.reach.requires_grad_(False)  # nothing teaches it
+        self.share = SHARES.get(settings.relation)
         _begin(self.network)
         self.loss = CSTrackLoss(
             self.network.attention.embed.out_channels,
@@ -64,6 +71,8 @@ class CSTrackLearner(Learner):
 
     def optimiser(self, lr: float) -> Optimizer:
         """SGD with Nesterov's momentum; only the weights of convolutions and products decay."""
+        if self.share is not None:  # only now, as what training starts from may hold other shares
+            _fix(self.network, self.share)
         parameters = [each for each in self.parameters() if each.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": [each for each in parameters if each.dim() > 1], "weight_decay": 5e-4},
@@ -74,6 +83,13 @@ class CSTrackLearner(Learner):
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of YOLOv5 or CSTrack under the network's names."""
         return {our_name(name): value for name, value in tensors.items()}
+
+
+def _fix(network: CSTrack, share: float) -> None:
+    """Let `share` be that of self-relation from now on, on all levels and for both tasks."""
+    for relation in network.relations:
+        for name in ("detection_share", "identity_share"):
+            relation.get_parameter(name).requires_grad_(False).fill_(share)
 
 
 @torch.no_grad()

@@ -65,9 +65,21 @@ class JDELearning(Settings):
 
 @dataclass(frozen=True)
 class CSTrackLearning(Settings):
-    """CSTrack's choices."""
+    """CSTrack's choices; the rows of its ablations."""
 
     eta: float = knob(0.02, "Weight of identity against detection.", low=0)
+    relation: str = knob(
+        "both",
+        "What the reciprocal network (REN) makes of the two tasks' features: their relation to "
+        "themselves, to each other, or both; none leaves it out.",
+        choices=("both", "self", "cross", "none"),
+    )
+    attention: str = knob(
+        "both",
+        "Which attention fuses the levels (SAAN): to places, to channels, or both; with none they "
+        "are only joined.",
+        choices=("both", "spatial", "channel", "none"),
+    )
 
 
 @dataclass(frozen=True)
