@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,8 @@ def run(
 
     Raises `SettingError` for what cannot be trained so, `InputError` for data that is broken or
     lacks what the loss needs, `CheckpointError` for a training with other settings in `out`,
-    unless `overwrite`, and `TrainingError` for a loss that stops being a number.
+    unless `overwrite`, and `TrainingError` for a loss that stops being a number. `warn` is told
+    what the datasets hold, what was taken of `init`, and the figures of every epoch.
     """
     learn_by = family(pipeline)
     _need_accelerate()
@@ -111,6 +112,9 @@ def run(
 
     config, entry = config or Config(), NETWORKS[pipeline]
     datasets = open_datasets(data, warn, root)
+    for each in datasets:
+        told = f"{len(each)} images, {len(each.boxes)} boxes, {each.identity_count} identities"
+        warn(f"{each.name}: {told}")
     dataset, size = joined(datasets), config.input or (entry.width, entry.height)
     torch.manual_seed(config.seed)
     learning = learning or SETTINGS[learn_by]()
@@ -139,6 +143,7 @@ def run(
                 row |= validate(training.network)
             training.state.save(state, settings)
             _keep(training, weights, pipeline, datasets, config)
+            warn(_told(row, training.plan.recipe.epochs))
         training.accelerator.wait_for_everyone()
     return weights
 
@@ -221,6 +226,15 @@ def _keep(
     )
     write_log(history, weights.with_name(LOG))
     write_curves(history, weights.with_name(CURVES), pipeline)
+
+
+def _told(row: Mapping[str, float], epochs: int) -> str:
+    """An epoch's row of the log in one line for a person."""
+    from mottool.training.validation import FIGURES
+
+    figures = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
+    learned = f"epoch {row['epoch']:.0f} of {epochs}: loss {row['total']:.4g}"
+    return ", ".join([learned, *figures, f"{row['seconds']:.0f} s"])
 
 
 @click.command("train")

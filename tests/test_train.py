@@ -272,6 +272,8 @@ def test_the_command(scene, tmp_path):
     assert result.exit_code == 0, result.output
     folder = tmp_path / "training" / NAME
     assert str(folder / f"{NAME}.safetensors") in result.stdout
+    assert "street: 4 images, 12 boxes, 3 identities" in result.stderr
+    assert "epoch 1 of 1: loss " in result.stderr
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -23,7 +23,8 @@ def draw_curves(
 ) -> None:
     """Draw `panels`, side by side, into the image file `path` (its suffix says which kind).
 
-    A panel maps the names of its lines to their x and y values; `across` names the x axis.
+    A panel maps the names of its lines to their x and y values; `across` names the x axis,
+    which counts something.
     """
     figure = Figure((SIZE[0] * len(panels), SIZE[1]), layout="constrained")
     figure.suptitle(title)
@@ -34,6 +35,7 @@ def draw_curves(
         for (label, (x, y)), (colour, dash) in zip(curves.items(), styles, strict=False):
             axes.plot(x, y, dash, color=colour, label=label, marker="." if len(x) < 40 else "")
         axes.set(xlabel=across, ylabel=name)
+        axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
     with whole_file(path) as part:
