@@ -2,14 +2,20 @@ import csv
 import gzip
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from caches import HEADER, write
 from click.testing import CliRunner
 from goldens import HERE
 from scenes import make
 
+from mottool.boxes import xyxy_from_tlwh
+from mottool.detections import Detections
 from mottool.errors import InputError, OutputError, SettingError
+from mottool.metrics.rules import roles
 from mottool.motchallenge import Rows
 from mottool.stages.evaluate import Config, command, run
 
@@ -241,3 +247,110 @@ def test_what_cannot_be_scored_is_refused_in_one_line(dataset, tracks, truth, to
         run([dataset / tracks], [dataset / truth], dataset / "scores.csv")
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def cached(dataset: Path, pipeline: str, **scenes: str) -> list[Path]:
+    """A cache for each sequence that finds everybody at the true boxes, and knows them."""
+    paths = []
+    for name, stem in scenes.items():
+        scene, frames = make(stem), []
+        rows, counts = scene.truth, roles(scene.truth, scene.rules, name)[0]
+        for number in range(1, scene.length + 1):
+            here = counts & (rows.frames == number)
+            known = np.eye(64, dtype=np.float32)[rows.ids[here] % 64]
+            boxes = xyxy_from_tlwh(rows.tlwh[here]).astype(np.float32)
+            ones = np.ones(len(boxes), np.float32)
+            frames.append(Detections(boxes, ones, np.zeros(len(boxes), np.uint16), known))
+        header = replace(HEADER, sequence=name.replace("_", "-"), pipeline=pipeline)
+        paths.append(write(dataset / "caches" / pipeline / f"{header.sequence}.h5", frames, header))
+    return paths
+
+
+def test_caches_are_scored_by_pipeline(dataset):
+    scenes = {"MOT17_a": "plain-17", "street": "plain-15"}
+    paths = cached(dataset, "gt+mine", **scenes)
+    cached(dataset, "public", MOT20_b="plain-20")
+    told = call("--caches", "--gt", dataset / "data", "--work", dataset).splitlines()
+    heads = [line.split() for line in told if line.startswith("Sequence")]
+    assert heads[0][2:4] == ["AP", "AP_S"]
+    assert heads[0][-2:] == ["Rank1", "mAP"]
+    assert heads[1][-1] == "Prcn"
+    assert "gt+mine has no results for MOT20-b: not scored, not in COMBINED" in "\n".join(told)
+    truths = [item for name in ("MOT17-a", "street") for item in ("--gt", dataset / "data" / name)]
+    done = json.loads(call(*paths, *truths, "--json"))["done"]
+    assert [entry["sequence"] for entry in done] == ["MOT17-a", "street", "COMBINED"]
+    for entry in done:
+        for name in ("AP", "Rcll", "Prcn", "Rank1", "mAP"):
+            assert entry["figures"][name] == pytest.approx(1), name
+
+
+def test_caches_and_results_go_into_one_csv(dataset):
+    (path,) = cached(dataset, "gt+mine", street="plain-15")
+    given = [path.parent, dataset / "tracks" / "mine" / "street.txt"]
+    out = run(given, [dataset / "data"], dataset / "scores.csv")
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["tracker"] for row in rows] == ["mine", "mine", "gt+mine", "gt+mine"]
+    assert rows[0]["AP"] == rows[2]["HOTA"] == ""
+    assert float(rows[2]["Rank1"]) == 1
+    markdown = dataset / "scores.md"
+    call(*given, "--gt", dataset / "data", "--markdown", markdown)
+    assert markdown.read_text().count("| Tracker |") == 2
+
+
+def test_a_cache_that_nothing_is_known_of(dataset):
+    paths = cached(dataset, "gt+mine", street="plain-15", alley="plain-15")
+    told = call("--caches", "--gt", dataset / "data", "--work", dataset)
+    assert "gt+mine: alley not scored, no ground truth is given" in told
+    assert "no ground truth for 'alley'" in call(*paths, "--gt", dataset / "data", code=1)
+    paths[0].write_bytes(b"no cache")
+    assert "1 failed" in call(
+        *paths[:1], cached(dataset, "more", street="plain-15")[0], "--gt", dataset / "data", code=1
+    )
+
+
+def test_trackevals_folders_are_read_as_they_are(dataset):
+    plain = table(run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "a.csv"))
+    home = dataset / "trackers" / "mine" / "data"
+    home.parent.mkdir(parents=True)
+    (dataset / "tracks" / "mine").rename(home)
+    for place in (home, home.parent, home.parent.parent):
+        assert table(run([place], [dataset / "data"], dataset / "b.csv")) == plain
+    shutil.copy(home / "street.txt", home.parent / "street.txt")
+    with pytest.raises(InputError, match="in its folder and in data/"):
+        run([home.parent, home], [dataset / "data"], dataset / "b.csv")
+
+
+def test_switches_by_size_add_up(dataset):
+    given = (dataset / "tracks" / "mine", "--gt", dataset / "data", "--json", "--by-size")
+    done = json.loads(call(*given, "--small", "2500", "--large", 3500))["done"]
+    for entry in done:
+        figures = entry["figures"]
+        sizes = [figures[f"IDSW_{size}"] for size in "SML"]
+        assert sum(sizes) == figures["IDSW"]
+    assert all(sizes)
+    with pytest.raises(SettingError, match="overlap"):
+        Config(small=2, large=1)
+
+
+def test_curves_have_the_figures_as_their_means(dataset):
+    done = json.loads(call(dataset / "tracks" / "mine", "--gt", dataset / "data", "--json"))["done"]
+    for entry in done:
+        for name in ("HOTA", "DetA", "AssA", "LocA"):
+            curve = entry["curves"][name]
+            assert len(curve) == 19
+            assert np.mean(curve) == pytest.approx(entry["figures"][name])
+
+
+def test_an_interval_stands_below_the_combined_figures(dataset):
+    given = (dataset / "tracks" / "mine", "--gt", dataset / "data", "--bootstrap", 200)
+    told = [line.split() for line in call(*given).splitlines()]
+    assert [line[:2] for line in told[-2:]] == [["95", "%"], ["95", "%"]]
+    *rows, joined = json.loads(call(*given, "--json"))["done"]
+    assert not any(row["interval"] for row in rows)
+    hotas = [row["figures"]["HOTA"] for row in rows]
+    low, high = joined["interval"]["HOTA"]
+    assert min(hotas) <= low < joined["figures"]["HOTA"] < high <= max(hotas)
+    assert (
+        json.loads(call(*given, "--json", "--seed", 1))["done"][-1]["interval"]
+        != joined["interval"]
+    )

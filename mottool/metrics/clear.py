@@ -175,4 +175,5 @@ def _switches(objects: Ints, partners: Ints) -> Ints:
     hit = np.flatnonzero(partners >= 0)
     order = hit[np.argsort(objects[hit], kind="stable")]  # the rows come by frame
     same = np.diff(objects[order]) == 0
-    return order[1:][same & (np.diff(partners[order]) != 0)]
+    rows: Ints = order[1:][same & (np.diff(partners[order]) != 0)]
+    return rows

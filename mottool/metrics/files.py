@@ -1,4 +1,4 @@
-"""Which files are scored: result files by tracker, ground truth by sequence."""
+"""Which files are scored: results by tracker, caches, ground truth by sequence."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from mottool.errors import InputError, did_you_mean
 from mottool.motchallenge import read_seqinfo
 from mottool.work import safe_name
 
-__all__ = ["Truth", "find_results", "find_truth", "truth_of"]
+__all__ = ["Truth", "find_caches", "find_results", "find_truth", "truth_of"]
 
 ENDINGS = (".txt", ".txt.gz")
 DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with train/ and test/
@@ -73,12 +73,13 @@ def _truth(path: Path) -> Truth:
 def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
     """Result files by tracker and sequence; a tracker is a folder of `<sequence>.txt` (or .gz).
 
+    It may hold them in `data/`, as TrackEval has it, and a place may be a folder of such trackers.
     A file named by itself belongs to the tracker of its folder. An `InputError` if a place holds
     no result file, or two for a sequence.
     """
     folders: dict[Path, dict[str, Path]] = {}
     for place in places:
-        paths = [place] if place.is_file() else _texts(place)
+        paths = [place] if place.is_file() else _results(place)
         if not paths:
             what = "holds no SEQUENCE.txt" if place.is_dir() else "does not exist"
             raise InputError(f"{place} {what}", "name result files or folders of them")
@@ -91,11 +92,42 @@ def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
     if not folders:
         fix = "run `mottool associate` first, or name result files"
         raise InputError("there are no result files to score", fix)
-    names = [folder.name for folder in folders]
-    return {
-        folder.name if names.count(folder.name) == 1 else str(folder): files
-        for folder, files in folders.items()
-    }
+    homes = {folder.parent if folder.name == "data" else folder for folder in folders}
+    if len(homes) < len(folders):
+        fix = "name either the folder or its data/, not both"
+        raise InputError("a tracker has results in its folder and in data/ below it", fix)
+    names = [home.name for home in homes]
+    told = {}
+    for folder, files in folders.items():
+        home = folder.parent if folder.name == "data" else folder
+        told[home.name if names.count(home.name) == 1 else str(home)] = files
+    return told
+
+
+def _results(place: Path) -> list[Path]:
+    below = sorted(folder for folder in place.glob("*/data") if folder.is_dir())
+    return (
+        _texts(place)
+        or _texts(place / "data")
+        or [path for folder in below for path in _texts(folder)]
+    )
+
+
+def find_caches(places: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """The caches among `places`, themselves or in folders of them, and the places that are none.
+
+    An unfinished cache counts only if it is named by itself.
+    """
+    caches, others = [], []
+    for place in places:
+        found = [path for path in sorted(place.glob("*.h5")) if not path.name.endswith(".part.h5")]
+        if place.suffix == ".h5" and not place.is_dir():
+            caches.append(place)
+        elif found:
+            caches += found
+        else:
+            others.append(place)
+    return caches, others
 
 
 def truth_of(sequence: str, truths: dict[str, Truth]) -> Truth:

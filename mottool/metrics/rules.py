@@ -20,7 +20,6 @@ from mottool.motchallenge import Rows
 __all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "prepare", "roles"]
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 PEDESTRIAN = 1

@@ -2,16 +2,23 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from mottool.metrics.bootstrap import intervals
+from mottool.metrics.clear import switches
 from mottool.metrics.files import Truth
 from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.sizes import SIZES, size_of
 from mottool.metrics.table import COMBINED, Entry
 from mottool.metrics.tracking import Score, combined, score
 from mottool.motchallenge import read_rows
 
 __all__ = ["AUTO", "Scoreboard"]
+
+Ints = npt.NDArray[np.int64]
 
 AUTO = "auto"  # rules that go by the ground truth's columns and the sequence's name
 
@@ -19,10 +26,20 @@ AUTO = "auto"  # rules that go by the ground truth's columns and the sequence's 
 class Scoreboard:
     """Scores result files of one tracker and gives the rows of its table."""
 
-    def __init__(self, tracker: str, second_opinion: bool = False) -> None:
-        """`second_opinion` also asks motmetrics, which takes far longer."""
-        self.tracker = tracker
+    def __init__(
+        self,
+        tracker: str,
+        second_opinion: bool = False,
+        limits: tuple[float, float] | None = None,
+    ) -> None:
+        """`second_opinion` also asks motmetrics, which takes far longer.
+
+        `limits` between small, medium and large, in square pixels, have the identity switches
+        counted by size too.
+        """
+        self.tracker, self.limits = tracker, limits
         self._scores: dict[str, tuple[str, Score]] = {}
+        self._switches: dict[str, Ints] = {}  # (3,) each
         self._opinion = None
         if second_opinion:
             # Imported here because it brings pandas with it.
@@ -57,18 +74,49 @@ class Scoreboard:
         if not len(scene.truth_ids):
             warn(f"{sequence}: {truth.path} has no row that counts by {rules} rules")
         self._scores[sequence] = (rules, score(scene))
+        if self.limits:
+            width, height = objects.tlwh[scene.truth_rows[switches(scene)], 2:].T
+            sizes = size_of(width * height, self.limits)
+            self._switches[sequence] = np.bincount(sizes, minlength=len(SIZES))
         if self._opinion:
             self._opinion.add(sequence, scene)
 
-    def entries(self) -> list[Entry]:
-        """A row for each sequence and a last one for all of them; none if nothing was scored."""
+    def entries(self, draws: int = 0, seed: int = 0) -> list[Entry]:
+        """A row for each sequence and a last one for all of them; none if nothing was scored.
+
+        The last one has the interval of so many `draws` of sequences, see `intervals`.
+        """
         if not self._scores:
             return []
         every = "+".join(sorted({rules for rules, _ in self._scores.values()}))
         joined = combined(score for _, score in self._scores.values())
         rows = {**self._scores, COMBINED: (every, joined)}
+        by_size = {**self._switches, COMBINED: sum(self._switches.values())}
         second = self._opinion.figures() if self._opinion else {}
         return [
-            Entry(self.tracker, rules, sequence, score.figures(), second.get(sequence))
+            Entry(
+                self.tracker,
+                rules,
+                sequence,
+                score.figures() | self._named(by_size.get(sequence)),
+                second.get(sequence),
+                {name: curve.tolist() for name, curve in score.hota.curves().items()},
+                self._interval(draws, seed) if sequence == COMBINED else {},
+            )
             for sequence, (rules, score) in rows.items()
         ]
+
+    def _named(self, switches: Any) -> dict[str, float]:
+        """The switches of each size, (3,), by name; nothing where they were not counted."""
+        if not self.limits:
+            return {}
+        return {f"IDSW_{size}": int(count) for size, count in zip(SIZES, switches, strict=True)}
+
+    def _interval(self, draws: int, seed: int) -> dict[str, tuple[float, float]]:
+        scores = [score for _, score in self._scores.values()]
+
+        def figures(times: Ints) -> dict[str, float]:
+            drawn = zip(scores, times.tolist(), strict=True)
+            return combined(score for score, count in drawn for _ in range(count)).figures()
+
+        return intervals(figures, len(scores), draws, seed)

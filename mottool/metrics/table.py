@@ -1,8 +1,8 @@
 """Tables of scores: text for a screen, CSV, Markdown."""
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -11,12 +11,20 @@ from mottool.work import whole_file
 __all__ = ["COMBINED", "Entry", "as_text", "write_csv", "write_markdown"]
 
 COMBINED = "COMBINED"
-# MOTChallenge's order first, then what its details page adds.
+# Of tracks: MOTChallenge's order first, then what its details page adds.
 COLUMNS = (
     *("MOTA", "IDF1", "HOTA", "MT", "ML", "FP", "FN", "IDSW", "Frag"),
     *("Rcll", "Prcn", "AssA", "DetA", "LocA", "MOTP", "IDP", "IDR"),
+    *("IDSW_S", "IDSW_M", "IDSW_L"),
 )
-COUNTS = frozenset({"MT", "PT", "ML", "TP", "FP", "FN", "IDSW", "Frag", "IDTP", "IDFP", "IDFN"})
+OF_CACHES = (
+    *("AP", "AP_S", "AP_M", "AP_L", "Rcll", "Prcn"),
+    *("TPR", "TPR_S", "TPR_M", "TPR_L", "Rank1", "mAP"),
+)
+COUNTS = frozenset(
+    {"MT", "PT", "ML", "TP", "FP", "FN", "IDSW", "Frag", "IDTP", "IDFP", "IDFN"}
+    | {"IDSW_S", "IDSW_M", "IDSW_L"}
+)
 DIGITS = 6  # of a fraction in CSV
 
 
@@ -25,7 +33,9 @@ class Entry:
     """One row: a tracker on a sequence by some benchmark's rules, or on all of them `COMBINED`.
 
     `figures` are fractions and counts by TrackEval's names. `motmetrics` are
-    those of that package, None where it was not asked.
+    those of that package, None where it was not asked. `curves` are HOTA's figures at each of its
+    thresholds, `interval` the low and the high end of what each figure may be with 95 %
+    confidence; both are empty where there are none.
     """
 
     tracker: str
@@ -33,49 +43,82 @@ class Entry:
     sequence: str
     figures: Mapping[str, float]
     motmetrics: Mapping[str, float] | None = None
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def as_text(entries: Iterable[Entry]) -> str:
     """An aligned table for each tracker: percentages to one decimal, counts whole."""
     parts = []
-    for tracker, group in groupby(entries, lambda entry: entry.tracker):
-        rows: list[tuple[str, ...]] = [("Sequence", "Rules", *COLUMNS)]
-        for entry in group:
-            rows.append((entry.sequence, entry.rules.upper(), *_cells(entry.figures)))
-            if entry.motmetrics is not None:
-                rows.append(("  by motmetrics", "", *_cells(entry.motmetrics)))
+    for (tracker, _), group in groupby(entries, lambda entry: (entry.tracker, _kind(entry))):
+        scored = list(group)
+        columns = _columns(scored)
+        rows: list[tuple[str, ...]] = [("Sequence", "Rules", *columns)]
+        for entry in scored:
+            for name, figures in _lines(entry):
+                rules = entry.rules.upper() if name == entry.sequence else ""
+                shown = name if rules else f"  {name}"
+                rows.append((shown, rules, *_cells(figures, columns)))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         parts.append("\n".join([tracker, *(_aligned(row, widths) for row in rows)]))
     return "\n\n".join(parts)
 
 
 def write_csv(entries: Iterable[Entry], path: Path) -> Path:
-    """Every figure, in the columns bench, tracker, seq, HOTA, …: fractions with six decimals."""
+    """Every figure, in the columns bench, tracker, seq, HOTA, …: fractions with six decimals.
+
+    What an entry does not have is empty, as TrackEval's figures are for a cache.
+    """
     entries = list(entries)
-    names = list(entries[0].figures)
+    names = list(dict.fromkeys(name for entry in entries for name in entry.figures))
 
     def write(part: Path) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["bench", "tracker", "seq", *names])
             for entry in entries:
-                values = [round(entry.figures[name], DIGITS) for name in names]
+                given = entry.figures
+                values = [round(given[name], DIGITS) if name in given else "" for name in names]
                 writer.writerow([entry.rules.upper(), entry.tracker, entry.sequence, *values])
 
     return _write(path, write)
 
 
 def write_markdown(entries: Iterable[Entry], path: Path) -> Path:
-    """The columns of the screen's table as one Markdown table."""
-    lines = [_piped(("Tracker", "Sequence", "Rules", *COLUMNS))]
-    lines.append("|---|---|---|" + "---:|" * len(COLUMNS))
-    for entry in entries:
-        head = (entry.tracker, entry.sequence, entry.rules.upper())
-        lines.append(_piped((*head, *_cells(entry.figures))))
-        if entry.motmetrics is not None:
-            lines.append(_piped((entry.tracker, "by motmetrics", "", *_cells(entry.motmetrics))))
-    text = "\n".join(lines) + "\n"
-    return _write(path, lambda part: part.write_text(text, encoding="utf-8"))
+    """The columns of the screen's table as one Markdown table, and one more for caches."""
+    tables = []
+    for _, group in groupby(sorted(entries, key=_kind), _kind):
+        scored = list(group)
+        columns = _columns(scored)
+        lines = [_piped(("Tracker", "Sequence", "Rules", *columns))]
+        lines.append("|---|---|---|" + "---:|" * len(columns))
+        for entry in scored:
+            for name, figures in _lines(entry):
+                rules = entry.rules.upper() if name == entry.sequence else ""
+                lines.append(_piped((entry.tracker, name, rules, *_cells(figures, columns))))
+        tables.append("\n".join(lines) + "\n")
+    return _write(path, lambda part: part.write_text("\n".join(tables), encoding="utf-8"))
+
+
+def _kind(entry: Entry) -> bool:
+    """Whether the row is of a cache."""
+    return "AP" in entry.figures
+
+
+def _columns(entries: Sequence[Entry]) -> list[str]:
+    """The columns of entries of one kind: those that any of them fills."""
+    every = OF_CACHES if _kind(entries[0]) else COLUMNS
+    return [name for name in every if any(name in entry.figures for entry in entries)]
+
+
+def _lines(entry: Entry) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The lines of a row by name: its figures, a second opinion, both ends of the interval."""
+    yield entry.sequence, entry.figures
+    if entry.motmetrics is not None:
+        yield "by motmetrics", entry.motmetrics
+    for place, end in enumerate(("95 % from", "95 % to")):
+        if entry.interval:
+            yield end, {name: ends[place] for name, ends in entry.interval.items()}
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> Path:
@@ -84,8 +127,8 @@ def _write(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
-def _cells(figures: Mapping[str, float]) -> list[str]:
-    return [_cell(name, figures.get(name)) for name in COLUMNS]
+def _cells(figures: Mapping[str, float], columns: Iterable[str]) -> list[str]:
+    return [_cell(name, figures.get(name)) for name in columns]
 
 
 def _cell(name: str, value: float | None) -> str:
