@@ -268,6 +268,8 @@ def test_a_dataset_without_labels_and_two_teachers_are_refused(tmp_path):
     path, _ = labelled(film, tmp_path / "film.h5")
     with pytest.raises(InputError, match=r"no labels are of crops as .*film.h5 \(film, 1 boxes\)"):
         JoinedLabels([film, crops], [path])
+    with pytest.raises(InputError, match=r"no labels are of film as .* no --labels at all"):
+        JoinedLabels([film], [])
     other, _ = labelled(crops, tmp_path / "crops.h5", size=8, teacher="reid")
     with pytest.raises(InputError, match=r"several teachers: osnet_x1_0 \(4-d\), reid \(8-d\)"):
         JoinedLabels([film, crops], [path, other])

@@ -106,11 +106,14 @@ class Dataset:
         """How many videos the images are from."""
         return int(self.videos.max(initial=STILL)) + 1
 
-    def identities_for(self, loss: str) -> int:
-        """`identity_count`; an `InputError` if `loss` would have nobody to tell apart."""
+    def identities_for(self, loss: str, remedy: str = "train outrack") -> int:
+        """`identity_count`; an `InputError` if `loss` would have nobody to tell apart.
+
+        `remedy` is what learns from such a dataset.
+        """
         if self.identity_count < 2:
             told = {0: "no identities", 1: "one identity only"}[self.identity_count]
-            fix = "add a dataset with identities, or choose a loss that learns without them"
+            fix = f"add a dataset with identities, or {remedy}, which learns without them"
             raise InputError(f"{self.name} holds {told}, but {loss} tells people apart", fix)
         return self.identity_count
 

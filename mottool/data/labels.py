@@ -260,10 +260,11 @@ class JoinedLabels:
         for dataset in datasets:
             labels = known.get(dataset.fingerprint())
             if labels is None:
-                told = ", ".join(f"{path} ({_subject(path)})" for path in paths) or "nothing"
+                told = ", ".join(f"{path} ({_subject(path)})" for path in paths)
                 raise InputError(
-                    f"no labels are of {dataset.name} as it is now, only {told}",
-                    "run distill-labels over it and name its file too",
+                    f"no labels are of {dataset.name} as it is now"
+                    + (f", only {told}" if told else "; there are no --labels at all"),
+                    "run distill-labels over it, and give its file with --labels",
                 )
             labels.check_size(size)
             self.parts.append(labels)

@@ -47,7 +47,7 @@ class FairMOTLearner(Learner):
         self.single_images = settings.single_images
         identities = len(dataset.boxes)
         if not self.single_images:
-            identities = dataset.identities_for("FairMOT's loss")
+            identities = dataset.identities_for("FairMOT's loss", "give --single-images")
         self.loss = FairMOTLoss(self.network.embedding_size, identities, uncertainty=not light)
 
     def targets(self, batch: Batch) -> CentreTargets:
