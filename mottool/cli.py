@@ -17,9 +17,10 @@ __all__ = ["COMMANDS", "as_json", "cli", "main", "work_folder"]
 COMMANDS = {
     "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
     "associate": "Caches in; MOTChallenge result files out.",
-    "evaluate": "Result files and ground truth in; CLEAR, Identity and HOTA tables out.",
+    "evaluate": "Result files or caches and ground truth in; tables of scores out.",
     "tune": "Caches and ground truth in; a tracker's best settings out.",
     "render": "Frames and result files in; annotated H.264 video out.",
+    "convert": "Results or ground truth in; CVAT's, COCO's, TrackEval's or the server's form out.",
     "distill-labels": "Annotated images in; a teacher's embedding of every box out.",
     "train": "Annotated images in; weights with a card and a log out.",
     "weights": "Find, check and convert the checkpoints of networks.",

@@ -24,7 +24,15 @@ import numpy.typing as npt
 from mottool.errors import InputError, from_system
 from mottool.work import whole_file
 
-__all__ = ["Rows", "SeqInfo", "read_rows", "read_seqinfo", "rows_from_table", "write_tracks"]
+__all__ = [
+    "Rows",
+    "SeqInfo",
+    "parse_rows",
+    "read_rows",
+    "read_seqinfo",
+    "rows_from_table",
+    "write_tracks",
+]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 FARTHEST = 1e9  # pixels; a box beyond is no box, and its area would leave the range of numbers
@@ -107,7 +115,12 @@ def read_rows(path: Path, what: str) -> Rows:
     An empty file has no rows. An `InputError` names the line that has another number of columns,
     is not a number, is NaN or infinite, whose frame is below 1, or whose box is beyond any frame.
     """
-    lines = _text(path, what).replace(",", " ").splitlines()
+    return parse_rows(_text(path, what), path)
+
+
+def parse_rows(text: str, path: Path) -> Rows:
+    """The rows of a file's `text`, checked as `read_rows` checks; `path` is told in errors."""
+    lines = text.replace(",", " ").splitlines()
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     columns = len(lines[numbers[0] - 1].split()) if numbers else LEAST_COLUMNS
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:

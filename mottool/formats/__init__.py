@@ -1,0 +1,1 @@
+"""Tracks and ground truth in other programs' forms: CVAT, COCO, TrackEval, the server's zip."""
