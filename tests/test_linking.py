@@ -90,6 +90,17 @@ def test_the_buffer_is_in_seconds_where_frames_do_not_come_evenly(tmp_path, gap,
     assert set(linked(path, seen=InputSettings(fixed_rate=True)).ids) == {1}
 
 
+@pytest.mark.parametrize("tracker", ["fairmot", "jde", "outrack", "bytetrack"])
+@pytest.mark.parametrize(("pause", "known"), [(0.9, True), (1.2, False), (60.0, False)])
+def test_who_is_back_after_a_pause_is_known_within_the_buffer(tmp_path, tracker, pause, known):
+    """He stands; the file lacks every frame of the pause."""
+    seen = [n / 30 for n in range(10)]
+    times = seen + [seen[-1] + pause + n / 30 for n in range(10)]
+    path = kept(tmp_path, walkers([[(100, 100)]] * 20, [[0]] * 20), times)
+    assert (set(linked(path, tracker).ids) == {1}) == known
+    assert set(linked(path, tracker, seen=InputSettings(fixed_rate=True)).ids) == {1}
+
+
 def test_what_a_tracker_cannot_do_without_is_named_with_its_mend(tmp_path):
     bare = [dataclasses.replace(frame, embeddings=None) for frame in PAIR]
     path = kept(tmp_path, bare)

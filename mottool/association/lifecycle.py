@@ -90,12 +90,21 @@ class LifeCycle:
         """Go on to the next frame: the expected motion (5, 4, T) of all that are known."""
         self.now += elapsed
         self.frame += 1
+        if elapsed > 1:
+            self._forget()
         confirmed = self.pool.confirmed[self.tracked]
         self.active, self.fresh = self.tracked[confirmed], self.tracked[~confirmed]
         self.known = np.concatenate((self.active, self.lost))
         if len(self.lost):  # they keep their height; what is fresh stays where it was seen
             self.pool.motion[VELOCITY, HeightFilter.HEIGHT, self.lost] = 0
         return self.pool.predict(self.known, elapsed)
+
+    def _forget(self) -> None:
+        """Drop those that the frames which a pause left out would have buried."""
+        # In the first frame over the patience a tracklet is buried, in one more it can come back.
+        recent = np.floor(self.now - self.pool.last) <= self._patience + 2
+        self.tracked = self.tracked[recent[self.tracked]]
+        self.lost = self.lost[recent[self.lost]]
 
     def unseen(self, first: Matching) -> Indices:
         """The active ones that a matching of all `known` left alone."""
