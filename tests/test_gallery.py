@@ -40,6 +40,17 @@ def test_distances_are_those_to_the_nearest_of_the_latest(budget, seed):
     np.testing.assert_allclose(gallery.distances(asked, rows, found), wanted, atol=1e-6)
 
 
+def test_memory_follows_what_is_kept_not_what_may_be():
+    draw = np.random.default_rng(0)
+    gallery, slot = Gallery(10**9), np.array([0])
+    looks = unit(draw.standard_normal((40, 6)).astype(np.float32))
+    gallery.begin(slot, looks[:1], 2)
+    for number in range(1, 40):
+        gallery.add(slot, looks[number : number + 1])
+    for look in looks:
+        assert gallery.distances(slot, slot, look[None])[0] < 1e-6
+
+
 def test_a_slot_that_is_given_to_another_forgets():
     gallery, axes = Gallery(3), np.eye(4, dtype=np.float32)
     slot, row = np.array([0]), np.array([0])

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import lap
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 __all__ = ["Matching", "assign", "assign_capped", "assign_overlaps", "pairs_within"]
 
@@ -66,6 +65,8 @@ def assign(
 
 def _chosen(rows: Indices, cols: Indices, gains: Floats) -> npt.NDArray[np.bool_]:
     """Which of the pairs (K,) an optimal matching takes, `gains` <= 0 being cost minus limit."""
+    from scipy.optimize import linear_sum_assignment  # takes as long to load as all the rest
+
     row_names, col_names = np.bincount(rows).nonzero()[0], np.bincount(cols).nonzero()[0]
     rows, cols = np.searchsorted(row_names, rows), np.searchsorted(col_names, cols)
     # Gaining nothing stands for being left alone, so the matrix needs no extension.
@@ -118,6 +119,8 @@ def assign_capped(costs: Floats, limit: float) -> Matching:
     identities follow that order, and which of the two somebody is, where it does not matter to the
     cost, is up to `scipy`.
     """
+    from scipy.optimize import linear_sum_assignment
+
     row, col = linear_sum_assignment(np.where(costs > limit, limit + 1e-5, costs))
     near = costs[row, col] <= limit
     left_over = _matching(row, col, costs.shape)

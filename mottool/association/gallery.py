@@ -12,20 +12,25 @@ Embeddings = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
 
+FIRST_ROOM = 16  # embeddings of each slot
+
+
 class Gallery:
     """For every slot of a pool of tracklets a ring of at most `budget` unit embeddings."""
 
     def __init__(self, budget: int) -> None:
         """Keep the latest `budget` embeddings of each tracklet."""
         self._budget = budget
-        self._samples: Embeddings = np.zeros((0, budget, 0), np.float32)
+        # The rings are as long as the fullest needs, which doubles up to the budget.
+        self._samples: Embeddings = np.zeros((0, min(budget, FIRST_ROOM), 0), np.float32)
         self._seen = np.zeros(0, np.intp)  # how many each slot was ever given
 
     def begin(self, slots: Indices, embeddings: Embeddings, capacity: int) -> None:
         """Start the galleries of newborn tracklets (n,), n of D, in a pool of `capacity`."""
         missing = capacity - len(self._seen)
         if missing or self._samples.shape[2] != embeddings.shape[1]:
-            samples = np.zeros((capacity, self._budget, embeddings.shape[1]), np.float32)
+            room = self._samples.shape[1]
+            samples = np.zeros((capacity, room, embeddings.shape[1]), np.float32)
             if self._samples.shape[2] == samples.shape[2]:
                 samples[: len(self._samples)] = self._samples
             self._samples = samples
@@ -35,7 +40,11 @@ class Gallery:
 
     def add(self, slots: Indices, embeddings: Embeddings) -> None:
         """Hang up one more embedding (n, D) of each of these tracklets (n,)."""
-        self._samples[slots, self._seen[slots] % self._budget] = embeddings
+        place = self._seen[slots] % self._budget
+        if len(place) and place.max() >= self._samples.shape[1]:
+            more = min(self._samples.shape[1], self._budget - self._samples.shape[1])
+            self._samples = np.pad(self._samples, ((0, 0), (0, more), (0, 0)))
+        self._samples[slots, place] = embeddings
         self._seen[slots] += 1
 
     def distances(

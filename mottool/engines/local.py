@@ -189,9 +189,12 @@ def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
 
 
 def result(future: Future[Any]) -> Any:
-    """What the job gave, or the error it raised; an `InputError` if its worker died."""
+    """What the job gave, or the error it raised; an `InputError` if it found no memory."""
     try:
         return future.result()
+    except MemoryError as error:
+        fix = "run the same command again with fewer --jobs, or on a machine with more"
+        raise InputError("there is not enough memory", fix) from error
     except BrokenProcessPool as error:
         fix = "run the same command again with fewer --jobs"
         raise InputError("a worker was killed, most likely for want of memory", fix) from error
