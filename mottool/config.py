@@ -62,8 +62,9 @@ def _check(field: Field[Any], value: Any) -> None:
         return
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
-    if isinstance(value, float) and math.isnan(value):
-        raise SettingError(f"{field.name} is not a number", "give a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        told = "not a number" if math.isnan(value) else "infinite"
+        raise SettingError(f"{field.name} is {told}", "give a finite number")
     if choices and value not in choices:
         raise SettingError(f"{field.name} cannot be {value!r}", did_you_mean(str(value), choices))
     if (low is not None and value < low) or (high is not None and value > high):
@@ -96,15 +97,19 @@ def build(kind: type[T], given: Mapping[str, object], of: str) -> T:
 def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
     base = _plain_type(kind, field)
     parse = field.metadata.get("parse") or {bool: _truth}.get(base, base)
-    optional = type(None) in typing.get_args(typing.get_type_hints(kind)[field.name])
-    if optional and text.lower() == "none" and text not in field.metadata["choices"]:
+    if _optional(kind, field) and text.lower() == "none" and text not in field.metadata["choices"]:
         return None
     try:
         return parse(text)
     except ValueError:
         wanted = {int: "a whole number", float: "a number", bool: "true or false"}
+        wanted[tuple[int, ...]] = "whole numbers from 0 on, with commas between"
         name = wanted.get(base, "a value that fits")
         raise SettingError(f"{field.name} cannot be {text!r}", f"give {name}") from None
+
+
+def _optional(kind: type[Settings], field: Field[Any]) -> bool:
+    return type(None) in typing.get_args(typing.get_type_hints(kind)[field.name])
 
 
 def _truth(text: str) -> bool:
@@ -140,7 +145,9 @@ def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Co
     }
     choices, parse = field.metadata["choices"], field.metadata["parse"]
     reader = click.Choice(choices) if choices else known.get(base, click.STRING)
-    return click.option(name, field.name, type=click.STRING if parse else reader, help=help)
+    # What may be 'none' too is read from its text later.
+    text = parse or (base in {int, float} and _optional(kind, field))
+    return click.option(name, field.name, type=click.STRING if text else reader, help=help)
 
 
 def _shown(field: Field[Any]) -> str:
@@ -212,13 +219,18 @@ def _decorated(
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
-    """`key=value` texts as a dict; a text without `=` is a `SettingError`."""
-    found = {}
+    """`key=value` texts as a dict.
+
+    A text without `=`, or another value for a key that had one, is a `SettingError`.
+    """
+    found = dict[str, str]()
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
             raise SettingError(f"--set {text!r} has no value", "write --set key=value")
-        found[key.strip()] = value.strip()
+        key, value = key.strip(), value.strip()
+        if found.setdefault(key, value) != value:
+            raise SettingError(f"--set {key} is given two values", "give one of them")
     return found
 
 

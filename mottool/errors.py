@@ -72,7 +72,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if not known:
         return "leave it out"
-    near = get_close_matches(word, known, n=1)
+    near = [each for each in known if word and each.startswith(word)]
+    near = near or get_close_matches(word, known, n=1)
     return f"did you mean {near[0]!r}" if near else f"use one of {', '.join(known)}"
 
 

@@ -70,6 +70,8 @@ def test_settings_of_several_classes_share_flags_and_tell_each_default():
         ({"count": 0}, "count cannot be 0. Fix: give a value of at least 1 and at most 9"),
         ({"share": "1.5"}, "share cannot be 1.5"),
         ({"share": "nan"}, "share is not a number"),
+        ({"limit": "inf"}, "limit is infinite. Fix: give a finite number"),
+        ({"cou": 1}, "has no setting 'cou'. Fix: did you mean 'count'"),
         ({"kind": "be"}, "kind cannot be 'be'. Fix: did you mean 'bee'"),
         ({"fast": "perhaps"}, "fast cannot be 'perhaps'. Fix: give true or false"),
         ({"count": "2.5"}, "count cannot be '2.5'. Fix: give a whole number"),
@@ -102,6 +104,12 @@ def test_pairs_need_an_equals_sign():
     assert pairs(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
     with pytest.raises(SettingError, match="write --set key=value"):
         pairs(["a"])
+
+
+def test_pairs_take_a_key_again_with_the_same_value_only():
+    assert pairs(["a=1", "a=1"]) == {"a": "1"}
+    with pytest.raises(SettingError, match="--set a is given two values"):
+        pairs(["a=1", "a=2"])
 
 
 def test_what_has_no_setting_takes_none():
