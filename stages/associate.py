@@ -218,6 +218,7 @@ def command(
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
     tasks = _tasks(batch, found, out, Work(work), tracker, setup)
+    _check_public(public, tasks)
     job = partial(_linked, tracker=tracker, public=public)
     done = _all_done(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
     notes = [f"{file} [{name}] fits none of these sequences" for name in profiles.unused]
@@ -244,6 +245,17 @@ def _chosen(tracker: str | None, profiles: Profiles) -> str:
         problem = f"--tracker is {tracker}, but the settings are for {profiles.tracker}"
         raise SettingError(problem, "leave --tracker out, or give that tracker's settings")
     return profiles.tracker
+
+
+def _check_public(public: Path | None, tasks: list[Task]) -> None:
+    """Refuse public detections that nothing asks for, or one file of them for many sequences."""
+    asking = [task for task in tasks if getattr(task.settings, "track_type", "") == "public_track"]
+    if public and tasks and not asking:
+        fix = "add --track-type public_track, which outrack and otrack have, or leave it out"
+        raise SettingError("--public is given, but any detection may begin a track", fix)
+    if public and len(asking) > 1 and public.is_file():
+        fix = "give a folder or dataset that has each sequence's"
+        raise SettingError(f"{public} is one file for {len(asking)} sequences", fix)
 
 
 class Task(NamedTuple):

@@ -357,6 +357,29 @@ def test_what_a_tracker_does_without_is_told_once(tmp_path):
     assert done.stderr.count("no occlusion centres: outrack finds no lost people") == 1
 
 
+@pytest.mark.parametrize("tracker", ["fairmot", "outrack"])
+def test_public_detections_that_nothing_asks_for_are_refused(tmp_path, tracker):
+    kept(tmp_path)
+    done = called(tmp_path, "--tracker", tracker, "--public", tmp_path)
+    assert "add --track-type public_track" in str(done.exception)
+
+
+def test_one_file_of_public_detections_is_of_one_sequence(tmp_path):
+    kept(tmp_path, sequence="a")
+    kept(tmp_path, sequence="b")
+    file = tmp_path / "det.txt"
+    file.write_text("1,-1,30,50,40,100,0.9\n")
+    words = ["--tracker", "outrack", "--track-type", "public_track", "--public", file]
+    assert "one file for 2 sequences" in str(called(tmp_path, *words).exception)
+
+
+def test_a_flag_may_say_none_where_its_help_does(tmp_path):
+    kept(tmp_path)
+    done = called(tmp_path, "--tracker", "sort", "--score-filter", "none")
+    assert done.exit_code == 0, done.output
+    assert told_of(tmp_path, "seq", "sort")["settings"]["score_filter"] is None
+
+
 def test_public_tracking_needs_public_detections(tmp_path):
     kept(tmp_path)
     words = ["--tracker", "outrack", "--track-type", "public_track"]

@@ -23,7 +23,10 @@ __all__ = ["InputSettings", "link"]
 
 
 def _classes(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in text.split(","))
+    numbers = tuple(int(number) for number in text.split(","))
+    if min(numbers) < 0:
+        raise ValueError(text)
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ class InputSettings(Settings):
         parse=_classes,
     )
     min_score: float = knob(
-        0.0, "Detections with a lower score are left out before the tracker sees them.", low=0
+        0.0,
+        "Detections with a lower score are left out before the tracker sees them.",
+        low=0,
+        high=1,
     )
     fixed_rate: bool = knob(
         False,

@@ -37,7 +37,8 @@ class OUTrack(Cascade):
             confirm_first=True,
         )
         self._video = video
-        self._refinder = Refinder(settings, video, settings.frame_rate or video.frame_rate)
+        rate = video.frame_rate if settings.frame_rate is None else settings.frame_rate
+        self._refinder = Refinder(settings, video, rate)
 
     def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
         """The tracks of the next frame: those that are tracked, then the lost that are hidden."""

@@ -114,7 +114,8 @@ class LifeCycleSettings(Settings):
 
     def patience(self, frame_rate: float) -> int:
         """Frames a tracklet stays lost in a sequence of `frame_rate` frames a second."""
-        return int((self.frame_rate or frame_rate) / 30.0 * self.track_buffer)
+        rate = frame_rate if self.frame_rate is None else self.frame_rate
+        return int(rate / 30.0 * self.track_buffer)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ class FairMOTSettings(CascadeSettings):
         "Highest cost of a match by embedding and motion: 0.98 of the embeddings' distance and "
         "0.02 of the squared Mahalanobis distance.",
         low=0,
+        high=2,
         parse=_threshold("cosine"),
     )
 
@@ -224,7 +226,11 @@ class OUTrackSettings(RefindSettings, CascadeSettings):
     """OUTrack's association; the values are those of its code with detections above 0.6."""
 
     reid_thres: float = knob(
-        0.4, "Highest cost of a match by embedding and motion.", low=0, parse=_threshold("cosine")
+        0.4,
+        "Highest cost of a match by embedding and motion.",
+        low=0,
+        high=2,
+        parse=_threshold("cosine"),
     )
     clip_box: bool = knob(False, "Clip tracks to the frame before they are written.")
     frame_rate: float | None = knob(
@@ -278,13 +284,16 @@ class DeepSortSettings(Settings):
         0.6, "Detections with a lower score are not looked at.", low=0, high=1
     )
     nms_max_overlap: float = knob(
-        1.0, "Detections that a better one covers by more than this are suppressed.", low=0
+        1.0,
+        "Detections of which a better one covers more than this share are suppressed; 1: none.",
+        low=0,
+        high=1,
     )
     min_detection_height: float = knob(
         0.0, "Detections lower than this are not looked at, pixels.", low=0
     )
     max_cosine_distance: float = knob(
-        0.2, "Highest distance from the nearest embedding in a gallery.", low=0
+        0.2, "Highest cosine distance from the nearest embedding in a gallery.", low=0, high=2
     )
     nn_budget: int = knob(100, "Embeddings kept of each tracklet, the latest ones.", low=1)
     max_iou_distance: float = knob(0.7, "Highest IoU distance of a match.", low=0, high=1)
@@ -298,7 +307,10 @@ class ByteTrackSettings(LifeCycleSettings):
 
     track_thresh: float = knob(0.6, "Detections with a score above this are sure.", low=0, high=1)
     low_thresh: float = knob(
-        0.1, "Those with a score above this, and not sure, are doubtful.", low=0, high=1
+        0.1,
+        "Detections with a score above this, but below track_thresh, are doubtful.",
+        low=0,
+        high=1,
     )
     det_thresh: float = knob(
         0.7, "Detections with a score of at least this may begin tracks.", low=0, high=1
