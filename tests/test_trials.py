@@ -78,6 +78,12 @@ def test_another_search_is_not_gone_on_with(tmp_path):
     assert json.loads((tmp_path / "search.json").read_text())["seed"] == 1
 
 
+def test_a_search_without_a_trial_makes_way_for_another(tmp_path):
+    opened(tmp_path)
+    opened(tmp_path, PLAN | {"seed": 1}).add(trial(1))
+    assert list(opened(tmp_path, PLAN | {"seed": 1}).done) == [1]
+
+
 @pytest.mark.parametrize("text", ["nonsense\n", "", "trial,max_age\n1,2\n", "trial\nx\n"])
 def test_what_is_no_list_of_trials_is_refused(tmp_path, text):
     trials = opened(tmp_path)

@@ -7,9 +7,7 @@ from typing import Any, Protocol
 from mottool.errors import SettingError
 from mottool.tuning.space import Axis, Point, grid, grid_size
 
-__all__ = ["METHODS", "Proposer", "proposer"]
-
-METHODS = ("random", "grid", "optuna")
+__all__ = ["Proposer", "proposer"]
 
 
 class Proposer(Protocol):
@@ -106,7 +104,7 @@ class _Optuna:
 
     @staticmethod
     def _value(axis: Axis, told: Any) -> Any:
-        return axis.values[told] if axis.values else told
+        return axis.values[told] if axis.values else axis.rounded(told)
 
     @staticmethod
     def _told(axis: Axis, value: Any) -> Any:

@@ -34,8 +34,11 @@ class Axis:
         """One value, all being equally likely."""
         if self.values:
             return random.choice(self.values)
-        drawn = float(f"{random.uniform(self.low, self.high):.{DIGITS}g}")
-        return min(max(drawn, self.low), self.high)
+        return self.rounded(random.uniform(self.low, self.high))
+
+    def rounded(self, number: float) -> float:
+        """A number of the range with as many digits as say something."""
+        return min(max(float(f"{number:.{DIGITS}g}"), self.low), self.high)
 
     def __str__(self) -> str:
         if self.values:

@@ -52,7 +52,7 @@ class Trials:
         self._kinds = kinds
         self.done: dict[int, Trial] = {}
         plan = folder / "search.json"
-        if plan.exists() and not overwrite:
+        if plan.exists() and not overwrite and not self._fruitless():
             _same(plan, search)
             self._read()
             return
@@ -83,6 +83,11 @@ class Trials:
     def best(self, objective: str) -> Trial:
         """The trial with the highest `objective`, the first of equals."""
         return max(self.done.values(), key=lambda trial: (trial.figures[objective], -trial.number))
+
+    def _fruitless(self) -> bool:
+        """Whether the folder's search ended before its first trial did."""
+        text = self.path.read_bytes() if self.path.exists() else b""
+        return text.startswith(b"trial,") and text.count(b"\n") == 1
 
     def _cells(self, trial: Trial) -> list[Any]:
         figures = [trial.figures[name] for name in FIGURES]
