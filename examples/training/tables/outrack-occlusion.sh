@@ -1,0 +1,13 @@
+#!/bin/sh
+# OUTrack: finding lost people again where they stand hidden, or not; one training for all.
+#
+#     sh examples/training/tables/outrack-occlusion.sh VALIDATION DATASET...
+set -eu
+. "$(dirname "$0")/table.sh"
+
+columns MOTA IDF1 FP FN IDs
+trained outrack
+detected
+tracked "without refinding" --no-occlusion
+tracked "refinding, authors' code" --form code
+tracked "refinding, paper"

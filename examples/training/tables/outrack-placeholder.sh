@@ -1,0 +1,11 @@
+#!/bin/sh
+# OUTrack: whom those are assigned to who are in one frame of a pair only.
+#
+#     sh examples/training/tables/outrack-placeholder.sh VALIDATION DATASET...
+set -eu
+. "$(dirname "$0")/table.sh"
+
+columns MOTA IDF1 IDs TPR
+row "no placeholder" outrack --placeholder none
+row "zero" outrack --placeholder zero
+row "mean of the similarities" outrack
