@@ -1,5 +1,61 @@
-"""Multi-object tracking in stages: networks once, association a hundred times."""
+"""Multi-object tracking in stages: networks once, association a hundred times.
 
-__all__ = ["__version__"]
+In a notebook, each step is a line (`mottool.notebook` describes them):
+
+    cache = mottool.open_cache("mottool-work/caches/public+histogram/scene.h5")
+    tracks = mottool.track(cache, "fairmot")
+    mottool.score(tracks, "scene")
+    mottool.draw(tracks, "scene", "scene.mp4")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mottool.cache import Cache
+    from mottool.detections import Detections
+    from mottool.errors import MottoolError
+    from mottool.notebook import (
+        TrackTable,
+        draw,
+        open_cache,
+        read_tracks,
+        score,
+        to_pandas,
+        to_supervision,
+        track,
+    )
+
+__all__ = [
+    "Cache",
+    "Detections",
+    "MottoolError",
+    "TrackTable",
+    "__version__",
+    "draw",
+    "open_cache",
+    "read_tracks",
+    "score",
+    "to_pandas",
+    "to_supervision",
+    "track",
+]
 
 __version__ = "0.1.0"
+
+# Found when they are asked for: `import mottool` is also the beginning of every command.
+_ELSEWHERE = {
+    "Cache": "mottool.cache",
+    "Detections": "mottool.detections",
+    "MottoolError": "mottool.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'mottool' has no attribute {name!r}")
+    return getattr(import_module(_ELSEWHERE.get(name, "mottool.notebook")), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -80,6 +80,16 @@ def test_the_tour_prints_what_it_shows(shell):
 
 
 @pytest.mark.heavy
+def test_the_lines_of_python_run(shell):
+    (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (shell.folder / "lines.py").write_text(lines)
+    told = shell(f"{sys.executable} lines.py")
+    assert told.returncode == 0, told.stderr
+    assert 0.3 < float(told.stdout) < 1
+    assert (shell.folder / "scene.mp4").stat().st_size > 10_000
+
+
+@pytest.mark.heavy
 def test_a_dataset_goes_through_and_again(shell):
     """The scene serves as a dataset of one sequence; the second run finds its cache complete."""
     for _ in range(2):

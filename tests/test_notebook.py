@@ -1,0 +1,132 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from caches import HEADER, write
+from footage import images
+from scenes import make
+
+import mottool
+from mottool.detections import Detections
+from mottool.errors import InputError, SettingError
+from mottool.formats.folders import text_of
+from mottool.formats.sheet import truth_sheet
+from mottool.stages import associate, evaluate
+
+LENGTH = 20
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """Two people who walk side by side."""
+    frames = []
+    for time in range(LENGTH):
+        boxes = np.array([[10 + time, 10, 30 + time, 60], [60, 10, 80, 60]], np.float32)
+        ones = np.ones(2, np.float32)
+        frames.append(Detections(boxes, ones, np.zeros(2, np.uint16), np.eye(2, dtype=np.float32)))
+    with mottool.open_cache(write(tmp_path / "seq.h5", frames, HEADER)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def truth(tmp_path, cache):
+    path = tmp_path / "truth" / "seq" / "gt" / "gt.txt"
+    path.parent.mkdir(parents=True)
+    rows = "".join(
+        f"{time + 1},1,{10 + time},10,20,50,1,1,1\n{time + 1},2,60,10,20,50,1,1,1\n"
+        for time in range(LENGTH)
+    )
+    path.write_text(rows)
+    return path
+
+
+def test_a_notebooks_five_lines(cache, truth, tmp_path):
+    tracks = mottool.track(cache, "sort", min_hits=1)
+    assert len(tracks) == 2 * LENGTH
+    assert mottool.score(tracks, truth.parents[1])["IDF1"] > 0.95
+    assert mottool.score(tracks, truth)["MOTA"] == mottool.score(tracks, truth.parents[2])["MOTA"]
+    assert mottool.score(cache, truth)["AP"] == 1
+    source = images(tmp_path / "seq", LENGTH)
+    out = mottool.draw(tracks, source, tmp_path / "seq.mp4", trail=3)
+    assert out.stat().st_size > 1000
+
+
+def test_it_gives_what_the_commands_give(cache, truth, tmp_path):
+    tracks = mottool.track(cache)
+    path = associate.run(cache.path, tmp_path / "mine" / "seq.txt")
+    assert tracks.save(tmp_path / "seq.txt").read_bytes() == path.read_bytes()
+    again = mottool.read_tracks(path)
+    assert again.sequence == "seq"
+    assert mottool.score(again, truth) == mottool.score(tracks, truth)
+    rows = evaluate.run([path], [truth.parents[1]], tmp_path / "scores.csv").read_text()
+    figures = rows.splitlines()[1].split(",")[3:]
+    assert [float(figure) for figure in figures] == pytest.approx(
+        list(mottool.score(tracks, truth).values()), abs=1e-6
+    )
+
+
+def test_tracks_as_a_data_frame(cache):
+    tracks = mottool.track(cache, "sort", min_hits=1)
+    table = mottool.to_pandas(tracks)
+    assert list(table) == ["frame", "id", "left", "top", "width", "height", "score"]
+    assert table.groupby("id")["frame"].count().tolist() == [LENGTH, LENGTH]
+    assert table["frame"].dtype == np.int64
+
+
+def test_a_frame_for_supervision(cache):
+    tracks = mottool.track(cache, "sort", min_hits=1)
+    shown = mottool.to_supervision(tracks, frame=7)
+    assert sorted(shown.tracker_id.tolist()) == [1, 2]
+    assert shown.xyxy[:, 0].min() == pytest.approx(16, abs=1)
+    (first, *_) = cache.frames()
+    found = mottool.to_supervision(first)
+    np.testing.assert_array_equal(found.xyxy, first.boxes)
+    assert found.tracker_id is None
+    assert len(mottool.to_supervision(tracks, frame=99)) == 0
+    with pytest.raises(SettingError, match="frame=1"):
+        mottool.to_supervision(tracks)
+
+
+@pytest.mark.parametrize("package", ["pandas", "supervision"])
+def test_a_package_that_is_not_there_is_named(cache, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    make_it = getattr(mottool, f"to_{package}")
+    with pytest.raises(SettingError, match=r"is not installed.*mottool\[notebook\]"):
+        make_it(mottool.track(cache, "sort"))
+
+
+def test_mistakes_are_told(cache, truth, tmp_path):
+    with pytest.raises(SettingError, match="did you mean 'sort'"):
+        mottool.track(cache, "sorted")
+    with pytest.raises(SettingError, match="did you mean 'max_age'"):
+        mottool.track(cache, "sort", maxage=3)
+    truth.parents[1].rename(truth.parents[2] / "other")
+    with pytest.raises(InputError, match="no ground truth for 'seq'"):
+        mottool.score(mottool.track(cache), truth.parents[2])
+    for name in ("a", "b"):
+        images(tmp_path / "both" / name, 2)
+    with pytest.raises(InputError, match="several sequences: a, b"):
+        mottool.draw(mottool.track(cache), tmp_path / "both", tmp_path / "out.mp4")
+
+
+def test_benchmark_rules_hold(tmp_path):
+    scene = make("plain-17")
+    path = tmp_path / "MOT17-a.txt"
+    path.write_text(text_of(truth_sheet("MOT17-a", scene.truth)))
+    tracks = mottool.TrackTable("MOT17-a", scene.length, scene.results)
+    assert mottool.score(tracks, path) == mottool.score(tracks, path, "mot17")
+    assert mottool.score(tracks, path) != mottool.score(tracks, path, "mot15")
+
+
+def test_importing_it_imports_nothing():
+    script = (
+        "import sys; before = set(sys.modules); import mottool; mottool.__version__;"
+        "print(sorted(set(sys.modules) - before)); dir(mottool)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "numpy" not in told.stdout
+    assert "mottool.notebook" not in told.stdout
+    with pytest.raises(AttributeError, match="tracks"):
+        _ = mottool.tracks
+    assert set(dir(mottool)) == set(mottool.__all__)
