@@ -214,3 +214,14 @@ def test_another_networks_tensors_are_refused_by_name(student):
         TDT.from_checkpoint(tensors)
     with pytest.raises(CheckpointError, match="do not fit tdt-r34"):
         TDT.from_checkpoint({"conv1.weight": torch.zeros(3)})
+
+
+@pytest.mark.parametrize("size", [64, 512])
+def test_an_untrained_embedding_is_about_as_long_as_a_teachers(size):
+    """Far longer ones make a loss and gradients that other tasks are lost in."""
+    torch.manual_seed(0)
+    student = TDT("tdt-mobilenet", size).train()
+    heads = student(torch.rand(2, 3, 96, 160))
+    anchors = torch.arange(0, COUNT, 97)
+    embeddings = student.embed(heads, torch.zeros_like(anchors), anchors)
+    assert 0.3 < embeddings.norm(dim=1).mean() < 1.5

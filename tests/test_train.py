@@ -202,6 +202,7 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
     with pytest.raises(TrainingError) as caught:
         trained(scene, tmp_path)
     assert "nan in its term identity, in epoch 2, batch 2 (0" in caught.value.problem
+    assert caught.value.fix == "lower --lr; what was learned up to epoch 1 is kept"
     assert state(tmp_path)["epoch"] == 1
 
 

@@ -44,6 +44,7 @@ VARIANTS = {
 ANCHORS = AnchorShapes(ratios=(0.25, 0.5, 1.0))
 _SUBNET_WIDTH = 128  # §3.2: four convolutions of 128 channels, where RetinaNet has 256
 _PRIOR = 0.01  # RetinaNet §4.1
+_EMBEDDER_GAIN = 0.1  # of the embedder's batch norm to begin with
 _MAX_IOU, _MOST = 0.5, 100  # §4.2: non-maximum suppression, then the top 100
 
 
@@ -64,6 +65,9 @@ class Embedder(nn.Module):
         self.hidden = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(width)
         self.embedding = nn.Conv2d(width, len(ANCHORS) * embedding_size, 3, padding=1)
+        # A teacher's embeddings are of length 1. With a gain of 1 those of an untrained student are
+        # of 5 to 10, and the L2 loss would drown the two others and be too steep for any step.
+        nn.init.constant_(self.norm.weight, _EMBEDDER_GAIN)
 
     def forward(self, level: Tensor) -> Tensor:
         """One level's map (B, 256, h, w) to the map between the two convolutions, as large."""

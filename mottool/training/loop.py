@@ -146,7 +146,11 @@ class Training:
                 f"the loss became {terms[bad[0]].item():g} in its term {bad[0]}, in epoch "
                 f"{self.state.epoch + 1}, batch {number + 1} ({', '.join(names)} …)"
             )
-            fix = "lower --lr, or train with --precision fp32; the last good checkpoint is kept"
+            fix = "lower --lr"
+            if self.plan.precision != "no":
+                fix += ", or train with --precision fp32"
+            if self.state.epoch:
+                fix += f"; what was learned up to epoch {self.state.epoch} is kept"
             raise TrainingError(problem, fix)
         return terms
 
