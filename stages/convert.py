@@ -11,7 +11,7 @@ import click
 from mottool.batch import Batch
 from mottool.cli import as_json
 from mottool.config import Settings, flags, knob
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError
 from mottool.formats.forms import WRITERS
 
 __all__ = ["Config", "command", "run"]
@@ -34,12 +34,12 @@ def run(
     sources: Iterable[Path],
     out: Path,
     config: Config | None = None,
-    dataset: Path | None = None,
+    dataset: Iterable[Path] = (),
     warn: Callable[[str], None] = lambda told: None,
 ) -> Path:
     """Write the tracks or the ground truth in `sources` to `out`, in the form of `config.to`.
 
-    `dataset` holds the sequences themselves, which tell width, height, frame rate and length where
+    `dataset` are the sequences themselves, which tell width, height, frame rate and length where
     `sources` do not. `warn` hears what is left out. Raises `InputError` for what cannot be read,
     or what the form cannot hold.
     """
@@ -48,12 +48,13 @@ def run(
     from mottool.sources import find_sequences
 
     sheets = [sheet for source in sources for sheet in read(source, warn)]
-    if dataset:
-        found = {each.name: each for each in find_sequences([dataset])}
+    places = list(dataset)
+    if places:
+        found = {each.name: each for each in find_sequences(places)}
         for place, sheet in enumerate(sheets):
             own = found.get(sheet.name)
             if own is None:
-                warn(f"{dataset} has no sequence {sheet.name}: its size and length stay unknown")
+                warn(f"no sequence {sheet.name} in {', '.join(map(str, places))}: its size unknown")
                 continue
             folder = own.media.name if own.media and own.media.is_dir() else "img1"
             info = SeqInfo(own.name, folder, own.fps, own.length, own.width, own.height)
@@ -74,13 +75,18 @@ def run(
 @flags(Config)
 @click.option(
     "--dataset",
+    multiple=True,
     type=click.Path(path_type=Path),
     help="The dataset or the videos themselves, for what SOURCES do not tell: width, height, "
-    "frame rate, and length of each sequence.",
+    "frame rate, and length of each sequence. May be given several times.",
 )
 @as_json
 def command(
-    sources: tuple[Path, ...], out: Path, config: Config, dataset: Path | None, as_json: bool
+    sources: tuple[Path, ...],
+    out: Path,
+    config: Config,
+    dataset: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Convert results or ground truth into another program's form.
 
@@ -98,8 +104,6 @@ def command(
     as boxes to be corrected there. Classes go by MOTChallenge's names: boxes of others are left
     out, and told of. Images are not copied; in COCO's they are named SEQUENCE/img1/000001.jpg.
     """
-    if dataset and not dataset.exists():
-        raise SettingError(f"there is no dataset {dataset}", "check the path")
     batch = Batch(as_json)
     name = ", ".join(map(str, sources))
 
