@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Result files or caches and ground truth in; tables of scores out.",
     "tune": "Caches and ground truth in; a tracker's best settings out.",
     "render": "Frames and result files in; annotated H.264 video out.",
+    "plot": "Caches, result files and ground truth in; figures for papers out.",
     "convert": "Results or ground truth in; CVAT's, COCO's, TrackEval's or the server's form out.",
     "distill-labels": "Annotated images in; a teacher's embedding of every box out.",
     "train": "Annotated images in; weights with a card and a log out.",

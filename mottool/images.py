@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
+from mottool.work import whole_file
 
-__all__ = ["image_size", "images_in", "is_image", "natural", "read_image"]
+__all__ = ["image_size", "images_in", "is_image", "natural", "read_image", "write_image"]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 ORIENTATION = 0x0112  # the EXIF tag
@@ -49,6 +50,12 @@ def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:
     if image is None:
         raise InputError(f"{file} cannot be read as an image", "replace it or take it away")
     return np.asarray(image, np.uint8)
+
+
+def write_image(file: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write a BGR image (H, W, 3) in the form that the file's suffix names, whole or not at all."""
+    with whole_file(file) as part:
+        part.write_bytes(cv2.imencode(file.suffix, image)[1].tobytes())
 
 
 def image_size(file: Path, upright: bool = True) -> tuple[int, int]:

@@ -4,6 +4,8 @@
 <work>/tracks/<pipeline>.<tracker>/<sequence>.txt
 <work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
+<work>/videos/<pipeline>.<tracker>/<sequence>.switches/
+<work>/plots/<pipeline or pipeline.tracker>/<sequence>.<kind>.png
 <work>/tuning/<pipeline>.<tracker>/
 <work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
@@ -52,6 +54,10 @@ class Work:
     def video(self, tracks: str, sequence: str) -> Path:
         """The annotated video of one sequence, `tracks` being its result folder's name."""
         return self.root / "videos" / safe_name(tracks) / f"{safe_name(sequence)}.mp4"
+
+    def plot(self, group: str, sequence: str, kind: str, form: str) -> Path:
+        """One figure of a sequence; `group` is its pipeline's or result folder's name."""
+        return self.root / "plots" / safe_name(group) / f"{safe_name(sequence)}.{kind}.{form}"
 
     def training(self, pipeline: str) -> Path:
         """The folder of a training: the weights that came of it and its log."""

@@ -1,12 +1,14 @@
-"""Stage `render`: frames and result files in, annotated H.264 video out."""
+"""Stage `render`: frames and result files in; annotated H.264 video or strips of switches out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,14 +23,16 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.motchallenge import Rows
+    from mottool.drawing.layers import Layers
+    from mottool.drawing.overlay import Overlay
+    from mottool.drawing.panel import Panel
+    from mottool.metrics.files import Truth
     from mottool.sources import Frame, Sequence
 
-    Floats = npt.NDArray[np.floating[Any]]
-
-__all__ = ["Config", "command", "run"]
+__all__ = ["Config", "command", "reel", "run"]
 
 Span = tuple[int, int | None]
+Watch = Callable[[Iterable["Frame"]], Iterable["Frame"]]
 
 
 def _span(text: str) -> Span:
@@ -50,9 +54,34 @@ class Config(Settings):
 
     frames: Span | None = knob(None, "Only these frames: 1-100, 50- or 7.", parse=_span)
     scale: float = knob(1.0, "Size of the video as a share of the source's.", low=0.05, high=8)
-    trail: int = knob(30, "Frames that a trail of foot points reaches back; 0: none.", low=0)
+    trail: int = knob(
+        30,
+        "Frames that a trail of foot points reaches back; 0: none. Not with --gt or --beside.",
+        low=0,
+    )
     scores: bool = knob(True, "Write scores beside identities, unless all are the same.")
+    detections: bool = knob(False, "Draw the cache's detections, thin in white, with scores.")
+    occlusion: bool = knob(
+        False,
+        "Draw the cache's occlusion centres, and their heatmap where detect-embed kept it "
+        "(--occlusion-maps).",
+    )
+    refound: bool = knob(
+        False,
+        "Dash every box that lies on no detection of the cache, and say refound where an "
+        "occlusion centre lies in it.",
+    )
+    rules: str = knob(
+        "auto",
+        "By which rules --gt judges; auto goes by its columns and the sequence's name.",
+        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+    )
     crf: int = knob(21, "x264's rate factor: lower is finer and larger.", low=1, high=51)
+
+    @property
+    def needs_cache(self) -> bool:
+        """Whether anything is drawn that result files do not hold."""
+        return self.detections or self.occlusion or self.refound
 
 
 def run(
@@ -61,70 +90,153 @@ def run(
     out: Path,
     config: Config,
     warn: Callable[[str], None] = lambda told: None,
-    watch: Callable[[Iterable[Frame]], Iterable[Frame]] = lambda frames: frames,
+    watch: Watch = lambda frames: frames,
+    truth: Truth | None = None,
+    beside: Path | None = None,
+    cache: Path | None = None,
 ) -> Path:
     """Draw the rows of the result file `tracks` over a sequence and write the video `out`.
 
-    The time between two frames is the source's own; the first one is at 0. `warn` is told what
-    of the source is missing, and `watch` may follow the frames as they pass. An `InputError` if
-    the source or the rows cannot be read, or there is no frame in the span.
+    With `truth` boxes are coloured by what they are worth; with `beside`, another result file,
+    both are drawn side by side; `cache` is needed for what the settings draw of it. The time
+    between two frames is the source's own; the first one is at 0. `warn` is told what of the
+    source is missing, and `watch` may follow the frames as they pass. An `InputError` if the
+    source or the rows cannot be read, or there is no frame in the span.
     """
-    import cv2
-    import numpy as np
-
+    from mottool.cache import Cache
+    from mottool.drawing.layers import Layers
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.video import video_writer
-    from mottool.motchallenge import read_rows
 
-    rows = _Table(read_rows(tracks, "result"), config)
+    if config.needs_cache and cache is None:
+        fix = "give it, or leave --detections, --occlusion and --refound out"
+        raise SettingError(f"no cache of {sequence.name} is given", fix)
+    files = [tracks, *([beside] if beside else [])]
+    panels = _panels(sequence, files, truth, config)
     first, last = config.frames or (1, None)
-    size = tuple(max(2, round(side * config.scale)) for side in (sequence.width, sequence.height))
-    overlay = Overlay(size[0], size[1], config.trail)
-    for number in range(max(1, first - config.trail), first):
-        overlay.remember(number, *rows.at(number)[:2])
-    drawn = 0
-    with video_writer(out, sequence.fps, config.crf) as video:
-        for frame in watch(sequence.frames(first, warn)):
-            if last is not None and frame.number > last:
-                break
-            image = frame.image
-            if size != (sequence.width, sequence.height):
-                smaller = config.scale < 1
-                method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
-                image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-            image = overlay.draw(image, frame.number, *rows.at(frame.number))
-            video.write(image, frame.seconds)
-            drawn += 1
-        else:
-            if drawn and rows.last > first + drawn - 1:
-                warn(f"{tracks} has rows up to frame {rows.last}, {sequence.path} ends before")
-        if not drawn:
+    size = _size(sequence, config)
+    trail = 0 if truth or beside else config.trail
+    titles = [file.resolve().parent.name if beside else "" for file in files]
+    # A video halves its colours' resolution: lines whose colour tells need two pixels.
+    overlays = [Overlay(*size, trail, title, 2 if truth else 1) for title in titles]
+    for number in range(max(1, first - trail), first):
+        for overlay, panel in zip(overlays, panels, strict=True):
+            overlay.remember(number, *panel.at(number)[:2])
+    with ExitStack() as opened:
+        layers = None
+        if cache and config.needs_cache:
+            found = opened.enter_context(Cache(cache))
+            shown = config.detections, config.occlusion, config.refound
+            layers = Layers(found, config.scale, first, *shown)
+        video = opened.enter_context(video_writer(out, sequence.fps, config.crf))
+        number = 0
+        for frame in _within(watch(sequence.frames(first, warn)), config):
+            number = frame.number
+            video.write(_drawn(frame, size, overlays, panels, layers), frame.seconds)
+        if not number:
             fix = "choose --frames inside the sequence"
             raise InputError(f"{sequence.path} has no frame {first}", fix)
+        for file, panel in zip(files, panels, strict=True):
+            if panel.last > number and (last is None or number < last):
+                warn(f"{file} has rows up to frame {panel.last}, {sequence.path} ends before")
     return out
 
 
-class _Table:
-    """The rows of a result file by frame, in pixels of the video."""
+def _size(sequence: Sequence, config: Config) -> tuple[int, int]:
+    """Width and height of the video's picture of one tracker, in pixels."""
+    width, height = (round(side * config.scale) for side in (sequence.width, sequence.height))
+    return max(2, width), max(2, height)
 
-    def __init__(self, rows: Rows, config: Config) -> None:
-        import numpy as np
 
-        from mottool.boxes import xyxy_from_tlwh
+def _drawn(
+    frame: Frame,
+    size: tuple[int, int],
+    overlays: list[Overlay],
+    panels: list[Panel],
+    layers: Layers | None,
+) -> npt.NDArray[np.uint8]:
+    """One frame of the video: the pictures of the trackers side by side."""
+    import cv2
+    import numpy as np
 
-        order = np.argsort(rows.frames, kind="stable")
-        self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
-        self.last = int(self.frames.max(initial=0))
-        self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * config.scale)  # (n, 4)
-        scores = rows.rest[order, 0] if rows.rest.shape[1] else None  # (n,)
-        telling = scores is not None and len(scores) and np.ptp(scores) > 0
-        self.scores = scores if config.scores and telling else None
+    from mottool.drawing.overlay import beside_each_other
 
-    def at(self, number: int) -> tuple[npt.NDArray[np.int64], Floats, Floats | None]:
-        """The identities (n,), boxes (n, 4) and scores (n,) or None of one frame."""
-        begin, end = self.frames.searchsorted([number, number + 1])
-        here = slice(begin, end)
-        return self.ids[here], self.boxes[here], None if self.scores is None else self.scores[here]
+    image = frame.image
+    if size != image.shape[1::-1]:
+        method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+        image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+    if layers:
+        image = layers.under(overlays[0], image, frame.number)
+    pictures = []
+    for overlay, panel in zip(overlays, panels, strict=True):
+        shown = panel.at(frame.number)
+        ids, boxes, looks = layers.marked(shown) if layers else shown
+        picture = overlay.draw(image, frame.number, ids, boxes, looks=looks)
+        overlay.legend(picture, [*panel.legend, *(layers.legend if layers else [])])
+        pictures.append(picture)
+    return beside_each_other(pictures)
+
+
+def _panels(
+    sequence: Sequence, files: list[Path], truth: Truth | None, config: Config
+) -> list[Panel]:
+    """What is drawn of each result file: by verdict, by difference, or by identity."""
+    from mottool.drawing import panel
+    from mottool.metrics.differences import differences
+    from mottool.metrics.verdicts import judge
+    from mottool.motchallenge import read_rows
+
+    results = [read_rows(file, "result") for file in files]
+    if truth:
+        judged = [(rows, *judge(rows, truth, config.rules, sequence.name)) for rows in results]
+        return [panel.judged(*each, config.scale) for each in judged]
+    if len(results) == 2:
+        one, other = results
+        return list(panel.compared(one, other, differences(one, other), config.scale))
+    return [panel.plain(results[0], config.scale, config.scores)]
+
+
+def _within(frames: Iterable[Frame], config: Config) -> Iterator[Frame]:
+    """The frames up to the last one that is wanted."""
+    last = config.frames[1] if config.frames else None
+    return takewhile(lambda frame: last is None or frame.number <= last, frames)
+
+
+def reel(
+    sequence: Sequence,
+    tracks: Path,
+    truth: Truth,
+    out: Path,
+    config: Config,
+    warn: Callable[[str], None] = lambda told: None,
+    watch: Watch = lambda frames: frames,
+) -> list[Path]:
+    """Write one PNG file for every identity switch of a result file into the folder `out`.
+
+    They are `<frame>_object<identity>.png`; those of an earlier run are replaced. Switches outside
+    the settings' span of frames are left out. Raises as `run` does.
+    """
+    from mottool.drawing.strips import StripMaker
+    from mottool.images import write_image
+    from mottool.metrics.verdicts import judge
+    from mottool.motchallenge import read_rows
+
+    rows = read_rows(tracks, "result")
+    objects, found = judge(rows, truth, config.rules, sequence.name)
+    first, last = config.frames or (1, None)
+    switches = [
+        switch
+        for switch in found.switches
+        if first <= switch.frame and (last is None or switch.frame <= last)
+    ]
+    for old in out.glob("*_object*.png"):
+        old.unlink()
+    made = []
+    maker = StripMaker(switches, objects, rows, sequence.fps)
+    for switch, image in maker.strips(watch(sequence.frames(maker.first, warn))):
+        made.append(out / f"{switch.frame:06d}_object{switch.object}.png")
+        write_image(made[-1], image)
+    return made
 
 
 @click.command("render")
@@ -134,6 +246,30 @@ class _Table:
     type=click.Path(path_type=Path),
     help="The folder of result files, <sequence>.txt each, or one result file.  "
     "[default: the one folder under WORK/tracks]",
+)
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path),
+    help="Other results of the same sequences, drawn beside, with what differs in heavy lines.",
+)
+@click.option(
+    "--gt",
+    "truths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Ground truth as mottool evaluate takes it: boxes are coloured as hit, false, missed or "
+    "switched. May be given several times.",
+)
+@click.option(
+    "--switches",
+    is_flag=True,
+    help="Instead of a video, a strip of pictures for every identity switch against --gt.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="The cache of what --detections, --occlusion and --refound draw, or a folder of "
+    "<sequence>.h5.  [default: WORK/caches/PIPELINE of the results PIPELINE.TRACKER]",
 )
 @click.option(
     "--list",
@@ -147,6 +283,10 @@ class _Table:
 def command(
     sources: tuple[str, ...],
     tracks: Path | None,
+    beside: Path | None,
+    truths: tuple[Path, ...],
+    switches: bool,
+    cache: Path | None,
     listed: Path | None,
     config: Config,
     work: Path,
@@ -157,46 +297,93 @@ def command(
     \b
         mottool render video.mp4
         mottool render MOT17/train --tracks results/mytracker --frames 1-100 --scale 0.5
+        mottool render video.mp4 --detections --occlusion --refound
+        mottool render MOT17/train --gt MOT17/train
+        mottool render MOT17/train --gt MOT17/train --switches
+        mottool render video.mp4 --tracks results/mine --beside results/theirs
 
     A SOURCE is a video, a folder of images, a MOTChallenge sequence folder, a folder above such,
     or a quoted glob pattern. Its rows come from the result file that bears its name,
-    <sequence>.txt; the video goes to WORK/videos/<result folder>/<sequence>.mp4.
+    <sequence>.txt; the video goes to WORK/videos/<result folder>/<sequence>.mp4, and with
+    --beside to WORK/videos/<result folder>_vs_<other>.
 
     The video is H.264 that browsers play. Its frames follow each other at the source's own
     times. An identity has the same colour in every frame and every video.
+
+    With --gt a hit is green, a false box vermilion, a missed person dashed in blue, and a hit
+    whose identity has switched heavy and yellow, labelled OLD>NEW. With --beside a person has one
+    colour in both pictures; a heavy line means that the other tracker gives another identity, a
+    heavy dashed one that it has no box there. --beside with --gt judges both.
+
+    --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
+    person, whose true box is dashed in white, before, at and after each switch.
     """
+    from mottool.metrics.files import find_truth, truth_of
     from mottool.sources import find_sequences
 
+    if switches and (not truths or beside or config.needs_cache):
+        problem = "--switches goes by --gt, and shows neither --beside nor what caches hold"
+        raise SettingError(problem, "give --gt and --tracks only")
     batch = Batch(as_json)
     place = tracks or _only_results(Work(work))
+    known = find_truth(truths)
     sequences = find_sequences(sources, listed, batch.fail)
-    if place.is_file() and len(sequences) > 1:
-        problem = f"{place} is one result file but there are {len(sequences)} sequences"
-        raise SettingError(problem, "give --tracks the folder of their result files")
-    folder = place.resolve().parent if place.is_file() else place.resolve()
+    if len(sequences) == len(known) == 1 and truths[0].is_file():
+        known = dict(zip([sequences[0].name], known.values(), strict=True))
+    for each in (place, *([beside] if beside else [])):
+        if each.is_file() and len(sequences) > 1:
+            problem = f"{each} is one result file but there are {len(sequences)} sequences"
+            raise SettingError(problem, "give the folder of their result files")
+    folder = _folder(place)
+    name = f"{folder}_vs_{_folder(beside)}" if beside else folder
 
     first, last = config.frames or (1, None)
 
     def job(sequence: Sequence) -> None:
-        rows = place if place.is_file() else place / f"{sequence.name}.txt"
-        if not rows.is_file():
-            fix = f"run mottool associate on {sequence.name}, or name other results with --tracks"
-            raise InputError(f"there is no result file {rows}", fix)
-        out = run(
-            sequence,
-            rows,
-            Work(work).video(folder.name, sequence.name),
-            config,
-            warn=batch.note,
-            watch=lambda frames: progress(
-                frames, sequence.name, last or sequence.length, first - 1
-            ),
-        )
+        rows = _rows_of(place, sequence, "--tracks")
+        truth = truth_of(sequence.name, known) if known else None
+        out = Work(work).video(name, sequence.name)
+
+        def watch(frames: Iterable[Frame]) -> Iterable[Frame]:
+            return progress(frames, sequence.name, last or sequence.length, first - 1)
+
+        if switches and truth:
+            out = out.with_suffix(".switches")
+            made = reel(sequence, rows, truth, out, config, batch.note, watch)
+            batch.report(sequence.name, out, f"{len(made)} switches", switches=len(made))
+            return
+        other = _rows_of(beside, sequence, "--beside") if beside else None
+        holder = _cache_of(sequence, cache, Work(work), folder) if config.needs_cache else None
+        run(sequence, rows, out, config, batch.note, watch, truth, other, holder)
         batch.report(sequence.name, out, "rendered")
 
     for sequence in sequences:
         batch.run(sequence.name, partial(job, sequence))
     batch.close()
+
+
+def _folder(place: Path) -> str:
+    """The name of the folder of results, which may be one of its files."""
+    return (place.resolve().parent if place.is_file() else place.resolve()).name
+
+
+def _rows_of(place: Path, sequence: Sequence, flag: str) -> Path:
+    """The result file of a sequence."""
+    rows = place if place.is_file() else place / f"{sequence.name}.txt"
+    if not rows.is_file():
+        fix = f"run mottool associate on {sequence.name}, or name other results with {flag}"
+        raise InputError(f"there is no result file {rows}", fix)
+    return rows
+
+
+def _cache_of(sequence: Sequence, given: Path | None, work: Work, results: str) -> Path:
+    """The cache of a sequence: given, or that of the pipeline whose name the results bear."""
+    path = given or work.cache(results.rpartition(".")[0], sequence.name)
+    path = path / f"{sequence.name}.h5" if path.is_dir() else path
+    if not path.is_file():
+        fix = "run mottool detect-embed, or name the cache with --cache"
+        raise InputError(f"there is no cache {path}", fix)
+    return path
 
 
 def _only_results(work: Work) -> Path:

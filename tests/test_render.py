@@ -1,15 +1,21 @@
+import dataclasses
 import json
 import subprocess
 import sys
 
 import av
+import cv2
 import numpy as np
 import pytest
+from caches import HEADER, write
 from click.testing import CliRunner
 from footage import images, seqinfo, video
 
+from mottool.detections import Detections
 from mottool.drawing.colours import colour_of
+from mottool.drawing.panel import VERDICTS
 from mottool.errors import InputError, SettingError
+from mottool.metrics.verdicts import Verdict
 from mottool.sources import find_sequences
 from mottool.stages.render import Config, command, run
 
@@ -180,3 +186,126 @@ def test_help_is_light(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
     assert "mottool render video.mp4" in done.stdout
+
+
+def test_ground_truth_colours_what_is_hit_false_missed_and_switched(tmp_path, film):
+    people = {5: 20, 6: 160, 7: 240}  # 7 is missed, 6 switches from 8 to 9 in frame 13
+    truth = tmp_path / "gt.txt"
+    truth.write_text(
+        "".join(
+            f"{frame},{person},{left + 2 * frame},60,40,90,1,-1,-1,-1\n"
+            for frame in range(1, 25)
+            for person, left in people.items()
+        )
+    )
+    rows = tmp_path / "tracks" / "film.txt"
+    rows.parent.mkdir()
+    switched = [
+        row.replace(",8,", ",9,", 1) if int(row.split(",")[0]) > 12 else row
+        for row in ROWS.splitlines()
+    ]
+    extra = [f"{frame},4,5,5,30,40,1,-1,-1,-1" for frame in range(1, 25)]
+    rows.write_text("\n".join([*switched, *extra]))
+    done = called(
+        tmp_path, film, "--tracks", rows, "--gt", truth, "--crf", "5", "--frames", "12-14"
+    )
+    assert done.exit_code == 0, done.output
+    frames = frames_of(tmp_path / "work" / "videos" / "tracks" / "film.mp4")
+    look = {verdict: VERDICTS[verdict][0].colour for verdict in Verdict}
+    for number, (_, image) in zip((12, 13, 14), frames, strict=True):
+        assert near(look[Verdict.HIT], image[100, 20 + 2 * number])
+        assert near(look[Verdict.FALSE], image[25, 5])
+        own = Verdict.SWITCHED if number == 13 else Verdict.HIT
+        assert near(look[own], image[100, 160 + 2 * number]), number
+        line = image[60:150, 240 + 2 * number]  # dashes, not a whole line
+        dashes = [near(look[Verdict.MISSED], pixel) for pixel in line]
+        assert 20 < sum(dashes) < 70
+
+
+def test_two_trackers_stand_side_by_side_and_what_differs_is_heavy(tmp_path, film):
+    other = tmp_path / "other"
+    other.mkdir()
+    # The other names them 1 and 2, and loses the second person in frame 10.
+    renamed = ROWS.replace(",3,", ",1,").replace(",8,", ",2,").splitlines()
+    (other / "film.txt").write_text("\n".join(row for row in renamed if row[:5] != "10,2,"))
+    done = called(tmp_path, film, "--beside", other, "--crf", "5", "--frames", "9-10")
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "work/videos/public.sort_vs_other/film.mp4"
+    (_, agreed), (_, alone) = frames_of(out)
+    assert agreed.shape[1] == 2 * 320 + 2
+    for left, identity in ((20, 3), (160, 8)):  # one colour in both, the first one's
+        for shift in (0, 322):
+            assert near(colour_of(identity), agreed[100, shift + left + 18])
+
+    def lines(image, column):  # the widest line along the box's left edge
+        return max(
+            sum(near(colour_of(8), pixel) for pixel in image[row, column - 6 : column + 7])
+            for row in range(80, 110)
+        )
+
+    assert lines(agreed, 160 + 18) <= 2
+    assert lines(alone, 160 + 20) >= 3
+    assert lines(alone, 322 + 160 + 20) == 0
+
+
+def test_what_a_cache_holds_is_drawn_under_the_tracks(tmp_path, film):
+    def frame(number):
+        boxes = np.array([[20 + 2 * number, 60, 60 + 2 * number, 150]], np.float32)
+        one = np.ones(1, np.float32)
+        centres = np.array([[180 + 2 * number, 100, 0.8]], np.float32)
+        heat = np.zeros((60, 80), np.uint8)
+        heat[25, (180 + 2 * number) // 4] = 255
+        zero = np.zeros(1, np.uint16)
+        return Detections(boxes, one * 0.7, zero, None, centres, occlusion_map=heat)
+
+    header = dataclasses.replace(HEADER, width=320, height=240, settings={"occlusion_stride": 4})
+    cache = tmp_path / "work/caches/public/film.h5"
+    write(cache, [frame(number) for number in range(1, 25)], header)
+    pictures = {}
+    for flag in ("--no-refound", "--refound", "--detections", "--occlusion"):
+        done = called(tmp_path, film, flag, "--crf", "5", "--frames", "12", "--trail", "0")
+        assert done.exit_code == 0, done.output
+        (_, pictures[flag]) = frames_of(tmp_path / "work/videos/public.sort/film.mp4")[0]
+    plain = pictures.pop("--no-refound").astype(int)
+    changed = {flag: np.abs(image - plain).max(axis=2) > 40 for flag, image in pictures.items()}
+    box, other = np.s_[60:150, 44:84], np.s_[65:150, 182:226]  # tracked and detected; tracked only
+    assert not changed["--refound"][65:150, 40:90].any()
+    assert changed["--refound"][other].any()
+    assert changed["--detections"][140:150, 45:75].any()  # the detection's score
+    assert not changed["--detections"][65:148, 180:230].any()
+    assert not changed["--occlusion"][box][:, 10:-10].any()
+    assert changed["--occlusion"][95:105, 200:210].any()
+    missing = called(tmp_path, film, "--detections", "--cache", tmp_path / "no.h5")
+    assert missing.exit_code == 1
+    assert "there is no cache" in missing.stderr
+
+
+def test_every_switch_is_a_strip_and_old_ones_go(tmp_path, film):
+    truth = tmp_path / "gt.txt"
+    rows = tmp_path / "tracks" / "film.txt"
+    rows.parent.mkdir()
+    truth.write_text("".join(f"{n},5,{20 + 2 * n},60,40,90,1,-1,-1,-1\n" for n in range(1, 25)))
+    names = [3] * 8 + [8] * 8 + [9] * 8
+    rows.write_text(
+        "".join(f"{n},{names[n - 1]},{20 + 2 * n},60,40,90,1,-1,-1,-1\n" for n in range(1, 25))
+    )
+    words = film, "--tracks", rows, "--gt", truth, "--switches"
+    done = called(tmp_path, *words, "--json")
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "work/videos/tracks/film.switches"
+    assert json.loads(done.stdout)["done"] == [
+        {"sequence": "film", "path": str(folder), "switches": 2}
+    ]
+    names = ["000009_object5.png", "000017_object5.png"]
+    assert [path.name for path in sorted(folder.iterdir())] == names
+    image = cv2.imread(str(folder / names[0]))
+    assert image.shape[0] > 300
+    for identity in (3, 8):
+        assert (np.abs(image.astype(int) - colour_of(identity)).max(axis=2) < 12).sum() > 300
+    assert not (np.abs(image.astype(int) - colour_of(9)).max(axis=2) < 4).any()
+    again = called(tmp_path, *words, "--frames", "10-20")
+    assert again.exit_code == 0
+    assert [path.name for path in folder.iterdir()] == names[1:]
+    alone = called(tmp_path, film, "--switches").exception
+    assert isinstance(alone, SettingError)
+    assert "--gt" in alone.problem

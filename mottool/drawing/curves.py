@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mottool.work import whole_file
 
-__all__ = ["draw_curves"]
+__all__ = ["COLOURS", "draw_curves"]
 
 # Okabe & Ito, "Color universal design", 2008: apart for colour-blind eyes too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")

@@ -1,7 +1,7 @@
-"""What is drawn over a frame: boxes with identities, trails of foot points, the frame's number."""
+"""What is drawn over a frame: boxes with labels, trails of foot points, number and legend."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mottool.drawing.colours import colour_of, ink_on
 
-__all__ = ["Overlay"]
+__all__ = ["Look", "Overlay", "beside_each_other", "looks_of"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -20,6 +20,34 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHADE, PAPER = (32, 32, 32), (240, 240, 240)
 FAR = 1e5  # pixels; OpenCV's coordinates overflow beyond
 SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
+DASH = 5  # lengths of a dash in widths of its line; the gap is three
+
+
+class Look(NamedTuple):
+    """How a box is drawn: its colour (blue, green, red), texts and line.
+
+    `label` stands on the colour, `note` beside it on dark; an empty one is left out.
+    """
+
+    colour: Colour
+    label: str = ""
+    note: str = ""
+    dashed: bool = False
+    heavy: bool = False
+
+
+def looks_of(ids: npt.NDArray[np.int64], scores: Floats | None = None) -> list[Look]:
+    """Each identity (n,) in its own colour with its number, its score (n,) beside it."""
+    notes = [""] * len(ids) if scores is None else [f"{score:.2f}" for score in scores.tolist()]
+    return [Look(colour_of(i), str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)]
+
+
+def beside_each_other(pictures: Sequence[Image]) -> Image:
+    """Pictures of one size (H, W, 3) in a row, a white line between two."""
+    height, width = pictures[0].shape[:2]
+    line = np.full((height, max(2, width // 160), 3), 255, np.uint8)
+    parts = [part for picture in pictures for part in (line, picture)]
+    return np.concatenate(parts[1:], axis=1)
 
 
 class _Patch(NamedTuple):
@@ -38,16 +66,19 @@ class Overlay:
     """Draws the tracks of one sequence, frame after frame.
 
     `trail` is how many frames back the line of foot points (the middle of a box's lower edge)
-    reaches; 0 draws none. Lines and letters grow with the frame.
+    reaches; 0 draws none. `title` stands before the frame's number. Lines and letters grow with
+    the frame; lines are at least `finest` pixels wide.
     """
 
-    def __init__(self, width: int, height: int, trail: int = 30) -> None:
+    def __init__(
+        self, width: int, height: int, trail: int = 30, title: str = "", finest: int = 1
+    ) -> None:
         """`width` and `height` are pixels of the frames that will be drawn on."""
         size = (width * height) ** 0.5
-        self.line = max(1, round(size / 600))
+        self.line = max(finest, round(size / 600))
         self.letters = max(0.36, size / 1900)  # OpenCV's unit: capitals of 22 pixels
         self.weight = max(1, round(1.6 * self.letters))
-        self.trail = trail
+        self.trail, self.title = trail, title
         self._feet: dict[int, deque[tuple[int, float, float]]] = defaultdict(deque)
 
     def remember(self, number: int, ids: npt.NDArray[np.int64], boxes: Floats) -> None:
@@ -71,31 +102,34 @@ class Overlay:
         ids: npt.NDArray[np.int64],
         boxes: Floats,
         scores: Floats | None = None,
+        looks: Sequence[Look] | None = None,
     ) -> Image:
         """The BGR image (H, W, 3) with frame `number` drawn over it; the given one is unchanged.
 
         `ids` (n,), `boxes` (n, 4) x1 y1 x2 y2 in pixels of `image`, `scores` (n,) or None for
-        labels without them. Boxes that stand lower in the frame lie over those higher up.
+        labels without them; n `looks` take the place of those of the identities. Boxes that stand
+        lower in the frame lie over those higher up.
         """
         self.remember(number, ids, boxes)
         for age, strength in ((2, 0.35), (1, 0.6), (0, 0.85)):  # the oldest third first
             image = _blended(image, strength, partial(self._trails, number=number, age=age))
+        image = self.boxes(image, boxes, looks_of(ids, scores) if looks is None else looks)
+        self._number(image, number)
+        return image
+
+    def boxes(self, image: Image, boxes: Floats, looks: Sequence[Look]) -> Image:
+        """A copy of the image with boxes (n, 4) and their labels only."""
         order = np.argsort(boxes[:, 3], kind="stable").tolist()
-        corners = [_fixed(boxes[row].reshape(2, 2)).tolist() for row in order]
-        image = _blended(image, 0.45, partial(self._edges, corners=corners))
-        for row, (first, second) in zip(order, corners, strict=True):
-            colour = colour_of(int(ids[row]))
-            cv2.rectangle(image, first, second, colour, self.line, cv2.LINE_AA, SUBPIXEL)
-        told = [None] * len(ids) if scores is None else scores.tolist()
+        image = _blended(image, 0.45, partial(self._outlines, boxes=boxes, looks=looks, under=True))
+        ranked = [looks[row] for row in order]
+        self._outlines(image, boxes[order], ranked)
         labels = [
-            self._label(image, np.clip(boxes[row], -FAR, FAR).tolist(), int(ids[row]), told[row])
-            for row in order
+            self._label(image, np.clip(boxes[row], -FAR, FAR).tolist(), looks[row]) for row in order
         ]
-        for part in (1, 0):  # scores under all identities
+        for part in (1, 0):  # notes under all labels
             for label in labels:
                 for patch in label[part : part + 1]:
                     self._write(image, patch)
-        self._number(image, number)
         return image
 
     def _trails(self, image: Image, number: int, age: int) -> None:
@@ -109,20 +143,37 @@ class Overlay:
                 colour = colour_of(identity)
                 cv2.polylines(image, [line], False, colour, self.line + 1, cv2.LINE_AA, SUBPIXEL)
 
-    def _edges(self, image: Image, corners: list[list[list[int]]]) -> None:
-        """The dark ground under each box's line, so that it is seen on anything."""
-        for first, second in corners:
-            cv2.rectangle(image, first, second, SHADE, self.line + 2, cv2.LINE_AA, SUBPIXEL)
+    def _outlines(
+        self, image: Image, boxes: Floats, looks: Sequence[Look], under: bool = False
+    ) -> None:
+        """Each box's line, or the dark ground `under` it, so that it is seen on anything."""
+        ends = _fixed(boxes.reshape(-1, 2, 2)).tolist()  # n of upper left and lower right
+        for (first, second), look in zip(ends, looks, strict=True):
+            colour = SHADE if under else look.colour
+            width = self.line * (3 if look.heavy else 1) + (2 if under else 0)
+            if look.dashed:
+                self._dashes(image, [first, second], colour, width)
+            else:
+                cv2.rectangle(image, first, second, colour, width, cv2.LINE_AA, SUBPIXEL)
 
-    def _label(
-        self, image: Image, box: list[float], identity: int, score: float | None
-    ) -> list[_Patch]:
-        """The identity on its colour, then any score on dark: above the box if there is room."""
-        colour, pad = colour_of(identity), self.line + 1
-        told = [(str(identity), colour, ink_on(colour))]
-        if score is not None:
-            told.append((f"{score:.2f}", SHADE, PAPER))
-        widths = [self._text_size(text)[0] + 2 * pad for text, _, _ in told]
+    def _dashes(self, image: Image, corners: list[list[int]], colour: Colour, width: int) -> None:
+        """A rectangle of dashes, which are counted from its own corners."""
+        step = DASH * self.line << SUBPIXEL
+        limits = [side << SUBPIXEL for side in image.shape[1::-1]]
+        for axis in (0, 1):
+            begin, end = (corner[axis] for corner in corners)
+            skipped = max(0, -begin // (2 * step)) * 2 * step  # what lies before the frame
+            for start in range(begin + skipped, min(end, limits[axis]), 2 * step):
+                for across in (corner[1 - axis] for corner in corners):
+                    ends = [[at, across] for at in (start, min(start + step, end))]
+                    one, other = (place[::-1] if axis else place for place in ends)
+                    cv2.line(image, one, other, colour, width, cv2.LINE_AA, SUBPIXEL)
+
+    def _label(self, image: Image, box: list[float], look: Look) -> list[_Patch]:
+        """The label on its colour, then any note on dark: above the box if there is room."""
+        pad = self.line + 1
+        told = [(look.label, look.colour, ink_on(look.colour)), (look.note, SHADE, PAPER)]
+        widths = [self._text_size(text)[0] + 2 * pad if text else 0 for text, _, _ in told]
         height = self._text_size("0")[1] + 2 * pad
         left = min(round(box[0]) - self.line // 2, image.shape[1] - sum(widths))
         left, top = max(left, 0), round(box[1]) - self.line - height
@@ -131,10 +182,42 @@ class Overlay:
         lefts = [left, left + widths[0]]
         return [
             _Patch(text, start, top, width, height, ground, ink)
-            for (text, ground, ink), start, width in zip(told, lefts, widths, strict=False)
+            for (text, ground, ink), start, width in zip(told, lefts, widths, strict=True)
         ]
 
+    def legend(self, image: Image, entries: Sequence[tuple[Look, str]]) -> None:
+        """Write onto the image's lower left what looks mean: a piece of line, then the text."""
+        if not entries:
+            return
+        pad, sample = 2 * self.line + 3, round(90 * self.letters)
+        widths = [3 * pad + sample + self._text_size(text)[0] for _, text in entries]
+        height = self._text_size("0")[1] + 2 * pad
+        places, left, line = [], 0, 0
+        for width in widths:
+            if left and left + width > image.shape[1]:
+                left, line = 0, line + 1
+            places.append((left, line * height))
+            left += width
+        top = image.shape[0] - (line + 1) * height
+        image[max(top, 0) :] //= 3
+        for (look, text), (left, down) in zip(entries, places, strict=True):
+            lower, end = top + down + height - pad, left + pad + sample
+            middle = top + down + height / 2
+            sample_line = np.array([[left + pad, middle, end, middle]])  # a box without height
+            self._outlines(image, sample_line, [look], under=True)
+            self._outlines(image, sample_line, [look])
+            self._text(image, text, (end + pad, lower), PAPER)
+
+    def tell(self, image: Image, text: str, x: float, y: float) -> None:
+        """Write a small text onto the image, on dark, its lower left corner at `x`, `y` pixels."""
+        pad = self.line + 1
+        width, height = (side + 2 * pad for side in self._text_size(text))
+        left, low = round(max(-FAR, min(x, FAR))), round(max(-FAR, min(y, FAR)))
+        self._write(image, _Patch(text, left, low - height, width, height, SHADE, PAPER))
+
     def _write(self, image: Image, patch: _Patch) -> None:
+        if not patch.text:
+            return
         end = (patch.left + patch.width - 1, patch.top + patch.height - 1)
         cv2.rectangle(image, (patch.left, patch.top), end, patch.ground, cv2.FILLED)
         pad = self.line + 1
@@ -142,7 +225,7 @@ class Overlay:
 
     def _number(self, image: Image, number: int) -> None:
         """The frame's number in the upper left corner, on a darkened patch."""
-        text = f"frame {number}"
+        text = f"{self.title}  frame {number}".strip()
         (width, height), pad = self._text_size(text), 2 * self.line + 3
         patch = image[: height + 2 * pad, : width + 2 * pad]
         patch[:] = patch // 3

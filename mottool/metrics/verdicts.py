@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.metrics.clear import hits
-from mottool.metrics.rules import Scene
-from mottool.motchallenge import Rows
+from mottool.metrics.files import Truth
+from mottool.metrics.rules import Scene, detect_rules, prepare
+from mottool.motchallenge import Rows, read_rows
 
-__all__ = ["Switch", "Verdict", "Verdicts", "verdicts"]
+__all__ = ["Switch", "Verdict", "Verdicts", "judge", "verdicts"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -80,3 +81,16 @@ def verdicts(scene: Scene, truth: Rows, results: Rows) -> Verdicts:
         for at in changed.tolist()
     ]
     return Verdicts(of_truth, of_results, partners, sorted(switches))
+
+
+def judge(rows: Rows, truth: Truth, rules: str, sequence: str) -> tuple[Rows, Verdicts]:
+    """The rows of a ground-truth file, and the verdicts on them and on the results `rows`.
+
+    `rules` are a benchmark's, or `auto` for those that fit. Without a known length the sequence
+    ends with the last row. Raises `InputError` as `read_rows` and `prepare` do.
+    """
+    objects = read_rows(truth.path, "ground truth")
+    rules = detect_rules(sequence, objects) if rules == "auto" else rules
+    ends = [int(each.frames.max(initial=0)) for each in (objects, rows)]
+    scene = prepare(objects, rows, truth.length or max(ends), rules, sequence)
+    return objects, verdicts(scene, objects, rows)

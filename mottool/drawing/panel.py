@@ -1,0 +1,134 @@
+"""One result file over the frames: which boxes lie in a frame, and how each of them looks."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.boxes import iou, xyxy_from_tlwh
+from mottool.detections import Detections
+from mottool.drawing.colours import colour_of
+from mottool.drawing.overlay import Look, looks_of
+from mottool.metrics.differences import Differences
+from mottool.metrics.verdicts import Verdict, Verdicts
+from mottool.motchallenge import Rows
+
+__all__ = ["Panel", "Shown", "VERDICTS", "compared", "judged", "plain", "unseen"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Bools = npt.NDArray[np.bool_]
+
+# Okabe & Ito, "Color universal design", 2008, in BGR: apart for colour-blind eyes too. Missed ones
+# are dashed and switches heavy, so that nobody depends on the colours alone.
+VERDICTS = {
+    Verdict.HIT: (Look((115, 158, 0)), "hit"),
+    Verdict.FALSE: (Look((0, 94, 213)), "false (FP)"),
+    Verdict.MISSED: (Look((233, 180, 86), dashed=True), "missed (FN)"),
+    Verdict.SWITCHED: (Look((66, 228, 240), heavy=True), "switched (IDs)"),
+    Verdict.UNJUDGED: (Look((170, 170, 170)), "not judged"),
+}
+OVERLAP = 0.5  # the IoU from which a detection is that of a track's box
+
+
+class Shown(NamedTuple):
+    """What is drawn in a frame: identities (n,), boxes (n, 4) x1 y1 x2 y2 pixels, n looks."""
+
+    ids: npt.NDArray[np.int64]
+    boxes: Floats
+    looks: list[Look]
+
+
+class Panel:
+    """The rows of a result file by frame, in pixels of the video."""
+
+    def __init__(
+        self, rows: Rows, looks: Sequence[Look], scale: float, legend: Sequence[tuple[Look, str]]
+    ) -> None:
+        """`looks` are the rows', in their order; `scale` is the video's share of the source."""
+        order = np.argsort(rows.frames, kind="stable")
+        self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
+        self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * scale)  # (n, 4)
+        self.looks = [looks[row] for row in order.tolist()]
+        self.last = int(self.frames.max(initial=0))
+        self.legend = list(legend)
+
+    def at(self, number: int) -> Shown:
+        """What belongs to one frame."""
+        begin, end = self.frames.searchsorted([number, number + 1])
+        here = slice(begin, end)
+        return Shown(self.ids[here], self.boxes[here], self.looks[here])
+
+
+def plain(rows: Rows, scale: float, scores: bool) -> Panel:
+    """Every identity in its colour; with `scores` each row's, unless all are the same."""
+    told = rows.rest[:, 0] if scores and rows.rest.shape[1] else None  # (n,)
+    telling = told is not None and len(told) and np.ptp(told) > 0
+    return Panel(rows, looks_of(rows.ids, told if telling else None), scale, [])
+
+
+def judged(rows: Rows, truth: Rows, found: Verdicts, scale: float) -> Panel:
+    """The results by their verdicts, and over them what of the ground truth was missed."""
+    before = {(switch.frame, switch.after): switch.before for switch in found.switches}
+    looks = []
+    keys = zip(rows.frames.tolist(), rows.ids.tolist(), found.results.tolist(), strict=True)
+    for frame, identity, verdict in keys:
+        label = str(identity)
+        if verdict == Verdict.SWITCHED:
+            label = f"{before[frame, identity]}>{identity}"
+        looks.append(VERDICTS[Verdict(verdict)][0]._replace(label=label))
+    missed = found.truth == Verdict.MISSED
+    both = Rows(
+        np.concatenate([rows.frames, truth.frames[missed]]),
+        np.concatenate([rows.ids, truth.ids[missed]]),
+        np.concatenate([rows.tlwh, truth.tlwh[missed]]),
+        np.zeros((len(rows) + int(missed.sum()), 0)),
+    )
+    looks += [VERDICTS[Verdict.MISSED][0]] * int(missed.sum())
+    shown = list(VERDICTS.values())
+    if not (found.results == Verdict.UNJUDGED).any():
+        shown.pop()
+    return Panel(both, looks, scale, shown)
+
+
+def compared(first: Rows, second: Rows, found: Differences, scale: float) -> tuple[Panel, Panel]:
+    """Two trackers in the colours of the first's identities; what differs is heavy.
+
+    A box that agrees has a thin line. `only here`: the other has none for it; `other identity`: it
+    has one, whose identity does not belong to this one's.
+    """
+    legend = [
+        (Look((240, 240, 240)), "as in the other"),
+        (Look((240, 240, 240), heavy=True), "other identity"),
+        (Look((240, 240, 240), heavy=True, dashed=True), "only here"),
+    ]
+
+    def panel(rows: Rows, alone: Bools, parted: Bools, names: dict[int, int]) -> Panel:
+        keys = zip(rows.ids.tolist(), alone.tolist(), parted.tolist(), strict=True)
+        looks = [
+            Look(colour_of(names.get(i, i)), str(i), dashed=lone, heavy=lone or apart)
+            for i, lone, apart in keys
+        ]
+        return Panel(rows, looks, scale, legend)
+
+    ours = panel(first, found.alone[0], found.parted[0], {})
+    return ours, panel(second, found.alone[1], found.parted[1], found.names)
+
+
+def unseen(shown: Shown, detections: Detections, scale: float) -> Shown:
+    """The same with every box dashed that lies on no detection of the frame.
+
+    `refound` is noted where one of its occlusion centres lies in the box: a person found behind
+    another. Elsewhere the place is the tracker's guess, or filled in afterwards.
+    """
+    overlaps = iou(shown.boxes, detections.boxes * scale)  # (n, d)
+    guessed = overlaps.max(axis=1, initial=0.0) < OVERLAP  # (n,)
+    points = detections.occlusion_centres[:, :2] * scale  # (k, 2)
+    low, high = shown.boxes[:, None, :2], shown.boxes[:, None, 2:]  # (n, 1, 2)
+    inside = np.logical_and(points >= low, points <= high).all(axis=2)  # (n, k)
+    behind = np.any(inside, axis=1)  # (n,)
+    looks = [
+        look._replace(dashed=True, note="refound" if hidden else look.note) if guess else look
+        for look, guess, hidden in zip(shown.looks, guessed.tolist(), behind.tolist(), strict=True)
+    ]
+    return shown._replace(looks=looks)

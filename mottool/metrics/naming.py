@@ -1,0 +1,80 @@
+"""Whose embedding is whose: the identities of a cache's detections, by ground truth or tracks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.boxes import tlwh_from_xyxy
+from mottool.cache import Cache
+from mottool.errors import CacheError
+from mottool.metrics.files import Truth, truth_of
+from mottool.metrics.matching import best_matching
+from mottool.metrics.pairs import overlapping
+from mottool.metrics.rules import detect_rules, roles
+from mottool.motchallenge import Rows, read_rows
+
+__all__ = ["Named", "named", "who_is_who"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+
+OVERLAP = 0.5  # the IoU from which a detection is that of a row
+
+
+class Named(NamedTuple):
+    """Detections of one frame: its number, identities (n,), -1 unknown, embeddings (n, D)."""
+
+    frame: int
+    ids: Ints
+    embeddings: npt.NDArray[np.float32]
+
+
+def named(cache: Cache, rows: Rows | None) -> Iterator[Named]:
+    """Every frame of an open cache, each detection with the identity of the row it lies on.
+
+    In each frame detections and rows are matched one to one so that their summed IoU is largest,
+    each of 0.5 or more; without rows nobody is known. A `CacheError` if the cache has no
+    embeddings.
+    """
+    if cache.detection_count and not cache.has_embeddings:
+        fix = "make them with detect-embed, with a pipeline of the form DETECTOR+EMBEDDER"
+        raise CacheError(f"{cache.path} has no embeddings", fix)
+    ids = _identities(cache, rows) if rows else np.full(cache.detection_count, -1)
+    start = 0
+    for number, detections in enumerate(cache.frames(), 1):
+        stop = start + len(detections)
+        if detections.embeddings is not None:
+            yield Named(number, ids[start:stop], detections.embeddings)
+        start = stop
+
+
+def _identities(cache: Cache, rows: Rows) -> Ints:
+    """The identity of every detection of a cache, (N,), -1 where there is none."""
+    order = np.argsort(rows.frames, kind="stable")
+    boxes = [detections.boxes.astype(np.float64) for detections in cache.frames()]
+    frames = np.repeat(np.arange(1, len(boxes) + 1), [len(frame) for frame in boxes])  # (N,)
+    corners = np.concatenate([np.zeros((0, 4)), *boxes])
+    tlwh = np.asarray(tlwh_from_xyxy(corners), np.float64)
+    pairs = overlapping(rows.frames[order], rows.tlwh[order], frames, tlwh)
+    matched = best_matching(pairs, np.where(pairs.similarity >= OVERLAP, pairs.similarity, 0.0))
+    ids = np.full(len(frames), -1)
+    ids[pairs.result[matched]] = rows.ids[order][pairs.truth[matched]]
+    return ids
+
+
+def who_is_who(sequence: str, truths: dict[str, Truth], tracks: Path | None) -> Rows | None:
+    """The rows of a sequence: of `tracks`, a result file or a folder of them, or of ground truth.
+
+    Of the ground truth only those that count by the rules that fit; None if there is neither.
+    Raises `InputError` if there is none of this sequence.
+    """
+    if tracks:
+        return read_rows(tracks if tracks.is_file() else tracks / f"{sequence}.txt", "result")
+    if not truths:
+        return None
+    rows = read_rows(truth_of(sequence, truths).path, "ground truth")
+    counts, _ = roles(rows, detect_rules(sequence, rows), sequence)
+    return Rows(rows.frames[counts], rows.ids[counts], rows.tlwh[counts], rows.rest[counts])

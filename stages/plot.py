@@ -1,0 +1,395 @@
+"""Stage `plot`: caches, result files and ground truth in; figures for paper out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mottool.batch import Batch
+from mottool.cli import as_json, work_folder
+from mottool.config import Settings, flags, knob
+from mottool.errors import InputError, SettingError
+from mottool.work import Work
+
+if TYPE_CHECKING:
+    from mottool.metrics.files import Truth
+    from mottool.motchallenge import Rows
+
+__all__ = [
+    "EmbeddingConfig",
+    "TrackletConfig",
+    "command",
+    "run_embeddings",
+    "run_frames",
+    "run_hota",
+    "run_timelines",
+    "run_tracklets",
+]
+
+FORMS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig(Settings):
+    """Whose embeddings are mapped, and how."""
+
+    people: int = knob(10, "How many identities are shown: those seen most.", low=2)
+    samples: int = knob(60, "At most so many embeddings of each, evenly over time.", low=2)
+    perplexity: float = knob(30.0, "About how many neighbours each point keeps.", low=1)
+    seed: int = knob(0, "What the map starts from.", low=0)
+
+
+@dataclass(frozen=True)
+class TrackletConfig(Settings):
+    """Which tracklets are compared."""
+
+    memory: int = knob(30, "Tracklets not seen for more frames are left out.", low=1)
+
+
+def run_embeddings(
+    cache: Path, rows: Rows, out: Path, config: EmbeddingConfig | None = None
+) -> Path:
+    """Map the embeddings of the people in a cache by t-SNE, as FairMOT's Fig. 3, into `out`.
+
+    `rows`, ground truth or tracks, say who is who. An `InputError` with fewer than two people
+    among the detections; a `SettingError` without scikit-learn; a `CacheError` without embeddings.
+    """
+    from mottool.cache import Cache
+    from mottool.drawing.embeddings import draw_map, flat
+    from mottool.metrics.likeness import of_people
+
+    config = config or EmbeddingConfig()
+    with Cache(cache) as opened:
+        embeddings, ids = of_people(opened, rows, config.people, config.samples)
+        title = f"{opened.header.sequence}: {opened.header.pipeline}"
+    return draw_map(flat(embeddings, config.seed, config.perplexity), ids, title, out)
+
+
+def run_frames(cache: Path, rows: Rows | None, pair: tuple[int, int], out: Path) -> Path:
+    """Draw the cosines between the detections of two frames, as CSTrack's Fig. 6, into `out`.
+
+    `rows`, ground truth or tracks, name the people; without them nobody is named. An `InputError`
+    if one of the frames has no detections.
+    """
+    from mottool.cache import Cache
+    from mottool.drawing.embeddings import draw_cosines
+    from mottool.metrics.likeness import between_frames
+
+    with Cache(cache) as opened:
+        found = between_frames(opened, rows, pair)
+        title = f"{opened.header.sequence}: {opened.header.pipeline}"
+    return draw_cosines(found, f"frame {pair[0]}", f"frame {pair[1]}", title, out)
+
+
+def run_tracklets(
+    cache: Path, rows: Rows, frame: int, out: Path, config: TrackletConfig | None = None
+) -> Path:
+    """Draw the cosines between tracklets and a frame's detections, as OUTrack's Fig. 7.
+
+    `rows`, tracks or ground truth, say which detections are whose. An `InputError` if there is no
+    tracklet or no detection.
+    """
+    from mottool.cache import Cache
+    from mottool.drawing.embeddings import draw_cosines
+    from mottool.metrics.likeness import of_tracklets
+
+    with Cache(cache) as opened:
+        found = of_tracklets(opened, rows, frame, (config or TrackletConfig()).memory)
+        title = f"{opened.header.sequence}: {opened.header.pipeline}"
+    return draw_cosines(found, f"tracklets before frame {frame}", f"frame {frame}", title, out)
+
+
+def run_hota(
+    trackers: dict[str, dict[str, Path]],
+    truths: list[Truth],
+    out: Path,
+    rules: str = "auto",
+    warn: Callable[[str], None] = lambda told: None,
+) -> Path:
+    """Draw HOTA, DetA and AssA over the localisation threshold, a line for each tracker.
+
+    `trackers` have result files by sequence, and one for each of `truths`; several sequences are
+    joined as TrackEval does. `rules` are a benchmark's or `auto`; `warn` hears what a score costs.
+    """
+    from mottool.drawing.alphas import draw_alphas
+    from mottool.metrics.scoreboard import Scoreboard
+
+    curves = {}
+    for tracker, files in trackers.items():
+        board = Scoreboard(tracker)
+        for truth in truths:
+            board.add(truth.sequence, files[truth.sequence], truth, rules, warn)
+        curves[tracker] = board.entries()[-1].curves
+    several = f"{len(truths)} sequences combined"
+    return draw_alphas(curves, truths[0].sequence if len(truths) == 1 else several, out)
+
+
+def run_timelines(
+    tracks: Path, out: Path, truth: Truth | None = None, rules: str = "auto", name: str = ""
+) -> Path:
+    """Draw a lane for each identity, or with `truth` for each person and who hits them.
+
+    `rules` are a benchmark's or `auto`; `name` is the sequence's, by default the file's. An
+    `InputError` if there are no rows to draw.
+    """
+    from mottool.drawing.timelines import draw_objects, draw_tracks
+    from mottool.metrics.verdicts import judge
+    from mottool.motchallenge import read_rows
+
+    rows = read_rows(tracks, "result")
+    name = name or tracks.name.removesuffix(".gz").removesuffix(".txt")
+    title = f"{name}: {tracks.resolve().parent.name}"
+    if truth is not None:
+        objects, found = judge(rows, truth, rules, name)
+        if len(objects):
+            return draw_objects(objects, found, title, out)
+    if not len(rows) or truth is not None:
+        raise InputError(f"there is nothing to draw for {tracks}", "give files that hold rows")
+    return draw_tracks(rows, title, out)
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every kind of plot."""
+    form = click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMS),
+        default=FORMS[0],
+        show_default=True,
+        help="The form of the files.",
+    )
+    return form(work_folder(as_json(command)))
+
+
+def _truths(required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--gt",
+        "truths",
+        multiple=True,
+        required=required,
+        type=click.Path(path_type=Path),
+        help="Ground truth as mottool evaluate takes it. May be given several times.",
+    )
+
+
+_caches = click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
+_results = click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))
+_tracks = click.option(
+    "--tracks",
+    type=click.Path(path_type=Path),
+    help="The folder of result files that say who is who, or one result file.",
+)
+_rules = click.option(
+    "--rules",
+    type=click.Choice(("auto", "mot15", "mot16", "mot17", "mot20")),
+    default="auto",
+    show_default=True,
+    help="By which rules the ground truth counts, as in mottool evaluate.",
+)
+
+
+@click.group("plot")
+def command() -> None:
+    """Draw figures for papers, as PNG, SVG or PDF, in colours that everybody can tell apart.
+
+    \b
+        mottool plot embeddings --gt MOT17/train
+        mottool plot frames --gt MOT17/train --at 100 130
+        mottool plot hota --gt MOT17/train --format pdf
+        mottool plot timelines --gt MOT17/train
+
+    CACHEs are by default every cache in the work folder, result files every folder of results
+    there. A figure goes to WORK/plots/<pipeline or results>/<sequence>.<kind>.png. `mottool plot
+    KIND --help` is the manual of each kind.
+    """
+
+
+@command.command("embeddings", short_help="A map of embeddings by identity (t-SNE).")
+@_caches
+@_truths()
+@_tracks
+@flags(EmbeddingConfig)
+@_shared
+def embeddings(config: EmbeddingConfig, **given: Any) -> None:
+    """Map the embeddings of each CACHE onto the plane by t-SNE, coloured by identity.
+
+    \b
+        mottool plot embeddings --gt MOT17/train
+        mottool plot embeddings mottool-work/caches/jde/*.h5 --tracks results --people 20
+
+    People who are told apart make islands of their own, as in FairMOT's Fig. 3. Who is who is
+    said by --gt or --tracks: a detection is that of the box it overlaps by an IoU of 0.5 or more.
+    It needs scikit-learn: pip install 'mottool[plots]'.
+    """
+    _for_caches("embeddings", partial(run_embeddings, config=config), **given)
+
+
+@command.command("frames", short_help="A matrix of cosines between two frames.")
+@_caches
+@click.option(
+    "--at",
+    "pair",
+    required=True,
+    type=(click.IntRange(min=1), click.IntRange(min=1)),
+    metavar="A B",
+    help="The two frames.",
+)
+@_truths()
+@_tracks
+@_shared
+def frames(pair: tuple[int, int], **given: Any) -> None:
+    """Draw how like each other the detections of two frames are, as CSTrack's Fig. 6.
+
+    \b
+        mottool plot frames --at 100 130 --gt MOT17/train
+        mottool plot frames cache.h5 --at 1 2
+
+    A cell is the cosine of two embeddings; light is alike. Cells of one person are framed: who is
+    who is said by --gt or --tracks, and without either nobody is named.
+    """
+    _for_caches("frames", partial(run_frames, pair=pair), unnamed=True, **given)
+
+
+@command.command("tracklets", short_help="A matrix of cosines between tracklets and detections.")
+@_caches
+@click.option("--at", "frame", required=True, type=click.IntRange(min=2), help="The frame.")
+@_truths()
+@_tracks
+@flags(TrackletConfig)
+@_shared
+def tracklets(frame: int, config: TrackletConfig, **given: Any) -> None:
+    """Draw how like the detections of a frame are to the tracklets before it: OUTrack's Fig. 7.
+
+    \b
+        mottool plot tracklets --at 130 --tracks mottool-work/tracks/jde.jde
+        mottool plot tracklets cache.h5 --at 130 --gt MOT17/train --memory 60
+
+    A tracklet's embedding is the running mean of its detections', the old weighing 0.9. The
+    tracklets are those of --tracks, or the true ones of --gt; cells of one identity are framed.
+    """
+    _for_caches("tracklets", partial(run_tracklets, frame=frame, config=config), **given)
+
+
+@command.command("hota", short_help="HOTA over the localisation threshold, by tracker.")
+@_results
+@_truths(required=True)
+@_rules
+@_shared
+def hota(
+    tracks: tuple[Path, ...],
+    truths: tuple[Path, ...],
+    rules: str,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw HOTA, DetA and AssA over the localisation threshold alpha, a line for each tracker.
+
+    \b
+        mottool plot hota --gt MOT17/train
+        mottool plot hota results/mine results/theirs --gt MOT17/train --format pdf
+
+    The figures in brackets are the means, which evaluate prints. Only sequences that every tracker
+    has results for are scored, joined as TrackEval does. It goes to WORK/plots/hota.png.
+    """
+    from mottool.metrics.files import find_results, find_truth
+
+    batch = Batch(as_json)
+    results = find_results(tracks or Work(work).results())
+    known = find_truth(truths)
+    names = [name for name in known if all(name in files for files in results.values())]
+    if not names:
+        fix = "give results and ground truth of the same sequences"
+        raise InputError("no sequence has ground truth and results of every tracker", fix)
+    common, out = ", ".join(names), Work(work).root / "plots" / f"hota.{form}"
+
+    def draw() -> None:
+        run_hota(results, [known[name] for name in names], out, rules, batch.note)
+        batch.report(common, out, f"{len(results)} trackers, {common}")
+
+    batch.run(common, draw)
+    batch.close()
+
+
+@command.command("timelines", short_help="Who is there when, and under which identity.")
+@_results
+@_truths()
+@_rules
+@_shared
+def timelines(
+    tracks: tuple[Path, ...],
+    truths: tuple[Path, ...],
+    rules: str,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw each identity of result files as a bar over time.
+
+    \b
+        mottool plot timelines results/mine
+        mottool plot timelines --gt MOT17/train
+
+    With --gt each lane is a person of the ground truth, and the colours and numbers are the
+    identities that hit this person: a perfect tracker shows one colour in each lane. Thin grey is
+    a person who is missed, a black tick an identity switch.
+    """
+    from mottool.metrics.files import find_results, find_truth, truth_of
+
+    batch = Batch(as_json)
+    known = find_truth(truths)
+    for tracker, files in find_results(tracks or Work(work).results()).items():
+        for name, path in files.items():
+
+            def draw(tracker: str = tracker, name: str = name, path: Path = path) -> None:
+                truth = truth_of(name, known) if known else None
+                out = Work(work).plot(Path(tracker).name, name, "timelines", form)
+                batch.report(name, run_timelines(path, out, truth, rules, name), "drawn")
+
+            batch.run(name, draw)
+    batch.close()
+
+
+def _for_caches(
+    kind: str,
+    draw: Callable[..., Path],
+    caches: tuple[Path, ...],
+    truths: tuple[Path, ...],
+    tracks: Path | None,
+    form: str,
+    work: Path,
+    as_json: bool,
+    unnamed: bool = False,
+) -> None:
+    """Draw one figure for each cache, by default for those of the work folder.
+
+    Unless people may stay `unnamed`, somebody has to say who is who.
+    """
+    from mottool.cache import Cache
+    from mottool.metrics.files import find_truth
+    from mottool.metrics.naming import who_is_who
+
+    if truths and tracks:
+        raise SettingError("--gt and --tracks both say who is who", "give one of them")
+    if not (truths or tracks or unnamed):
+        raise SettingError("nothing says who is who", "give --gt or --tracks")
+    batch, known = Batch(as_json), find_truth(truths)
+    found = caches or tuple(Work(work).caches())
+    if not found:
+        fix = "run mottool detect-embed first, or name the caches"
+        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+
+    def job(cache: Path) -> None:
+        with Cache(cache) as opened:
+            name, pipeline = opened.header.sequence, opened.header.pipeline
+        out = Work(work).plot(pipeline, name, kind, form)
+        batch.report(name, draw(cache, who_is_who(name, known, tracks), out=out), "drawn")
+
+    for cache in found:
+        batch.run(cache.stem, partial(job, cache))
+    batch.close()

@@ -1,0 +1,205 @@
+import json
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pytest
+from caches import HEADER, write
+from click.testing import CliRunner
+
+from mottool.boxes import tlwh_from_xyxy
+from mottool.detections import Detections
+from mottool.errors import InputError, SettingError
+from mottool.stages.plot import command
+
+PEOPLE, FRAMES = 4, 12
+
+
+def detections(frame, size=6, draw=None):
+    """Four people side by side, whose embeddings point along an axis each, and a stray box."""
+    left = 20.0 + 100 * np.arange(PEOPLE + 1)
+    boxes = np.stack([left, left * 0 + 50, left + 40, left * 0 + 150], axis=1) + frame
+    embeddings = np.eye(PEOPLE + 1, size) + draw.normal(0, 0.05, (PEOPLE + 1, size))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    count = PEOPLE + 1
+    return Detections(boxes.astype(np.float32), np.full(count, 0.9, np.float32),
+                      np.zeros(count, np.uint16), embeddings.astype(np.float32))  # fmt: skip
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A work folder with a cache, its ground truth, and the results of two trackers."""
+    draw = np.random.default_rng(3)
+    frames = [detections(frame, draw=draw) for frame in range(FRAMES)]
+    write(tmp_path / "work/caches/pipe/seq.h5", frames)
+    boxes = [tlwh_from_xyxy(frame.boxes[:PEOPLE]).tolist() for frame in frames]
+    for place, switch in (("gt", FRAMES), ("work/tracks/pipe.a", 5), ("work/tracks/pipe.b", 8)):
+        (tmp_path / place).mkdir(parents=True)
+        rows = [
+            f"{frame + 1},{person + 1 + 10 * (frame >= switch)},{','.join(map(str, box))},1"
+            for frame, own in enumerate(boxes)
+            for person, box in enumerate(own)
+        ]
+        (tmp_path / place / "seq.txt").write_text("\n".join(rows))
+    return tmp_path
+
+
+def called(work, *arguments):
+    words = [*map(str, arguments), "--work", str(work / "work")]
+    return CliRunner().invoke(command, words)
+
+
+def made(work, *arguments):
+    """The one picture that a command makes, as pixels."""
+    done = called(work, *arguments, "--json")
+    assert done.exit_code == 0, (done.output, done.exception)
+    paths = {entry["path"] for entry in json.loads(done.stdout)["done"]}
+    assert len(paths) == 1
+    return matplotlib.image.imread(paths.pop())
+
+
+def test_every_cell_of_one_identity_is_framed_and_light(work):
+    image = made(work, "frames", "--at", 2, 9, "--gt", work / "gt")
+    orange = np.abs(image[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
+    assert orange.sum() > 1000
+    unnamed = made(work, "frames", "--at", 2, 9)
+    assert not (np.abs(unnamed[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
+
+
+def test_tracklets_stand_by_the_detections_of_their_identities(work):
+    tracks = work / "work/tracks/pipe.a"
+    named = made(work, "tracklets", "--at", 4, "--tracks", tracks)
+    orange = np.abs(named[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
+    assert orange.sum() > 1000
+    # In frame 6 all have new identities: nobody is who they were.
+    switched = made(work, "tracklets", "--at", 6, "--tracks", tracks)
+    assert not (np.abs(switched[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
+
+
+@pytest.mark.parametrize("form", ["png", "svg", "pdf"])
+def test_every_kind_is_drawn_in_every_form(work, form):
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    gt = ("--gt", work / "gt", "--format", form)
+    for kind in (
+        ("embeddings", "--perplexity", "5"),
+        ("frames", "--at", "1", "2"),
+        ("tracklets", "--at", "3"),
+        ("hota",),
+        ("timelines",),
+    ):
+        done = called(work, *kind, *gt)
+        assert done.exit_code == 0, (kind, done.output, done.exception)
+    found = sorted((work / "work/plots").rglob(f"*.{form}"))
+    assert [str(path.relative_to(work / "work/plots")) for path in found] == [
+        f"hota.{form}",
+        f"pipe/seq.embeddings.{form}",
+        f"pipe/seq.frames.{form}",
+        f"pipe/seq.tracklets.{form}",
+        f"pipe.a/seq.timelines.{form}",
+        f"pipe.b/seq.timelines.{form}",
+    ]
+    assert all(path.read_bytes().startswith(starts[form]) for path in found)
+
+
+def test_timelines_of_results_need_no_ground_truth(work):
+    done = called(work, "timelines", work / "work/tracks/pipe.a")
+    assert done.exit_code == 0
+    plain = matplotlib.image.imread(work / "work/plots/pipe.a/seq.timelines.png")
+    assert (
+        called(work, "timelines", work / "work/tracks/pipe.a", "--gt", work / "gt").exit_code == 0
+    )
+    judged = matplotlib.image.imread(work / "work/plots/pipe.a/seq.timelines.png")
+    assert plain.shape != judged.shape  # eight identities, four people
+
+
+def test_the_curves_carry_the_means_that_evaluate_prints(work):
+    assert called(work, "hota", "--gt", work / "gt", "--format", "svg").exit_code == 0
+    from mottool.metrics.files import find_truth
+    from mottool.metrics.scoreboard import Scoreboard
+
+    truth = find_truth([work / "gt"])["seq"]
+    board = Scoreboard("a")
+    board.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
+    figures = board.entries()[0].figures
+    told = (work / "work/plots/hota.svg").read_text()
+    for name in ("HOTA", "DetA", "AssA"):
+        assert f"pipe.a ({100 * figures[name]:.1f})" in told
+
+
+def test_what_is_missing_is_said(work):
+    told = called(work, "embeddings")
+    assert isinstance(told.exception, SettingError)
+    assert "--gt or --tracks" in told.exception.fix
+    both = called(work, "frames", "--at", 1, 2, "--gt", work / "gt", "--tracks", work / "gt")
+    assert isinstance(both.exception, SettingError)
+    far = called(work, "frames", "--at", 1, 99)
+    assert far.exit_code == 1
+    assert "no detection in frame 99" in far.stderr
+    early = called(work, "tracklets", "--at", 40, "--gt", work / "gt")
+    assert "no tracklets before frame 40" in early.stderr
+    none = called(work, "hota", work / "work/tracks/pipe.a", "--gt", work / "gt/none")
+    assert isinstance(none.exception, InputError)
+    nothing = CliRunner().invoke(command, ["frames", "--at", "1", "2", "--work", str(work / "new")])
+    assert isinstance(nothing.exception, InputError)
+    assert "detect-embed" in nothing.exception.fix
+
+
+def test_a_cache_without_embeddings_says_how_to_make_them(work):
+    plain = [Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32),
+                        np.zeros(1, np.uint16))]  # fmt: skip
+    path = write(work / "plain.h5", plain, HEADER)
+    told = called(work, "frames", path, "--at", 1, 1)
+    assert told.exit_code == 1
+    assert "has no embeddings" in told.stderr
+
+
+def test_two_people_are_needed_for_a_map(work):
+    (work / "one").mkdir()
+    first = (work / "gt/seq.txt").read_text().splitlines()[0]
+    (work / "one/seq.txt").write_text(first)
+    told = called(work, "embeddings", "--gt", work / "one")
+    assert told.exit_code == 1
+    assert "fewer than two people" in told.stderr
+
+
+def test_help_is_light():
+    code = (
+        "import sys; from mottool.stages.plot import command; "
+        "command(['frames', '--help'], standalone_mode=False); "
+        "print({'numpy', 'cv2', 'matplotlib', 'sklearn', 'h5py'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_likeness_and_its_errors(work):
+    from mottool.cache import Cache
+    from mottool.metrics.likeness import between_frames, of_people, of_tracklets
+    from mottool.metrics.naming import named, who_is_who
+
+    rows = who_is_who("seq", {}, work / "gt")
+    with Cache(work / "work/caches/pipe/seq.h5") as cache:
+        found = between_frames(cache, rows, (1, 5))
+        assert found.rows.tolist() == found.columns.tolist() == [1, 2, 3, 4, -1]
+        assert (np.diag(found.cosines) > 0.9).all()
+        assert found.cosines[~np.eye(5, dtype=bool)].max() < 0.5
+        assert all((each.ids == -1).all() for each in named(cache, None))
+        embeddings, ids = of_people(cache, rows, people=3, samples=5)
+        assert embeddings.shape == (15, 6)
+        assert np.bincount(ids).tolist() == [0, 5, 5, 5]
+        tracks = who_is_who("seq", {}, work / "work/tracks/pipe.a")
+        switched = of_tracklets(cache, tracks, 9, memory=1)
+        assert switched.rows.tolist() == [11, 12, 13, 14]
+        older = of_tracklets(cache, tracks, 9, memory=4)
+        assert older.rows.tolist() == [1, 2, 3, 4, 11, 12, 13, 14]
+        means = [each.embeddings[0] for each in named(cache, tracks)][5:8]
+        mean = means[0]
+        for embedding in means[1:]:
+            mean = 0.9 * mean + 0.1 * embedding
+            mean = mean / np.linalg.norm(mean)
+        ninth = list(named(cache, None))[8].embeddings
+        np.testing.assert_allclose(older.cosines[4], ninth @ mean, atol=1e-5)
+        with pytest.raises(InputError, match="no detection in frame 13"):
+            between_frames(cache, rows, (1, 13))
+    assert who_is_who("seq", {}, None) is None
