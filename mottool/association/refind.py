@@ -44,7 +44,7 @@ class Refinder:
         self._settings, self._video = settings, video
         window = settings.lost_frame_range
         self._window = int(window) if window >= 1 else max(1, int(window * frame_rate))
-        self._before = self._now = 0.0
+        self._now = 0.0
         self._hidden: dict[int, float] = {}  # when an identity was last hidden
 
     def refind(
@@ -61,7 +61,7 @@ class Refinder:
         `lost` (L,) and `tracked` (T,) are identities with their expected and present boxes (L, 4)
         and (T, 4); `centres` (K, 3) x, y, score.
         """
-        self._before, self._now = self._now, self._now + elapsed
+        self._now += elapsed
         points = centres[centres[:, 2] >= self._settings.occlusion_thres, :2]
         seen = Refound(np.zeros(0, np.intp), np.zeros((0, 4)))
         if len(lost) and len(tracked) and len(points):
