@@ -65,6 +65,7 @@ def test_the_file_may_name_its_tracker(tmp_path):
         ("[default]\nfixed_rate = 3", "fixed_rate cannot be '3'.*true or false"),
         ("conf_thres = 0.5", "conf_thres stands outside of any table"),
         ("tracker = 3", "tracker is no text"),
+        ("[a]\nmax-age = 1\nmax_age = 2", r"\[a\] has max-age and max_age. Fix: leave one"),
     ],
 )
 def test_what_is_no_setting_is_refused_with_its_table(tmp_path, text, told):

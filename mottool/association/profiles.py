@@ -57,6 +57,10 @@ class Profiles:
             if not isinstance(table, dict):
                 fix = f"put it under [{DEFAULT}] or under a sequence's name"
                 raise SettingError(f"{path}: {name} stands outside of any table", fix)
+            for key in table:
+                if "-" in key and key.replace("-", "_") in table:
+                    problem = f"{path} [{name}] has {key} and {key.replace('-', '_')}"
+                    raise SettingError(problem, "leave one of them out, they are the same setting")
         self.tracker: str | None = tracker
         self._path = path
         self._tables: dict[str, dict[str, str]] = {
