@@ -13,7 +13,7 @@ import click
 from mottool.batch import Batch
 from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
-from mottool.errors import SettingError
+from mottool.errors import InputError, SettingError
 from mottool.work import Work
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Config", "command", "run"]
 
+CLASS_COLUMNS = (2, 3)  # after the box: flag, class, and perhaps visibility
 Attempt = Callable[[str, Callable[[], None]], object]  # does a job, that of a sequence
 Note = Callable[[str], None]
 
@@ -40,6 +41,11 @@ class Config(Settings):
     )
     by_size: bool = knob(
         False, "Count identity switches of small, medium and large people too (IDSW_S, _M, _L)."
+    )
+    per_class: bool = knob(
+        False,
+        "Score each class of the ground truth by itself. Results say their class in column 8, as "
+        "ground truth does; of classes other than pedestrians, all rows count whose flag is not 0.",
     )
     small: float = knob(
         7000.0, "A person whose box is below so many square pixels is small.", low=0
@@ -110,16 +116,36 @@ def _of_results(
     from mottool.metrics.files import truth_of
     from mottool.metrics.scoreboard import Scoreboard
 
-    def score(board: Scoreboard, sequence: str, path: Path) -> None:
-        board.add(sequence, path, truth_of(sequence, truths), config.rules, note)
+    def score(board: Scoreboard, sequence: str, path: Path, kind: int | None) -> None:
+        board.add(sequence, path, truth_of(sequence, truths), config.rules, note, kind)
 
+    kinds = _classes(truths.values()) if config.per_class else {None: ""}
+    limits = config.limits if config.by_size else None
     entries = []
     for tracker, files in results.items():
-        board = Scoreboard(tracker, second_opinion, config.limits if config.by_size else None)
-        for sequence, path in files.items():
-            attempt(f"{tracker}/{sequence}", partial(score, board, sequence, path))
-        entries += _told(board, files, truths, config, note)
+        for kind, name in kinds.items():
+            board = Scoreboard(f"{tracker}{name}", second_opinion, limits)
+            for sequence, path in files.items():
+                attempt(f"{tracker}/{sequence}", partial(score, board, sequence, path, kind))
+            entries += _told(board, files, truths, config, note)
     return entries
+
+
+def _classes(truths: Iterable[Truth]) -> dict[int | None, str]:
+    """The classes of the ground truth that count, by number, as the names of trackers end."""
+    from mottool.formats.sheet import CLASSES
+    from mottool.motchallenge import read_rows
+
+    found: set[int] = set()
+    for truth in truths:
+        rest = read_rows(truth.path, "ground truth").rest
+        if rest.shape[1] in CLASS_COLUMNS:
+            found.update(rest[rest[:, 0] != 0, 1].astype(int).tolist())
+    if not found:
+        fix = "leave --per-class out, or put classes 1 to 13 in column 8"
+        raise InputError("the ground truth has no classes", fix)
+    known = range(1, len(CLASSES) + 1)
+    return {kind: f" ({CLASSES[kind - 1]})" for kind in sorted(found.intersection(known))}
 
 
 def _of_caches(

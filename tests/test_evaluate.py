@@ -354,3 +354,33 @@ def test_an_interval_stands_below_the_combined_figures(dataset):
         json.loads(call(*given, "--json", "--seed", 1))["done"][-1]["interval"]
         != joined["interval"]
     )
+
+
+def test_every_class_is_scored_by_itself(tmp_path):
+    truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
+    for path in (truth, results):
+        path.parent.mkdir()
+    # A pedestrian who is found, a car that is found in one of two frames, a bicycle nobody scores.
+    objects = (
+        (1, 1, 0, 1, 1),
+        (2, 1, 0, 1, 1),
+        (1, 2, 100, 1, 3),
+        (2, 2, 100, 1, 3),
+        (1, 3, 200, 0, 4),
+    )
+    rows = [f"{f},{i},{x},0,20,40,{flag},{kind},1" for f, i, x, flag, kind in objects]
+    truth.write_text("\n".join(rows))
+    found = ((1, 1, 0, 1), (2, 1, 0, 1), (1, 2, 100, 3), (2, 2, 100, 1))
+    rows = [f"{f},{i},{x},0,20,40,1,{kind},-1,-1" for f, i, x, kind in found]
+    results.write_text("\n".join(rows))
+    given = (results.parent, "--gt", truth.parent, "--per-class", "--json")
+    done = json.loads(call(*given))["done"]
+    assert [entry["tracker"] for entry in done[::2]] == ["mine (pedestrian)", "mine (car)"]
+    counts = [[entry["figures"][name] for name in ("TP", "FP", "FN")] for entry in done[::2]]
+    assert counts == [[2, 1, 0], [1, 0, 1]]
+    results.write_text("1,1,0,0,20,40,1,-1,-1,-1\n")
+    assert call(*given[:4], code=1).count("no row has a class in column 8") == 2
+    truth.write_text("1,1,0,0,20,40,1,-1,-1,-1\n")
+    assert "the ground truth has no classes. Fix: " in str(
+        CliRunner().invoke(command, list(map(str, given))).exception
+    )

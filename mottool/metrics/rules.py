@@ -17,7 +17,7 @@ from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, Pairs, overlapping, renumber
 from mottool.motchallenge import Rows
 
-__all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "prepare", "roles"]
+__all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "of_class", "prepare", "roles"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -54,6 +54,19 @@ class Scene:
     def identities(self) -> tuple[int, int]:
         """How many identities the ground truth and the results have."""
         return int(self.truth_ids.max(initial=-1)) + 1, int(self.result_ids.max(initial=-1)) + 1
+
+
+def of_class(rows: Rows, number: int) -> Rows:
+    """The rows whose eighth column is a class, which is then taken out.
+
+    An `InputError` for rows that have no classes there.
+    """
+    classes = rows.rest[:, 1] if rows.rest.shape[1] > 1 else np.zeros(len(rows))
+    if len(rows) and classes.max() < 1:
+        fix = "write there the number of each row's class, from 1, or leave --per-class out"
+        raise InputError("no row has a class in column 8", fix)
+    keep = classes == number
+    return Rows(rows.frames[keep], rows.ids[keep], rows.tlwh[keep], rows.rest[keep, :1])
 
 
 def detect_rules(sequence: str, truth: Rows) -> str:

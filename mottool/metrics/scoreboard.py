@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.clear import switches
 from mottool.metrics.files import Truth
-from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.rules import PEDESTRIAN, detect_rules, of_class, prepare
 from mottool.metrics.sizes import SIZES, size_of
 from mottool.metrics.table import COMBINED, Entry
 from mottool.metrics.tracking import Score, combined, score
@@ -20,6 +20,7 @@ __all__ = ["AUTO", "Scoreboard"]
 
 Ints = npt.NDArray[np.int64]
 
+FLAGS_ONLY = "mot15"
 AUTO = "auto"  # rules that go by the ground truth's columns and the sequence's name
 
 
@@ -54,14 +55,21 @@ class Scoreboard:
         truth: Truth,
         rules: str = AUTO,
         warn: Callable[[str], None] = lambda told: None,
+        kind: int | None = None,
     ) -> None:
         """Score the result file `path` by `rules` (`AUTO` or a benchmark's).
 
+        With `kind` only results of that class of MOTChallenge's are scored, against its objects.
         Raises `InputError` as `read_rows` and `prepare` do. Without a known length the sequence
         ends with the last row of either file, and `warn` is told what that costs.
         """
         objects, results = read_rows(truth.path, "ground truth"), read_rows(path, "result")
         rules = detect_rules(sequence, objects) if rules == AUTO else rules
+        if kind is not None:
+            results = of_class(results, kind)
+        if kind is not None and kind != PEDESTRIAN:
+            # The benchmarks' rules are about pedestrians; what is left here is the flag.
+            objects, rules = of_class(objects, kind), FLAGS_ONLY
         labelled = int(objects.frames.max(initial=0))
         beyond = int(np.count_nonzero(results.frames > labelled))
         length = truth.length or max(labelled, int(results.frames.max(initial=0)))
