@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from mottool.association.finish import Finishing, finish
@@ -14,13 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mottool.metrics.files import Truth
-    from mottool.motchallenge import Rows
     from mottool.tuning.space import Point
 
 __all__ = ["FIGURES", "Judge"]
 
 FIGURES = ("HOTA", "MOTA", "IDF1", "DetA", "AssA", "FP", "FN", "IDSW")
-DECIMALS = 4  # of a result file's boxes
 DIGITS = 6  # of a figure, as evaluate writes them
 
 
@@ -43,33 +40,16 @@ class Judge:
         Raises what `associate` and `evaluate` do for caches and ground truth they cannot use.
         """
         from mottool.cache import Cache
-        from mottool.metrics.rules import detect_rules, prepare
-        from mottool.metrics.tracking import combined, score
+        from mottool.metrics.linked import score_linked
+        from mottool.metrics.tracking import combined
 
         scores = []
         settings, seen, finishing = Profiles().of("", kinds_of(self.tracker), self.fixed | point)
         for path, sequence, truth in self.sequences:
-            objects = _objects(truth.path)
-            rules = detect_rules(sequence, objects) if self.rules == "auto" else self.rules
             with Cache(path) as cache:
-                length = truth.length or max(cache.frame_count, int(objects.frames.max(initial=0)))
                 rows = link(cache, self.tracker, settings, seen=cast(InputSettings, seen))
-            rows = _as_written(finish(rows, cast(Finishing, finishing)))
-            scores.append(score(prepare(objects, rows, length, rules, sequence)))
+                frames = cache.frame_count
+            rows = finish(rows, cast(Finishing, finishing))
+            scores.append(score_linked(rows, sequence, frames, truth, self.rules))
         figures: dict[str, Any] = combined(scores).figures()
         return {name: round(figures[name], DIGITS) for name in FIGURES}
-
-
-@lru_cache(maxsize=256)
-def _objects(path: Path) -> Rows:
-    """The ground truth in a file, read once by each process."""
-    from mottool.motchallenge import read_rows
-
-    return read_rows(path, "ground truth")
-
-
-def _as_written(rows: Rows) -> Rows:
-    """The rows with the decimals of a result file, so that both score alike to the last digit."""
-    from mottool.motchallenge import Rows
-
-    return Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
