@@ -18,6 +18,7 @@ COMMANDS = {
     "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
     "associate": "Caches in; MOTChallenge result files out.",
     "evaluate": "Result files or caches and ground truth in; tables of scores out.",
+    "compare": "Pipelines and trackers side by side in; one table, its plots and a page out.",
     "tune": "Caches and ground truth in; a tracker's best settings out.",
     "render": "Frames and result files in; annotated H.264 video out.",
     "plot": "Caches, result files and ground truth in; figures for papers out.",

@@ -1,0 +1,110 @@
+"""Who is compared: every pipeline with every tracker that its caches suit, on common sequences."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mottool.association.profiles import Profiles, kinds_of
+from mottool.comparison.contenders import Contender, find_contenders
+from mottool.comparison.measurement import Judged, judged, tracked
+from mottool.comparison.standings import Standing, standing
+from mottool.errors import InputError
+from mottool.metrics.files import find_truth
+from mottool.metrics.finds import Finds
+from mottool.metrics.scoreboard import AUTO
+
+__all__ = ["Lineup"]
+
+
+class Lineup:
+    """The pairs of pipelines and trackers, and what is measured of each.
+
+    `pairs` are to be measured; `sequences` are those that have ground truth and a cache of every
+    pipeline; `notes` say what was left out and what a reader should know.
+    """
+
+    def __init__(
+        self,
+        places: Iterable[Path],
+        truth: Iterable[Path],
+        trackers: Mapping[str, Profiles],
+        rules: str = AUTO,
+        oracle: bool = False,
+    ) -> None:
+        """`places` and `oracle` are as in `find_contenders`, `truth` as in `find_truth`.
+
+        `trackers` are names with the settings of each sequence. Raises `InputError` for files
+        that are missing or do not belong together, `CacheError` for caches that cannot be read.
+        """
+        self.notes: list[str] = []
+        self.truths = find_truth(truth)
+        self.contenders = find_contenders(places, oracle)
+        self.sequences = self._common()
+        self.trackers, self.rules = trackers, rules
+        self.pairs = [
+            (contender, tracker)
+            for contender in self.contenders
+            for tracker in trackers
+            if not self._left_out(contender, tracker)
+        ]
+        if not self.pairs:
+            fix = "name a tracker that suits them with --tracker, such as sort"
+            raise InputError("the caches lack what these trackers need", fix)
+        given = dict.fromkeys(each.name for each, _ in self.pairs if each.boxes_given)
+        if given:
+            told = f"{', '.join(given)}: boxes come from files, so FPS counts no detection"
+            self.notes.append(told)
+        self._judged: dict[str, dict[str, Judged]] = {}
+        self._at_truth: dict[str, dict[str, Finds]] = {}
+
+    def _common(self) -> list[str]:
+        every = sorted({name for each in self.contenders for name in each.caches})
+        common = [
+            name
+            for name in every
+            if name in self.truths and all(name in each.caches for each in self.contenders)
+        ]
+        if not common:
+            problem = f"none of {', '.join(every)} has ground truth and a cache of every pipeline"
+            fix = "run mottool detect-embed with each pipeline on the same sequences"
+            raise InputError(problem, f"{fix}, and name their ground truth with --gt")
+        others = [name for name in every if name not in common]
+        if others:
+            why = "without ground truth or a cache of every pipeline"
+            self.notes.append(f"{', '.join(others)} left out, {why}")
+        return common
+
+    def _left_out(self, contender: Contender, tracker: str) -> bool:
+        lacks = contender.lacks(tracker)
+        if lacks:
+            told = f"{contender.name}.{tracker} left out: its caches have no {' and '.join(lacks)}"
+            self.notes.append(told)
+        return bool(lacks)
+
+    def measure(
+        self,
+        contender: Contender,
+        tracker: str,
+        watch: Callable[[Iterable[str]], Iterable[str]] = lambda sequences: sequences,
+    ) -> Standing:
+        """The row of one pair; `watch` may follow the sequences.
+
+        Raises as `judged` and `tracked` do, `SettingError` for settings that mean nothing.
+        """
+        profiles, kinds = self.trackers[tracker], kinds_of(tracker)
+        found = self._judged.setdefault(contender.name, {})
+        apart = self._at_truth.setdefault(contender.name, {})
+        linked = {}
+        for name in watch(self.sequences):
+            truth = self.truths[name]
+            if name not in found:
+                found[name] = judged(contender.caches[name], truth, self.rules, self._note)
+            if name in contender.at_truth and name not in apart:
+                apart[name] = judged(contender.at_truth[name], truth, self.rules).finds
+            settings: Any = tuple(profiles.of(name, kinds, {}))
+            linked[name] = tracked(contender.caches[name], truth, tracker, settings, self.rules)
+        return standing(contender, tracker, found, linked, apart)
+
+    def _note(self, told: str) -> None:
+        if told not in self.notes:
+            self.notes.append(told)

@@ -1,0 +1,92 @@
+"""One cache measured: what is found in it, the tracks that come out of it, and the time of both."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.association.finish import Finishing, finish
+from mottool.association.linking import InputSettings, link
+from mottool.cache import Cache
+from mottool.config import Settings
+from mottool.detections import Detections
+from mottool.metrics.files import Truth
+from mottool.metrics.finds import Finds, find
+from mottool.metrics.linked import objects_of, score_linked
+from mottool.metrics.rules import detect_rules
+from mottool.metrics.scoreboard import AUTO
+from mottool.metrics.tracking import Score
+from mottool.schema import TIMING
+
+__all__ = ["Judged", "Tracked", "judged", "tracked"]
+
+Floats = npt.NDArray[np.float64]
+Linking = tuple[Settings, InputSettings, Finishing]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a pipeline found in the F frames of a sequence, and what it cost.
+
+    `people` (F,) int64 are the detections of each frame; `detection` and `embedding` (F,) the
+    seconds each took, decoding of the network's heads included, reading of the frame not.
+    """
+
+    finds: Finds
+    people: npt.NDArray[np.int64]
+    detection: Floats
+    embedding: Floats
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The score of a tracker on a sequence, and the seconds that each frame took it, (F,)."""
+
+    score: Score
+    association: Floats
+
+
+def judged(
+    path: Path,
+    truth: Truth,
+    rules: str = AUTO,
+    warn: Callable[[str], None] = lambda told: None,
+) -> Judged:
+    """Hold what a cache has against the ground truth of its sequence.
+
+    `warn` hears of ground truth after the cache's last frame. Raises `InputError` or `CacheError`
+    for what cannot be read.
+    """
+    objects = objects_of(truth.path)
+    with Cache(path) as cache:
+        sequence = cache.header.sequence
+        rules = detect_rules(sequence, objects) if rules == AUTO else rules
+        finds = find(cache, objects, rules, warn=warn)
+        people = np.array([len(detections) for detections in cache.frames()], np.int64)
+        cost = dict(zip(TIMING, cache.timing.T.astype(np.float64), strict=True))  # (F,) each
+    return Judged(finds, people, cost["network"] + cost["heads"], cost["embed"])
+
+
+def tracked(
+    path: Path, truth: Truth, tracker: str, settings: Linking, rules: str = AUTO
+) -> Tracked:
+    """Link a cache and score the tracks; reading the cache does not count as association.
+
+    Raises `InputError` or `CacheError` for what cannot be read, or what the tracker lacks.
+    """
+    own, seen, finishing = settings
+    seconds: list[float] = []
+
+    def timed(frames: Iterable[Detections]) -> Iterator[Detections]:
+        for detections in frames:
+            begun = perf_counter()
+            yield detections
+            seconds.append(perf_counter() - begun)
+
+    with Cache(path) as cache:
+        rows = finish(link(cache, tracker, own, timed, seen), finishing)
+        score = score_linked(rows, cache.header.sequence, cache.frame_count, truth, rules)
+    return Tracked(score, np.array(seconds))
