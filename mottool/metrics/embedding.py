@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
 LEVELS = 1 << 16  # of similarity in [-1, 1]: counts of pairs need no room, however many there are
-BLOCK = 1024  # boxes that are compared with all the others at once
+BLOCK = 512  # boxes that are compared with as many others: their arrays stay in the cache
 
 
 def true_positive_rate(embeddings: Floats, identities: Ints, false_accepts: float = 0.1) -> float:
@@ -27,15 +27,20 @@ def true_positive_rate(embeddings: Floats, identities: Ints, false_accepts: floa
     """
     known = identities >= 0
     embeddings, identities = embeddings[known].astype(np.float32), identities[known]
-    same, other = np.zeros(LEVELS, np.int64), np.zeros(LEVELS, np.int64)
-    for start in range(0, len(embeddings), BLOCK):
-        rows = slice(start, start + BLOCK)
-        similarity = embeddings[rows] @ embeddings[start:].T  # (b, n - start)
-        level = ((similarity + 1) / 2 * (LEVELS - 1)).round().clip(0, LEVELS - 1).astype(np.int64)
-        alike = identities[rows, None] == identities[start:]
-        later = np.triu(np.ones(level.shape, bool), 1)  # each pair once, nobody with themselves
-        same += np.bincount(level[alike & later], minlength=LEVELS)
-        other += np.bincount(level[~alike & later], minlength=LEVELS)
+    counts = np.zeros(2 * LEVELS, np.int64)  # of pairs of different people, then of one person
+    for top in range(0, len(embeddings), BLOCK):
+        for left in range(top, len(embeddings), BLOCK):
+            rows, columns = slice(top, top + BLOCK), slice(left, left + BLOCK)
+            level = embeddings[rows] @ embeddings[columns].T  # (b, c), the similarity
+            level += 1
+            level *= (LEVELS - 1) / 2
+            np.clip(np.rint(level, out=level), 0, LEVELS - 1, out=level)
+            place = level.astype(np.intp)
+            place += LEVELS * (identities[rows, None] == identities[columns])
+            if top == left:  # each pair once, nobody with themselves
+                place = place[np.triu_indices(len(place), 1)]
+            counts += np.bincount(place.ravel(), minlength=2 * LEVELS)
+    other, same = counts[:LEVELS], counts[LEVELS:]
     if not same.sum() or not other.sum():
         return float("nan")
     # From the strictest threshold on, as a curve (ROC) with straight lines between its points.

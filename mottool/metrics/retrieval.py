@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-BLOCK = 256  # queries that are ranked at once
+CELLS = 1 << 22  # pairs of a query and a picture that are ranked at once
 
 
 def halves(identities: Ints) -> Bools:
@@ -46,8 +46,9 @@ def search(
     rank_1, precision = np.full(len(queries), np.nan), np.full(len(queries), np.nan)
     if not len(gallery):
         return rank_1, precision
-    for start in range(0, len(queries), BLOCK):
-        rows = slice(start, start + BLOCK)
+    step = max(1, CELLS // len(gallery))
+    for start in range(0, len(queries), step):
+        rows = slice(start, start + step)
         similarity = queries[rows] @ gallery.T  # (b, g)
         order = np.argsort(-similarity, axis=1, kind="stable")
         right = identities[order] == wanted[rows, None]  # (b, g)
