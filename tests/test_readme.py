@@ -112,7 +112,7 @@ def test_the_quickstart_takes_a_video_and_its_detections(shell):
 
 
 def test_what_the_readme_names_is_there():
-    for path in re.findall(r"(?:sh|python) ((?:examples|tests)/[\w/.]+)", README):
+    for path in re.findall(r"(?:sh|python) ((?:examples|tests)/[\w/.-]+)", README):
         assert (ROOT / path).is_file(), path
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
         assert (ROOT / path).is_file(), path
