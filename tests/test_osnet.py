@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from goldens import HERE, fill, shared, synth_image
 
 from mottool.embedders import osnet
@@ -60,6 +61,16 @@ def test_features_equal_the_authors_figures(variant, tmp_path):
     (embeddings,) = embedder.embed([synth_image()], [BOXES])
     unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(embeddings, unit, atol=1e-4)
+
+
+@pytest.mark.parametrize(("width", "height"), [(140, 380), (40, 600), (300, 90), (33, 77)])
+def test_a_crop_is_resized_to_the_nearest_level_of_the_exact_one(width, height):
+    image = synth_image(width, height)
+    planes = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float()
+    exact = F.interpolate(planes, (256, 128), mode="bilinear", antialias=True)[0]
+    off = np.abs(osnet._resized(image) - exact.permute(1, 2, 0).numpy())  # (256, 128, 3)
+    assert off.max() <= 1.01  # each of the two passes rounds once
+    assert off.mean() < 0.35
 
 
 @pytest.mark.heavy

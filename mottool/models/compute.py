@@ -1,5 +1,6 @@
 """Where networks run, and how precisely."""
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -43,12 +44,9 @@ class Compute:
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise SettingError(
-            f"there is no device {name!r}", "give auto, cpu, cuda or cuda:N"
-        ) from error
+    if re.fullmatch(r"cpu|cuda(:\d+)?", name) is None:
+        raise SettingError(f"there is no device {name!r}", "give auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         fix = "give --device cpu, or install a torch and a driver that see the GPU"
         raise SettingError(f"this machine has no {name} that torch can use", fix)
