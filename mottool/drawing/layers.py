@@ -25,7 +25,7 @@ DETECTION = Look((255, 255, 255))
 CENTRE = Look((66, 228, 240))  # the yellow of Okabe and Ito's palette, BGR
 GUESS = Look((250, 250, 250), label="7", dashed=True)
 NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint16))
-STRONGEST = 0.75  # opacity of the heatmap where the score is 1
+STRONGEST = 0.8  # opacity of the heatmap where the score is 1
 SHADE = (32, 32, 32)
 
 
@@ -57,20 +57,25 @@ def draw_heatmap(image: Image, scores: npt.NDArray[np.uint8], stride: int) -> Im
     seen = cv2.remap(
         scores, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )  # (H, W)
-    opacity = (np.asarray(seen, np.float32) * (STRONGEST / 255))[..., None]  # (H, W, 1)
+    # The root lets weak scores be seen, too.
+    opacity = (STRONGEST * np.sqrt(np.asarray(seen, np.float32) / 255))[..., None]  # (H, W, 1)
     colours = cv2.applyColorMap(seen, cv2.COLORMAP_INFERNO)  # (H, W, 3)
     mixed = image * (1 - opacity) + np.asarray(colours) * opacity
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-def draw_centres(overlay: Overlay, image: Image, centres: Floats) -> Image:
-    """A copy of the image with occlusion centres (k, 3) x, y, score as crosses with their score."""
-    image, size = image.copy(), 5 * overlay.line + 2
+def draw_centres(overlay: Overlay, image: Image, centres: Floats, scores: bool = True) -> Image:
+    """A copy of the image with occlusion centres (k, 3) x, y, score as crosses.
+
+    Their `scores` are written beside them, for where no heatmap shows how strong they are.
+    """
+    image, size = image.copy(), 9 * overlay.line
     for x, y, score in centres.tolist():
         place = round(x), round(y)
         for colour, width in ((SHADE, overlay.line + 2), (CENTRE.colour, overlay.line)):
             cv2.drawMarker(image, place, colour, cv2.MARKER_TILTED_CROSS, size, width, cv2.LINE_AA)
-        overlay.tell(image, f"{score:.2f}", x + size, y + size)
+        if scores:
+            overlay.tell(image, f"{score:.2f}", x + size, y + size)
     return image
 
 
@@ -109,10 +114,12 @@ class Layers:
             self._next += 1
         scale, now = self._scale, self._now
         if self._occlusion:
-            if self._cache.has_occlusion_maps and number <= self._cache.frame_count:
+            maps = self._cache.has_occlusion_maps
+            if maps and number <= self._cache.frame_count:
                 scores = self._cache.occlusion_map(number - 1)
                 image = draw_heatmap(image, scores, self._cache.occlusion_stride)
-            image = draw_centres(overlay, image, now.occlusion_centres * [scale, scale, 1])
+            centres = now.occlusion_centres * [scale, scale, 1]
+            image = draw_centres(overlay, image, centres, scores=not maps)
         if self._detections:
             image = draw_detections(overlay, image, now.boxes * scale, now.scores)
         return image

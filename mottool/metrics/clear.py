@@ -15,7 +15,7 @@ from mottool.metrics.matching import components, settle
 from mottool.metrics.pairs import EPSILON
 from mottool.metrics.rules import Scene
 
-__all__ = ["Clear", "clear", "hits"]
+__all__ = ["Clear", "clear", "hits", "switches"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from mottool.drawing.colours import colour_of
+from mottool.drawing.strips import StripMaker
+from mottool.metrics.verdicts import Switch
+from mottool.motchallenge import Rows
+from mottool.sources import Frame
+
+
+def rows(frames, ids):
+    frames = np.array(frames)
+    tlwh = np.stack([100.0 + 2 * frames, frames * 0 + 60, frames * 0 + 40, frames * 0 + 90], 1)
+    return Rows(frames, np.array(ids), tlwh.astype(float), np.zeros((len(frames), 0)))
+
+
+def film(first, last, seen):
+    for number in range(first, last + 1):
+        seen.append(number)
+        yield Frame(number, np.full((240, 320, 3), 128, np.uint8), number / 20)
+
+
+TRUTH = rows(range(1, 41), [5] * 40)
+RESULTS = rows([*range(1, 11), *range(20, 41)], [3] * 10 + [8] * 21)
+SWITCH = Switch(frame=20, last=10, object=5, before=3, after=8)
+
+
+def test_a_strip_tells_before_between_at_and_after():
+    seen = []
+    maker = StripMaker([SWITCH], TRUTH, RESULTS, fps=20.0)
+    assert maker.first == 5
+    ((switch, image),) = maker.strips(film(maker.first, 40, seen))
+    assert switch == SWITCH
+    assert seen[-1] == 25  # nothing is read that no strip needs
+    pictures = np.array_split(np.arange(image.shape[1]), 6)  # frames 5, 10, 13, 17, 20, 25
+    for part, identity in zip(pictures, (3, 3, None, None, 8, 8), strict=True):
+        near = {
+            each: (np.abs(image[:, part].astype(int) - colour_of(each)).max(axis=2) < 8).sum()
+            for each in (3, 8)
+        }
+        for each, count in near.items():
+            assert (count > 200) == (each == identity)
+
+
+@pytest.mark.parametrize("last", [20, 24])
+def test_a_video_that_ends_early_still_gives_what_there_is(last):
+    maker = StripMaker([SWITCH], TRUTH, RESULTS, fps=20.0)
+    whole = list(StripMaker([SWITCH], TRUTH, RESULTS, 20.0).strips(film(5, 40, [])))
+    ((_, image),) = maker.strips(film(5, last, []))
+    assert image.shape[1] == whole[0][1].shape[1] * 5 // 6
+
+
+def test_nothing_is_read_where_nothing_switches():
+    seen = []
+    assert list(StripMaker([], TRUTH, RESULTS, 20.0).strips(film(1, 9, seen))) == []
+    assert seen == []
+
+
+def test_switches_may_overlap_in_time_and_lie_at_the_edges():
+    truth = rows([*range(1, 31), *range(1, 31)], [1] * 30 + [2] * 30)
+    results = rows([1, 2, 3, 29, 30, 30], [3, 4, 4, 7, 8, 9])
+    switches = [Switch(2, 1, 1, 3, 4), Switch(3, 1, 2, 3, 4), Switch(30, 29, 1, 7, 8)]
+    maker = StripMaker(switches, truth, results, fps=20.0)
+    made = [switch for switch, _ in maker.strips(film(maker.first, 30, []))]
+    assert made == switches
