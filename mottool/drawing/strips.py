@@ -38,7 +38,7 @@ class StripMaker:
     """Collects the pictures of every switch while the frames pass, each once and in order.
 
     In each picture the person's true box is dashed in white, and the results have the colours of
-    their identities, the one that hits the person a heavy line.
+    their identities: heavy the identity before the switch, and from then on the one after it.
     """
 
     def __init__(self, switches: list[Switch], truth: Rows, results: Rows, fps: float) -> None:
