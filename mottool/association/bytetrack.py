@@ -8,6 +8,7 @@ score of a detection as a factor of its IoU, except on MOT20.
 import numpy as np
 
 from mottool.association.lifecycle import Found, LifeCycle, match_overlaps
+from mottool.association.motion import POSITION
 from mottool.association.settings import ByteTrackSettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
@@ -32,11 +33,10 @@ class ByteTrack:
         life, settings = self.life, self.settings
         found, sure = self._found(detections)
         weights = None if settings.mot20 else found.scores
-        life.begin(elapsed)
+        expected = life.begin(elapsed)[POSITION]
         # 1. All that are known, lost ones too, with the sure detections.
-        known = life.pool.boxes(life.known)
         first = match_overlaps(
-            known,
+            life.pool.filter.boxes(expected),
             found.boxes[:sure],
             settings.match_thresh,
             None if weights is None else weights[:sure],
@@ -54,9 +54,11 @@ class ByteTrack:
 
     def _found(self, detections: Detections) -> tuple[Found, int]:
         """The detections that are looked at, sure ones first, and how many of them are sure."""
-        boxes, scores = detections.boxes, detections.scores
-        good = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        (left, top, right, bottom), scores = detections.boxes.T, detections.scores
+        good = right > left
+        good &= bottom > top
         sure = (good & (scores > self.settings.track_thresh)).nonzero()[0]
-        good &= (scores > self.settings.low_thresh) & (scores < self.settings.track_thresh)
+        good &= scores > self.settings.low_thresh
+        good &= scores < self.settings.track_thresh
         doubtful = good.nonzero()[0]
         return Found.among(detections, np.concatenate((sure, doubtful))), len(sure)

@@ -40,12 +40,13 @@ class Gallery:
 
     def add(self, slots: Indices, embeddings: Embeddings) -> None:
         """Hang up one more embedding (n, D) of each of these tracklets (n,)."""
-        place = self._seen[slots] % self._budget
+        seen = self._seen[slots]
+        place = seen % self._budget
         if len(place) and place.max() >= self._samples.shape[1]:
             more = min(self._samples.shape[1], self._budget - self._samples.shape[1])
             self._samples = np.pad(self._samples, ((0, 0), (0, more), (0, 0)))
         self._samples[slots, place] = embeddings
-        self._seen[slots] += 1
+        self._seen[slots] = seen + 1
 
     def distances(
         self, slots: Indices, rows: Indices, embeddings: Embeddings
