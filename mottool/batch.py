@@ -1,8 +1,7 @@
 """One command over many sequences: each is its own job, and one that fails stops no other."""
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,44 +10,9 @@ import click
 
 from mottool.errors import MottoolError, SettingError, from_system
 
-__all__ = ["Batch", "fact_lines", "jobs_flag", "shard_flag", "shard_of"]
+__all__ = ["Batch", "fact_lines"]
 
 T = TypeVar("T")
-Shard = tuple[int, int]
-
-
-def jobs_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--jobs` option: a number of processes, None for one on each core."""
-    return click.option(
-        "--jobs",
-        type=click.IntRange(min=1),
-        help="How many processes work at once.  [default: one on each core]",
-    )(command)
-
-
-def shard_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--shard` option, (I, N) or None; `shard_of` takes that share of the sequences."""
-    return click.option(
-        "--shard",
-        metavar="I/N",
-        callback=lambda context, option, text: None if text is None else _shard(text),
-        help="Take every N-th sequence from the I-th on, counted from 1: the same command run for "
-        "I = 1 to N, here or on N machines, does them all.",
-    )(command)
-
-
-def _shard(text: str) -> Shard:
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    number, count = (int(part) for part in found.groups()) if found else (0, 0)
-    if not 1 <= number <= count:
-        raise SettingError(f"--shard {text!r} is no share", "write I/N with I from 1 to N, as 1/4")
-    return number, count
-
-
-def shard_of(items: Sequence[T], shard: Shard | None) -> list[T]:
-    """The items of a share (I, N), every N-th from the I-th on; all of them without one."""
-    number, count = shard or (1, 1)
-    return list(items[number - 1 :: count])
 
 
 @dataclass

@@ -2,17 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import click
 
 from mottool import __version__
 from mottool.errors import MottoolError, SettingError, did_you_mean, from_system
 
-__all__ = ["COMMANDS", "as_json", "cli", "main", "work_folder"]
+__all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
@@ -66,26 +63,6 @@ def cli() -> None:
     Everything lands in --work DIR (by default mottool-work, or $MOTTOOL_WORK), where the next
     command finds it. `mottool COMMAND --help` is that command's manual.
     """
-
-
-def work_folder(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--work` option that every stage shares."""
-    return click.option(
-        "--work",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("mottool-work"),
-        envvar="MOTTOOL_WORK",
-        show_default=True,
-        show_envvar=True,
-        help="The folder everything lands in.",
-    )(command)
-
-
-def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--json` option that every stage shares."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
-    )(command)
 
 
 def main() -> None:

@@ -20,11 +20,11 @@ from mottool.association.finish import Finishing, finish
 from mottool.association.linking import InputSettings, link
 from mottool.association.profiles import Profiles, kinds_of
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
-from mottool.batch import Batch, jobs_flag, shard_flag, shard_of
-from mottool.cli import as_json, work_folder
+from mottool.batch import Batch
 from mottool.config import Settings, any_flags, build, pairs, recorded
 from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
+from mottool.flags import as_json, jobs_flag, shard_flag, shard_of, work_folder
 from mottool.progress import progress
 from mottool.work import Work, safe_name, whole_file
 

@@ -13,10 +13,10 @@ import click
 from mottool.association.profiles import Profiles, kinds_of
 from mottool.association.settings import REGISTRY
 from mottool.batch import Batch
-from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
+from mottool.flags import as_json, work_folder
 from mottool.progress import progress
 from mottool.work import Work
 

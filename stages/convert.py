@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from mottool.batch import Batch
-from mottool.cli import as_json
 from mottool.config import Settings, flags, knob
 from mottool.errors import InputError
+from mottool.flags import as_json
 from mottool.formats.forms import WRITERS
 
 __all__ = ["Config", "command", "run"]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mottool.batch import Batch, shard_flag, shard_of
-from mottool.cli import as_json, work_folder
+from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
 from mottool.errors import SettingError
+from mottool.flags import as_json, shard_flag, shard_of, work_folder
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC
 from mottool.work import Work

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.batch import Batch
-from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
 from mottool.errors import CacheError, SettingError
+from mottool.flags import as_json, work_folder
 from mottool.pipelines.options import Options
 from mottool.work import Work
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.batch import Batch
-from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
 from mottool.errors import InputError, SettingError
+from mottool.flags import as_json, work_folder
 from mottool.work import Work
 
 if TYPE_CHECKING:

@@ -1,9 +1,11 @@
-"""Stage `plot`: caches, result files and ground truth in; figures for paper out."""
+"""Stage `plot`: caches, result files and ground truth in; figures for paper out.
+
+Its `run` functions are those of `mottool.drawing.figures`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,146 +13,43 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.batch import Batch
-from mottool.cli import as_json, work_folder
-from mottool.config import Settings, flags, knob
+from mottool.config import flags
+from mottool.drawing.figures import (
+    EmbeddingConfig,
+    SimilarityConfig,
+    TrackletConfig,
+    run_embeddings,
+    run_frames,
+    run_hota,
+    run_similarity,
+    run_timelines,
+    run_tracklets,
+)
 from mottool.errors import InputError, SettingError
+from mottool.flags import as_json, work_folder
 from mottool.work import Work
 
 if TYPE_CHECKING:
-    from mottool.metrics.files import Truth
+    import numpy as np
+    import numpy.typing as npt
+
     from mottool.motchallenge import Rows
+    from mottool.sources import Sequence
 
 __all__ = [
     "EmbeddingConfig",
+    "SimilarityConfig",
     "TrackletConfig",
     "command",
     "run_embeddings",
     "run_frames",
     "run_hota",
+    "run_similarity",
     "run_timelines",
     "run_tracklets",
 ]
 
 FORMS = ("png", "svg", "pdf")
-
-
-@dataclass(frozen=True)
-class EmbeddingConfig(Settings):
-    """Whose embeddings are mapped, and how."""
-
-    people: int = knob(10, "How many identities are shown: those seen most.", low=2)
-    samples: int = knob(60, "At most so many embeddings of each, evenly over time.", low=2)
-    perplexity: float = knob(30.0, "About how many neighbours each point keeps.", low=1)
-    seed: int = knob(0, "What the map starts from.", low=0)
-
-
-@dataclass(frozen=True)
-class TrackletConfig(Settings):
-    """Which tracklets are compared."""
-
-    memory: int = knob(30, "Tracklets not seen for more frames are left out.", low=1)
-
-
-def run_embeddings(
-    cache: Path, rows: Rows, out: Path, config: EmbeddingConfig | None = None
-) -> Path:
-    """Map the embeddings of the people in a cache by t-SNE, as FairMOT's Fig. 3, into `out`.
-
-    `rows`, ground truth or tracks, say who is who. An `InputError` with fewer than two people
-    among the detections; a `SettingError` without scikit-learn; a `CacheError` without embeddings.
-    """
-    from mottool.cache import Cache
-    from mottool.drawing.embeddings import draw_map, flat
-    from mottool.metrics.likeness import of_people
-
-    config = config or EmbeddingConfig()
-    with Cache(cache) as opened:
-        embeddings, ids = of_people(opened, rows, config.people, config.samples)
-        title = f"{opened.header.sequence}: {opened.header.pipeline}"
-    return draw_map(flat(embeddings, config.seed, config.perplexity), ids, title, out)
-
-
-def run_frames(cache: Path, rows: Rows | None, pair: tuple[int, int], out: Path) -> Path:
-    """Draw the cosines between the detections of two frames, as CSTrack's Fig. 6, into `out`.
-
-    `rows`, ground truth or tracks, name the people; without them nobody is named. An `InputError`
-    if one of the frames has no detections.
-    """
-    from mottool.cache import Cache
-    from mottool.drawing.embeddings import draw_cosines
-    from mottool.metrics.likeness import between_frames
-
-    with Cache(cache) as opened:
-        found = between_frames(opened, rows, pair)
-        title = f"{opened.header.sequence}: {opened.header.pipeline}"
-    return draw_cosines(found, f"frame {pair[0]}", f"frame {pair[1]}", title, out)
-
-
-def run_tracklets(
-    cache: Path, rows: Rows, frame: int, out: Path, config: TrackletConfig | None = None
-) -> Path:
-    """Draw the cosines between tracklets and a frame's detections, as OUTrack's Fig. 7.
-
-    `rows`, tracks or ground truth, say which detections are whose. An `InputError` if there is no
-    tracklet or no detection.
-    """
-    from mottool.cache import Cache
-    from mottool.drawing.embeddings import draw_cosines
-    from mottool.metrics.likeness import of_tracklets
-
-    with Cache(cache) as opened:
-        found = of_tracklets(opened, rows, frame, (config or TrackletConfig()).memory)
-        title = f"{opened.header.sequence}: {opened.header.pipeline}"
-    return draw_cosines(found, f"tracklets before frame {frame}", f"frame {frame}", title, out)
-
-
-def run_hota(
-    trackers: dict[str, dict[str, Path]],
-    truths: list[Truth],
-    out: Path,
-    rules: str = "auto",
-    warn: Callable[[str], None] = lambda told: None,
-) -> Path:
-    """Draw HOTA, DetA and AssA over the localisation threshold, a line for each tracker.
-
-    `trackers` have result files by sequence, and one for each of `truths`; several sequences are
-    joined as TrackEval does. `rules` are a benchmark's or `auto`; `warn` hears what a score costs.
-    """
-    from mottool.drawing.alphas import draw_alphas
-    from mottool.metrics.scoreboard import Scoreboard
-
-    curves = {}
-    for tracker, files in trackers.items():
-        board = Scoreboard(tracker)
-        for truth in truths:
-            board.add(truth.sequence, files[truth.sequence], truth, rules, warn)
-        curves[tracker] = board.entries()[-1].curves
-    several = f"{len(truths)} sequences combined"
-    return draw_alphas(curves, truths[0].sequence if len(truths) == 1 else several, out)
-
-
-def run_timelines(
-    tracks: Path, out: Path, truth: Truth | None = None, rules: str = "auto", name: str = ""
-) -> Path:
-    """Draw a lane for each identity, or with `truth` for each person and who hits them.
-
-    `rules` are a benchmark's or `auto`; `name` is the sequence's, by default the file's. An
-    `InputError` if there are no rows to draw.
-    """
-    from mottool.drawing.timelines import draw_objects, draw_tracks
-    from mottool.metrics.verdicts import judge
-    from mottool.motchallenge import read_rows
-
-    rows = read_rows(tracks, "result")
-    name = name or tracks.name.removesuffix(".gz").removesuffix(".txt")
-    title = f"{name}: {tracks.resolve().parent.name}"
-    if truth is not None:
-        objects, found = judge(rows, truth, rules, name)
-        if len(objects):
-            return draw_objects(objects, found, title, out)
-    if not len(rows) or truth is not None:
-        raise InputError(f"there is nothing to draw for {tracks}", "give files that hold rows")
-    return draw_tracks(rows, title, out)
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,6 +101,7 @@ def command() -> None:
         mottool plot frames --gt MOT17/train --at 100 130
         mottool plot hota --gt MOT17/train --format pdf
         mottool plot timelines --gt MOT17/train
+        mottool plot similarity video.mp4 --weights fairmot.pth --at 1 60 --person 310,120,40,110
 
     CACHEs are by default every cache in the work folder, result files every folder of results
     there. A figure goes to WORK/plots/<pipeline or results>/<sequence>.<kind>.png. `mottool plot
@@ -352,6 +252,69 @@ def timelines(
                 batch.report(name, run_timelines(path, out, truth, rules, name), "drawn")
 
             batch.run(name, draw)
+    batch.close()
+
+
+@command.command("similarity", short_help="Where a later frame is like a person.")
+@click.argument("source", metavar="SOURCE")
+@flags(SimilarityConfig)
+@click.option(
+    "--at",
+    "pair",
+    required=True,
+    type=(click.IntRange(min=1), click.IntRange(min=1)),
+    metavar="FRAME LATER",
+    help="The frame that shows the person, and the one that is searched.",
+)
+@_truths()
+@_tracks
+@_shared
+def similarity(
+    source: str,
+    config: SimilarityConfig,
+    pair: tuple[int, int],
+    truths: tuple[Path, ...],
+    tracks: Path | None,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw how like a person every place of a later frame of SOURCE is, as JDE's Fig. 4.
+
+    \b
+        mottool plot similarity video.mp4 --weights fairmot_dla34.pth --at 1 60 \\
+            --person 310,120,40,110
+        mottool plot similarity MOT17/train/MOT17-02 --pipeline jde-1088x608 \\
+            --weights jde.pt --at 1 60 --id 3 --gt MOT17/train
+
+    A one-shot network sees both frames. The embedding at the centre of the person's box in FRAME
+    is compared with that of every cell of LATER: the lighter, the more alike; a ring marks the
+    best place. JDE's cells are those of its finest level. SOURCE is as for detect-embed; of
+    several sequences, each gets its figure.
+    """
+    from mottool.metrics.files import find_truth
+    from mottool.pipelines.similarity import seeker
+    from mottool.sources import find_sequences
+
+    if truths and tracks:
+        raise SettingError("--gt and --tracks both say who is who", "give one of them")
+    if (config.person is None) == (config.id is None):
+        fix = "give --person X,Y,W,H, or --id N with --gt or --tracks"
+        raise SettingError("the person must be named in one way", fix)
+    if (config.id is not None) != bool(truths or tracks):
+        raise SettingError("--id goes with --gt or --tracks", "give both, or --person X,Y,W,H")
+    batch, known = Batch(as_json), find_truth(truths)
+    embedder = seeker(config.pipeline, config.weights, config.input, config.device)
+
+    def job(sequence: Sequence) -> None:
+        out = Work(work).plot(embedder.name, sequence.name, "similarity", form)
+        box = _box(config, who_is_who(sequence.name, known, tracks), pair[0])
+        batch.report(
+            sequence.name, run_similarity(sequence, embedder, pair, box, out, batch.note), "drawn"
+        )
+
+    for sequence in find_sequences([source], None, batch.fail):
+        batch.run(sequence.name, partial(job, sequence))
     batch.close()
 
 

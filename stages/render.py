@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.batch import Batch
-from mottool.cli import as_json, work_folder
 from mottool.config import Settings, flags, knob
 from mottool.errors import InputError, SettingError
+from mottool.flags import as_json, work_folder
 from mottool.progress import progress
 from mottool.work import Work
 

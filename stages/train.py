@@ -13,9 +13,9 @@ import click
 
 from mottool import __version__
 from mottool.batch import Batch
-from mottool.cli import as_json, work_folder
 from mottool.config import Settings, any_flags, build, flags, knob, recorded
 from mottool.errors import SettingError
+from mottool.flags import as_json, work_folder
 from mottool.pipelines.options import input_size
 from mottool.training.settings import LEARNERS, SETTINGS, family
 from mottool.work import Work

@@ -15,11 +15,11 @@ import click
 
 from mottool.association.profiles import kinds_of
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
-from mottool.batch import Batch, jobs_flag
-from mottool.cli import as_json, work_folder
+from mottool.batch import Batch
 from mottool.config import Settings, flags, knob, pairs
 from mottool.engines.local import cores, executor, result, submit
 from mottool.errors import InputError, SettingError
+from mottool.flags import as_json, jobs_flag, work_folder
 from mottool.progress import progress
 from mottool.work import Work
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.batch import Batch, fact_lines
-from mottool.cli import as_json
 from mottool.errors import CheckpointError, SettingError
+from mottool.flags import as_json
 from mottool.models.manifest import Listing, listings
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.batch import Batch, shard_flag, shard_of
+from mottool.batch import Batch
 from mottool.errors import SettingError
+from mottool.flags import shard_flag, shard_of
 
 
 @settings(derandomize=True, deadline=None)
