@@ -30,10 +30,6 @@ from mottool.flags import as_json, work_folder
 from mottool.work import Work
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from mottool.motchallenge import Rows
     from mottool.sources import Sequence
 
 __all__ = [
@@ -292,7 +288,11 @@ def similarity(
     best place. JDE's cells are those of its finest level. SOURCE is as for detect-embed; of
     several sequences, each gets its figure.
     """
+    import numpy as np
+
+    from mottool.boxes import xyxy_from_tlwh
     from mottool.metrics.files import find_truth
+    from mottool.metrics.naming import box_of, who_is_who
     from mottool.pipelines.similarity import seeker
     from mottool.sources import find_sequences
 
@@ -307,11 +307,14 @@ def similarity(
     embedder = seeker(config.pipeline, config.weights, config.input, config.device)
 
     def job(sequence: Sequence) -> None:
+        rows = who_is_who(sequence.name, known, tracks)
+        if rows is not None and config.id is not None:
+            box = box_of(rows, config.id, pair[0])
+        else:
+            box = xyxy_from_tlwh(np.array(config.person))
         out = Work(work).plot(embedder.name, sequence.name, "similarity", form)
-        box = _box(config, who_is_who(sequence.name, known, tracks), pair[0])
-        batch.report(
-            sequence.name, run_similarity(sequence, embedder, pair, box, out, batch.note), "drawn"
-        )
+        run_similarity(sequence, embedder, pair, box, out, batch.note)
+        batch.report(sequence.name, out, "drawn")
 
     for sequence in find_sequences([source], None, batch.fail):
         batch.run(sequence.name, partial(job, sequence))

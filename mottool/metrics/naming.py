@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.boxes import tlwh_from_xyxy
+from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache import Cache
-from mottool.errors import CacheError
+from mottool.errors import CacheError, InputError
 from mottool.metrics.files import Truth, truth_of
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.metrics.rules import detect_rules, roles
 from mottool.motchallenge import Rows, read_rows
 
-__all__ = ["Named", "named", "who_is_who"]
+__all__ = ["Named", "box_of", "named", "who_is_who"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -78,3 +78,13 @@ def who_is_who(sequence: str, truths: dict[str, Truth], tracks: Path | None) -> 
     rows = read_rows(truth_of(sequence, truths).path, "ground truth")
     counts, _ = roles(rows, detect_rules(sequence, rows), sequence)
     return Rows(rows.frames[counts], rows.ids[counts], rows.tlwh[counts], rows.rest[counts])
+
+
+def box_of(rows: Rows, identity: int, frame: int) -> Floats:
+    """The box (4,) x1 y1 x2 y2 of an identity in a frame; an `InputError` if it is not there."""
+    own = (rows.ids == identity) & (rows.frames == frame)
+    if not own.any():
+        there = ", ".join(map(str, np.unique(rows.ids[rows.frames == frame]).tolist()))
+        fix = f"choose one of those who are: {there}" if there else "choose another frame"
+        raise InputError(f"identity {identity} is not in frame {frame}", fix)
+    return xyxy_from_tlwh(rows.tlwh[own][0])

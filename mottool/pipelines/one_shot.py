@@ -192,10 +192,15 @@ class NetworkEmbedder:
         self.settings: dict[str, Any] = {"input": f"{view.width}x{view.height}"}
 
     @torch.inference_mode()
+    def heads(self, images: Sequence[Image]) -> dict[str, torch.Tensor]:
+        """The network's raw heads of frames (h, w, 3), all in one call."""
+        with self.compute.autocast():
+            return self.network.forward(_stacked(images, self.view, self.compute))
+
+    @torch.inference_mode()
     def embed(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Floats]:
         """Unit embeddings (n, D) of the boxes (n, 4) of each image, all images in one call."""
-        with self.compute.autocast():
-            heads = self.network.forward(_stacked(images, self.view, self.compute))
+        heads = self.heads(images)
         placed = [
             torch.from_numpy(self.view.from_frame(own, image.shape[1], image.shape[0])).to(
                 self.compute.device

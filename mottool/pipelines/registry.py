@@ -22,6 +22,8 @@ class NetworkEntry:
     `module:class`, made of the network input's `width` and `height` in pixels. Detections that
     score above `min_score` are kept. `session` is `module:class`, what takes one sequence through
     a recurrent network, image by image; "" where images do not depend on each other.
+    `embedding_map` is the raw head, the finest if there are several, that embeds every place of
+    the image; "" where only boxes are embedded.
     """
 
     network: str
@@ -32,6 +34,7 @@ class NetworkEntry:
     min_score: float = 0.1
     session: str = ""
     embeds: bool = True
+    embedding_map: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,23 +55,27 @@ _VIEWS = f"{_MODELS}.preprocessing"
 def _fairmot(backbone: str, **arguments: Any) -> NetworkEntry:
     network = f"{_MODELS}.fairmot:FairMOT"
     arguments = {"backbone": backbone, **arguments}
-    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, arguments)
+    view = f"{_VIEWS}:Letterbox"
+    return NetworkEntry(network, view, 1088, 608, arguments, embedding_map="identity")
 
 
 def _anchors(stride: int) -> NetworkEntry:
     network = f"{_MODELS}.fairmot_anchors:FairMOTAnchors"
-    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, {"stride": stride})
+    view, finest = f"{_VIEWS}:Letterbox", f"embedding_{stride}"
+    return NetworkEntry(network, view, 1088, 608, {"stride": stride}, embedding_map=finest)
 
 
 def _jde(width: int, height: int) -> NetworkEntry:
     # Each size has its own anchors, which no file tells.
     size = {"size": (width, height)}
-    return NetworkEntry(f"{_MODELS}.jde:JDE", f"{_VIEWS}:ClampedLetterbox", width, height, size)
+    network, view = f"{_MODELS}.jde:JDE", f"{_VIEWS}:ClampedLetterbox"
+    return NetworkEntry(network, view, width, height, size, embedding_map="embedding_8")
 
 
 def _cstrack(name: str) -> NetworkEntry:
     network = f"{_MODELS}.cstrack:CSTrack"
-    return NetworkEntry(network, f"{_VIEWS}:Letterbox", 1088, 608, {"pipeline": name})
+    view = f"{_VIEWS}:Letterbox"
+    return NetworkEntry(network, view, 1088, 608, {"pipeline": name}, embedding_map="identity")
 
 
 def _tdt(variant: str) -> NetworkEntry:
@@ -97,7 +104,13 @@ NETWORKS = {
     "jde-576x320": _jde(576, 320),
     "cstrack": _cstrack("cstrack"),
     "cstrack-s": _cstrack("cstrack-s"),
-    "outrack": NetworkEntry(f"{_MODELS}.outrack:OUTrack", f"{_VIEWS}:Letterbox", 1088, 608),
+    "outrack": NetworkEntry(
+        f"{_MODELS}.outrack:OUTrack",
+        f"{_VIEWS}:Letterbox",
+        1088,
+        608,
+        embedding_map="identity",
+    ),
     "otrack": NetworkEntry(
         f"{_MODELS}.otrack:OTrack",
         f"{_VIEWS}:CenterWarp",
