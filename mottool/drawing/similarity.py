@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -22,7 +24,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 WIDTH, HEIGHT = 9.6, 4.6  # inches, at most, of the whole and of the later frame
 QUERY = 1.5  # inches, about, of the person's width
-VEIL = 0.6  # how opaque the map is
+VEIL = 0.7  # how opaque the map is
 MARK = "#d55e00"
 
 
@@ -46,8 +48,8 @@ def draw_similarity(
 ) -> Path:
     """Draw a `query` (h, w, 3) and the `frame` (H, W, 3), both BGR, with its `cosines` (H, W).
 
-    `names` are those of the frames that they are from. The frame is grey, that only the map has
-    colours, of one scale in every figure, if nothing is below 0; a ring marks its highest place.
+    `names` are those of the frames that they are from. The frame is grey, so that only the map has
+    colours, of one scale in every figure; a ring marks its highest place.
     """
     height, width = frame.shape[:2]
     wide = min(WIDTH - QUERY - 1.2, HEIGHT * width / height)
@@ -57,17 +59,18 @@ def draw_similarity(
     left.imshow(cv2.cvtColor(query, cv2.COLOR_BGR2RGB))
     left.set_title(f"query, {names[0]}", fontsize="small")
     right.imshow(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cmap="gray", vmin=0, vmax=255)
-    low = min(0.0, np.floor(float(cosines.min()) * 10) / 10)
-    shown = right.imshow(cosines, cmap="cividis", vmin=low, vmax=1, alpha=VEIL)
+    scale = ScalarMappable(Normalize(0, 1), "cividis")
+    right.imshow(cosines, cmap=scale.cmap, norm=scale.norm, alpha=VEIL)
     row, column = np.unravel_index(cosines.argmax(), cosines.shape)
     right.plot(
         column, row, "o", markersize=14, markerfacecolor="none", markeredgecolor=MARK,
         markeredgewidth=2, path_effects=[withStroke(linewidth=4, foreground="white")],
     )  # fmt: skip
-    best = f"{float(cosines.max()):.2f}".replace("0.", ".")
-    right.set_title(f"{names[1]}: most alike, {best}, at x {column}, y {row}", fontsize="small")
+    best = f"most alike, {cosines.max():.2f}, at x {column}, y {row}"
+    right.set_title(f"{names[1]}: {best}", fontsize="small")
     for axes in (left, right):
         axes.set_xticks([])
         axes.set_yticks([])
-    figure.colorbar(shown, ax=right, label="cosine", alpha=1)
+    below = "min" if cosines.min() < 0 else "neither"
+    figure.colorbar(scale, ax=right, label="cosine", extend=below)
     return save(figure, path)

@@ -1,0 +1,252 @@
+import json
+import re
+import subprocess
+import sys
+
+import cv2
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from click.testing import CliRunner
+from figures import street
+from torch import nn
+from untrained import checkpoint
+
+from mottool.drawing.similarity import cut, draw_similarity
+from mottool.errors import InputError, SettingError
+from mottool.metrics.naming import box_of
+from mottool.models.compute import Compute
+from mottool.models.fairmot import FairMOT
+from mottool.models.preprocessing import Letterbox
+from mottool.motchallenge import read_rows
+from mottool.pipelines.one_shot import NetworkEmbedder
+from mottool.pipelines.registry import NETWORKS
+from mottool.pipelines.similarity import seeker, similarity
+from mottool.stages.plot import command
+
+WIDTH, HEIGHT = 128, 96
+RED, GREEN = (40, 40, 220), (60, 200, 60)
+
+
+class Colours(nn.Module):
+    """A backbone whose features are the mean colour of every cell, mid-grey being zero."""
+
+    stride, channels, activation = 4, 3, nn.ReLU
+
+    def forward(self, images):
+        return F.avg_pool2d(images - 128 / 255, 4)
+
+
+def looker(view):
+    """FairMOT on `Colours`, whose embeddings are the colours themselves."""
+    network = FairMOT(Colours(), embedding_size=3)
+    network.identity = nn.Identity()
+    return NetworkEmbedder("fairmot-dla34", network.eval(), "", view, Compute.named("cpu"))
+
+
+def scene(*people):
+    """A grey frame with a figure of one colour, 16x32, at each (left, top, colour)."""
+    image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    for left, top, colour in people:
+        image[top : top + 32, left : left + 16] = colour
+    return image
+
+
+@pytest.mark.parametrize("size", [(128, 96), (256, 192), (192, 96)])  # as it is, twice, padded
+def test_the_map_is_one_on_the_person_and_nowhere_else(size):
+    query = scene((20, 40, RED), (80, 8, GREEN))
+    later = scene((72, 44, RED), (20, 12, GREEN))
+    box = np.array([20.0, 40, 36, 72])
+    cosines = similarity(looker(Letterbox(*size)), query, box, later)
+    assert cosines.shape == (HEIGHT, WIDTH)
+    np.testing.assert_allclose(cosines[46:74, 74:86], 1, atol=1e-3)  # off the edges, which blur
+    assert cosines[14:42, 22:34].max() < 0.5
+    away = np.ones_like(cosines, bool)
+    away[40:80, 68:92] = False
+    assert cosines[away].max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "shift"),
+    [("fairmot-dla34", "identity", 2), ("cstrack", "identity", 4), ("jde-576x320", None, 0)],
+)
+def test_a_cell_lies_on_the_frame_where_boxes_are_read_of_it(name, head, shift):
+    stride = 4 if name.startswith("fairmot") else 8
+    head = head or f"embedding_{stride}"
+
+    class Spot(nn.Module):
+        """One cell, in column 5 of row 3, is like the person; all others are the opposite."""
+
+        def forward(self, images):
+            cells = -torch.ones(1, 1, HEIGHT // stride, WIDTH // stride)
+            cells[..., 3, 5] = 1
+            return {head: torch.cat((cells, cells * 0), 1)}
+
+        def embed_at(self, heads, boxes):
+            return [torch.tensor([[1.0, 0.0]])]
+
+    embedder = NetworkEmbedder(name, Spot(), "", Letterbox(WIDTH, HEIGHT), Compute.named("cpu"))
+    cosines = similarity(embedder, scene(), np.array([0.0, 0, 9, 9]), scene())
+    # Pixels lie half a pixel from where cells begin and end: two of them share the highest value.
+    best = np.argwhere(cosines > cosines.max() - 1e-5).mean(axis=0) + 0.5
+    np.testing.assert_allclose(best, [3 * stride + shift, 5 * stride + shift])
+    assert cosines.min() == -1
+
+
+def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not():
+    with pytest.raises(SettingError) as told:
+        seeker("tdt-r34", None)
+    named = told.value.fix.removeprefix("choose one of ").split(", ")
+    assert named == [name for name in NETWORKS if not name.startswith(("tdt", "otrack"))]
+    with pytest.raises(SettingError, match="no dense map"):
+        seeker("otrack", None)
+    with pytest.raises(SettingError, match="no one-shot network is called 'fairmot-dla43'") as told:
+        seeker("fairmot-dla43", None)
+    assert "fairmot-dla34" in told.value.fix
+    with pytest.raises(SettingError, match="needs its weights") as told:
+        seeker("outrack", None)
+    assert "--weights" in told.value.fix
+
+
+@pytest.mark.parametrize("name", ["jde-576x320", "cstrack-s"])
+def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
+    embedder = seeker(name, checkpoint(name, tmp_path, 8), (64, 64), "cpu")
+    image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    # A box whose embedding is read in one cell of that head: there the map must be 1.
+    anchored = NETWORKS[name].embedding_map.startswith("embedding_")
+    x, y = (32, 24) if anchored else (36, 28)
+    box = np.array([x - 5, y - 12, x + 5, y + 12], np.float32)
+    cosines = similarity(embedder, image, box, image)
+    around = cosines[y - 1 : y + 1, x - 1 : x + 1]  # the middle of the cell is between them
+    assert around.max() > 0.9
+    assert around.max() >= cosines.max() - 0.05
+
+
+def test_what_is_cut_out_is_what_the_box_touches():
+    image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).astype(np.uint8)
+    image = image.reshape(HEIGHT, WIDTH, 3)
+    np.testing.assert_array_equal(cut(image, np.array([2.5, 3, 6.1, 9])), image[3:9, 2:7])
+    np.testing.assert_array_equal(cut(image, np.array([-9.0, 90, 1, 200])), image[90:, :1])
+    for box in ([130.0, 5, 140, 9], [-9.0, 5, -1, 9], [5.0, 200, 9, 300]):
+        with pytest.raises(InputError, match="is not in the frame of 128x96"):
+            cut(image, np.array(box))
+
+
+def test_the_frame_is_dark_but_for_the_person_and_the_ring_is_there(tmp_path):
+    query = scene((20, 40, RED))
+    cosines = np.zeros((HEIGHT, WIDTH))
+    cosines[44:76, 72:88] = 0.8
+    cosines[60, 80] = 1
+    path = draw_similarity(
+        query[40:72, 20:36], scene(), cosines, ("a", "b"), "t", tmp_path / "p.png"
+    )
+    image = matplotlib.image.imread(path)[..., :3]
+    reddish = np.abs(image - np.array(RED[::-1]) / 255).max(axis=2) < 0.02
+    assert reddish[:, : image.shape[1] // 4].sum() > 2000  # the query keeps its colours
+    ring = np.abs(image - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
+    blue = image[..., 2] - image[..., 0]  # cividis: blue is low, yellow high
+    rows, columns = np.nonzero(ring)
+    y, x = round(rows.mean()), round(columns.mean())
+    assert blue[y, x + 12] < -0.2  # inside the ring
+    assert blue[y, x - 250] > 0.1  # off the person
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return checkpoint("fairmot-yolov5s", tmp_path_factory.mktemp("weights"), 8)
+
+
+@pytest.fixture
+def made(tmp_path, weights):
+    """What calls `plot similarity` on the made street, with a network that knows nothing."""
+    source = street(tmp_path / "street")
+    own = ["--pipeline", "fairmot-yolov5s", "--weights", weights, "--input", "128x96"]
+
+    def call(*given):
+        words = [source, *own, "--device", "cpu", "--work", tmp_path / "work", *given]
+        return CliRunner().invoke(command, ["similarity", *map(str, words)])
+
+    return call
+
+
+def test_a_person_is_found_by_box_or_identity_alike(made, tmp_path):
+    rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
+    box = ",".join(map(str, rows.tlwh[(rows.frames == 2) & (rows.ids == 1)][0]))
+    pictures = []
+    for who in (("--person", box), ("--id", 1, "--gt", tmp_path / "street")):
+        done = made("--at", 2, 2, *who, "--json")
+        assert done.exit_code == 0, (done.output, done.exception)
+        (entry,) = json.loads(done.stdout)["done"]
+        assert entry["path"].endswith("work/plots/fairmot-yolov5s/street.similarity.png")
+        pictures.append(cv2.imread(entry["path"]))
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_in_the_frame_itself_a_person_is_most_like_themselves(made, tmp_path):
+    rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
+    done = made(
+        "--at", 2, 2, "--id", 1, "--tracks", tmp_path / "street/gt/gt.txt", "--format", "svg"
+    )
+    assert done.exit_code == 0, (done.output, done.exception)
+    told = (tmp_path / "work/plots/fairmot-yolov5s/street.similarity.svg").read_text()
+    alike, x, y = re.search(r"most alike, (\S+), at x (\d+), y (\d+)", told).groups()
+    left, top, width, height = rows.tlwh[(rows.frames == 2) & (rows.ids == 1)][0]
+    assert float(alike) > 0.9
+    assert abs(int(x) - left - width / 2) < 8
+    assert abs(int(y) - top - height / 2) < 8
+
+
+def test_every_form_is_written(made, tmp_path):
+    for form, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+        assert made("--at", 1, 3, "--person", "10,10,30,40", "--format", form).exit_code == 0
+        path = tmp_path / f"work/plots/fairmot-yolov5s/street.similarity.{form}"
+        assert path.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ((), "must be named in one way"),
+        (("--person", "1,2,3,4", "--id", 1), "must be named in one way"),
+        (("--id", 1), "--id goes with --gt or --tracks"),
+        (("--person", "1,2,3,4", "--gt", "."), "--id goes with --gt or --tracks"),
+        (("--id", 1, "--gt", ".", "--tracks", "."), "both say who is who"),
+        (("--person", "1,2,3"), "is no box"),
+        (("--person", "1,2,nan,4"), "is no box"),
+        (("--person", "1,2,0,4"), "is no box"),
+        (("--person", "left"), "is no box"),
+        (("--person", "1,2,3,4", "--input", "100x100"), "not a multiple of 32"),
+        (("--person", "1,2,3,4", "--pipeline", "tdt-r34"), "no dense map of embeddings"),
+    ],
+)
+def test_wrong_settings_are_refused(made, given, problem):
+    done = made("--at", 1, 2, *given)
+    assert isinstance(done.exception, SettingError)
+    assert problem in str(done.exception)
+
+
+def test_what_the_source_lacks_is_said(made, tmp_path):
+    person = ("--person", "10,10,30,40")
+    assert "has no frame 99" in made("--at", 1, 99, *person).stderr
+    assert "is not in the frame of 128x96" in made("--at", 1, 2, "--person", "500,1,9,9").stderr
+    who = made("--at", 1, 2, "--id", 77, "--gt", tmp_path / "street")
+    assert who.exit_code == 1
+    assert "identity 77 is not in frame 1. Fix: choose one of those who are: 1, 2, 3" in who.stderr
+    rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
+    with pytest.raises(InputError) as told:
+        box_of(rows, 1, 99)
+    assert told.value.fix == "choose another frame"
+
+
+def test_help_is_light_and_shows_how():
+    code = (
+        "import sys; from mottool.stages.plot import command; "
+        "command(['similarity', '--help'], standalone_mode=False); "
+        "print({'numpy', 'torch', 'cv2', 'matplotlib', 'h5py'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "--at 1 60" in done.stdout
+    assert "--person" in done.stdout
