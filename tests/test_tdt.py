@@ -179,6 +179,19 @@ def test_half_precision_heads_decode_in_float32():
     assert kinds == {torch.float32}
 
 
+def test_a_network_called_in_lower_precision_still_embeds(student):
+    images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        with torch.autocast("cpu", torch.bfloat16):
+            heads = student(images)
+        found = student.decode(heads, 0.0)
+        at = student.embed_at(heads, [each.boxes for each in found])
+    for each, read in zip(found, at, strict=True):
+        assert len(each.boxes)
+        assert each.embeddings.dtype == read.dtype == torch.float32
+        torch.testing.assert_close(each.embeddings.norm(dim=1), torch.ones(len(each.boxes)))
+
+
 def test_distilling_one_embedding_teaches_the_whole_network():
     torch.manual_seed(3)
     network = TDT("tdt-mobilenet", 64).train()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
+from PIL import Image as Pictures
 from torch import Tensor, nn
 
 from mottool.embedders.crops import embed_crops
@@ -88,14 +88,14 @@ class OSNet:
 
 
 def _resized(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A crop (h, w, 3) BGR as (256, 128, 3) RGB, bilinear and, where it shrinks, antialiased.
+    """A crop (h, w, 3) BGR as (256, 128, 3) RGB, as torchvision's transforms of a picture do.
 
-    By torch, whose whole numbers the authors' figures have; those of a crop that shrinks both
-    ways are others in some releases of Pillow, by one level here and there.
+    First across, then down: left to itself, Pillow picks the order anew in newer releases, and
+    with it how crops that shrink both ways are rounded.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(crop[..., ::-1])).permute(2, 0, 1)  # (3, h, w)
-    small = F.interpolate(pixels[None], (HEIGHT, WIDTH), mode="bilinear", antialias=True)
-    return small[0].permute(1, 2, 0).numpy()
+    picture = Pictures.fromarray(np.ascontiguousarray(crop[..., ::-1]))
+    across = picture.resize((WIDTH, picture.height), Pictures.Resampling.BILINEAR)
+    return np.asarray(across.resize((WIDTH, HEIGHT), Pictures.Resampling.BILINEAR))
 
 
 def build_network(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:

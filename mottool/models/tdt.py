@@ -87,7 +87,9 @@ class Embedder(nn.Module):
             cell = (anchors[here] - start) // len(ANCHORS)
             patches[here] = _patches(level, images[here], cell // width, cell % width)
             start += count
-        # Without padding a 3×3 patch gives the one cell in its middle.
+        # Without padding a 3×3 patch gives the one cell in its middle. The maps may have come in a
+        # lower precision than the weights are kept in.
+        patches = patches.to(self.embedding.weight.dtype)
         cells = F.conv2d(patches, self.embedding.weight, self.embedding.bias)  # (n, 9·D, 1, 1)
         shapes = cells.reshape(len(anchors), len(ANCHORS), self.embedding_size)  # (n, 9, D)
         # Every level has a whole number of cells, so the remainder is the shape on any of them.
