@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-__all__ = ["colours_ir", "colours_onnx", "fixed_boxes_ir", "fixed_boxes_onnx"]
+__all__ = ["colours_ir", "colours_onnx", "fixed_boxes_ir", "fixed_boxes_onnx", "normalised_onnx"]
 
 
 def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | None = None) -> Path:
@@ -23,6 +23,22 @@ def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | Non
         helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, height, width]),
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [batch, 3])],
     )
+    return path
+
+
+def normalised_onnx(path: Path) -> Path:
+    """The largest value of each plane of 32x64 pixels, counted from its mean in its deviations."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("MeanVarianceNormalization", ["images"], ["planes"], axes=[2, 3]),
+        helper.make_node("GlobalMaxPool", ["planes"], ["peaks"]),
+        helper.make_node("Flatten", ["peaks"], ["embedding"]),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 32])
+    found = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 3])
+    _save(onnx, path, nodes, images, [found])
     return path
 
 

@@ -5,7 +5,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from exports import colours_ir, colours_onnx, fixed_boxes_ir, fixed_boxes_onnx
+from exports import colours_ir, colours_onnx, fixed_boxes_ir, fixed_boxes_onnx, normalised_onnx
 
 from mottool.detectors.exported import ExportedDetector
 from mottool.detectors.exported import detector as make_detector
@@ -49,6 +49,19 @@ def test_an_ir_embedder_takes_bgr_where_nothing_is_said(tmp_path):
 def test_onnx_takes_normalised_pixels_where_nothing_is_said(tmp_path):
     embedder = ExportedEmbedder(colours_onnx(tmp_path / "reid.onnx"), None, CPU)
     assert embedder.settings == {"pixels": "imagenet"}
+
+
+def test_a_network_that_one_runtime_turns_to_nan_goes_through_the_other(tmp_path):
+    pytest.importorskip("openvino")
+    path = normalised_onnx(tmp_path / "reid.onnx")
+    plain = np.zeros((1, 3, 64, 32), np.float32)
+    (found,) = open_exported(path, CPU).run(plain).values()
+    assert np.isnan(found).all()
+    embedder = ExportedEmbedder(path, "rgb255", CPU)
+    flat_and_striped = np.array([[0, 0, 40, 96], [44, 0, 84, 96]], np.float32)
+    (found,) = embedder.embed([IMAGE], [flat_and_striped])
+    np.testing.assert_array_equal(found[0], 0)
+    np.testing.assert_allclose(found[1], 1 / np.sqrt(3), atol=1e-3)
 
 
 @pytest.fixture

@@ -53,8 +53,13 @@ class ExportedEmbedder:
                 f"{path} has the outputs {named}, where an embedder has one",
                 "give a re-identification network",
             )
-        blank = np.zeros((self.height, self.width, 3), np.uint8)
-        self.size = self._features(planes(blank, self.pixels)[None]).shape[1]
+        blank = planes(np.zeros((self.height, self.width, 3), np.uint8), self.pixels)
+        features = self._features(blank[None])  # (1, D)
+        if not np.isfinite(features).all():
+            # onnxruntime normalises a map whose values are all the same to NaN, OpenVINO to 0.
+            self.network = open_exported(path, compute, by_openvino=True)
+            features = self._features(blank[None])
+        self.size = features.shape[1]
 
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]

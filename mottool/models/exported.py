@@ -52,10 +52,11 @@ class ExportedNetwork:
         return asked
 
 
-def open_exported(path: Path, compute: Compute) -> ExportedNetwork:
+def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> ExportedNetwork:
     """Open `.onnx` or the `.xml` of an IR, whose `.bin` lies beside it.
 
-    ONNX runs on the GPU if `compute` says so and the installed onnxruntime can, IR on the CPU.
+    ONNX runs on the GPU if `compute` says so and the installed onnxruntime can; IR runs on the
+    CPU, as does ONNX `by_openvino`, which reads it too.
     Raises `SettingError` where the runtime is not installed, `CheckpointError` for a file that
     is missing, damaged, or no network of one tensor of images.
     """
@@ -69,8 +70,8 @@ def open_exported(path: Path, compute: Compute) -> ExportedNetwork:
         except OSError as error:
             fix = "check the path" if file == path else f"put it beside {path.name}"
             raise CheckpointError(f"cannot read {file}: {error.strerror}", fix) from error
-    opened = _openvino(path) if path.suffix == ".xml" else _onnx(path, compute)
-    inputs, outputs, run = opened
+    openvino = by_openvino or path.suffix == ".xml"
+    inputs, outputs, run = _openvino(path) if openvino else _onnx(path, compute)
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in {0, 3}:
         told = ", ".join("x".join(map(str, shape)) for shape in inputs)
         fix = "export it with images as its only input, batch x 3 x height x width"
@@ -113,7 +114,7 @@ def _onnx(path: Path, compute: Compute) -> Opened:
 
 def _openvino(path: Path) -> Opened:
     runtime = _runtime("openvino", path, "openvino")
-    if b"<net " not in path.read_bytes()[:4096]:
+    if path.suffix == ".xml" and b"<net " not in path.read_bytes()[:4096]:
         raise CheckpointError(f"{path} is no OpenVINO IR", DOWNLOAD)
     try:
         compiled = runtime.Core().compile_model(str(path), "CPU")
