@@ -50,6 +50,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     left = _left_out(checkpoint.tensors, loaded.network.state_dict())
     return {
         "pipeline": loaded.name,
+        "or_for": ", ".join(loaded.others) or None,
         "format": checkpoint.format,
         "sha256": checkpoint.sha256,
         "bytes": path.stat().st_size,
@@ -67,7 +68,8 @@ def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
     """Write the tensors of the authors' file `path`, under our names, to `out` and its card.
 
     They are those of the network, in float32; what it has no use for is left out. Raises as
-    `verify` does, and `SettingError` for an `out` that is no new .safetensors file.
+    `verify` does, and `SettingError` for an `out` that is no new .safetensors file, or for a file
+    that may be for several pipelines where none is named.
     """
     from mottool.models.cards import save_weights
     from mottool.pipelines.networks import load_network
@@ -77,6 +79,9 @@ def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
     if out.resolve() == path.resolve():
         raise SettingError(f"--out {out} is the file that is read", "give another name")
     loaded = load_network(path, pipeline)
+    if loaded.others:
+        names = ", ".join((loaded.name, *loaded.others))
+        raise SettingError(f"{path} may be for any of {names}", "name its own with --pipeline")
     listed = _listed(path, loaded.checkpoint.sha256)
     origin = f"{path.name}, sha256 {loaded.checkpoint.sha256}"
     if listed is not None:

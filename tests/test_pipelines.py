@@ -145,7 +145,7 @@ def test_an_input_that_is_no_multiple_of_32_is_refused_with_one_that_is():
     assert build(Options, {"input": "1088x608"}, "it").input == (1088, 608)
     with pytest.raises(SettingError, match="give for example 640x480"):
         build(Options, {"input": "650x480"}, "it")
-    for text in ("650", "axb", "-32x64", "0x0", "32x", "32x32x32"):
+    for text in ("650", "axb", "-32x64", "0x0", "0x32", "32x", "32x32x32"):
         with pytest.raises(SettingError, match="--input"):
             build(Options, {"input": text}, "it")
 

@@ -21,6 +21,7 @@ from mottool.models.checkpoints import read
 from mottool.models.cstrack import CSTrack
 from mottool.models.jde import JDE
 from mottool.models.manifest import Listing, listings
+from mottool.pipelines import networks
 from mottool.pipelines.networks import load_network
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
 from mottool.stages import detect_embed, weights
@@ -106,6 +107,7 @@ def test_every_tensor_is_accounted_for(osnet, tensors):
     facts = verify(osnet)
     assert facts == {
         "pipeline": "osnet_x0_25",
+        "or_for": None,
         "format": "PyTorch zip archive",
         "sha256": read(osnet).sha256,
         "bytes": osnet.stat().st_size,
@@ -189,6 +191,19 @@ def test_darknet_weights_are_for_those_who_take_them(tmp_path):
         verify(path, "fairmot-dla34")
     with pytest.raises(CheckpointError, match="is 420 bytes long, but"):
         verify(path)
+
+
+def test_which_size_of_jde_a_file_is_for_is_not_guessed(tmp_path, monkeypatch):
+    path, out = tmp_path / "jde.safetensors", tmp_path / "ours.safetensors"
+    save_file({"module_list.0.conv_0.weight": torch.ones(1)}, path)
+    monkeypatch.setattr(networks, "_maker", lambda name: lambda tensors: torch.nn.Linear(1, 1))
+    assert verify(path)["or_for"] == "jde-864x480, jde-576x320"
+    with pytest.raises(SettingError, match="any of jde-1088x608, jde-864x480, jde-576x320"):
+        convert(path, out)
+    assert not out.exists()
+    assert verify(path, "jde-576x320")["or_for"] is None
+    convert(path, out, "jde-576x320")
+    assert read_card(out).pipeline == "jde-576x320"
 
 
 def test_the_manifest_s_sha256_is_compared(osnet, monkeypatch):

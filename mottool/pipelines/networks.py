@@ -21,11 +21,16 @@ NAMES = (*NETWORKS, *VARIANTS)
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """The network of the pipeline or embedder `name`, in evaluation mode on the CPU."""
+    """The network of the pipeline or embedder `name`, in evaluation mode on the CPU.
+
+    `others` are pipelines that its tensors may as well be for, where no name was given: JDE's
+    sizes, which differ in their anchors alone.
+    """
 
     name: str
     network: nn.Module
     checkpoint: Checkpoint
+    others: tuple[str, ...] = ()
 
 
 def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
@@ -43,7 +48,9 @@ def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
     failures = []
     for guess in _guesses(path, checkpoint) if name is None else [name]:
         try:
-            return LoadedNetwork(guess, _maker(guess)(checkpoint.tensors).eval(), checkpoint)
+            network = _maker(guess)(checkpoint.tensors).eval()
+            others = () if name else _others(guess)
+            return LoadedNetwork(guess, network, checkpoint, others)
         except CheckpointError as error:
             failures.append(CheckpointError(f"{path}: {error.problem}", error.fix))
     raise failures[0]
@@ -55,6 +62,14 @@ def _maker(name: str) -> Callable[[Mapping[str, Tensor]], nn.Module]:
         return partial(build_network, name)
     entry = NETWORKS[name]
     return partial(resolve(entry.network).from_checkpoint, **entry.arguments)
+
+
+def _others(name: str) -> tuple[str, ...]:
+    """The pipelines that no file tells from `name`."""
+    if name not in NETWORKS or "size" not in NETWORKS[name].arguments:
+        return ()
+    same = NETWORKS[name].network
+    return tuple(other for other in NETWORKS if other != name and NETWORKS[other].network == same)
 
 
 def _guesses(path: Path, checkpoint: Checkpoint) -> list[str]:

@@ -14,10 +14,10 @@ STRIDE = 32  # pixels: the coarsest level of every network that takes frames of 
 def input_size(text: str) -> tuple[int, int]:
     """Width and height of `WxH`, multiples of 32."""
     width, times, height = text.lower().partition("x")
-    if not (times and width.isdecimal() and height.isdecimal()):
+    size = (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (0, 0)
+    if not (times and all(size)):
         raise SettingError(f"--input {text!r} is no size", "write it as WxH, such as 1088x608")
-    size = int(width), int(height)
-    if not all(size) or size[0] % STRIDE or size[1] % STRIDE:
+    if size[0] % STRIDE or size[1] % STRIDE:
         near = "x".join(str(max(round(side / STRIDE), 1) * STRIDE) for side in size)
         problem = f"--input {text} is not a multiple of {STRIDE} in width and height"
         raise SettingError(problem, f"give for example {near}")
