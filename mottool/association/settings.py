@@ -254,7 +254,7 @@ class OTrackSettings(RefindSettings):
     new_thresh: float = knob(
         0.4, "Detections with a score above this may begin tracks.", low=0, high=1
     )
-    max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.", low=0)
+    max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.", low=-1)
 
 
 @dataclass(frozen=True)

@@ -58,20 +58,19 @@ def executor(jobs: int) -> Iterator[Executor]:
         if jobs == 1:
             yield InProcess()
             return
-        with _Pool(jobs) as pool, pool.listening():
+        # It listens before the pool is made, and until its workers are gone.
+        with _listening() as ear, _Pool(jobs, ear) as pool:
             try:
                 yield pool
             except BaseException:
-                pool.interrupt()
+                ear.interrupt()
                 raise
 
 
-class _Pool(ProcessPoolExecutor):
-    """Workers that are spawned, not forked: a fork would share open files and others' locks."""
+class _Ear:
+    """Whether Ctrl-C came, or an error that ends the jobs just as well."""
 
-    def __init__(self, jobs: int) -> None:
-        super().__init__(jobs, get_context("spawn"), initializer=_begin)
-        self.interrupted = False
+    interrupted = False
 
     def interrupt(self) -> None:
         """Interrupt the jobs that run, and all that are to begin."""
@@ -80,22 +79,32 @@ class _Pool(ProcessPoolExecutor):
             if process.pid:
                 os.kill(process.pid, signal.SIGINT)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Hand Ctrl-C on to the workers, whose jobs then fail with it.
 
-        Raised here it could strike anywhere, in a callback too, where Python drops it.
-        """
-        if threading.current_thread() is not threading.main_thread():  # which alone gets signals
-            yield
-            return
-        before = signal.signal(signal.SIGINT, lambda number, frame: self.interrupt())
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-        if self.interrupted:
-            raise KeyboardInterrupt
+@contextmanager
+def _listening() -> Iterator[_Ear]:
+    """Hand Ctrl-C on to the workers, whose jobs then fail with it.
+
+    Raised here it could strike anywhere, in a callback too, where Python drops it.
+    """
+    ear = _Ear()
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield ear
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: ear.interrupt())
+    try:
+        yield ear
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if ear.interrupted:
+        raise KeyboardInterrupt
+
+
+class _Pool(ProcessPoolExecutor):
+    """Workers that are spawned, not forked: a fork would share open files and others' locks."""
+
+    def __init__(self, jobs: int, ear: _Ear) -> None:
+        super().__init__(jobs, get_context("spawn"), initializer=_begin)
+        self.ear = ear
 
 
 @contextmanager
@@ -182,7 +191,7 @@ def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
     """Submit one job to an executor of this room."""
     if not isinstance(executor, _Pool):
         return executor.submit(job, item)
-    if executor.interrupted:
+    if executor.ear.interrupted:
         raise KeyboardInterrupt
     with _sheltered():
         return executor.submit(_heard, job, item)
