@@ -332,8 +332,12 @@ def test_a_gpu_that_is_not_there_is_told_in_one_line(fairmot):
         pytest.skip("this machine has a GPU")
     with pytest.raises(SettingError, match="this machine has no cuda that torch can use"):
         assemble("fairmot-yolov5s", Options(weights=fairmot, device="cuda"))
-    with pytest.raises(SettingError, match="no device 'gpu'"):
-        assemble("fairmot-yolov5s", Options(weights=fairmot, device="gpu"))
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:", "cuda:x"])
+def test_a_device_of_another_kind_is_refused(fairmot, device):
+    with pytest.raises(SettingError, match=f"no device '{device}'.*auto, cpu, cuda or cuda:N"):
+        assemble("fairmot-yolov5s", Options(weights=fairmot, device=device))
 
 
 LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
