@@ -15,6 +15,7 @@ from mottool.embedders.crops import crop
 from mottool.embedders.osnet import VARIANTS, OSNet, build_network
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.compute import Compute
+from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
 
 CPU = Compute.named("cpu")
 BOXES = np.array(
@@ -51,7 +52,8 @@ def test_features_equal_the_authors_figures(variant, tmp_path):
     embedder = OSNet(variant, saved(tmp_path, variant, prefix="module."), CPU)
     golden = np.load(HERE / "osnet" / f"{variant}.npz")
     crops = np.stack([osnet._resized(crop(synth_image(), box)) for box in BOXES])
-    inputs = (crops[:, ::16, ::16] / 255 - osnet.MEAN) / osnet.DEVIATION  # (4, 16, 8, 3)
+    scaled = crops[:, ::16, ::16] / 255  # (4, 16, 8, 3)
+    inputs = (scaled - IMAGENET_MEAN) / IMAGENET_DEVIATION
     np.testing.assert_allclose(
         inputs.transpose(0, 3, 1, 2), golden["figures/input_sub16"], atol=1e-5
     )

@@ -23,6 +23,7 @@ from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.checkpoints import dimension, fit, read
 from mottool.models.compute import Compute
+from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.options import Options
 
 __all__ = ["VARIANTS", "OSNet", "build_network", "embedder"]
@@ -38,8 +39,6 @@ VARIANTS = {
 }
 FOLDERS = ("reid/models", "models")  # of the package index's torchreid, and of the authors' own
 WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
-# ImageNet's, of red, green and blue in [0, 1].
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def embedder(name: str, options: Options) -> "OSNet":
@@ -68,7 +67,7 @@ class OSNet:
         self.size = dimension(checkpoint.tensors, "fc.0.weight", 0, 512)
         self._mean, self._deviation = (
             torch.tensor(values, device=compute.device).view(3, 1, 1)
-            for values in (MEAN, DEVIATION)
+            for values in (IMAGENET_MEAN, IMAGENET_DEVIATION)
         )
 
     def embed(
