@@ -75,7 +75,9 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_begin(tmp_path):
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
 def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     """The whole process group gets the signal, as from a terminal."""
-    code = "from jobs import patient; from pathlib import Path\n"
+    # Whoever runs the tests in the background may have told them to ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from jobs import patient; from pathlib import Path\n"
     code += "from mottool.engines.local import executor, finished\n"
     code += f"paths = [Path({str(tmp_path)!r}) / str(n) for n in range(4)]\n"
     code += "try:\n    print('ready', flush=True)\n"
