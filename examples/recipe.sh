@@ -1,0 +1,29 @@
+# Sourced by the recipes of training/ (TDT's aside, whose teacher comes first): usage, set-up, training.
+#
+# It expects the script's arguments, VALIDATION and DATASET..., and leaves $validation, and in "$@"
+# a --data for each dataset.
+
+if [ $# -lt 2 ]; then
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+project=$(cd "$(dirname "$0")/../.." && pwd)
+. "$project/examples/setup.sh"
+setup "[train]"
+mottool() { "$python" -m mottool "$@"; }
+
+validation=$1
+shift
+for source; do
+    set -- "$@" --data "$source"
+    shift
+done
+
+# train PIPELINE FLAGS...: $PIPELINE instead of PIPELINE, if that is set.
+train() {
+    default=$1
+    shift
+    # shellcheck disable=SC2086
+    mottool train "${PIPELINE:-$default}" "$@" --validate "$validation" \
+        ${INIT:+--init "$INIT"} ${FLAGS:-}
+}
