@@ -97,8 +97,8 @@ class CacheWriter:
             self._alike.tracks = "offsets" in self._file
         if MAPS in self._file:
             self._alike.map_shape = self._file[MAPS].shape[1:]
-        if self._file.attrs["complete"]:  # it was stopped between its last commit and its renaming
-            self._publish()
+        if self._part.complete:
+            self._finish()
 
     def append(self, detections: Detections, seconds: float, timing: Sequence[float]) -> None:
         """Add the next frame; every 64th call commits.
@@ -166,13 +166,11 @@ class CacheWriter:
         """Commit the last frames and give the file, now complete, its final name."""
         if not self.already_complete:
             self._commit()
-            self._file.attrs["complete"] = True
-            self._part.commit()
-            self._publish()
+            self._finish()
         return self.path
 
-    def _publish(self) -> None:
-        self._part.publish()
+    def _finish(self) -> None:
+        self._part.finish()
         self.already_complete = True
 
     def __enter__(self) -> Self:

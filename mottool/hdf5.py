@@ -60,9 +60,9 @@ def anew(maker: str) -> str:
 
 
 class Unfinished:
-    """A file on its way: locked, each commit one step, renamed when it is complete.
+    """A file on its way: locked, each commit one step, renamed when it is finished.
 
-    `file` is what to write to, and `new` whether nothing is in it yet.
+    `file` is what to write to, begun with `write_header`, and `new` whether nothing is in it yet.
     """
 
     def __init__(self, path: Path, maker: str, fresh: bool = False) -> None:
@@ -92,8 +92,16 @@ class Unfinished:
             self.file.flush()
             self._disk.commit()
 
-    def publish(self) -> None:
-        """Have the last commit reach the disk, and give the file its final name."""
+    @property
+    def complete(self) -> bool:
+        """Whether only its final name is missing, as a kill may leave it."""
+        return bool(self.file.attrs["complete"])
+
+    def finish(self) -> None:
+        """Mark the file complete, have all of it reach the disk, and give it its final name."""
+        if not self.complete:
+            self.file.attrs["complete"] = True
+            self.commit()
         self.file.close()
         with writing(self.path):
             self._disk.sync()

@@ -121,8 +121,8 @@ class LabelWriter:
             return
         _same_work(self._part.part, _check(file, self._part.part), self.header)
         self.committed = len(file[EMBEDDINGS]) if EMBEDDINGS in file else 0
-        if file.attrs["complete"]:  # it was stopped between its last commit and its renaming
-            self._publish()
+        if self._part.complete:
+            self._finish()
 
     def append(self, embeddings: Floats) -> None:
         """Commit the embeddings (n, D) of the next n boxes, all of them or none.
@@ -146,13 +146,11 @@ class LabelWriter:
     def finish(self) -> Path:
         """Give the file, which now holds every box, its final name."""
         if not self.already_complete:
-            self._part.file.attrs["complete"] = True
-            self._part.commit()
-            self._publish()
+            self._finish()
         return self.path
 
-    def _publish(self) -> None:
-        self._part.publish()
+    def _finish(self) -> None:
+        self._part.finish()
         self.already_complete = True
 
     def __enter__(self) -> Self:
