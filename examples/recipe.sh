@@ -1,4 +1,4 @@
-# Sourced by the recipes of training/ (TDT's aside, whose teacher comes first): usage, set-up, training.
+# Sourced by the recipes of training/: usage, set-up, training.
 #
 # It expects the script's arguments, VALIDATION and DATASET..., and leaves $validation, and in "$@"
 # a --data for each dataset.

@@ -9,26 +9,16 @@
 # $TEACHER_WEIGHTS name the re-ID network that teaches; $FLAGS go to `mottool train` as they are.
 # Run it again after a stop and it goes on from there.
 set -eu
-if [ $# -lt 2 ]; then
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
-    exit 2
-fi
-project=$(cd "$(dirname "$0")/../.." && pwd)
-. "$project/examples/setup.sh"
-setup "[train]"
-mottool() { "$python" -m mottool "$@"; }
+. "$(dirname "$0")/../recipe.sh"
 
-validation=$1
-shift
+teacher=${TEACHER:-osnet_x1_0}
 for source; do
-    mottool distill-labels "$source" --teacher "${TEACHER:-osnet_x1_0}" \
+    [ "$source" != --data ] || continue
+    mottool distill-labels "$source" --teacher "$teacher" \
         ${TEACHER_WEIGHTS:+--teacher-weights "$TEACHER_WEIGHTS"}
-    set -- "$@" --data "$source"
-    shift
 done
-for labels in "${MOTTOOL_WORK:-mottool-work}/labels/${TEACHER:-osnet_x1_0}"/*.h5; do
+for labels in "${MOTTOOL_WORK:-mottool-work}/labels/$teacher"/*.h5; do
     set -- "$@" --labels "$labels"
 done
-# shellcheck disable=SC2086
-mottool train "${PIPELINE:-tdt-r34}" "$@" --validate "$validation" \
-    --init "${INIT:-imagenet}" ${FLAGS:-}
+INIT=${INIT:-imagenet}
+train tdt-r34 "$@"
