@@ -1,6 +1,7 @@
 """One command over many sequences: each is its own job, and one that fails stops no other."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,10 @@ class Batch:
     def fail(self, sequence: str, error: MottoolError) -> None:
         """Count a sequence, or a source that gave none, as failed and tell why."""
         self.failed.append({"sequence": sequence, "error": str(error)})
-        click.echo(f"mottool: {sequence}: {error}", err=True)
+        told = str(error)
+        # Most messages begin with the file that they are about, which is named once.
+        named = re.match(rf"(\S*/)?{re.escape(sequence)}[\s:,]", told)
+        click.echo(f"mottool: {told if named else f'{sequence}: {told}'}", err=True)
 
     def note(self, told: str) -> None:
         """Tell something a person should know though nothing failed."""

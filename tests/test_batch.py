@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.batch import Batch
-from mottool.errors import SettingError
+from mottool.errors import InputError, SettingError
 from mottool.flags import shard_flag, shard_of
 
 
@@ -51,6 +51,24 @@ def test_what_the_system_refuses_fails_one_sequence(capsys):
     assert batch.run("seq", job) is None
     assert "mottool: seq: cannot use a.png: Permission denied. Fix: " in capsys.readouterr().err
     assert [entry["sequence"] for entry in batch.failed] == ["seq"]
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [
+        ("text.mp4 cannot be opened", "mottool: text.mp4 cannot be opened."),
+        ("/videos/text.mp4 cannot be opened", "mottool: /videos/text.mp4 cannot be opened."),
+        ("text.mp4: no frames", "mottool: text.mp4: no frames."),
+        ("text.mp4.part is torn", "mottool: text.mp4: text.mp4.part is torn."),
+        ("context.mp4 is torn", "mottool: text.mp4: context.mp4 is torn."),
+        ("frame 3 is torn", "mottool: text.mp4: frame 3 is torn."),
+    ],
+)
+def test_a_source_that_the_message_begins_with_is_named_once(problem, told, capsys):
+    batch = Batch()
+    batch.fail("text.mp4", InputError(problem, "mend it"))
+    assert capsys.readouterr().err == f"{told} Fix: mend it.\n"
+    assert batch.failed == [{"sequence": "text.mp4", "error": f"{problem}. Fix: mend it."}]
 
 
 def test_a_closed_pipe_ends_the_batch():
