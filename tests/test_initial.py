@@ -6,7 +6,7 @@ from figures import street
 from torchvision.models import WeightsEnum, get_model
 
 from mottool.data.formats import open_dataset
-from mottool.errors import InputError, SettingError
+from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.pipelines.registry import resolve
 from mottool.training.initial import IMAGENET, initialise
 from mottool.training.settings import LEARNERS, SETTINGS, family
@@ -84,3 +84,14 @@ def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
     assert torch.equal(
         outrack.network.state_dict()["heatmap.2.bias"], fairmot.network.heatmap[2].bias
     )
+
+
+def test_weights_that_are_no_numbers_are_not_started_from(dataset, tmp_path):
+    learner = learner_of("cstrack-s", dataset)
+    value = torch.full_like(
+        learner.network.state_dict()["backbone.stem.conv.conv.weight"], float("inf")
+    )
+    torch.save({"model.0.conv.conv.weight": value}, tmp_path / "diverged.pt")
+    with pytest.raises(CheckpointError, match=r"diverged\.pt: .* in backbone\.stem\.conv\.conv\.w"):
+        initialise(learner, str(tmp_path / "diverged.pt"))
+    assert all(value.isfinite().all() for value in learner.network.state_dict().values())

@@ -12,6 +12,7 @@ import torch
 from click.testing import CliRunner
 from goldens import made_up, synth_image
 from safetensors.torch import load_file, save_file
+from untrained import checkpoint
 
 from mottool.cache import Cache
 from mottool.embedders.osnet import VARIANTS, _authors_module
@@ -182,6 +183,30 @@ def test_a_file_for_another_network_is_told(osnet):
     assert "look like weights of osnet" in str(caught.value)
     with pytest.raises(SettingError, match="did you mean 'osnet_x0_25'"):
         verify(osnet, "osnet_x025")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_no_numbers_are_refused(value, tmp_path, tensors):
+    broken = {name: tensor.clone() for name, tensor in tensors.items()}
+    broken["conv1.bn.weight"][3] = value
+    torch.save(broken, tmp_path / "w.pth")
+    with pytest.raises(
+        CheckpointError, match=r"w\.pth: .*NaN or infinity, in conv1\.bn\.weight\. F"
+    ):
+        verify(tmp_path / "w.pth")
+    # What is not used may be anything.
+    unused = tensors | {"classifier.bias": torch.full_like(tensors["classifier.bias"], value)}
+    torch.save(unused, tmp_path / "w.pth")
+    assert verify(tmp_path / "w.pth")["left_out"] == ["classifier.weight", "classifier.bias"]
+
+
+def test_broken_weights_are_told_before_what_else_they_may_be_for(tmp_path):
+    network = checkpoint("fairmot-yolov5s", tmp_path)
+    content = torch.load(network, weights_only=True)
+    content["state_dict"]["heatmap.2.bias"][0] = float("nan")
+    torch.save(content, network)
+    with pytest.raises(CheckpointError, match=r"NaN or infinity, in heatmap\.2\.bias"):
+        verify(network)
 
 
 def test_darknet_weights_are_for_those_who_take_them(tmp_path):

@@ -24,7 +24,7 @@ from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
 from mottool.models.foreign_pickle import WRAPPERS, read_foreign
 from mottool.models.marks import looks_like
 
-__all__ = ["Checkpoint", "dimension", "fit", "read"]
+__all__ = ["Checkpoint", "NotFiniteError", "dimension", "fit", "need_finite", "read"]
 
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 SHOWN = 12  # names listed in a message
@@ -46,6 +46,10 @@ class Checkpoint:
     sha256: str
     format: str
     foreign: str = ""
+
+
+class NotFiniteError(CheckpointError):
+    """Weights that fit a network, but are no numbers."""
 
 
 def read(path: Path, darknet: Callable[[], Iterable[DarknetLayer]] | None = None) -> Checkpoint:
@@ -151,7 +155,8 @@ def fit(
     `unused` is a regular expression of names that the file may hold though `network` has no use
     for them; `file_names` are the names in the file, where `tensors` have been renamed. Raises
     `CheckpointError` with the names that are missing, unexpected or of another shape, and with
-    the pipeline that the file seems to be for, if not `pipeline`.
+    the pipeline that the file seems to be for, if not `pipeline`; `NotFiniteError` as
+    `need_finite`.
     """
     needed = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     given = {
@@ -166,7 +171,16 @@ def fit(
         if other is not None and not pipeline.startswith(other):
             fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)
+    need_finite(given)
     network.load_state_dict(given)
+
+
+def need_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise `NotFiniteError` with the names of the tensors that hold NaN or infinity."""
+    bad = [name for name, value in tensors.items() if not value.isfinite().all()]
+    if bad:
+        fix = "take a checkpoint from before its training diverged, or download it again"
+        raise NotFiniteError(f"these weights hold NaN or infinity, in {_listed(bad)}", fix)
 
 
 def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> list[str]:

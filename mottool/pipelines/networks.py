@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mottool.embedders.osnet import VARIANTS, build_network
 from mottool.errors import CheckpointError, SettingError, did_you_mean
-from mottool.models.checkpoints import Checkpoint, read
+from mottool.models.checkpoints import Checkpoint, NotFiniteError, read
 from mottool.models.jde import JDE
 from mottool.models.marks import looks_like
 from mottool.pipelines.registry import NETWORKS, resolve
@@ -51,6 +51,8 @@ def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
             network = _maker(guess)(checkpoint.tensors).eval()
             others = () if name else _others(guess)
             return LoadedNetwork(guess, network, checkpoint, others)
+        except NotFiniteError as error:  # whatever it is for, it is broken
+            raise NotFiniteError(f"{path}: {error.problem}", error.fix) from error
         except CheckpointError as error:
             failures.append(CheckpointError(f"{path}: {error.problem}", error.fix))
     raise failures[0]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from mottool.errors import CheckpointError, InputError, SettingError
-from mottool.models.checkpoints import read
+from mottool.models.checkpoints import NotFiniteError, need_finite, read
 from mottool.pipelines.networks import load_network
 from mottool.training.learner import Learner
 
@@ -23,9 +23,9 @@ def initialise(learner: Learner, source: str) -> str:
     """Give the network of `learner` the tensors of `source` that fit, and report which did.
 
     `source` is `imagenet` or a checkpoint: ours, the authors' of any network here, or one whose
-    names the learner knows. Raises `CheckpointError` if it cannot be read or nothing in it fits,
-    `SettingError` for ImageNet where torchvision has no such backbone, and `InputError` if its
-    weights cannot be downloaded.
+    names the learner knows. Raises `CheckpointError` if it cannot be read, nothing in it fits or
+    what fits holds NaN, `SettingError` for ImageNet where torchvision has no such backbone, and
+    `InputError` if its weights cannot be downloaded.
     """
     given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, Path(source))
     own = learner.network.state_dict()
@@ -37,6 +37,10 @@ def initialise(learner: Learner, source: str) -> str:
     if not fitting:
         fix = "give a checkpoint of the same network, or of one with the same backbone"
         raise CheckpointError(f"nothing in {source} fits this network", fix)
+    try:
+        need_finite(fitting)
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{source}: {error.problem}", error.fix) from error
     learner.network.load_state_dict(fitting, strict=False)
     left = [name for name in own if name not in fitting and not name.endswith("batches_tracked")]
     told = f"{source}: {len(fitting)} of the network's {len(own)} tensors are taken from it"
