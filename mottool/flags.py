@@ -9,7 +9,7 @@ import click
 
 from mottool.errors import SettingError
 
-__all__ = ["as_json", "jobs_flag", "shard_flag", "shard_of", "work_folder"]
+__all__ = ["as_json", "jobs_flag", "shard_flag", "shard_of", "truth_flag", "work_folder"]
 
 T = TypeVar("T")
 Shard = tuple[int, int]
@@ -32,6 +32,19 @@ def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
     """The `--json` option that every stage shares."""
     return click.option(
         "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
+    )(command)
+
+
+def truth_flag(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--gt` option of the stages that score: `truth`, where ground truth lies."""
+    return click.option(
+        "--gt",
+        "truth",
+        multiple=True,
+        required=True,
+        type=click.Path(path_type=Path),
+        help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
+        "SEQUENCE.txt, or one such file. May be given several times.",
     )(command)
 
 

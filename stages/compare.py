@@ -16,7 +16,7 @@ from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
-from mottool.flags import as_json, work_folder
+from mottool.flags import as_json, truth_flag, work_folder
 from mottool.progress import progress
 from mottool.work import Work
 
@@ -82,15 +82,7 @@ def run(
 
 @click.command("compare")
 @click.argument("caches", nargs=-1, metavar="[CACHES]...", type=click.Path(path_type=Path))
-@click.option(
-    "--gt",
-    "truth",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
-    "SEQUENCE.txt, or one such file. May be given several times.",
-)
+@truth_flag
 @click.option(
     "--tracker",
     "names",

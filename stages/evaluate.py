@@ -13,7 +13,7 @@ import click
 from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, work_folder
+from mottool.flags import as_json, truth_flag, work_folder
 from mottool.work import Work
 
 if TYPE_CHECKING:
@@ -215,15 +215,7 @@ def _of_known_sequences(
 
 @click.command("evaluate")
 @click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--gt",
-    "truth",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
-    "SEQUENCE.txt, or one such file. May be given several times.",
-)
+@truth_flag
 @click.option("--caches", is_flag=True, help="Score the caches under the work folder.")
 @flags(Config)
 @click.option(

@@ -19,7 +19,7 @@ from mottool.batch import Batch
 from mottool.config import Settings, flags, knob, pairs
 from mottool.engines.local import cores, executor, result, submit
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, jobs_flag, work_folder
+from mottool.flags import as_json, jobs_flag, truth_flag, work_folder
 from mottool.progress import progress
 from mottool.work import Work
 
@@ -191,15 +191,7 @@ def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> st
 
 @click.command("tune")
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
-@click.option(
-    "--gt",
-    "truth",
-    multiple=True,
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Ground truth: a dataset root, a sequence folder, a folder of SEQUENCE.txt, or one such "
-    "file. May be given several times.",
-)
+@truth_flag
 @click.option(
     "--tracker",
     type=click.Choice(list(REGISTRY)),
