@@ -65,7 +65,8 @@ class Config(Settings):
     init: str | None = knob(
         None,
         "What to start from: a checkpoint, ours or the authors', of which whatever fits is "
-        "taken, or imagenet, torchvision's weights of the backbone. Without it, from nothing.",
+        "taken, or imagenet, torchvision's weights of the backbone; for JDE also darknet's "
+        "backbone, darknet53.conv.74. Without it, from nothing.",
     )
     seed: int = knob(0, "What everything random follows from.", low=0)
     validate_every: int = knob(1, "Epochs between two validations; the last is always one.", low=1)

@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from mottool.errors import CheckpointError
-from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
+from mottool.models.darknet_weights import (
+    DarknetLayer,
+    read_darknet_backbone,
+    read_darknet_weights,
+)
 
 LAYERS = [
     DarknetLayer("first.conv", "first.norm", (2, 3, 3, 3)),
@@ -54,3 +58,38 @@ def test_a_file_of_another_length_is_refused_with_both_lengths(
 def test_what_cannot_be_read_is_named(tmp_path: Path, path: str) -> None:
     with pytest.raises(CheckpointError, match=str(tmp_path)):
         read_darknet_weights(tmp_path / path, LAYERS)
+
+
+def headed(path: Path, count: int, minor: int, seen: str) -> Path:
+    """The same after a header of version 0.`minor` with the count of images of type `seen`."""
+    header = np.array([0, minor, 5], "<i4").tobytes() + np.array([320], seen).tobytes()
+    path.write_bytes(header + np.arange(count, dtype="<f4").tobytes())
+    return path
+
+
+@pytest.mark.parametrize(("minor", "seen"), [(1, "<i4"), (1, "<i8"), (2, "<i8")])
+@pytest.mark.parametrize("more", [0, 7])
+def test_a_backbone_is_what_a_known_file_begins_with(
+    tmp_path: Path, minor: int, seen: str, more: int
+) -> None:
+    path = headed(tmp_path / "backbone", COUNT + more, minor, seen)
+    tensors = read_darknet_backbone(path, LAYERS, {"bare": 0, "whole": 7})
+    flat = torch.cat([tensor.flatten() for tensor in tensors.values()])
+    assert torch.equal(flat, torch.arange(COUNT, dtype=torch.float32))
+
+
+@pytest.mark.parametrize(("minor", "seen"), [(1, "<i4"), (1, "<i8"), (2, "<i8")])
+def test_a_whole_network_s_header_is_its_version_s(tmp_path: Path, minor: int, seen: str) -> None:
+    tensors = read_darknet_weights(headed(tmp_path / "w", COUNT, minor, seen), LAYERS)
+    assert tensors["first.norm.bias"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("surplus", [-1, 3, 8, -COUNT])
+def test_a_backbone_of_another_length_is_refused_with_all_that_fit(
+    tmp_path: Path, surplus: int
+) -> None:
+    # The file of version 0.2 that lacks one value is no file of version 0.1.
+    path = headed(tmp_path / "backbone", COUNT + surplus, 2, "<i8")
+    told = f"{20 + 4 * (COUNT + surplus)} bytes.*: bare {20 + 4 * COUNT}, whole {48 + 4 * COUNT}"
+    with pytest.raises(CheckpointError, match=told):
+        read_darknet_backbone(path, LAYERS, {"bare": 0, "whole": 7})

@@ -1,8 +1,10 @@
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 from figures import street
+from goldens import made_up
 from torchvision.models import WeightsEnum, get_model
 
 from mottool.data.formats import open_dataset
@@ -65,6 +67,12 @@ def test_without_a_network_the_remedy_is_told(dataset, monkeypatch):
             "dla_up.ida_0.proj_1.conv.bias",
             "backbone.pyramid.steps.0.joins.0.proj.conv.bias",
         ),
+        (
+            "otrack",
+            "dla_up.ida_0.proj_1.conv.bias",
+            "backbone.pyramid.steps.0.joins.0.proj.conv.bias",
+        ),
+        ("otrack", "base.pre_hm_layer.0.weight", "previous_heatmap.0.weight"),
         ("cstrack-s", "model.0.conv.conv.weight", "backbone.stem.conv.conv.weight"),
     ],
 )
@@ -86,6 +94,22 @@ def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
     )
 
 
+def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, tmp_path):
+    torch.save({"state_dict": made_up("otrack")}, tmp_path / "mot17_half.pth")
+    learner = learner_of("otrack", dataset)
+    told = initialise(learner, str(tmp_path / "mot17_half.pth"))
+    assert "at random start occlusion.0.weight, occlusion.0.bias" in told
+    assert told.endswith(", occlusion_offset.2.bias and 2 more") == told.endswith("more")
+    torch.testing.assert_close(
+        learner.network.displacement[2].bias, made_up("otrack")["tracking.2.bias"]
+    )
+    fairmot = learner_of("fairmot-dla34", dataset)
+    torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
+    assert "size.2.weight" in initialise(learner, str(tmp_path / "fairmot.pth"))
+    theirs, ours = fairmot.network.backbone.state_dict(), learner.network.backbone.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+
+
 def test_weights_that_are_no_numbers_are_not_started_from(dataset, tmp_path):
     learner = learner_of("cstrack-s", dataset)
     value = torch.full_like(
@@ -95,3 +119,46 @@ def test_weights_that_are_no_numbers_are_not_started_from(dataset, tmp_path):
     with pytest.raises(CheckpointError, match=r"diverged\.pt: .* in backbone\.stem\.conv\.conv\.w"):
         initialise(learner, str(tmp_path / "diverged.pt"))
     assert all(value.isfinite().all() for value in learner.network.state_dict().values())
+
+
+@pytest.mark.parametrize(("minor", "seen"), [(1, "<i4"), (2, "<i8")])
+def test_jde_starts_from_a_bare_darknet_backbone(minor, seen, dataset, tmp_path):
+    learner = learner_of("jde-576x320", dataset)
+    draw = np.random.default_rng(0)
+    # darknet53.cfg by hand: a convolution, then stages of a strided one and pairs of 1x1 and 3x3.
+    shapes, width = [(32, 3, 3)], 32
+    for pairs in (1, 2, 8, 8, 4):
+        wide = 2 * width
+        shapes += [(wide, width, 3), *[(width, wide, 1), (wide, width, 3)] * pairs]
+        width = wide
+    assert len(shapes) == 52
+    values = []
+    for out, into, side in shapes:
+        norm = draw.uniform(0.5, 1.5, (4, out))
+        values.append((norm, draw.normal(size=(out, into, side, side))))
+    header = np.array([0, minor, 0], "<i4").tobytes() + np.array([32013312], seen).tobytes()
+    with (tmp_path / "darknet53.conv.74").open("wb") as file:
+        file.write(header)
+        for norm, kernels in values:
+            file.write(norm.astype("<f4").tobytes() + kernels.astype("<f4").tobytes())
+    assert (tmp_path / "darknet53.conv.74").stat().st_size == 162_482_560 + len(header)
+    told = initialise(learner, str(tmp_path / "darknet53.conv.74"))
+    assert told.startswith(f"{tmp_path}/darknet53.conv.74: 260 of the network's ")
+    assert "at random start level_32.trunk.0.conv.weight" in told
+    convolutions = [each for each in learner.network.backbone.modules() if hasattr(each, "norm")]
+    for block, (norm, kernels) in zip(convolutions, values, strict=True):
+        own = block.norm
+        for tensor, row in zip(
+            (own.bias, own.weight, own.running_mean, own.running_var), norm, strict=True
+        ):
+            assert np.array_equal(tensor.detach().numpy(), row.astype(np.float32))
+        assert np.array_equal(block.conv.weight.detach().numpy(), kernels.astype(np.float32))
+
+
+def test_another_darknet_file_is_refused_with_what_would_fit(dataset, tmp_path):
+    header = np.array([0, 2, 0, 0, 0], "<i4").tobytes()
+    (tmp_path / "yolov4.conv.137").write_bytes(header + bytes(400))
+    with pytest.raises(CheckpointError, match=r"420 bytes long.*darknet53\.conv\.74 162482580,"):
+        initialise(learner_of("jde-576x320", dataset), str(tmp_path / "yolov4.conv.137"))
+    with pytest.raises(CheckpointError, match="holds darknet weights, which have no names"):
+        initialise(learner_of("fairmot-yolov5s", dataset), str(tmp_path / "yolov4.conv.137"))

@@ -24,7 +24,7 @@ from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
 from mottool.models.foreign_pickle import WRAPPERS, read_foreign
 from mottool.models.marks import looks_like
 
-__all__ = ["Checkpoint", "NotFiniteError", "dimension", "fit", "need_finite", "read"]
+__all__ = ["Checkpoint", "NotFiniteError", "dimension", "fit", "is_darknet", "need_finite", "read"]
 
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 SHOWN = 12  # names listed in a message
@@ -79,6 +79,16 @@ def read(path: Path, darknet: Callable[[], Iterable[DarknetLayer]] | None = None
             raise CheckpointError(f"{path} holds darknet weights, which have no names", fix)
         return Checkpoint(read_darknet_weights(path, darknet()), sha256, "darknet weights")
     raise _unknown(path, head)
+
+
+def is_darknet(path: Path) -> bool:
+    """Whether the file begins as darknet's do; False for one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError:
+        return False
+    return head.startswith(DARKNET) and not _is_safetensors(head)
 
 
 def _is_safetensors(head: bytes) -> bool:

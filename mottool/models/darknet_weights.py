@@ -3,10 +3,14 @@
 The file says nothing of names or shapes, so the reader is told which convolutions to expect, in
 the order of the network's cfg file. Per convolution it holds, little-endian: with batch norm its
 bias, weight, running mean and running variance, without it the convolution's bias; then the
-kernels (out, in, height, width). The order is darknet's own (parser.c, load_convolutional_weights).
+kernels (out, in, height, width). The order is darknet's own (parser.c, load_convolutional_weights),
+as is the header: int32 major, minor and revision, and the images seen in training, an int64 since
+version 0.2 and an int32 before. Readers written for PyTorch write it as an int64 whatever version
+they were given.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -17,9 +21,10 @@ from torch import Tensor
 
 from mottool.errors import CheckpointError
 
-__all__ = ["DarknetLayer", "read_darknet_weights"]
+__all__ = ["DarknetLayer", "read_darknet_backbone", "read_darknet_weights"]
 
 HEADER_BYTES = 20  # int32 major, minor, revision; int64 count of the images seen in training
+OLD_HEADER_BYTES = 16  # with an int32 count
 
 
 @dataclass(frozen=True)
@@ -50,22 +55,76 @@ def read_darknet_weights(path: Path, layers: Iterable[DarknetLayer]) -> dict[str
     Raises `CheckpointError` if the file cannot be read or its size is not the one these layers
     take, as with a truncated file or one for another network.
     """
-    shapes = dict(pair for layer in layers for pair in layer.tensors())
-    expected = HEADER_BYTES + 4 * sum(prod(shape) for shape in shapes.values())
-    try:
-        found = path.stat().st_size
-        if found != expected:
+    shapes = _shapes(layers)
+    count = _count(shapes)
+    with _readable(path):
+        length = path.stat().st_size
+        header = _header(path, {count})
+        if header is None:
             raise CheckpointError(
-                f"{path} is {found} bytes long, but as the darknet weights of this network it "
-                f"would be {expected}",
+                f"{path} is {length} bytes long, but as the darknet weights of this network it "
+                f"would be {HEADER_BYTES + 4 * count}",
                 "download it again, or choose the pipeline it was trained for",
             )
-        values = np.fromfile(path, "<f4", offset=HEADER_BYTES).astype(np.float32, copy=False)
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot read {path}: {error.strerror or error}", "give the path of a weights file"
-        ) from error
+        return _read(path, header, shapes)
+
+
+def read_darknet_backbone(
+    path: Path, layers: Iterable[DarknetLayer], followed: Mapping[str, int]
+) -> dict[str, Tensor]:
+    """The tensors of the first convolutions of `path`, which are `layers`, a backbone's.
+
+    `followed` names the files that hold this backbone, and how many values follow it in each, by
+    which one is known. Raises `CheckpointError` for a file that cannot be read or has any other
+    length.
+    """
+    shapes = _shapes(layers)
+    counts = {name: _count(shapes) + more for name, more in followed.items()}
+    with _readable(path):
+        length = path.stat().st_size
+        header = _header(path, set(counts.values()))
+        if header is None:
+            known = ", ".join(
+                f"{name} {HEADER_BYTES + 4 * count}" for name, count in counts.items()
+            )
+            raise CheckpointError(
+                f"{path} is {length} bytes long, but darknet's files with this network's backbone "
+                f"are: {known}",
+                "download it again, or give one of those",
+            )
+        return _read(path, header, shapes)
+
+
+def _shapes(layers: Iterable[DarknetLayer]) -> dict[str, tuple[int, ...]]:
+    return dict(pair for layer in layers for pair in layer.tensors())
+
+
+def _count(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    return sum(prod(shape) for shape in shapes.values())
+
+
+def _header(path: Path, counts: set[int]) -> int | None:
+    """How long the header is if one of `counts` values follow it; None if none can."""
+    major, minor = np.fromfile(path, "<i4", 2) if path.stat().st_size >= HEADER_BYTES else (0, 2)
+    lengths = [HEADER_BYTES] if major * 10 + minor >= 2 else [OLD_HEADER_BYTES, HEADER_BYTES]
+    rest = {header: path.stat().st_size - header for header in lengths}
+    return next((header for header in lengths if rest[header] in {4 * n for n in counts}), None)
+
+
+def _read(path: Path, header: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors that stand after the header, as many as there are shapes."""
+    values = np.fromfile(path, "<f4", _count(shapes), offset=header).astype(np.float32, copy=False)
     parts = torch.split(torch.from_numpy(values), [prod(shape) for shape in shapes.values()])
     return {
         name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
     }
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read {path}: {error.strerror or error}", "give the path of a weights file"
+        ) from error

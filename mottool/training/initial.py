@@ -9,7 +9,9 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from mottool.errors import CheckpointError, InputError, SettingError
-from mottool.models.checkpoints import NotFiniteError, need_finite, read
+from mottool.models.backbones.darknet import FILES, DarkNet53
+from mottool.models.checkpoints import NotFiniteError, is_darknet, need_finite, read
+from mottool.models.darknet_weights import read_darknet_backbone
 from mottool.pipelines.networks import load_network
 from mottool.training.learner import Learner
 
@@ -22,10 +24,11 @@ SHOWN = 6  # names in the report
 def initialise(learner: Learner, source: str) -> str:
     """Give the network of `learner` the tensors of `source` that fit, and report which did.
 
-    `source` is `imagenet` or a checkpoint: ours, the authors' of any network here, or one whose
-    names the learner knows. Raises `CheckpointError` if it cannot be read, nothing in it fits or
-    what fits holds NaN, `SettingError` for ImageNet where torchvision has no such backbone, and
-    `InputError` if its weights cannot be downloaded.
+    `source` is `imagenet` or a checkpoint: ours, the authors' of any network here, one whose names
+    the learner knows, or for JDE a file of darknet's that holds DarkNet-53. Raises
+    `CheckpointError` if it cannot be read, nothing in it fits or what fits holds NaN,
+    `SettingError` for ImageNet where torchvision has no such backbone, and `InputError` if its
+    weights cannot be downloaded.
     """
     given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, Path(source))
     own = learner.network.state_dict()
@@ -56,7 +59,17 @@ def _checkpoint(learner: Learner, path: Path) -> Mapping[str, Tensor]:
         return load_network(path).network.state_dict()
     except CheckpointError:
         # Of no whole network that is known here, or it cannot be read, which this tells again.
+        prefix = _darknet53(learner)
+        if prefix is not None and is_darknet(path):
+            return read_darknet_backbone(path, DarkNet53.darknet_layers(prefix), FILES)
         return learner.our_names(read(path).tensors)
+
+
+def _darknet53(learner: Learner) -> str | None:
+    """What the names of DarkNet-53 begin with in a network; None if it is not in there."""
+    found = (name for name, part in learner.network.named_modules() if isinstance(part, DarkNet53))
+    name = next(found, None)
+    return None if name is None else f"{name}."
 
 
 def _imagenet(learner: Learner) -> Mapping[str, Tensor]:

@@ -3,12 +3,24 @@
 Redmon and Farhadi, YOLOv3: An Incremental Improvement, 2018, Table 1.
 """
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["ConvBlock", "DarkNet53"]
+from mottool.models.darknet_weights import DarknetLayer
+
+__all__ = ["FILES", "ConvBlock", "DarkNet53"]
 
 # Table 1: channels and residual blocks of the stages at strides 2, 4, 8, 16, 32.
 STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
+
+
+# Darknet's files that begin with these 52 convolutions, and how many values follow them: nothing,
+# ImageNet's classifier (1024 to 1000 by a convolution with bias), YOLOv3's pyramid and heads.
+FILES = {
+    "darknet53.conv.74": 0,
+    "darknet53.weights": 1000 + 1024 * 1000,
+    "yolov3.weights": 62_001_757 - 40_620_640,
+}
 
 
 class ConvBlock(nn.Module):
@@ -73,3 +85,18 @@ class DarkNet53(nn.Module):
             maps.append(x)
         _, _, c3, c4, c5 = maps  # (B, 256, H/8, W/8), (B, 512, H/16, W/16), (B, 1024, H/32, W/32)
         return c3, c4, c5
+
+    @classmethod
+    def darknet_layers(cls, prefix: str = "") -> list[DarknetLayer]:
+        """The 52 convolutions in the order of darknet's files, `prefix` before our names."""
+        with torch.device("meta"):
+            network = cls()
+        blocks = {
+            name: block for name, block in network.named_modules() if isinstance(block, ConvBlock)
+        }
+        return [
+            DarknetLayer(
+                f"{prefix}{name}.conv", f"{prefix}{name}.norm", tuple(block.conv.weight.shape)
+            )
+            for name, block in blocks.items()
+        ]
