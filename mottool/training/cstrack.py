@@ -26,7 +26,7 @@ from mottool.training.settings import CSTrackLearning
 __all__ = ["CSTrackLearner"]
 
 PEOPLE = 8  # in an image of 640x640 pixels: how often objectness begins with finding somebody
-SURE = 4.1  # logit of "a person", which is the only class
+SURE = math.log(0.6 / (1 - 0.99))  # YOLOv5's first logit of one class out of one: 4.09, 98.4 %
 SHARES = {"self": 1.0, "cross": 0.0}  # of self-relation, where there is one relation only
 
 
@@ -94,7 +94,12 @@ def _fix(network: CSTrack, share: float) -> None:
 
 @torch.no_grad()
 def _begin(network: CSTrack) -> None:
-    """Let the heads begin with few objects, all of them people, as nothing teaches the latter."""
+    """Let the heads begin with few objects, all of them people.
+
+    YOLOv5 adds its first logits to a random bias, and leaves the weights random. With a single
+    class it has no loss of classes, so that nothing ever teaches the logit of "a person" and what
+    is random in it would stay in every score: here it is `SURE` whatever the features say.
+    """
     for stride, head in zip(STRIDES, network.detection, strict=True):
         weight, bias = head.get_parameter("weight"), head.get_parameter("bias")
         outputs = bias.view(3, 6)  # box, objectness, person of each anchor
