@@ -39,12 +39,15 @@ def knob(
     high: float | None = None,
     choices: Iterable[str] = (),
     parse: Callable[[str], Any] | None = None,
+    form: str | None = None,
 ) -> Any:
     """A dataclass field with its help, its closed range [low, high] or its choices.
 
-    `parse` reads the value from a text where the field's type alone does not say how.
+    `parse` reads the value from a text where the field's type alone does not say how, and `form`
+    is how the help writes such a value.
     """
     told = {"help": help, "low": low, "high": high, "choices": tuple(choices), "parse": parse}
+    told["form"] = form
     return dataclasses.field(default=default, metadata=told)
 
 
@@ -105,6 +108,8 @@ def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
         wanted = {int: "a whole number", float: "a number", bool: "true or false"}
         wanted[tuple[int, ...]] = "whole numbers from 0 on, with commas between"
         name = wanted.get(base, "a value that fits")
+        if _optional(kind, field) and field.default is not None:
+            name += ", or none"
         raise SettingError(f"{field.name} cannot be {text!r}", f"give {name}") from None
 
 
@@ -146,8 +151,12 @@ def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Co
     choices, parse = field.metadata["choices"], field.metadata["parse"]
     reader = click.Choice(choices) if choices else known.get(base, click.STRING)
     # What may be 'none' too is read from its text later.
-    text = parse or (base in {int, float} and _optional(kind, field))
-    return click.option(name, field.name, type=click.STRING if text else reader, help=help)
+    number = base in {int, float} and _optional(kind, field)
+    form = field.metadata["form"]
+    if number and not form and not parse:
+        form = known[base].name.upper() + ("" if field.default is None else "|none")
+    kept = click.STRING if parse or number else reader
+    return click.option(name, field.name, type=kept, metavar=form, help=help)
 
 
 def _shown(field: Field[Any]) -> str:

@@ -57,9 +57,10 @@ class Config(Settings):
     precision: str = knob("fp32", "Of the network.", choices=("fp32", "fp16", "bf16"))
     input: tuple[int, int] | None = knob(
         None,
-        "The network's input in pixels, WxH, multiples of 32. Without it, the size the network "
-        "was published with.",
+        "The network's input in pixels, multiples of 32. Without it, the size the network was "
+        "published with.",
         parse=input_size,
+        form="WxH",
     )
     augment: bool = knob(True, "Vary images as the pipeline's paper does.")
     init: str | None = knob(

@@ -19,6 +19,9 @@ class Sample(Settings):
     part: str | None = knob(None, "Which part.", choices=("some", "none"))
     place: Path | None = knob(None, "Where.")
     limit: float | None = knob(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
+    margin: float | None = knob(0.5, "How far.")
+    turns: int | None = knob(None, "How often.")
+    pair: str = knob("a:b", "Who and whom.", parse=str, form="A:B")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
     told = json.loads(CliRunner().invoke(one, arguments).output)
     assert told == {
         "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y",
-        "limit": 2.0,
+        "limit": 2.0, "margin": 0.5, "turns": None, "pair": "a:b",
     }  # fmt: skip
     assert json.loads(CliRunner().invoke(one).output) == recorded(Sample())
 
@@ -54,8 +57,19 @@ def test_help_tells_every_setting_with_its_default():
     for field in fields(Sample):
         assert f"--{field.name}" in help
         assert field.metadata["help"] in help
-    assert help.count("[default:") == 4  # None is told by the help text itself
+    assert help.count("[default:") == 6  # None is told by the help text itself
     assert "[default: on]" in help
+
+
+def test_numbers_that_may_be_none_are_asked_for_as_such():
+    help = CliRunner().invoke(one, ["--help"]).output
+    for option in ("--margin FLOAT|none", "--turns INTEGER ", "--pair A:B", "--limit TEXT"):
+        assert option in help
+    for text in ("none", "None"):
+        told = CliRunner().invoke(one, ["--margin", text, "--turns", text]).output
+        assert (json.loads(told)["margin"], json.loads(told)["turns"]) == (None, None)
+    given = json.loads(CliRunner().invoke(several, ["--margin", "none"]).output)
+    assert build(Sample, given, "sample").margin is None
 
 
 def test_settings_of_several_classes_share_flags_and_tell_each_default():
@@ -76,6 +90,8 @@ def test_settings_of_several_classes_share_flags_and_tell_each_default():
         ({"fast": "perhaps"}, "fast cannot be 'perhaps'. Fix: give true or false"),
         ({"count": "2.5"}, "count cannot be '2.5'. Fix: give a whole number"),
         ({"limit": "IoU"}, "limit cannot be 'IoU'"),
+        ({"margin": "wide"}, "margin cannot be 'wide'. Fix: give a number, or none."),
+        ({"turns": "often"}, "turns cannot be 'often'. Fix: give a whole number."),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_fix(given, told):

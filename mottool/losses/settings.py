@@ -18,9 +18,10 @@ class AssignmentSettings(Settings):
         choices=("none", "zero", "mean"),
     )
     temperature: float | None = knob(
-        None, "What similarities are multiplied by in the softmax; 2·ln(K+1) of K choices if none."
+        None, "What similarities are multiplied by in the softmax; none: 2·ln(K+1) of K choices."
     )
     margin: float | None = knob(
         0.5,
-        "By how much the likeliest assignment should exceed the next; what is possible if none.",
+        "By how much the likeliest assignment should exceed the next; none: by as much as is "
+        "possible among so many.",
     )

@@ -57,9 +57,10 @@ class Options(Settings):
     )
     input: tuple[int, int] | None = knob(
         None,
-        "The network's input in pixels, WxH, multiples of 32. Without it, the size the network "
-        "was published with.",
+        "The network's input in pixels, multiples of 32. Without it, the size the network was "
+        "published with.",
         parse=input_size,
+        form="WxH",
     )
     pixels: str | None = knob(
         None,
