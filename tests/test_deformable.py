@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import deform_conv2d
 
 from mottool.models.backbones.deformable import DeformableConv2d, bilinear_
 
@@ -29,6 +30,29 @@ def test_offsets_are_read_y_before_x_for_each_tap():
 def test_bfloat16_comes_out_as_it_went_in():
     layer = DeformableConv2d(4, 6).bfloat16()
     assert layer(torch.randn(1, 4, 5, 5).bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1, 4)])
+def test_training_on_a_cpu_computes_the_same(size):
+    torch.manual_seed(0)
+    layer = DeformableConv2d(4, 6)
+    with torch.no_grad():
+        layer.conv_offset_mask.weight.normal_(0, 0.5)
+        layer.bias.normal_()
+    x = torch.randn(2, 4, *size, requires_grad=True)
+    shifts = layer.conv_offset_mask(x)
+    assert shifts[:, :18].abs().max() > 2  # beyond the image's edges too
+    masks = shifts[:, 18:].sigmoid()
+    expected = deform_conv2d(x, shifts[:, :18], layer.weight, layer.bias, padding=1, mask=masks)
+    trained = layer(x)
+    torch.testing.assert_close(trained, expected, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), expected, atol=0, rtol=0)
+    asked = [x, *layer.parameters()]
+    along = torch.randn_like(expected)
+    gradients = (torch.autograd.grad(each, asked, along) for each in (trained, expected))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])

@@ -1,6 +1,7 @@
 """Deformable convolution and learned up-sampling: the two blocks of CenterNet-type decoders."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
 
@@ -29,8 +30,32 @@ class DeformableConv2d(nn.Module):
         taken = (x, shifts[:, :18], self.weight, self.bias, shifts[:, 18:].sigmoid())
         # There is no kernel for bfloat16, and half precision knows a place only to 1/4 pixel.
         image, offset, weight, bias, mask = (t.float() for t in taken)
+        if torch.is_grad_enabled() and x.device.type == "cpu":
+            return _sampled(image, offset, weight, bias, mask).to(x.dtype)
         y: Tensor = deform_conv2d(image, offset, weight, bias, padding=1, mask=mask)
         return y.to(x.dtype)  # (B, outputs, H, W)
+
+
+def _sampled(image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
+    """What `deform_conv2d` computes, by bilinear sampling and one product of matrices.
+
+    On a CPU torchvision's gradients go pixel by pixel: they take four times as long.
+    """
+    count, channels, height, width = image.shape
+    tap = torch.arange(9, device=image.device)[:, None, None]
+    row = torch.arange(height, device=image.device)[:, None] + tap // 3 - 1  # (9, H, 1)
+    column = torch.arange(width, device=image.device) + tap % 3 - 1  # (9, 1, W)
+    y, x = offset.view(count, 9, 2, height, width).unbind(2)  # (B, 9, H, W) each
+    # In grid_sample's coordinates the image's outer edges are at -1 and 1.
+    places = torch.stack((2 * (x + column) + 1, 2 * (y + row) + 1), -1)
+    places = places / places.new_tensor((width, height)) - 1
+    with torch.autocast(image.device.type, enabled=False):
+        taken = F.grid_sample(
+            image, places.view(count, 9 * height, width, 2), align_corners=False
+        ).view(count, channels, 9, height, width)
+        taken = (taken * mask[:, None]).view(count, 9 * channels, height * width)
+        product = weight.flatten(1) @ taken  # (B, outputs, H·W)
+    return product.view(count, -1, height, width) + bias[:, None, None]
 
 
 class DeformableBlock(nn.Module):
