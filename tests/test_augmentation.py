@@ -1,5 +1,7 @@
 """Augmentation: what moves the image moves the boxes, within limits, as the draw says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,6 +124,8 @@ def test_the_default_look_changes_nothing():
 def test_what_comes_in_from_outside_is_grey():
     shown, _, _ = warp(image(), some_boxes(0), Look(scale=0.5))
     assert (shown[:10] == 128).all()
+    shown, _, _ = augment(image(), some_boxes(0), Look(scale=0.5), border=0)
+    assert not shown[:10].any()
 
 
 def test_colours_are_multiplied_and_cut_off():
@@ -158,6 +162,16 @@ def test_the_second_look_of_a_pair_is_near_the_first(seed):
     assert abs(second.angle - first.angle) <= 0.2 * limits.angle
     assert abs(second.scale - first.scale) <= 0.2 * (limits.grow - limits.shrink) / 2 + 1e-9
     assert max(abs(np.subtract(second.shift, first.shift))) <= 0.2 * limits.shift
+
+
+@exact
+@given(seeds)
+def test_another_frame_of_a_video_differs_in_its_colours_alone(seed):
+    draw, limits = np.random.default_rng(seed), AUGMENTATIONS["otrack"]
+    first = limits.look(draw)
+    second = limits.recoloured(first, draw)
+    assert second.gains != first.gains
+    assert replace(second, gains=first.gains) == first
 
 
 def test_tdt_and_cstrack_do_not_move_images():

@@ -1,6 +1,7 @@
 """The letterbox byte for byte, and the way back."""
 
 import hashlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -88,10 +89,47 @@ def test_the_whole_frame_is_warped_about_its_centre_and_goes_back(w, h, width, h
     np.testing.assert_allclose(warp.to_frame(picture, w, h), corners, atol=1e-3 / scale)
 
 
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(
+    w=sides,
+    h=sides,
+    width=sides,
+    height=sides,
+    view=st.sampled_from([Letterbox, CenterWarp, partial(CenterWarp, crop=True)]),
+    seed=st.integers(0, 99),
+)
+def test_boxes_go_to_the_network_and_back(w, h, width, height, view, seed):
+    boxes = np.random.default_rng(seed).uniform(-50, 450, (5, 4)).astype(np.float32)
+    there = view(width, height).from_frame(boxes, w, h)
+    assert there.dtype == np.float32
+    tolerance = 1e-3 * max(1, w / width, h / height, max(w, h) / width)
+    np.testing.assert_allclose(view(width, height).to_frame(there, w, h), boxes, atol=tolerance)
+    np.testing.assert_array_equal(there[:, 2:], view(width, height).from_frame(boxes[:, 2:], w, h))
+
+
+@pytest.mark.parametrize("view", [Letterbox(160, 96), CenterWarp(160, 96)])
+def test_what_is_fitted_stays_in_its_place(view):
+    frame = synth_image(120, 90)
+    fitted = view.fitted(frame)
+    assert fitted.shape == (96, 160, 3)
+    np.testing.assert_array_equal(view.image(fitted), view.image(frame))
+    assert (fitted[:, :15] == view.border).all()
+
+
+@pytest.mark.parametrize("view", [Letterbox(160, 160), CenterWarp(160, 160)])
+def test_a_box_lies_on_what_it_lay_on(view):
+    frame = np.zeros((60, 80, 3), np.uint8)
+    frame[24:48, 12:36] = 255
+    x1, y1, x2, y2 = view.from_frame(np.array([[12, 24, 36, 48]], np.float32), 80, 60)[0]
+    ys, xs = np.nonzero(view.fitted(frame)[..., 0] > 200)
+    # A warp puts pixels' centres where a letterbox puts their corners: half a frame's pixel.
+    np.testing.assert_allclose([xs.min(), ys.min(), xs.max(), ys.max()], [x1, y1, x2, y2], atol=2.1)
+
+
 def test_the_warp_shows_a_pixel_where_it_says():
     frame = np.zeros((60, 80, 3), np.uint8)
     frame[40:44, 16:20] = 255
-    warped = CenterWarp(160, 160).warped(frame)
+    warped = CenterWarp(160, 160).fitted(frame)
     y, x = (axis.mean() for axis in np.nonzero(warped[..., 0] > 127))
     place = CenterWarp(160, 160).to_frame(np.array([[x, y]], np.float32), 80, 60)
     np.testing.assert_allclose(place, [[17.5, 41.5]], atol=0.5)
@@ -102,9 +140,9 @@ def test_the_warp_shows_a_pixel_where_it_says():
 def test_only_the_crop_leaves_parts_of_a_tall_frame_out():
     whole, cropped = CenterWarp(960, 544), CenterWarp(960, 544, crop=True)
     frame = np.full((480, 640, 3), 255, np.uint8)
-    assert whole.warped(frame)[:, 200:-200].all()
-    assert not whole.warped(frame)[:, :100].any()
-    assert cropped.warped(frame).all()
+    assert whole.fitted(frame)[:, 200:-200].all()
+    assert not whole.fitted(frame)[:, :100].any()
+    assert cropped.fitted(frame).all()
     seen = cropped.to_frame(np.array([[0, 0, 960, 544]], np.float32), 640, 480)
     np.testing.assert_allclose(seen, [[0, 176 / 3, 640, 480 - 176 / 3]], atol=1e-3)
     wide = synth_image(480, 270)

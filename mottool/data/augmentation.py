@@ -3,12 +3,14 @@
 FairMOT (§4.4), JDE (§4.1) and OUTrack augment alike, by their authors' code: saturation and value
 by up to half, rotation by 5 degrees, shifts by a tenth, scales of 0.5 to 1.2, shears of 2 degrees.
 CSTrack's code has YOLOv5's colours and flips and no more. TDT is a RetinaNet, whose paper (Lin et
-al., ICCV 2017, §4.1) flips. What is drawn for one image is a `Look`, so that a second image can be
-given nearly the same one: OUTrack trains on pairs.
+al., ICCV 2017, §4.1) flips. CenterTrack's code looks, as CenterNet's, from anywhere in the frame at
+0.6 to 1.4 of its size, in colours changed by up to 0.4 (of which contrast and the hue of the light
+are left out here). What is drawn for one image is a `Look`, so that a second image can be given
+nearly the same one: OUTrack and CenterTrack train on pairs.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -23,7 +25,7 @@ Image = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 
-BORDER = 127.5  # the grey of the letterbox
+GREY = 128  # of the letterbox
 # A warped box is dropped when little is left of it, by JDE's rule.
 LEAST_SIDE, LEAST_SHARE, MOST_ASPECT = 4, 0.1, 10  # pixels, of its area before, longer by shorter
 NEAREST, FARTHEST = 0.05, 0.2  # of the ranges: how far the second look of a pair is from the first
@@ -95,12 +97,19 @@ class Augmentation(Settings):
             shear=_moved(first.shear, reach, other.shear),
         )
 
+    def recoloured(self, first: Look, draw: np.random.Generator) -> Look:
+        """The look `first` in other colours, as for a frame of the same video."""
+        return replace(first, gains=self.look(draw).gains)
+
 
 # Each paper's, by the name its pipelines begin with.
 AUGMENTATIONS = {
     "fairmot": Augmentation(),
     "fairmot-dla34-anchors": Augmentation(),
     "outrack": Augmentation(),
+    "otrack": Augmentation(
+        saturation=0.4, value=0.4, angle=0, shift=0.4, shrink=0.7, grow=1.7, shear=0
+    ),
     "jde": Augmentation(clip=True),
     "cstrack": Augmentation(
         hue=0.015, saturation=0.5, value=0.4, angle=0, shift=0, shrink=1, grow=1, shear=0
@@ -110,14 +119,14 @@ AUGMENTATIONS = {
 
 
 def augment(
-    image: Image, boxes: Boxes, look: Look, clip: bool = False
+    image: Image, boxes: Boxes, look: Look, clip: bool = False, border: int = GREY
 ) -> tuple[Image, Boxes, Bools]:
     """An image (H, W, 3) BGR and its boxes (n, 4) x1 y1 x2 y2 as a look asks.
 
     Also which boxes (n,) are still worth learning. Colours are not touched: `jitter` does it, on
-    the frame before its letterbox, so that the margins stay grey.
+    the frame before its letterbox, so that the margins stay as they are. `border` is their grey.
     """
-    image, boxes, keep = warp(image, boxes, look, clip)
+    image, boxes, keep = warp(image, boxes, look, clip, border)
     if look.flipped:
         image, boxes = flip(image, boxes)
     return image, boxes, keep
@@ -151,9 +160,12 @@ def matrix(look: Look, width: int, height: int) -> npt.NDArray[np.float64]:
     return whole
 
 
-def warp(image: Image, boxes: Boxes, look: Look, clip: bool = False) -> tuple[Image, Boxes, Bools]:
-    """An image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 under the map of a look, the rest grey.
+def warp(
+    image: Image, boxes: Boxes, look: Look, clip: bool = False, border: int = GREY
+) -> tuple[Image, Boxes, Bools]:
+    """An image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 under the map of a look.
 
+    What comes in from outside the image is as grey as `border` says, in [0, 255].
     A box becomes the one about its turned corners, a little smaller the more it is turned, for
     people do not fill their corners. With `clip` it ends at the image's edge. Also which boxes
     (n,) stay: those in the image that are not too small, too thin or too much cut off.
@@ -162,7 +174,7 @@ def warp(image: Image, boxes: Boxes, look: Look, clip: bool = False) -> tuple[Im
     mapping = matrix(look, width, height)
     if np.array_equal(mapping, np.eye(3)):
         return image, _cut(boxes, width, height) if clip else boxes, np.ones(len(boxes), bool)
-    grey = (BORDER, BORDER, BORDER)
+    grey = (border, border, border)
     moved = cv2.warpAffine(image, mapping[:2], (width, height), borderValue=grey)
     whole = _about(boxes, mapping, look.angle)
     inside = _cut(whole, width, height)

@@ -1,7 +1,7 @@
 """Frames into network inputs, and the networks' boxes back onto the frame."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = [
     "ImageNetLetterbox",
     "Letterbox",
     "Stretch",
+    "TrainingView",
     "View",
 ]
 
@@ -50,6 +51,27 @@ class View(Protocol):
         ...
 
 
+class TrainingView(View, Protocol):
+    """A view that training images are made for: in it they are moved about before `image`.
+
+    `border` is the grey in [0, 255] that surrounds the frame, 0 for black. `image` leaves what is
+    `fitted` in its place.
+    """
+
+    @property
+    def border(self) -> int:
+        """See the class."""
+        ...
+
+    def fitted(self, frame: Image) -> Image:
+        """The frame in its border: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
+        ...
+
+    def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """Points (n, 2) x y, or boxes (n, 4), of a frame `width` x `height` in network pixels."""
+        ...
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """FairMOT's, CSTrack's and OUTrack's: the whole frame, its aspect kept, centred on mid-grey.
@@ -59,6 +81,7 @@ class Letterbox:
     `scale_coords` and the inverse affine map of CenterNet, which agree.
     """
 
+    border: ClassVar[int] = PADDING
     width: int
     height: int
 
@@ -76,7 +99,7 @@ class Letterbox:
         left, right = _margins(self.width - inner[0])
         top, bottom = _margins(self.height - inner[1])
         small = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
-        grey = (PADDING, PADDING, PADDING)
+        grey = (self.border, self.border, self.border)
         padded = cv2.copyMakeBorder(
             small, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey
         )
@@ -173,6 +196,7 @@ class CenterWarp:
     at 960x544 there is no difference.
     """
 
+    border: ClassVar[int] = 0
     width: int
     height: int
     crop: bool = False
@@ -182,10 +206,10 @@ class CenterWarp:
         # The authors' values to the last bit, which a recurrent network enlarges: in double
         # precision, and for 256 values of each channel instead of for every pixel.
         values = (np.arange(256)[:, None] / 255 - MEAN) / DEVIATION  # (256, 3) float64
-        normalised = cv2.LUT(self.warped(frame), values.astype(np.float32)[None])
+        normalised = cv2.LUT(self.fitted(frame), values.astype(np.float32)[None])
         return np.ascontiguousarray(normalised.transpose(2, 0, 1), np.float32)
 
-    def warped(self, frame: Image) -> Image:
+    def fitted(self, frame: Image) -> Image:
         """The frame on black: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
         h, w = frame.shape[:2]
         scale, shift = self._onto(w, h)
@@ -199,6 +223,12 @@ class CenterWarp:
         pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
         placed = (pairs - shift) / scale
         return placed.reshape(points.shape).astype(np.float32)
+
+    def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """The way back: points or boxes of a frame `width` x `height` in network pixels."""
+        scale, shift = self._onto(width, height)
+        pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
+        return (pairs * scale + shift).reshape(points.shape).astype(np.float32)
 
     def _onto(self, width: int, height: int) -> tuple[float, tuple[float, float]]:
         """How much a frame is scaled, and then shifted in x and y."""
