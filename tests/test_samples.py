@@ -10,9 +10,10 @@ import torch
 from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import collate
 from mottool.data.formats import open_dataset
-from mottool.data.pairs import Pairs
+from mottool.data.pairs import Pairs, Steps
 from mottool.data.samples import Samples
-from mottool.models.preprocessing import Letterbox
+from mottool.models.otrack import prior_heatmap
+from mottool.models.preprocessing import CenterWarp, Letterbox
 
 VIEW = Letterbox(96, 64)
 
@@ -90,6 +91,50 @@ def test_negative_pairs_show_other_people(data, tmp_path):
         assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
     film = open_dataset(tmp_path / "film", print)  # one video: there is nobody else to show
     assert not Samples(film, VIEW, None, Pairs(negative=1))[0, 0].negative
+
+
+def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
+    samples = Samples(data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], Steps(reach=2))
+    apart = set()
+    for epoch in range(8):
+        for number in range(6):
+            sample = samples[epoch, number]
+            # The three people stand still, three rows an image.
+            torch.testing.assert_close(sample.labels.boxes, sample.partner.labels.boxes)
+            assert not torch.equal(sample.image, sample.partner.image)
+            assert not sample.negative
+            apart |= set(((sample.partner.rows - sample.rows) // 3).tolist())
+    assert apart == {-2, -1, 0, 1, 2}
+
+
+def test_a_still_image_is_the_one_before_itself_under_another_look(data):
+    sample = Samples(data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], Steps())[0, 6]
+    assert sample.rows.tolist() == sample.partner.rows.tolist() != []
+    assert not torch.equal(sample.labels.boxes, sample.partner.labels.boxes)
+
+
+def test_what_was_found_before_follows_from_seed_epoch_and_number_too(data):
+    view, limits = CenterWarp(96, 64), AUGMENTATIONS["otrack"]
+    samples, again = (Samples(data, view, limits, Steps(), seed=3) for _ in range(2))
+    first = samples[2, 4]
+    np.random.default_rng().normal()
+    for number in range(3):
+        again[1, number]
+    assert same(first, again[2, 4])
+    assert same(first.partner, again[2, 4].partner)
+    assert torch.equal(first.partner.prior, again[2, 4].partner.prior)
+    assert len({samples[epoch, 4].partner.prior.sum().item() for epoch in range(6)}) > 1
+
+
+def test_without_errors_all_were_found_where_they_were(data):
+    steps = Steps(jitter=0, lost=0, false=0)
+    partner = Samples(data, CenterWarp(96, 64), None, steps)[0, 2].partner
+    drawn = prior_heatmap(partner.labels.boxes.numpy(), 96, 64)
+    np.testing.assert_array_equal(partner.prior.numpy(), drawn[None])
+    assert (drawn == 1).sum() == 3
+    batch = collate([Samples(data, CenterWarp(96, 64), None, steps)[0, n] for n in (2, 6)])
+    assert batch.partner.prior.shape == (2, 1, 64, 96)
+    assert batch.prior is None
 
 
 def test_samples_can_go_to_another_process(data):

@@ -35,7 +35,7 @@ class Batch(Targets):
     `images` (B, 3, H, W) float32; `counts` (B,) int64, how many people each shows; `boxes` (N, 4),
     `identities`, `visibility` and `rows` (N,) and `embeddings` (N, D) or None as in `Sample`, image
     by image. `partner` holds the second images of pairs and `negative` (B,) bool says which of
-    them show other people; both are None without pairs.
+    them show other people; both are None without pairs. `prior` (B, 1, H, W) is the samples'.
     """
 
     images: Tensor
@@ -47,6 +47,7 @@ class Batch(Targets):
     embeddings: Tensor | None = None
     partner: "Batch | None" = None
     negative: Tensor | None = None
+    prior: Tensor | None = None
 
     @property
     def labels(self) -> list[Labels]:
@@ -95,6 +96,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """One batch of B samples, either all of pairs or none."""
     partners = [sample.partner for sample in samples if sample.partner is not None]
     taught = [each.labels.embeddings for each in samples if each.labels.embeddings is not None]
+    priors = [sample.prior for sample in samples if sample.prior is not None]
     return Batch(
         images=torch.stack([sample.image for sample in samples]),
         counts=torch.tensor([len(sample.rows) for sample in samples]),
@@ -105,6 +107,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         embeddings=torch.cat(taught) if taught else None,
         partner=collate(partners) if partners else None,
         negative=torch.tensor([sample.negative for sample in samples]) if partners else None,
+        prior=torch.stack(priors) if priors else None,
     )
 
 

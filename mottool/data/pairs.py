@@ -1,10 +1,10 @@
-"""Which second image is set beside a training image; nothing heavy is imported here."""
+"""Which second image is set beside a training image, and how; nothing heavy is imported here."""
 
 from dataclasses import dataclass
 
 from mottool.config import Settings, knob
 
-__all__ = ["Pairs"]
+__all__ = ["Pairs", "Steps"]
 
 
 @dataclass(frozen=True)
@@ -18,3 +18,30 @@ class Pairs(Settings):
 
     reach: int = knob(20, "Frames that a pair may be apart in a video.", low=1)
     negative: float = knob(0.0, "How often the second image shows other people.", low=0, high=1)
+
+
+@dataclass(frozen=True)
+class Steps(Settings):
+    """CenterTrack's pairs: beside an image the one before it, and what was found in that.
+
+    Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.1 and §4.4: a frame of
+    the video that is near, before or after or the same one, under the same look; a still image is
+    seen twice. What was found are its people with the errors that tracking makes.
+    """
+
+    reach: int = knob(2, "Frames that a pair may be apart in a video.", low=1)
+    jitter: float = knob(
+        0.05,
+        "Standard deviation of the errors of position in the previous image, in parts of a box's "
+        "sides (λ_jt).",
+        low=0,
+    )
+    lost: float = knob(
+        0.4, "How often somebody is not found in the previous image (λ_fn).", low=0, high=1
+    )
+    false: float = knob(
+        0.1,
+        "How often somebody is found a second time beside the first (λ_fp).",
+        low=0,
+        high=1,
+    )

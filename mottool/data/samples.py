@@ -6,7 +6,7 @@ if it had not been.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.utils.data import Dataset as MapDataset
 
 from mottool.data.augmentation import Augmentation, Look, augment, jitter
-from mottool.data.dataset import Annotated, Dataset
-from mottool.data.pairs import Pairs
+from mottool.data.dataset import STILL, Annotated, Dataset
+from mottool.data.pairs import Pairs, Steps
+from mottool.data.prior import simulated
 from mottool.data.targets import Labels
-from mottool.models.preprocessing import Letterbox
+from mottool.models.otrack import prior_heatmap
+from mottool.models.preprocessing import TrainingView
 
 __all__ = ["Place", "Sample", "Samples"]
 
@@ -32,7 +34,8 @@ class Sample:
 
     `image` (3, H, W) float32, the network's input; `labels` as it takes them; `visibility` (n,)
     float32 in [0, 1]; `rows` (n,) int64, the boxes' places in the dataset. `partner` is the second
-    image of a pair, and `negative` says whether it shows other people.
+    image of a pair, and `negative` says whether it shows other people. `prior` (1, H, W) float32 in
+    [0, 1], of second images in `Steps` alone, is the `prior_heatmap` of what was found in it.
     """
 
     image: Tensor
@@ -41,6 +44,7 @@ class Sample:
     rows: Tensor
     partner: "Sample | None" = None
     negative: bool = False
+    prior: Tensor | None = None
 
 
 class Samples(MapDataset[Sample]):
@@ -49,9 +53,9 @@ class Samples(MapDataset[Sample]):
     def __init__(
         self,
         dataset: Dataset,
-        view: Letterbox,
+        view: TrainingView,
         augmentation: Augmentation | None = None,
-        pairs: Pairs | None = None,
+        pairs: Pairs | Steps | None = None,
         seed: int = 0,
         embeddings: Callable[[Ints], npt.NDArray[np.float32]] | None = None,
     ) -> None:
@@ -69,17 +73,38 @@ class Samples(MapDataset[Sample]):
     def __getitem__(self, place: Place) -> Sample:
         epoch, number = place
         draw = np.random.default_rng([self.seed, epoch, number])
-        limits = self.augmentation
-        look = limits.look(draw) if limits else Look()
-        if self.pairs is None:
-            return self._seen(self.dataset[number], look)
-        other, negative = self._partner(number, self.pairs, draw)
+        look = self.augmentation.look(draw) if self.augmentation else Look()
+        sample = self._seen(self.dataset[number], look)
+        if isinstance(self.pairs, Pairs):
+            partner, negative = self._paired(number, self.pairs, look, draw)
+            return replace(sample, partner=partner, negative=negative)
+        if isinstance(self.pairs, Steps):
+            return replace(sample, partner=self._before(number, self.pairs, look, draw))
+        return sample
+
+    def _paired(
+        self, number: int, pairs: Pairs, look: Look, draw: np.random.Generator
+    ) -> tuple[Sample, bool]:
+        """The second image of a pair, and whether it shows other people."""
+        other, negative = self._partner(number, pairs, draw)
+        second, limits = look, self.augmentation
         if limits:
             second = limits.look(draw) if negative else limits.look_near(look, draw)
-        else:
-            second = look
-        partner = self._seen(self.dataset[other], second)
-        return self._seen(self.dataset[number], look, partner, negative)
+        return self._seen(self.dataset[other], second), negative
+
+    def _before(self, number: int, steps: Steps, look: Look, draw: np.random.Generator) -> Sample:
+        """The image that counts as the one before, with its `prior`."""
+        near = np.append(number, self.dataset.near(number, steps.reach))
+        other = self.dataset[int(draw.choice(near))]
+        second, limits = look, self.augmentation
+        if limits:
+            still = other.video == STILL
+            second = limits.look_near(look, draw) if still else limits.recoloured(look, draw)
+        sample = self._seen(other, second)
+        width, height = self.view.width, self.view.height
+        found = simulated(sample.labels.boxes.numpy(), steps, width, height, draw)
+        prior = prior_heatmap(found, width, height)[None]
+        return replace(sample, prior=torch.from_numpy(prior))
 
     def _partner(self, number: int, pairs: Pairs, draw: np.random.Generator) -> tuple[int, bool]:
         """The number of the second image, and whether it shows other people."""
@@ -90,14 +115,12 @@ class Samples(MapDataset[Sample]):
         near = self.dataset.near(number, pairs.reach)
         return (int(draw.choice(near)) if len(near) else number), False
 
-    def _seen(
-        self, image: Annotated, look: Look, partner: Sample | None = None, negative: bool = False
-    ) -> Sample:
+    def _seen(self, image: Annotated, look: Look) -> Sample:
         """An image as the network sees it with a look."""
         fitted = self.view.fitted(jitter(image.pixels(), look.gains))
         boxes = self.view.from_frame(image.boxes, image.width, image.height)
         clip = self.augmentation is not None and self.augmentation.clip
-        pixels, boxes, keep = augment(fitted, boxes, look, clip)
+        pixels, boxes, keep = augment(fitted, boxes, look, clip, self.view.border)
         rows = image.rows[keep]
         taught = None if self.embeddings is None else torch.from_numpy(self.embeddings(rows))
         return Sample(
@@ -109,6 +132,4 @@ class Samples(MapDataset[Sample]):
             ),
             visibility=torch.from_numpy(image.visibility[keep]),
             rows=torch.from_numpy(rows),
-            partner=partner,
-            negative=negative,
         )

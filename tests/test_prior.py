@@ -1,0 +1,59 @@
+"""Simulated errors of tracking: none where none are asked for, and as many as are."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mottool.data.pairs import Steps
+from mottool.data.prior import simulated
+
+WIDTH, HEIGHT = 96, 64
+NONE = Steps(jitter=0, lost=0, false=0)
+
+
+def people(count):
+    return np.tile(np.array([[20, 10, 60, 50]], np.float32), (count, 1))
+
+
+def found(boxes, steps, seed=0):
+    return simulated(boxes, steps, WIDTH, HEIGHT, np.random.default_rng(seed))
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1))
+def test_without_errors_they_are_what_the_image_shows(seed):
+    first = np.random.default_rng(seed).uniform(-40, [WIDTH, HEIGHT], (5, 2))
+    boxes = np.hstack([first, first + 30]).astype(np.float32)
+    expected = np.clip(boxes, 0, [WIDTH - 1, HEIGHT - 1, WIDTH - 1, HEIGHT - 1])
+    np.testing.assert_allclose(found(boxes, NONE, seed), expected, atol=1e-5)
+
+
+def test_all_or_nobody_is_lost_or_found_twice():
+    assert found(people(7), Steps(lost=1)).shape == (0, 4)
+    assert found(people(7), Steps(lost=0, false=0)).shape == (7, 4)
+    assert found(people(7), Steps(lost=0, false=1)).shape == (14, 4)
+    assert found(people(7), Steps(lost=1, false=1)).shape == (0, 4)
+    assert found(people(0), Steps()).shape == (0, 4)
+
+
+def test_errors_are_as_frequent_and_as_large_as_told():
+    count = 20_000
+    boxes = found(people(count), Steps(jitter=0.05, lost=0.4, false=0.1))
+    # 0.6 are found, and 0.06 a second time; one standard deviation is 0.004.
+    assert abs(len(boxes) / count - 0.66) < 0.02
+    moved = (boxes[:, :2] - [20, 10]) / 40
+    np.testing.assert_allclose(moved.std(axis=0), 0.05, rtol=0.05)
+    np.testing.assert_allclose(moved.mean(axis=0), 0, atol=0.002)
+    np.testing.assert_allclose(boxes[:, 2:] - boxes[:, :2], 40, atol=1e-4)
+
+
+def test_a_second_one_stands_beside_the_first():
+    boxes = found(people(3), Steps(jitter=0.05, lost=0, false=1))
+    first, second = boxes[:3], boxes[3:]
+    assert (first != second).all()
+    assert np.abs(first - second).max() < 0.4 * 40
+
+
+def test_the_draw_says_it_all():
+    assert np.array_equal(found(people(9), Steps(), 1), found(people(9), Steps(), 1))
+    assert not np.array_equal(found(people(9), Steps(), 1), found(people(9), Steps(), 2))
