@@ -6,6 +6,7 @@ from goldens import HERE
 from torch import Tensor
 
 from mottool.data.targets import Labels
+from mottool.data.targets_otrack import OTrackTargets
 
 PEOPLE = torch.tensor([[40.0, 30, 72, 130], [90, 40, 130, 150], [200, 20, 230, 100]])
 
@@ -36,3 +37,28 @@ def people(*identities: int) -> Labels:
 def leaves(heads: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copies of heads that gather gradients."""
     return {name: head.detach().clone().requires_grad_() for name, head in heads.items()}
+
+
+def drawn(values: Tensor, cells: Tensor, valid: Tensor, h: int, w: int) -> Tensor:
+    """A head (B, C, h, w) that says `values` (B, k, C) at `cells` (B, k), those that are valid."""
+    head = torch.zeros(len(values), values.shape[2], h * w)
+    for image, there in enumerate(valid):
+        head[image][:, cells[image][there]] = values[image][there].T
+    return head.view(len(values), -1, h, w)
+
+
+def otrack_heads(targets: OTrackTargets, sure: float = 9.0) -> dict[str, Tensor]:
+    """Heads of OTrack that say just what the targets do."""
+    people, hidden = targets.people, targets.occlusions
+    assert hidden is not None
+    h, w = people.heatmap.shape[2:]
+    at = people.cells, people.valid, h, w
+    return {
+        "heatmap": torch.where(people.heatmap == 1, sure, -sure),
+        "offset": drawn(people.offset, *at),
+        "size": drawn(people.size, *at),
+        "displacement": drawn(targets.displacement, *at),
+        "amodal": drawn(targets.amodal, *at),
+        "occlusion": torch.where(hidden.heatmap == 1, sure, -sure),
+        "occlusion_offset": drawn(hidden.offset, hidden.cells, hidden.valid, h, w),
+    }

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from mottool.data.batches import collate
 from mottool.data.formats import open_dataset
 from mottool.data.samples import Samples
 from mottool.errors import InputError
+from mottool.models.preprocessing import CenterWarp
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.training.learner import Recipe
 from mottool.training.settings import (
@@ -16,6 +20,7 @@ from mottool.training.settings import (
     CSTrackLearning,
     FairMOTLearning,
     JDELearning,
+    OTrackLearning,
     OUTrackLearning,
     TDTLearning,
     family,
@@ -28,6 +33,7 @@ SMALLEST = {
     "jde": "jde-576x320",
     "cstrack": "cstrack-s",
     "outrack": "outrack",
+    "otrack": "otrack",
     "tdt": "tdt-mobilenet",
 }
 SIZE = (128, 96)
@@ -59,7 +65,7 @@ def batch_of(learner, pipeline, dataset):
 
 def terms_of(learner, pipeline, dataset):
     batch = batch_of(learner, pipeline, dataset)
-    return learner(learner.images(batch), learner.targets(batch))
+    return learner(learner.inputs(batch), learner.targets(batch))
 
 
 def test_every_family_is_whole():
@@ -143,6 +149,36 @@ def test_outrack_heeds_its_settings(dataset):
     assert {"intra", "inter", "cycle", "occlusion", "occlusion_offset"} < plain.keys()
     settings = OUTrackLearning(baseline=True)
     assert "cycas" in terms_of(learner_of("outrack", dataset, settings), "outrack", dataset)
+
+
+def test_otrack_heeds_its_settings(dataset):
+    whole = terms_of(learner_of("otrack", dataset), "otrack", dataset)
+    hidden = {"occlusion", "occlusion_offset"}
+    plain = learner_of("otrack", dataset, OTrackLearning(occlusion=False, jitter=0.2, reach=1))
+    assert (plain.pairs.reach, plain.pairs.jitter, plain.pairs.lost) == (1, 0.2, 0.4)
+    assert terms_of(plain, "otrack", dataset).keys() == whole.keys() - hidden
+    assert plain.network.occlusion is None
+
+
+def test_otrack_knows_people_again_by_identity_or_by_the_image_being_the_same(tmp_path):
+    data = datasets.mixed(tmp_path)
+    nameless = replace(data, identities=np.full_like(data.identities, -1))
+    for people, told in ((data, True), (nameless, False)):
+        learner = learner_of("otrack", people)
+        samples = Samples(people, CenterWarp(*SIZE), AUGMENTATIONS["otrack"], learner.pairs)
+        batch = collate([samples[epoch, number] for epoch in range(4) for number in (0, 3, 6)])
+        targets = learner.targets(batch)
+        known = zip(targets.known, targets.people.valid, strict=True)
+        for (there, valid), own, before in zip(
+            known, rows(batch), rows(batch.partner), strict=True
+        ):
+            same = told or own == before
+            assert there[valid].tolist() == [same] * int(valid.sum())
+        assert targets.people.valid.sum() > 20
+
+
+def rows(batch):
+    return [own.tolist() for own in batch.rows.split(batch.counts.tolist())]
 
 
 def test_single_images_make_everybody_their_own(dataset):

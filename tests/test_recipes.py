@@ -18,6 +18,7 @@ SMALLEST = {
     "jde": ("jde-576x320", ""),
     "cstrack": ("cstrack-s", ""),
     "outrack": ("outrack", ""),
+    "otrack": ("otrack", ""),
     "tdt": ("tdt-mobilenet", " --embedding-size 32"),
 }
 

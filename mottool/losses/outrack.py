@@ -17,7 +17,7 @@ from mottool.losses.unsupervised import Assignment, cycas, reid_terms
 from mottool.losses.weighting import Uncertainty
 from mottool.models.heatmap import gather
 
-__all__ = ["OUTrackLoss", "OUTrackTargets"]
+__all__ = ["OCCLUSION_WEIGHT", "OUTrackLoss", "OUTrackTargets", "occlusion_terms"]
 
 OCCLUSION_WEIGHT = 0.5  # of the occlusion heatmap and of its offset, in the authors' code
 
@@ -34,6 +34,16 @@ class OUTrackTargets(Targets):
     occlusions: OcclusionTargets
     previous: CentreTargets
     negative: Tensor
+
+
+def occlusion_terms(heads: dict[str, Tensor], targets: OcclusionTargets) -> dict[str, Tensor]:
+    """The scalars `occlusion` and `occlusion_offset`, unweighted, as FairMOT's of the people."""
+    return {
+        "occlusion": focal(heads["occlusion"], targets.heatmap),
+        "occlusion_offset": l1(
+            heads["occlusion_offset"], targets.cells, targets.valid, targets.offset
+        ),
+    }
 
 
 class OUTrackLoss(nn.Module):
@@ -66,10 +76,7 @@ class OUTrackLoss(nn.Module):
     ) -> dict[str, Tensor]:
         """The terms, unweighted scalars, and their `total`; `previous` frames' heads too."""
         terms = detection_terms(heads, targets.people)
-        hidden = targets.occlusions
-        at = hidden.cells, hidden.valid
-        terms["occlusion"] = focal(heads["occlusion"], hidden.heatmap)
-        terms["occlusion_offset"] = l1(heads["occlusion_offset"], *at, hidden.offset)
+        terms |= occlusion_terms(heads, targets.occlusions)
         detection = (
             terms["heatmap"]
             + terms["offset"]

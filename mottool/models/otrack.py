@@ -19,7 +19,7 @@ from mottool.models.heatmap import PRIOR, gather, head, peaks
 from mottool.models.network import Decoded
 from mottool.models.occlusion import occlusion_centres
 
-__all__ = ["OTrack", "Recurrence", "prior_heatmap"]
+__all__ = ["OTrack", "Recurrence", "our_name", "prior_heatmap"]
 
 MAX_DETECTIONS = 100  # of one image; the authors' K
 PRIOR_SCORE = 0.5  # the authors' MOT17 setting for which detections the next image hears of
@@ -121,7 +121,7 @@ class OTrack(nn.Module):
         Takes CenterTrack's names and our own, with OUTrack's occlusion heads or without. Raises
         `CheckpointError` for names and shapes that do not fit.
         """
-        named = {_our_name(name): value for name, value in tensors.items()}
+        named = {our_name(name): value for name, value in tensors.items()}
         network = cls(
             occlusion=any(name.startswith("occlusion") for name in named),
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
@@ -183,7 +183,7 @@ def prior_heatmap(
     return heatmap
 
 
-def _our_name(name: str) -> str:
+def our_name(name: str) -> str:
     """The name here of a tensor that CenterTrack's authors name so; others stay."""
     for theirs, ours in NAMES.items():
         if name.startswith(f"{theirs}."):

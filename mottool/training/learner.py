@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mottool.data.batches import Batch
-from mottool.data.pairs import Pairs
+from mottool.data.pairs import Pairs, Steps
+from mottool.data.targets import Targets
 
 __all__ = ["Learner", "Recipe"]
 
@@ -45,7 +46,7 @@ class Learner(nn.Module):
 
     It is made of the pipeline's name, the dataset, the network input's (width, height) and the
     family's settings. `forward` gives the loss's terms, scalars, and their weighted `total`, of
-    what `images` and `targets` make of a batch. `torchvision` is torchvision's name of the network
+    what `inputs` and `targets` make of a batch. `torchvision` is torchvision's name of the network
     whose ImageNet weights fit the backbone, "" where it has none; `pairs` says which second images
     are wanted; `taught` is how many dimensions of a teacher's embeddings are learned.
     """
@@ -54,18 +55,18 @@ class Learner(nn.Module):
 
     network: nn.Module
     torchvision: str = ""
-    pairs: Pairs | None = None
+    pairs: Pairs | Steps | None = None
     taught: int = 0
 
-    def images(self, batch: Batch) -> Tensor:
-        """The network's input (B, 3, H, W)."""
+    def inputs(self, batch: Batch) -> Tensor | Targets:
+        """What the network sees of a batch, on the CPU: the images (B, 3, H, W)."""
         return batch.images
 
     def targets(self, batch: Batch) -> Any:
         """What the heads should say of a batch, on the CPU (`mottool.data.targets.Targets`)."""
         raise NotImplementedError
 
-    def forward(self, images: Tensor, targets: Any) -> dict[str, Tensor]:
+    def forward(self, inputs: Any, targets: Any) -> dict[str, Tensor]:
         """The terms and their `total`."""
         raise NotImplementedError
 

@@ -135,8 +135,8 @@ class Training:
     def _terms(self, batch: Batch, number: int) -> dict[str, torch.Tensor]:
         """The loss's terms of a batch, which are numbers."""
         device = self.accelerator.device
-        images, targets = self.bare.images(batch).to(device), self.bare.targets(batch).to(device)
-        terms: dict[str, torch.Tensor] = self.learner(images, targets)
+        inputs, targets = self.bare.inputs(batch).to(device), self.bare.targets(batch).to(device)
+        terms: dict[str, torch.Tensor] = self.learner(inputs, targets)
         values = torch.stack([value.detach().float() for value in terms.values()])
         if not values.isfinite().all():
             bad = [name for name, value in terms.items() if not value.isfinite()]

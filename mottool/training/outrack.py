@@ -53,7 +53,7 @@ class OUTrackLearner(Learner):
             settings.baseline,
         )
 
-    def images(self, batch: Batch) -> Tensor:
+    def inputs(self, batch: Batch) -> Tensor:
         """The images and then their partners, (2B, 3, H, W)."""
         partner, _ = _second(batch)
         return torch.cat((batch.images, partner.images))

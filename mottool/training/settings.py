@@ -6,7 +6,7 @@
 from dataclasses import dataclass
 
 from mottool.config import Settings, knob
-from mottool.data.pairs import Pairs
+from mottool.data.pairs import Pairs, Steps
 from mottool.errors import SettingError, did_you_mean
 from mottool.losses.settings import AssignmentSettings
 from mottool.pipelines.registry import NETWORKS
@@ -17,6 +17,7 @@ __all__ = [
     "CSTrackLearning",
     "FairMOTLearning",
     "JDELearning",
+    "OTrackLearning",
     "OUTrackLearning",
     "TDTLearning",
     "family",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _HERE = "mottool.training"
+_TAU = "Two people hide each other who share more than this of the smaller box."
 
 LEARNERS = {
     "fairmot": f"{_HERE}.fairmot:FairMOTLearner",
@@ -31,6 +33,7 @@ LEARNERS = {
     "jde": f"{_HERE}.jde:JDELearner",
     "cstrack": f"{_HERE}.cstrack:CSTrackLearner",
     "outrack": f"{_HERE}.outrack:OUTrackLearner",
+    "otrack": f"{_HERE}.otrack:OTrackLearner",
     "tdt": f"{_HERE}.tdt:TDTLearner",
 }
 
@@ -90,12 +93,15 @@ class OUTrackLearning(Pairs, AssignmentSettings):
     inter: float = knob(1.0, "Weight of: people of one frame are in the other too.", low=0)
     cycle: float = knob(1.0, "Weight of: who is whom is mutual.", low=0)
     baseline: bool = knob(False, "Learn by CycAs in the place of these three.")
-    tau: float = knob(
-        0.7,
-        "Two people hide each other who share more than this of the smaller box.",
-        low=0,
-        high=1,
-    )
+    tau: float = knob(0.7, _TAU, low=0, high=1)
+
+
+@dataclass(frozen=True)
+class OTrackLearning(Steps):
+    """CenterTrack's errors to live with, and OUTrack's occlusion centres."""
+
+    occlusion: bool = knob(True, "Learn where people hide each other; without, it is CenterTrack.")
+    tau: float = knob(0.7, _TAU, low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ SETTINGS: dict[str, type[Settings]] = {
     "jde": JDELearning,
     "cstrack": CSTrackLearning,
     "outrack": OUTrackLearning,
+    "otrack": OTrackLearning,
     "tdt": TDTLearning,
 }
 

@@ -1,7 +1,6 @@
 """How good a network is while it learns: detection, embeddings and tracking of held-out videos."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from mottool.association.settings import REGISTRY, SETTINGS
 from mottool.association.tracks import Tracker, Tracks, Video
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
+from mottool.config import Settings
 from mottool.data.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
@@ -25,9 +25,11 @@ from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
 from mottool.sources import Sequence as Source
 
-__all__ = ["FIGURES", "Validation"]
+__all__ = ["FIGURES", "HIGHEST", "Validation"]
 
 FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1")
+HIGHEST = "highest score"
+THRESHOLDS = ("conf_thres", "track_thresh", "new_thresh")  # a tracker's, that scores have to pass
 TRUTH = "gt/gt.txt"
 MIN_SCORE = 0.05  # trackers have thresholds of their own; the curve of precision wants them all
 
@@ -59,10 +61,12 @@ class Validation:
         size: tuple[int, int],
         tracker: str,
         compute: Compute,
+        tracking: Settings | None = None,
     ) -> None:
         """`pipeline` says how frames go in, at `size` (width, height); `tracker` links.
 
-        Raises `InputError` for a sequence without images or ground truth.
+        `tracking` are the tracker's settings, by default its own. Raises `InputError` for a
+        sequence without images or ground truth.
         """
         for sequence in sequences:
             if sequence.ground_truth is None or not sequence.has_images:
@@ -71,9 +75,18 @@ class Validation:
         self.entry, self.pipeline = NETWORKS[pipeline], pipeline
         self.view = resolve(self.entry.view)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
+        self.tracking = tracking or SETTINGS[tracker]()
+        self.thresholds = {
+            name: float(getattr(self.tracking, name))
+            for name in THRESHOLDS
+            if name in self.tracking.__dataclass_fields__
+        }
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
-        """The `FIGURES` of a network over all sequences, as fractions."""
+        """The `FIGURES` of a network over all sequences, as fractions, and the `HIGHEST` score.
+
+        TPR, which is of embeddings, is left out for a network that makes none.
+        """
         found = [self._sequence(network, sequence) for sequence in self.sequences]
         people, known = [], 0
         for each in found:  # nobody is in two videos
@@ -86,29 +99,54 @@ class Validation:
         )
         tracking = combined(each.tracking for each in found)
         precision = average_precision(scores, right, len(identities))
-        told_apart = true_positive_rate(embeddings, identities) if self.entry.embeds else math.nan
-        values = tracking.clear.mota, tracking.identity.f1, precision, told_apart
-        return dict(zip(FIGURES, map(float, values), strict=True))
+        values = [tracking.clear.mota, tracking.identity.f1, precision]
+        if self.entry.embeds:
+            values.append(true_positive_rate(embeddings, identities))
+        figures = dict(zip(FIGURES, map(float, values), strict=False))
+        return figures | {HIGHEST: float(scores.max(initial=0.0))}
+
+    def remark(self, figures: Mapping[str, float]) -> str:
+        """What has to be known of `figures`: that nothing was tracked, and why; else empty.
+
+        AP and TPR do not depend on the tracker's threshold, which a network takes its time to pass.
+        """
+        highest, threshold = figures.get(HIGHEST, 1.0), max(self.thresholds.values(), default=0.0)
+        if highest > threshold:
+            return ""
+        if not highest:
+            return f"nothing scored above {MIN_SCORE} yet"
+        name = max(self.thresholds, key=lambda each: self.thresholds[each])
+        lower = " ".join(
+            f"--tracker-set {each}={highest / 2:.1g}"
+            for each, value in self.thresholds.items()
+            if highest <= value
+        )
+        return (
+            f"nothing was tracked, as no score passed {self.tracker}'s {name} of {threshold:g} "
+            f"(the highest is {highest:.2f}); {lower} would"
+        )
 
     def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> Findings:
         """One video through the network, the tracker and the metrics."""
         truth = scored_rows(sequence)
         session = resolve(self.entry.session) if self.entry.session else None
+        floor = min(MIN_SCORE, *self.thresholds.values())
         whole = OneShot(
-            self.pipeline, network, "", self.view, self.compute, MIN_SCORE, batch=1, session=session
+            self.pipeline, network, "", self.view, self.compute, floor, batch=1, session=session
         )
         begun = whole.start(sequence, _silent)
         embedder = NetworkEmbedder(self.pipeline, network, "", self.view, self.compute)
         tracker: Tracker = resolve(REGISTRY[self.tracker])(
-            SETTINGS[self.tracker](), Video(sequence.fps, sequence.width, sequence.height)
+            self.tracking, Video(sequence.fps, sequence.width, sequence.height)
         )
         scores, right, embeddings, order, tracks = [], [], [], [], []
         for frame in progress(sequence.frames(), f"validate {sequence.name}", sequence.length):
             ((found, _),) = begun.detect([frame])
             here = np.flatnonzero(truth.frames == frame.number)
             boxes = xyxy_from_tlwh(truth.tlwh[here])  # (m, 4)
-            scores.append(found.scores)
-            right.append(hits(found.boxes, found.scores, boxes))
+            counted = found.scores > MIN_SCORE  # whatever the tracker takes
+            scores.append(found.scores[counted])
+            right.append(hits(found.boxes, found.scores, boxes)[counted])
             order.append(here)
             if self.entry.embeds and len(here):
                 embeddings += embedder.embed([frame.image], [boxes])
