@@ -24,9 +24,9 @@ class Pairs(Settings):
 class Steps(Settings):
     """CenterTrack's pairs: beside an image the one before it, and what was found in that.
 
-    Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.1 and §4.4: a frame of
-    the video that is near, before or after or the same one, under the same look; a still image is
-    seen twice. What was found are its people with the errors that tracking makes.
+    Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.3-4.4: a frame of the
+    video that is near, before or after or the same one, under the same look; a still image is seen
+    twice. What was found are its people with the errors that tracking makes.
     """
 
     reach: int = knob(2, "Frames that a pair may be apart in a video.", low=1)

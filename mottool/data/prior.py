@@ -1,6 +1,6 @@
 """What tracking would have found in the previous image, as CenterTrack learns to live with it.
 
-Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.1: the network is told where
+Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.3: the network is told where
 people were, by a tracker that errs. In training the errors are made up.
 """
 

@@ -1,9 +1,9 @@
 """How OTrack learns: CenterTrack's recipe for MOT17, with OUTrack's occlusion centres.
 
-Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.4 and §5.2, with its code's
-values: Adam for 70 epochs from a learning rate of 1.25e-4, a tenth after 60, 32 images a step, at
-960x544, each beside one at most two frames away. The authors start from their weights of
-CrowdHuman, whose still images are each seen twice.
+Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.3-4.4 and §5.2, with the
+values of its code: Adam for 70 epochs from a learning rate of 1.25e-4, a tenth after 60, 32 images
+a step, at 960x544, each beside one at most two frames away. The authors start from their weights
+of CrowdHuman, whose still images are each seen twice.
 """
 
 from collections.abc import Mapping
