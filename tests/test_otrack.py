@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from figures import street
 from goldens import HERE, check_head, made_up, shared, synth_image
 
 from mottool.errors import CheckpointError
+from mottool.models.compute import Compute
 from mottool.models.otrack import NAMES, OTrack, Recurrence, prior_heatmap
 from mottool.models.preprocessing import CenterWarp
+from mottool.sources import find_sequences
+from mottool.training.validation import FIGURES, Validation
 
 CLOSE = {"atol": 2e-3, "rtol": 1e-3}
 HEADS = {"hm": "heatmap", "reg": "offset", "wh": "size"} | {
@@ -215,6 +219,14 @@ def test_training_reaches_every_parameter(small):
     heads = network(small[:1], small[1:], torch.rand(1, 1, 64, 96))
     sum(head.square().mean() for head in heads.values()).backward()
     assert all(p.grad is not None for p in network.parameters())
+
+
+def test_validation_tells_what_can_be_told_without_embeddings(tmp_path):
+    sequences = find_sequences([street(tmp_path / "street", 3, size=(96, 64))])
+    compute = Compute.named("cpu", "fp32")
+    figures = Validation("otrack", sequences, (96, 64), "otrack", compute)(OTrack(hidden=32).eval())
+    assert set(FIGURES) - figures.keys() == {"TPR@FAR=0.1"}
+    assert np.isfinite([*figures.values()]).all()
 
 
 def test_bfloat16_decodes_in_float32(tensors, small):
