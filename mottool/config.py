@@ -227,8 +227,8 @@ def _decorated(
     return wrapper
 
 
-def pairs(texts: Iterable[str]) -> dict[str, str]:
-    """`key=value` texts as a dict.
+def pairs(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:
+    """`key=value` texts, as `flag` takes them, as a dict.
 
     A text without `=`, or another value for a key that had one, is a `SettingError`.
     """
@@ -236,10 +236,10 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise SettingError(f"--set {text!r} has no value", "write --set key=value")
+            raise SettingError(f"{flag} {text!r} has no value", f"write {flag} key=value")
         key, value = key.strip(), value.strip()
         if found.setdefault(key, value) != value:
-            raise SettingError(f"--set {key} is given two values", "give one of them")
+            raise SettingError(f"{flag} {key} is given two values", "give one of them")
     return found
 
 

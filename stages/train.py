@@ -13,7 +13,7 @@ import click
 
 from mottool import __version__
 from mottool.batch import Batch
-from mottool.config import Settings, any_flags, build, flags, knob, recorded
+from mottool.config import Settings, any_flags, build, flags, knob, pairs, recorded
 from mottool.errors import SettingError
 from mottool.flags import as_json, work_folder
 from mottool.pipelines.options import input_size
@@ -23,16 +23,16 @@ from mottool.work import Work
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
     from mottool.data.labels import JoinedLabels
+    from mottool.training.keeping import Keeping
     from mottool.training.learner import Learner, Recipe
-    from mottool.training.loop import Training
     from mottool.training.validation import Validation
 
 __all__ = ["Config", "command", "run"]
 
 PAPER = "Without it, as in the pipeline's paper."
 # What may change when a training goes on: it does not change its course.
-FREE = {"workers", "device", "validate_every", "data_licence"}
-STATE, LOG, CURVES = "training.pt", "log.csv", "curves.png"
+FREE = {"workers", "device", "validate_every", "best"}
+STATE = "training.pt"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Config(Settings):
         None, f"Images in one step of the optimiser, on all GPUs together. {PAPER}", low=1
     )
     lr: float | None = knob(None, f"The learning rate to begin with. {PAPER}", low=0)
+    warmup: int | None = knob(
+        None,
+        f"Steps, at most those of one epoch, during which the learning rate rises from 0. {PAPER}",
+        low=0,
+    )
     ema: float | None = knob(
         None,
         "Decay of a moving average of the weights, which is then what is kept; 0: the last "
@@ -71,7 +76,12 @@ class Config(Settings):
     )
     seed: int = knob(0, "What everything random follows from.", low=0)
     validate_every: int = knob(1, "Epochs between two validations; the last is always one.", low=1)
-    data_licence: str = knob("not stated", "The licence of the training data, for the card.")
+    best: str = knob(
+        "IDF1",
+        "The figure of validation that tells which epoch is kept as the best; of equal ones the "
+        "last. Other than MOTA, IDF1 is never higher for finding nobody.",
+        choices=("MOTA", "IDF1", "AP", "TPR"),
+    )
     workers: int = knob(4, "Processes that read images; 0 reads them in this one.", low=0)
     device: str = knob("auto", "auto, the GPUs if there are any, or cpu.", choices=("auto", "cpu"))
 
@@ -87,13 +97,17 @@ def run(
     root: Path | None = None,
     overwrite: bool = False,
     warn: Callable[[str], None] = lambda told: None,
+    tracking: Mapping[str, str] | None = None,
+    licences: Sequence[str] = (),
 ) -> Path:
-    """Train `pipeline` on the datasets `data` and give the weights file, in the folder `out`.
+    """Train `pipeline` on the datasets `data` and give the last weights, in the folder `out`.
 
-    Beside it come its card, the log, the curves, and the state that an interrupted training goes
-    on from. `learning` are the family's own settings, by default its paper's; `labels` are what
-    distill-labels made for the datasets, for TDT. `validation` are MOTChallenge folders or roots;
-    `root` is where the images lie that lists name.
+    Beside them come their card, the best weights of those that were validated, the log, the
+    curves, and the state that an interrupted training goes on from. `learning` are the family's
+    own settings, by default its paper's; `labels` are what distill-labels made for the datasets,
+    for TDT. `validation` are MOTChallenge folders or roots, tracked with the settings `tracking`
+    of the pipeline's own tracker; `root` is where the images lie that lists name; `licences` are
+    TEXT for all datasets or NAME=TEXT for one.
 
     Raises `SettingError` for what cannot be trained so, `InputError` for data that is broken or
     lacks what the loss needs, `CheckpointError` for a training with other settings in `out`,
@@ -109,7 +123,9 @@ def run(
     from mottool.data.formats import open_datasets
     from mottool.data.samples import Samples
     from mottool.pipelines.registry import NETWORKS, resolve
+    from mottool.training.course import Course
     from mottool.training.initial import initialise
+    from mottool.training.keeping import licences_of
     from mottool.training.loop import Training
 
     config, entry = config or Config(), NETWORKS[pipeline]
@@ -117,11 +133,13 @@ def run(
     for each in datasets:
         told = f"{len(each)} images, {len(each.boxes)} boxes, {each.identity_count} identities"
         warn(f"{each.name}: {told}")
+    named = licences_of(licences, data, datasets)
     dataset, size = joined(datasets), config.input or (entry.width, entry.height)
     torch.manual_seed(config.seed)
     learning = learning or SETTINGS[learn_by]()
     learner: Learner = resolve(LEARNERS[learn_by])(pipeline, dataset, size, learning)
-    validate = _validation(pipeline, validation, size, learner.RECIPE.tracker, config, warn)
+    tracker = learner.RECIPE.tracker
+    validate = _validation(pipeline, validation, size, tracker, tracking or {}, config, warn)
     if config.init:
         warn(initialise(learner, config.init))
     augmentation = AUGMENTATIONS[learn_by] if config.augment else None
@@ -132,22 +150,12 @@ def run(
     settings = {"pipeline": pipeline, "data": dataset.fingerprint()}
     settings |= recorded(learning)
     settings |= {key: value for key, value in recorded(config).items() if key not in FREE}
-    state = out / STATE
-    if state.exists() and not overwrite:
-        training.state.load(state, settings)
-        warn(f"{state}: going on after epoch {training.state.epoch}")
-    weights = out / f"{pipeline}.safetensors"
-    for row in training.epochs():
-        if training.accelerator.is_main_process:
-            due = row["epoch"] % config.validate_every == 0
-            if validate and (due or row["epoch"] == training.plan.recipe.epochs):
-                training.network.eval()
-                row |= validate(training.network)
-            training.state.save(state, settings)
-            _keep(training, weights, pipeline, datasets, config)
-            warn(_told(row, training.plan.recipe.epochs))
-        training.accelerator.wait_for_everyone()
-    return weights
+    keeping = _keeping(out, pipeline, config, named, tracker, tracking or {})
+    course = Course(training, keeping, out / STATE, settings, validate, config.validate_every, warn)
+    if course.state.exists() and not overwrite:
+        course.take_up()
+    course.run()
+    return keeping.last_weights
 
 
 def _need_accelerate() -> None:
@@ -175,7 +183,7 @@ def _plan(config: Config, recipe: Recipe) -> Any:
     """The paper's recipe with what the settings change of it."""
     from mottool.training.loop import Plan
 
-    names = ("epochs", "batch", "lr", "ema")
+    names = ("epochs", "batch", "lr", "warmup", "ema")
     changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     return Plan(
         recipe=dataclasses.replace(recipe, **changed),
@@ -192,51 +200,53 @@ def _validation(
     sources: Sequence[str | Path],
     size: tuple[int, int],
     tracker: str,
+    tracking: Mapping[str, str],
     config: Config,
     warn: Callable[[str], None],
 ) -> Validation | None:
     """What scores the network on held-out videos; None if none are named."""
+    from mottool.association.settings import SETTINGS as TRACKERS
     from mottool.models.compute import Compute
+    from mottool.pipelines.registry import NETWORKS
     from mottool.sources import find_sequences
     from mottool.training.validation import Validation
 
+    settings = build(TRACKERS[tracker], tracking, f"the tracker {tracker}")
+    if config.best == "TPR" and not NETWORKS[pipeline].embeds:
+        raise SettingError(
+            f"--best TPR is of embeddings, which {pipeline} makes none of", "use --best IDF1"
+        )
     if not sources:
+        if tracking:
+            raise SettingError("--tracker-set means nothing without --validate", "name a video")
         warn("no --validate: nothing tells when to stop, and the card will hold no figures")
         return None
     compute = Compute.named(config.device, config.precision)
-    return Validation(pipeline, find_sequences(sources), size, tracker, compute)
+    return Validation(pipeline, find_sequences(sources), size, tracker, compute, settings)
 
 
-def _keep(
-    training: Training, weights: Path, pipeline: str, datasets: Sequence[Dataset], config: Config
-) -> None:
-    """Write the weights with their card, the log and the curves, as they are after an epoch."""
-    from mottool.models.cards import save_weights
-    from mottool.training.log import write_curves, write_log
+def _keeping(
+    out: Path,
+    pipeline: str,
+    config: Config,
+    licences: Mapping[str, str],
+    tracker: str,
+    tracking: Mapping[str, str],
+) -> Keeping:
+    """Where everything is written, and what its cards say."""
+    from mottool.training.keeping import Keeping
     from mottool.training.validation import FIGURES
 
-    history = training.state.history
-    epoch, recipe = training.state.epoch, training.plan.recipe
     begun = f"from {config.init}" if config.init else "from random weights"
-    save_weights(
-        weights,
-        training.network.state_dict(),
+    told = ", ".join(f"{name} {value}" for name, value in tracking.items())
+    return Keeping(
+        out,
         pipeline,
-        f"mottool {__version__} train, {begun}, {epoch} of {recipe.epochs} epochs",
-        {dataset.name: config.data_licence for dataset in datasets},
-        {name: history[-1][name] for name in FIGURES if name in history[-1]},
+        best=next(name for name in FIGURES if name.split("@")[0] == config.best),
+        origin=f"mottool {__version__} train, {begun}",
+        validated=f"validated with {tracker}'s {told}" if told else "",
+        licences=licences,
     )
-    write_log(history, weights.with_name(LOG))
-    write_curves(history, weights.with_name(CURVES), pipeline)
-
-
-def _told(row: Mapping[str, float], epochs: int) -> str:
-    """An epoch's row of the log in one line for a person."""
-    from mottool.training.validation import FIGURES
-
-    figures = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
-    learned = f"epoch {row['epoch']:.0f} of {epochs}: loss {row['total']:.4g}"
-    return ", ".join([learned, *figures, f"{row['seconds']:.0f} s"])
 
 
 @click.command("train")
@@ -261,6 +271,14 @@ def _told(row: Mapping[str, float], epochs: int) -> str:
     "may be given several times.",
 )
 @click.option(
+    "--tracker-set",
+    "tracking",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the tracker that validation links with, as associate --set takes it; "
+    "conf_thres=0.3 lets it track a network that is not sure yet. May be repeated.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder of everything that is written.  [default: WORK/training/PIPELINE]",
@@ -270,6 +288,14 @@ def _told(row: Mapping[str, float], epochs: int) -> str:
     multiple=True,
     type=click.Path(path_type=Path),
     help="TDT: what distill-labels made for a DATASET; one file for each.",
+)
+@click.option(
+    "--data-licence",
+    "licences",
+    multiple=True,
+    metavar="[NAME=]TEXT",
+    help="The licence of the training data, for the card: of all of it, or of the dataset NAME; "
+    "may be given several times.  [default: not stated]",
 )
 @flags(Config)
 @any_flags(SETTINGS, "given")
@@ -281,8 +307,10 @@ def command(
     data: tuple[str, ...],
     root: Path | None,
     validate: tuple[str, ...],
+    tracking: tuple[str, ...],
     out: Path | None,
     labels: tuple[Path, ...],
+    licences: tuple[str, ...],
     config: Config,
     given: dict[str, Any],
     overwrite: bool,
@@ -302,19 +330,28 @@ def command(
         torchrun --nproc_per_node 2 -m mottool train fairmot-dla34 --data MOT17/train
 
     OUT holds PIPELINE.safetensors with its card PIPELINE.toml, which detect-embed --weights takes
-    after every epoch; log.csv and curves.png; and training.pt, from which the same command goes on
-    where it was stopped.
+    after every epoch; with --validate also PIPELINE.best.safetensors, of the best epoch so far;
+    log.csv and curves.png; and training.pt, from which the same command goes on where it was
+    stopped.
     """
     batch = Batch(as_json)
     folder = out or Work(work).training(pipeline)
     learning = build(SETTINGS[family(pipeline)], given, pipeline)
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
     warn = batch.note if first else lambda told: None
+    settings = pairs(tracking, "--tracker-set")
     sources = (validate, labels, root)
     weights = batch.run(
         pipeline,
-        lambda: run(pipeline, data, folder, config, learning, *sources, overwrite, warn),
+        lambda: run(
+            pipeline, data, folder, config, learning, *sources, overwrite, warn, settings, licences
+        ),
     )
     if weights and first:
-        batch.report(pipeline, weights, f"trained; {LOG} and {CURVES} lie beside")
+        best = weights.with_suffix(f".best{weights.suffix}")
+        told = f"trained; {best.name}, log.csv and curves.png lie beside"
+        if best.exists():
+            batch.report(pipeline, weights, told, best=str(best))
+        else:
+            batch.report(pipeline, weights, told.replace(f"{best.name}, ", ""))
     batch.close()

@@ -66,9 +66,11 @@ def test_a_few_frames_are_learned_by_heart(tmp_path):
     scene = street(tmp_path / "street", size=(192, 128))
     config = Config(
         epochs=24, batch=4, lr=1e-3, input=(192, 128), workers=0, augment=False, device="cpu",
-        validate_every=24, data_licence="made up",
+        validate_every=24,
     )  # fmt: skip
-    weights = train.run(NAME, [scene], tmp_path / "out", config, validation=[scene])
+    weights = train.run(
+        NAME, [scene], tmp_path / "out", config, validation=[scene], licences=["made up"]
+    )
     card = read_card(weights)
     assert card.pipeline == NAME
     assert card.training_data == {"street": "made up"}

@@ -41,13 +41,14 @@ class Findings:
     """What one video showed: n detections, and m boxes that were to be found.
 
     `scores` (n,) float, `right` (n,) bool; `embeddings` (m, D) of the boxes to be found (D = 0
-    without any) and `identities` (m,) int64.
+    without any) and `identities` (m,) int64; `highest` of all scores, those left out too.
     """
 
     scores: Floats
     right: npt.NDArray[np.bool_]
     embeddings: Floats
     identities: npt.NDArray[np.int64]
+    highest: float
     tracking: Score
 
 
@@ -81,6 +82,7 @@ class Validation:
             for name in THRESHOLDS
             if name in self.tracking.__dataclass_fields__
         }
+        self.floor = min([MIN_SCORE, *self.thresholds.values()])
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
         """The `FIGURES` of a network over all sequences, as fractions, and the `HIGHEST` score.
@@ -103,7 +105,7 @@ class Validation:
         if self.entry.embeds:
             values.append(true_positive_rate(embeddings, identities))
         figures = dict(zip(FIGURES, map(float, values), strict=False))
-        return figures | {HIGHEST: float(scores.max(initial=0.0))}
+        return figures | {HIGHEST: max(each.highest for each in found)}
 
     def remark(self, figures: Mapping[str, float]) -> str:
         """What has to be known of `figures`: that nothing was tracked, and why; else empty.
@@ -114,7 +116,7 @@ class Validation:
         if highest > threshold:
             return ""
         if not highest:
-            return f"nothing scored above {MIN_SCORE} yet"
+            return f"nothing scored above {self.floor:g} yet"
         name = max(self.thresholds, key=lambda each: self.thresholds[each])
         lower = " ".join(
             f"--tracker-set {each}={highest / 2:.1g}"
@@ -123,23 +125,22 @@ class Validation:
         )
         return (
             f"nothing was tracked, as no score passed {self.tracker}'s {name} of {threshold:g} "
-            f"(the highest is {highest:.2f}); {lower} would"
+            f"(the highest is {highest:.2f}); {lower} tracks more"
         )
 
     def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> Findings:
         """One video through the network, the tracker and the metrics."""
         truth = scored_rows(sequence)
         session = resolve(self.entry.session) if self.entry.session else None
-        floor = min(MIN_SCORE, *self.thresholds.values())
-        whole = OneShot(
-            self.pipeline, network, "", self.view, self.compute, floor, batch=1, session=session
-        )
+        how = self.view, self.compute
+        whole = OneShot(self.pipeline, network, "", *how, self.floor, batch=1, session=session)
         begun = whole.start(sequence, _silent)
-        embedder = NetworkEmbedder(self.pipeline, network, "", self.view, self.compute)
+        embedder = NetworkEmbedder(self.pipeline, network, "", *how)
         tracker: Tracker = resolve(REGISTRY[self.tracker])(
             self.tracking, Video(sequence.fps, sequence.width, sequence.height)
         )
         scores, right, embeddings, order, tracks = [], [], [], [], []
+        highest = 0.0
         for frame in progress(sequence.frames(), f"validate {sequence.name}", sequence.length):
             ((found, _),) = begun.detect([frame])
             here = np.flatnonzero(truth.frames == frame.number)
@@ -147,6 +148,7 @@ class Validation:
             counted = found.scores > MIN_SCORE  # whatever the tracker takes
             scores.append(found.scores[counted])
             right.append(hits(found.boxes, found.scores, boxes)[counted])
+            highest = max(highest, float(found.scores.max(initial=0.0)))
             order.append(here)
             if self.entry.embeds and len(here):
                 embeddings += embedder.embed([frame.image], [boxes])
@@ -156,6 +158,7 @@ class Validation:
             np.concatenate(right),
             np.concatenate(embeddings) if embeddings else np.zeros((0, 0)),
             truth.ids[np.concatenate(order)],
+            highest,
             _scored(sequence, tracks),
         )
 

@@ -1,0 +1,83 @@
+"""What is done after every epoch of a training, in an order that no kill at any moment can break.
+
+The state is written before the validation, which may take long, and again with its figures; then
+what is kept for use. Whoever goes on does what is missing of the last epoch first, so that
+everything is as if nothing had happened.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mottool.training.keeping import Keeping
+from mottool.training.loop import Training
+from mottool.training.validation import FIGURES, Validation
+
+__all__ = ["Course"]
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training from its beginning, or from where it was stopped, to its end.
+
+    `state` is the file to go on from and `settings` what decides the training's course; every
+    `every` epochs, and after the last, `validation` scores the network. `warn` is told of every
+    epoch.
+    """
+
+    training: Training
+    keeping: Keeping
+    state: Path
+    settings: Mapping[str, Any]
+    validation: Validation | None
+    every: int
+    warn: Callable[[str], None]
+
+    def run(self) -> None:
+        """Train every epoch that is left."""
+        for _ in self.training.epochs():
+            if self.training.accelerator.is_main_process:
+                self._close()
+            self.training.wait()
+
+    def take_up(self) -> None:
+        """Go on from the state that was written, and do what is missing of its last epoch."""
+        state = self.training.state
+        state.load(self.state, self.settings)
+        self.warn(f"{self.state}: going on after epoch {state.epoch}")
+        if self.training.accelerator.is_main_process and state.history:
+            if self._due():
+                self._close()
+            else:
+                self.keeping.keep(self.training)
+            if lost := self.keeping.lost(state.history):
+                self.warn(lost)
+        self.training.wait()
+
+    def _close(self) -> None:
+        """Write the state, validate if that is due, write what is kept, and tell."""
+        row = self.training.state.history[-1]
+        self.training.save(self.state, self.settings)
+        if self.validation and self._due():
+            self.training.network.eval()
+            row |= self.validation(self.training.network)
+            self.training.save(self.state, self.settings)
+        best = self.keeping.keep(self.training)
+        self.warn(self._told(row, best))
+
+    def _due(self) -> bool:
+        """Whether the last epoch is one to validate, and has not been."""
+        row, last = self.training.state.history[-1], self.training.plan.recipe.epochs
+        wanted = row["epoch"] % self.every == 0 or row["epoch"] == last
+        return self.validation is not None and wanted and FIGURES[0] not in row
+
+    def _told(self, row: Mapping[str, float], best: bool) -> str:
+        """An epoch's row of the log in one line for a person."""
+        figures = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
+        epoch = f"epoch {row['epoch']:.0f} of {self.training.plan.recipe.epochs}"
+        told = ", ".join([f"{epoch}: loss {row['total']:.4g}", *figures, f"{row['seconds']:.0f} s"])
+        if best and row[self.keeping.best] > 0:
+            told += f", the best {self.keeping.best} so far"
+        remark = self.validation.remark(row) if self.validation else ""
+        return f"{told}; {remark}" if remark else told

@@ -1,0 +1,97 @@
+"""What validation tells of a network that is not sure yet, and what the tracker's settings do."""
+
+import numpy as np
+import pytest
+import torch
+from figures import street
+from untrained import network
+
+from mottool.association.settings import FairMOTSettings, OTrackSettings
+from mottool.errors import SettingError
+from mottool.models.cards import read_card
+from mottool.models.compute import Compute
+from mottool.sources import find_sequences
+from mottool.stages import train
+from mottool.stages.train import Config
+from mottool.training.validation import FIGURES, HIGHEST, Validation
+
+NAME, SIZE = "fairmot-yolov5s", (96, 64)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return street(tmp_path_factory.mktemp("data") / "street", frames=3, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def doubtful():
+    """A network that sees people everywhere, but is not sure of any."""
+    made = network(NAME).eval()
+    with torch.no_grad():
+        made.heatmap[2].weight.mul_(0.2)
+        made.heatmap[2].bias.fill_(-1.0)
+        made.size[2].bias.copy_(torch.tensor([2.0, 4.0, 2.0, 4.0]))  # cells to each side
+    return made
+
+
+def validation(scene, tracking=None, tracker="fairmot"):
+    sequences = find_sequences([scene])
+    return Validation(NAME, sequences, SIZE, tracker, Compute.named("cpu"), tracking)
+
+
+def test_only_tracking_heeds_the_tracker_s_settings(scene, doubtful):
+    plain = validation(scene)(doubtful)
+    lower = validation(scene, FairMOTSettings(conf_thres=0.01))(doubtful)
+    assert plain["MOTA"] == plain["IDF1"] == 0.0
+    assert lower["MOTA"] < 0  # false alarms: the tracker has been at work
+    assert 0.06 < plain[HIGHEST] < 0.6
+    for name in (*FIGURES[2:], HIGHEST):
+        assert plain[name] == lower[name]
+
+
+def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
+    judge = validation(scene)
+    figures = judge(doubtful)
+    highest = figures[HIGHEST]
+    said = judge.remark(figures)
+    assert said.startswith("nothing was tracked, as no score passed fairmot's conf_thres of 0.6")
+    assert f"(the highest is {highest:.2f}); --tracker-set conf_thres={highest / 2:.1g} " in said
+    threshold = float(np.float64(said.split("conf_thres=")[1].split()[0]))
+    tuned = validation(scene, FairMOTSettings(conf_thres=threshold))
+    assert tuned.remark(tuned(doubtful)) == ""
+    assert judge.remark({HIGHEST: 0.0}) == "nothing scored above 0.05 yet"
+    assert judge.remark({HIGHEST: 0.61}) == judge.remark({}) == ""
+
+
+def test_every_threshold_of_a_tracker_is_told(scene):
+    judge = validation(scene, OTrackSettings(track_thresh=0.02), "otrack")
+    assert judge.floor == 0.02
+    said = judge.remark({HIGHEST: 0.3})
+    assert "otrack's new_thresh of 0.4" in said
+    assert "--tracker-set new_thresh=0.1" in said
+    assert "track_thresh=" not in said
+
+
+def trained(scene, out, warn=lambda told: None, **more):
+    config = Config(epochs=1, batch=3, input=(64, 64), workers=0, device="cpu")
+    return train.run(NAME, [scene], out, config, warn=warn, **more)
+
+
+def test_the_remark_stands_in_the_epoch_s_line_and_the_score_in_the_log(scene, tmp_path):
+    told = []
+    weights = trained(scene, tmp_path, told.append, validation=[scene])
+    line = next(line for line in told if line.startswith("epoch 1"))
+    assert "; nothing was tracked" in line or "; nothing scored" in line
+    assert (tmp_path / "log.csv").read_text().splitlines()[0].endswith(",TPR@FAR=0.1,highest score")
+    assert HIGHEST not in read_card(weights).metrics
+
+
+def test_settings_of_the_tracker_reach_validation_and_the_card(scene, tmp_path):
+    weights = trained(scene, tmp_path, validation=[scene], tracking={"conf_thres": "0.01"})
+    assert read_card(weights).origin.endswith(", validated with fairmot's conf_thres 0.01")
+    with pytest.raises(
+        SettingError, match="tracker fairmot has no setting 'conf_tres'.*conf_thres"
+    ):
+        trained(scene, tmp_path, validation=[scene], tracking={"conf_tres": "0.01"})
+    with pytest.raises(SettingError, match="--tracker-set means nothing without --validate"):
+        trained(scene, tmp_path, tracking={"conf_thres": "0.01"})
