@@ -14,6 +14,7 @@ __all__ = ["COLOURS", "draw_curves"]
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", ":")  # once the colours are used up
 SIZE = 5.0, 3.6  # inches of a panel
+WIDTH = 1.5  # points of a line
 
 Curve = tuple[list[float], list[float]]
 
@@ -24,7 +25,7 @@ def draw_curves(
     """Draw `panels`, side by side, into the image file `path` (its suffix says which kind).
 
     A panel maps the names of its lines to their x and y values; `across` names the x axis,
-    which counts something.
+    which counts something. A line that others cover is as much wider than they.
     """
     figure = Figure((SIZE[0] * len(panels), SIZE[1]), layout="constrained")
     figure.suptitle(title)
@@ -32,8 +33,12 @@ def draw_curves(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
         styles = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
-        for (label, (x, y)), (colour, dash) in zip(curves.items(), styles, strict=False):
-            axes.plot(x, y, dash, color=colour, label=label, marker="." if len(x) < 40 else "")
+        lines = list(curves.values())
+        for place, (label, (x, y)) in enumerate(curves.items()):
+            colour, dash = next(styles)
+            width = WIDTH * (1 + 1.2 * lines[place + 1 :].count((x, y)))
+            mark = {"marker": "." if len(x) < 40 else "", "markersize": 4 + width}
+            axes.plot(x, y, dash, color=colour, label=label, linewidth=width, **mark)
         axes.set(xlabel=across, ylabel=name)
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
