@@ -23,6 +23,7 @@ from mottool.models.cards import read_card
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import fairmot
+from mottool.training.settings import TDTLearning
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
@@ -297,3 +298,51 @@ def test_processes_share_the_images(scene, tmp_path):
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     assert state(tmp_path)["step"] == 4
     assert np.isfinite([float(row["total"]) for row in rows(tmp_path)]).all()
+
+
+def test_an_image_too_small_for_batch_norm_is_told(scene, tmp_path):
+    """TDT's coarsest level has a single cell of it."""
+    made = ["distill-labels", str(scene), "--teacher", "histogram", "--work", str(tmp_path)]
+    assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
+    config = Config(**{**SMALL, "epochs": 1, "batch": 1})
+    labels, learning = tmp_path / "labels/histogram/street.h5", TDTLearning(embedding_size=8)
+    with pytest.raises(SettingError, match=r"64x64.*too small for batch norm.*larger --input"):
+        train.run("tdt-mobilenet", [scene], tmp_path / "out", config, learning, labels=[labels])
+
+
+SHARED = """
+import os, sys, torch
+from pathlib import Path
+from mottool.stages import train
+from mottool.training.loop import Training
+from mottool.training.settings import TDTLearning
+scene, labels, out = map(Path, sys.argv[1:])
+plain = Training.wait
+def wait(self):
+    torch.save(self.bare.state_dict(), out / f"{os.environ['RANK']}.pt")
+    plain(self)
+Training.wait = wait
+config = train.Config(epochs=2, batch=4, input=(64, 64), workers=0, device="cpu")
+learning = TDTLearning(embedding_size=8)
+train.run("tdt-mobilenet", [scene], out, config, learning, labels=[labels])
+"""
+
+
+@pytest.mark.heavy
+def test_what_a_loss_computes_itself_is_learned_by_all_processes(scene, tmp_path):
+    """TDT's embeddings are made in its loss: their gradients are shared out like all others."""
+    made = ["distill-labels", str(scene), "--teacher", "histogram", "--work", str(tmp_path)]
+    assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
+    (tmp_path / "shared.py").write_text(SHARED)
+    labels = tmp_path / "labels/histogram/street.h5"
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        str(tmp_path / "shared.py"), str(scene), str(labels), str(tmp_path),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    learned = [name for name in one if "running_" not in name and "num_batches" not in name]
+    assert any(name.startswith("network.embedder.embedding") for name in learned)
+    assert all(torch.equal(one[name], other[name]) for name in learned)
+    # Batch norm's memory is each process's own: they saw different images.
+    assert any(not torch.equal(one[name], other[name]) for name in one if "running_mean" in name)

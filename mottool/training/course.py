@@ -5,11 +5,12 @@ what is kept for use. Whoever goes on does what is missing of the last epoch fir
 everything is as if nothing had happened.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mottool.errors import SettingError
 from mottool.training.keeping import Keeping
 from mottool.training.loop import Training
 from mottool.training.validation import FIGURES, Validation
@@ -35,11 +36,24 @@ class Course:
     warn: Callable[[str], None]
 
     def run(self) -> None:
-        """Train every epoch that is left."""
-        for _ in self.training.epochs():
+        """Train every epoch that is left; a `SettingError` if images are too small to be alone."""
+        epochs = self.training.epochs()
+        while self._next(epochs):
             if self.training.accelerator.is_main_process:
                 self._close()
             self.training.wait()
+
+    def _next(self, epochs: Iterator[Any]) -> bool:
+        """Train one epoch; whether there was one."""
+        try:
+            return next(epochs, None) is not None
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            width, height = self.training.samples.view.width, self.training.samples.view.height
+            problem = f"one image of {width}x{height} by itself is too small for batch norm"
+            fix = "give a larger --input, or a --batch that leaves no process a single image"
+            raise SettingError(problem, fix) from error
 
     def take_up(self) -> None:
         """Go on from the state that was written, and do what is missing of its last epoch."""

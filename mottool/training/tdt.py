@@ -51,7 +51,11 @@ class TDTLearner(Learner):
         return tdt_targets(batch.labels, self.anchors)
 
     def forward(self, images: Tensor, targets: TDTTargets) -> dict[str, Tensor]:
-        """The three terms and their total."""
+        """The three terms and their total.
+
+        The loss asks the network for the embeddings that it needs. That is within this call, which
+        is what parallel training wraps, so that processes share their gradients as all others.
+        """
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
         return terms
 
