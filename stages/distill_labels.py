@@ -14,7 +14,7 @@ import click
 
 from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
-from mottool.errors import CacheError, SettingError
+from mottool.errors import CacheError, MottoolError, SettingError
 from mottool.flags import as_json, work_folder
 from mottool.pipelines.options import Options
 from mottool.work import Work
@@ -263,9 +263,9 @@ def _own_flags(theirs: str, ours: str) -> Iterator[None]:
     """Have errors name the flags as they are called here."""
     try:
         yield
-    except SettingError as error:
+    except MottoolError as error:
         told = (text.replace(theirs, ours) for text in (error.problem, error.fix))
-        raise SettingError(*told) from error
+        raise type(error)(*told) from error
 
 
 def _annotated(
@@ -301,6 +301,8 @@ def _found(
     sequences = find_sequences(sources, None, batch.fail)
     if len({place(sequence.name) for sequence in sequences}) < len(sequences):
         raise SettingError(f"--out is one file for {len(sequences)} sequences", "leave it out")
+    if not sequences:
+        return
     options = Options(weights=config.detector_weights, device=config.device)
     with _own_flags("--weights", "--detector-weights"):
         detector = assemble_detector(config.detector, options)

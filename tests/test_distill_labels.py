@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from signal import SIGKILL
+from urllib.error import URLError
 
 import datasets
 import footage
@@ -224,6 +225,21 @@ def test_a_video_becomes_a_dataset_with_labels(tmp_path, detector):
         np.testing.assert_allclose(labels(image.rows), wanted, atol=2.5e-4)
     with Cache(tmp_path / "made" / "street.boxes.h5") as cache:
         assert (cache.frame_count, cache.detection_count) == (3, 9)
+
+
+def test_what_a_detector_lacks_is_told_by_the_flags_here(tmp_path, monkeypatch):
+    def refuse(*arguments, **more):
+        raise URLError("no route")
+
+    monkeypatch.setattr("torchvision.models.WeightsEnum.get_state_dict", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = footage.images(tmp_path / "photos")
+    assert "give the file with --detector-weights" in refused(folder, "--detector", "fcos")
+    (tmp_path / "text.mp4").write_text("no video")
+    # Where there is nothing to look at, no detector is wanted.
+    told = distill(tmp_path / "text.mp4", "--detector", "fcos", code=1).output
+    assert "cannot be opened" in told
+    assert "weights" not in told
 
 
 def test_images_are_named_where_they_lie(tmp_path, detector):
