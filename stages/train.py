@@ -73,13 +73,14 @@ class Config(Settings):
         "What to start from: a checkpoint, ours or the authors', of which whatever fits is "
         "taken, or imagenet, torchvision's weights of the backbone; for JDE also darknet's "
         "backbone, darknet53.conv.74. Without it, from nothing.",
+        form="FILE|imagenet",
     )
     seed: int = knob(0, "What everything random follows from.", low=0)
     validate_every: int = knob(1, "Epochs between two validations; the last is always one.", low=1)
     best: str = knob(
         "IDF1",
         "The figure of validation that tells which epoch is kept as the best; of equal ones the "
-        "last. Other than MOTA, IDF1 is never higher for finding nobody.",
+        "last. MOTA is 0 where nobody is found, and below 0 where more is false than right.",
         choices=("MOTA", "IDF1", "AP", "TPR"),
     )
     workers: int = knob(4, "Processes that read images; 0 reads them in this one.", low=0)
@@ -219,7 +220,7 @@ def _validation(
     if not sources:
         if tracking:
             raise SettingError("--tracker-set means nothing without --validate", "name a video")
-        warn("no --validate: nothing tells when to stop, and the card will hold no figures")
+        warn("no --validate: nothing tells which epoch is best, and the card will hold no figures")
         return None
     compute = Compute.named(config.device, config.precision)
     return Validation(pipeline, find_sequences(sources), size, tracker, compute, settings)
