@@ -4,7 +4,9 @@ Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated vi
 Workshops 2022, §3.3 for the losses. No code of theirs tells the schedule; this is RetinaNet's (Lin,
 Goyal, Girshick, He & Dollár, ICCV 2017, §4.1): SGD, 16 images a step, a tenth after two thirds and
 after eight ninths, from ImageNet's weights. Its learning rate of 0.01 is a fifth here: the weights
-of §3.3 make this loss many times RetinaNet's, and it diverged.
+of §3.3 make this loss steeper than RetinaNet's, and from random weights the classifier's term still
+explodes at 0.01 some thirty steps after the start, however small the embedder begins (`Embedder`).
+From a backbone that has been trained, 0.01 may do.
 """
 
 from collections.abc import Mapping
