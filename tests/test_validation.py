@@ -13,7 +13,7 @@ from mottool.models.compute import Compute
 from mottool.sources import find_sequences
 from mottool.stages import train
 from mottool.stages.train import Config
-from mottool.training.validation import FIGURES, HIGHEST, Validation
+from mottool.training.validation import FIGURES, HIGHEST, TRACKED, Validation
 
 NAME, SIZE = "fairmot-yolov5s", (96, 64)
 
@@ -43,6 +43,7 @@ def test_only_tracking_heeds_the_tracker_s_settings(scene, doubtful):
     plain = validation(scene)(doubtful)
     lower = validation(scene, FairMOTSettings(conf_thres=0.01))(doubtful)
     assert plain["MOTA"] == plain["IDF1"] == 0.0
+    assert lower[TRACKED] > 0 == plain[TRACKED]
     assert lower["MOTA"] < 0  # false alarms: the tracker has been at work
     assert 0.06 < plain[HIGHEST] < 0.6
     for name in (*FIGURES[2:], HIGHEST):
@@ -59,14 +60,21 @@ def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
     threshold = float(np.float64(said.split("conf_thres=")[1].split()[0]))
     tuned = validation(scene, FairMOTSettings(conf_thres=threshold))
     assert tuned.remark(tuned(doubtful)) == ""
-    assert judge.remark({HIGHEST: 0.0}) == "nothing scored above 0.05 yet"
-    assert judge.remark({HIGHEST: 0.61}) == judge.remark({}) == ""
+    assert judge.remark({HIGHEST: 0.0, TRACKED: 0}) == "nothing scored above 0.05 yet"
+    assert judge.remark({HIGHEST: 0.61, TRACKED: 1}) == judge.remark({}) == ""
+
+
+def test_what_the_tracker_left_out_is_told(scene, doubtful):
+    judge = validation(scene, FairMOTSettings(conf_thres=0.01, min_box_area=1e6))
+    figures = judge(doubtful)
+    assert figures[TRACKED] == figures["MOTA"] == 0
+    assert "settings of fairmot, such as min_box_area, left all out" in judge.remark(figures)
 
 
 def test_every_threshold_of_a_tracker_is_told(scene):
     judge = validation(scene, OTrackSettings(track_thresh=0.02), "otrack")
     assert judge.floor == 0.02
-    said = judge.remark({HIGHEST: 0.3})
+    said = judge.remark({HIGHEST: 0.3, TRACKED: 0})
     assert "otrack's new_thresh of 0.4" in said
     assert "--tracker-set new_thresh=0.1" in said
     assert "track_thresh=" not in said
@@ -82,7 +90,12 @@ def test_the_remark_stands_in_the_epoch_s_line_and_the_score_in_the_log(scene, t
     weights = trained(scene, tmp_path, told.append, validation=[scene])
     line = next(line for line in told if line.startswith("epoch 1"))
     assert "; nothing was tracked" in line or "; nothing scored" in line
-    assert (tmp_path / "log.csv").read_text().splitlines()[0].endswith(",TPR@FAR=0.1,highest score")
+    assert (
+        (tmp_path / "log.csv")
+        .read_text()
+        .splitlines()[0]
+        .endswith(",TPR@FAR=0.1,highest score,tracked boxes")
+    )
     assert HIGHEST not in read_card(weights).metrics
 
 

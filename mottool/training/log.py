@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mottool.drawing.curves import draw_curves
-from mottool.training.validation import FIGURES, HIGHEST
+from mottool.training.validation import FIGURES, HIGHEST, TRACKED
 from mottool.work import whole_file
 
 __all__ = ["write_curves", "write_log"]
 
 Row = Mapping[str, float]
-NOT_LOSSES = ("epoch", "lr", "seconds", *FIGURES, HIGHEST)
+NOT_LOSSES = ("epoch", "lr", "seconds", *FIGURES, HIGHEST, TRACKED)
 
 
 def write_log(history: Sequence[Row], path: Path) -> None:

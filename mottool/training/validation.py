@@ -25,10 +25,10 @@ from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
 from mottool.sources import Sequence as Source
 
-__all__ = ["FIGURES", "HIGHEST", "Validation"]
+__all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]
 
 FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1")
-HIGHEST = "highest score"
+HIGHEST, TRACKED = "highest score", "tracked boxes"
 THRESHOLDS = ("conf_thres", "track_thresh", "new_thresh")  # a tracker's, that scores have to pass
 TRUTH = "gt/gt.txt"
 MIN_SCORE = 0.05  # trackers have thresholds of their own; the curve of precision wants them all
@@ -41,7 +41,8 @@ class Findings:
     """What one video showed: n detections, and m boxes that were to be found.
 
     `scores` (n,) float, `right` (n,) bool; `embeddings` (m, D) of the boxes to be found (D = 0
-    without any) and `identities` (m,) int64; `highest` of all scores, those left out too.
+    without any) and `identities` (m,) int64; the `highest` of all scores, those left out too, and
+    how many boxes were `tracked`.
     """
 
     scores: Floats
@@ -49,6 +50,7 @@ class Findings:
     embeddings: Floats
     identities: npt.NDArray[np.int64]
     highest: float
+    tracked: int
     tracking: Score
 
 
@@ -85,9 +87,10 @@ class Validation:
         self.floor = min([MIN_SCORE, *self.thresholds.values()])
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
-        """The `FIGURES` of a network over all sequences, as fractions, and the `HIGHEST` score.
+        """The `FIGURES` of a network over all sequences, as fractions.
 
-        TPR, which is of embeddings, is left out for a network that makes none.
+        TPR, which is of embeddings, is left out for a network that makes none. Beside them are the
+        `HIGHEST` score and how many boxes the tracker wrote, `TRACKED`.
         """
         found = [self._sequence(network, sequence) for sequence in self.sequences]
         people, known = [], 0
@@ -105,7 +108,8 @@ class Validation:
         if self.entry.embeds:
             values.append(true_positive_rate(embeddings, identities))
         figures = dict(zip(FIGURES, map(float, values), strict=False))
-        return figures | {HIGHEST: max(each.highest for each in found)}
+        figures[HIGHEST] = max(each.highest for each in found)
+        return figures | {TRACKED: float(sum(each.tracked for each in found))}
 
     def remark(self, figures: Mapping[str, float]) -> str:
         """What has to be known of `figures`: that nothing was tracked, and why; else empty.
@@ -113,8 +117,11 @@ class Validation:
         AP and TPR do not depend on the tracker's threshold, which a network takes its time to pass.
         """
         highest, threshold = figures.get(HIGHEST, 1.0), max(self.thresholds.values(), default=0.0)
-        if highest > threshold:
+        if figures.get(TRACKED, 1):
             return ""
+        if highest > threshold:
+            some = ", such as min_box_area," if hasattr(self.tracking, "min_box_area") else ""
+            return f"nothing was tracked, as other settings of {self.tracker}{some} left all out"
         if not highest:
             return f"nothing scored above {self.floor:g} yet"
         name = max(self.thresholds, key=lambda each: self.thresholds[each])
@@ -159,6 +166,7 @@ class Validation:
             np.concatenate(embeddings) if embeddings else np.zeros((0, 0)),
             truth.ids[np.concatenate(order)],
             highest,
+            sum(map(len, tracks)),
             _scored(sequence, tracks),
         )
 
