@@ -1,0 +1,81 @@
+"""That OUTrack learns to tell people apart from a film in which nobody says who is who.
+
+The boxes of the film are known, as a detector would find them; its identities are numbers drawn
+anew for every frame, so whatever looked at them would learn nonsense. What was learned is asked of
+a later film of the same people, in other places and another light, which no network has seen.
+
+Random weights are compared with once as they are, where embeddings hardly differ, and once after
+batch norm has seen the film, where they tell colours. Detection alone leaves the identity head
+random, on features that were learned.
+
+DLA-34 needs more steps from random weights than a test may take: here OUTrack's heads, narrower
+ones, are on YOLOv5s, which FairMOT has as well. All else is what the commands do.
+"""
+
+from functools import partial
+
+import pytest
+import torch
+from crowds import crowd, searched
+
+from mottool.models.backbones.yolov5 import YOLOv5s
+from mottool.models.outrack import OUTrack
+from mottool.pipelines.registry import NETWORKS
+from mottool.stages import train
+from mottool.stages.train import Config
+from mottool.training import outrack
+from mottool.training.settings import OUTrackLearning
+
+SIZE, SCENE = (128, 96), {"people": 6, "size": (128, 96), "light": 0.3}
+DETECTION = OUTrackLearning(intra=0, inter=0, cycle=0)
+LEARNING = {  # epochs, learning rate, what is learned
+    "random": (2, 0.0, DETECTION),
+    "detection only": (8, 1e-3, DETECTION),
+    "unsupervised": (8, 1e-3, OUTrackLearning()),
+}
+
+small = partial(OUTrack, embedding_size=64, hidden=64)
+
+
+@pytest.fixture
+def small_network(monkeypatch):
+    plain = outrack.OUTrackLearner.__init__
+
+    def begun(self, *arguments):
+        plain(self, *arguments)
+        for module in self.modules():  # YOLOv5's batch norm remembers too many steps
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 0.1
+
+    monkeypatch.setattr(outrack.OUTrackLearner, "__init__", begun)
+    monkeypatch.setattr(outrack, "DLA34", YOLOv5s)
+    monkeypatch.setattr(outrack, "OUTrack", small)
+    monkeypatch.setitem(NETWORKS["outrack"].arguments, "backbone", "yolov5s")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("seed", [0])
+@pytest.mark.usefixtures("small_network")
+def test_identities_are_learned_from_unlabelled_video(tmp_path, seed):
+    film = crowd(tmp_path / "film", 48, seed=10 + seed, wardrobe=seed, named=False, **SCENE)
+    later = crowd(tmp_path / "later", 16, seed=110 + seed, wardrobe=seed, **SCENE)
+    (tmp_path / "untrained").mkdir()
+    networks = {"untrained": tmp_path / "untrained/outrack.pth"}
+    torch.manual_seed(seed)
+    torch.save({"state_dict": small(YOLOv5s()).state_dict()}, networks["untrained"])
+    for name, (epochs, lr, learning) in LEARNING.items():
+        config = Config(
+            epochs=epochs, batch=2, lr=lr, input=SIZE, workers=0, augment=False, device="cpu",
+            seed=seed,
+        )  # fmt: skip
+        networks[name] = train.run("outrack", [film], tmp_path / name, config, learning)
+    found = {
+        name: searched("outrack", later, tmp_path, weights) for name, weights in networks.items()
+    }
+    print("\nnetwork        rank-1    mAP")
+    for name, (rank_1, precision) in found.items():
+        print(f"{name:14}{rank_1:7.3f}{precision:7.3f}")
+    rank_1, precision = found.pop("unsupervised")
+    for others_rank_1, others_precision in found.values():
+        assert rank_1 > others_rank_1 + 0.1
+        assert precision > others_precision + 0.15
