@@ -19,7 +19,6 @@ from mottool.errors import (
     SettingError,
     TrainingError,
 )
-from mottool.models.cards import read_card
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import fairmot
@@ -45,52 +44,6 @@ def state(out):
 def rows(out):
     with (out / "log.csv").open() as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture
-def quick_statistics(monkeypatch):
-    """YOLOv5's batch norm remembers a hundred steps; here there are not so many."""
-    plain = fairmot.FairMOTLearner.__init__
-
-    def begun(self, *arguments):
-        plain(self, *arguments)
-        for module in self.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = 0.3
-
-    monkeypatch.setattr(fairmot.FairMOTLearner, "__init__", begun)
-
-
-@pytest.mark.heavy
-@pytest.mark.usefixtures("quick_statistics")
-def test_a_few_frames_are_learned_by_heart(tmp_path):
-    scene = street(tmp_path / "street", size=(192, 128))
-    config = Config(
-        epochs=24, batch=4, lr=1e-3, input=(192, 128), workers=0, augment=False, device="cpu",
-        validate_every=24,
-    )  # fmt: skip
-    weights = train.run(
-        NAME, [scene], tmp_path / "out", config, validation=[scene], licences=["made up"]
-    )
-    card = read_card(weights)
-    assert card.pipeline == NAME
-    assert card.training_data == {"street": "made up"}
-    assert min(card.metrics["MOTA"], card.metrics["IDF1"], card.metrics["AP@0.5"]) > 0.95
-    # The same through the commands, from the file that was written.
-    work = ["--work", str(tmp_path / "work")]
-    commands = (
-        ["detect-embed", str(scene), "--pipeline", NAME, "--weights", str(weights),
-         "--input", "192x128", "--device", "cpu", *work],
-        ["associate", *work],
-        ["evaluate", "--gt", str(scene), "--csv", str(tmp_path / "scores.csv"), *work],
-    )  # fmt: skip
-    for command in commands:
-        result = CliRunner().invoke(cli, command, catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-    with (tmp_path / "scores.csv").open() as file:
-        combined = [row for row in csv.DictReader(file) if row["seq"] == "COMBINED"]
-    assert float(combined[0]["MOTA"]) == pytest.approx(card.metrics["MOTA"])
-    assert float(combined[0]["IDF1"]) == pytest.approx(card.metrics["IDF1"])
 
 
 def test_what_is_written(scene, tmp_path):
