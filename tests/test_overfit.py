@@ -12,8 +12,8 @@ says so, the steps are Adam's and the memory is short.
 One pipeline stands for each learner. CSTrack differs by its width and TDT's others by their
 backbones. DLA-34, FairMOT's own backbone, is proved in OUTrack, which is FairMOT on it with two
 heads more, and in OTrack. That ResNet and HRNet learn as FairMOT's backbones is not proved here.
-Nor are JDE and FairMOT with anchors: few of their anchors are somebody's, and their scores take
-hundreds of steps to reach the tracker's threshold.
+Nor are JDE and FairMOT with anchors: at 64x64 some people overlap no anchor by half, and at 128x96,
+where all do, few anchors are somebody's and scores need hundreds of steps to reach the trackers'.
 """
 
 import csv
