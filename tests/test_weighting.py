@@ -90,6 +90,19 @@ def test_mgda_steps_harm_no_task():
     assert step.abs().max() > 0
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_mgda_passes_a_loss_on_that_is_no_number(bad):
+    """It is for the training to say which one it was."""
+    features = torch.tensor([1.0, 2.0], requires_grad=True)
+    losses = torch.stack((features[0] ** 2, bad * features[1], features.sum()))
+    assert not weighting("mgda", START, WEIGHTS)(losses, [features]).isfinite()
+
+
+def test_mgda_gives_a_task_none_of_the_weight_whose_gradient_overflows():
+    lengths = torch.tensor([1.0, math.inf, 4.0])
+    torch.testing.assert_close(min_norm(lengths.diag()), torch.tensor([0.8, 0.0, 0.2]))
+
+
 def test_every_weighting_has_a_maker():
     for name in WEIGHTINGS:
         assert callable(weighting(name, START, WEIGHTS))

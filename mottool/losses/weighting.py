@@ -120,14 +120,16 @@ def min_norm(products: Tensor) -> Tensor:
     `products` (T, T) are the vectors' inner products. Sener & Koltun, Eq. 3, solved exactly
     instead of by their Frank-Wolfe steps: the u ≥ 0 that minimises |Σ u g|² + (Σ u - 1)² is a
     multiple of it. A vector of length 0, a task with nothing to learn from this time, would take
-    all the weight and gets none, unless all are.
+    all the weight and gets none, unless all are; nor does one that is no longer finite: the longer a vector, the less
+    weight it has.
     """
     table = products.double().cpu().numpy()
     lengths = table.diagonal()
-    present = np.flatnonzero(lengths > 0)
+    present = np.flatnonzero((lengths > 0) & np.isfinite(lengths))
     if not len(present):
         return torch.full((len(table),), 1 / len(table), device=products.device)
-    values, vectors = np.linalg.eigh(table[np.ix_(present, present)] / lengths.max())
+    own = table[np.ix_(present, present)]
+    values, vectors = np.linalg.eigh(own / own.diagonal().max())
     root = np.sqrt(values.clip(0))[:, None] * vectors.T  # rootᵀ · root are the products
     system = np.vstack((root, np.ones(len(present))))
     found, _ = nnls(system, np.append(np.zeros(len(present)), 1.0))
