@@ -50,6 +50,19 @@ def test_only_tracking_heeds_the_tracker_s_settings(scene, doubtful):
         assert plain[name] == lower[name]
 
 
+def test_a_video_of_nobody_is_scored_beside_others(scene, doubtful, tmp_path):
+    empty = street(tmp_path / "empty", frames=2, size=SIZE)
+    (empty / "gt/gt.txt").write_text("1,1,5,5,10,20,0,1,1\n")  # of a flag that does not count
+    judge = validation(scene)
+    alone = judge(doubtful)
+    judge.sequences = find_sequences([scene, empty])
+    both = judge(doubtful)
+    assert both["TPR@FAR=0.1"] == alone["TPR@FAR=0.1"]
+    assert both["AP@0.5"] <= alone["AP@0.5"]
+    judge.sequences = find_sequences([empty])
+    assert np.isnan(judge(doubtful)["TPR@FAR=0.1"])
+
+
 def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
     judge = validation(scene)
     figures = judge(doubtful)

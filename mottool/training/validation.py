@@ -98,15 +98,15 @@ class Validation:
             people.append(np.where(each.identities < 0, -1, each.identities + known))
             known += int(each.identities.max(initial=-1)) + 1
         identities = np.concatenate(people)
-        scores, right, embeddings = (
-            np.concatenate([getattr(each, name) for each in found])
-            for name in ("scores", "right", "embeddings")
+        scores, right = (
+            np.concatenate([getattr(each, name) for each in found]) for name in ("scores", "right")
         )
         tracking = combined(each.tracking for each in found)
         precision = average_precision(scores, right, len(identities))
         values = [tracking.clear.mota, tracking.identity.f1, precision]
         if self.entry.embeds:
-            values.append(true_positive_rate(embeddings, identities))
+            seen = [each.embeddings for each in found if len(each.identities)] or [np.zeros((0, 0))]
+            values.append(true_positive_rate(np.concatenate(seen), identities))
         figures = dict(zip(FIGURES, map(float, values), strict=False))
         figures[HIGHEST] = max(each.highest for each in found)
         return figures | {TRACKED: float(sum(each.tracked for each in found))}
