@@ -120,8 +120,8 @@ def min_norm(products: Tensor) -> Tensor:
     `products` (T, T) are the vectors' inner products. Sener & Koltun, Eq. 3, solved exactly
     instead of by their Frank-Wolfe steps: the u ≥ 0 that minimises |Σ u g|² + (Σ u - 1)² is a
     multiple of it. A vector of length 0, a task with nothing to learn from this time, would take
-    all the weight and gets none, unless all are; nor does one that is no longer finite: the longer a vector, the less
-    weight it has.
+    all the weight and gets none, unless all are; nor does one that is no longer finite: the longer
+    a vector, the less weight it has.
     """
     table = products.double().cpu().numpy()
     lengths = table.diagonal()
