@@ -36,7 +36,12 @@ class Course:
     warn: Callable[[str], None]
 
     def run(self) -> None:
-        """Train every epoch that is left; a `SettingError` if images are too small to be alone."""
+        """Train every epoch that is left.
+
+        A `SettingError` if images are too small to be alone, and a `CheckpointError` if not all
+        processes found the same state.
+        """
+        self.training.agree()
         epochs = self.training.epochs()
         while self._next(epochs):
             if self.training.accelerator.is_main_process:
@@ -67,7 +72,6 @@ class Course:
                 self.keeping.keep(self.training)
             if lost := self.keeping.lost(state.history):
                 self.warn(lost)
-        self.training.wait()
 
     def _close(self) -> None:
         """Write the state, validate if that is due, write what is kept, and tell."""

@@ -20,7 +20,7 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from mottool.data.batches import Batch, Loading, Order, batches, loader
 from mottool.data.samples import Samples
-from mottool.errors import InputError, SettingError, TrainingError
+from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
 from mottool.progress import progress
 from mottool.training.average import Average
 from mottool.training.learner import Learner, Recipe
@@ -89,7 +89,7 @@ class Training:
         """Train epoch by epoch to the end; each gives its row of figures when it is done.
 
         The row, `epoch`, `lr`, the mean of every term of the loss, and `seconds`, is the last of
-        `state.history`. Raises `TrainingError` if a term stops being a number.
+        `state.history`. Raises `TrainingError` if a term or a weight stops being a number.
         """
         state = self.state
         while state.epoch < self.plan.recipe.epochs:
@@ -102,7 +102,7 @@ class Training:
             yield state.history[-1]
 
     def _epoch(self) -> tuple[dict[str, float], float]:
-        """All samples once: the mean of every term, and the last learning rate."""
+        """All samples once: the mean of every term on all processes, the last learning rate."""
         plan, state = self.plan, self.state
         parts = math.ceil(len(self.order) / self.part)
         steps = math.ceil(parts / plan.accumulate)
@@ -130,7 +130,12 @@ class Training:
             state.step += 1
             if state.average:
                 state.average.update(self.bare.network)
-        return {name: value / parts for name, value in sums.items()}, lr
+        self._need_finite()
+        own = torch.tensor(
+            [value / parts for value in sums.values()], device=self.accelerator.device
+        )
+        means = self.accelerator.reduce(own, "mean").tolist()
+        return dict(zip(sums, means, strict=True)), lr
 
     def _terms(self, batch: Batch, number: int) -> dict[str, torch.Tensor]:
         """The loss's terms of a batch, which are numbers."""
@@ -146,18 +151,42 @@ class Training:
                 f"the loss became {terms[bad[0]].item():g} in its term {bad[0]}, in epoch "
                 f"{self.state.epoch + 1}, batch {number + 1} ({', '.join(names)} …)"
             )
-            fix = "lower --lr"
-            if self.plan.precision != "no":
-                fix += ", or train with --precision fp32"
-            if self.state.epoch:
-                fix += f"; what was learned up to epoch {self.state.epoch} is kept"
-            raise TrainingError(problem, fix)
+            raise TrainingError(problem, self._remedy())
         return terms
+
+    def _need_finite(self) -> None:
+        """A `TrainingError` if a weight is no number, though the loss of every batch was one.
+
+        A step may lead there whose loss nothing is computed from any more in this epoch.
+        """
+        tensors = self.bare.state_dict().items()
+        bad = next((name for name, value in tensors if not value.isfinite().all()), None)
+        if bad is not None:
+            problem = f"by the end of epoch {self.state.epoch + 1} the weights {bad} are no numbers"
+            raise TrainingError(problem, self._remedy())
+
+    def _remedy(self) -> str:
+        """What to do about a training that diverged."""
+        fix = "lower --lr"
+        if self.plan.precision != "no":
+            fix += ", or train with --precision fp32"
+        if self.state.epoch:
+            fix += f"; what was learned up to epoch {self.state.epoch} is kept"
+        return fix
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
         """Write the state from the first process."""
         if self.accelerator.is_main_process:
             self.state.save(path, settings)
+
+    def agree(self) -> None:
+        """Let every process come here; a `CheckpointError` if they are not after one epoch."""
+        own = torch.tensor([self.state.epoch], device=self.accelerator.device)
+        epochs = sorted({*self.accelerator.gather(own).tolist()})
+        if len(epochs) > 1:
+            problem = f"some processes would go on after epoch {epochs[-1]}, some after {epochs[0]}"
+            fix = "give an --out that all machines share, or copy its training.pt to each"
+            raise CheckpointError(problem, fix)
 
     def wait(self) -> None:
         """Let every process come here before any goes on."""
