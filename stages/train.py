@@ -150,6 +150,8 @@ def run(
     training = Training(learner, samples, _plan(config, learner.RECIPE))
     settings = {"pipeline": pipeline, "data": dataset.fingerprint()}
     settings |= recorded(learning)
+    if teacher:
+        settings["teacher"] = teacher.teacher
     settings |= {key: value for key, value in recorded(config).items() if key not in FREE}
     keeping = _keeping(out, pipeline, config, named, tracker, tracking or {})
     course = Course(training, keeping, out / STATE, settings, validate, config.validate_every, warn)

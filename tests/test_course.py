@@ -6,16 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from figures import street
 from safetensors.torch import load_file
 
-from mottool.errors import InputError, SettingError
+from mottool.data.formats import open_dataset
+from mottool.data.labels import LabelHeader, LabelWriter
+from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.cards import read_card
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import course
+from mottool.training.settings import TDTLearning
 from mottool.training.validation import FIGURES, HIGHEST
 
 NAME = "fairmot-yolov5s"
@@ -203,3 +207,21 @@ def test_a_best_epoch_that_is_not_there_is_told(damage, scene, tmp_path, scored)
 def test_a_best_that_cannot_be_told_is_refused(scene, tmp_path):
     with pytest.raises(SettingError, match="best cannot be 'HOTA'"):
         trained(scene, tmp_path, best="HOTA")
+
+
+def test_a_student_does_not_change_its_teacher_on_the_way(scene, tmp_path):
+    dataset = open_dataset(scene, print)
+    config = Config(**{**SMALL, "epochs": 1})
+    for teacher in ("one", "other"):
+        header = LabelHeader.of(dataset, teacher, "", {})
+        with LabelWriter(tmp_path / f"{teacher}.h5", header) as labels:
+            labels.append(np.full((header.boxes, 8), 8**-0.5, np.float32))
+            labels.finish()
+
+    def student(teacher):
+        files, learning = [tmp_path / f"{teacher}.h5"], TDTLearning(embedding_size=8)
+        return train.run("tdt-mobilenet", [scene], tmp_path / "out", config, learning, labels=files)
+
+    student("one")
+    with pytest.raises(CheckpointError, match=r"with teacher one \(8-d\) instead of other \(8-d\)"):
+        student("other")

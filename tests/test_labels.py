@@ -211,9 +211,9 @@ def test_what_a_reader_must_not_believe_is_refused(tmp_path, change, told):
     assert "distill-labels" in refused.value.fix
 
 
-def labelled(dataset, path, size=4, seed=0, teacher="osnet_x1_0"):
+def labelled(dataset, path, size=4, seed=0, teacher="osnet_x1_0", weights="", **settings):
     """A label file of the dataset, and its rows."""
-    header = LabelHeader.of(dataset, teacher, "", {})
+    header = LabelHeader.of(dataset, teacher, weights, settings)
     rows = made(header.boxes, size, seed)
     return write(path, rows, header, blocks=()), half(rows)
 
@@ -271,5 +271,21 @@ def test_a_dataset_without_labels_and_two_teachers_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"no labels are of film as .* no --labels at all"):
         JoinedLabels([film], [])
     other, _ = labelled(crops, tmp_path / "crops.h5", size=8, teacher="reid")
-    with pytest.raises(InputError, match=r"several teachers: osnet_x1_0 \(4-d\), reid \(8-d\)"):
+    with pytest.raises(InputError, match=r"several teachers: osnet_x1_0 \(4-d\) and reid \(8-d\)"):
         JoinedLabels([film, crops], [path, other])
+
+
+def test_a_teacher_is_its_weights_and_its_pixels_too(tmp_path):
+    film = open_dataset(datasets.motchallenge(tmp_path / "film"), print)
+    crops = open_dataset(datasets.crops(tmp_path / "crops"), print)
+    first, _ = labelled(film, tmp_path / "film.h5", weights="ab" * 32, pixels="rgb1")
+    for name, change in (("pixels", {"pixels": "bgr255"}), ("weights", {"weights": "cd" * 32})):
+        here = {"weights": "ab" * 32, "pixels": "rgb1", **change}
+        second, _ = labelled(crops, tmp_path / f"{name}.h5", **here)
+        told = rf"\(4-d\), pixels {here['pixels']}, weights {here['weights'][:12]}"
+        with pytest.raises(InputError, match=told):
+            JoinedLabels([film, crops], [first, second])
+    assert (
+        JoinedLabels([film], [first]).teacher
+        == f"osnet_x1_0 (4-d), pixels rgb1, weights {'ab' * 6}"
+    )

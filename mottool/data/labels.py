@@ -245,7 +245,10 @@ class DistilledLabels:
 
 
 class JoinedLabels:
-    """The labels of several datasets in one, as `data.dataset.joined` joins them."""
+    """The labels of several datasets in one, as `data.dataset.joined` joins them.
+
+    `teacher` says who made them: name, dimensions, settings and weights.
+    """
 
     def __init__(self, datasets: Sequence[Dataset], paths: Sequence[Path], size: int = 0) -> None:
         """Find among `paths` the file of each dataset, for a student that learns `size` dimensions.
@@ -266,10 +269,9 @@ class JoinedLabels:
                 )
             labels.check_size(size)
             self.parts.append(labels)
-        teachers = {(each.header.teacher, each.header.weights, each.size) for each in self.parts}
-        if len(teachers) > 1:
-            told = ", ".join(sorted(f"{name} ({size}-d)" for name, _, size in teachers))
-            problem = f"the labels are of several teachers: {told}"
+        self.teacher, *others = sorted({_teacher(each) for each in self.parts})
+        if others:
+            problem = f"the labels are of several teachers: {' and '.join([self.teacher, *others])}"
             raise InputError(problem, "distill all of the datasets from one")
         self.ends = np.cumsum([len(labels) for labels in self.parts])
         self.size = self.parts[0].size
@@ -283,6 +285,15 @@ class JoinedLabels:
             begin = self.ends[number - 1] if number else 0
             found[own] = self.parts[number](rows[own] - begin)
         return found
+
+
+def _teacher(labels: DistilledLabels) -> str:
+    header = labels.header
+    told = [f"{header.teacher} ({labels.size}-d)"]
+    told += [f"{name} {value}" for name, value in header.settings.items()]
+    if header.weights:
+        told.append(f"weights {header.weights[:12]}")
+    return ", ".join(told)
 
 
 def _subject(path: Path) -> str:
