@@ -182,7 +182,8 @@ BAD_LABELS = [
     (["0 5 0.5 0.5 0.25 0.5", "", "0 5 0.5 x 0.25 0.5"], "line 3: '0 5 0.5 x 0.25 0.5'"),
     (["0 5 0.5 0.5 0.25 nan"], "line 1 holds NaN"),
     (["0 5 320 240 64 128"], "line 1 holds 320 as a fraction"),
-    (["0 5.5 0.5 0.5 0.1 0.1"], "box 1 has an identity that is no whole number"),
+    (["0 5 -320 0.5 0.1 0.1"], "line 1 holds -320 as a fraction"),
+    (["", "0 5.5 0.5 0.5 0.1 0.1"], "line 2: identity 5.5 is no whole number"),
 ]
 
 

@@ -41,13 +41,15 @@ def first_line(path: Path) -> str:
     return next((line.strip() for line in lines if line.strip()), "")
 
 
-def read_numbers(path: Path, row: str) -> Floats:
+def read_numbers(path: Path, row: str, whole: str = "") -> Floats:
     """The lines of a label file, (n, columns) float64, where `row` names the columns.
 
     Blank lines are passed over; a file that is not there has no lines. An `InputError` names the
-    line that has another number of columns, or holds no finite number or no fraction.
+    line that has another number of columns, or holds no finite number, no fraction, or no whole
+    number in the column `whole`.
     """
     columns = len(row.split())
+    counted = row.split().index(whole) if whole else None
     table = []
     lines = read_text(path, "label file").splitlines() if path.exists() else []
     for number, line in enumerate(lines, 1):
@@ -64,9 +66,13 @@ def read_numbers(path: Path, row: str) -> Floats:
             raise InputError(problem, fix) from None
         if not np.isfinite(table[-1]).all():
             raise InputError(f"{path} line {number} holds NaN or infinity", fix)
-        if max(map(abs, table[-1][-4:])) > MOST:
-            problem = f"{path} line {number} holds {max(table[-1][-4:]):g} as a fraction"
+        most = max(table[-1][-4:], key=abs)
+        if abs(most) > MOST:
+            problem = f"{path} line {number} holds {most:g} as a fraction"
             raise InputError(problem, "divide pixels by the width or height of the image")
+        if counted is not None and table[-1][counted] % 1:
+            problem = f"{path} line {number}: {whole} {words[counted]} is no whole number"
+            raise InputError(problem, "give its number, or -1")
     return np.array(table, np.float64).reshape(-1, columns)
 
 

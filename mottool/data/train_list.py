@@ -43,14 +43,10 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
             fix = "keep images in a folder `images` and labels in `labels_with_ids` beside it"
             raise InputError(f"{path} line {number}: no folder of {name} is called images", fix)
         bare += not file.is_file()
-        table, size = read_numbers(file, ROW), image_size(image)
+        table, size = read_numbers(file, ROW, "identity"), image_size(image)
         video, frame = STILL, 0
         if image.parent.name == "img1" and image.stem.isdigit():
             video, frame = videos.setdefault(image.parent, len(videos)), int(image.stem)
-        if (table[:, 1] % 1).any():
-            row = int((table[:, 1] % 1 > 0).argmax()) + 1
-            problem = f"{file} box {row} has an identity that is no whole number"
-            raise InputError(problem, "give its number, or -1")
         boxes = corners(table[:, 2:], size)
         collector.add(image, size, boxes, table[:, 1], video=video, frame=frame)
     if bare:
