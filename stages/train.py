@@ -184,6 +184,7 @@ def _teacher(
 
 def _plan(config: Config, recipe: Recipe) -> Any:
     """The paper's recipe with what the settings change of it."""
+    from mottool.models.compute import Compute
     from mottool.training.loop import Plan
 
     names = ("epochs", "batch", "lr", "warmup", "ema")
@@ -194,7 +195,7 @@ def _plan(config: Config, recipe: Recipe) -> Any:
         accumulate=config.accumulate,
         precision={"fp32": "no"}.get(config.precision, config.precision),
         workers=config.workers,
-        cpu=config.device == "cpu",
+        cpu=Compute.named(config.device).device.type == "cpu",
     )
 
 

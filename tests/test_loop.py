@@ -51,6 +51,16 @@ def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, 
         assert all(value.isfinite().all() for value in state["learner"].values())
 
 
+def test_a_device_that_networks_do_not_run_on_is_left_alone(scene, tmp_path, monkeypatch):
+    """Apple's: accelerate would take it, and validation would look for the network elsewhere."""
+    for name in ("is_available", "is_built"):
+        monkeypatch.setattr(torch.backends.mps, name, lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = Config(**{**SMALL, "epochs": 1, "device": "auto"})
+    train.run(NAME, [scene], tmp_path, config, validation=[scene])
+    assert torch.load(tmp_path / "training.pt", weights_only=True)["epoch"] == 1
+
+
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
