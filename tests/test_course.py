@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from mottool.data.formats import open_dataset
 from mottool.data.labels import LabelHeader, LabelWriter
-from mottool.errors import CheckpointError, InputError, SettingError
+from mottool.errors import CheckpointError, InputError, OutputError, SettingError
 from mottool.models.cards import read_card
 from mottool.stages import train
 from mottool.stages.train import Config
@@ -202,6 +202,15 @@ def test_a_best_epoch_that_is_not_there_is_told(damage, scene, tmp_path, scored)
     assert bool(lost) == (damage != "another figure")
     if lost:
         assert lost[0].startswith("the best epoch by IDF1 was 2, whose weights")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_first_epoch(
+    scene, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(course.Training, "epochs", lambda self: pytest.fail("it trains already"))
+    with pytest.raises(OutputError, match=r"cannot write .*file/out"):
+        trained(scene, tmp_path / "file/out")
 
 
 def test_a_best_that_cannot_be_told_is_refused(scene, tmp_path):

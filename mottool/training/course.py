@@ -38,9 +38,11 @@ class Course:
     def run(self) -> None:
         """Train every epoch that is left.
 
-        A `SettingError` if images are too small to be alone, and a `CheckpointError` if not all
-        processes found the same state.
+        A `SettingError` if images are too small to be alone, a `CheckpointError` if not all
+        processes found the same state, and an `OutputError` where nothing can be written.
         """
+        if self.training.accelerator.is_main_process:
+            self.keeping.prepare()
         self.training.agree()
         epochs = self.training.epochs()
         while self._next(epochs):

@@ -8,9 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from mottool.data.dataset import Dataset
-from mottool.errors import CheckpointError, SettingError, did_you_mean
+from mottool.errors import CheckpointError, SettingError, did_you_mean, writing
 from mottool.models.cards import card_of, read_card, save_weights
 from mottool.training.log import write_curves, write_log
 from mottool.training.loop import Training
@@ -56,6 +57,12 @@ class Keeping:
     def best_weights(self) -> Path:
         """The weights of the best epoch, where there was a validation."""
         return self.folder / f"{self.pipeline}.best.safetensors"
+
+    def prepare(self) -> None:
+        """Make the folder, before hours of work; an `OutputError` if it cannot be written to."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=self.folder).close()
 
     def keep(self, training: Training) -> bool:
         """Write what there is after an epoch, and say whether it is the best so far."""
