@@ -144,6 +144,13 @@ def test_cstrack_learns_without_its_parts(dataset):
     assert all(value.grad is not None for value in parameters.values())
 
 
+def test_cstrack_s_loss_is_as_high_as_that_of_its_authors_step(dataset):
+    """Its learning rate is one for the sum over 8 images (`loss_times_bs` of golden/losses)."""
+    terms = terms_of(learner_of("cstrack-s", dataset), "cstrack-s", dataset)
+    mean = 0.05 * terms["box"] + terms["objectness"] + 0.02 * terms["identity"]
+    assert terms["total"].item() == pytest.approx(8 * mean.item(), rel=1e-5)
+
+
 def test_outrack_heeds_its_settings(dataset):
     plain = terms_of(learner_of("outrack", dataset), "outrack", dataset)
     assert {"intra", "inter", "cycle", "occlusion", "occlusion_offset"} < plain.keys()

@@ -4,7 +4,8 @@ Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the competition between detection 
 multiobject tracking", IEEE Transactions on Image Processing 31, 2022: SGD for 30 epochs from a
 learning rate of 5e-4, a tenth at the 20th, 8 images a step. Momentum, decay of weights, average of
 weights and where the heads begin are YOLOv5's (Ultralytics, 2020), whose weights for COCO the
-authors start from.
+authors start from. As there, the loss is not the mean but the sum over a step's images: SGD's
+learning rate is meant for that. It is 8 times the mean here, however many images a step has.
 """
 
 import math
@@ -65,9 +66,9 @@ class CSTrackLearner(Learner):
         return cstrack_targets(batch.labels, self.size, self.anchors)
 
     def forward(self, images: Tensor, targets: CSTrackTargets) -> dict[str, Tensor]:
-        """The whole loss and its terms."""
+        """The whole loss, as high as that of the authors' step of 8 images, and its terms."""
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
-        return terms
+        return terms | {"total": self.RECIPE.batch * terms["total"]}
 
     def optimiser(self, lr: float) -> Optimizer:
         """SGD with Nesterov's momentum; only the weights of convolutions and products decay."""
