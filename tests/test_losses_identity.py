@@ -114,3 +114,23 @@ def test_learning_brings_equals_together(objective):
         optimiser.step()
     assert before > 0.3
     assert triplet(embeddings, identities).item() < 0.02
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [0.0, 12.0])
+def test_lower_precisions_teach_the_same(precision, scale):
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(30, 64, generator=generator)
+    identities = torch.arange(30) % 7 - 1
+    gradients = []
+    for lower in (False, True):
+        embeddings = given.clone().requires_grad_()
+        with torch.autocast("cpu", precision, enabled=lower):
+            if scale:
+                loss = triplet_upper_bound(embeddings, identities, scale)
+            else:
+                loss = triplet(embeddings, identities)
+        loss.backward()
+        gradients.append(embeddings.grad)
+    assert gradients[0].abs().max() > 0
+    torch.testing.assert_close(*gradients)

@@ -206,3 +206,25 @@ def test_the_whole_is_the_sum_of_its_terms(baseline):
 def test_an_unknown_placeholder_is_refused():
     with pytest.raises(SettingError, match="median"):
         Assignment("median")
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("baseline", [False, True])
+def test_lower_precisions_teach_the_same(precision, baseline):
+    generator = torch.Generator().manual_seed(0)
+    current, previous = torch.randn(2, 2, 12, 64, generator=generator)
+    previous = current + 0.5 * previous
+    seen = torch.ones(2, 12, dtype=torch.bool)
+    gradients = []
+    for lower in (False, True):
+        embeddings = current.clone().requires_grad_()
+        with torch.autocast("cpu", precision, enabled=lower):
+            if baseline:
+                loss = cycas(embeddings, previous, seen, seen, margin=1.0)
+            else:
+                negative = torch.tensor([False, True])
+                loss = sum(reid_terms(embeddings, previous, seen, seen, negative).values())
+        loss.backward()
+        gradients.append(embeddings.grad)
+    assert gradients[0].abs().max() > 0
+    torch.testing.assert_close(*gradients)

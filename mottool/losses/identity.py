@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["cross_entropy", "embedding_scale", "triplet", "triplet_upper_bound"]
+__all__ = ["cross_entropy", "embedding_scale", "similarities", "triplet", "triplet_upper_bound"]
 
 UNKNOWN = -1
 
@@ -45,7 +45,7 @@ def triplet(embeddings: Tensor, identities: Tensor) -> Tensor:
     there is no margin. `embeddings` (n, D) of any length, `identities` (n,) int64. Anchors
     without the one or the other teach nothing; 0 if that is all of them.
     """
-    positive, negatives = _similarities(embeddings, identities)  # (m,), (m, n)
+    positive, negatives = _compared(embeddings, identities)  # (m,), (m, n)
     loss = F.relu(negatives.amax(1) - positive)
     return loss.sum() / max(len(loss), 1)
 
@@ -56,19 +56,29 @@ def triplet_upper_bound(embeddings: Tensor, identities: Tensor, scale: float) ->
     As `triplet`, which it bounds from above, if `scale` is 1. The similarities are multiplied by
     `scale`, as `cross_entropy` scales them: between unit vectors the exponential hardly differs.
     """
-    positive, negatives = _similarities(embeddings, identities)  # (m,), (m, n)
+    positive, negatives = _compared(embeddings, identities)  # (m,), (m, n)
     loss = F.softplus((scale * negatives).logsumexp(1) - scale * positive)
     return loss.sum() / max(len(loss), 1)
 
 
-def _similarities(embeddings: Tensor, identities: Tensor) -> tuple[Tensor, Tensor]:
+def similarities(first: Tensor, second: Tensor) -> Tensor:
+    """Inner products (n, m) of `first` (n, D) and `second` (m, D), in float32 in any precision.
+
+    Autocast would round them, and a softmax that sharpens them makes much of what little there is
+    between two.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        return first.float() @ second.float().T
+
+
+def _compared(embeddings: Tensor, identities: Tensor) -> tuple[Tensor, Tensor]:
     """Of m anchors that have both, the hardest positive (m,) and the negatives (m, n).
 
     What is no negative of an anchor is -inf in its row.
     """
     known = identities != UNKNOWN
     embeddings, identities = F.normalize(embeddings[known], dim=1), identities[known]
-    similarity = embeddings @ embeddings.T  # (n, n)
+    similarity = similarities(embeddings, embeddings)  # (n, n)
     same = identities[:, None] == identities
     other_of_same = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
     anchors = other_of_same.any(1) & (~same).any(1)

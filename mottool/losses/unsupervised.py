@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mottool.losses.identity import similarities
 from mottool.losses.settings import AssignmentSettings
 
 __all__ = ["Assignment", "cycas", "reid_terms"]
@@ -36,7 +37,7 @@ class Assignment(AssignmentSettings):
         """
         n = len(features)
         oneself = torch.eye(n, dtype=torch.bool, device=features.device)
-        similarity = features @ features.T  # (n, n)
+        similarity = similarities(features, features)  # (n, n)
         choices = similarity.masked_fill(oneself, -torch.inf)
         if negative or self.placeholder == "zero":
             choices = torch.cat((choices, similarity.new_zeros(n, 1)), 1)  # (n, n + 1)
@@ -103,10 +104,10 @@ def cycas(
     people = 0
     for now, before in _pairs(current, previous, seen, seen_before).values():
         few, many = sorted((now, before), key=len)
-        similarity = few @ many.T  # (N, M), N ≤ M
+        similarity = similarities(few, many)  # (N, M), N ≤ M
         there = (similarity * _adaptive(len(many))).softmax(1)
         back = (similarity.T * _adaptive(len(few))).softmax(1)
-        cycle = there @ back  # (N, N)
+        cycle = similarities(there, back.T)  # (N, N)
         home = cycle.diagonal()
         away = cycle - home.diag()
         total = total + F.relu(away.amax(1) - home + margin).sum()
