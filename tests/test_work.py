@@ -1,4 +1,6 @@
 import errno
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,19 @@ def test_a_place_that_is_no_folder_is_an_output_error(tmp_path):
     for path in (tmp_path / "file/a", tmp_path / "file/deep/a"):
         with pytest.raises(OutputError, match="should be its folder is a file"), whole_file(path):
             pass
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    path = tmp_path / "training[1].pt"
+    left, writing_now, other = (
+        tmp_path / name
+        for name in (".training[1].7.part.pt", ".training[1].8.part.pt", ".state.7.part.pt")
+    )
+    for each in (left, writing_now, other):
+        each.write_text("half")
+    long_ago = time.time() - 7200
+    for each in (left, other):
+        os.utime(each, (long_ago, long_ago))
+    with whole_file(path) as part:
+        part.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, writing_now, other])
