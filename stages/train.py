@@ -122,6 +122,7 @@ def run(
     from mottool.data.augmentation import AUGMENTATIONS
     from mottool.data.dataset import joined
     from mottool.data.formats import open_datasets
+    from mottool.data.pairs import Pairs
     from mottool.data.samples import Samples
     from mottool.pipelines.registry import NETWORKS, resolve
     from mottool.training.course import Course
@@ -139,6 +140,8 @@ def run(
     torch.manual_seed(config.seed)
     learning = learning or SETTINGS[learn_by]()
     learner: Learner = resolve(LEARNERS[learn_by])(pipeline, dataset, size, learning)
+    if isinstance(learner.pairs, Pairs) and learner.pairs.negative and not len(dataset.elsewhere(0)):
+        warn("--negative changes nothing: all images are of one video, none shows other people")
     tracker = learner.RECIPE.tracker
     validate = _validation(pipeline, validation, size, tracker, tracking or {}, config, warn)
     if config.init:
@@ -332,6 +335,9 @@ def command(
         mottool train fairmot-dla34 --data mot17.train --init ctdet_coco_dla_2x.pth
         mottool train fairmot-resnet34 --data MOT17/train --init imagenet --batch 4 --lr 3e-5
         torchrun --nproc_per_node 2 -m mottool train fairmot-dla34 --data MOT17/train
+
+    On several machines, give torchrun its --nnodes and --rdzv-endpoint too, and the same command to
+    each, with an OUT that all of them see.
 
     OUT holds PIPELINE.safetensors with its card PIPELINE.toml, which detect-embed --weights takes
     after every epoch; with --validate also PIPELINE.best.safetensors, of the best epoch so far;

@@ -43,7 +43,7 @@ def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, 
     )
     with pytest.raises(TrainingError, match=told) as caught:
         train.run(NAME, [scene], tmp_path, Config(**SMALL))
-    assert ("up to epoch 1 is kept" in caught.value.fix) == bool(kept)
+    assert ("up to epoch 1 is kept: start from it" in caught.value.fix) == bool(kept)
     assert (tmp_path / "training.pt").exists() == bool(kept)
     if kept:
         state = torch.load(tmp_path / "training.pt", weights_only=True)

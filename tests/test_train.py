@@ -22,7 +22,7 @@ from mottool.errors import (
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import fairmot
-from mottool.training.settings import TDTLearning
+from mottool.training.settings import OUTrackLearning, TDTLearning
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
@@ -158,7 +158,10 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
     with pytest.raises(TrainingError) as caught:
         trained(scene, tmp_path)
     assert "nan in its term identity, in epoch 2, batch 2 (0" in caught.value.problem
-    assert caught.value.fix == "lower --lr; what was learned up to epoch 1 is kept"
+    assert caught.value.fix == (
+        "lower --lr; what was learned up to epoch 1 is kept: start from it with --init, "
+        "in another --out"
+    )
     assert state(tmp_path)["epoch"] == 1
 
 
@@ -261,6 +264,20 @@ def test_an_image_too_small_for_batch_norm_is_told(scene, tmp_path):
     labels, learning = tmp_path / "labels/histogram/street.h5", TDTLearning(embedding_size=8)
     with pytest.raises(SettingError, match=r"64x64.*too small for batch norm.*larger --input"):
         train.run("tdt-mobilenet", [scene], tmp_path / "out", config, learning, labels=[labels])
+
+
+class Heard(Exception):
+    """What a test waits for has been told."""
+
+
+def test_negative_pairs_of_a_single_video_are_told_to_be_none(scene, tmp_path):
+    def warn(told):
+        if told.startswith("--negative changes nothing: all images are of one video"):
+            raise Heard
+
+    with pytest.raises(Heard):
+        learning = OUTrackLearning(negative=0.5)
+        train.run("outrack", [scene], tmp_path, Config(**SMALL), learning, warn=warn)
 
 
 SHARED = """

@@ -54,7 +54,7 @@ class State:
             "average": self.average.state_dict() if self.average else None,
             "scaler": self.scaler.state_dict() if self.scaler else None,
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
         # By way of memory, since torch's own writer loses why a file could not be written.
         buffer = io.BytesIO()
@@ -85,8 +85,8 @@ class State:
         if self.scaler:
             self.scaler.load_state_dict(content["scaler"])
         torch.set_rng_state(content["random"])
-        if len(content["random_cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(content["random_cuda"])
+        if content["random_cuda"] is not None and torch.cuda.is_available():
+            torch.cuda.set_rng_state(content["random_cuda"])
 
 
 def _read(path: Path) -> dict[str, Any]:
