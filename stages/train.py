@@ -140,7 +140,8 @@ def run(
     torch.manual_seed(config.seed)
     learning = learning or SETTINGS[learn_by]()
     learner: Learner = resolve(LEARNERS[learn_by])(pipeline, dataset, size, learning)
-    if isinstance(learner.pairs, Pairs) and learner.pairs.negative and not len(dataset.elsewhere(0)):
+    negative = isinstance(learner.pairs, Pairs) and learner.pairs.negative
+    if negative and not len(dataset.elsewhere(0)):
         warn("--negative changes nothing: all images are of one video, none shows other people")
     tracker = learner.RECIPE.tracker
     validate = _validation(pipeline, validation, size, tracker, tracking or {}, config, warn)

@@ -275,8 +275,8 @@ def test_negative_pairs_of_a_single_video_are_told_to_be_none(scene, tmp_path):
         if told.startswith("--negative changes nothing: all images are of one video"):
             raise Heard
 
+    learning = OUTrackLearning(negative=0.5)
     with pytest.raises(Heard):
-        learning = OUTrackLearning(negative=0.5)
         train.run("outrack", [scene], tmp_path, Config(**SMALL), learning, warn=warn)
 
 
