@@ -1,5 +1,6 @@
 """Batches: whole, in an order that can be taken up again, whoever makes them."""
 
+from functools import partial
 from itertools import islice
 
 import datasets
@@ -7,13 +8,27 @@ import pytest
 import torch
 
 from mottool.data.augmentation import AUGMENTATIONS
-from mottool.data.batches import Loading, Order, batches, collate, loader
+from mottool.data.batches import Examples, Loading, Order, batches, collate, loader
 from mottool.data.pairs import Pairs
 from mottool.data.samples import Samples
+from mottool.data.targets import Labels, Targets
+from mottool.data.targets_jde import AnchorTargets, JDETargets, jde_targets
 from mottool.errors import InputError
 from mottool.models.preprocessing import Letterbox
 
 VIEW = Letterbox(96, 64)
+ANCHORS = {16: ((8, 24), (11, 34)), 8: ((4, 12), (6, 17))}
+
+
+def examples(batch, size=(96, 64)):
+    """As a learner makes them; here, since workers look for it by name."""
+    return Examples(batch.images, jde_targets(batch.labels, size, ANCHORS))
+
+
+def of_the_crowded(batch):
+    if batch.counts.sum() < 3:
+        raise InputError("somebody is missing", "ask them in")
+    return examples(batch)
 
 
 @pytest.fixture
@@ -56,26 +71,59 @@ def test_processes_share_an_epoch_without_overlap():
 def test_a_run_taken_up_again_goes_on_as_if_it_had_not_stopped(data, workers):
     samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=5)
     order, again = Order(len(data), seed=5), Order(len(data), seed=5)
-    whole = loader(samples, order, Loading(batch=2, workers=0))
+    whole = loader(samples, order, Loading(2, workers=0), examples)
     order.epoch = 1
     expected = list(batches(whole))
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    resumed = loader(samples, again, Loading(batch=2, workers=workers))
-    for again.epoch, again.done in ((0, 6), (1, 4)):
+    resumed = loader(samples, again, Loading(2, workers), partial(examples, size=(96, 64)))
+    for again.epoch in (0, 1):
         found = list(batches(resumed))
-    assert len(found) == len(expected) - 2
-    for one, other in zip(found, expected[2:], strict=True):
-        torch.testing.assert_close(one.images, other.images, rtol=0, atol=0)
-        torch.testing.assert_close(one.boxes, other.boxes, rtol=0, atol=0)
+    assert sum(int((each.targets.levels[8].identities >= 0).sum()) for each in found) > 0
+    for one, other in zip(found, expected, strict=True):
+        for ours, theirs in zip(tensors(one), tensors(other), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def tensors(examples):
+    """The inputs and all that the targets hold."""
+    levels = examples.targets.levels.values()
+    return [examples.inputs, *(tensor for level in levels for tensor in vars(level).values())]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_broken_image_is_told_as_an_input_error_from_any_process(data, tmp_path, workers):
     (tmp_path / "film" / "img1" / "000003.png").write_text("words")
-    made = loader(Samples(data, VIEW), [(0, 0), (0, 2)], Loading(batch=1, workers=workers))
+    made = loader(Samples(data, VIEW), [(0, 0), (0, 2)], Loading(1, workers), examples)
     found = batches(made)
     assert len(list(islice(found, 1))) == 1
     with pytest.raises(InputError, match=r"000003\.png cannot be read as an image"):
         next(found)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_no_targets_can_be_made_of_is_told_from_any_process(data, workers):
+    """The three people of frame 1 are enough, the two or fewer of a still image are not."""
+    few = next(number for number in range(len(data)) if len(data[number].rows) < 3)
+    made = loader(Samples(data, VIEW), [(0, 0), (0, few)], Loading(1, workers), of_the_crowded)
+    found = batches(made)
+    assert len(list(islice(found, 1))) == 1
+    with pytest.raises(InputError, match="somebody is missing") as caught:
+        next(found)
+    assert caught.value.fix == "ask them in"
+
+
+def test_all_tensors_are_put_into_page_locked_memory(monkeypatch):
+    """Down to those in dicts; what is None stays so."""
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
+    zero = torch.zeros(2)
+    level = AnchorTargets(zero, zero, zero)
+    pinned = Examples(Labels(zero, zero), JDETargets({8: level})).pin_memory()
+    assert isinstance(pinned, Examples)
+    assert isinstance(pinned.inputs, Labels)
+    assert pinned.inputs.embeddings is None
+    for held in (pinned.inputs.boxes, *vars(pinned.targets.levels[8]).values()):
+        assert held.tolist() == [1, 1]
+    assert isinstance(pinned.targets, Targets)
+    assert zero.tolist() == [0, 0]

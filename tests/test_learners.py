@@ -1,4 +1,5 @@
-from dataclasses import replace
+import pickle
+from dataclasses import fields, replace
 
 import datasets
 import numpy as np
@@ -7,9 +8,10 @@ import torch
 from figures import street
 
 from mottool.data.augmentation import AUGMENTATIONS
-from mottool.data.batches import collate
+from mottool.data.batches import Loading, batches, collate, loader
 from mottool.data.formats import open_dataset
 from mottool.data.samples import Samples
+from mottool.data.targets import Targets
 from mottool.errors import InputError
 from mottool.models.preprocessing import CenterWarp
 from mottool.pipelines.registry import NETWORKS, resolve
@@ -64,8 +66,8 @@ def batch_of(learner, pipeline, dataset):
 
 
 def terms_of(learner, pipeline, dataset):
-    batch = batch_of(learner, pipeline, dataset)
-    return learner(learner.inputs(batch), learner.targets(batch))
+    examples = learner.examples(batch_of(learner, pipeline, dataset))
+    return learner(examples.inputs, examples.targets)
 
 
 def test_every_family_is_whole():
@@ -92,6 +94,39 @@ def test_a_step_moves_every_parameter_and_lowers_the_loss(pipeline, dataset):
     assert float(terms_of(learner, pipeline, dataset)["total"].detach()) < float(
         before["total"].detach()
     )
+
+
+def tensors(value):
+    """All that a nest of `Targets` and dicts holds."""
+    if isinstance(value, Targets):
+        return [each for name in fields(value) for each in tensors(getattr(value, name.name))]
+    if isinstance(value, dict):
+        return [each for key in value for each in tensors(value[key])]
+    return [] if value is None else [value]
+
+
+@pytest.mark.parametrize("pipeline", SMALLEST.values())
+def test_examples_are_made_where_the_network_is_not(pipeline, dataset):
+    settings = TDTLearning(embedding_size=8) if pipeline.startswith("tdt") else None
+    learner = learner_of(pipeline, dataset, settings)
+    batch = batch_of(learner, pipeline, dataset)
+    sent = pickle.dumps(learner.examples)
+    weights = sum(value.nbytes for value in learner.state_dict().values())
+    assert len(sent) < weights / 10
+    found, expected = pickle.loads(sent)(batch), learner.examples(batch)
+    for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    assert all(each.device.type == "cpu" for each in tensors(found))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_people_that_no_teacher_knows_are_told_from_any_process(workers, dataset):
+    learner = learner_of("tdt-mobilenet", dataset, TDTLearning(embedding_size=8))
+    samples = Samples(dataset, resolve(NETWORKS["tdt-mobilenet"].view)(*SIZE))
+    made = loader(samples, [(0, 0)], Loading(1, workers), learner.examples)
+    with pytest.raises(InputError, match="no teacher embeddings") as caught:
+        next(batches(made))
+    assert "distill-labels" in caught.value.fix
 
 
 @pytest.mark.parametrize("weighting", ["uniform", "fixed", "normalisation", "mgda"])
@@ -174,7 +209,7 @@ def test_otrack_knows_people_again_by_identity_or_by_the_image_being_the_same(tm
         learner = learner_of("otrack", people)
         samples = Samples(people, CenterWarp(*SIZE), AUGMENTATIONS["otrack"], learner.pairs)
         batch = collate([samples[epoch, number] for epoch in range(4) for number in (0, 3, 6)])
-        targets = learner.targets(batch)
+        targets = learner.examples(batch).targets
         known = zip(targets.known, targets.people.valid, strict=True)
         for (there, valid), own, before in zip(
             known, rows(batch), rows(batch.partner), strict=True
@@ -192,7 +227,7 @@ def test_single_images_make_everybody_their_own(dataset):
     learner = learner_of("fairmot-yolov5s", dataset, FairMOTLearning(single_images=True))
     assert learner.loss.classifier.out_features == len(dataset.boxes)
     batch = batch_of(learner, "fairmot-yolov5s", dataset)
-    targets = learner.targets(batch)
+    targets = learner.examples(batch).targets
     known = targets.identities[targets.valid]
     assert sorted(known.tolist()) == sorted(batch.rows.tolist())
 

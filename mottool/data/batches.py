@@ -1,8 +1,12 @@
-"""Batches: samples put together by workers, in an order that can be taken up again."""
+"""Batches: samples put together, in an order that can be taken up again.
+
+Workers do all of it, down to what the heads should say, so that no GPU waits for that.
+"""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -12,20 +16,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as MapDataset
 
-from mottool.config import Settings, knob
 from mottool.data.samples import Place, Sample, Samples
 from mottool.data.targets import Labels, Targets
 from mottool.errors import MottoolError
 
-__all__ = ["Batch", "Loading", "Order", "batches", "collate", "loader"]
+__all__ = ["Batch", "Examples", "Loading", "Order", "batches", "collate", "loader"]
 
 
 @dataclass(frozen=True)
-class Loading(Settings):
-    """How samples are made into batches."""
+class Loading:
+    """Images in a `batch`, and most `workers` that make them, one a processor; 0: this process."""
 
-    batch: int = knob(8, "Images in a batch.", low=1)
-    workers: int = knob(4, "Most processes that make samples, one a processor; 0: this one.", low=0)
+    batch: int
+    workers: int
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,15 @@ class Batch(Targets):
     """B samples with N people in all.
 
     `images` (B, 3, H, W) float32; `counts` (B,) int64, how many people each shows; `boxes` (N, 4),
-    `identities`, `visibility` and `rows` (N,) and `embeddings` (N, D) or None as in `Sample`, image
-    by image. `partner` holds the second images of pairs and `negative` (B,) bool says which of
-    them show other people; both are None without pairs. `prior` (B, 1, H, W) is the samples'.
+    `identities` and `rows` (N,) and `embeddings` (N, D) or None as in `Sample`, image by image.
+    `partner` holds the second images of pairs and `negative` (B,) bool says which of them show
+    other people; both are None without pairs. `prior` (B, 1, H, W) is the samples'.
     """
 
     images: Tensor
     counts: Tensor
     boxes: Tensor
     identities: Tensor
-    visibility: Tensor
     rows: Tensor
     embeddings: Tensor | None = None
     partner: "Batch | None" = None
@@ -60,36 +62,35 @@ class Batch(Targets):
             for own in people
         ]
 
-    def pin_memory(self) -> "Batch":
-        """The same in page-locked memory, from which a GPU copies while it computes."""
-        pinned = {
-            name: value.pin_memory()
-            for name, value in vars(self).items()
-            if isinstance(value, Tensor | Batch)
-        }
-        return Batch(**{**vars(self), **pinned})
+
+@dataclass(frozen=True)
+class Examples(Targets):
+    """What a network sees of a batch, `inputs`, and what its heads should say, `targets`."""
+
+    inputs: Tensor | Targets
+    targets: Targets
 
 
 class Order(Sampler[Place]):
     """The order of an epoch: a shuffle that follows from the seed and the epoch's number.
 
-    `epoch` and `done`, the samples of it that have been trained on, are its whole state. Set them
-    to take a run up again. With `world` processes each one, by its `rank`, gets its share, all of
-    one length, for which up to `world` - 1 samples are left out of an epoch.
+    `epoch` is its whole state; set it to take a run up again. With `world` processes each one, by
+    its `rank`, gets its share, all of one length, for which up to `world` - 1 samples are left out
+    of an epoch.
     """
 
     def __init__(self, length: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:
         """An order of `length` samples."""
         self.length, self.seed, self.rank, self.world = length, seed, rank, world
-        self.epoch = self.done = 0
+        self.epoch = 0
 
     def __len__(self) -> int:
-        return self.length // self.world - self.done
+        return self.length // self.world
 
     def __iter__(self) -> Iterator[Place]:
         shuffled = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        share = shuffled[self.rank :: self.world][: self.length // self.world]
-        return iter([(self.epoch, int(number)) for number in share[self.done :]])
+        share = shuffled[self.rank :: self.world][: len(self)]
+        return iter([(self.epoch, int(number)) for number in share])
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -102,7 +103,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
         counts=torch.tensor([len(sample.rows) for sample in samples]),
         boxes=torch.cat([sample.labels.boxes for sample in samples]),
         identities=torch.cat([sample.labels.identities for sample in samples]),
-        visibility=torch.cat([sample.visibility for sample in samples]),
         rows=torch.cat([sample.rows for sample in samples]),
         embeddings=torch.cat(taught) if taught else None,
         partner=collate(partners) if partners else None,
@@ -112,11 +112,16 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 def loader(
-    samples: Samples, order: Iterable[Place], loading: Loading, pin: bool = False
+    samples: Samples,
+    order: Iterable[Place],
+    loading: Loading,
+    examples: Callable[[Batch], Examples],
+    pin: bool = False,
 ) -> DataLoader[Sample | MottoolError]:
-    """Workers that make batches of the samples in the order; read it with `batches`.
+    """Workers that make `examples` of batches of the samples in the order; read by `batches`.
 
-    The workers stay from one epoch to the next. `pin` puts batches into page-locked memory.
+    The workers stay from one epoch to the next. `examples` goes there, so it must be picklable.
+    `pin` puts what they make into page-locked memory.
     """
     workers = min(loading.workers, _processors())
     return DataLoader(
@@ -124,7 +129,7 @@ def loader(
         batch_size=loading.batch,
         sampler=order,
         num_workers=workers,
-        collate_fn=_collated,
+        collate_fn=partial(_collated, examples),
         pin_memory=pin,
         worker_init_fn=_alone,
         # A process that already has threads must not be forked.
@@ -135,8 +140,8 @@ def loader(
     )
 
 
-def batches(loader: DataLoader[Sample | MottoolError]) -> Iterator[Batch]:
-    """The batches of one epoch; an error that a worker met is raised here as it was there."""
+def batches(loader: DataLoader[Sample | MottoolError]) -> Iterator[Examples]:
+    """The examples of one epoch's batches; a worker's error is raised here as it was there."""
     for made in loader:
         if isinstance(made, MottoolError):
             raise made
@@ -156,12 +161,17 @@ class _Guarded(MapDataset[Sample | MottoolError]):
             return error
 
 
-def _collated(made: Sequence[Sample | MottoolError]) -> Batch | MottoolError:
-    """A batch, or the first error among the samples."""
+def _collated(
+    examples: Callable[[Batch], Examples], made: Sequence[Sample | MottoolError]
+) -> Examples | MottoolError:
+    """The examples of a batch, or the first error met in making them or their samples."""
     for each in made:
         if isinstance(each, MottoolError):
             return each
-    return collate([each for each in made if isinstance(each, Sample)])
+    try:
+        return examples(collate([each for each in made if isinstance(each, Sample)]))
+    except MottoolError as error:
+        return error
 
 
 def _processors() -> int:

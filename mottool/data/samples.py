@@ -32,15 +32,14 @@ Place = tuple[int, int]  # the epoch, and the image's number
 class Sample:
     """One training image and its n people.
 
-    `image` (3, H, W) float32, the network's input; `labels` as it takes them; `visibility` (n,)
-    float32 in [0, 1]; `rows` (n,) int64, the boxes' places in the dataset. `partner` is the second
-    image of a pair, and `negative` says whether it shows other people. `prior` (1, H, W) float32 in
-    [0, 1], of second images in `Steps` alone, is the `prior_heatmap` of what was found in it.
+    `image` (3, H, W) float32, the network's input; `labels` as it takes them; `rows` (n,)
+    int64, the boxes' places in the dataset. `partner` is the second image of a pair, and
+    `negative` says whether it shows other people. `prior` (1, H, W) float32 in [0, 1], of second
+    images in `Steps` alone, is the `prior_heatmap` of what was found in it.
     """
 
     image: Tensor
     labels: Labels
-    visibility: Tensor
     rows: Tensor
     partner: "Sample | None" = None
     negative: bool = False
@@ -130,6 +129,5 @@ class Samples(MapDataset[Sample]):
                 identities=torch.from_numpy(image.identities[keep]),
                 embeddings=taught,
             ),
-            visibility=torch.from_numpy(image.visibility[keep]),
             rows=torch.from_numpy(rows),
         )

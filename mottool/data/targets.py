@@ -1,5 +1,6 @@
 """Labels of one training image, and what the targets made from them have in common."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -11,19 +12,30 @@ __all__ = ["Labels", "Targets"]
 
 @dataclass(frozen=True)
 class Targets:
-    """Tensors (of a batch, say) that travel together between devices."""
+    """Tensors (of a batch, say) that travel together, nested ones and dicts of them too."""
 
     def to(self, device: torch.device | str) -> Self:
-        """The same on another device, nested ones and dicts of them too."""
-        moved = {field.name: _to(getattr(self, field.name), device) for field in fields(self)}
-        return replace(self, **moved)
+        """The same on another device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def pin_memory(self) -> Self:
+        """The same in page-locked memory, from which a GPU copies fast; a loader calls it."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, moved: Callable[[Tensor], Tensor]) -> Self:
+        return replace(
+            self, **{each.name: _each(getattr(self, each.name), moved) for each in fields(self)}
+        )
 
 
-def _to(value: Any, device: torch.device | str) -> Any:
-    if isinstance(value, Tensor | Targets):
-        return value.to(device)
+def _each(value: Any, moved: Callable[[Tensor], Tensor]) -> Any:
+    """A field's value with every tensor in it `moved`."""
+    if isinstance(value, Tensor):
+        return moved(value)
+    if isinstance(value, Targets):
+        return value._each(moved)
     if isinstance(value, dict):
-        return {key: _to(inner, device) for key, inner in value.items()}
+        return {key: _each(inner, moved) for key, inner in value.items()}
     return value
 
 

@@ -9,14 +9,15 @@ learning rate is meant for that. It is 8 times the mean here, however many image
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.targets_cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
@@ -43,8 +44,7 @@ class CSTrackLearner(Learner):
     ) -> None:
         """Raises `InputError` for a dataset without identities."""
         super().__init__()
-        self.size = size
-        self.anchors = dict(zip(STRIDES, ANCHORS, strict=True))
+        anchors = dict(zip(STRIDES, ANCHORS, strict=True))
         self.network = CSTrack(
             *SIZES[PIPELINES[pipeline]],
             related=settings.relation != "none",
@@ -57,13 +57,10 @@ class CSTrackLearner(Learner):
         self.loss = CSTrackLoss(
             self.network.attention.embed.out_channels,
             dataset.identities_for("CSTrack's loss"),
-            self.anchors,
+            anchors,
             settings.eta,
         )
-
-    def targets(self, batch: Batch) -> CSTrackTargets:
-        """The anchors that are to find somebody, and the cells of people's centres."""
-        return cstrack_targets(batch.labels, self.size, self.anchors)
+        self.examples = partial(_examples, size=size, anchors=anchors)
 
     def forward(self, images: Tensor, targets: CSTrackTargets) -> dict[str, Tensor]:
         """The whole loss, as high as that of the authors' step of 8 images, and its terms."""
@@ -84,6 +81,13 @@ class CSTrackLearner(Learner):
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of YOLOv5 or CSTrack under the network's names."""
         return {our_name(name): value for name, value in tensors.items()}
+
+
+def _examples(
+    batch: Batch, size: tuple[int, int], anchors: Mapping[int, Sequence[tuple[int, int]]]
+) -> Examples:
+    """The anchors that are to find somebody, and the cells of people's centres."""
+    return Examples(batch.images, cstrack_targets(batch.labels, size, anchors))
 
 
 def _fix(network: CSTrack, share: float) -> None:

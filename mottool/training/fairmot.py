@@ -7,11 +7,12 @@ after 20, 12 images a step, at 1088×608. The authors start from CenterNet's wei
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.targets_centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
@@ -41,20 +42,19 @@ class FairMOTLearner(Learner):
         arguments = NETWORKS[pipeline].arguments
         name, embedding_size = arguments["backbone"], arguments.get("embedding_size", 128)
         light = name == LIGHT
-        self.backbone, self.size = BACKBONES[name], size
+        self.backbone = BACKBONES[name]
         self.torchvision = TORCHVISION.get(name, "")
         self.network = FairMOT(self.backbone(), embedding_size, hidden=64 if light else 256)
-        self.single_images = settings.single_images
         identities = len(dataset.boxes)
-        if not self.single_images:
+        if not settings.single_images:
             identities = dataset.identities_for("FairMOT's loss", "give --single-images")
         self.loss = FairMOTLoss(self.network.embedding_size, identities, uncertainty=not light)
-
-    def targets(self, batch: Batch) -> CentreTargets:
-        """Heatmap, cells, offsets, sizes (left, top, right, bottom) and identities."""
-        if self.single_images:
-            batch = replace(batch, identities=batch.rows)
-        return centre_targets(batch.labels, self.size, self.network.stride)
+        self.examples = partial(
+            _examples,
+            size=size,
+            stride=self.network.stride,
+            single_images=settings.single_images,
+        )
 
     def forward(self, images: Tensor, targets: CentreTargets) -> dict[str, Tensor]:
         """FairMOT's L_total and its terms."""
@@ -68,3 +68,10 @@ class FairMOTLearner(Learner):
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
         return {our_name(name, self.backbone): value for name, value in tensors.items()}
+
+
+def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> Examples:
+    """Heatmap, cells, offsets, sizes (left, top, right, bottom) and identities."""
+    if single_images:
+        batch = replace(batch, identities=batch.rows)
+    return Examples(batch.images, centre_targets(batch.labels, size, stride))

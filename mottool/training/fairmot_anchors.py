@@ -6,12 +6,13 @@ against each other by learned uncertainty.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from mottool.config import Settings
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.targets_jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
@@ -37,15 +38,11 @@ class FairMOTAnchorsLearner(Learner):
     ) -> None:
         """Raises `InputError` for a dataset without identities."""
         super().__init__()
-        self.size = size
         self.network = FairMOTAnchors(**NETWORKS[pipeline].arguments)
         identities = dataset.identities_for("FairMOT's loss")
         strides = [self.network.stride]
         self.loss = JDELoss(self.network.embedding_size, identities, strides=strides)
-
-    def targets(self, batch: Batch) -> JDETargets:
-        """Of every anchor: foreground, box and identity."""
-        return jde_targets(batch.labels, self.size, {self.network.stride: ANCHORS})
+        self.examples = partial(_examples, size=size, stride=self.network.stride)
 
     def forward(self, images: Tensor, targets: JDETargets) -> dict[str, Tensor]:
         """The total of JDE's Eq. 4 and its three terms."""
@@ -59,3 +56,8 @@ class FairMOTAnchorsLearner(Learner):
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
         return {our_name(name, DLA34): value for name, value in tensors.items()}
+
+
+def _examples(batch: Batch, size: tuple[int, int], stride: int) -> Examples:
+    """Of every anchor: foreground, box and identity."""
+    return Examples(batch.images, jde_targets(batch.labels, size, {stride: ANCHORS}))

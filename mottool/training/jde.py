@@ -5,10 +5,13 @@ from a learning rate of 0.01, a tenth at the 15th and at the 23rd. Batches of 32
 decay of weights and the rise of the learning rate at the beginning are those of the authors' code.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import partial
+
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.targets_jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
@@ -32,7 +35,6 @@ class JDELearner(Learner):
     ) -> None:
         """Raises `InputError` for a dataset without identities."""
         super().__init__()
-        self.size = size
         self.network = JDE(**NETWORKS[pipeline].arguments)
         self.loss = JDELoss(
             self.network.embedding_size,
@@ -40,11 +42,8 @@ class JDELearner(Learner):
             settings.objective,
             settings.weighting,
         )
-
-    def targets(self, batch: Batch) -> JDETargets:
-        """Of each level's anchors: foreground, boxes and identities."""
         anchors = dict(zip(STRIDES, self.network.anchors, strict=True))
-        return jde_targets(batch.labels, self.size, anchors)
+        self.examples = partial(_examples, size=size, anchors=anchors)
 
     def forward(self, images: Tensor, targets: JDETargets) -> dict[str, Tensor]:
         """Eq. 4 and its nine terms."""
@@ -55,3 +54,10 @@ class JDELearner(Learner):
     def optimiser(self, lr: float) -> Optimizer:
         """SGD with momentum."""
         return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
+
+
+def _examples(
+    batch: Batch, size: tuple[int, int], anchors: Mapping[int, Sequence[tuple[int, int]]]
+) -> Examples:
+    """Of each level's anchors: foreground, boxes and identities."""
+    return Examples(batch.images, jde_targets(batch.labels, size, anchors))

@@ -1,15 +1,14 @@
 """What every pipeline brings to its training: network, targets, loss and its paper's recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.pairs import Pairs, Steps
-from mottool.data.targets import Targets
 
 __all__ = ["Learner", "Recipe"]
 
@@ -46,25 +45,20 @@ class Learner(nn.Module):
 
     It is made of the pipeline's name, the dataset, the network input's (width, height) and the
     family's settings. `forward` gives the loss's terms, scalars, and their weighted `total`, of
-    what `inputs` and `targets` make of a batch. `torchvision` is torchvision's name of the network
-    whose ImageNet weights fit the backbone, "" where it has none; `pairs` says which second images
-    are wanted; `taught` is how many dimensions of a teacher's embeddings are learned.
+    what `examples` makes of a batch. That is called in the loader's workers: a function of the
+    learner's module, with the settings that it needs, but not the network, bound to it.
+    `torchvision` is torchvision's name of the network whose ImageNet weights fit the backbone, ""
+    where it has none; `pairs` says which second images are wanted; `taught` is how many dimensions
+    of a teacher's embeddings are learned.
     """
 
     RECIPE: ClassVar[Recipe]
 
     network: nn.Module
+    examples: Callable[[Batch], Examples]
     torchvision: str = ""
     pairs: Pairs | Steps | None = None
     taught: int = 0
-
-    def inputs(self, batch: Batch) -> Tensor | Targets:
-        """What the network sees of a batch, on the CPU: the images (B, 3, H, W)."""
-        return batch.images
-
-    def targets(self, batch: Batch) -> Any:
-        """What the heads should say of a batch, on the CPU (`mottool.data.targets.Targets`)."""
-        raise NotImplementedError
 
     def forward(self, inputs: Any, targets: Any) -> dict[str, Tensor]:
         """The terms and their `total`."""

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
 
-from mottool.data.batches import Batch, Loading, Order, batches, loader
+from mottool.data.batches import Examples, Loading, Order, batches, loader
 from mottool.data.samples import Samples
 from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
 from mottool.progress import progress
@@ -71,7 +71,8 @@ class Training:
             raise InputError(problem, "train with fewer processes or more images")
         self.part = _part(plan, world)
         loading = Loading(self.part, plan.workers)
-        self.loader = loader(samples, self.order, loading, self.accelerator.device.type == "cuda")
+        pin = self.accelerator.device.type == "cuda"
+        self.loader = loader(samples, self.order, loading, learner.examples, pin)
         self.optimiser = learner.optimiser(plan.recipe.lr)
         self.learner, self.stepper = self.accelerator.prepare(learner, self.optimiser)
         average = Average(learner.network, plan.recipe.ema) if plan.recipe.ema else None
@@ -137,11 +138,10 @@ class Training:
         means = self.accelerator.reduce(own, "mean").tolist()
         return dict(zip(sums, means, strict=True)), lr
 
-    def _terms(self, batch: Batch, number: int) -> dict[str, torch.Tensor]:
+    def _terms(self, batch: Examples, number: int) -> dict[str, torch.Tensor]:
         """The loss's terms of a batch, which are numbers."""
-        device = self.accelerator.device
-        inputs, targets = self.bare.inputs(batch).to(device), self.bare.targets(batch).to(device)
-        terms: dict[str, torch.Tensor] = self.learner(inputs, targets)
+        batch = batch.to(self.accelerator.device)
+        terms: dict[str, torch.Tensor] = self.learner(batch.inputs, batch.targets)
         values = torch.stack([value.detach().float() for value in terms.values()])
         if not values.isfinite().all():
             bad = [name for name, value in terms.items() if not value.isfinite()]

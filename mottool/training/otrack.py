@@ -8,12 +8,13 @@ of CrowdHuman, whose still images are each seen twice.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.pairs import Steps
 from mottool.data.targets import Targets
@@ -51,21 +52,15 @@ class OTrackLearner(Learner):
     ) -> None:
         """`dataset` may be of videos, of still images, or of both."""
         super().__init__()
-        self.size, self.identities = size, dataset.identity_count
-        self.tau = settings.tau if settings.occlusion else None
         self.pairs = Steps(**{each.name: getattr(settings, each.name) for each in fields(Steps)})
         self.network = OTrack(settings.occlusion)
-
-    def inputs(self, batch: Batch) -> OTrackInputs:
-        """The images, the ones before, and the prior heatmaps."""
-        previous, heatmap = _before(batch)
-        return OTrackInputs(batch.images, previous.images, heatmap)
-
-    def targets(self, batch: Batch) -> OTrackTargets:
-        """People, their whole boxes, where they were before, and occlusions."""
-        previous, _ = _before(batch)
-        labels, earlier = self._named(batch).labels, self._named(previous).labels
-        return otrack_targets(labels, earlier, self.size, self.network.stride, self.tau)
+        self.examples = partial(
+            _examples,
+            size=size,
+            stride=self.network.stride,
+            tau=settings.tau if settings.occlusion else None,
+            identities=dataset.identity_count,
+        )
 
     def forward(self, inputs: OTrackInputs, targets: OTrackTargets) -> dict[str, Tensor]:
         """The whole loss and its terms."""
@@ -80,14 +75,22 @@ class OTrackLearner(Learner):
         """Tensors of CenterTrack, CenterNet or FairMOT under the network's names."""
         return {our_name(name): value for name, value in tensors.items()}
 
-    def _named(self, batch: Batch) -> Batch:
-        """The batch with identities of their own for all who have none: their rows."""
-        own = self.identities + batch.rows
-        return replace(batch, identities=torch.where(batch.identities < 0, own, batch.identities))
 
-
-def _before(batch: Batch) -> tuple[Batch, Tensor]:
-    """The previous images of a batch, and their prior heatmaps."""
-    if batch.partner is None or batch.partner.prior is None:
+def _examples(
+    batch: Batch, size: tuple[int, int], stride: int, tau: float | None, identities: int
+) -> Examples:
+    """People, their whole boxes, where they were before, and occlusions."""
+    previous = batch.partner
+    if previous is None or previous.prior is None:
         raise InputError("a batch has no previous images", "load samples with the learner's pairs")
-    return batch.partner, batch.partner.prior
+    labels, earlier = (_named(each, identities).labels for each in (batch, previous))
+    return Examples(
+        OTrackInputs(batch.images, previous.images, previous.prior),
+        otrack_targets(labels, earlier, size, stride, tau),
+    )
+
+
+def _named(batch: Batch, identities: int) -> Batch:
+    """The batch with identities of their own for all who have none: their rows, after the known."""
+    own = identities + batch.rows
+    return replace(batch, identities=torch.where(batch.identities < 0, own, batch.identities))

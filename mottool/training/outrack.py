@@ -7,12 +7,13 @@ images a step in the authors' scripts, each of them beside a second one.
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.pairs import Pairs
 from mottool.data.targets_centre import centre_targets, occlusion_targets
@@ -41,7 +42,6 @@ class OUTrackLearner(Learner):
     ) -> None:
         """`dataset` may be of videos, of still images, or of both."""
         super().__init__()
-        self.size, self.tau = size, settings.tau
         self.pairs = Pairs(settings.reach, settings.negative)
         self.network = OUTrack(DLA34())
         assigned = {name.name: getattr(settings, name.name) for name in fields(AssignmentSettings)}
@@ -52,22 +52,8 @@ class OUTrackLearner(Learner):
             settings.cycle,
             settings.baseline,
         )
-
-    def inputs(self, batch: Batch) -> Tensor:
-        """The images and then their partners, (2B, 3, H, W)."""
-        partner, _ = _second(batch)
-        return torch.cat((batch.images, partner.images))
-
-    def targets(self, batch: Batch) -> OUTrackTargets:
-        """People and occlusions of the images, and people of their partners."""
-        partner, negative = _second(batch)
         stride = self.network.stride
-        return OUTrackTargets(
-            centre_targets(batch.labels, self.size, stride),
-            occlusion_targets(batch.labels, self.size, stride, self.tau),
-            centre_targets(partner.labels, self.size, stride),
-            negative,
-        )
+        self.examples = partial(_examples, size=size, stride=stride, tau=settings.tau)
 
     def forward(self, images: Tensor, targets: OUTrackTargets) -> dict[str, Tensor]:
         """The whole loss and its terms."""
@@ -85,8 +71,16 @@ class OUTrackLearner(Learner):
         return {our_name(name, DLA34): value for name, value in tensors.items()}
 
 
-def _second(batch: Batch) -> tuple[Batch, Tensor]:
-    """The second images of a batch, and which of them show other people."""
-    if batch.partner is None or batch.negative is None:
+def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> Examples:
+    """People and occlusions of the images, and people of their partners, which come after them."""
+    partner, negative = batch.partner, batch.negative
+    if partner is None or negative is None:
         raise InputError("a batch has no second images", "load samples with the learner's pairs")
-    return batch.partner, batch.negative
+    images = torch.cat((batch.images, partner.images))  # (2B, 3, H, W)
+    targets = OUTrackTargets(
+        centre_targets(batch.labels, size, stride),
+        occlusion_targets(batch.labels, size, stride, tau),
+        centre_targets(partner.labels, size, stride),
+        negative,
+    )
+    return Examples(images, targets)

@@ -10,11 +10,12 @@ From a backbone that has been trained, 0.01 may do.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from mottool.data.batches import Batch
+from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.targets_tdt import TDTTargets, tdt_targets
 from mottool.losses.tdt import TDTLoss
@@ -46,11 +47,7 @@ class TDTLearner(Learner):
         self.loss = TDTLoss(self.network.embed)
         strides = [2**level for level in LEVELS]
         cells = [(-(-size[1] // stride), -(-size[0] // stride)) for stride in strides]
-        self.anchors = ANCHORS.boxes(cells, strides)  # (N, 4)
-
-    def targets(self, batch: Batch) -> TDTTargets:
-        """Of each anchor, whether it is somebody, where they are and what the teacher says."""
-        return tdt_targets(batch.labels, self.anchors)
+        self.examples = partial(_examples, anchors=ANCHORS.boxes(cells, strides))
 
     def forward(self, images: Tensor, targets: TDTTargets) -> dict[str, Tensor]:
         """The three terms and their total.
@@ -72,3 +69,8 @@ class TDTLearner(Learner):
             name if name.partition(".")[0] in parts else f"backbone.{name}": value
             for name, value in tensors.items()
         }
+
+
+def _examples(batch: Batch, anchors: Tensor) -> Examples:
+    """Of each anchor (N, 4), whether it is somebody, where they are and what the teacher says."""
+    return Examples(batch.images, tdt_targets(batch.labels, anchors))
