@@ -5,7 +5,9 @@ multiobject tracking", IEEE Transactions on Image Processing 31, 2022: SGD for 3
 learning rate of 5e-4, a tenth at the 20th, 8 images a step. Momentum, decay of weights, average of
 weights and where the heads begin are YOLOv5's (Ultralytics, 2020), whose weights for COCO the
 authors start from. As there, the loss is not the mean but the sum over a step's images: SGD's
-learning rate is meant for that. It is 8 times the mean here, however many images a step has.
+learning rate is meant for that. It is 8 times the mean here, however many images a step has. Their
+code also takes eight such steps as one, and lets the first thousand or more rise linearly; here
+every one is taken, and `--warmup` sets such a rise.
 """
 
 import math
