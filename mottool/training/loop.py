@@ -171,7 +171,10 @@ class Training:
         if self.plan.precision != "no":
             fix += ", or train with --precision fp32"
         if self.state.epoch:
-            fix += f"; what was learned up to epoch {self.state.epoch} is kept"
+            fix += (
+                f"; what was learned up to epoch {self.state.epoch} is kept: start from it with "
+                "--init, in another --out"
+            )
         return fix
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
