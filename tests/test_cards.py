@@ -44,6 +44,13 @@ def test_the_card_is_plain_toml_and_has_the_file_s_sha256(tmp_path):
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["w.safetensors", "w.toml"]
 
 
+def test_a_card_may_tell_the_input(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, TENSORS, "toy", "made up", size=(96, 64))
+    assert tomllib.loads(card_of(path).read_text())["input"] == "96x64"
+    assert read_card(path).input == "96x64"
+
+
 def test_tensors_come_back_as_they_were_even_if_they_share_numbers(tmp_path):
     tensors = TENSORS | {"turned": TENSORS["a.weight"].T, "half": torch.ones(2).half()}
     save_weights(tmp_path / "w.safetensors", tensors, "toy", "made up")

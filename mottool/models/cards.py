@@ -1,8 +1,9 @@
 """Our own weights files: safetensors, and beside each a card in TOML that says what it is.
 
 A card MUST hold `schema`, `pipeline`, `sha256` (of the weights file, in hex) and `origin` (where
-the weights come from). Its tables `training_data` (each data set's name, and its licence) and
-`metrics` (what was measured, and the figure) MAY be empty, which means that nothing is known.
+the weights come from). It MAY hold `input` (WxH, the network's input that it was trained at). Its
+tables `training_data` (each data set's name, and its licence) and `metrics` (what was measured, and
+the figure) MAY be empty, which means that nothing is known.
 """
 
 import hashlib
@@ -35,6 +36,7 @@ class Card:
     origin: str
     training_data: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    input: str = ""
 
     def check(self, weights: Path, sha256: str) -> None:
         """Raise `CheckpointError` unless this describes the file `weights`, which has `sha256`."""
@@ -55,10 +57,12 @@ def save_weights(
     origin: str,
     training_data: Mapping[str, str] | None = None,
     metrics: Mapping[str, float] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Card:
     """Write `tensors` to `path` and their card beside it; both are whole or not there.
 
-    Tensors keep their names and their precision. Raises `OutputError` where nothing can be written.
+    Tensors keep their names and their precision; `size` (width, height) is the network's input.
+    Raises `OutputError` where nothing can be written.
     """
     # Each its own numbers, since safetensors takes no two tensors that share theirs.
     own = {
@@ -69,7 +73,8 @@ def save_weights(
             part.write_bytes(save(own))  # its own writer hides why a disk refuses
             with part.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        card = Card(pipeline, sha256, origin, training_data or {}, metrics or {})
+        told = "x".join(map(str, size or ()))
+        card = Card(pipeline, sha256, origin, training_data or {}, metrics or {}, told)
         card_part.write_text(_toml(card), encoding="utf-8")
     return card
 
@@ -97,7 +102,7 @@ def _card(path: Path, found: dict[str, Any]) -> Card:
     """The card of a TOML document, every entry of its type."""
     kinds: dict[str, type | tuple[type, ...]] = {"training_data": str, "metrics": (int, float)}
     tables = {name: found.pop(name, {}) for name in TABLES}
-    sound = set(found) == {"pipeline", "sha256", "origin"} and all(
+    sound = set(found) - {"input"} == {"pipeline", "sha256", "origin"} and all(
         isinstance(value, str) for value in found.values()
     )
     for name, table in tables.items():
@@ -112,6 +117,8 @@ def _toml(card: Card) -> str:
     """The card as a TOML document."""
     entries = {"schema": SCHEMA, **asdict(card)}
     tables = {name: entries.pop(name) for name in TABLES}
+    if not card.input:
+        del entries["input"]
     lines = [f"{name} = {_quoted(value)}" for name, value in entries.items()]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]

@@ -11,12 +11,13 @@ import torch
 
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
+from mottool.models.cards import read_card
 from mottool.models.compute import Compute
 from mottool.models.network import Decoded, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
 from mottool.pipelines.networks import load_network
-from mottool.pipelines.options import Options
+from mottool.pipelines.options import Options, input_size
 from mottool.pipelines.pipeline import Times
 from mottool.sources import Frame
 from mottool.sources import Sequence as Source
@@ -48,7 +49,7 @@ def pipeline(name: str, options: Options) -> "OneShot":
         name,
         network,
         weights,
-        _view(name, options),
+        _view(name, options, options.weights),
         compute,
         entry.min_score if options.min_score is None else options.min_score,
         options.batch,
@@ -61,12 +62,17 @@ def embedder(name: str, options: Options) -> "NetworkEmbedder":
     """The embeddings of one of `registry.NETWORKS`, read at given boxes."""
     compute = Compute.named(options.device, options.precision)
     network, weights = _loaded(name, options.embedder_weights, "--embedder-weights", compute)
-    return NetworkEmbedder(name, network, weights, _view(name, options), compute)
+    view = _view(name, options, options.embedder_weights)
+    return NetworkEmbedder(name, network, weights, view, compute)
 
 
-def _view(name: str, options: Options) -> Any:
+def _view(name: str, options: Options, weights: Path | None) -> Any:
+    """How the network sees frames: as it was told, was trained, or was published."""
     entry = registry.NETWORKS[name]
-    return registry.resolve(entry.view)(*(options.input or (entry.width, entry.height)))
+    card = read_card(weights) if weights else None
+    trained = input_size(card.input) if card and card.input else None
+    size = options.input or trained or (entry.width, entry.height)
+    return registry.resolve(entry.view)(*size)
 
 
 def _loaded(name: str, weights: Path | None, flag: str, compute: Compute) -> tuple[Any, str]:

@@ -30,8 +30,9 @@ class Options(Settings):
 
     weights: Path | None = knob(
         None,
-        "The checkpoint of the network or detector, as its authors publish it; the .onnx or .xml "
-        "file of yolox, onnx and openvino. torchvision's detectors download theirs without it.",
+        "The checkpoint of the network or detector, as its authors publish it or train leaves it; "
+        "the .onnx or .xml file of yolox, onnx and openvino. torchvision's detectors download "
+        "theirs without it.",
     )
     embedder_weights: Path | None = knob(
         None, "The checkpoint of the embedder; the .onnx or .xml file of reid."
@@ -57,8 +58,8 @@ class Options(Settings):
     )
     input: tuple[int, int] | None = knob(
         None,
-        "The network's input in pixels, multiples of 32. Without it, the size the network was "
-        "published with.",
+        "The network's input in pixels, multiples of 32. Without it, the size that train trained "
+        "it at, or that the network was published with.",
         parse=input_size,
         form="WxH",
     )

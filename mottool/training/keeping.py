@@ -108,6 +108,7 @@ class Keeping:
             f"{self.origin}, {which}{validated}",
             self.licences,
             figures,
+            (training.samples.view.width, training.samples.view.height),
         )
 
 
