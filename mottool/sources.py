@@ -218,7 +218,7 @@ def _places(source: str | Path) -> list[Path]:
             return places
         fix = "check the pattern; of images, name the folder"
         raise InputError(f"no video or folder of frames matches {source}", fix)
-    raise InputError(f"there is no file or folder {path}", "check the path")
+    raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
 
 
 def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:

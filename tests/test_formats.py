@@ -194,6 +194,11 @@ def test_a_broken_label_is_named_by_file_and_line(tmp_path, labels, told):
     assert "labels_with_ids/train/a.txt" in message
 
 
+def without_truth(folder):
+    (folder / "img1").mkdir()
+    return folder
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [
@@ -224,6 +229,7 @@ def test_a_broken_label_is_named_by_file_and_line(tmp_path, labels, told):
         (lambda at: datasets.crops(at, ["0001_c1_1", "me"]), "does not say who it shows"),
         (lambda at: at / "nothing", "there is no file or folder"),
         (lambda at: at, "is no dataset. Fix: give one of: Penn-Fudan, MOTChallenge"),
+        (without_truth, "is a sequence without ground truth: "),
     ],
 )
 def test_broken_datasets_are_refused_with_their_place(tmp_path, make, told):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from figures import street
 from safetensors.torch import load_file
 
+from mottool.cache import Cache
 from mottool.cli import cli
 from mottool.errors import (
     CheckpointError,
@@ -264,6 +265,33 @@ def test_an_image_too_small_for_batch_norm_is_told(scene, tmp_path):
     labels, learning = tmp_path / "labels/histogram/street.h5", TDTLearning(embedding_size=8)
     with pytest.raises(SettingError, match=r"64x64.*too small for batch norm.*larger --input"):
         train.run("tdt-mobilenet", [scene], tmp_path / "out", config, learning, labels=[labels])
+
+
+def test_half_precision_needs_a_gpu(scene, tmp_path):
+    with pytest.raises(SettingError, match="fp16 needs a GPU"):
+        trained(scene, tmp_path, precision="fp16")
+
+
+def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
+    trained(scene, tmp_path, epochs=1)
+    with pytest.raises(CheckpointError, match="holds a training with epochs 1 instead of 2") as got:
+        trained(scene, tmp_path, epochs=2)
+    assert got.value.fix.endswith("another --out, from what was learned with --init")
+    told = []
+    trained(scene, tmp_path, told.append, epochs=1)
+    assert any("all 1 epochs are done; --overwrite begins again" in line for line in told)
+    other = street(tmp_path / "other", frames=3, size=(96, 64))
+    with pytest.raises(CheckpointError, match="holds a training on other data"):
+        trained(other, tmp_path, epochs=1)
+
+
+def test_weights_are_used_at_the_size_they_were_trained_at(scene, tmp_path):
+    weights = trained(scene, tmp_path / "out", epochs=1)
+    made = ["detect-embed", str(scene), "--pipeline", NAME, "--weights", str(weights), "--device"]
+    made += ["cpu", "--work", str(tmp_path)]
+    assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
+    with Cache(tmp_path / f"caches/{NAME}/street.h5") as cache:
+        assert cache.header.settings["input"] == "64x64"
 
 
 class Heard(Exception):

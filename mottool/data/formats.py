@@ -33,11 +33,14 @@ def open_dataset(
     """
     path, half = _split(source)
     if not path.exists():
-        raise InputError(f"there is no file or folder {path}", "check the path")
+        raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
     for module in map(import_module, FORMATS.values()):
         if module.recognises(path):
             dataset: Dataset = module.read(path, warn, root)
             return dataset.half(half) if half else dataset
+    if (path / "img1").is_dir():
+        problem = f"{path} is a sequence without ground truth: {path / 'gt/gt.txt'} is missing"
+        raise InputError(problem, "add it, or name a dataset that has annotations")
     raise InputError(f"{path} is no dataset", f"give one of: {', '.join(FORMATS)}")
 
 

@@ -66,7 +66,10 @@ class Course:
         """Go on from the state that was written, and do what is missing of its last epoch."""
         state = self.training.state
         state.load(self.state, self.settings)
-        self.warn(f"{self.state}: going on after epoch {state.epoch}")
+        last = self.training.plan.recipe.epochs
+        done = f"all {last} epochs are done; --overwrite begins again"
+        going_on = f"going on after epoch {state.epoch}"
+        self.warn(f"{self.state}: {going_on if state.epoch < last else done}")
         if self.training.accelerator.is_main_process and state.history:
             if self._due():
                 self._close()

@@ -54,8 +54,8 @@ class Training:
     def __init__(self, learner: Learner, samples: Samples, plan: Plan) -> None:
         """Put everything where it is to run.
 
-        Raises `SettingError` if a step's images cannot be shared out evenly and `InputError` if
-        there are fewer images than processes.
+        Raises `SettingError` if a step's images cannot be shared out evenly or for fp16 on a CPU,
+        and `InputError` if there are fewer images than processes.
         """
         AcceleratorState._reset_state()  # of an earlier training in this process
         self.accelerator = Accelerator(
@@ -63,6 +63,8 @@ class Training:
             mixed_precision=plan.precision,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
+        if plan.precision == "fp16" and self.accelerator.device.type == "cpu":
+            raise SettingError("--precision fp16 needs a GPU", "train with bf16 or fp32")
         self.plan, self.samples = plan, samples
         world = self.accelerator.num_processes
         self.order = Order(len(samples), plan.seed, self.accelerator.process_index, world)

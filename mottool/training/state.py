@@ -71,11 +71,14 @@ class State:
         changed = [key for key in keys if made_with.get(key) != wanted.get(key)]
         if changed:
             key = changed[0]
-            problem = (
-                f"{path.parent} holds a training with {key} {made_with.get(key)} instead of "
-                f"{wanted.get(key)}"
-            )
+            problem = f"{path.parent} holds a training "
+            if key == "data":  # fingerprints, which tell a person nothing
+                problem += "on other data, or on these before they were changed"
+            else:
+                problem += f"with {key} {made_with.get(key)} instead of {wanted.get(key)}"
             fix = "give the same settings to go on, --overwrite to begin again, or another --out"
+            if key == "epochs":
+                fix += ", from what was learned with --init"
             raise CheckpointError(problem, fix)
         self.epoch, self.step, self.history = (content[key] for key in ("epoch", "step", "history"))
         self.learner.load_state_dict(content["learner"])
