@@ -7,8 +7,8 @@
 #     tracked LABEL FLAG...        print a row, FLAG being those of `mottool associate`
 #     taught TEACHER [WEIGHTS]     have TDT's students learn from this teacher from now on
 #
-# A variant lies in $MOTTOOL_WORK/tables under the name of its pipeline and flags, so that tables
-# with a row in common train it once.
+# A variant lies in $MOTTOOL_WORK/tables under the name of its pipeline and flags, and a number for
+# the data and all else, so that tables with a row in common train it once.
 
 usage() {
     sed '/^#!/d; /^#/!q; s/^# \{0,1\}//' "$0" | sed '/^set/d'
@@ -38,6 +38,7 @@ shift
 sources=$(printf '%s\n' "$@")
 labels=
 teacher=
+weights=
 
 columns() {
     figures=$*
@@ -56,6 +57,8 @@ row() {
 trained() {
     pipeline=$1
     name=$(printf '%s' "$*${teacher:+ --teacher $teacher}" | sed 's/ --/./g; s/[ /]/-/g')
+    name=$name-$(printf '%s' "$sources $labels ${INIT:-} ${INPUT:-} ${FLAGS:-} $weights" |
+        cksum | cut -d' ' -f1)
     variant=$tables/$name
     echo "$name" >&2
     # shellcheck disable=SC2086
