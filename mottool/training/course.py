@@ -66,10 +66,7 @@ class Course:
         """Go on from the state that was written, and do what is missing of its last epoch."""
         state = self.training.state
         state.load(self.state, self.settings)
-        last = self.training.plan.recipe.epochs
-        done = f"all {last} epochs are done; --overwrite begins again"
-        going_on = f"going on after epoch {state.epoch}"
-        self.warn(f"{self.state}: {going_on if state.epoch < last else done}")
+        self.warn(f"{self.state}: {self._begun()}")
         if self.training.accelerator.is_main_process and state.history:
             if self._due():
                 self._close()
@@ -77,6 +74,15 @@ class Course:
                 self.keeping.keep(self.training)
             if lost := self.keeping.lost(state.history):
                 self.warn(lost)
+
+    def _begun(self) -> str:
+        """What is done already, and what comes next."""
+        state, last = self.training.state, self.training.plan.recipe.epochs
+        due = state.history and self._due()
+        if state.epoch < last:
+            return f"going on after epoch {state.epoch}{', which is validated first' * bool(due)}"
+        rest = "the last is validated now" if due else "--overwrite begins again"
+        return f"all {last} epochs are done; {rest}"
 
     def _close(self) -> None:
         """Write the state, validate if that is due, write what is kept, and tell."""
