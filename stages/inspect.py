@@ -32,7 +32,8 @@ def run(path: Path) -> dict[str, Any]:
     if path.name.endswith((".txt", ".txt.gz")):
         return _rows(path)
     raise InputError(
-        f"{path} is neither a cache nor MOTChallenge rows", "name an .h5, .txt or .txt.gz file"
+        f"{path} is neither a cache nor MOTChallenge rows",
+        "name an .h5, .txt or .txt.gz file; `mottool weights verify` looks into weights",
     )
 
 

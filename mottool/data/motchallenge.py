@@ -76,7 +76,7 @@ def _images(sequence: Sequence) -> list[Path]:
         raise InputError(f"{sequence.path} has ground truth but no images", "add its images")
     if sequence.media.is_file():
         film, folder = sequence.media, sequence.path / "img1"
-        command = f"ffmpeg -i {film} -fps_mode passthrough {folder}/%06d.jpg"
+        command = f"mkdir -p {folder} && ffmpeg -i {film} -fps_mode passthrough {folder}/%06d.jpg"
         fix = f"make images of it ({command}) and set imDir=img1 in its seqinfo.ini"
         raise InputError(f"{film} is a video, but training jumps between frames", fix)
     return images_in(sequence.media)
