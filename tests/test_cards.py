@@ -49,6 +49,9 @@ def test_a_card_may_tell_the_input(tmp_path):
     save_weights(path, TENSORS, "toy", "made up", size=(96, 64))
     assert tomllib.loads(card_of(path).read_text())["input"] == "96x64"
     assert read_card(path).input == "96x64"
+    card_of(path).write_text(card_of(path).read_text().replace("96x64", "large"))
+    with pytest.raises(CheckpointError, match="missing, unknown or misshapen"):
+        read_card(path)
 
 
 def test_tensors_come_back_as_they_were_even_if_they_share_numbers(tmp_path):

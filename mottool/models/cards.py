@@ -8,6 +8,7 @@ the figure) MAY be empty, which means that nothing is known.
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ __all__ = ["Card", "card_of", "read_card", "save_weights"]
 
 SCHEMA = "mottool/card/1"
 TABLES = ("training_data", "metrics")
+SIZE = re.compile(r"([1-9]\d*x[1-9]\d*)?")
 AGAIN = "copy both files again from where they came from, or write them again"
 
 
@@ -105,6 +107,7 @@ def _card(path: Path, found: dict[str, Any]) -> Card:
     sound = set(found) - {"input"} == {"pipeline", "sha256", "origin"} and all(
         isinstance(value, str) for value in found.values()
     )
+    sound = sound and SIZE.fullmatch(found.get("input", "")) is not None
     for name, table in tables.items():
         sound = sound and isinstance(table, dict)
         sound = sound and all(isinstance(value, kinds[name]) for value in table.values())
