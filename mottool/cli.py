@@ -13,6 +13,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
+    "track": "Videos in; detections, tracks and, with --render, annotated videos out, in one.",
     "associate": "Caches in; MOTChallenge result files out.",
     "evaluate": "Result files or caches and ground truth in; tables of scores out.",
     "compare": "Pipelines and trackers side by side in; one table, its plots and a page out.",
@@ -55,10 +56,10 @@ def cli() -> None:
     """Multi-object tracking in stages: run the network once, rerun association at will.
 
     \b
-        mottool detect-embed video.mp4 --detections det.txt
-        mottool associate --tracker fairmot
-        mottool evaluate --gt DATASET
+        mottool detect-embed video.mp4
+        mottool associate --tracker jde
         mottool render video.mp4
+        mottool evaluate --gt DATASET
 
     Everything lands in --work DIR (by default mottool-work, or $MOTTOOL_WORK), where the next
     command finds it. `mottool COMMAND --help` is that command's manual.

@@ -10,7 +10,15 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.work import whole_file
 
-__all__ = ["image_size", "images_in", "is_image", "natural", "read_image", "write_image"]
+__all__ = [
+    "image_size",
+    "images_in",
+    "is_image",
+    "natural",
+    "read_image",
+    "read_mask",
+    "write_image",
+]
 
 IMAGES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 ORIENTATION = 0x0112  # the EXIF tag
@@ -50,6 +58,24 @@ def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:
     if image is None:
         raise InputError(f"{file} cannot be read as an image", "replace it or take it away")
     return np.asarray(image, np.uint8)
+
+
+def read_mask(file: Path) -> npt.NDArray[np.uint8]:
+    """Read an image of instance numbers (H, W): a palette's indices or grey values.
+
+    Raises `InputError` if the file is no such image.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    fix = "give an 8-bit image with one channel, whose values number the instances"
+    try:
+        with Image.open(file) as image:
+            values = np.asarray(image)
+    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{file} cannot be read as a mask", fix) from error
+    if values.ndim != 2 or values.dtype != np.uint8:
+        raise InputError(f"{file} is no mask", fix)
+    return values
 
 
 def write_image(file: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mottool.association.fitted import fitted_settings, fitted_tracker
 from mottool.association.linking import link
 from mottool.association.settings import REGISTRY, SETTINGS
 from mottool.boxes import xyxy_from_tlwh
@@ -78,15 +79,22 @@ def open_cache(path: str | Path) -> Cache:
     return Cache(Path(path))
 
 
-def track(cache: Cache, tracker: str = "fairmot", **settings: Any) -> TrackTable:
+def track(
+    cache: Cache, tracker: str | None = None, published: bool = False, **settings: Any
+) -> TrackTable:
     """Link a cache's detections into tracks; `settings` are those of `mottool associate`'s flags.
 
-    Raises `SettingError` for a tracker or a setting that does not exist, `CacheError` if the cache
-    lacks what the tracker needs.
+    Without a `tracker` it is the one that suits the cache's network, or else fairmot. Settings
+    that fit the network are the defaults where there are some; with `published` they are those of
+    the tracker's authors. Raises `SettingError` for a tracker or a setting that does not exist,
+    `CacheError` if the cache lacks what the tracker needs.
     """
+    header = {} if published else cache.header.settings
+    tracker = tracker or fitted_tracker(header) or "fairmot"
     if tracker not in REGISTRY:
         raise SettingError(f"there is no tracker {tracker!r}", did_you_mean(tracker, REGISTRY))
-    rows = link(cache, tracker, build(SETTINGS[tracker], settings, tracker))
+    fitted = fitted_settings(header, tracker)
+    rows = link(cache, tracker, build(SETTINGS[tracker], fitted | settings, tracker))
     return TrackTable(cache.header.sequence, cache.frame_count, rows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -17,6 +16,7 @@ import click
 
 from mottool import __version__
 from mottool.association.finish import Finishing, finish
+from mottool.association.fitted import CacheSettings, fitted_settings, fitted_tracker
 from mottool.association.linking import InputSettings, link
 from mottool.association.profiles import Profiles, kinds_of
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
@@ -26,15 +26,17 @@ from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
 from mottool.flags import as_json, jobs_flag, shard_flag, shard_of, work_folder
 from mottool.progress import progress
+from mottool.records import digest, read_record, record_of
 from mottool.work import Work, safe_name, whole_file
 
 if TYPE_CHECKING:
     from mottool.cache import Header
     from mottool.detections import Detections
 
-__all__ = ["command", "link", "record_of", "run", "settings_of"]
+__all__ = ["command", "chosen_tracker", "given_settings", "inputs_of", "link", "run", "settings_of"]
 
 Made = dict[str, Any]
+DEFAULT_TRACKER = "fairmot"
 
 
 def run(
@@ -50,7 +52,8 @@ def run(
 ) -> Path:
     """Link the detections of `cache` into tracks and write them to `out`.
 
-    `tracker` is a name in the registry and `settings` are its own, by default its published ones;
+    `tracker` is a name in the registry and `settings` are its own, by default those that fit the
+    cache's network (`association.fitted`), or else the published ones;
     `finishing` is what is done to the tracks afterwards, by default nothing. Rows are in the order
     of frames, which count from 1. All settings, and how many rows and identities they gave, are
     recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `link`. Raises
@@ -59,40 +62,40 @@ def run(
     from mottool.cache import Cache
     from mottool.motchallenge import write_tracks
 
-    settings, finishing = settings or SETTINGS[tracker](), finishing or Finishing()
-    seen = seen or InputSettings()
+    finishing, seen = finishing or Finishing(), seen or InputSettings()
     record = record_of(out)
     with Cache(cache) as opened:
+        if settings is None:
+            fitted = fitted_settings(opened.header.settings, tracker)
+            settings = build(SETTINGS[tracker], fitted, tracker)
+        inputs = inputs_of(opened.header, tracker, settings, finishing, seen, public)
         rows = finish(link(opened, tracker, settings, watch, seen, public, warn), finishing)
-        told = {
-            "tracker": tracker,
-            "settings": recorded(settings),
-            "input": recorded(seen) | {"public": str(public) if public else None},
-            "finishing": recorded(finishing),
-            "mottool": __version__,
-            "cache": str(cache),
-            "cache_header": _digest(opened.header),
-            "rows": len(rows),
-            "identities": len(set(rows.ids.tolist())),
-        }
+        told = {"cache": str(cache), "rows": len(rows), "identities": len(set(rows.ids.tolist()))}
     with whole_file(record) as part:  # it gets its name after the tracks have theirs
-        part.write_text(json.dumps(told, indent=2) + "\n")
+        part.write_text(json.dumps(inputs | told, indent=2) + "\n")
         # The unfinished file lies beside the record: the results' folder holds results only.
         scores = rows.rest[:, 0]
         write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
     return out
 
 
-def record_of(out: Path) -> Path:
-    """Where the settings of the result file `out` are: in the folder next to its own."""
-    folder = out.resolve().parent
-    return Path(f"{folder}.settings") / f"{out.stem}.json"
-
-
-def _digest(header: Header) -> str:
-    """The SHA-256 of what a cache was made from."""
-    text = json.dumps(dataclasses.asdict(header), sort_keys=True, default=dict)
-    return hashlib.sha256(text.encode()).hexdigest()
+def inputs_of(
+    header: Header,
+    tracker: str,
+    settings: Settings,
+    finishing: Finishing,
+    seen: InputSettings,
+    public: Path | None = None,
+) -> dict[str, Any]:
+    """Return what decides a result file, as its record keeps it: the cache and all settings."""
+    return {
+        "tracker": tracker,
+        "settings": recorded(settings),
+        "input": recorded(seen) | {"public": str(public) if public else None},
+        "finishing": recorded(finishing),
+        "mottool": __version__,
+        "cache_header": digest(dataclasses.asdict(header)),
+    }
 
 
 def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) -> Settings:
@@ -102,10 +105,10 @@ def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) ->
     a `SettingError`.
     """
     kind = SETTINGS[tracker]
-    return build(kind, _given({tracker: kind}, flags, texts), tracker)
+    return build(kind, given_settings({tracker: kind}, flags, texts), tracker)
 
 
-def _given(
+def given_settings(
     kinds: Mapping[str, type[Settings]], flags: Mapping[str, Any], texts: Iterable[str]
 ) -> dict[str, Any]:
     """Flags and `key=value` texts of these kinds of settings, the tracker's first, in one."""
@@ -127,13 +130,20 @@ def _given(
 @click.option(
     "--tracker",
     type=click.Choice(list(REGISTRY)),
-    help="What links the detections.  [default: the one that --settings names, else fairmot]",
+    help="What links the detections.  [default: the one that --settings names, or else the one "
+    f"that suits the caches' network, or else {DEFAULT_TRACKER}]",
 )
 @click.option(
     "--settings",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     help="A TOML file of settings for all sequences and for single ones.",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Start from the settings that the tracker's authors published, not from those that fit "
+    "the caches' network.",
 )
 @any_flags({"input": InputSettings}, "seen")
 @any_flags(SETTINGS, "flags")
@@ -164,6 +174,7 @@ def command(
     caches: tuple[Path, ...],
     tracker: str | None,
     file: Path | None,
+    published: bool,
     seen: dict[str, Any],
     flags: dict[str, Any],
     texts: tuple[str, ...],
@@ -189,6 +200,10 @@ def command(
     holds nothing else, so that it can be zipped and submitted; the settings of each result are
     in the folder beside it, SEQUENCE.json in FOLDER.settings.
 
+    The card of a network's weights may hold settings that fit the network, as that of mottool-s
+    does. They are taken from the cache, reported in one line, and replaced by what flags and a
+    settings file say; with --published they are left out.
+
     sort and bytetrack need boxes only, otrack the offsets that its own network makes, the others
     embeddings. A flag that belongs to another tracker is refused.
 
@@ -205,19 +220,23 @@ def command(
     --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker once the sequence
     has ended: what they write could not have been said while it ran.
     """
-    profiles = Profiles(file)
-    tracker = _chosen(tracker, profiles)
-    kinds = kinds_of(tracker)
-    profiles.check(kinds)
-    given = _given(kinds, flags | seen | finishing, texts)
-    setup = partial(profiles.of, kinds=kinds, given=given)
-    setup("")  # what is wrong with the flags is wrong for every sequence
-    batch = Batch(as_json)
+    batch, profiles = Batch(as_json), Profiles(file)
     found = shard_of(list(caches) or Work(work).caches(), shard)
     if not found and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
-    tasks = _tasks(batch, found, out, Work(work), tracker, setup)
+    headers = _headers(batch, found)
+    suiting = {fitted_tracker(each.header.settings) for each in headers.values()}
+    suited = suiting.pop() if len(suiting) == 1 and not published else None
+    tracker = chosen_tracker(tracker, profiles, suited)
+    kinds = kinds_of(tracker)
+    profiles.check(kinds)
+    given = given_settings(kinds, flags | seen | finishing, texts)
+    profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence
+    fitting = CacheSettings(tracker, kinds, given, profiles, published)
+    tasks = _tasks(batch, headers, out, Work(work), tracker, fitting)
+    for note in fitting.notes:
+        batch.note(note)
     _check_public(public, tasks)
     job = partial(_linked, tracker=tracker, public=public)
     done = _all_done(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
@@ -234,10 +253,13 @@ def command(
     batch.close()
 
 
-def _chosen(tracker: str | None, profiles: Profiles) -> str:
-    """The tracker that the flag or the settings file names."""
+def chosen_tracker(tracker: str | None, profiles: Profiles, suited: str | None = None) -> str:
+    """Return the tracker that the flag or the settings file names, or else the one `suited`.
+
+    Without any of them it is `DEFAULT_TRACKER`.
+    """
     if profiles.tracker is None:
-        return tracker or "fairmot"
+        return tracker or suited or DEFAULT_TRACKER
     if profiles.tracker not in REGISTRY:
         fix = did_you_mean(profiles.tracker, REGISTRY)
         raise SettingError(f"the settings are for {profiles.tracker!r}, which is no tracker", fix)
@@ -258,6 +280,27 @@ def _check_public(public: Path | None, tasks: list[Task]) -> None:
         raise SettingError(f"{public} is one file for {len(asking)} sequences", fix)
 
 
+class Opened(NamedTuple):
+    """What a cache says of itself: its header and its number of frames."""
+
+    header: Header
+    frames: int
+
+
+def _headers(batch: Batch, caches: Iterable[Path]) -> dict[Path, Opened]:
+    """Read what each cache says of itself; one that cannot be read fails."""
+    from mottool.cache import Cache
+
+    headers = {}
+    for cache in caches:
+        try:
+            with Cache(cache) as opened:
+                headers[cache] = Opened(opened.header, opened.frame_count)
+        except MottoolError as error:
+            batch.fail(cache.stem, error)
+    return headers
+
+
 class Task(NamedTuple):
     """A cache to link, its number of frames, the file for its tracks, and its settings."""
 
@@ -272,26 +315,22 @@ class Task(NamedTuple):
 
 def _tasks(
     batch: Batch,
-    caches: Iterable[Path],
+    caches: Mapping[Path, Opened],
     out: Path | None,
     work: Work,
     tracker: str,
-    setup: Callable[[str], list[Settings]],
+    fitting: CacheSettings,
 ) -> list[Task]:
-    """What to do for each cache; one that cannot be read, or shares a result file, fails."""
-    from mottool.cache import Cache
-
+    """What to do for each cache; one that shares its result file with another fails."""
     tasks: dict[Path, Task] = {}
-    for cache in caches:
+    for cache, (header, frames) in caches.items():
         try:
-            with Cache(cache) as opened:
-                header, frames = opened.header, opened.frame_count
             folder = out or work.tracks(header.pipeline, tracker)
             path = folder / f"{safe_name(header.sequence)}.txt"
             if path in tasks:
                 problem = f"{tasks[path].cache} and {cache} would both be written to {path}"
                 raise InputError(problem, "associate them into different folders with --out")
-            own: Any = setup(header.sequence)
+            own: Any = fitting.of(header)
             tasks[path] = Task(header.sequence, cache, path, frames, *own)
         except MottoolError as error:
             batch.fail(cache.stem, error)
@@ -330,7 +369,7 @@ def _linked(task: Task, tracker: str, public: Path | None, bar: bool) -> Made:
 
     own = task.settings, task.finishing, watch, task.seen, public, notes.append
     run(task.cache, task.out, tracker, *own)
-    record = json.loads(record_of(task.out).read_text())
+    record = read_record(task.out)
     return {
         "rows": record["rows"],
         "identities": record["identities"],

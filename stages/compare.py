@@ -53,6 +53,10 @@ class Config(Settings):
         "Also track ground-truth boxes (detect-embed --boxes gt): what a perfect detector would "
         "give. These rows compete for no mark.",
     )
+    published: bool = knob(
+        False,
+        "Use the settings that trackers' authors published, not those that fit the pipelines.",
+    )
     embed_videos: float = knob(
         4.0, "Videos of up to so many megabytes are put into the page, not linked.", low=0
     )
@@ -69,14 +73,14 @@ def run(
 
     `caches` are work folders, folders of caches or cache files of any number of pipelines,
     `truth` places of ground truth, `trackers` names with the settings of each sequence, by
-    default fairmot and sort with their published ones. Raises `InputError` and `CacheError` for
-    files that are missing, malformed or do not belong together.
+    default fairmot and sort with those that fit the pipelines, else their published ones. Raises
+    `InputError` and `CacheError` for files that are missing, malformed or do not belong together.
     """
     from mottool.comparison.lineup import Lineup
     from mottool.comparison.tables import write_csv
 
     config, usual = config or Config(), {name: Profiles() for name in USUAL}
-    lineup = Lineup(caches, truth, trackers or usual, config.rules, config.oracle)
+    lineup = Lineup(caches, truth, trackers or usual, *_how(config))
     return write_csv([lineup.measure(*pair) for pair in lineup.pairs], out)
 
 
@@ -88,7 +92,8 @@ def run(
     "names",
     multiple=True,
     type=click.Choice(list(REGISTRY)),
-    help="A tracker, with its published settings; may be given several times.  "
+    help="A tracker, with the settings that fit each pipeline, else its published ones; may be "
+    "given several times.  "
     f"[default: {' and '.join(USUAL)}]",
 )
 @click.option(
@@ -170,7 +175,7 @@ def command(
     with executor(1):  # before numpy is loaded, for linear algebra on one thread
         from mottool.comparison.lineup import Lineup
 
-        lineup = Lineup(caches or (work,), truth, profiles, config.rules, config.oracle)
+        lineup = Lineup(caches or (work,), truth, profiles, *_how(config))
         standings = [
             made
             for pair in lineup.pairs
@@ -194,6 +199,11 @@ def command(
         batch.note(note)
     batch.done += _facts(standings)
     batch.close()
+
+
+def _how(config: Config) -> tuple[str, bool, bool]:
+    """Return the settings that decide what is compared."""
+    return config.rules, config.oracle, config.published
 
 
 def _profiles(names: Iterable[str], files: Iterable[Path]) -> dict[str, Profiles]:

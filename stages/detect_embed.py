@@ -16,14 +16,14 @@ from mottool.config import Settings, flags, knob
 from mottool.errors import SettingError
 from mottool.flags import as_json, shard_flag, shard_of, work_folder
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import PUBLIC
+from mottool.pipelines.registry import DEFAULT, PUBLIC
 from mottool.work import Work
 
 if TYPE_CHECKING:
     from mottool.pipelines.pipeline import Pipeline
     from mottool.sources import Sequence
 
-__all__ = ["Config", "command", "run"]
+__all__ = ["Config", "command", "pipeline_of", "run", "unused_detections"]
 
 T = TypeVar("T")
 AHEAD = 4  # batches of frames decoded before the network wants them
@@ -33,10 +33,10 @@ AHEAD = 4  # batches of frames decoded before the network wants them
 class Choice(Settings):
     """Which pipeline."""
 
-    pipeline: str = knob(
-        PUBLIC,
+    pipeline: str | None = knob(
+        None,
         "What makes detections and embeddings: a network, a detector, or DETECTOR+EMBEDDER; "
-        "public stands for boxes from a file.",
+        f"public stands for boxes from a file. Without it, {DEFAULT}, or public with --detections.",
     )
     embedder: str = knob(
         "",
@@ -110,15 +110,31 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _pipeline(config: Config, sequences: int) -> Pipeline:
+def pipeline_of(config: Config, sequences: int) -> Pipeline:
     """The pipeline that the settings name, for so many sequences."""
     from mottool.pipelines.assembly import assemble, full_name
 
-    name, options = full_name(config.pipeline, config.embedder, config.boxes, config)
+    chosen = config.pipeline or (PUBLIC if config.detections else DEFAULT)
+    name, options = full_name(chosen, config.embedder, config.boxes, config)
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of <sequence>.txt or .npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
     return assemble(name, options)
+
+
+def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:
+    """Say which sequences come with public detections that nobody asked for; "" for none."""
+    if config.pipeline or config.detections or config.boxes:
+        return ""
+    names = [sequence.name for sequence in sequences if sequence.detections]
+    if not names:
+        return ""
+    some = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    told = "comes" if len(names) == 1 else "come"
+    return (
+        f"{some} {told} with public detections (det/det.txt); {DEFAULT} detects people itself, "
+        f"--pipeline {PUBLIC} uses them"
+    )
 
 
 @click.command("detect-embed")
@@ -149,7 +165,8 @@ def command(
     img1/ or a video), a folder with such sequences anywhere below it, or a quoted glob pattern.
 
     \b
-        mottool detect-embed MOT17/train
+        mottool detect-embed video.mp4
+        mottool detect-embed MOT17/train --pipeline public
         mottool detect-embed video.mp4 --detections det.txt
         mottool detect-embed seq --detections seq.npy --embedder file
         mottool detect-embed video.mp4 --pipeline fairmot-dla34 --weights fairmot_dla34.pth
@@ -164,7 +181,8 @@ def command(
         DETECTOR+EMBEDDER   in two stages; a network may take either part
 
     \b
-    Networks    fairmot-dla34 -resnet34 -resnet34-fpn -resnet50 -hrnet18 -hrnet32 -yolov5s,
+    Networks    mottool-s (in the box, needs no weights),
+                fairmot-dla34 -resnet34 -resnet34-fpn -resnet50 -hrnet18 -hrnet32 -yolov5s,
                 fairmot-dla34-stride2 -stride8 -anchors4 -anchors8 -64d -256d -512d,
                 jde-1088x608 -864x480 -576x320, cstrack, cstrack-s, outrack,
                 otrack (no embeddings), tdt-r34 -r50 -mobilenet -mobilenet-nofpn
@@ -173,15 +191,17 @@ def command(
     Embedders   histogram (colours, no weights), file (as public's .npy has them), reid
                 (from .onnx or .xml), osnet_x1_0 _x0_75 _x0_5 _x0_25 _ibn_x1_0 _ain_x1_0
 
-    Without any option the boxes are MOTChallenge's public detections (det/det.txt), described by
-    their colours: no weights are needed. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. A run
-    that was stopped goes on where it was when the same command is given again.
+    Without any option mottool-s detects and embeds people; its weights come with mottool, for
+    non-commercial use. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. A run that was stopped
+    resumes when the same command is given again.
     """
     from mottool.sources import find_sequences
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
-    pipeline = _pipeline(config, len(sequences))
+    pipeline = pipeline_of(config, len(sequences))
+    if note := unused_detections(config, sequences):
+        batch.note(note)
     for sequence in shard_of(sequences, shard):
         out = Work(work).cache(pipeline.name, sequence.name)
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mottool import __version__
 from mottool.batch import Batch
-from mottool.config import Settings, flags, knob
+from mottool.config import Settings, flags, knob, recorded
 from mottool.errors import InputError, SettingError
 from mottool.flags import as_json, work_folder
 from mottool.progress import progress
+from mottool.records import file_digest, write_record
 from mottool.work import Work
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from mottool.metrics.files import Truth
     from mottool.sources import Frame, Sequence
 
-__all__ = ["Config", "command", "reel", "run"]
+__all__ = ["Config", "command", "inputs_of", "reel", "run"]
 
 Span = tuple[int, int | None]
 Watch = Callable[[Iterable["Frame"]], Iterable["Frame"]]
@@ -140,6 +142,26 @@ def run(
             if panel.last > number and (last is None or number < last):
                 warn(f"{file} has rows up to frame {panel.last}, {sequence.path} ends before")
     return out
+
+
+def inputs_of(
+    sequence: Sequence,
+    tracks: Path,
+    config: Config,
+    truth: Truth | None = None,
+    beside: Path | None = None,
+    cache: Path | None = None,
+) -> dict[str, Any]:
+    """Return what decides a video, as its record keeps it: frames, rows and settings."""
+    files = {"tracks": tracks, "beside": beside, "ground_truth": truth.path if truth else None}
+    digests = {name: file_digest(file) if file else None for name, file in files.items()}
+    return {
+        "source_hash": sequence.fingerprint(),
+        **digests,
+        "cache": file_digest(cache) if cache and config.needs_cache else None,
+        "settings": recorded(config),
+        "mottool": __version__,
+    }
 
 
 def _size(sequence: Sequence, config: Config) -> tuple[int, int]:
@@ -355,6 +377,7 @@ def command(
         other = _rows_of(beside, sequence, "--beside") if beside else None
         holder = _cache_of(sequence, cache, Work(work), folder) if config.needs_cache else None
         run(sequence, rows, out, config, batch.note, watch, truth, other, holder)
+        write_record(out, inputs_of(sequence, rows, config, truth, other, holder))
         batch.report(sequence.name, out, "rendered")
 
     for sequence in sequences:

@@ -43,6 +43,12 @@ class Config(Settings):
     batch: int | None = knob(
         None, f"Images in one step of the optimiser, on all GPUs together. {PAPER}", low=1
     )
+    minutes: float | None = knob(
+        None,
+        "Train for so long, validation not counted, in the place of --epochs; the learning rate "
+        "follows the clock.",
+        low=0,
+    )
     lr: float | None = knob(None, f"The learning rate to begin with. {PAPER}", low=0)
     warmup: int | None = knob(
         None,
@@ -71,9 +77,15 @@ class Config(Settings):
     init: str | None = knob(
         None,
         "What to start from: a checkpoint, ours or the authors', of which whatever fits is "
-        "taken, or imagenet, torchvision's weights of the backbone; for JDE also darknet's "
-        "backbone, darknet53.conv.74. Without it, from nothing.",
-        form="FILE|imagenet",
+        "taken; imagenet, torchvision's weights of the backbone; or mottool-s, the weights in the "
+        "box. For JDE also darknet's backbone, darknet53.conv.74. Without it, from nothing.",
+        form="FILE|imagenet|NAME",
+    )
+    learn: str | None = knob(
+        None,
+        "The parts of the network that learn, as identity or occlusion,occlusion_offset; the "
+        "others stay what --init made them. Without it, all of them.",
+        form="PART,...",
     )
     seed: int = knob(0, "What everything random follows from.", low=0)
     validate_every: int = knob(1, "Epochs between two validations; the last is always one.", low=1)
@@ -124,6 +136,7 @@ def run(
     from mottool.data.formats import open_datasets
     from mottool.data.pairs import Pairs
     from mottool.data.samples import Samples
+    from mottool.data.scenes import Scenes
     from mottool.pipelines.registry import NETWORKS, resolve
     from mottool.training.course import Course
     from mottool.training.initial import initialise
@@ -145,12 +158,21 @@ def run(
         warn("--negative changes nothing: all images are of one video, none shows other people")
     tracker = learner.RECIPE.tracker
     validate = _validation(pipeline, validation, size, tracker, tracking or {}, config, warn)
+    teacher = _teacher(learner, pipeline, datasets, labels)
     if config.init:
         warn(initialise(learner, config.init))
-    augmentation = AUGMENTATIONS[learn_by] if config.augment else None
-    teacher = _teacher(learner, pipeline, datasets, labels)
+    if config.learn:
+        _need_init(config)
+        learner.learn_only(config.learn.split(","))
     view = resolve(entry.view)(*size)
-    samples = Samples(dataset, view, augmentation, learner.pairs, config.seed, teacher)
+    samples: Samples | Scenes
+    if learner.composition and config.augment:
+        pairs = learner.pairs if isinstance(learner.pairs, Pairs) else None
+        samples = Scenes(dataset, view, learner.composition, pairs, config.seed, teacher)
+    else:
+        augmentation = AUGMENTATIONS[learn_by] if config.augment else None
+        how = learner.pairs, config.seed, teacher, learner.ignores
+        samples = Samples(dataset, view, augmentation, *how)
     training = Training(learner, samples, _plan(config, learner.RECIPE))
     settings = {"pipeline": pipeline, "data": dataset.fingerprint()}
     settings |= recorded(learning)
@@ -173,6 +195,13 @@ def _need_accelerate() -> None:
         raise SettingError("training needs accelerate", 'run pip install "mottool[train]"')
 
 
+def _need_init(config: Config) -> None:
+    """A `SettingError` where part of a network is to learn, but the rest knows nothing."""
+    if not config.init:
+        fix = "give --init the weights of the other parts, or leave --learn out"
+        raise SettingError("--learn leaves parts of the network as they are, at random", fix)
+
+
 def _teacher(
     learner: Learner, pipeline: str, datasets: Sequence[Dataset], labels: Sequence[Path]
 ) -> JoinedLabels | None:
@@ -181,6 +210,10 @@ def _teacher(
 
     if learner.taught:
         return JoinedLabels(datasets, labels, learner.taught)
+    if labels and learner.partly_taught:
+        joined = JoinedLabels(datasets, labels, partial=True)
+        learner.teach(joined.size)
+        return joined
     if labels:
         raise SettingError(f"--labels mean nothing to {pipeline}", "leave them out")
     return None
@@ -200,6 +233,7 @@ def _plan(config: Config, recipe: Recipe) -> Any:
         precision={"fp32": "no"}.get(config.precision, config.precision),
         workers=config.workers,
         cpu=Compute.named(config.device).device.type == "cpu",
+        seconds=None if config.minutes is None else 60 * config.minutes,
     )
 
 

@@ -48,7 +48,7 @@ class ByteTrack:
         third = life.by_overlap(life.fresh, first.cols_alone, found, settings.unconfirmed, weights)
         # 4. A sure one that is still alone begins a tracklet if it is surer still.
         alone = third.cols_alone
-        newborn = alone[found.scores[alone] >= settings.det_thresh]
+        newborn = alone[found.scores[alone] >= settings.creation_threshold]
         life.end(first, second, third, newborn, found)
         return life.shaped(*life.shown(), settings)
 

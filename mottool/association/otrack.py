@@ -124,7 +124,7 @@ class OTrack:
         if self._video.public is not None and self.settings.track_type == "public_track":
             public = self._video.public(self._frame)
             alone = alone[near_public(before[alone], _areas(found.boxes[alone]), public)]
-        return alone[found.scores[alone] > self.settings.new_thresh]
+        return alone[found.scores[alone] > self.settings.creation_threshold]
 
     def _shown(
         self, tracked: Objects, lost: Objects, detections: Detections, elapsed: float

@@ -79,13 +79,17 @@ class Profiles:
                 raise SettingError(problem, error.fix) from error
 
     def of(
-        self, sequence: str, kinds: Mapping[str, type[Settings]], given: Mapping[str, Any]
+        self,
+        sequence: str,
+        kinds: Mapping[str, type[Settings]],
+        given: Mapping[str, Any],
+        fitted: Mapping[str, str] | None = None,
     ) -> list[Settings]:
         """The settings of one sequence, an instance of each of `kinds`, named for errors.
 
-        `given` are settings that go before those of the file.
+        `given` are settings that go before those of the file, which go before `fitted`.
         """
-        told: dict[str, Any] = dict(self._tables.get(DEFAULT, {}))
+        told: dict[str, Any] = dict(fitted or {}) | self._tables.get(DEFAULT, {})
         for name, table in self._tables.items():
             if name != DEFAULT and fnmatchcase(sequence, name):
                 told |= table

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mottool.config import Settings, knob
 
 __all__ = [
+    "OF_EMBEDDINGS",
     "REGISTRY",
     "SETTINGS",
     "ByteTrackSettings",
@@ -38,6 +39,9 @@ REGISTRY = {
     "deepsort": "mottool.association.deepsort:DeepSort",
     "bytetrack": "mottool.association.bytetrack:ByteTrack",
 }
+
+# Settings that are thresholds or weights of embeddings, whichever tracker has them.
+OF_EMBEDDINGS = frozenset({"appearance", "first_assoc", "max_cosine_distance", "reid_thres"})
 
 # What published lists of settings say of how a run was made, and what sets nothing here.
 _REMARKS = {
@@ -251,10 +255,19 @@ class OTrackSettings(RefindSettings):
         low=0,
         high=1,
     )
-    new_thresh: float = knob(
-        0.4, "Detections with a score above this may begin tracks.", low=0, high=1
+    new_thresh: float | None = knob(
+        None,
+        "Detections with a score above this may begin tracks; none: as track_thresh, but at least "
+        "0.3.",
+        low=0,
+        high=1,
     )
     max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.", low=-1)
+
+    @property
+    def creation_threshold(self) -> float:
+        """The score above which a detection may begin a track (the authors' options)."""
+        return max(self.track_thresh, 0.3) if self.new_thresh is None else self.new_thresh
 
 
 @dataclass(frozen=True)
@@ -312,8 +325,11 @@ class ByteTrackSettings(LifeCycleSettings):
         low=0,
         high=1,
     )
-    det_thresh: float = knob(
-        0.7, "Detections with a score of at least this may begin tracks.", low=0, high=1
+    det_thresh: float | None = knob(
+        None,
+        "Detections with a score of at least this may begin tracks; none: track_thresh + 0.1.",
+        low=0,
+        high=1,
     )
     match_thresh: float = knob(
         0.9, "Highest distance, 1 - IoU·score, of a match with a sure detection.", low=0, high=1
@@ -325,6 +341,11 @@ class ByteTrackSettings(LifeCycleSettings):
         low=0,
         parse=_rate,
     )
+
+    @property
+    def creation_threshold(self) -> float:
+        """The score from which on a detection may begin a track (`det_thresh` in BYTETracker)."""
+        return self.track_thresh + 0.1 if self.det_thresh is None else self.det_thresh
 
 
 SETTINGS: dict[str, type[Settings]] = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mottool.association.settings import REGISTRY
 from mottool.cache import Cache, Header
@@ -22,9 +23,10 @@ class Contender:
     """A pipeline in the comparison.
 
     `name` is that of the pipeline, or of its folder where several share a pipeline; `kind` is one
-    of `ONE_SHOT`, `TWO_STAGE`, `BOXES` and `ORACLE`; `caches` has its cache of each sequence, and
-    `holds` what is in them beside boxes. `at_truth` are caches of its embeddings at the boxes of
-    the ground truth, as far as there are any.
+    of `ONE_SHOT`, `TWO_STAGE`, `BOXES` and `ORACLE`; `caches` has its cache of each sequence,
+    `settings` the settings in each one's header, and `holds` what is in them beside boxes.
+    `at_truth` are caches of its embeddings at the boxes of the ground truth, as far as there are
+    any.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Contender:
     kind: str
     caches: Mapping[str, Path]
     holds: frozenset[str] = frozenset()
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     at_truth: Mapping[str, Path] = field(default_factory=dict)
 
     @property
@@ -71,6 +74,7 @@ def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[Conten
     groups: dict[tuple[Path, str], dict[str, Path]] = {}
     holds: dict[tuple[Path, str], set[str]] = {}
     embedder: dict[tuple[Path, str], tuple[str, str]] = {}
+    settings: dict[tuple[Path, str], dict[str, Mapping[str, Any]]] = {}
     for path in _caches(places):
         with Cache(path) as cache:
             header = cache.header
@@ -82,6 +86,7 @@ def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[Conten
             problem = f"{other} and {path} are both {header.pipeline}'s of {header.sequence}"
             raise InputError(problem, "name one of them")
         holds.setdefault(key, set()).update(name for name, there in kept.items() if there)
+        settings.setdefault(key, {})[header.sequence] = header.settings
         embedder[key] = _embedder(header)
     at_truth = {
         (key[0].parent, *embedder[key]): own for key, own in groups.items() if _of_truth(key[1])
@@ -99,6 +104,7 @@ def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[Conten
             kind_of(pipeline, "embeddings" in holds[folder, pipeline]),
             groups[folder, pipeline],
             frozenset(holds[folder, pipeline]),
+            settings[folder, pipeline],
             at_truth.get((folder.parent, *embedder[folder, pipeline]), {}),
         )
         for folder, pipeline in rivals

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mottool.association.fitted import fitted_settings
 from mottool.association.profiles import Profiles, kinds_of
 from mottool.comparison.contenders import Contender, find_contenders
 from mottool.comparison.measurement import Judged, judged, tracked
@@ -30,17 +31,19 @@ class Lineup:
         trackers: Mapping[str, Profiles],
         rules: str = AUTO,
         oracle: bool = False,
+        published: bool = False,
     ) -> None:
         """`places` and `oracle` are as in `find_contenders`, `truth` as in `find_truth`.
 
-        `trackers` are names with the settings of each sequence. Raises `InputError` for files
+        `trackers` are names with the settings of each sequence, which go before those that fit a
+        cache's network; with `published` the latter are left out. Raises `InputError` for files
         that are missing or do not belong together, `CacheError` for caches that cannot be read.
         """
         self.notes: list[str] = []
         self.truths = find_truth(truth)
         self.contenders = find_contenders(places, oracle)
         self.sequences = self._common()
-        self.trackers, self.rules = trackers, rules
+        self.trackers, self.rules, self.published = trackers, rules, published
         self.pairs = [
             (contender, tracker)
             for contender in self.contenders
@@ -101,7 +104,9 @@ class Lineup:
                 found[name] = judged(contender.caches[name], truth, self.rules, self._note)
             if name in contender.at_truth and name not in apart:
                 apart[name] = judged(contender.at_truth[name], truth, self.rules).finds
-            settings: Any = tuple(profiles.of(name, kinds, {}))
+            own = {} if self.published else contender.settings[name]
+            fitted = fitted_settings(own, tracker)
+            settings: Any = tuple(profiles.of(name, kinds, {}, fitted))
             linked[name] = tracked(contender.caches[name], truth, tracker, settings, self.rules)
         return standing(contender, tracker, found, linked, apart)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as MapDataset
 
-from mottool.data.samples import Place, Sample, Samples
+from mottool.data.samples import Place, Sample
 from mottool.data.targets import Labels, Targets
 from mottool.errors import MottoolError
 
@@ -37,6 +37,8 @@ class Batch(Targets):
 
     `images` (B, 3, H, W) float32; `counts` (B,) int64, how many people each shows; `boxes` (N, 4),
     `identities` and `rows` (N,) and `embeddings` (N, D) or None as in `Sample`, image by image.
+    `visible` (N, 4) or None and `ignored` (K, 4) are likewise those of `Labels`, and
+    `ignored_counts` (B,) int64 says how many of the latter each image has.
     `partner` holds the second images of pairs and `negative` (B,) bool says which of them show
     other people; both are None without pairs. `prior` (B, 1, H, W) is the samples'.
     """
@@ -50,16 +52,26 @@ class Batch(Targets):
     partner: "Batch | None" = None
     negative: Tensor | None = None
     prior: Tensor | None = None
+    visible: Tensor | None = None
+    ignored: Tensor | None = None
+    ignored_counts: Tensor | None = None
 
     @property
     def labels(self) -> list[Labels]:
         """The people image by image, as targets are made of them."""
-        ends = self.counts.cumsum(0).tolist()
-        people = [slice(*span) for span in pairwise([0, *ends])]
-        taught = self.embeddings
+        regions: Sequence[Tensor | None] = [None] * len(self.counts)
+        if self.ignored is not None and self.ignored_counts is not None:
+            regions = torch.split(self.ignored, self.ignored_counts.tolist())
+        people = _spans(self.counts)
         return [
-            Labels(self.boxes[own], self.identities[own], None if taught is None else taught[own])
-            for own in people
+            Labels(
+                self.boxes[rows],
+                self.identities[rows],
+                None if self.embeddings is None else self.embeddings[rows],
+                None if self.visible is None else self.visible[rows],
+                ignored,
+            )
+            for rows, ignored in zip(people, regions, strict=True)
         ]
 
 
@@ -98,6 +110,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
     partners = [sample.partner for sample in samples if sample.partner is not None]
     taught = [each.labels.embeddings for each in samples if each.labels.embeddings is not None]
     priors = [sample.prior for sample in samples if sample.prior is not None]
+    visible = [each.labels.visible for each in samples if each.labels.visible is not None]
+    ignored = [each.labels.ignored for each in samples if each.labels.ignored is not None]
     return Batch(
         images=torch.stack([sample.image for sample in samples]),
         counts=torch.tensor([len(sample.rows) for sample in samples]),
@@ -108,11 +122,19 @@ def collate(samples: Sequence[Sample]) -> Batch:
         partner=collate(partners) if partners else None,
         negative=torch.tensor([sample.negative for sample in samples]) if partners else None,
         prior=torch.stack(priors) if priors else None,
+        visible=torch.cat(visible) if visible else None,
+        ignored=torch.cat(ignored) if ignored else None,
+        ignored_counts=torch.tensor([len(each) for each in ignored]) if ignored else None,
     )
 
 
+def _spans(counts: Tensor) -> list[slice]:
+    """Return the rows of each image, `counts` (B,) being how many it has."""
+    return [slice(*span) for span in pairwise([0, *counts.cumsum(0).tolist()])]
+
+
 def loader(
-    samples: Samples,
+    samples: MapDataset[Sample],
     order: Iterable[Place],
     loading: Loading,
     examples: Callable[[Batch], Examples],
@@ -151,7 +173,7 @@ def batches(loader: DataLoader[Sample | MottoolError]) -> Iterator[Examples]:
 class _Guarded(MapDataset[Sample | MottoolError]):
     """Samples, or the errors met in making them, which could not leave a worker otherwise."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: MapDataset[Sample]) -> None:
         self.samples = samples
 
     def __getitem__(self, place: Place) -> Sample | MottoolError:

@@ -31,13 +31,13 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
-    """The people that are no crowds; identities only where there are tracks.
+    """The people; crowds are regions to ignore. Identities only where there are tracks.
 
     The images lie in `root`, or else in a folder near by that is named as usual. An `InputError`
     names the entry that is broken.
     """
     told = _load(path)
-    rows = _people(path, told)
+    rows, crowds = _people(path, told)
     folder = folder_of(told["images"][0]["file_name"], _folders(path, root), path)
     info = told.get("info")
     upright = isinstance(info, dict) and info.get("upright") is True
@@ -59,9 +59,18 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
             for _, track in own
         ]
         boxes = np.array([box for box, _ in own], np.float64).reshape(-1, 4)
-        collector.add(file, size, xyxy_from_tlwh(boxes), who, video=video, frame=frame)
-    if rows:
-        problem = f"{path}: annotations are of image {next(iter(rows))}, which is not in the file"
+        regions = np.array(crowds.pop(number, []), np.float64).reshape(-1, 4)
+        collector.add(
+            file,
+            size,
+            xyxy_from_tlwh(boxes),
+            who,
+            video=video,
+            frame=frame,
+            ignored=xyxy_from_tlwh(regions),
+        )
+    if lost := {**rows, **crowds}:
+        problem = f"{path}: annotations are of image {next(iter(lost))}, which is not in the file"
         raise InputError(problem, FIX)
     return collector.dataset(warn)
 
@@ -81,25 +90,32 @@ def _load(path: Path) -> dict[str, Any]:
     return told
 
 
-def _people(path: Path, told: dict[str, Any]) -> dict[Any, list[tuple[list[float], int]]]:
-    """Of every image with people, their boxes left, top, width, height and their tracks, or -1."""
+def _people(path: Path, told: dict[str, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return, by image, the boxes of people with their tracks or -1, and the boxes of crowds.
+
+    Boxes are left, top, width, height.
+    """
     try:
         names = {int(each["id"]): str(each["name"]) for each in told["categories"]}
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: the categories are broken", FIX) from None
     person = person_class(names, path)
-    people = defaultdict(list)
+    people = defaultdict[Any, list[tuple[list[float], int]]](list)
+    crowds = defaultdict[Any, list[list[float]]](list)
     for place, row in enumerate(told["annotations"]):
         try:
-            if row["category_id"] != person or row.get("iscrowd"):
+            if row["category_id"] != person:
                 continue
             box, track = [float(side) for side in row["bbox"]], int(row.get("track_id", UNKNOWN))
             if len(box) != 4 or not np.isfinite(box).all():
                 raise ValueError
-            people[row["image_id"]].append((box, track))
+            if row.get("iscrowd"):
+                crowds[row["image_id"]].append(box)
+            else:
+                people[row["image_id"]].append((box, track))
         except (AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"{path}: entry {place} of annotations is broken", FIX) from None
-    return people
+    return people, crowds
 
 
 def _folders(path: Path, root: Path | None) -> list[Path]:

@@ -1,8 +1,8 @@
 """CrowdHuman: an `.odgt` file, one JSON object a line, each an image with its people.
 
 Shao et al., "CrowdHuman: a benchmark for detecting human in a crowd", 2018. A person has a full
-box (`fbox`), which may reach out of the image, and a visible one (`vbox`); regions of crowds and
-reflections are tagged `mask` or told to be ignored, and left out here.
+box (`fbox`), which may reach out of the image, and a visible one (`vbox`). Crowds and reflections,
+tagged `mask`, and people marked `ignore` are regions to ignore.
 """
 
 import json
@@ -45,13 +45,17 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
             full = np.array([row["fbox"] for row in people], np.float64).reshape(len(people), 4)
             seen = np.array([row.get("vbox", row["fbox"]) for row in people], np.float64)
             visibility = _shares(full, seen.reshape(len(people), 4))
+            others = [row["fbox"] for row in told["gtboxes"] if not _is_person(row)]
+            ignored = np.array(others, np.float64).reshape(len(others), 4)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             raise InputError(f"{path} line {number} is broken", FIX) from None
-        if not np.isfinite(full).all():
+        if not (np.isfinite(full).all() and np.isfinite(ignored).all()):
             raise InputError(f"{path} line {number} holds NaN or infinity", FIX)
         folder = folder or folder_of(name, _folders(path, root), path)
         size = image_size(folder / name, upright=False)
-        collector.add(folder / name, size, xyxy_from_tlwh(full), visibility=visibility)
+        regions = xyxy_from_tlwh(ignored)
+        boxes = xyxy_from_tlwh(full)
+        collector.add(folder / name, size, boxes, visibility=visibility, ignored=regions)
     return collector.dataset(warn)
 
 

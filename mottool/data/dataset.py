@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, SettingError
-from mottool.images import read_image
+from mottool.images import read_image, read_mask
 
 __all__ = ["HALVES", "STILL", "UNKNOWN", "Annotated", "Collector", "Dataset", "joined"]
 
@@ -33,6 +33,9 @@ class Annotated:
     off, they reach out of it. `identities` (n,) int64 from 0, or -1 where unknown; `visibility`
     (n,) float32 in [0, 1], 1 where unknown; `rows` (n,) int64, the boxes' places in the dataset.
     `video` tells the images of one video by its number, -1 for a still image; `frame` counts in it.
+    `ignored` (k, 4) float32 are regions that may show people nobody annotated. `instances` (n,)
+    int64 are the values of the boxes' pixels in the image file `mask`, 0 where a box has none.
+    `origin` is the number of the first pixel of a row: 1 in MOTChallenge's boxes, else 0.
     """
 
     path: Path
@@ -45,6 +48,10 @@ class Annotated:
     rows: Ints
     video: int
     frame: int
+    ignored: Boxes
+    instances: Ints
+    mask: Path | None = None
+    origin: int = 0
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """BGR (height, width, 3); an `InputError` if the file is no image of that size."""
@@ -55,6 +62,17 @@ class Annotated:
             raise InputError(problem, "give the image that was annotated")
         return image
 
+    def mask_pixels(self) -> npt.NDArray[np.uint8]:
+        """Instances (height, width) of the mask; an `InputError` if it is of another size."""
+        if self.mask is None:
+            raise InputError(f"{self.path} has no mask", "give a dataset that has masks")
+        values = read_mask(self.mask)
+        if values.shape != (self.height, self.width):
+            told = f"{values.shape[1]}x{values.shape[0]}"
+            problem = f"{self.mask} is {told} but its image is {self.width}x{self.height}"
+            raise InputError(problem, "give the mask of that image")
+        return values
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -62,7 +80,9 @@ class Dataset:
 
     `sizes` (M, 2) int32 width and height; `upright` (M,) bool, whether EXIF tags count; `ends`
     (M,) int64, where each image's boxes end; `boxes` (N, 4), `identities` (N,) without gaps from
-    0, `visibility` (N,); `videos` and `frames` (M,) int32, the former without gaps from 0.
+    0, `visibility` (N,); `videos` and `frames` (M,) int32, the former without gaps from 0;
+    `ignored` (K, 4) and `ignored_ends` (M,) as `boxes` and `ends`; `instances` (N,) and `masks`, of
+    every image the mask's path or ""; `origins` (M,) int8.
     """
 
     name: str
@@ -75,6 +95,11 @@ class Dataset:
     visibility: npt.NDArray[np.float32]
     videos: npt.NDArray[np.int32]
     frames: npt.NDArray[np.int32]
+    ignored: Boxes
+    ignored_ends: Ints
+    instances: Ints
+    masks: tuple[str, ...]
+    origins: npt.NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -83,6 +108,7 @@ class Dataset:
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = slice(self.ends[index - 1] if index else 0, self.ends[index])
+        regions = slice(self.ignored_ends[index - 1] if index else 0, self.ignored_ends[index])
         return Annotated(
             path=Path(self.paths[index]),
             width=int(self.sizes[index, 0]),
@@ -94,6 +120,10 @@ class Dataset:
             rows=np.arange(rows.start, rows.stop),
             video=int(self.videos[index]),
             frame=int(self.frames[index]),
+            ignored=self.ignored[regions],
+            instances=self.instances[rows],
+            mask=Path(self.masks[index]) if self.masks[index] else None,
+            origin=int(self.origins[index]),
         )
 
     @property
@@ -116,6 +146,16 @@ class Dataset:
             fix = f"add a dataset with identities, or {remedy}, which learns without them"
             raise InputError(f"{self.name} holds {told}, but {loss} tells people apart", fix)
         return self.identity_count
+
+    def filled(self) -> npt.NDArray[np.bool_]:
+        """Which images (M,) one box fills, as in datasets for re-identification."""
+        counts = np.diff(self.ends, prepend=0)  # (M,)
+        filled: npt.NDArray[np.bool_] = counts == 1
+        boxes = self.boxes[self.ends[filled] - 1]
+        filled[filled] = (boxes[:, :2] <= 0).all(axis=1) & (boxes[:, 2:] >= self.sizes[filled]).all(
+            axis=1
+        )
+        return filled
 
     def near(self, index: int, reach: int) -> Ints:
         """The other images within `reach` frames of one in its video; none of a still image."""
@@ -154,6 +194,8 @@ class Dataset:
         of = np.searchsorted(self.ends, np.arange(len(self.boxes)), side="right")  # (N,) image
         rows = np.isin(of, indices)
         counts = np.bincount(of, minlength=len(self))[indices]
+        region_of = np.searchsorted(self.ignored_ends, np.arange(len(self.ignored)), side="right")
+        regions = np.bincount(region_of, minlength=len(self))[indices]
         return Dataset(
             name=name,
             paths=tuple(self.paths[index] for index in indices),
@@ -165,6 +207,11 @@ class Dataset:
             visibility=self.visibility[rows],
             videos=_gapless(self.videos[indices]).astype(np.int32),
             frames=self.frames[indices],
+            ignored=self.ignored[np.isin(region_of, indices)],
+            ignored_ends=np.cumsum(regions, dtype=np.int64),
+            instances=self.instances[rows],
+            masks=tuple(self.masks[index] for index in indices),
+            origins=self.origins[indices],
         )
 
     def fingerprint(self) -> str:
@@ -188,15 +235,17 @@ class Dataset:
 
 def joined(datasets: Sequence[Dataset]) -> Dataset:
     """Several datasets in one, in their order; their identities and videos stay apart."""
-    identities, videos, ends = [], [], []
-    people = films = boxes = 0
+    identities, videos, ends, ignored_ends = [], [], [], []
+    people = films = boxes = ignored = 0
     for each in datasets:
         identities.append(np.where(each.identities < 0, UNKNOWN, each.identities + people))
         videos.append(np.where(each.videos < 0, STILL, each.videos + films))
         ends.append(each.ends + boxes)
+        ignored_ends.append(each.ignored_ends + ignored)
         people += each.identity_count
         films += each.video_count
         boxes += len(each.boxes)
+        ignored += len(each.ignored)
     return Dataset(
         name=" + ".join(each.name for each in datasets),
         paths=tuple(path for each in datasets for path in each.paths),
@@ -208,6 +257,11 @@ def joined(datasets: Sequence[Dataset]) -> Dataset:
         visibility=np.concatenate([each.visibility for each in datasets]),
         videos=np.concatenate(videos).astype(np.int32),
         frames=np.concatenate([each.frames for each in datasets]),
+        ignored=np.concatenate([each.ignored for each in datasets]),
+        ignored_ends=np.concatenate(ignored_ends),
+        instances=np.concatenate([each.instances for each in datasets]),
+        masks=tuple(mask for each in datasets for mask in each.masks),
+        origins=np.concatenate([each.origins for each in datasets]),
     )
 
 
@@ -219,15 +273,21 @@ class Collector:
     whole people, and networks learn to guess what is cut off.
     """
 
-    def __init__(self, name: str, upright: bool = True) -> None:
-        """`upright` says whether annotations are of the images as their EXIF tags turn them."""
-        self._name, self._upright = name, upright
+    def __init__(self, name: str, upright: bool = True, origin: int = 0) -> None:
+        """`upright` says whether annotations are of the images as their EXIF tags turn them.
+
+        `origin` is the number that annotations give the first pixel of a row.
+        """
+        self._name, self._upright, self._origin = name, upright, origin
         self._paths: list[str] = []
         self._sizes: list[tuple[int, int]] = []
         self._boxes: list[Boxes] = []
         self._identities: list[Ints] = []
         self._visibility: list[npt.NDArray[np.float32]] = []
         self._times: list[tuple[int, int]] = []
+        self._ignored: list[Boxes] = []
+        self._instances: list[Ints] = []
+        self._masks: list[str] = []
         self._outside = 0
 
     def add(
@@ -239,11 +299,14 @@ class Collector:
         visibility: npt.ArrayLike | None = None,
         video: int = STILL,
         frame: int = 0,
+        ignored: npt.ArrayLike = (),
+        mask: Path | None = None,
     ) -> None:
         """Take an image of `size` (width, height) with its boxes (n, 4) x1 y1 x2 y2 pixels.
 
         `identities` (n,) are any whole numbers, negative where unknown; `visibility` (n,) is
-        clipped to [0, 1].
+        clipped to [0, 1]. `ignored` (k, 4) are regions that are not to be learned from. In the
+        file `mask`, if there is one, the pixels of box i (from 0) are i + 1.
         """
         whole = np.asarray(boxes, np.float32).reshape(-1, 4)
         seen = np.clip(whole, 0, np.array([*size, *size], np.float32))
@@ -258,6 +321,10 @@ class Collector:
         self._identities.append(np.maximum(who, UNKNOWN)[inside])
         self._visibility.append(np.asarray(clear, np.float32)[inside])
         self._times.append((video, frame))
+        self._ignored.append(np.asarray(ignored, np.float32).reshape(-1, 4))
+        instances = np.arange(1, count + 1) if mask else np.zeros(count, np.int64)
+        self._instances.append(instances[inside])
+        self._masks.append(str(mask) if mask else "")
 
     def dataset(self, warn: Callable[[str], None]) -> Dataset:
         """What was gathered; an `InputError` if there is not one box in it."""
@@ -278,6 +345,11 @@ class Collector:
             visibility=np.concatenate(self._visibility),
             videos=_gapless(times[:, 0]).astype(np.int32),
             frames=times[:, 1],
+            ignored=np.concatenate(self._ignored),
+            ignored_ends=np.cumsum([len(regions) for regions in self._ignored], dtype=np.int64),
+            instances=np.concatenate(self._instances),
+            masks=tuple(self._masks),
+            origins=np.full(len(self._paths), self._origin, np.int8),
         )
 
 

@@ -250,16 +250,27 @@ class JoinedLabels:
     `teacher` says who made them: name, dimensions, settings and weights.
     """
 
-    def __init__(self, datasets: Sequence[Dataset], paths: Sequence[Path], size: int = 0) -> None:
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        paths: Sequence[Path],
+        size: int = 0,
+        partial: bool = False,
+    ) -> None:
         """Find among `paths` the file of each dataset, for a student that learns `size` dimensions.
 
-        Raises `InputError` for a dataset without one, or labels of several teachers, and what
-        `DistilledLabels.of` raises.
+        With `partial` datasets may lack one, but not all of them: their embeddings are zeros.
+        Raises `InputError` for another dataset without one, or labels of several teachers, and
+        what `DistilledLabels.of` raises.
         """
         known = {labels.header.fingerprint: labels for labels in map(DistilledLabels, paths)}
-        self.parts = []
+        self.parts: list[DistilledLabels | None] = []
+        partial = partial and not known.keys().isdisjoint(each.fingerprint() for each in datasets)
         for dataset in datasets:
             labels = known.get(dataset.fingerprint())
+            if labels is None and partial:
+                self.parts.append(None)
+                continue
             if labels is None:
                 told = ", ".join(f"{path} ({_subject(path)})" for path in paths)
                 raise InputError(
@@ -269,21 +280,23 @@ class JoinedLabels:
                 )
             labels.check_size(size)
             self.parts.append(labels)
-        self.teacher, *others = sorted({_teacher(each) for each in self.parts})
+        present = [each for each in self.parts if each is not None]
+        self.teacher, *others = sorted({_teacher(each) for each in present})
         if others:
             problem = f"the labels are of several teachers: {' and '.join([self.teacher, *others])}"
             raise InputError(problem, "distill all of the datasets from one")
-        self.ends = np.cumsum([len(labels) for labels in self.parts])
-        self.size = self.parts[0].size
+        self.ends = np.cumsum([len(dataset.boxes) for dataset in datasets])
+        self.size = present[0].size
 
     def __call__(self, rows: Ints) -> Floats:
         """The embeddings (n, D) float32 of the boxes at `rows` (n,) of the joined dataset."""
         found = np.zeros((len(rows), self.size), np.float32)
         part = np.searchsorted(self.ends, rows, side="right")  # (n,)
         for number in np.unique(part):
-            own = part == number
+            own, labels = part == number, self.parts[number]
             begin = self.ends[number - 1] if number else 0
-            found[own] = self.parts[number](rows[own] - begin)
+            if labels is not None:
+                found[own] = labels(rows[own] - begin)
         return found
 
 

@@ -1,7 +1,9 @@
 """MOTChallenge folders: videos as images, with `gt/gt.txt`.
 
 Leal-Taixé et al., "MOTChallenge 2015", Milan et al., "MOT16", Dendorfer et al., "MOT20". Trained
-on are the rows that the benchmark scores: pedestrians whose flag is not 0.
+on are the rows that the benchmark scores: pedestrians whose flag is not 0. Pedestrians whose flag
+is 0 and the classes that the benchmark takes for neither right nor wrong (static people, people on
+vehicles, reflections, distractors) are regions to ignore.
 """
 
 import re
@@ -9,19 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
 from mottool.images import images_in
-from mottool.metrics.rules import detect_rules
+from mottool.metrics.rules import DISTRACTORS, detect_rules
 from mottool.motchallenge import Rows, read_rows
 from mottool.sources import Sequence, find_sequences
 
-__all__ = ["read", "recognises", "scored_rows"]
+__all__ = ["ignored_rows", "read", "recognises", "scored_rows"]
 
 TRUTH = "gt/gt.txt"
 PEDESTRIAN = 1
+Bools = npt.NDArray[np.bool_]
 # MOT17 holds every video three times, once for each public detector.
 COPY = re.compile(r"(MOT17-\d+)-(DPM|FRCNN|SDP)")
 
@@ -41,7 +45,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     copies = {_video(sequence.name): sequence for sequence in sequences}
     if len(copies) < len(sequences):
         warn(f"{path}: {len(sequences) - len(copies)} sequences are other copies of the same video")
-    collector, people = Collector(path.resolve().name), 0
+    collector, people = Collector(path.resolve().name, origin=1), 0
     for video, sequence in enumerate(copies.values()):
         people += _add(collector, sequence, video, people)
     return collector.dataset(warn)
@@ -59,15 +63,32 @@ def _add(collector: Collector, sequence: Sequence, video: int, people: int) -> i
     if len(rows) and rows.frames.max() > len(files):
         problem = f"{sequence.path / TRUTH} has frame {rows.frames.max()} of {len(files)} images"
         raise InputError(problem, "add the missing images, or take those rows out")
-    order = np.argsort(rows.frames, kind="stable")
-    ends = np.searchsorted(rows.frames[order], np.arange(1, len(files) + 1), side="right")
     visibility = rows.rest[:, 2] if rows.rest.shape[1] == 3 else np.ones(len(rows))
     size = sequence.width, sequence.height
-    for number, (file, own) in enumerate(zip(files, np.split(order, ends)[:-1], strict=True), 1):
+    regions = ignored_rows(sequence)
+    rows_of, regions_of = _by_frame(rows, len(files)), _by_frame(regions, len(files))
+    for number, file in enumerate(files, 1):
+        own, ignored = rows_of[number - 1], regions_of[number - 1]
         boxes, who = xyxy_from_tlwh(rows.tlwh[own]), rows.ids[own]
         who = np.where(who < 0, who, who + people)
-        collector.add(file, size, boxes, who, visibility[own], video, number)
+        collector.add(
+            file,
+            size,
+            boxes,
+            who,
+            visibility[own],
+            video,
+            number,
+            ignored=xyxy_from_tlwh(regions.tlwh[ignored]),
+        )
     return int(rows.ids.max(initial=-1)) + 1
+
+
+def _by_frame(rows: Rows, frames: int) -> list[npt.NDArray[np.int64]]:
+    """Return the indices of the rows of each frame; frames count from 1."""
+    order = np.argsort(rows.frames, kind="stable")
+    ends = np.searchsorted(rows.frames[order], np.arange(1, frames + 1), side="right")
+    return np.split(order, ends)[:-1]
 
 
 def _images(sequence: Sequence) -> list[Path]:
@@ -85,8 +106,25 @@ def _images(sequence: Sequence) -> list[Path]:
 def scored_rows(sequence: Sequence) -> Rows:
     """The rows of the ground truth that count as people."""
     rows = read_rows(sequence.path / TRUTH, "ground truth")
-    columns = rows.rest.shape[1]
-    keep = rows.rest[:, 0] != 0 if columns else np.ones(len(rows), bool)
-    if detect_rules(sequence.name, rows) != "mot15" and columns > 1:
-        keep &= rows.rest[:, 1] == PEDESTRIAN
+    return _chosen(rows, _roles(sequence, rows)[0])
+
+
+def ignored_rows(sequence: Sequence) -> Rows:
+    """Return the rows of the ground truth that show people, or what looks like them, unscored."""
+    rows = read_rows(sequence.path / TRUTH, "ground truth")
+    return _chosen(rows, _roles(sequence, rows)[1])
+
+
+def _roles(sequence: Sequence, rows: Rows) -> tuple[Bools, Bools]:
+    """Return which rows are scored as people and which are to be ignored, (n,) bool each."""
+    columns, rules = rows.rest.shape[1], detect_rules(sequence.name, rows)
+    flagged = rows.rest[:, 0] != 0 if columns else np.ones(len(rows), bool)
+    if rules == "mot15" or columns < 2:
+        return flagged, ~flagged
+    pedestrian = rows.rest[:, 1] == PEDESTRIAN
+    ignored = np.isin(rows.rest[:, 1], DISTRACTORS[rules]) | (pedestrian & ~flagged)
+    return flagged & pedestrian, ignored
+
+
+def _chosen(rows: Rows, keep: Bools) -> Rows:
     return Rows(rows.frames[keep], rows.ids[keep], rows.tlwh[keep], rows.rest[keep])

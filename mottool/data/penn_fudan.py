@@ -1,5 +1,7 @@
 """Penn-Fudan: a folder with `PNGImages/` and one text per image in `Annotation/`.
 
+Masks, if there are any, are `PedMasks/NAME_mask.png`: the pixels of the box numbered i are i.
+
 Wang, Shi, Song & Shen, "Object detection combining recognition and segmentation", ACCV 2007.
 """
 
@@ -23,10 +25,12 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
-    """Every image of the folder; nobody has an identity. `root` is not needed."""
+    """Every image of the folder, with its mask; nobody has an identity. `root` is not needed."""
     collector = Collector(path.resolve().name)
     for image in images_in(path / "PNGImages"):
-        collector.add(image, image_size(image), _boxes(path / "Annotation" / f"{image.stem}.txt"))
+        boxes = _boxes(path / "Annotation" / f"{image.stem}.txt")
+        mask = path / "PedMasks" / f"{image.stem}_mask.png"
+        collector.add(image, image_size(image), boxes, mask=mask if mask.is_file() else None)
     return collector.dataset(warn)
 
 

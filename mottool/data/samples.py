@@ -7,6 +7,7 @@ if it had not been.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,17 +58,25 @@ class Samples(MapDataset[Sample]):
         pairs: Pairs | Steps | None = None,
         seed: int = 0,
         embeddings: Callable[[Ints], npt.NDArray[np.float32]] | None = None,
+        ignoring: bool = False,
     ) -> None:
         """Without `augmentation` images are only fitted, as for validation.
+
+        With `ignoring` the labels hold the regions to ignore of each image.
 
         `embeddings` gives a teacher's embeddings (n, D) of the boxes at rows (n,) of the dataset.
         It is called in the workers, so it must be picklable and open its file there.
         """
         self.dataset, self.view, self.seed = dataset, view, seed
         self.augmentation, self.pairs, self.embeddings = augmentation, pairs, embeddings
+        self.ignoring = ignoring
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    def path(self, number: int) -> str:
+        """The path of image `number`."""
+        return self.dataset.paths[number]
 
     def __getitem__(self, place: Place) -> Sample:
         epoch, number = place
@@ -117,17 +126,26 @@ class Samples(MapDataset[Sample]):
     def _seen(self, image: Annotated, look: Look) -> Sample:
         """An image as the network sees it with a look."""
         fitted = self.view.fitted(jitter(image.pixels(), look.gains))
-        boxes = self.view.from_frame(image.boxes, image.width, image.height)
+        # Regions to ignore move as boxes do.
+        framed = np.concatenate((image.boxes, image.ignored))
+        boxes = self.view.from_frame(framed, image.width, image.height)
         clip = self.augmentation is not None and self.augmentation.clip
-        pixels, boxes, keep = augment(fitted, boxes, look, clip, self.view.border)
+        pixels, boxes, kept = augment(fitted, boxes, look, clip, self.view.border)
+        boxes, regions = boxes[: len(image.boxes)], boxes[len(image.boxes) :]
+        keep, keep_regions = kept[: len(image.boxes)], kept[len(image.boxes) :]
         rows = image.rows[keep]
         taught = None if self.embeddings is None else torch.from_numpy(self.embeddings(rows))
         return Sample(
             image=torch.from_numpy(self.view.image(pixels)),
             labels=Labels(
-                boxes=torch.from_numpy(boxes[keep].astype(np.float32)),
+                boxes=_tensor(boxes[keep]),
                 identities=torch.from_numpy(image.identities[keep]),
                 embeddings=taught,
+                ignored=_tensor(regions[keep_regions]) if self.ignoring else None,
             ),
             rows=torch.from_numpy(rows),
         )
+
+
+def _tensor(boxes: npt.NDArray[np.floating[Any]]) -> Tensor:
+    return torch.from_numpy(boxes.astype(np.float32))

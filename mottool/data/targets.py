@@ -45,12 +45,16 @@ class Labels(Targets):
 
     `boxes` (n, 4) float32 x1 y1 x2 y2 in network pixels, which may reach out of the image;
     boxes without area are passed over. `identities` (n,) int64, 0 to one less than the number of
-    identities, or -1 where unknown. `embeddings` (n, D) float32, a teacher's, or None.
+    identities, or -1 where unknown. `embeddings` (n, D) float32, a teacher's, or None. `visible`
+    (n, 4) is the part of each box that the image shows, or None, which leaves it to be cut out.
+    `ignored` (k, 4) are regions that may show people nobody annotated, or None.
     """
 
     boxes: Tensor
     identities: Tensor
     embeddings: Tensor | None = None
+    visible: Tensor | None = None
+    ignored: Tensor | None = None
 
     @property
     def with_area(self) -> Tensor:

@@ -18,17 +18,29 @@ from torch.nn.utils.rnn import pad_sequence
 from mottool.data.targets import Labels, Targets
 from mottool.models.gaussians import draw, radius
 
-__all__ = ["CentreTargets", "OcclusionTargets", "centre_targets", "occlusion_targets"]
+__all__ = [
+    "IGNORED",
+    "CentreTargets",
+    "OcclusionTargets",
+    "centre_targets",
+    "heatmap_of",
+    "ignore",
+    "occlusion_targets",
+]
+
+# In the focal loss a cell weighs (1 - target)⁴ unless it is a centre, whose target is exactly 1.
+IGNORED = 1 - 1e-5
+NEAR = 0.3  # a cell whose target is above this belongs to a person, who may stand before a region
 
 
 @dataclass(frozen=True)
 class CentreTargets(Targets):
     """What the heads should say of B images, the most crowded of which shows k people.
 
-    `heatmap` (B, 1, h, w) float32 in [0, 1], exactly 1 at centres; `cells` (B, k) int64,
-    row·w + column; `valid` (B, k) bool, where there is a person; `offset` (B, k, 2) x y of the
-    centre in its cell; `size` (B, k, 4) left, top, right, bottom or (B, k, 2) width, height, in
-    cells; `identities` (B, k) int64, -1 where unknown.
+    `heatmap` (B, 1, h, w) float32 in [0, 1], exactly 1 at centres and `IGNORED` in regions to
+    ignore; `cells` (B, k) int64, row·w + column; `valid` (B, k) bool, where there is a person;
+    `offset` (B, k, 2) x y of the centre in its cell; `size` (B, k, 4) left, top, right, bottom or
+    (B, k, 2) width, height, in cells; `identities` (B, k) int64, -1 where unknown.
     """
 
     heatmap: Tensor
@@ -65,7 +77,8 @@ def centre_targets(
         sides = boxes[:, 2:] - boxes[:, :2]
         centre = _inside((boxes[:, :2] + boxes[:, 2:]) / 2, width, height)  # (n, 2)
         distances = torch.cat((centre - boxes[:, :2], boxes[:, 2:] - centre), 1)  # (n, 4)
-        heatmaps.append(_heatmap(centre, sides, width, height))
+        heatmap = heatmap_of(centre, sides, width, height)
+        heatmaps.append(ignore(heatmap, image.ignored, stride))
         centres.append(centre)
         sizes.append(distances if ltrb else sides)
         identities.append(image.identities[image.with_area])
@@ -94,7 +107,7 @@ def occlusion_targets(
         shared = _shared(torch.cat((centre - half, centre + half), 1), threshold)  # (m, 4)
         first, last = (_inside(corner, width, height) for corner in (shared[:, :2], shared[:, 2:]))
         centre = (first + last) / 2
-        heatmaps.append(_heatmap(centre, last - first, width, height))
+        heatmaps.append(heatmap_of(centre, last - first, width, height))
         centres.append(centre)
     return OcclusionTargets(torch.stack(heatmaps), *_cells(centres, width))
 
@@ -104,8 +117,24 @@ def _inside(points: Tensor, width: int, height: int) -> Tensor:
     return torch.minimum(points.clamp(min=0), points.new_tensor((width - 1, height - 1)))
 
 
-def _heatmap(centres: Tensor, sides: Tensor, width: int, height: int) -> Tensor:
-    """Gaussians for objects with `centres` and `sides` (n, 2) in cells: (1, height, width)."""
+def ignore(heatmap: Tensor, regions: Tensor | None, stride: int) -> Tensor:
+    """Set the cells of a heatmap (1, h, w) whose middles lie in `regions` (k, 4) to `IGNORED`.
+
+    Cells that belong to a person stay as they are. Regions are in network pixels.
+    """
+    if regions is None or not len(regions):
+        return heatmap
+    height, width = heatmap.shape[1:]
+    x = (torch.arange(width) + 0.5) * stride
+    y = (torch.arange(height) + 0.5) * stride
+    left, top, right, bottom = regions[:, :, None].unbind(1)  # (k, 1) each
+    across, down = (x > left) & (x < right), (y > top) & (y < bottom)  # (k, w), (k, h)
+    inside = (down[:, :, None] & across[:, None]).any(0)  # (h, w)
+    return torch.where(inside & (heatmap <= NEAR), IGNORED, heatmap)
+
+
+def heatmap_of(centres: Tensor, sides: Tensor, width: int, height: int) -> Tensor:
+    """Draw Gaussians for objects with `centres` and `sides` (n, 2) in cells: (1, height, width)."""
     heatmap = np.zeros((height, width), np.float32)
     for (x, y), (across, down) in zip(centres.tolist(), sides.tolist(), strict=True):
         draw(heatmap, int(x), int(y), int(radius(math.ceil(across), math.ceil(down))))

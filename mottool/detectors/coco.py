@@ -5,7 +5,7 @@ et al., "FCOS", 2019; Sandler et al., "MobileNetV2", 2018, and Howard et al., "S
 MobileNetV3", 2019. Their weights are torchvision's own, downloaded by torchvision at first use.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -61,6 +61,8 @@ def detector(name: str, options: Options) -> "CocoDetector":
 
 class CocoDetector:
     """A torchvision detector, of which only the people count."""
+
+    fitted: Mapping[str, Any] = {}
 
     def __init__(self, name: str, options: Options, compute: Compute) -> None:
         """`name` is one of `KINDS`."""

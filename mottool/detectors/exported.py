@@ -4,7 +4,7 @@ The name says how the network sees frames, which no file tells; what its outputs
 their shapes (`mottool.detectors.outputs`). Each of the three takes either kind of file.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -59,6 +59,8 @@ def detector(name: str, options: Options) -> "ExportedDetector":
 
 class ExportedDetector:
     """A network from one frame to boxes; it takes frames one by one."""
+
+    fitted: Mapping[str, Any] = {}
 
     def __init__(self, name: str, network: ExportedNetwork, options: Options) -> None:
         """`name` is one of `KINDS`. A `CheckpointError` if the outputs are of no known kind."""

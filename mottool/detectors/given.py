@@ -4,7 +4,7 @@
 that what is measured is the embeddings and the association alone (as in CSTrack's Table VIII).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def detector(name: str, options: Options) -> "GivenBoxes":
 class GivenBoxes:
     """Boxes from a file for each sequence."""
 
+    fitted: Mapping[str, Any] = {}
     weights = ""
 
     def __init__(

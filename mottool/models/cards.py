@@ -1,9 +1,11 @@
 """Our own weights files: safetensors, and beside each a card in TOML that says what it is.
 
 A card MUST hold `schema`, `pipeline`, `sha256` (of the weights file, in hex) and `origin` (where
-the weights come from). It MAY hold `input` (WxH, the network's input that it was trained at). Its
-tables `training_data` (each data set's name, and its licence) and `metrics` (what was measured, and
-the figure) MAY be empty, which means that nothing is known.
+the weights come from). It MAY hold `input` (WxH, the network's input that it was trained at),
+`licence` (of the weights) and `tracker` (the tracker that suits them best). Its tables
+`training_data` (each data set's name, and its licence) and `metrics` (what was measured, and the
+figure) MAY be empty, which means that nothing is known. It MAY hold a table `trackers` with one
+table for a tracker: the settings that were found to fit these weights.
 """
 
 import hashlib
@@ -11,7 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ __all__ = ["Card", "card_of", "read_card", "save_weights"]
 
 SCHEMA = "mottool/card/1"
 TABLES = ("training_data", "metrics")
+REQUIRED, OPTIONAL = {"pipeline", "sha256", "origin"}, {"input", "licence", "tracker"}
 SIZE = re.compile(r"([1-9]\d*x[1-9]\d*)?")
 AGAIN = "copy both files again from where they came from, or write them again"
 
@@ -39,6 +42,9 @@ class Card:
     training_data: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     input: str = ""
+    licence: str = ""
+    tracker: str = ""
+    trackers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def check(self, weights: Path, sha256: str) -> None:
         """Raise `CheckpointError` unless this describes the file `weights`, which has `sha256`."""
@@ -60,11 +66,12 @@ def save_weights(
     training_data: Mapping[str, str] | None = None,
     metrics: Mapping[str, float] | None = None,
     size: tuple[int, int] | None = None,
+    trackers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Card:
     """Write `tensors` to `path` and their card beside it; both are whole or not there.
 
-    Tensors keep their names and their precision; `size` (width, height) is the network's input.
-    Raises `OutputError` where nothing can be written.
+    Tensors keep their names and their precision; `size` (width, height) is the network's input and
+    `trackers` are settings that fit it. Raises `OutputError` where nothing can be written.
     """
     # Each its own numbers, since safetensors takes no two tensors that share theirs.
     own = {
@@ -77,6 +84,7 @@ def save_weights(
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         told = "x".join(map(str, size or ()))
         card = Card(pipeline, sha256, origin, training_data or {}, metrics or {}, told)
+        card = replace(card, trackers=trackers or {})
         card_part.write_text(_toml(card), encoding="utf-8")
     return card
 
@@ -104,28 +112,41 @@ def _card(path: Path, found: dict[str, Any]) -> Card:
     """The card of a TOML document, every entry of its type."""
     kinds: dict[str, type | tuple[type, ...]] = {"training_data": str, "metrics": (int, float)}
     tables = {name: found.pop(name, {}) for name in TABLES}
-    sound = set(found) - {"input"} == {"pipeline", "sha256", "origin"} and all(
+    trackers = found.pop("trackers", {})
+    sound = set(found) - OPTIONAL == REQUIRED and all(
         isinstance(value, str) for value in found.values()
     )
+    sound = sound and isinstance(trackers, dict)
+    sound = sound and all(_is_settings(table) for table in trackers.values())
     sound = sound and SIZE.fullmatch(found.get("input", "")) is not None
     for name, table in tables.items():
         sound = sound and isinstance(table, dict)
         sound = sound and all(isinstance(value, kinds[name]) for value in table.values())
     if not sound:
         raise CheckpointError(f"the card {path} has entries missing, unknown or misshapen", AGAIN)
-    return Card(**found, **tables)
+    return Card(**found, **tables, trackers=trackers)
+
+
+def _is_settings(table: object) -> bool:
+    """Whether a table holds nothing but texts, numbers and booleans."""
+    return isinstance(table, dict) and all(
+        isinstance(value, str | int | float) for value in table.values()
+    )
 
 
 def _toml(card: Card) -> str:
     """The card as a TOML document."""
     entries = {"schema": SCHEMA, **asdict(card)}
     tables = {name: entries.pop(name) for name in TABLES}
-    if not card.input:
-        del entries["input"]
+    trackers = entries.pop("trackers")
+    entries = {name: value for name, value in entries.items() if value or name not in OPTIONAL}
     lines = [f"{name} = {_quoted(value)}" for name, value in entries.items()]
     for name, table in tables.items():
         lines += ["", f"[{name}]"]
         lines += [f"{_quoted(key)} = {_value(value)}" for key, value in table.items()]
+    for name, table in trackers.items():
+        lines += ["", f"[trackers.{_quoted(name)}]"]
+        lines += [f"{_quoted(key)} = {json.dumps(value)}" for key, value in table.items()]
     return "\n".join(lines) + "\n"
 
 

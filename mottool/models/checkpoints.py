@@ -28,6 +28,7 @@ __all__ = ["Checkpoint", "NotFiniteError", "dimension", "fit", "is_darknet", "ne
 
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 SHOWN = 12  # names listed in a message
+COUNTER = ".num_batches_tracked"
 
 # How the formats begin.
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
@@ -166,9 +167,13 @@ def fit(
     for them; `file_names` are the names in the file, where `tensors` have been renamed. Raises
     `CheckpointError` with the names that are missing, unexpected or of another shape, and with
     the pipeline that the file seems to be for, if not `pipeline`; `NotFiniteError` as
-    `need_finite`.
+    `need_finite`. A file may lack batch normalisation's counters of batches, as those of old
+    versions of PyTorch do: nothing here reads them.
     """
-    needed = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    own = network.state_dict()
+    counters = {name: own[name] for name in own if name.endswith(COUNTER)}
+    tensors = {**counters, **tensors}
+    needed = {name: tuple(value.shape) for name, value in own.items()}
     given = {
         name: value
         for name, value in tensors.items()

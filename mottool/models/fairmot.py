@@ -17,7 +17,7 @@ from mottool.models.backbones.hrnet import HRNet18, HRNet32
 from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
 from mottool.models.backbones.yolov5 import YOLOv5s
 from mottool.models.checkpoints import dimension, fit
-from mottool.models.heatmap import PRIOR, at_centres, boxes_around, gather, head, peaks
+from mottool.models.heatmap import PRIOR, at_centres, detections, head
 from mottool.models.network import Decoded
 
 __all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "our_name"]
@@ -84,15 +84,7 @@ class FairMOT(nn.Module):
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """The peaks above `min_score`, at most 500 an image, highest first (§4.5.1)."""
-        found = peaks(heads["heatmap"], MAX_DETECTIONS)
-        centres = found.centres + gather(heads["offset"], found.cells)  # (B, k, 2)
-        boxes = boxes_around(centres, gather(heads["size"], found.cells)) * self.stride
-        embeddings = F.normalize(gather(heads["identity"], found.cells), dim=2)  # (B, k, D)
-        counts = (found.scores > min_score).sum(1).tolist()  # scores fall: the first ones are it
-        return [
-            Decoded(boxes[i, :n], found.scores[i, :n], found.classes[i, :n], embeddings[i, :n])
-            for i, n in enumerate(counts)
-        ]
+        return detections(heads, self.stride, MAX_DETECTIONS, min_score)
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Unit embeddings (n, D) of each image's boxes (n, 4): of the cells of their centres.

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["PRIOR", "Peaks", "at_centres", "boxes_around", "gather", "head", "peaks"]
+from mottool.models.network import Decoded
+
+__all__ = ["PRIOR", "Peaks", "at_centres", "boxes_around", "detections", "gather", "head", "peaks"]
 
 PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
 
@@ -65,6 +67,23 @@ def gather(head: Tensor, cells: Tensor) -> Tensor:
     """What a head (B, C, h, w) says at `cells` (B, k): (B, k, C) float32."""
     index = cells[:, None].expand(-1, head.shape[1], -1)  # (B, C, k)
     return head.flatten(2).gather(2, index).mT.float()
+
+
+def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: float) -> list[Decoded]:
+    """Decode the peaks above `min_score`, at most `most` an image, highest first.
+
+    `heads` are `heatmap` (B, classes, h, w) before its sigmoid, `offset` (B, 2, h, w), `size`
+    (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w).
+    """
+    found = peaks(heads["heatmap"], most)
+    centres = found.centres + gather(heads["offset"], found.cells)  # (B, k, 2)
+    boxes = boxes_around(centres, gather(heads["size"], found.cells)) * stride  # (B, k, 4)
+    embeddings = F.normalize(gather(heads["identity"], found.cells), dim=2)  # (B, k, D)
+    counts = (found.scores > min_score).sum(1).tolist()  # scores fall: the first ones are it
+    return [
+        Decoded(boxes[i, :n], found.scores[i, :n], found.classes[i, :n], embeddings[i, :n])
+        for i, n in enumerate(counts)
+    ]
 
 
 def at_centres(head: Tensor, boxes: Tensor, stride: int) -> Tensor:

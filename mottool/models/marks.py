@@ -7,6 +7,7 @@ __all__ = ["looks_like"]
 # A network and the names that only its checkpoints hold together; the first that fits counts.
 # Its authors' names come first, then ours, as `mottool weights convert` writes them.
 MARKS = (
+    ("mottool-s", {"backbone.blocks.0.expand.0.weight", "identity.4.weight"}),
     ("otrack", {"tracking.0.weight", "ltrb_amodal.0.weight"}),
     ("otrack", {"displacement.0.weight", "amodal.0.weight"}),
     ("outrack", {"occlusion.0.weight", "id.0.weight"}),

@@ -15,12 +15,14 @@ __all__ = [
     "CornerLetterbox",
     "ImageNetLetterbox",
     "Letterbox",
+    "SmoothLetterbox",
     "Stretch",
     "TrainingView",
     "View",
 ]
 
 PADDING = 128
+SMOOTH_PADDING = 127
 YOLOX_PADDING = 114
 # CenterTrack's, of blue, green and red in [0, 1], as COCO has them.
 MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
@@ -98,12 +100,16 @@ class Letterbox:
         inner = max(round(w * scale), 1), max(round(h * scale), 1)
         left, right = _margins(self.width - inner[0])
         top, bottom = _margins(self.height - inner[1])
-        small = cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(frame, inner, interpolation=self._interpolation(scale))
         grey = (self.border, self.border, self.border)
         padded = cv2.copyMakeBorder(
             small, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey
         )
         return np.asarray(padded, np.uint8)
+
+    def _interpolation(self, scale: float) -> int:
+        """How a frame is resized: as the authors' code does, which averages areas at any scale."""
+        return cv2.INTER_AREA
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
@@ -127,6 +133,27 @@ class ClampedLetterbox(Letterbox):
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """As `Letterbox.to_frame`, at least 0."""
         return np.maximum(super().to_frame(points, width, height), 0)
+
+
+class SmoothLetterbox(Letterbox):
+    """mottool-s's: small frames are enlarged by linear interpolation, and pixels count from 1.
+
+    Its boxes are learned with pixels that count from 0. Those of MOTChallenge, and so of caches,
+    count from 1.
+    """
+
+    border: ClassVar[int] = SMOOTH_PADDING
+
+    def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """As `Letterbox.to_frame`, counted from 1."""
+        return super().to_frame(points, width, height) + np.float32(1)
+
+    def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
+        """As `Letterbox.from_frame`, of points that count from 1."""
+        return super().from_frame(np.asarray(points) - 1, width, height)
+
+    def _interpolation(self, scale: float) -> int:
+        return cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
 
 
 class ImageNetLetterbox(Letterbox):

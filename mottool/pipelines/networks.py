@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from mottool.models.jde import JDE
 from mottool.models.marks import looks_like
 from mottool.pipelines.registry import NETWORKS, resolve
 
-__all__ = ["LoadedNetwork", "load_network"]
+__all__ = ["LoadedNetwork", "bundled_file", "load_network"]
 
 NAMES = (*NETWORKS, *VARIANTS)
 
@@ -31,6 +32,15 @@ class LoadedNetwork:
     network: nn.Module
     checkpoint: Checkpoint
     others: tuple[str, ...] = ()
+
+
+def bundled_file(name: str) -> Path:
+    """Return the path of a weights file in the box; a `CheckpointError` if it is not installed."""
+    path = Path(str(files("mottool.weights") / name))
+    if not path.is_file():
+        fix = "install mottool again, from a wheel or a whole copy of its repository"
+        raise CheckpointError(f"the weights {path} that belong to mottool are missing", fix)
+    return path
 
 
 def load_network(path: Path, name: str | None = None) -> LoadedNetwork:

@@ -1,6 +1,6 @@
 """One-shot networks in pipelines: as a whole, or as the embedder of boxes from elsewhere."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,7 +16,7 @@ from mottool.models.compute import Compute
 from mottool.models.network import Decoded, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
-from mottool.pipelines.networks import load_network
+from mottool.pipelines.networks import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
 from mottool.pipelines.pipeline import Times
 from mottool.sources import Frame
@@ -39,7 +39,8 @@ def pipeline(name: str, options: Options) -> "OneShot":
         problem = f"{name} is recurrent: an image needs what was found in the one before"
         raise SettingError(f"{problem}, so they cannot go in batches", "leave out --batch")
     compute = Compute.named(options.device, options.precision)
-    network, weights = _loaded(name, options.weights, "--weights", compute)
+    path = _weights(name, options.weights, "--weights")
+    network, weights = _loaded(name, path, compute)
     if options.occlusion_maps and getattr(network, "occlusion", None) is None:
         fix = (
             "leave it out, or choose outrack, or otrack with weights that have the occlusion heads"
@@ -49,36 +50,56 @@ def pipeline(name: str, options: Options) -> "OneShot":
         name,
         network,
         weights,
-        _view(name, options, options.weights),
+        _view(name, options, path),
         compute,
         entry.min_score if options.min_score is None else options.min_score,
         options.batch,
         session=registry.resolve(entry.session) if entry.session else None,
         stride=network.stride if options.occlusion_maps else 0,
+        fitted=_fitted(path, weights),
     )
 
 
 def embedder(name: str, options: Options) -> "NetworkEmbedder":
     """The embeddings of one of `registry.NETWORKS`, read at given boxes."""
     compute = Compute.named(options.device, options.precision)
-    network, weights = _loaded(name, options.embedder_weights, "--embedder-weights", compute)
-    view = _view(name, options, options.embedder_weights)
+    path = _weights(name, options.embedder_weights, "--embedder-weights")
+    network, weights = _loaded(name, path, compute)
+    view = _view(name, options, path)
     return NetworkEmbedder(name, network, weights, view, compute)
 
 
-def _view(name: str, options: Options, weights: Path | None) -> Any:
+def _weights(name: str, given: Path | None, flag: str) -> Path:
+    """The weights file that is given, or else the one in the box; a `SettingError` for neither."""
+    bundled = registry.NETWORKS[name].bundled
+    if given is None and not bundled:
+        raise SettingError(f"{name} needs its weights", f"give its authors' file with {flag}")
+    return given or bundled_file(bundled)
+
+
+def _fitted(weights: Path, sha256: str) -> dict[str, Any]:
+    """What the card beside a weights file says of trackers, as a cache's header keeps it.
+
+    A card of another file says nothing.
+    """
+    card = read_card(weights)
+    if card is None or card.sha256 != sha256 or not card.trackers:
+        return {}
+    trackers = {name: dict(table) for name, table in card.trackers.items()}
+    return {"trackers": trackers} | ({"tracker": card.tracker} if card.tracker else {})
+
+
+def _view(name: str, options: Options, weights: Path) -> Any:
     """How the network sees frames: as it was told, was trained, or was published."""
     entry = registry.NETWORKS[name]
-    card = read_card(weights) if weights else None
+    card = read_card(weights)
     trained = input_size(card.input) if card and card.input else None
     size = options.input or trained or (entry.width, entry.height)
     return registry.resolve(entry.view)(*size)
 
 
-def _loaded(name: str, weights: Path | None, flag: str, compute: Compute) -> tuple[Any, str]:
+def _loaded(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
     """The network of that name and the sha256 of its checkpoint."""
-    if weights is None:
-        raise SettingError(f"{name} needs its weights", f"give its authors' file with {flag}")
     loaded = load_network(weights, name)
     return loaded.network.to(compute.device), loaded.checkpoint.sha256
 
@@ -97,18 +118,21 @@ class OneShot:
         batch: int,
         session: Callable[[Any], Network] | None = None,
         stride: int = 0,
+        fitted: Mapping[str, Any] | None = None,
     ) -> None:
         """Detections scoring above `min_score` are kept; `batch` frames go through in one call.
 
         `weights` is the sha256 of the checkpoint that `network` was loaded from. `session` makes
         of a recurrent network what one sequence goes through. With a `stride`, that of the
-        network's heads, their heatmap of occlusion centres is kept whole.
+        network's heads, their heatmap of occlusion centres is kept whole. `fitted` are the
+        settings of trackers that fit the network, which a cache's header keeps.
         """
         self.name, self.weights, self.batch = name, weights, batch
         self.network, self.view, self.compute = network, view, compute
         self.min_score = min_score
         self.session = session
         self.stride = stride
+        self.fitted = fitted or {}
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> "OneShotPass":
         """Begin a sequence; an `InputError` if it has no images."""
@@ -135,6 +159,7 @@ class OneShotPass:
         }
         if pipeline.stride:
             self.settings["occlusion_stride"] = pipeline.stride
+        self.settings |= pipeline.fitted
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:

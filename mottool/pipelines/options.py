@@ -52,7 +52,7 @@ class Options(Settings):
     min_score: float | None = knob(
         None,
         "Detections of a network must score above it. Without it, the pipeline's own: 0.1, or "
-        "0.05 with TDT.",
+        "0.05 with mottool-s and TDT.",
         low=0,
         high=1,
     )

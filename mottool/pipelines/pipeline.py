@@ -1,6 +1,6 @@
 """What every pipeline promises the stage that runs it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mottool.detections import Detections
@@ -39,12 +39,14 @@ class Pipeline(Protocol):
     """Detections, and mostly embeddings, by one method; holds the weights for all sequences.
 
     `weights` is the sha256 of the weights file, or "" where there is none; `batch` is how many
-    frames it takes at once.
+    frames it takes at once; `fitted` are the settings of trackers that fit its network, as a
+    cache's header keeps them (`association.fitted`), {} for none.
     """
 
     name: str
     weights: str
     batch: int
+    fitted: Mapping[str, Any]
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> Pass:
         """Begin a sequence; an `InputError` if it lacks what this pipeline needs."""

@@ -9,9 +9,19 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-__all__ = ["DETECTORS", "EMBEDDERS", "NETWORKS", "PUBLIC", "NetworkEntry", "Part", "resolve"]
+__all__ = [
+    "DEFAULT",
+    "DETECTORS",
+    "EMBEDDERS",
+    "NETWORKS",
+    "PUBLIC",
+    "NetworkEntry",
+    "Part",
+    "resolve",
+]
 
 PUBLIC = "public"
+DEFAULT = "mottool-s"
 
 
 @dataclass(frozen=True)
@@ -23,7 +33,8 @@ class NetworkEntry:
     score above `min_score` are kept. `session` is `module:class`, what takes one sequence through
     a recurrent network, image by image; "" where images do not depend on each other.
     `embedding_map` is the raw head, the finest if there are several, that embeds every place of
-    the image; "" where only boxes are embedded.
+    the image; "" where only boxes are embedded. `bundled` is the file in `mottool.weights` that is
+    used without `--weights`; "" where there is none.
     """
 
     network: str
@@ -35,6 +46,7 @@ class NetworkEntry:
     session: str = ""
     embeds: bool = True
     embedding_map: str = ""
+    bundled: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,15 @@ def _tdt(variant: str) -> NetworkEntry:
 
 
 NETWORKS = {
+    "mottool-s": NetworkEntry(
+        f"{_MODELS}.mottool_s:MottoolS",
+        f"{_VIEWS}:SmoothLetterbox",
+        640,
+        384,
+        min_score=0.05,
+        embedding_map="identity",
+        bundled="mottool-s.safetensors",
+    ),
     "fairmot-dla34": _fairmot("dla34"),
     "fairmot-resnet34": _fairmot("resnet34"),
     "fairmot-resnet34-fpn": _fairmot("resnet34-fpn"),

@@ -26,6 +26,7 @@ class TwoStage:
         """`name` is that of the whole."""
         self.name, self.detector, self.embedder = name, detector, embedder
         self.weights, self.batch = detector.weights, detector.batch
+        self.fitted = detector.fitted
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> "TwoStagePass":
         """Begin a sequence; an `InputError` if it has no images to describe boxes by."""

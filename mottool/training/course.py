@@ -77,12 +77,12 @@ class Course:
 
     def _begun(self) -> str:
         """What is done already, and what comes next."""
-        state, last = self.training.state, self.training.plan.recipe.epochs
+        state = self.training.state
         due = state.history and self._due()
-        if state.epoch < last:
+        if not self.training.finished:
             return f"going on after epoch {state.epoch}{', which is validated first' * bool(due)}"
         rest = "the last is validated now" if due else "--overwrite begins again"
-        return f"all {last} epochs are done; {rest}"
+        return f"all {state.epoch} epochs are done; {rest}"
 
     def _close(self) -> None:
         """Write the state, validate if that is due, write what is kept, and tell."""
@@ -97,14 +97,16 @@ class Course:
 
     def _due(self) -> bool:
         """Whether the last epoch is one to validate, and has not been."""
-        row, last = self.training.state.history[-1], self.training.plan.recipe.epochs
-        wanted = row["epoch"] % self.every == 0 or row["epoch"] == last
+        row = self.training.state.history[-1]
+        wanted = row["epoch"] % self.every == 0 or self.training.finished
         return self.validation is not None and wanted and FIGURES[0] not in row
 
     def _told(self, row: Mapping[str, float], best: bool) -> str:
         """An epoch's row of the log in one line for a person."""
         figures = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
-        epoch = f"epoch {row['epoch']:.0f} of {self.training.plan.recipe.epochs}"
+        epoch = f"epoch {row['epoch']:.0f}"
+        if self.training.plan.seconds is None:
+            epoch += f" of {self.training.plan.recipe.epochs}"
         told = ", ".join([f"{epoch}: loss {row['total']:.4g}", *figures, f"{row['seconds']:.0f} s"])
         if best and row[self.keeping.best] > 0:
             told += f", the best {self.keeping.best} so far"

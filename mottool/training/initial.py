@@ -12,7 +12,8 @@ from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
 from mottool.models.checkpoints import NotFiniteError, is_darknet, need_finite, read
 from mottool.models.darknet_weights import read_darknet_backbone
-from mottool.pipelines.networks import load_network
+from mottool.pipelines.networks import bundled_file, load_network
+from mottool.pipelines.registry import NETWORKS
 from mottool.training.learner import Learner
 
 __all__ = ["IMAGENET", "initialise"]
@@ -24,13 +25,13 @@ SHOWN = 6  # names in the report
 def initialise(learner: Learner, source: str) -> str:
     """Give the network of `learner` the tensors of `source` that fit, and report which did.
 
-    `source` is `imagenet` or a checkpoint: ours, the authors' of any network here, one whose names
-    the learner knows, or for JDE a file of darknet's that holds DarkNet-53. Raises
-    `CheckpointError` if it cannot be read, nothing in it fits or what fits holds NaN,
-    `SettingError` for ImageNet where torchvision has no such backbone, and `InputError` if its
-    weights cannot be downloaded.
+    `source` is `imagenet`, a network whose weights are in the box, or a checkpoint: ours, the
+    authors' of any network here, one whose names the learner knows, or for JDE a file of
+    darknet's that holds DarkNet-53. Raises `CheckpointError` if it cannot be read, nothing in it
+    fits or what fits holds NaN, `SettingError` for ImageNet where torchvision has no such
+    backbone, and `InputError` if its weights cannot be downloaded.
     """
-    given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, Path(source))
+    given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, _path(source))
     own = learner.network.state_dict()
     fitting = {
         name: value
@@ -51,6 +52,12 @@ def initialise(learner: Learner, source: str) -> str:
         return told
     more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
     return f"{told}; at random start {', '.join(left[:SHOWN])}{more}"
+
+
+def _path(source: str) -> Path:
+    """Return the file that `source` is, or the weights in the box of the network it names."""
+    bundled = NETWORKS[source].bundled if source in NETWORKS else ""
+    return bundled_file(bundled) if bundled and not Path(source).exists() else Path(source)
 
 
 def _checkpoint(learner: Learner, path: Path) -> Mapping[str, Tensor]:

@@ -68,7 +68,10 @@ class Keeping:
         """Write what there is after an epoch, and say whether it is the best so far."""
         history = training.state.history
         epoch, best = training.state.epoch, best_epoch(history, self.best)
-        self._write(self.last_weights, training, f"{epoch} of {training.plan.recipe.epochs} epochs")
+        told = f"{epoch} epochs"
+        if training.plan.seconds is None:
+            told = f"{epoch} of {training.plan.recipe.epochs} epochs"
+        self._write(self.last_weights, training, told)
         if best == epoch:
             self._write(self.best_weights, training, self._of_best(epoch))
         elif best is None:  # what another training may have left

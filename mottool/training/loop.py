@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
 
 from mottool.data.batches import Examples, Loading, Order, batches, loader
 from mottool.data.samples import Samples
+from mottool.data.scenes import Scenes
 from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
 from mottool.progress import progress
 from mottool.training.average import Average
@@ -37,7 +38,8 @@ class Plan:
     """How to train: a paper's recipe, perhaps changed, and how it is carried out.
 
     `accumulate` is in how many parts a step of `recipe.batch` images is computed, `precision` one
-    of `no`, `fp16` and `bf16`, as accelerate calls them.
+    of `no`, `fp16` and `bf16`, as accelerate calls them. With `seconds` the training lasts so long,
+    validation not counted, and not for the recipe's number of epochs.
     """
 
     recipe: Recipe
@@ -46,12 +48,13 @@ class Plan:
     precision: str = "no"
     workers: int = 0
     cpu: bool = False
+    seconds: float | None = None
 
 
 class Training:
     """A learner, its samples, and the state between them; `epochs` carries it on."""
 
-    def __init__(self, learner: Learner, samples: Samples, plan: Plan) -> None:
+    def __init__(self, learner: Learner, samples: Samples | Scenes, plan: Plan) -> None:
         """Put everything where it is to run.
 
         Raises `SettingError` if a step's images cannot be shared out evenly or for fp16 on a CPU,
@@ -88,6 +91,28 @@ class Training:
         """The network as it is to be used: the average of its weights, if one is kept."""
         return self.state.average.network if self.state.average else self.bare.network
 
+    @property
+    def finished(self) -> bool:
+        """Whether the training has come to its end, by its epochs or by its time."""
+        if self.plan.seconds is None:
+            return self.state.epoch >= self.plan.recipe.epochs
+        return self._spent() >= self.plan.seconds
+
+    def _spent(self) -> float:
+        """Return the seconds that the epochs that are done have taken."""
+        return sum(row["seconds"] for row in self.state.history)
+
+    def _progress(self, begun: float, steps: int) -> float:
+        """Return how much of the training is done, in [0, 1]; `steps` are those of an epoch.
+
+        By the clock it is the same in all processes, so that they stop together.
+        """
+        if self.plan.seconds is None:
+            return self.state.step / (steps * self.plan.recipe.epochs)
+        passed = self._spent() + time.perf_counter() - begun
+        clock = [min(passed / self.plan.seconds, 1.0)]
+        return float(broadcast_object_list(clock)[0])
+
     def epochs(self) -> Iterator[dict[str, float]]:
         """Train epoch by epoch to the end; each gives its row of figures when it is done.
 
@@ -95,32 +120,39 @@ class Training:
         `state.history`. Raises `TrainingError` if a term or a weight stops being a number.
         """
         state = self.state
-        while state.epoch < self.plan.recipe.epochs:
+        while not self.finished:
             begun = time.perf_counter()
             self.order.epoch = state.epoch
-            means, lr = self._epoch()
+            means, lr = self._epoch(begun)
             state.epoch += 1
             seconds = time.perf_counter() - begun
             state.history.append({"epoch": state.epoch, "lr": lr, **means, "seconds": seconds})
             yield state.history[-1]
 
-    def _epoch(self) -> tuple[dict[str, float], float]:
-        """All samples once: the mean of every term on all processes, the last learning rate."""
+    def _epoch(self, begun: float) -> tuple[dict[str, float], float]:
+        """All samples once: the mean of every term on all processes, the last learning rate.
+
+        It began at `begun`, and ends early where the time of the training does.
+        """
         plan, state = self.plan, self.state
         parts = math.ceil(len(self.order) / self.part)
         steps = math.ceil(parts / plan.accumulate)
-        label = f"epoch {state.epoch + 1} of {plan.recipe.epochs}"
+        label = f"epoch {state.epoch + 1}"
+        if plan.seconds is None:
+            label += f" of {plan.recipe.epochs}"
         shown = batches(self.loader)
         if self.accelerator.is_main_process:
             shown = progress(shown, label, parts, unit="batches")
         self.learner.train()
         sums: dict[str, float] = {}
-        lr = 0.0
+        lr, done = 0.0, 0
         numbered = enumerate(shown)
         while group := list(islice(numbered, plan.accumulate)):
-            lr = plan.recipe.lr * plan.recipe.factor(state.step, steps)
+            progress_made = self._progress(begun, steps)
+            lr = plan.recipe.lr * plan.recipe.factor(state.step, steps, progress_made)
             for settings in self.optimiser.param_groups:
-                settings["lr"] = lr
+                settings["lr"] = lr * settings.get("rate", 1.0)
+            done += len(group)
             for place, (number, batch) in enumerate(group, 1):
                 last = place == len(group)
                 with nullcontext() if last else self.accelerator.no_sync(self.learner):
@@ -133,9 +165,11 @@ class Training:
             state.step += 1
             if state.average:
                 state.average.update(self.bare.network)
+            if plan.seconds is not None and progress_made >= 1:
+                break
         self._need_finite()
         own = torch.tensor(
-            [value / parts for value in sums.values()], device=self.accelerator.device
+            [value / done for value in sums.values()], device=self.accelerator.device
         )
         means = self.accelerator.reduce(own, "mean").tolist()
         return dict(zip(sums, means, strict=True)), lr
@@ -148,7 +182,7 @@ class Training:
         if not values.isfinite().all():
             bad = [name for name, value in terms.items() if not value.isfinite()]
             own = list(self.order)[number * self.part : (number + 1) * self.part]
-            names = [Path(self.samples.dataset.paths[image]).name for _, image in own[:SHOWN]]
+            names = [Path(self.samples.path(image)).name for _, image in own[:SHOWN]]
             problem = (
                 f"the loss became {terms[bad[0]].item():g} in its term {bad[0]}, in epoch "
                 f"{self.state.epoch + 1}, batch {number + 1} ({', '.join(names)} …)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mottool.config import Settings, knob
 from mottool.data.pairs import Pairs, Steps
+from mottool.data.scene_settings import Composition
 from mottool.errors import SettingError, did_you_mean
 from mottool.losses.settings import AssignmentSettings
 from mottool.pipelines.registry import NETWORKS
@@ -17,6 +18,7 @@ __all__ = [
     "CSTrackLearning",
     "FairMOTLearning",
     "JDELearning",
+    "MottoolSLearning",
     "OTrackLearning",
     "OUTrackLearning",
     "TDTLearning",
@@ -28,6 +30,7 @@ _HERE = "mottool.training"
 _TAU = "Two people hide each other who share more than this of the smaller box."
 
 LEARNERS = {
+    "mottool-s": f"{_HERE}.mottool_s:MottoolSLearner",
     "fairmot": f"{_HERE}.fairmot:FairMOTLearner",
     "fairmot-dla34-anchors": f"{_HERE}.fairmot_anchors:FairMOTAnchorsLearner",
     "jde": f"{_HERE}.jde:JDELearner",
@@ -113,7 +116,37 @@ class TDTLearning(Settings):
     )
 
 
+@dataclass(frozen=True)
+class MottoolSLearning(Composition):
+    """What mottool-s learns, and from which scenes."""
+
+    embedding_size: int = knob(64, "Dimensions of the embeddings.", low=1)
+    imitation: float = knob(
+        3.0, "Weight of the distance from a teacher's embeddings (--labels).", low=0
+    )
+    relations: float = knob(
+        8.0, "Weight of the distance from a teacher's similarities between people.", low=0
+    )
+    identity: float = knob(0.1, "Weight of the classifier of known identities.", low=0)
+    unsupervised: float = knob(
+        0.5,
+        "Weight of OUTrack's unsupervised losses, learned from pairs of scenes if people have "
+        "neither identities nor labels.",
+        low=0,
+    )
+    occlusion: float = knob(0.5, "Weight of occlusion centres.", low=0)
+    tau: float = knob(0.7, _TAU, low=0, high=1)
+
+    def weights(self) -> dict[str, float]:
+        """What the loss's terms are multiplied by, those of detection aside."""
+        alone = dict.fromkeys(("intra", "inter", "cycle"), self.unsupervised)
+        hidden = dict.fromkeys(("occlusion", "occlusion_offset"), self.occlusion)
+        taught = {name: getattr(self, name) for name in ("imitation", "relations", "identity")}
+        return taught | alone | hidden
+
+
 SETTINGS: dict[str, type[Settings]] = {
+    "mottool-s": MottoolSLearning,
     "fairmot": FairMOTLearning,
     "fairmot-dla34-anchors": Settings,
     "jde": JDELearning,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.settings import REGISTRY, SETTINGS, OTrackSettings
 from mottool.association.tracks import Tracker, Tracks, Video
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.config import Settings
@@ -82,8 +82,10 @@ class Validation:
         self.thresholds = {
             name: float(getattr(self.tracking, name))
             for name in THRESHOLDS
-            if name in self.tracking.__dataclass_fields__
+            if getattr(self.tracking, name, None) is not None
         }
+        if isinstance(self.tracking, OTrackSettings):
+            self.thresholds["new_thresh"] = self.tracking.creation_threshold
         self.floor = min([MIN_SCORE, *self.thresholds.values()])
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from mottool.association.finish import Finishing, finish
+from mottool.association.fitted import fitted_settings
 from mottool.association.linking import InputSettings, link
 from mottool.association.profiles import Profiles, kinds_of
 
@@ -44,9 +45,11 @@ class Judge:
         from mottool.metrics.tracking import combined
 
         scores = []
-        settings, seen, finishing = Profiles().of("", kinds_of(self.tracker), self.fixed | point)
+        kinds, given = kinds_of(self.tracker), self.fixed | point
         for path, sequence, truth in self.sequences:
             with Cache(path) as cache:
+                fitted = fitted_settings(cache.header.settings, self.tracker)
+                settings, seen, finishing = Profiles().of("", kinds, given, fitted)
                 rows = link(cache, self.tracker, settings, seen=cast(InputSettings, seen))
                 frames = cache.frame_count
             rows = finish(rows, cast(Finishing, finishing))

@@ -1,0 +1,79 @@
+"""Settings of trackers that fit a network better than the published ones.
+
+Published thresholds fit the published networks. The card of a weights file may name the tracker
+that suits it best and hold settings for several; `detect-embed` copies both into the cache's header
+and `associate` starts from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mottool.association.settings import OF_EMBEDDINGS, REGISTRY, SETTINGS
+from mottool.config import Settings, build
+from mottool.errors import CacheError, SettingError
+
+if TYPE_CHECKING:
+    from mottool.association.profiles import Profiles
+    from mottool.schema import Header
+
+__all__ = ["CacheSettings", "fitted_settings", "fitted_tracker"]
+
+PUBLISHED = "give --published to use the settings of the tracker's authors"
+
+
+def fitted_tracker(settings: Mapping[str, Any]) -> str | None:
+    """Return the tracker that suits a cache best by the settings in its header, or None."""
+    name = settings.get("tracker")
+    return name if isinstance(name, str) and name in REGISTRY else None
+
+
+def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]:
+    """Return what a cache's header sets for `tracker`, as texts by name; {} for nothing.
+
+    Thresholds of embeddings are left out where an embedder has replaced those of the network.
+    Raises `CacheError` for a name or a value that the tracker does not take.
+    """
+    tables = settings.get("trackers")
+    table = tables.get(tracker) if isinstance(tables, Mapping) else None
+    if not isinstance(table, Mapping):
+        return {}
+    texts = {str(name): str(value) for name, value in table.items()}
+    if settings.get("embedder"):
+        texts = {name: value for name, value in texts.items() if name not in OF_EMBEDDINGS}
+    try:
+        build(SETTINGS[tracker], texts, tracker)
+    except SettingError as error:
+        raise CacheError(f"the cache's settings do not fit: {error.problem}", PUBLISHED) from error
+    return texts
+
+
+class CacheSettings:
+    """The settings of each cache: what flags and the file say, over what fits its network."""
+
+    def __init__(
+        self,
+        tracker: str,
+        kinds: Mapping[str, type[Settings]],
+        given: Mapping[str, Any],
+        profiles: Profiles,
+        published: bool,
+    ) -> None:
+        """`given` are the flags; with `published` nothing is taken from the caches."""
+        self.tracker, self.kinds, self.given = tracker, kinds, given
+        self.profiles, self.published = profiles, published
+        self.notes: list[str] = []
+
+    def of(self, header: Header) -> list[Settings]:
+        """Build the settings of a cache, and note where they come from."""
+        fitted = {} if self.published else fitted_settings(header.settings, self.tracker)
+        own = self.profiles.of(header.sequence, self.kinds, self.given, fitted)
+        plain = self.profiles.of(header.sequence, self.kinds, self.given)
+        taken = [name for name in fitted if getattr(own[0], name) != getattr(plain[0], name)]
+        if taken:
+            told = ", ".join(f"{name} {fitted[name]}" for name in taken)
+            note = f"{self.tracker} uses settings that fit {header.pipeline} ({told}); "
+            note += "--published uses its authors'"
+            self.notes += [] if note in self.notes else [note]
+        return own

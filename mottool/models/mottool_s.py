@@ -1,0 +1,137 @@
+"""mottool-s: the network in the box, a one-shot tracker small enough for a CPU.
+
+    image ─ MobileNetV2 ─ pyramid ─┬─ heatmap, offset, size      detection, as in FairMOT
+                                   ├─ identity                   embedding, taught as in TDT and JDE
+                                   └─ occlusion, its offset      occlusion centres, as in OUTrack
+
+FairMOT's heads at stride 4 (Zhang, Wang, Wang, Zeng & Liu, IJCV 2021, Fig. 2) and OUTrack's
+occlusion estimation (Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022), each head of
+separable convolutions, on a backbone of 1.8 million parameters without deformable convolutions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Self
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import nms
+
+from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
+from mottool.models.checkpoints import dimension, fit
+from mottool.models.heatmap import at_centres, detections
+from mottool.models.network import Decoded
+from mottool.models.occlusion import occlusion_centres
+
+__all__ = ["MottoolS"]
+
+WIDTH = 64  # channels of the pyramid
+HIDDEN, IDENTITY_HIDDEN = 64, 128  # channels inside the heads
+PRIOR = -4.6  # logit of 0.01: an untrained heatmap starts from few peaks
+MIDDLE = 0.5  # an untrained offset: the middle of the cell
+SIDE = 6.0  # an untrained distance from the centre to a side, in cells
+MAX_DETECTIONS = 300
+MAX_IOU = 0.7  # of two detections; above it the lower-scoring one is a duplicate
+
+
+class MottoolS(nn.Module):
+    """The figure above; `embedding_size` is the number of channels of the identity head."""
+
+    stride = 4
+
+    def __init__(self, embedding_size: int = 64, occlusion: bool = True) -> None:
+        """Without `occlusion` the two heads of occlusion centres are left out."""
+        super().__init__()
+        self.embedding_size = embedding_size
+        self.backbone = MobileNetV2()
+        self.pyramid = Pyramid(tuple(LEVELS.values()), WIDTH)
+        self.heatmap = _head(HIDDEN, 1, PRIOR)
+        self.offset = _head(HIDDEN, 2, MIDDLE)
+        self.size = _head(HIDDEN, 4, SIDE)
+        self.identity = _head(IDENTITY_HIDDEN, embedding_size)
+        self.occlusion = _head(HIDDEN, 1, PRIOR) if occlusion else None
+        self.occlusion_offset = _head(HIDDEN, 2, MIDDLE) if occlusion else None
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
+
+        `heatmap` (B, 1, h, w) before its sigmoid, h = H/4; `offset` (B, 2, h, w) x y of the
+        centre in its cell; `size` (B, 4, h, w) left, top, right, bottom in cells; `identity`
+        (B, D, h, w) before normalisation; with the occlusion heads also `occlusion` (B, 1, h, w)
+        before its sigmoid and `occlusion_offset` (B, 2, h, w).
+        """
+        features = self.pyramid(self.backbone(images))  # (B, 64, h, w)
+        heads = {
+            "heatmap": self.heatmap(features),
+            "offset": self.offset(features),
+            "size": self.size(features),
+            "identity": self.identity(features),
+        }
+        if self.occlusion is not None and self.occlusion_offset is not None:
+            heads["occlusion"] = self.occlusion(features)
+            heads["occlusion_offset"] = self.occlusion_offset(features)
+        return heads
+
+    def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
+        """Return the peaks above `min_score` without duplicates, at most 300 an image.
+
+        Of two boxes with an IoU above 0.7 the lower-scoring one is removed. Occlusion centres,
+        if the heads are there, are decoded as OUTrack's.
+        """
+        found = [
+            _without_duplicates(each)
+            for each in detections(heads, self.stride, MAX_DETECTIONS, min_score)
+        ]
+        if "occlusion" not in heads:
+            return found
+        centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
+        return [
+            replace(each, occlusion_centres=hidden)
+            for each, hidden in zip(found, centres, strict=True)
+        ]
+
+    def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
+        """Return unit embeddings (n, D) of each image's boxes (n, 4), at the boxes' centres."""
+        return [
+            F.normalize(at_centres(identity, of_image, self.stride), dim=1)
+            for identity, of_image in zip(heads["identity"], boxes, strict=True)
+        ]
+
+    @classmethod
+    def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the network whose shapes the tensors have, loaded with them.
+
+        Raises `CheckpointError` for names and shapes that do not fit.
+        """
+        network = cls(
+            dimension(tensors, "identity.4.weight", 0, 64),
+            occlusion="occlusion.4.weight" in tensors,
+        )
+        fit(network, tensors, "mottool-s")
+        return network
+
+
+def _head(hidden: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
+    """Build two separable 3×3 convolutions and a 1×1 convolution that starts at `bias`."""
+    last = nn.Conv2d(hidden, outputs, 1)
+    nn.init.normal_(last.weight, std=0.01 if outputs <= 4 else 0.05)
+    nn.init.constant_(last.get_parameter("bias"), bias)
+    return nn.Sequential(
+        convolution(WIDTH, WIDTH, 3, groups=WIDTH),
+        convolution(WIDTH, WIDTH, activation=nn.ReLU(inplace=True)),
+        convolution(WIDTH, WIDTH, 3, groups=WIDTH),
+        convolution(WIDTH, hidden, activation=nn.ReLU(inplace=True)),
+        last,
+    )
+
+
+def _without_duplicates(found: Decoded) -> Decoded:
+    """Return the detections of an image less those that a higher-scoring one covers."""
+    keep = nms(found.boxes, found.scores, MAX_IOU)  # highest scores first, as they were
+    embeddings = found.embeddings
+    return Decoded(
+        found.boxes[keep],
+        found.scores[keep],
+        found.classes[keep],
+        None if embeddings is None else embeddings[keep],
+    )

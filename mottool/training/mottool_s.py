@@ -1,0 +1,111 @@
+"""How mottool-s learns: AdamW on composed scenes, its learning rate falling as a cosine.
+
+Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019 (AdamW); "SGDR", ICLR 2017
+(the cosine). What the terms teach, `losses.mottool_s` says. The backbone, which has been trained
+before, learns at a quarter of the rate.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+
+from mottool.data.batches import Batch, Examples
+from mottool.data.dataset import UNKNOWN, Dataset
+from mottool.data.pairs import Pairs
+from mottool.data.targets import Targets
+from mottool.data.targets_mottool_s import MottoolSTargets, mottool_s_targets
+from mottool.losses.mottool_s import MottoolSLoss
+from mottool.models.mottool_s import MottoolS
+from mottool.training.learner import Learner, Recipe
+from mottool.training.settings import MottoolSLearning
+
+__all__ = ["MottoolSLearner"]
+
+BACKBONE_RATE = 0.25
+# A size is some cells, while weights begin near 0: the last layer of its head has to go far.
+SIZE_RATE = 16.0
+DECAY = 1e-2
+# What the terms of detection are multiplied by in the sum.
+WEIGHTS = {"heatmap": 1.0, "offset": 0.5, "giou": 1.0, "size": 0.5}
+
+
+@dataclass(frozen=True)
+class MottoolSPair(Targets):
+    """Targets of a batch, and of the second images of its pairs; None without pairs."""
+
+    current: MottoolSTargets
+    previous: MottoolSTargets | None = None
+
+
+class MottoolSLearner(Learner):
+    """mottool-s, with what its settings and the dataset let it learn embeddings from."""
+
+    RECIPE = Recipe(
+        epochs=100, batch=32, lr=2e-3, drops=(), tracker="fairmot", ema=0.998, cosine=True
+    )
+    ignores = True
+    partly_taught = True
+
+    network: MottoolS
+
+    def __init__(
+        self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: MottoolSLearning
+    ) -> None:
+        """`dataset` may lack identities."""
+        super().__init__()
+        self.settings, self.composition = settings, settings
+        self.network = MottoolS(settings.embedding_size)
+        self.identities = dataset.identity_count
+        self.unknown = bool((dataset.identities == UNKNOWN).any())
+        self.teach(0)
+        stride = self.network.stride
+        self.examples = partial(_examples, size=size, stride=stride, tau=settings.tau)
+
+    def teach(self, size: int) -> None:
+        """Learn a teacher's embeddings of `size` dimensions, too; 0 for no teacher.
+
+        Pairs of scenes are wanted where nothing else tells people apart.
+        """
+        self.loss = MottoolSLoss(self.settings.embedding_size, self.identities, size)
+        alone = self.unknown and not size and self.settings.unsupervised > 0
+        self.pairs = Pairs() if alone else None
+
+    def forward(self, images: Tensor, targets: MottoolSPair) -> dict[str, Tensor]:
+        """The terms, unweighted scalars, and their weighted `total`."""
+        heads, previous = self.network(images), None
+        if targets.previous is not None:
+            both = {name: head.chunk(2) for name, head in heads.items()}
+            heads, previous = ({name: part[i] for name, part in both.items()} for i in (0, 1))
+        terms: dict[str, Tensor] = self.loss(heads, targets.current, previous, targets.previous)
+        weights = WEIGHTS | self.settings.weights()
+        total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return terms | {"total": total}
+
+    def optimiser(self, lr: float) -> Optimizer:
+        """AdamW; biases and normalisation do not decay."""
+        groups = dict[tuple[float, bool], list[Tensor]]()
+        for name, each in self.named_parameters():
+            rate = BACKBONE_RATE if name.startswith("network.backbone.") else 1.0
+            rate = SIZE_RATE if name.startswith("network.size.4.") else rate
+            groups.setdefault((rate, each.dim() > 1), []).append(each)
+        return AdamW(
+            [
+                {"params": each, "rate": rate, "weight_decay": DECAY if decays else 0.0}
+                for (rate, decays), each in groups.items()
+            ],
+            lr,
+            betas=(0.9, 0.99),
+        )
+
+
+def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> Examples:
+    """People and occlusions of the images, and of their second images where there are some."""
+    current = mottool_s_targets(batch.labels, size, stride, tau)
+    if batch.partner is None:
+        return Examples(batch.images, MottoolSPair(current))
+    previous = mottool_s_targets(batch.partner.labels, size, stride, tau)
+    images = torch.cat((batch.images, batch.partner.images))  # (2B, 3, H, W)
+    return Examples(images, MottoolSPair(current, previous))

@@ -1,0 +1,208 @@
+"""Stage `track`: videos in; caches, result files and, if asked for, annotated videos out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from mottool.association.finish import Finishing
+from mottool.association.fitted import CacheSettings, fitted_tracker
+from mottool.association.profiles import Profiles, kinds_of
+from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.batch import Batch
+from mottool.config import any_flags, flags
+from mottool.flags import as_json, work_folder
+from mottool.progress import progress
+from mottool.records import is_made_from, read_record, write_record
+from mottool.stages import associate, detect_embed, render
+from mottool.work import Work, safe_name
+
+if TYPE_CHECKING:
+    from mottool.pipelines.pipeline import Pipeline
+    from mottool.sources import Frame, Sequence
+
+__all__ = ["Linking", "Tracked", "command", "run"]
+
+
+class Linking(NamedTuple):
+    """How a cache is associated: the tracker, and what flags and a settings file say.
+
+    With `published` the settings start from those of the tracker's authors, else from those that
+    fit the cache's network.
+    """
+
+    tracker: str
+    given: Mapping[str, Any]
+    profiles: Profiles
+    published: bool = False
+
+
+class Tracked(NamedTuple):
+    """The files of a sequence; `video` is None if none was asked for."""
+
+    cache: Path
+    tracks: Path
+    video: Path | None
+
+
+def run(
+    sequence: Sequence,
+    work: Work,
+    pipeline: Pipeline,
+    linking: Linking,
+    drawn: bool = False,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = lambda told: None,
+) -> Tracked:
+    """Detect, embed and associate the people of a sequence; draw the video if `drawn`.
+
+    Files are those of the three stages, and what is there already and was made from the same
+    inputs is kept, unless `overwrite`. Raises what the stages raise.
+    """
+    cache = work.cache(pipeline.name, sequence.name)
+    detect_embed.run(sequence, cache, pipeline, overwrite, warn)
+    tracks = _tracks(cache, work, linking, overwrite, warn)
+    if not drawn:
+        return Tracked(cache, tracks, None)
+    video = work.video(tracks.parent.name, sequence.name)
+    inputs = render.inputs_of(sequence, tracks, render.Config())
+    if overwrite or not is_made_from(video, inputs):
+        watch = partial(_watched, f"render {sequence.name}", sequence.length)
+        render.run(sequence, tracks, video, render.Config(), warn, watch)
+        write_record(video, inputs)
+    return Tracked(cache, tracks, video)
+
+
+def _tracks(
+    cache: Path, work: Work, linking: Linking, overwrite: bool, warn: Callable[[str], None]
+) -> Path:
+    """Associate a cache, unless its result file is up to date, and return that file."""
+    from mottool.cache import Cache
+
+    with Cache(cache) as opened:
+        header = opened.header
+    tracker, given, profiles, published = linking
+    fitting = CacheSettings(tracker, kinds_of(tracker), given, profiles, published)
+    chosen: Any = fitting.of(header)
+    settings, seen, finishing = chosen
+    for note in fitting.notes:
+        warn(note)
+    path = work.tracks(header.pipeline, tracker) / f"{safe_name(header.sequence)}.txt"
+    inputs = associate.inputs_of(header, tracker, settings, finishing, seen)
+    if overwrite or not is_made_from(path, inputs):
+        associate.run(cache, path, tracker, settings, finishing, seen=seen, warn=warn)
+    return path
+
+
+def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable[Frame]:
+    return progress(frames, label, total)
+
+
+@click.command("track")
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@click.option(
+    "--list",
+    "listed",
+    type=click.Path(path_type=Path),
+    help="A text file with one source a line, relative to its folder.",
+)
+@flags(detect_embed.Config)
+@click.option(
+    "--tracker",
+    type=click.Choice(list(REGISTRY)),
+    help="What links the detections.  [default: the one that --settings names, or else the one "
+    "that suits the network, or else fairmot]",
+)
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A TOML file of settings for all sequences and for single ones, as associate takes it.",
+)
+@click.option(
+    "--published",
+    is_flag=True,
+    help="Start from the settings that the tracker's authors published, not from those that fit "
+    "the network.",
+)
+@any_flags(SETTINGS, "given")
+@any_flags({"finishing": Finishing}, "finishing")
+@click.option(
+    "--set",
+    "texts",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting by its published name, as 'second=IoU 0.5'; may be repeated.",
+)
+@click.option("--render", "drawn", is_flag=True, help="Draw the tracks over the video, too.")
+@click.option("--overwrite", is_flag=True, help="Make everything anew.")
+@work_folder
+@as_json
+def command(
+    sources: tuple[str, ...],
+    listed: Path | None,
+    config: detect_embed.Config,
+    tracker: str | None,
+    file: Path | None,
+    published: bool,
+    given: dict[str, Any],
+    finishing: dict[str, Any],
+    texts: tuple[str, ...],
+    drawn: bool,
+    overwrite: bool,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Track people in every SOURCE: detect-embed, associate and, with --render, render in one.
+
+    \b
+        mottool track video.mp4
+        mottool track video.mp4 --render
+        mottool track MOT17/train --tracker bytetrack --track-thresh 0.4
+        mottool track video.mp4 --pipeline fairmot-dla34 --weights fairmot_dla34.pth
+
+    A SOURCE is what detect-embed takes. Files land where the three commands put them, so that each
+    of them can be rerun alone:
+
+    \b
+        WORK/caches/PIPELINE/SEQUENCE.h5
+        WORK/tracks/PIPELINE.TRACKER/SEQUENCE.txt
+        WORK/videos/PIPELINE.TRACKER/SEQUENCE.mp4
+
+    A second run makes only what is missing or was made from other inputs.
+    """
+    from mottool.sources import find_sequences
+
+    batch = Batch(as_json)
+    sequences = find_sequences(sources, listed, batch.fail)
+    pipeline = detect_embed.pipeline_of(config, len(sequences))
+    if note := detect_embed.unused_detections(config, sequences):
+        batch.note(note)
+    profiles = Profiles(file)
+    suited = None if published else fitted_tracker(pipeline.fitted)
+    tracker = associate.chosen_tracker(tracker, profiles, suited)
+    kinds = kinds_of(tracker)
+    profiles.check(kinds)
+    given = associate.given_settings(kinds, given | finishing, texts)
+    profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence
+    linking = Linking(tracker, given, profiles, published)
+    for sequence in sequences:
+        job = partial(
+            run, sequence, Work(work), pipeline, linking, drawn, overwrite, warn=batch.note
+        )
+        if made := batch.run(sequence.name, job):
+            _report(batch, sequence.name, made)
+    batch.close()
+
+
+def _report(batch: Batch, sequence: str, made: Tracked) -> None:
+    record = read_record(made.tracks)
+    rows, identities = record["rows"], record["identities"]
+    video = None if made.video is None else str(made.video)
+    told = f"{rows} rows, {identities} identities" + (f"; drawn in {video}" if video else "")
+    more = {"cache": str(made.cache), "rows": rows, "identities": identities, "video": video}
+    batch.report(sequence, made.tracks, told, **more)
