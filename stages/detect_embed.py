@@ -110,7 +110,7 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _pipeline(config: Config, sequences: int) -> Pipeline:
+def _pipeline(config: Config, sequences: int, warn: Callable[[str], None]) -> Pipeline:
     """The pipeline that the settings name, for so many sequences."""
     from mottool.pipelines.assembly import assemble, full_name
 
@@ -118,7 +118,7 @@ def _pipeline(config: Config, sequences: int) -> Pipeline:
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of <sequence>.txt or .npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
-    return assemble(name, options)
+    return assemble(name, options, warn)
 
 
 @click.command("detect-embed")
@@ -181,7 +181,7 @@ def command(
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
-    pipeline = _pipeline(config, len(sequences))
+    pipeline = _pipeline(config, len(sequences), batch.note)
     for sequence in shard_of(sequences, shard):
         out = Work(work).cache(pipeline.name, sequence.name)
 

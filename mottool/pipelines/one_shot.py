@@ -13,6 +13,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.models.cards import read_card
 from mottool.models.compute import Compute
+from mottool.models.download import remedy
 from mottool.models.network import Decoded, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
@@ -78,7 +79,7 @@ def _view(name: str, options: Options, weights: Path | None) -> Any:
 def _loaded(name: str, weights: Path | None, flag: str, compute: Compute) -> tuple[Any, str]:
     """The network of that name and the sha256 of its checkpoint."""
     if weights is None:
-        raise SettingError(f"{name} needs its weights", f"give its authors' file with {flag}")
+        raise SettingError(f"{name} needs its weights", remedy(name, flag))
     loaded = load_network(weights, name)
     return loaded.network.to(compute.device), loaded.checkpoint.sha256
 
