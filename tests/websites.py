@@ -1,9 +1,18 @@
-"""A web server on this machine that behaves as the tests script it."""
+"""A web server on this machine that behaves as the tests script it, and downloads from it."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["Website"]
+import numpy as np
+import pytest
+
+from mottool.models.download import fetch
+from mottool.models.manifest import Listing
+from mottool.models.transfer import DownloadError
+
+__all__ = ["CONTENT", "Handler", "Website", "listing", "ranges", "refused"]
+
+CONTENT = np.random.default_rng(0).bytes(300_000)
 
 
 class Website(ThreadingHTTPServer):
@@ -87,3 +96,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format, *values):
         """Keep the tests' output clean."""
+
+
+def listing(url, **more):
+    """A manifest entry for a made-up file at an address."""
+    return Listing("made", "https://page", "MIT", "", "made.bin", url, **more)
+
+
+def refused(entry, out, *arguments, **named):
+    """The problem of a download that fails, whose fix says what to do by hand."""
+    with pytest.raises(DownloadError) as caught:
+        fetch(entry, out, *arguments, **named)
+    assert str(caught.value).count("\n") == 0
+    assert f"open https://page in a browser and save the file as {out}" in caught.value.fix
+    return caught.value.problem
+
+
+def ranges(site):
+    """The Range header of every request, None where there was none."""
+    return [headers.get("Range") for headers in site.requests]
