@@ -23,7 +23,7 @@ COMMANDS = {
     "convert": "Results or ground truth in; CVAT's, COCO's, TrackEval's or the server's form out.",
     "distill-labels": "Annotated images in; a teacher's embedding of every box out.",
     "train": "Annotated images in; weights with a card and a log out.",
-    "weights": "Find, check and convert the checkpoints of networks.",
+    "weights": "Find, download, check and convert the checkpoints of networks.",
     "inspect": "Tell what a cache holds and whether it is whole.",
 }
 

@@ -110,7 +110,7 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def pipeline_of(config: Config, sequences: int) -> Pipeline:
+def pipeline_of(config: Config, sequences: int, warn: Callable[[str], None]) -> Pipeline:
     """The pipeline that the settings name, for so many sequences."""
     from mottool.pipelines.assembly import assemble, full_name
 
@@ -119,7 +119,7 @@ def pipeline_of(config: Config, sequences: int) -> Pipeline:
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of <sequence>.txt or .npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
-    return assemble(name, options)
+    return assemble(name, options, warn)
 
 
 def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:
@@ -199,7 +199,7 @@ def command(
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
-    pipeline = pipeline_of(config, len(sequences))
+    pipeline = pipeline_of(config, len(sequences), batch.note)
     if note := unused_detections(config, sequences):
         batch.note(note)
     for sequence in shard_of(sequences, shard):

@@ -210,7 +210,7 @@ def command(
         raise SettingError(f"--out is one file for {len(datasets)} datasets", "leave it out")
     _check_detector(config, root)
     batch = Batch(as_json)
-    teacher = _teacher(config)
+    teacher = _teacher(config, batch.note)
 
     def place(name: str) -> Path:
         return out or Work(work).labels(teacher.name, name)
@@ -246,7 +246,7 @@ def _check_detector(config: Config, root: Path | None) -> None:
             raise SettingError(f"{flag} means nothing without --detector", "name one, or leave it")
 
 
-def _teacher(config: Config) -> Embedder:
+def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
     from mottool.pipelines.assembly import assemble_teacher
 
     options = Options(
@@ -255,7 +255,7 @@ def _teacher(config: Config) -> Embedder:
         device=config.device,
     )
     with _own_flags("--embedder-", "--teacher-"):
-        return assemble_teacher(config.teacher, options)
+        return assemble_teacher(config.teacher, options, warn)
 
 
 @contextmanager
@@ -305,7 +305,7 @@ def _found(
         return
     options = Options(weights=config.detector_weights, device=config.device)
     with _own_flags("--weights", "--detector-weights"):
-        detector = assemble_detector(config.detector, options)
+        detector = assemble_detector(config.detector, options, batch.note)
     for sequence in sequences:
         path = place(sequence.name)
         boxes = path.parent / f"{path.stem}.json"

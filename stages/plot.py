@@ -304,7 +304,7 @@ def similarity(
     if (config.id is not None) != bool(truths or tracks):
         raise SettingError("--id goes with --gt or --tracks", "give both, or --person X,Y,W,H")
     batch, known = Batch(as_json), find_truth(truths)
-    embedder = seeker(config.pipeline, config.weights, config.input, config.device)
+    embedder = seeker(config.pipeline, config.weights, config.input, config.device, batch.note)
 
     def job(sequence: Sequence) -> None:
         rows = who_is_who(sequence.name, known, tracks)

@@ -179,7 +179,7 @@ def command(
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
-    pipeline = detect_embed.pipeline_of(config, len(sequences))
+    pipeline = detect_embed.pipeline_of(config, len(sequences), batch.note)
     if note := detect_embed.unused_detections(config, sequences):
         batch.note(note)
     profiles = Profiles(file)

@@ -1,9 +1,10 @@
-"""`mottool weights`: where checkpoints come from, whether one is sound, and its conversion."""
+"""`mottool weights`: where checkpoints come from, their download, check and conversion."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -12,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.batch import Batch, fact_lines
-from mottool.errors import CheckpointError, SettingError
+from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.flags import as_json
 from mottool.models.manifest import Listing, listings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["command", "convert", "verify"]
+__all__ = ["command", "convert", "fetch", "verify"]
 
 ENDING = ".safetensors"
+EXPORTED = (".onnx", ".xml")
 
 network_option = click.option(
     "--pipeline",
@@ -97,6 +99,71 @@ def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
     return out
 
 
+def fetch(
+    name: str,
+    out: Path | None = None,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = lambda message: None,
+) -> tuple[Path, dict[str, Any]]:
+    """Download the checkpoint `name` of the manifest; return its path and its description.
+
+    `name` is a network, detector, embedder or file of the manifest. The description is that of
+    `verify`, with licence and page. Raises as `download.fetch` does, and `SettingError` for a name
+    that the manifest does not have.
+    """
+    from mottool.models import download
+
+    listing = _chosen(name, warn)
+    if out and Path(listing.file).suffix in EXPORTED and out.suffix != Path(listing.file).suffix:
+        problem = f"--out {out} does not end in {Path(listing.file).suffix}"
+        raise SettingError(problem, "its runtime knows it by that ending: write it so")
+    facts: dict[str, Any] = {}
+    path = download.fetch(
+        listing, out, overwrite, warn, lambda part: facts.update(_identify(part, listing))
+    )
+    facts = facts or _identify(path, listing)
+    return path, facts | {"licence": listing.licence, "page": listing.page}
+
+
+def _chosen(name: str, warn: Callable[[str], None]) -> Listing:
+    """Find the manifest's entry for a file, or the first one for a network that has an address."""
+    entries = listings()
+    for entry in entries:
+        if entry.file == name:
+            return entry
+    entries = [entry for entry in entries if entry.name == name]
+    if not entries:
+        known = {entry.name: None for entry in listings()}
+        raise SettingError(f"the manifest has no {name!r}", did_you_mean(name, known))
+    first, *others = [entry for entry in entries if entry.url] or entries
+    if first.url and others:
+        files = ", ".join(entry.file_name for entry in others)
+        warn(f"{name} has several files; {first.file_name} is taken. Others, by name: {files}")
+    return first
+
+
+def _identify(path: Path, listing: Listing) -> dict[str, Any]:
+    """Load the file of `listing` into its network or its runtime, and describe it."""
+    from mottool.embedders.osnet import VARIANTS
+    from mottool.pipelines import assembly, registry
+    from mottool.pipelines.options import Options
+
+    name = listing.name
+    if name in registry.NETWORKS or name in VARIANTS:
+        return verify(path, name)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    facts = {"pipeline": name, "sha256": sha256, "bytes": path.stat().st_size}
+    try:
+        if name in registry.DETECTORS:
+            assembly.assemble_detector(name, Options(weights=path, device="cpu"))
+        else:
+            assembly.assemble_teacher(name, Options(embedder_weights=path, device="cpu"))
+    except SettingError as error:  # its runtime is not installed
+        return facts | {"opened": f"no: {error.problem}"}
+    return facts | {"opened": "yes"}
+
+
 def _listed(path: Path, sha256: str) -> Listing | None:
     """The manifest's entry of a file by that name; a `CheckpointError` if it is another file."""
     listed = next((entry for entry in listings() if entry.file == path.name), None)
@@ -135,16 +202,17 @@ def _left_out(given: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> list
 
 @click.group("weights")
 def command() -> None:
-    """Find, check and convert the checkpoints of networks.
+    """Find, download, check and convert the checkpoints of networks.
 
     \b
         mottool weights list
+        mottool weights fetch fairmot-dla34
         mottool weights verify fairmot_dla34.pth
         mottool weights convert jde.uncertainty.pt --pipeline jde-1088x608 --out jde.safetensors
 
     Checkpoints are used as their authors publish them (detect-embed --weights FILE); converting
     one is never needed. A converted file opens quicker, holds nothing but tensors, and has a card
-    beside it that says what it is. No command here downloads anything.
+    beside it that says what it is. Only `fetch` uses the network.
     """
 
 
@@ -158,18 +226,61 @@ def list_command(as_json: bool) -> None:
         mottool weights list --json | jq -r '.[] | select(.name == "cstrack") | .page'
 
     For every network and embedder: the page of its authors, the file and its address, what it was
-    trained on, the licence as far as it is stated, and the command that uses it. Where its
-    authors publish no weights, the note says so.
+    trained on, the licence as far as it is stated, and the command that uses it; "fetch" is the
+    command that downloads it. Where its authors publish no weights, the note says so.
     """
-    found = [asdict(entry) for entry in listings()]
+    found = [asdict(entry) | {"fetch": _fetch_command(entry)} for entry in listings()]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     for entry in found:
         data = "; ".join(f"{name}: {terms}" for name, terms in entry["training_data"].items())
-        told = {key: value for key, value in (entry | {"training_data": data}).items() if value}
+        entry |= {"training_data": data, "beside": ", ".join(entry["beside"])}
+        told = {key: value for key, value in entry.items() if value}
         click.echo(told.pop("name"))
         click.echo("\n".join(fact_lines(told)))
+
+
+def _fetch_command(entry: Listing) -> str | None:
+    """The command that downloads the file of an entry, None for one without an address."""
+    same = [other for other in listings() if other.name == entry.name and other.url]
+    if not entry.url:
+        return None
+    return f"mottool weights fetch {entry.name if entry == same[0] else entry.file}"
+
+
+@command.command("fetch", short_help="Download a checkpoint, and check it.")
+@click.argument("name")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the file goes.  [default: its authors' name for it, in $MOTTOOL_WEIGHTS or "
+    "~/.cache/mottool/weights]",
+)
+@click.option("--overwrite", is_flag=True, help="Download again what is there already.")
+@as_json
+def fetch_command(name: str, out: Path | None, overwrite: bool, as_json: bool) -> None:
+    """Download the checkpoint NAME, and check that it is whole and fits.
+
+    \b
+        mottool weights fetch fairmot-dla34
+        mottool weights fetch mot20_fairmot.pth --out weights/mot20.pth
+
+    NAME is a network, detector or embedder of `mottool weights list`, or one of its files. A file
+    in the default folder is used without a flag: detect-embed --pipeline fairmot-dla34 then needs
+    no --weights. The licence is the authors': read it before you use the file.
+
+    A download that was stopped goes on when the same command is given again. The sha256 is
+    compared with the manifest's, where that has one, and every tensor is loaded into the network
+    as by `mottool weights verify`; nothing in the file is executed. What does not pass is removed.
+    """
+    batch = Batch(as_json)
+    made = batch.run(name, partial(fetch, name, out, overwrite, batch.note))
+    if made:
+        path, facts = made
+        _report(batch, name, path, facts)
+    batch.close()
 
 
 @command.command("verify", short_help="What each file is, and whether it is whole.")
@@ -197,12 +308,20 @@ def verify_command(files: tuple[Path, ...], pipeline: str | None, as_json: bool)
         facts = batch.run(path.name, partial(verify, path, pipeline))
         if facts is None:
             continue
-        count, left = facts["tensors"], facts["left_out"]
-        told = f"{facts['pipeline']}, {count - len(left)} of {count} tensors go in, none is missing"
-        batch.report(path.name, path, told, **facts)
-        if not as_json:
-            click.echo("\n".join(fact_lines(facts | {"left_out": ", ".join(left)})))
+        _report(batch, path.name, path, facts)
     batch.close()
+
+
+def _report(batch: Batch, name: str, path: Path, facts: dict[str, Any]) -> None:
+    """Report what a file is, in lines for a person or as JSON."""
+    summary, lines = str(facts["pipeline"]), facts
+    if "tensors" in facts:
+        count, left = facts["tensors"], facts["left_out"]
+        summary += f", {count - len(left)} of {count} tensors go in, none is missing"
+        lines = facts | {"left_out": ", ".join(left)}
+    batch.report(name, path, summary, **facts)
+    if not batch.as_json:
+        click.echo("\n".join(fact_lines(lines)))
 
 
 @command.command("convert", short_help="Authors' file in; safetensors and a card out.")

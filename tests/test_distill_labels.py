@@ -180,12 +180,12 @@ def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--teacher", "osnet_x1_0"], "needs its weights. Fix: give its authors' .pth with --teac"),
+        (["--teacher", "osnet_x1_0"], "Fix: run `mottool weights fetch osnet_x1_0`, or give its "),
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
         (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights means nothing"),
         (["--every", "2"], "--every means nothing without --detector"),
         (["--detector", "public"], "there is no detector 'public' that sees images"),
-        (["--detector", "yolox"], "yolox needs its network. Fix: give its .onnx or .xml file with"),
+        (["--detector", "yolox"], "its .onnx or .xml file with --detector-weights"),
         (["--detector", "yolox", "--root", "/"], "--root means nothing with --detector"),
     ],
 )

@@ -98,7 +98,9 @@ def test_the_list_for_a_person_and_for_a_script():
     assert "fairmot-dla34" in lines
     assert any("ifzhang/FairMOT" in line for line in lines)
     found = json.loads(invoke("list", "--json").output)
+    commands = [entry.pop("fetch") for entry in found]
     assert [Listing(**entry) for entry in found] == listings()
+    assert [bool(command) for command in commands] == [bool(entry.url) for entry in listings()]
 
 
 # verify

@@ -15,6 +15,7 @@ from mottool.detections import PERSON, Detections
 from mottool.detectors.outputs import read_people
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.compute import Compute
+from mottool.models.download import remedy
 from mottool.models.exported import ExportedNetwork, open_exported
 from mottool.models.preprocessing import CornerLetterbox, Stretch, View
 from mottool.pipelines.options import Options
@@ -51,7 +52,7 @@ KINDS = {
 def detector(name: str, options: Options) -> "ExportedDetector":
     """One of `KINDS`; a `SettingError` without its file, or where its runtime is missing."""
     if options.weights is None:
-        fix = "give its .onnx or .xml file with --weights"
+        fix = remedy(name, "--weights", "its .onnx or .xml file")
         raise SettingError(f"{name} needs its network", fix)
     compute = Compute.named(options.device)
     return ExportedDetector(name, open_exported(options.weights, compute), options)

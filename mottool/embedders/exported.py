@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.compute import Compute
+from mottool.models.download import remedy
 from mottool.models.exported import open_exported
 from mottool.models.pixels import planes
 from mottool.pipelines.options import Options
@@ -25,7 +26,7 @@ USUAL = 128, 256  # width and height of people in re-identification, where the f
 def embedder(name: str, options: Options) -> "ExportedEmbedder":
     """The embedder `reid`; a `SettingError` without its file."""
     if options.embedder_weights is None:
-        fix = "give its .onnx or .xml file with --embedder-weights"
+        fix = remedy(name, "--embedder-weights", "its .onnx or .xml file")
         raise SettingError(f"{name} needs its network", fix)
     compute = Compute.named(options.device)
     return ExportedEmbedder(options.embedder_weights, options.embedder_pixels, compute)

@@ -23,6 +23,7 @@ from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.checkpoints import dimension, fit, read
 from mottool.models.compute import Compute
+from mottool.models.download import remedy
 from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.options import Options
 
@@ -44,7 +45,7 @@ WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
 def embedder(name: str, options: Options) -> "OSNet":
     """One of `VARIANTS` by name; a `SettingError` without its weights."""
     if options.embedder_weights is None:
-        fix = "give its authors' .pth with --embedder-weights"
+        fix = remedy(name, "--embedder-weights", "its authors' .pth")
         raise SettingError(f"{name} needs its weights", fix)
     compute = Compute.named(options.device, options.precision)
     return OSNet(name, options.embedder_weights, compute)

@@ -1,7 +1,7 @@
 """The manifest of checkpoints: what `weights/manifest.toml` says, entry by entry."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -22,6 +22,12 @@ class Listing:
     sha256: str = ""
     training_data: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    beside: Sequence[str] = field(default_factory=list)
+
+    @property
+    def file_name(self) -> str:
+        """The name that a downloaded file gets: the authors', or one made of the network's."""
+        return self.file or f"{self.name}.pth"
 
 
 def listings() -> list[Listing]:

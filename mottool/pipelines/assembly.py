@@ -1,11 +1,13 @@
 """From a pipeline's name and options to the pipeline: its parts found, made and joined."""
 
+from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from mottool.embedders.embedder import Embedder
 from mottool.errors import SettingError, did_you_mean
+from mottool.models.download import fetched
 from mottool.pipelines import registry
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Pipeline
@@ -17,6 +19,8 @@ GROUND_TRUTH = "gt"
 FILE, NONE = "file", "none"  # embedders that need no work: as in the file of boxes, or no one
 ONE_SHOT = "mottool.pipelines.one_shot"
 ALWAYS = {"device", "batch"}
+
+Warn = Callable[[str], None]
 
 
 def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[str, Options]:
@@ -48,8 +52,11 @@ def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[s
     return (f"{detector}+{described}" if described not in {"", NONE} else detector), options
 
 
-def assemble(name: str, options: Options) -> Pipeline:
+def assemble(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
     """The pipeline of a full name, its weights loaded.
+
+    A part without its weights uses the checkpoint that `mottool weights fetch` has downloaded for
+    it, and `warn` says which.
 
     Raises `SettingError` for unknown names, missing weights, options that mean nothing to its
     parts, or a device that is not here; `CheckpointError` for weights that do not fit.
@@ -58,6 +65,7 @@ def assemble(name: str, options: Options) -> Pipeline:
     detector = _detector_part(detector_name)
     if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
         _refuse_others(name, options, *detector.takes)
+        options = _with_fetched(detector_name, "weights", detector.takes, options, warn)
         found: Pipeline = registry.resolve(detector.make)(name, options)
         return found
     embedder = _embedder_part(embedder_name)
@@ -66,6 +74,8 @@ def assemble(name: str, options: Options) -> Pipeline:
         given = options.embedder_weights or options.weights
         options = replace(options, weights=None, embedder_weights=given)
     _refuse_others(name, options, *detector.takes, *embedder.takes)
+    options = _with_fetched(detector_name, "weights", detector.takes, options, warn)
+    options = _with_fetched(embedder_name, "embedder_weights", embedder.takes, options, warn)
     from mottool.pipelines.two_stage import TwoStage
 
     # The embedder first: if its weights are missing, that shows before a detector downloads its.
@@ -73,9 +83,10 @@ def assemble(name: str, options: Options) -> Pipeline:
     return TwoStage(name, registry.resolve(detector.make)(detector_name, options), described)
 
 
-def assemble_detector(name: str, options: Options) -> Pipeline:
+def assemble_detector(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
     """A detector or network that finds people in images by itself, its weights loaded.
 
+    Downloaded weights are used as `assemble` does.
     Raises as `assemble`, and `SettingError` for boxes from files and for embedders.
     """
     known = [part for part, its in registry.DETECTORS.items() if "weights" in its.takes]
@@ -83,11 +94,13 @@ def assemble_detector(name: str, options: Options) -> Pipeline:
     if name not in known:
         fix = did_you_mean(name, known)
         raise SettingError(f"there is no detector {name!r} that sees images", fix)
-    return assemble(name, options)
+    return assemble(name, options, warn)
 
 
-def assemble_teacher(name: str, options: Options) -> Embedder:
+def assemble_teacher(name: str, options: Options, warn: Warn = lambda message: None) -> Embedder:
     """An embedder that sees nothing but crops, its weights loaded.
+
+    Downloaded weights are used as `assemble` does.
 
     Raises `SettingError` for unknown names, missing weights, or options that mean nothing to it;
     `CheckpointError` for weights that do not fit.
@@ -97,8 +110,19 @@ def assemble_teacher(name: str, options: Options) -> Embedder:
         raise SettingError(f"there is no teacher {name!r}", fix)
     part = registry.EMBEDDERS[name]
     _refuse_others(name, options, *part.takes)
+    options = _with_fetched(name, "embedder_weights", part.takes, options, warn)
     teacher: Embedder = registry.resolve(part.make)(name, options)
     return teacher
+
+
+def _with_fetched(
+    name: str, option: str, takes: Collection[str], options: Options, warn: Warn
+) -> Options:
+    """The options with the downloaded checkpoint of `name`, where it takes one and has none."""
+    if option not in takes or getattr(options, option) is not None:
+        return options
+    weights: Any = {option: fetched(name, warn)}
+    return replace(options, **weights)
 
 
 def _embeds(name: str) -> bool:

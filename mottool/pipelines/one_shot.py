@@ -13,6 +13,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.models.cards import read_card
 from mottool.models.compute import Compute
+from mottool.models.download import remedy
 from mottool.models.network import Decoded, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
@@ -73,7 +74,7 @@ def _weights(name: str, given: Path | None, flag: str) -> Path:
     """The weights file that is given, or else the one in the box; a `SettingError` for neither."""
     bundled = registry.NETWORKS[name].bundled
     if given is None and not bundled:
-        raise SettingError(f"{name} needs its weights", f"give its authors' file with {flag}")
+        raise SettingError(f"{name} needs its weights", remedy(name, flag))
     return given or bundled_file(bundled)
 
 

@@ -31,8 +31,8 @@ class Options(Settings):
     weights: Path | None = knob(
         None,
         "The checkpoint of the network or detector, as its authors publish it or train leaves it; "
-        "the .onnx or .xml file of yolox, onnx and openvino. torchvision's detectors download "
-        "theirs without it.",
+        "the .onnx or .xml file of yolox, onnx and openvino. Without it, the one that `mottool "
+        "weights fetch` has downloaded; torchvision's detectors download theirs themselves.",
     )
     embedder_weights: Path | None = knob(
         None, "The checkpoint of the embedder; the .onnx or .xml file of reid."

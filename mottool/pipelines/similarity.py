@@ -4,6 +4,7 @@ Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 202
 embedding of a query against the dense embedding map of a later frame.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from mottool.errors import SettingError, did_you_mean
+from mottool.models.download import fetched, remedy
 from mottool.pipelines.one_shot import NetworkEmbedder, embedder
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import NETWORKS
@@ -27,16 +29,22 @@ DENSE = tuple(name for name, entry in NETWORKS.items() if entry.embedding_map)
 
 
 def seeker(
-    name: str, weights: Path | None, size: tuple[int, int] | None = None, device: str = "auto"
+    name: str,
+    weights: Path | None,
+    size: tuple[int, int] | None = None,
+    device: str = "auto",
+    warn: Callable[[str], None] = lambda message: None,
 ) -> NetworkEmbedder:
     """The network `name` on its checkpoint, with an input of `size` (width, height) or its own.
 
-    Raises `SettingError` for a name that is unknown or has no dense map of embeddings, or without
-    `weights`, and `CheckpointError` for a file that does not fit.
+    Without `weights`, the checkpoint that `mottool weights fetch` has downloaded is used, and
+    `warn` says which. Raises `SettingError` for a name that is unknown or has no dense map of
+    embeddings, or without weights, and `CheckpointError` for a file that does not fit.
     """
     _dense_head(name)
+    weights = weights or fetched(name, warn)
     if weights is None:
-        raise SettingError(f"{name} needs its weights", "give its authors' file with --weights")
+        raise SettingError(f"{name} needs its weights", remedy(name, "--weights"))
     return embedder(name, Options(embedder_weights=weights, input=size, device=device))
 
 

@@ -1,0 +1,203 @@
+"""Download the checkpoints that the manifest has an address for, and find downloaded ones.
+
+A download goes to the hidden folder `.FILE.download` beside the file that it becomes. The folder
+holds what has come so far, so that the next call resumes, and a lock, so that only one process
+writes there. The file gets its name when it is whole and checked. Nothing in it is executed.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from errno import ENOLCK, ENOSYS, EOPNOTSUPP
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mottool.errors import CheckpointError, OutputError, writing
+from mottool.models.manifest import Listing, listings
+from mottool.models.transfer import DownloadError, plain_address, transfer
+
+__all__ = ["cache_folder", "fetch", "fetched", "remedy"]
+
+NO_LOCKS = (ENOLCK, ENOSYS, EOPNOTSUPP)  # what network file systems without locks say
+AGAIN = "download it again"
+
+Warn = Callable[[str], None]
+Check = Callable[[Path], object]
+
+
+def cache_folder() -> Path:
+    """The folder of downloaded checkpoints: `$MOTTOOL_WEIGHTS`, or one in the user's cache."""
+    if folder := os.environ.get("MOTTOOL_WEIGHTS"):
+        return Path(os.path.expanduser(folder))
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):  # the XDG specification has relative ones ignored
+        cache = os.path.expanduser("~/.cache")
+    return Path(cache) / "mottool" / "weights"
+
+
+def fetched(name: str, warn: Warn = lambda message: None) -> Path | None:
+    """Find the checkpoint of `name` in the cache folder, None where there is none.
+
+    `name` is a network, detector or embedder of the manifest. Of several files the first listed
+    one is taken. `warn` gets one line with its path and its licence.
+    """
+    for listing in listings():
+        path = cache_folder() / listing.file_name
+        if listing.name == name and (listing.url or listing.file) and os.path.isfile(path):
+            warn(f"{name} uses {path} (licence: {listing.licence})")
+            return path
+    return None
+
+
+def remedy(name: str, flag: str, file: str = "its authors' file") -> str:
+    """Say how to get the weights of `name`, as the fix of an error; `flag` is what takes a file."""
+    entries = [listing for listing in listings() if listing.name == name]
+    if any(listing.url for listing in entries):
+        return f"run `mottool weights fetch {name}`, or give {file} with {flag}"
+    if not entries:
+        return f"give {file} with {flag}"
+    return f"give {file} with {flag}; see {entries[0].page} ({entries[0].note})"
+
+
+def fetch(
+    listing: Listing,
+    out: Path | None = None,
+    overwrite: bool = False,
+    warn: Warn = lambda message: None,
+    check: Check = lambda path: None,
+) -> Path:
+    """Download the file of `listing` to `out`, by default into `cache_folder()`.
+
+    Resume an interrupted download. Leave a file that is there already as it is, unless
+    `overwrite`. `check` gets the downloaded file before it is renamed to `out`, and raises
+    `CheckpointError` to refuse it. Raises `DownloadError` if the file cannot be downloaded or is
+    refused, and `OutputError` if it cannot be written.
+    """
+    out = out or cache_folder() / listing.file_name
+    if not listing.url:
+        place = f" and save the file as {out}" if listing.file else ""
+        problem = f"the manifest has no address for {listing.name} ({listing.note})"
+        raise DownloadError(problem, f"open {listing.page} in a browser{place}")
+    if out.exists() and not out.is_file():
+        raise OutputError(f"{out} is no regular file", "name another one with --out")
+    folder = out.parent / f".{out.name}.download"
+    if not _is_there(out, overwrite, warn):
+        with _locked(folder, out, warn):
+            if not _is_there(out, overwrite, warn):  # what another process may have done meanwhile
+                try:
+                    _download(listing, folder, out, check)
+                except BaseException:
+                    if not _has_bytes(folder):  # nothing to resume
+                        _clear(folder)
+                    raise
+            _clear(folder)
+    return out
+
+
+def _is_there(out: Path, overwrite: bool, warn: Warn) -> bool:
+    if overwrite or not out.is_file():
+        return False
+    warn(f"{out} is there already; --overwrite downloads it again")
+    return True
+
+
+def _download(listing: Listing, folder: Path, out: Path, check: Check) -> None:
+    """Download the listing's files into `folder`, check them, and give them their names."""
+    fix = f"run the same command again, or open {listing.page} in a browser and save the file as "
+    fix += str(out)
+    parts = {url: folder / _file_of(url) for url in listing.beside}
+    main = parts[listing.url] = folder / listing.file_name
+    for url, part in parts.items():
+        transfer(url, part, out, fix)
+    try:
+        for url, part in parts.items():
+            _refuse_page(part, url)
+        _check_sha256(main, listing.sha256)
+        check(main)
+    except CheckpointError as error:
+        for part in parts.values():
+            part.unlink()
+        reason = error.problem.replace(f"{folder}{os.sep}", "")
+        problem = f"the file from {plain_address(listing.url)} cannot be used: {reason}"
+        raise DownloadError(problem, fix) from error
+    for part in parts.values():  # the listed file last: where it is, the others are
+        target = out if part == main else out.with_suffix(part.suffix)
+        with writing(target):
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
+
+
+def _file_of(url: str) -> str:
+    return Path(urlsplit(url).path).name
+
+
+def _refuse_page(part: Path, url: str) -> None:
+    """Refuse a file that begins as a web page does."""
+    with part.open("rb") as file:
+        start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        raise CheckpointError(f"{plain_address(url)} is a web page", AGAIN)
+
+
+def _check_sha256(part: Path, wanted: str) -> None:
+    """Refuse a file whose sha256 does not begin with the digits `wanted`."""
+    with part.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if not sha256.startswith(wanted):
+        raise CheckpointError(f"its sha256 is {sha256}, but the manifest says {wanted}", AGAIN)
+
+
+@contextmanager
+def _locked(folder: Path, out: Path, warn: Warn) -> Iterator[None]:
+    """Make `folder` and hold its lock; wait for a process that holds it."""
+    waited = False
+    while True:
+        with writing(out):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                file = (folder / "lock").open("ab")
+            except FileNotFoundError:  # another process has just removed the folder
+                continue
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not waited:
+                    warn(f"another process is downloading {out.name}; waiting for it")
+                waited = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+            if _is_still(file.fileno(), folder / "lock"):
+                yield
+                return
+
+
+def _is_still(file: int, path: Path) -> bool:
+    """Whether `path` is the open file, which another process may have removed meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _has_bytes(folder: Path) -> bool:
+    """Whether there is a partial download in `folder`."""
+    data = (path for path in folder.iterdir() if path.name != "lock" and path.suffix != ".json")
+    return any(path.stat().st_size for path in data)
+
+
+def _clear(folder: Path) -> None:
+    """Remove `folder`, whose lock this process holds; the lock goes last."""
+    for path in folder.iterdir():
+        if path.name != "lock":
+            path.unlink()
+    (folder / "lock").unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:  # another process has made its own lock there
+        return

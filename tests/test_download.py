@@ -1,0 +1,224 @@
+"""Downloads: checked before they get their name, one at a time, and found in the cache folder."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+from websites import CONTENT, Handler, Website, listing, ranges, refused
+
+from mottool.errors import CheckpointError, OutputError
+from mottool.models import download, transfer
+from mottool.models.download import cache_folder, fetch, fetched, remedy
+from mottool.models.manifest import Listing
+
+# What a subprocess runs: download ADDRESS to FILE.
+PROGRAM = """
+import sys
+from functools import partial
+from pathlib import Path
+from mottool.models.download import fetch
+from mottool.models.manifest import Listing
+listing = Listing("made", "https://page", "MIT", "", "made.bin", sys.argv[1])
+fetch(listing, Path(sys.argv[2]), warn=partial(print, flush=True))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(transfer, "BACKOFF", 0)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def site():
+    with Website(CONTENT) as server:
+        yield server
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "made.bin"
+
+
+def test_a_whole_download_is_checked_before_it_gets_its_name(site, out):
+    seen = []
+
+    def check(path):
+        seen.append((path.name, path.read_bytes() == CONTENT, out.exists()))
+
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    for digits in (64, 8):
+        assert fetch(listing(site.url, sha256=sha256[:digits]), out, True, check=check) == out
+        assert out.read_bytes() == CONTENT
+    assert seen == [("made.bin", True, False), ("made.bin", True, True)]
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_what_is_there_is_downloaded_again_only_if_asked(site, out):
+    out.write_bytes(b"mine")
+    messages = []
+    fetch(listing(site.url), out, warn=messages.append)
+    assert out.read_bytes() == b"mine"
+    assert messages == [f"{out} is there already; --overwrite downloads it again"]
+    assert not site.requests
+    fetch(listing(site.url), out, overwrite=True)
+    assert out.read_bytes() == CONTENT
+    with pytest.raises(OutputError, match="is no regular file"):
+        fetch(listing(site.url), out.parent)
+
+
+def test_another_sha256_is_refused_and_nothing_is_left(site, out):
+    problem = refused(listing(site.url, sha256="0" * 8), out)
+    assert f"its sha256 is {hashlib.sha256(CONTENT).hexdigest()}" in problem
+    assert "the manifest says 00000000" in problem
+    assert not list(out.parent.iterdir())
+
+
+def test_what_the_check_refuses_is_removed(site, out):
+    def check(path):
+        raise CheckpointError(f"{path} is damaged", "…")
+
+    problem = refused(listing(f"{site.url}/x?key=secret"), out, check=check)
+    assert problem == f"the file from {site.url}/x cannot be used: made.bin is damaged"
+    assert not list(out.parent.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_said(site, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="what should be its folder is a file"):
+        fetch(listing(site.url), tmp_path / "file/made.bin")
+
+
+def test_what_has_to_lie_beside_it_is_downloaded_first(site, tmp_path):
+    names = []
+    out = tmp_path / "other.xml"
+    entry = Listing(
+        "made", "https://page", "MIT", "", "m.xml", f"{site.url}/m.xml",
+        beside=[f"{site.url}/m.bin"],
+    )  # fmt: skip
+    fetch(entry, out, check=lambda path: names.extend(sorted(os.listdir(path.parent))))
+    assert {"m.bin", "m.xml"} <= set(names)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.bin", "other.xml"]
+
+
+# Killed and concurrent processes
+
+
+def start(site, out):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, site.url, str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def wait_for(condition):
+    until = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < until, "it does not happen"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_download_is_resumed(site, out, ending):
+    release = threading.Event()
+    site.script = [partial(Handler.send, pause=release)]
+    part = out.parent / ".made.bin.download/made.bin"
+    with start(site, out) as process:
+        wait_for(lambda: part.exists() and part.stat().st_size >= transfer.CHUNK)
+        process.send_signal(ending)
+        assert process.wait() != 0
+    release.set()
+    size = part.stat().st_size
+    assert 0 < size < len(CONTENT)
+    assert not out.exists()
+    fetch(listing(site.url), out)
+    assert out.read_bytes() == CONTENT
+    assert ranges(site) == [None, f"bytes={size}-"]
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_process_killed_before_the_renaming_needs_no_network(site, out):
+    def check(path):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(listing(site.url), out, check=check)
+    fetch(listing(site.url), out)
+    assert len(site.requests) == 1
+    assert out.read_bytes() == CONTENT
+
+
+def test_two_processes_download_a_file_once(site, out):
+    release = threading.Event()
+    site.script = [partial(Handler.send, pause=release)]
+    with start(site, out) as first:
+        wait_for(lambda: site.requests)
+        with start(site, out) as second:
+            assert second.stdout.readline() == (
+                "another process is downloading made.bin; waiting for it\n"
+            )
+            release.set()
+            assert second.stdout.readline().startswith(f"{out} is there already")
+        assert (first.wait(), second.returncode) == (0, 0)
+    assert len(site.requests) == 1
+    assert out.read_bytes() == CONTENT
+    assert list(out.parent.iterdir()) == [out]
+
+
+# The cache folder
+
+
+def test_where_the_cache_folder_is(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("MOTTOOL_WEIGHTS", "~/weights")
+    assert cache_folder() == Path("/home/me/weights")
+    monkeypatch.delenv("MOTTOOL_WEIGHTS")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert cache_folder() == Path("/caches/mottool/weights")
+    for value in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", value)
+        assert cache_folder() == Path("/home/me/.cache/mottool/weights")
+
+
+def test_what_was_downloaded_is_found_by_its_name(site, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTTOOL_WEIGHTS", str(tmp_path / "weights"))
+    first = Listing("made", "https://page", "MIT", "", "", site.url)
+    second = Listing("made", "https://page", "its own", "", "second.pth", site.url)
+    monkeypatch.setattr(download, "listings", lambda: [first, second])
+    messages = []
+    assert fetched("made", messages.append) is None
+    path = fetch(second)
+    assert path == tmp_path / "weights/second.pth"
+    assert fetched("made", messages.append) == path
+    assert fetched("other") is None
+    assert messages == [f"made uses {path} (licence: its own)"]
+    assert fetched("made") == path
+    fetch(first)
+    assert fetched("made") == tmp_path / "weights/made.pth"
+
+
+def test_the_remedy_names_the_download_where_there_is_one():
+    assert remedy("fairmot-dla34", "--weights") == (
+        "run `mottool weights fetch fairmot-dla34`, or give its authors' file with --weights"
+    )
+    assert remedy("otrack", "--weights").startswith("run `mottool weights fetch otrack`")
+    assert remedy("tdt-r34", "--weights") == (
+        "give its authors' file with --weights; see https://arxiv.org/abs/2205.05583 "
+        "(Its authors publish neither code nor weights: train it)"
+    )
+    assert remedy("onnx", "--weights", "its file") == "give its file with --weights"
+
+
+def test_without_an_address_the_page_is_named(out):
+    entry = Listing("made", "https://page", "MIT", "", "made.bin", note="Ask them")
+    assert refused(entry, out) == "the manifest has no address for made (Ask them)"
