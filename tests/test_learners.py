@@ -12,7 +12,7 @@ from mottool.data.batches import Loading, batches, collate, loader
 from mottool.data.formats import open_dataset
 from mottool.data.samples import Samples
 from mottool.data.targets import Targets
-from mottool.errors import InputError
+from mottool.errors import InputError, SettingError
 from mottool.models.preprocessing import CenterWarp
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.training.learner import Recipe
@@ -22,6 +22,7 @@ from mottool.training.settings import (
     CSTrackLearning,
     FairMOTLearning,
     JDELearning,
+    MottoolSLearning,
     OTrackLearning,
     OUTrackLearning,
     TDTLearning,
@@ -30,6 +31,7 @@ from mottool.training.settings import (
 )
 
 SMALLEST = {
+    "mottool-s": "mottool-s",
     "fairmot": "fairmot-yolov5s",
     "fairmot-dla34-anchors": "fairmot-dla34-anchors8",
     "jde": "jde-576x320",
@@ -72,7 +74,7 @@ def terms_of(learner, pipeline, dataset):
 
 def test_every_family_is_whole():
     assert LEARNERS.keys() == SETTINGS.keys() == SMALLEST.keys()
-    assert LEARNERS.keys() <= AUGMENTATIONS.keys()
+    assert LEARNERS.keys() - {"mottool-s"} <= AUGMENTATIONS.keys()  # that one composes scenes
     assert {family(name) for name in trainable()} == set(LEARNERS)
 
 
@@ -223,6 +225,46 @@ def rows(batch):
     return [own.tolist() for own in batch.rows.split(batch.counts.tolist())]
 
 
+def test_mottool_s_wants_pairs_where_nothing_else_tells_people_apart(tmp_path):
+    data = datasets.mixed(tmp_path)
+    learner = learner_of("mottool-s", data)
+    terms = terms_of(learner, "mottool-s", data)
+    assert {"intra", "inter", "cycle", "identity"} < terms.keys()
+    learner.teach(8)
+    assert learner.pairs is None
+    assert learner_of("mottool-s", data, MottoolSLearning(unsupervised=0)).pairs is None
+    known = replace(data, identities=np.arange(len(data.boxes)))
+    assert learner_of("mottool-s", known).pairs is None
+
+
+def test_mottool_s_weighs_its_terms_by_its_settings(dataset):
+    plain = terms_of(learner_of("mottool-s", dataset), "mottool-s", dataset)
+    settings = MottoolSLearning(identity=0.3, occlusion=0)
+    changed = terms_of(learner_of("mottool-s", dataset, settings), "mottool-s", dataset)
+    hidden = plain["occlusion"] + plain["occlusion_offset"]
+    wanted = plain["total"] + 0.2 * plain["identity"] - 0.5 * hidden
+    torch.testing.assert_close(changed["total"], wanted)
+
+
+def test_only_the_parts_that_learn_change(dataset):
+    learner = learner_of("mottool-s", dataset)
+    before = {name: value.clone() for name, value in learner.network.state_dict().items()}
+    learner.learn_only(["identity"])
+    learner.train()
+    optimiser = learner.optimiser(1e-2)
+    terms_of(learner, "mottool-s", dataset)["total"].backward()
+    optimiser.step()
+    after = learner.network.state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed
+    assert all(name.startswith("identity.") for name in changed)
+
+
+def test_a_part_that_is_not_there_cannot_learn(dataset):
+    with pytest.raises(SettingError, match=r"no part 'identty' .*did you mean 'identity'"):
+        learner_of("mottool-s", dataset).learn_only(["identty"])
+
+
 def test_single_images_make_everybody_their_own(dataset):
     learner = learner_of("fairmot-yolov5s", dataset, FairMOTLearning(single_images=True))
     assert learner.loss.classifier.out_features == len(dataset.boxes)
@@ -237,6 +279,16 @@ def test_identities_are_needed(pipeline, tmp_path):
     alone = open_dataset(street(tmp_path / "one", 2, 1, SIZE), print)
     with pytest.raises(InputError, match="one identity only"):
         learner_of(pipeline, alone)
+
+
+def test_a_cosine_rises_in_proportion_and_falls_to_a_hundredth():
+    recipe = Recipe(epochs=10, batch=8, lr=1.0, drops=(), tracker="fairmot", cosine=True)
+    factors = [recipe.factor(step, 100) for step in range(1000)]
+    assert factors[0] == pytest.approx(1 / 30, rel=0.01)
+    assert max(factors) == pytest.approx(0.998, abs=1e-3)
+    assert factors[500] == pytest.approx(0.505, abs=1e-3)
+    assert factors[-1] == pytest.approx(0.01, abs=1e-3)
+    assert recipe.factor(3, 100, progress=0.5) == pytest.approx(0.505)  # by the clock
 
 
 def test_the_learning_rate_rises_and_falls():

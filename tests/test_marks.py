@@ -11,11 +11,13 @@ from mottool.models.cstrack import CSTrack
 from mottool.models.fairmot import BACKBONES, FairMOT
 from mottool.models.jde import JDE
 from mottool.models.marks import looks_like
+from mottool.models.mottool_s import MottoolS
 from mottool.models.otrack import OTrack
 from mottool.models.outrack import OUTrack
 from mottool.models.tdt import TDT, VARIANTS
 
 OURS = {
+    "mottool-s": MottoolS,
     **{f"fairmot-{name}": lambda kind=kind: FairMOT(kind()) for name, kind in BACKBONES.items()},
     **{name: lambda name=name: TDT(name) for name in VARIANTS},
     "jde": JDE,

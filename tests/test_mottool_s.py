@@ -111,6 +111,17 @@ def test_embeddings_at_boxes_are_those_of_the_cells_of_their_centres():
     torch.testing.assert_close(embeddings, wanted / wanted.norm(dim=1, keepdim=True))
 
 
+def test_the_deployed_network_gives_the_same_heads(network):
+    images = torch.rand(2, 3, 96, 160)
+    deployed = network.deployed()
+    assert not any(isinstance(each, torch.nn.BatchNorm2d) for each in deployed.modules())
+    assert any(isinstance(each, torch.nn.BatchNorm2d) for each in network.modules())
+    with torch.inference_mode():
+        wanted, found = network(images), deployed(images)
+    for name, head in wanted.items():
+        torch.testing.assert_close(found[name], head, atol=1e-4, rtol=1e-4)
+
+
 def test_a_checkpoint_of_another_network_is_refused():
     with pytest.raises(CheckpointError, match="these weights do not fit mottool-s"):
         MottoolS.from_checkpoint({"hm.0.weight": torch.zeros(1)})

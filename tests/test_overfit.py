@@ -61,6 +61,7 @@ THIRTY = {"frames": 30, "people": 2, "seed": 8}
 LONG = {"frames": 40, "people": 2, "seed": 8}  # and nobody leaves
 QUICK = Proof("fairmot-yolov5s", 30, 2, 1e-3, (64, 64), TWICE)
 PROOFS = [
+    Proof("mottool-s", 30, 4, 4e-3, (192, 128), {"frames": 16}, memory=0.3),
     Proof("outrack", 16, 2, 5e-4, (64, 64), TWICE),
     Proof("otrack", 8, 2, 1e-3, (128, 96), {"frames": 16}),
     Proof("fairmot-dla34-anchors8", 18, 2, 4e-4, (128, 96), THIRTY, memory=0.2),

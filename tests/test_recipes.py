@@ -14,6 +14,7 @@ FOLDER = Path(__file__).parents[1] / "examples/training"
 RECIPES = sorted(FOLDER.glob("*.sh"))
 QUICK = "--epochs 1 --batch 2 --input 64x64 --workers 0 --device cpu --lr 1e-4"
 SMALLEST = {
+    "mottool-s": ("mottool-s", ""),
     "fairmot": ("fairmot-yolov5s", ""),
     "jde": ("jde-576x320", ""),
     "cstrack": ("cstrack-s", ""),
@@ -31,7 +32,8 @@ def ran(recipe, *arguments, **variables):
 
 
 def test_every_family_has_a_recipe():
-    assert {path.stem for path in RECIPES} == {name.partition("-")[0] for name in LEARNERS}
+    families = {name.partition("-")[0] for name in LEARNERS if name != "mottool-s"}
+    assert {path.stem for path in RECIPES} == {*families, "mottool-s"}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -41,7 +41,7 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
     if name.startswith("cstrack"):
         scale = 0.3 if name.endswith("-s") else 1.0
         return kind(scale, scale, **sized)
-    return kind(**sized) if name == "otrack" else kind(name, **sized)
+    return kind(**sized) if name in {"otrack", "mottool-s"} else kind(name, **sized)
 
 
 def checkpoint(name: str, folder: Path, embedding_size: int | None = None) -> Path:

@@ -128,6 +128,8 @@ class Samples(MapDataset[Sample]):
         fitted = self.view.fitted(jitter(image.pixels(), look.gains))
         # Regions to ignore move as boxes do.
         framed = np.concatenate((image.boxes, image.ignored))
+        if self.view.origin is not None:
+            framed = framed + (self.view.origin - image.origin)
         boxes = self.view.from_frame(framed, image.width, image.height)
         clip = self.augmentation is not None and self.augmentation.clip
         pixels, boxes, kept = augment(fitted, boxes, look, clip, self.view.border)

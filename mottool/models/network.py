@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["Decoded", "EmbeddingNetwork", "Network"]
+__all__ = ["Decoded", "Deployable", "EmbeddingNetwork", "Network"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,15 @@ class Network(Protocol):
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """One `Decoded` per image, of the detections that score above `min_score`."""
+        ...
+
+
+@runtime_checkable
+class Deployable(Protocol):
+    """A network that has a faster form for inference."""
+
+    def deployed(self) -> nn.Module:
+        """Return a copy whose heads differ by rounding only, and that cannot be trained."""
         ...
 
 

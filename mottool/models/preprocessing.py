@@ -57,11 +57,17 @@ class TrainingView(View, Protocol):
     """A view that training images are made for: in it they are moved about before `image`.
 
     `border` is the grey in [0, 255] that surrounds the frame, 0 for black. `image` leaves what is
-    `fitted` in its place.
+    `fitted` in its place. `origin` is the number of the first pixel of a row in the frames' points;
+    None takes them as they come, as the authors' code does.
     """
 
     @property
     def border(self) -> int:
+        """See the class."""
+        ...
+
+    @property
+    def origin(self) -> int | None:
         """See the class."""
         ...
 
@@ -84,6 +90,7 @@ class Letterbox:
     """
 
     border: ClassVar[int] = PADDING
+    origin: ClassVar[int | None] = None
     width: int
     height: int
 
@@ -143,6 +150,7 @@ class SmoothLetterbox(Letterbox):
     """
 
     border: ClassVar[int] = SMOOTH_PADDING
+    origin: ClassVar[int | None] = 1
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """As `Letterbox.to_frame`, counted from 1."""
@@ -224,6 +232,7 @@ class CenterWarp:
     """
 
     border: ClassVar[int] = 0
+    origin: ClassVar[int | None] = None
     width: int
     height: int
     crop: bool = False

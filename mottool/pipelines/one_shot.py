@@ -14,7 +14,7 @@ from mottool.errors import InputError, SettingError
 from mottool.models.cards import read_card
 from mottool.models.compute import Compute
 from mottool.models.download import remedy
-from mottool.models.network import Decoded, EmbeddingNetwork, Network
+from mottool.models.network import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
 from mottool.pipelines.networks import bundled_file, load_network
@@ -102,7 +102,10 @@ def _view(name: str, options: Options, weights: Path) -> Any:
 def _loaded(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
     """The network of that name and the sha256 of its checkpoint."""
     loaded = load_network(weights, name)
-    return loaded.network.to(compute.device), loaded.checkpoint.sha256
+    network = loaded.network
+    if isinstance(network, Deployable):
+        network = network.deployed()
+    return network.to(compute.device), loaded.checkpoint.sha256
 
 
 class OneShot:

@@ -57,7 +57,7 @@ class MottoolSLearner(Learner):
         """`dataset` may lack identities."""
         super().__init__()
         self.settings, self.composition = settings, settings
-        self.network = MottoolS(settings.embedding_size)
+        self.network = MottoolS(settings.embedding_size).to(memory_format=torch.channels_last)
         self.identities = dataset.identity_count
         self.unknown = bool((dataset.identities == UNKNOWN).any())
         self.teach(0)

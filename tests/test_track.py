@@ -1,0 +1,97 @@
+"""`mottool track`: three stages in one command, which makes only what is missing."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from drawn import scene
+from footage import video
+
+from mottool.cli import cli
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """A scene of a few frames, with public detections and ground truth beside it."""
+    return scene(tmp_path_factory.mktemp("films") / "street", frames=6)
+
+
+def track(work, *words):
+    return CliRunner().invoke(cli, ["track", "--work", str(work), *map(str, words)])
+
+
+def times(work):
+    """When each file of a work folder was written, by name."""
+    files = (path for path in work.rglob("*") if path.is_file())
+    return {path.relative_to(work).as_posix(): path.stat().st_mtime_ns for path in files}
+
+
+def test_files_are_those_of_the_three_commands(film, tmp_path):
+    done = track(tmp_path, film / "scene.mp4", "--render", "--json")
+    assert done.exit_code == 0, done.output
+    assert sorted(times(tmp_path)) == [
+        "caches/mottool-s/scene.h5",
+        "tracks/mottool-s.fairmot.settings/scene.json",
+        "tracks/mottool-s.fairmot/scene.txt",
+        "videos/mottool-s.fairmot.settings/scene.json",
+        "videos/mottool-s.fairmot/scene.mp4",
+    ]
+    (entry,) = json.loads(done.stdout)["done"]
+    assert entry["rows"] > 6
+    assert entry["video"].endswith("scene.mp4")
+
+
+def test_a_second_run_makes_what_is_missing_or_changed(film, tmp_path):
+    assert track(tmp_path, film, "--render").exit_code == 0
+    first = times(tmp_path)
+    assert track(tmp_path, film, "--render").exit_code == 0
+    assert times(tmp_path) == first
+    (tmp_path / "videos/mottool-s.fairmot/street.mp4").unlink()
+    assert track(tmp_path, film, "--render").exit_code == 0
+    second = times(tmp_path)
+    assert {name for name in first if first[name] != second[name]} == {
+        "videos/mottool-s.fairmot.settings/street.json",
+        "videos/mottool-s.fairmot/street.mp4",
+    }
+    assert track(tmp_path, film, "--render", "--conf-thres", 0.3).exit_code == 0
+    third = times(tmp_path)
+    assert third["caches/mottool-s/street.h5"] == first["caches/mottool-s/street.h5"]
+    assert all(third[name] != second[name] for name in second if not name.startswith("caches"))
+    assert track(tmp_path, film, "--overwrite").exit_code == 0
+    assert times(tmp_path)["caches/mottool-s/street.h5"] != first["caches/mottool-s/street.h5"]
+
+
+def test_pipeline_and_tracker_are_chosen_by_flags(film, tmp_path):
+    words = ["--pipeline", "public", "--tracker", "sort", "--max-age", 3, "--min-track-length", 2]
+    done = track(tmp_path, film, *words)
+    assert done.exit_code == 0, done.output
+    record = tmp_path / "tracks/public+histogram.sort.settings/street.json"
+    told = json.loads(record.read_text())
+    assert told["settings"]["max_age"] == 3
+    assert told["finishing"]["min_track_length"] == 2
+
+
+def test_wrong_settings_are_refused_before_anything_is_detected(film, tmp_path):
+    done = track(tmp_path, film, "--tracker", "sort", "--conf-thres", 0.3)
+    assert done.exit_code != 0
+    assert not (tmp_path / "caches").exists()
+
+
+def test_public_detections_that_are_not_used_are_mentioned(film, tmp_path):
+    assert "--pipeline public uses them" in track(tmp_path, film).stderr
+
+
+def test_a_video_of_nobody_gives_an_empty_result(tmp_path):
+    done = track(tmp_path / "work", video(tmp_path / "empty.mp4", frames=3), "--render")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "work/tracks/mottool-s.fairmot/empty.txt").read_text() == ""
+    assert (tmp_path / "work/videos/mottool-s.fairmot/empty.mp4").stat().st_size > 0
+
+
+def test_one_broken_video_does_not_stop_the_others(film, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    done = track(tmp_path / "work", broken, film)
+    assert done.exit_code == 1
+    assert "broken.mp4" in done.stderr
+    assert (tmp_path / "work/tracks/mottool-s.fairmot/street.txt").is_file()
