@@ -260,6 +260,18 @@ def test_only_the_parts_that_learn_change(dataset):
     assert all(name.startswith("identity.") for name in changed)
 
 
+def test_heads_that_learn_alone_see_what_they_would_see_otherwise(dataset):
+    whole, part = (learner_of("mottool-s", dataset).eval() for _ in range(2))
+    part.learn_only(["occlusion", "occlusion_offset"])
+    part.eval()
+    wanted = terms_of(whole, "mottool-s", dataset)
+    found = terms_of(part, "mottool-s", dataset)
+    assert found.keys() == {"occlusion", "occlusion_offset", "total"}
+    for name in ("occlusion", "occlusion_offset"):
+        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-4)
+    assert part.state_dict().keys() == whole.state_dict().keys()
+
+
 def test_a_part_that_is_not_there_cannot_learn(dataset):
     with pytest.raises(SettingError, match=r"no part 'identty' .*did you mean 'identity'"):
         learner_of("mottool-s", dataset).learn_only(["identty"])

@@ -2,8 +2,9 @@
 
 Radosavovic, Dollár, Girshick, Gkioxari & He, "Data distillation: towards omni-supervised
 learning", CVPR 2018, §3: what a teacher is sure of in data that nobody annotated is taken for its
-annotation. It is kept as a COCO file, which `data.coco` and other tools read. Images of nobody are
-left out: who was only overlooked there would be learned as background.
+annotation. It is kept as a COCO file, which `data.coco` and other tools read. Detections that the
+teacher is less sure of are crowds there: regions to ignore. Images of nobody are left out: people
+that were overlooked there would be learned as background.
 """
 
 import hashlib
@@ -90,14 +91,14 @@ def write_found(
             refuse_others(out, _told(out), told)
             return out
         frames = enumerate(cache.frames(), 1)
-        people = {number: _sure(found, min_score) for number, found in frames}
-    people = {number: found for number, found in people.items() if len(found)}
+        people = {number: found.take(found.classes == PERSON) for number, found in frames}
+    people = {number: found for number, found in people.items() if (found.scores > min_score).any()}
     if not people:
         problem = f"{header.pipeline} found nobody in {sequence.path} above {min_score}"
         raise InputError(problem, "lower --detector-score, or choose another detector")
     names = _images(sequence, people, out.parent / out.stem)
     with whole_file(out) as part:
-        part.write_text(json.dumps({"info": told} | _coco(sequence, people, names)))
+        part.write_text(json.dumps({"info": told} | _coco(sequence, people, names, min_score)))
     return out
 
 
@@ -110,10 +111,6 @@ def _told(out: Path) -> dict[str, Any]:
         fix = "move it away, or start again with --overwrite"
         raise CacheError(f"{out} does not say what it was made of", fix) from error
     return told
-
-
-def _sure(found: Detections, min_score: float) -> Detections:
-    return found.take((found.scores > min_score) & (found.classes == PERSON))
 
 
 def _images(sequence: Thinned, numbers: Mapping[int, Any], folder: Path) -> dict[int, str]:
@@ -136,9 +133,12 @@ def _images(sequence: Thinned, numbers: Mapping[int, Any], folder: Path) -> dict
 
 
 def _coco(
-    sequence: Thinned, people: Mapping[int, Detections], names: Mapping[int, str]
+    sequence: Thinned, people: Mapping[int, Detections], names: Mapping[int, str], sure: float
 ) -> dict[str, Any]:
-    """The lists of a COCO file; images are numbered as in the whole sequence."""
+    """The lists of a COCO file; images are numbered as in the whole sequence.
+
+    People that score `sure` or less are crowds.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     size = {"width": sequence.width, "height": sequence.height}
@@ -150,6 +150,7 @@ def _coco(
         for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
             row = {"id": len(annotations) + 1, "image_id": place, "category_id": CATEGORY}
             area = box[2] * box[3]
-            annotations.append(row | {"bbox": box, "area": area, "iscrowd": 0, "score": score})
+            row |= {"bbox": box, "area": area, "iscrowd": int(score <= sure), "score": score}
+            annotations.append(row)
     categories = [{"id": CATEGORY, "name": "person"}]
     return {"images": images, "annotations": annotations, "categories": categories}

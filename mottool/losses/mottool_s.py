@@ -70,12 +70,18 @@ class MottoolSLoss(nn.Module):
         previous: Heads | None = None,
         previous_targets: MottoolSTargets | None = None,
     ) -> dict[str, Tensor]:
-        """The terms, unweighted scalars; `previous` are the heads of the pairs' second images."""
-        terms = _detection_terms(heads, targets)
-        terms |= self._taught_terms(heads, targets)
+        """The terms of the heads that are given, unweighted scalars.
+
+        `previous` are the heads of the pairs' second images.
+        """
+        terms = dict[str, Tensor]()
+        if "heatmap" in heads:
+            terms |= _detection_terms(heads, targets)
+        if "identity" in heads:
+            terms |= self._taught_terms(heads, targets)
         if "occlusion" in heads:
             terms |= occlusion_terms(dict(heads), targets.occlusions)
-        if previous is not None and previous_targets is not None:
+        if previous is not None and previous_targets is not None and "identity" in heads:
             pair = (
                 *_by_image(heads["identity"], targets),
                 *_by_image(previous["identity"], previous_targets),

@@ -63,7 +63,7 @@ class MottoolS(nn.Module):
         (B, D, h, w) before normalisation; with the occlusion heads also `occlusion` (B, 1, h, w)
         before its sigmoid and `occlusion_offset` (B, 2, h, w).
         """
-        features = self.pyramid(self.backbone(images))  # (B, 64, h, w)
+        features = self.features(images)
         heads = {
             "heatmap": self.heatmap(features),
             "offset": self.offset(features),
@@ -74,6 +74,11 @@ class MottoolS(nn.Module):
             heads["occlusion"] = self.occlusion(features)
             heads["occlusion_offset"] = self.occlusion_offset(features)
         return heads
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return what all heads see of images (B, 3, H, W): (B, 64, h, w)."""
+        features: Tensor = self.pyramid(self.backbone(images))
+        return features
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """Return the peaks above `min_score` without duplicates, at most 300 an image.

@@ -5,6 +5,7 @@ Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019 (AdamW);
 before, learns at a quarter of the rate.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -58,6 +59,8 @@ class MottoolSLearner(Learner):
         super().__init__()
         self.settings, self.composition = settings, settings
         self.network = MottoolS(settings.embedding_size).to(memory_format=torch.channels_last)
+        self._parts: tuple[str, ...] = ()
+        self._deployed: tuple[MottoolS, ...] = ()
         self.identities = dataset.identity_count
         self.unknown = bool((dataset.identities == UNKNOWN).any())
         self.teach(0)
@@ -75,7 +78,7 @@ class MottoolSLearner(Learner):
 
     def forward(self, images: Tensor, targets: MottoolSPair) -> dict[str, Tensor]:
         """The terms, unweighted scalars, and their weighted `total`."""
-        heads, previous = self.network(images), None
+        heads, previous = self._heads(images), None
         if targets.previous is not None:
             both = {name: head.chunk(2) for name, head in heads.items()}
             heads, previous = ({name: part[i] for name, part in both.items()} for i in (0, 1))
@@ -84,10 +87,35 @@ class MottoolSLearner(Learner):
         total = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         return terms | {"total": total}
 
+    def _heads(self, images: Tensor) -> dict[str, Tensor]:
+        """The heads that learn.
+
+        Where nothing below them learns, they are read off the deployed network's features, which
+        cost a third.
+        """
+        if not self._deployed:
+            heads: dict[str, Tensor] = self.network(images)
+            return heads
+        (trunk,) = self._deployed
+        with torch.no_grad():
+            features = trunk.to(images.device).features(images)
+        return {name: self.network.get_submodule(name)(features) for name in self._parts}
+
+    def learn_only(self, parts: Sequence[str]) -> None:
+        """As every learner; a trunk that does not learn is computed in its deployed form."""
+        super().learn_only(parts)
+        if "identity" not in parts:
+            self.pairs = None
+        if not {"backbone", "pyramid"} & set(parts):
+            # In a tuple, as what only helps to compute is no part of the learner's state.
+            self._parts, self._deployed = tuple(parts), (self.network.deployed(),)
+
     def optimiser(self, lr: float) -> Optimizer:
         """AdamW; biases and normalisation do not decay."""
         groups = dict[tuple[float, bool], list[Tensor]]()
         for name, each in self.named_parameters():
+            if not each.requires_grad:
+                continue
             rate = BACKBONE_RATE if name.startswith("network.backbone.") else 1.0
             rate = SIZE_RATE if name.startswith("network.size.4.") else rate
             groups.setdefault((rate, each.dim() > 1), []).append(each)
