@@ -2,12 +2,13 @@
 # One-shot against two-stage: a table, plots and a page of several pipelines on one dataset.
 #
 #     sh examples/one-shot-vs-two-stage.sh                            a scene drawn for the purpose
-#     sh examples/one-shot-vs-two-stage.sh DATASET                    MOTChallenge folders with det/
+#     sh examples/one-shot-vs-two-stage.sh DATASET                    MOTChallenge folders
 #     sh examples/one-shot-vs-two-stage.sh DATASET PIPELINE=FILE...   and networks of your own:
 #         fairmot-dla34=fairmot_dla34.pth  yolox+reid=yolox_nano.onnx,reid.onnx
 #
-# Public detections are tracked by their boxes alone, then with the colours of their clothes, and
-# true boxes with the same colours show what is left to detectors. No weights are needed for these.
+# mottool-s is compared with two-stage pipelines that need no weights either: its own detections
+# and the dataset's public ones (det/), described by the colours of clothes. Public detections are
+# also tracked by their boxes alone, and true boxes show what is left to detectors.
 # FILE is what --weights takes, after a comma what --embedder-weights takes. $TRACKERS, by default
 # "fairmot sort bytetrack", track each. Results land in $MOTTOOL_WORK, by default mottool-work.
 set -eu
@@ -27,9 +28,14 @@ fi
 dataset=$1
 shift
 
-mottool detect-embed "$dataset" --embedder none
 mottool detect-embed "$dataset"
+mottool detect-embed "$dataset" --embedder histogram
+mottool detect-embed "$dataset" --boxes gt
 mottool detect-embed "$dataset" --boxes gt --embedder histogram
+if [ -n "$(find -L "$dataset" -path '*/det/det.txt' -print -quit)" ]; then
+    mottool detect-embed "$dataset" --pipeline public --embedder none
+    mottool detect-embed "$dataset" --pipeline public --embedder histogram
+fi
 for named; do
     pipeline=${named%%=*} weights=${named#*=}
     embedder=

@@ -1,8 +1,9 @@
 #!/bin/sh
-# From nothing to tracks, a score and a picture:
+# From nothing to tracks and a video to look at, with the network in the box:
 #
 #     sh examples/quickstart.sh                      a street scene drawn for the purpose
-#     sh examples/quickstart.sh SEQUENCE             a MOTChallenge folder with det/det.txt
+#     sh examples/quickstart.sh VIDEO                your video
+#     sh examples/quickstart.sh SEQUENCE             a MOTChallenge folder; with gt/ also a score
 #     sh examples/quickstart.sh VIDEO DETECTIONS     a video and its det.txt
 #
 # Results land in $MOTTOOL_WORK, by default mottool-work in the current folder.
@@ -29,14 +30,15 @@ else
     mottool detect-embed "$source"
 fi
 echo "Associate: MOTChallenge result files"
-mottool associate --tracker fairmot
+mottool associate
 if [ -e "$source/gt" ]; then
     echo "Evaluate: the official score"
     mottool evaluate --gt "$source"
 fi
 echo "Render: a video to look at"
-mottool render "$source" --tracks "$(ls -dt "$MOTTOOL_WORK"/tracks/*.fairmot | head -n 1)"
+tracks=$(ls -dt "$MOTTOOL_WORK"/tracks/* | grep -v '\.settings$' | head -n 1)
+mottool render "$source" --tracks "$tracks"
 
 echo
 echo "Look at $MOTTOOL_WORK: the tracks are in tracks/, the video in videos/."
-echo "Try another tracker: $python -m mottool associate --tracker sort"
+echo "Try another tracker: $python -m mottool associate --tracker jde"

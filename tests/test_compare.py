@@ -225,9 +225,12 @@ def test_the_example_compares_three_pipelines(tmp_path):
     assert told.returncode == 0, told.stderr
     out = tmp_path / "comparison"
     rows = table(out / "table.csv")
-    assert {each["pipeline"] for each in rows} == {"public", "public+histogram", "gt+histogram"}
-    assert len(rows) == 2 * (2 + 3 + 3)
+    ours, public, true = "mottool-s", "public", "gt+mottool-s"
+    names = {ours, f"{ours}+histogram", true, "gt+histogram", public, f"{public}+histogram"}
+    assert {each["pipeline"] for each in rows} == names
+    assert len(rows) == 2 * (5 * 3 + 2)  # without embeddings, fairmot cannot track
     best = {each["pipeline"]: float(each["MOTA"]) for each in rows if each["tracker"] == "sort"}
-    assert best["gt+histogram"] > 0.9 > best["public+histogram"] == best["public"] > 0.5
+    assert best[true] > 0.9 > best[f"{public}+histogram"] == best[public] > 0.5
+    assert best[ours] == best[f"{ours}+histogram"]
     assert "TPR" in (out / "report.html").read_text()
     assert (out / "scatter.png").stat().st_size > 10_000
