@@ -75,7 +75,8 @@ def test_every_network_is_listed_and_everything_listed_is_there():
 
 def test_every_listing_says_where_to_go():
     for entry in listings():
-        assert entry.page.startswith("https://")
+        bundled = entry.name in NETWORKS and NETWORKS[entry.name].bundled
+        assert entry.page.startswith("comes with mottool" if bundled else "https://")
         assert entry.licence
         assert entry.url.startswith("https://") or not entry.url
         assert entry.url or entry.note, f"{entry.name}: neither an address nor why there is none"
@@ -89,7 +90,8 @@ def test_every_listed_command_is_one(entry):
     given = detect_embed.command.make_context(stage, list(arguments)).params
     assert given["sources"] == ("SOURCE",)
     assert entry.name in given["pipeline"].split("+")
-    if entry.file and entry.name in {*NETWORKS, *EMBEDDERS}:
+    bundled = entry.name in NETWORKS and NETWORKS[entry.name].bundled
+    if entry.file and not bundled and entry.name in {*NETWORKS, *EMBEDDERS}:
         assert entry.file in arguments
 
 

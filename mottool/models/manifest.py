@@ -1,9 +1,12 @@
-"""The manifest of checkpoints: what `weights/manifest.toml` says, entry by entry."""
+"""The manifest of checkpoints: `weights/manifest.toml`, and the cards of the weights in the box."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
+
+from mottool.pipelines.registry import NETWORKS
 
 __all__ = ["Listing", "listings"]
 
@@ -31,6 +34,23 @@ class Listing:
 
 
 def listings() -> list[Listing]:
-    """Every checkpoint of the manifest, in its order."""
+    """Every checkpoint: first those in the box, then the manifest's, in its order."""
     text = (files("mottool.weights") / "manifest.toml").read_text(encoding="utf-8")
-    return [Listing(**entry) for entry in tomllib.loads(text)["checkpoint"]]
+    entries = [Listing(**entry) for entry in tomllib.loads(text)["checkpoint"]]
+    bundled = {name: entry.bundled for name, entry in NETWORKS.items() if entry.bundled}
+    return [*(_bundled(name, file) for name, file in bundled.items()), *entries]
+
+
+def _bundled(name: str, file: str) -> Listing:
+    """The listing of a weights file in the box, which its card describes."""
+    card = tomllib.loads((files("mottool.weights") / f"{Path(file).stem}.toml").read_text("utf-8"))
+    return Listing(
+        name=name,
+        page=f"comes with mottool; {card['origin']}",
+        licence=card["licence"],
+        command=f"mottool detect-embed SOURCE --pipeline {name}",
+        file=file,
+        sha256=card["sha256"],
+        training_data=card["training_data"],
+        metrics=card["metrics"],
+    )
