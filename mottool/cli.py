@@ -68,6 +68,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted."""
+    # While PyTorch's threads wait for each other they spin, and where another process needs one
+    # of their cores a network then takes many times longer. OpenMP reads this variable when torch
+    # is imported, which no module has done yet; worker processes inherit it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from goldens import HERE
+from goldens import HERE, read_npz
 from torch import Tensor
 
 from mottool.data.targets import Labels
@@ -13,8 +13,8 @@ PEOPLE = torch.tensor([[40.0, 30, 72, 130], [90, 40, 130, 150], [200, 20, 230, 1
 
 def figures(name: str) -> dict[str, Tensor]:
     """The arrays of one file, by name."""
-    with np.load(HERE / "losses" / f"{name}.npz") as stored:
-        return {key: torch.from_numpy(np.asarray(stored[key])) for key in stored}
+    stored = read_npz(HERE / "losses" / f"{name}.npz")
+    return {key: torch.from_numpy(np.asarray(value)) for key, value in stored.items()}
 
 
 def labels(rows: Tensor, size: tuple[int, int]) -> Labels:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from goldens import HERE, seeded
+from goldens import HERE, read_npz, seeded
 
 from mottool.association.tracks import Video
 from mottool.detections import Detections
@@ -26,7 +26,7 @@ class Stream:
 
 def reference(sequence: str, folder: Path = FOLDER) -> Stream:
     """Public detections of a MOT15 sequence with made-up embeddings, as the references were fed."""
-    stored = np.load(folder / sequence / "stream.npz")
+    stored = read_npz(folder / sequence / "stream.npz")
     tlwh = stored["tlwh"]  # (n, 4) float32
     boxes = np.concatenate((tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]), axis=1)
     embeddings = _embeddings(sequence, stored["chain"])

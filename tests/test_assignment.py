@@ -1,7 +1,7 @@
 import lap
 import numpy as np
 import pytest
-from goldens import HERE
+from goldens import HERE, read_npz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -64,7 +64,7 @@ def test_many_small_components_are_solved_at_once():
 
 
 def test_matchings_equal_the_authors():
-    stored = np.load(HERE / "association" / "units.npz")
+    stored = read_npz(HERE / "association" / "units.npz")
     sizes, limits = stored["assign/n_m"], stored["assign/thresh"]
     for number, ((rows, cols), limit) in enumerate(zip(sizes, limits, strict=True)):
         costs = stored["assign/cost_padded_nan"][number, :rows, :cols]

@@ -1,5 +1,5 @@
 import numpy as np
-from goldens import HERE
+from goldens import HERE, read_npz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -49,6 +49,6 @@ def test_a_border_counts_pixels_inclusively():
 
 
 def test_iou_equals_that_of_the_authors_trackers():
-    stored = np.load(HERE / "association" / "units.npz")
+    stored = read_npz(HERE / "association" / "units.npz")
     overlap = iou(stored["iou/a"], stored["iou/b"], border=1)
     np.testing.assert_allclose(overlap, stored["iou/value"], rtol=0, atol=1e-12)

@@ -69,6 +69,52 @@ def check_manual(command, example):
             assert parameter.help.rstrip("]").endswith((".", ")")) or "[default" in parameter.help
 
 
+# Stands in for a command: prints the policy here and in a worker, and whether torch was imported.
+POLICY = """
+import os, sys
+from unittest.mock import patch
+
+import mottool.cli
+
+print(os.environ.get("OMP_WAIT_POLICY"))
+
+def command(**_):
+    from mottool.engines.local import executor
+
+    print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+    with executor(2) as pool:
+        print(pool.submit(os.getenv, "OMP_WAIT_POLICY").result())
+
+with patch.object(mottool.cli.cli, "main", command):
+    mottool.cli.main()
+"""
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_wait_passively_unless_the_user_says_otherwise(given, used):
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    done = subprocess.run(
+        [sys.executable, "-c", POLICY], capture_output=True, text=True, env=environment
+    )
+    # At the import of mottool.cli, in main, and in a worker process.
+    assert done.stdout.splitlines() == [str(given), f"{used} False", used], done.stderr
+
+
+def test_the_openmp_library_of_torch_reads_the_policy(tmp_path):
+    (tmp_path / "weights.pth").write_bytes(b"no weights")
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mottool", "weights", "verify", str(tmp_path / "weights.pth")],
+        capture_output=True,
+        text=True,
+        env=environment | {"OMP_DISPLAY_ENV": "TRUE"},  # as it sees them when it is loaded
+    )
+    told = [line for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
+    assert told
+    assert all("PASSIVE" in line for line in told)
+
+
 def test_a_near_miss_is_named():
     told = mottool_command("asociate")
     assert told.returncode == 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from goldens import HERE
+from goldens import HERE, read_npz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import box_convert, box_iou, distance_box_iou
@@ -17,7 +17,7 @@ BOX = st.tuples(COORDINATE, COORDINATE, st.integers(0, 30), st.integers(0, 30))
 
 @pytest.mark.parametrize("case", range(4))
 def test_the_authors_figures(case: int) -> None:
-    golden = np.load(HERE / "cstrack" / "nms.npz")
+    golden = read_npz(HERE / "cstrack" / "nms.npz")
     told = torch.from_numpy(golden[f"cluster_diou/{case}/pred_xywh_obj_cls"])
     scores = told[:, 4] * told[:, 5]
     boxes = box_convert(told[scores > 0.5, :4], "cxcywh", "xyxy")

@@ -32,6 +32,17 @@ def test_bfloat16_comes_out_as_it_went_in():
     assert layer(torch.randn(1, 4, 5, 5).bfloat16()).dtype == torch.bfloat16
 
 
+def test_float64_stays_float64():
+    torch.manual_seed(0)
+    layer, x = DeformableConv2d(4, 6).double(), torch.rand(1, 4, 5, 5).double()
+    with torch.no_grad():
+        layer.conv_offset_mask.weight.normal_(0, 0.1)
+        shifts = layer.conv_offset_mask(x)
+        places, masks = shifts[:, :18], shifts[:, 18:].sigmoid()
+        expected = deform_conv2d(x, places, layer.weight, layer.bias, padding=1, mask=masks)
+        torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)  # float32: 1e-7
+
+
 @pytest.mark.parametrize("size", [(7, 9), (1, 4)])
 def test_training_on_a_cpu_computes_the_same(size):
     torch.manual_seed(0)
@@ -40,14 +51,17 @@ def test_training_on_a_cpu_computes_the_same(size):
         layer.conv_offset_mask.weight.normal_(0, 0.5)
         layer.bias.normal_()
     x = torch.randn(2, 4, *size, requires_grad=True)
-    shifts = layer.conv_offset_mask(x)
-    assert shifts[:, :18].abs().max() > 2  # beyond the image's edges too
-    masks = shifts[:, 18:].sigmoid()
-    expected = deform_conv2d(x, shifts[:, :18], layer.weight, layer.bias, padding=1, mask=masks)
-    trained = layer(x)
+
+    def plain():
+        shifts = layer.conv_offset_mask(x)
+        assert shifts[:, :18].abs().max() > 2  # beyond the image's edges too
+        masks = shifts[:, 18:].sigmoid()
+        return deform_conv2d(x, shifts[:, :18], layer.weight, layer.bias, padding=1, mask=masks)
+
+    expected, trained = plain(), layer(x)
     torch.testing.assert_close(trained, expected, atol=1e-5, rtol=1e-5)
-    with torch.no_grad():
-        torch.testing.assert_close(layer(x), expected, atol=0, rtol=0)
+    with torch.no_grad():  # where it is that function itself
+        torch.testing.assert_close(layer(x), plain(), atol=0, rtol=0)
     asked = [x, *layer.parameters()]
     along = torch.randn_like(expected)
     gradients = (torch.autograd.grad(each, asked, along) for each in (trained, expected))

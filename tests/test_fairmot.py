@@ -1,12 +1,15 @@
 """FairMOT against the authors' figures, its variants, and what it does not accept."""
 
 import json
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from goldens import HERE, check_head, made_up, shared, synth_image
+from centrepoints import check, compare
+from goldens import HERE, SHARED, made_up, read_npz, shared, synth_image
+from precision import Figure, check_distances, in_float64
 
 from mottool.association.fairmot import FairMOT as Tracker
 from mottool.association.settings import FairMOTSettings
@@ -16,7 +19,6 @@ from mottool.detections import Detections
 from mottool.errors import CheckpointError
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import BACKBONES, HEADS, FairMOT
-from mottool.models.heatmap import peaks
 from mottool.models.preprocessing import Letterbox
 from mottool.pipelines.networks import load_network
 
@@ -30,6 +32,7 @@ MODELS = {
     "fairmot_hrnet32": "hrnet32",
     "fairmot_yolov5s": "yolov5s",
 }
+LIGHT = {"fairmot_resdcn34", "fairmot_resdcn50", "fairmot_yolov5s"}  # quick in float64
 PHOTO_SIZE = (1920, 1080)
 
 
@@ -49,70 +52,77 @@ def picture() -> torch.Tensor:
     return torch.from_numpy(Letterbox(96, 64).image(synth_image())[None])
 
 
-def check(network: FairMOT, image: np.ndarray, size: tuple[int, int], golden: dict) -> None:
-    """Hold heads and detections of a (3, H, W) input, of a frame of `size`, against figures."""
-    np.testing.assert_allclose(image[None, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
-    with torch.inference_mode():
-        heads = network(torch.from_numpy(image[None]))
-        (every,) = network.decode(heads, min_score=0.0)
-        (good,) = network.decode(heads, min_score=0.4)
-    for theirs, ours in HEADS.items():
-        check_head(heads[ours].numpy(), theirs, golden)
-    # Rows of nearly equal scores may change places, so they are matched by their cells.
-    cells = peaks(heads["heatmap"], 500).cells[0].tolist()
-    rows = [cells.index(cell) for cell in golden["inds"].tolist()]
-    grid = golden["decode_grid"]
-    boxes = every.boxes.numpy()[rows]
-    close = {"atol": 2e-3, "rtol": 1e-3}
-    np.testing.assert_allclose(boxes / network.stride, grid[:, :4], **close)
-    np.testing.assert_allclose(every.scores.numpy()[rows], grid[:, 4], **close)
-    np.testing.assert_array_equal(every.classes.numpy()[rows], grid[:, 5])
-    identities = golden["id"]
-    embeddings = every.embeddings.numpy()[rows[: len(identities)]]
-    np.testing.assert_allclose(embeddings, identities, **close)
-    placed = Letterbox(image.shape[2], image.shape[1]).to_frame(boxes, *size)
-    # A grid cell is this many pixels of the frame.
-    cell = network.stride * max(size[0] / image.shape[2], size[1] / image.shape[1])
-    np.testing.assert_allclose(placed, golden["dets_image"][:, :4], atol=2e-3 * cell, rtol=1e-3)
-    assert abs(len(every.scores) - golden["n_pos"]) <= 1
-    assert abs(len(good.scores) - golden["n_over_0.4"]) <= 1
-    assert (good.scores > 0.4).all()
+def inputs(model: str) -> dict[str, tuple[np.ndarray, tuple[int, int], dict]]:
+    """Input (3, H, W), size of the frame and figures by the names that the references have.
+
+    Only the first is not part of the reference data beside the project.
+    """
+    frame = synth_image()
+    size = frame.shape[1::-1]
+    golden = read_npz(HERE / model / "synth_320x192_seed0.npz")
+    found = {"320x192/synth": (Letterbox(320, 192).image(frame), size, golden)}
+    path = SHARED / f"golden/{model}/ref_seed0.npz"
+    for key in read_npz(path) if path.exists() else ():
+        name, _, last = key.rpartition("/")
+        width, height = map(int, name.partition("/")[0].split("x"))
+        if last != "inds" or name in found:
+            continue
+        if name.endswith("/synth"):
+            image = Letterbox(width, height).image(frame), size
+        elif name == "320x192/photo":
+            fitted = cv2.imread(str(SHARED / "golden/inputs/letterbox_photo_320x192.png"))
+            image = Letterbox(width, height).image(fitted), PHOTO_SIZE
+        else:
+            continue  # the full photo is not part of the reference data
+        found[name] = (*image, read_npz(path, f"{name}/"))
+    return found
+
+
+def measured() -> Iterator[tuple[str, str, list[Figure]]]:
+    """Compare every input with the figures in float64: folder, input's name, figures."""
+    for model, backbone in MODELS.items():
+        network = in_float64(FairMOT.from_checkpoint(made_up(model), backbone).eval())
+        for name, given in inputs(model).items():
+            yield model, name, compare(network, HEADS, *given).figures
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_small_input_equals_the_authors_figures(model):
     network = FairMOT.from_checkpoint(made_up(model), MODELS[model]).eval()
-    golden = dict(np.load(HERE / model / "synth_320x192_seed0.npz"))
-    frame = synth_image()
-    check(network, Letterbox(320, 192).image(frame), frame.shape[1::-1], golden)
+    check(compare(network, HEADS, *inputs(model)["320x192/synth"]), model, "320x192/synth")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(m, marks=() if m in LIGHT else pytest.mark.heavy) for m in MODELS],
+)
+def test_float64_is_as_far_from_the_authors_figures_as_the_table_says(model):
+    network = in_float64(FairMOT.from_checkpoint(made_up(model), MODELS[model]).eval())
+    found = compare(network, HEADS, *inputs(model)["320x192/synth"])
+    check_distances(found.figures, model, "320x192/synth")
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("model", MODELS)
-def test_every_stored_input_equals_the_authors_figures(model):
-    figures = np.load(shared(f"golden/{model}/ref_seed0.npz"))
+def test_every_stored_input_equals_the_authors_figures(model, precision):
+    shared(f"golden/{model}/ref_seed0.npz")
     network = FairMOT.from_checkpoint(made_up(model), MODELS[model]).eval()
-    held = 0
-    for key in [key for key in figures.files if key.endswith("/inds")]:
-        size, kind, _ = key.split("/")
-        width, height = map(int, size.split("x"))
-        prefix = f"{size}/{kind}/"
-        golden = {k.removeprefix(prefix): figures[k] for k in figures if k.startswith(prefix)}
-        if kind == "synth":
-            frame = synth_image()
-            check(network, Letterbox(width, height).image(frame), (480, 270), golden)
-        elif (width, height) == (320, 192):
-            fitted = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
-            check(network, Letterbox(320, 192).image(fitted), PHOTO_SIZE, golden)
+    if precision == "float64":
+        network = in_float64(network)
+    every = inputs(model)
+    assert len(every) >= 2
+    for name, given in every.items():
+        found = compare(network, HEADS, *given)
+        if precision == "float64":
+            check_distances(found.figures, model, name)
         else:
-            continue  # the full photo is not part of the reference data
-        held += 1
-    assert held >= 2
+            check(found, model, name)
 
 
 def test_tracks_of_four_frames_equal_the_authors():
     """Our detections of four frames of MOT17-02 become the rows of the authors' whole chain."""
-    figures = np.load(HERE / "fairmot_dla34" / "end2end_seed0.npz")
+    figures = read_npz(HERE / "fairmot_dla34" / "end2end_seed0.npz")
     frames, ends = figures["rows"][:, 0], np.cumsum(figures["counts"])[:-1]
     parts = zip(
         *(np.split(figures[k], ends) for k in ("boxes", "scores", "embeddings")), strict=True
@@ -131,7 +141,7 @@ def test_tracks_of_four_frames_equal_the_authors():
 
 
 def test_the_first_of_the_four_frames_is_detected_as_stored(network):
-    figures = np.load(HERE / "fairmot_dla34" / "end2end_seed0.npz")
+    figures = read_npz(HERE / "fairmot_dla34" / "end2end_seed0.npz")
     fitted = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
     box = Letterbox(320, 192)
     with torch.inference_mode():
@@ -144,16 +154,17 @@ def test_the_first_of_the_four_frames_is_detected_as_stored(network):
 
 
 def test_a_batch_says_what_each_image_says_alone(network, picture):
-    pair = torch.cat((picture, picture.flip(3)))
+    exact, pair = in_float64(network), torch.cat((picture, picture.flip(3)))
     with torch.inference_mode():
-        heads = network(pair)
-        together = network.decode(heads, 0.3)
+        heads = exact(pair.double())
+        together = exact.decode(heads, 0.3)
         for i, both in enumerate(together):
-            alone_heads = network(pair[i : i + 1])
-            (alone,) = network.decode(alone_heads, 0.3)
+            for name, head in exact(pair[i : i + 1].double()).items():
+                torch.testing.assert_close(heads[name][[i]], head, atol=1e-9, rtol=0)
+            (alone,) = exact.decode({name: head[[i]] for name, head in heads.items()}, 0.3)
             assert len(alone.scores) == len(both.scores) > 0
-            torch.testing.assert_close(both.boxes, alone.boxes, atol=2e-3, rtol=1e-3)
-            torch.testing.assert_close(both.embeddings, alone.embeddings, atol=2e-3, rtol=1e-3)
+            torch.testing.assert_close(both.boxes, alone.boxes)
+            torch.testing.assert_close(both.embeddings, alone.embeddings)
     assert len(together[0].scores) != len(together[1].scores)
 
 
@@ -173,11 +184,12 @@ def test_nothing_above_the_threshold_is_no_detection(network, picture):
 
 
 def test_channels_last_changes_nothing(network, picture):
+    exact, image = in_float64(network), picture.double()
     with torch.inference_mode():
-        plain = network(picture)
-        other = network(picture.contiguous(memory_format=torch.channels_last))
+        plain = exact(image)
+        other = exact(image.contiguous(memory_format=torch.channels_last))
     for name, head in plain.items():
-        torch.testing.assert_close(other[name], head, atol=2e-3, rtol=1e-3)
+        torch.testing.assert_close(other[name], head, atol=1e-9, rtol=0)
 
 
 def test_bfloat16_stays_near_and_decodes_in_float32(tensors, picture):

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from goldens import HERE, fill, shared, synth_image
+from goldens import HERE, SHARED, fill, read_npz, shared, synth_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from precision import Figure, check_distances, hold, in_float64
 from torchvision.ops import box_convert, box_iou
 
 from mottool.errors import CheckpointError, SettingError
@@ -25,16 +27,20 @@ Figures = dict[str, np.ndarray]
 SHAPES = {name: tuple(shape) for name, shape in json.loads((GOLDEN / "tensors.json").read_text())}
 
 
-@pytest.fixture(scope="module")
-def tensors() -> dict[str, torch.Tensor]:
+def made_up_tensors() -> dict[str, torch.Tensor]:
     """The authors' checkpoint with made-up values; its unused classifier is left at zero."""
-    overrides = dict(np.load(GOLDEN / "overrides_seed0.npz"))
+    overrides = read_npz(GOLDEN / "overrides_seed0.npz")
     return {
         name: torch.zeros(shape)
         if name.startswith("classifier.")
         else torch.from_numpy(fill(name, shape, 0, overrides))
         for name, shape in SHAPES.items()
     }
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, torch.Tensor]:
+    return made_up_tensors()
 
 
 @pytest.fixture(scope="module")
@@ -49,32 +55,36 @@ def decoder() -> JDE:
         return JDE((576, 320), embedding_size=3)
 
 
-def check(network: JDE, letterbox: ClampedLetterbox, frame: np.ndarray, golden: Figures) -> None:
-    """Hold heads, proposals, people and their place in the frame against the figures."""
+def compare(
+    network: JDE, letterbox: ClampedLetterbox, frame: np.ndarray, golden: Figures
+) -> list[Figure]:
+    """Compare heads, proposals, people and their place in the frame with the figures."""
     image = letterbox.image(frame)  # (3, H, W)
-    assert np.allclose(image[None, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
+    np.testing.assert_allclose(image[None, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
     with torch.inference_mode():
-        heads = network(torch.from_numpy(image[None]))
+        heads = network(torch.from_numpy(image[None]).to(next(network.parameters())))
         boxes, scores = network.proposals(heads)
         (people,) = network.decode(heads, min_score=0.5)
+    compared = []
     for key, expected in golden.items():
         head, _, thinned = key.removeprefix("raw/head").partition("/sub")
         if key.startswith("raw/") and thinned:
             kind = "detection" if head.endswith("box24") else "embedding"
-            found = heads[f"{kind}_{STRIDES[int(head[0])]}"][:, :: 1 if kind == "detection" else 4]
-            step = int(thinned)
-            assert np.allclose(found[:, :, ::step, ::step], expected, atol=2e-3, rtol=1e-3), key
+            name, step = f"{kind}_{STRIDES[int(head[0])]}", int(thinned)
+            found = heads[name][:, :: 1 if kind == "detection" else 4, ::step, ::step]
+            compared.append(Figure(name, found.numpy(), expected))
     for level, stride in enumerate(STRIDES):
-        stats = heads[f"embedding_{stride}"].double()
-        expected = golden[f"raw/head{level}_emb/stats"]
-        assert np.allclose([stats.std(correction=0), stats.norm()], expected[1:3], rtol=1e-4)
+        whole = heads[f"embedding_{stride}"].double()
+        stats = whole.std(correction=0), whole.norm()
+        expected = golden[f"raw/head{level}_emb/stats"][1:3]
+        np.testing.assert_allclose(stats, expected, rtol=1e-4, err_msg=str(stride))
 
     rows = golden["pred/rows"]
     values = golden["pred/values6"]
     assert boxes.shape[1] == golden["pred/shape"][1]
-    found = box_convert(boxes[0, rows], "xyxy", "cxcywh")
-    assert np.allclose(found, values[:, :4], atol=2e-2, rtol=1e-3)
-    assert np.allclose(scores[0, rows], values[:, 4], atol=1e-3)
+    found = box_convert(boxes[0, rows], "xyxy", "cxcywh").numpy()
+    compared.append(Figure("proposals", found, values[:, :4], atol=2e-2))
+    compared.append(Figure("scores", scores[0, rows].numpy(), values[:, 4], atol=1e-3, rtol=0))
 
     # One that is just at a threshold may fall on its other side.
     assert int((scores > 0.5).sum()) == pytest.approx(int(golden["n_over_conf"]), abs=1)
@@ -83,31 +93,57 @@ def check(network: JDE, letterbox: ClampedLetterbox, frame: np.ndarray, golden: 
     # Near-equal scores may come in another order, so people are matched by where they are.
     overlap, match = box_iou(expected[:, :4], people.boxes).max(dim=1)
     assert overlap.min() > 0.999
-    assert np.allclose(people.scores[match], expected[:, 4], atol=1e-3)
     assert (people.scores.diff() <= 0).all()
+    of_people = people.scores[match].numpy()
+    compared.append(Figure("people's scores", of_people, golden["dets_net"][:, 4], 1e-3, 0))
     placed = letterbox.to_frame(people.boxes[match].numpy(), *golden["frame"])
-    assert np.allclose(placed, golden["dets_image"][:, :4], atol=5e-2, rtol=1e-3)
-    embeddings = golden["emb"]
-    assert np.allclose(people.embeddings[match[: len(embeddings)]], embeddings, atol=1e-3)
+    compared.append(Figure("boxes in the frame", placed, golden["dets_image"][:, :4], atol=5e-2))
+    embeddings = people.embeddings[match[: len(golden["emb"])]].numpy()
+    compared.append(Figure("embeddings", embeddings, golden["emb"], atol=1e-3, rtol=0))
+    return compared
 
 
-def figures(path: Path, prefix: str) -> Figures:
-    """Those whose names begin with `prefix`, without it, and the made-up frame's size."""
-    with np.load(path) as archive:
-        keys = [key for key in archive.files if key.startswith(prefix)]
-        found = {key.removeprefix(prefix): archive[key] for key in keys}
-    return found | {"frame": (480, 270)}
+Case = tuple[tuple[int, int], ClampedLetterbox, np.ndarray, Figures]
+
+
+def inputs() -> dict[str, Case]:
+    """Size whose anchors are used, letterbox, frame and figures of every input, by its name.
+
+    Only the first is not part of the reference data beside the project.
+    """
+    own = read_npz(GOLDEN / "synth_320x192_seed0.npz") | {"frame": (480, 270)}
+    small = ClampedLetterbox(320, 192)
+    found: dict[str, Case] = {"320x192/synth": ((1088, 608), small, synth_image(), own)}
+    if SHARED.exists():
+        photo = cv2.imread(str(SHARED / "golden/inputs/letterbox_photo_320x192.png"))
+        path = SHARED / "golden/jde_yolov3_1088x608/ref_seed0.npz"
+        golden = read_npz(path, "320x192/photo/") | {"frame": (1920, 1080)}
+        found["320x192/photo"] = (1088, 608), small, photo, golden
+        for size in ANCHORS:
+            name = f"{size[0]}x{size[1]}"
+            path = SHARED / f"golden/jde_yolov3_{name}/ref_seed0.npz"
+            golden = read_npz(path, f"{name}/synth/") | {"frame": (480, 270)}
+            found[f"{name}/synth"] = size, ClampedLetterbox(*size), synth_image(), golden
+    return found
+
+
+def measured() -> Iterator[tuple[str, str, list[Figure]]]:
+    """Compare every input with the figures in float64: folder, input's name, figures."""
+    tensors = made_up_tensors()
+    for name, (anchors, *case) in inputs().items():
+        network = in_float64(JDE.from_checkpoint(tensors, anchors).eval())
+        yield "jde", name, compare(network, *case)
 
 
 def test_equals_the_authors_network(network: JDE) -> None:
-    golden = figures(GOLDEN / "synth_320x192_seed0.npz", "")
-    check(network, ClampedLetterbox(320, 192), synth_image(), golden)
+    _, *case = inputs()["320x192/synth"]
+    hold(compare(network, *case), "jde", "320x192/synth")
 
 
 def test_equals_the_authors_network_on_the_photo(network: JDE) -> None:
-    image = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
-    golden = figures(shared("golden/jde_yolov3_1088x608/ref_seed0.npz"), "320x192/photo/")
-    check(network, ClampedLetterbox(320, 192), image, golden | {"frame": (1920, 1080)})
+    shared("golden/jde_yolov3_1088x608/ref_seed0.npz")
+    _, *case = inputs()["320x192/photo"]
+    hold(compare(network, *case), "jde", "320x192/photo")
 
 
 @pytest.mark.heavy
@@ -115,10 +151,16 @@ def test_equals_the_authors_network_on_the_photo(network: JDE) -> None:
 def test_equals_the_authors_network_at_full_size(
     size: tuple[int, int], tensors: dict[str, torch.Tensor]
 ) -> None:
-    name = f"{size[0]}x{size[1]}"
-    golden = figures(shared(f"golden/jde_yolov3_{name}/ref_seed0.npz"), f"{name}/synth/")
-    network = JDE.from_checkpoint(tensors, size).eval()
-    check(network, ClampedLetterbox(*size), synth_image(), golden)
+    shared(f"golden/jde_yolov3_{size[0]}x{size[1]}/ref_seed0.npz")
+    name = f"{size[0]}x{size[1]}/synth"
+    anchors, *case = inputs()[name]
+    hold(compare(JDE.from_checkpoint(tensors, anchors).eval(), *case), "jde", name)
+
+
+@pytest.mark.heavy
+def test_float64_is_as_far_from_the_authors_figures_as_the_table_says() -> None:
+    for folder, name, figures in measured():
+        check_distances(figures, folder, name)
 
 
 @pytest.mark.parametrize("size", ANCHORS)
@@ -131,11 +173,14 @@ def test_images_of_a_batch_do_not_touch_each_other(network: JDE) -> None:
     image = torch.from_numpy(ClampedLetterbox(320, 192).image(synth_image()))
     pair = torch.stack((image.flip(-1), image))
     with torch.inference_mode():
-        both = network.decode(network(pair), 0.6)[1]
-        (alone,) = network.decode(network(pair[1:]), 0.6)
+        heads = network(pair)
+        _, both = network.decode(heads, 0.6)
+        for name, head in network(pair[1:]).items():
+            torch.testing.assert_close(heads[name][1:], head, atol=2e-3, rtol=1e-3)
+        (alone,) = network.decode({name: head[1:] for name, head in heads.items()}, 0.6)
     assert len(alone.boxes) > 20
-    assert np.allclose(both.boxes, alone.boxes, atol=1e-2)
-    assert np.allclose(both.embeddings, alone.embeddings, atol=1e-4)
+    torch.testing.assert_close(both.boxes, alone.boxes)
+    torch.testing.assert_close(both.embeddings, alone.embeddings)
 
 
 # --- checkpoints ---

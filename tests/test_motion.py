@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from filterpy.kalman import KalmanFilter
-from goldens import HERE
+from goldens import HERE, read_npz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,7 +111,7 @@ def test_a_filter_equals_filterpy(ours, dense, seed, count, frames):
 
 
 def test_the_filter_and_its_gate_equal_the_authors():
-    stored = np.load(HERE / "association" / "units.npz")
+    stored = read_npz(HERE / "association" / "units.npz")
     ours = HeightFilter()
     tracklets, frames = stored["kalman/meas"].shape[:2]
     motion = np.zeros((5, 4, tracklets))

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from goldens import HERE
+from goldens import HERE, read_npz
 from streams import walkers
 
 from mottool.association.otrack import OTrack
@@ -29,7 +29,7 @@ def follow(tracker, frames):
 
 @pytest.mark.parametrize("size", ["320x192", "960x544"])
 def test_identities_are_centertracks(size):
-    stored = np.load(HERE / "association" / "centertrack.npz")
+    stored = read_npz(HERE / "association" / "centertrack.npz")
     tracker = make(Video(30.0, 1920, 1080))
     for number in (1, 2):
         told = {key: stored[f"{size}/frame{number}/{key}"] for key in ("bbox", "score", "ct")}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from goldens import HERE, fill, shared, synth_image
+from goldens import HERE, fill, read_npz, shared, synth_image
+from precision import Figure, check_distances, hold, in_float64
 
 from mottool.embedders import osnet
 from mottool.embedders.crops import crop
@@ -26,7 +27,7 @@ BOXES = np.array(
 def made_up(variant, seed=0, overrides=None):
     """The tensors of a checkpoint under the authors' names, its classifier of one identity too."""
     if overrides is None:
-        overrides = dict(np.load(HERE / "osnet" / f"{variant}.npz"))
+        overrides = read_npz(HERE / "osnet" / f"{variant}.npz")
     module, _ = VARIANTS[variant]
     empty = getattr(osnet._authors_module(module), variant)(num_classes=1, pretrained=False)
     return {
@@ -47,22 +48,51 @@ def smallest(tmp_path_factory):
     return OSNet("osnet_x0_25", saved(tmp_path_factory.mktemp("osnet"), "osnet_x0_25"), CPU)
 
 
+def four_crops() -> np.ndarray:
+    """Crops of the made-up frame as the network takes them, (4, 256, 128, 3) uint8 RGB."""
+    return np.stack([osnet._resized(crop(synth_image(), box)) for box in BOXES])
+
+
+def feature_figures(features: np.ndarray, variant: str) -> list[Figure]:
+    """Compare features (4, 512) and their embeddings with the figures."""
+    expected = read_npz(HERE / "osnet" / f"{variant}.npz", "figures/")["features"]
+    ours, theirs = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (features, expected))
+    return [
+        Figure("features", features, expected, atol=1e-3),
+        Figure("embeddings", ours, theirs, atol=1e-4, rtol=0),
+    ]
+
+
+def measured():
+    """Compare every variant with the figures in float64: folder, input's name, figures."""
+    images = torch.from_numpy(four_crops()).permute(0, 3, 1, 2) / 255
+    mean, deviation = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_DEVIATION))
+    images = (images - mean) / deviation  # in float32, as the authors' network gets them
+    for variant in VARIANTS:
+        network = in_float64(build_network(variant, made_up(variant)).eval())
+        with torch.inference_mode():
+            features = network(images.double()).numpy()
+        yield f"osnet/{variant}", "crops", feature_figures(features, variant)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_features_equal_the_authors_figures(variant, tmp_path):
     embedder = OSNet(variant, saved(tmp_path, variant, prefix="module."), CPU)
-    golden = np.load(HERE / "osnet" / f"{variant}.npz")
-    crops = np.stack([osnet._resized(crop(synth_image(), box)) for box in BOXES])
+    crops = four_crops()
     scaled = crops[:, ::16, ::16] / 255  # (4, 16, 8, 3)
     inputs = (scaled - IMAGENET_MEAN) / IMAGENET_DEVIATION
-    np.testing.assert_allclose(
-        inputs.transpose(0, 3, 1, 2), golden["figures/input_sub16"], atol=1e-5
-    )
-    features = embedder._features(crops)
-    expected = golden["figures/features"]
-    np.testing.assert_allclose(features, expected, atol=1e-3, rtol=1e-3)
+    expected = read_npz(HERE / "osnet" / f"{variant}.npz", "figures/")["input_sub16"]
+    np.testing.assert_allclose(inputs.transpose(0, 3, 1, 2), expected, atol=1e-5)
+    hold(feature_figures(embedder._features(crops), variant), f"osnet/{variant}", "crops")
     (embeddings,) = embedder.embed([synth_image()], [BOXES])
-    unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(embeddings, unit, atol=1e-4)
+    _, unit = feature_figures(embedder._features(crops), variant)
+    np.testing.assert_allclose(embeddings, unit.theirs, atol=1e-4)
+
+
+@pytest.mark.heavy
+def test_float64_is_as_far_from_the_authors_figures_as_the_table_says():
+    for folder, name, figures in measured():
+        check_distances(figures, folder, name)
 
 
 @pytest.mark.parametrize(("width", "height"), [(157, 389), (40, 600), (300, 90), (33, 77)])

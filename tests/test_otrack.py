@@ -1,24 +1,27 @@
 """OTrack against CenterTrack's figures over two frames, with and without occlusion heads."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from figures import street
-from goldens import HERE, check_head, made_up, shared, synth_image
+from goldens import HERE, made_up, read_npz, shared, synth_image
+from precision import Figure, check_distances, head_figure, hold, in_float64
 
 from mottool.errors import CheckpointError
 from mottool.models.compute import Compute
+from mottool.models.network import Decoded
 from mottool.models.otrack import NAMES, OTrack, Recurrence, prior_heatmap
 from mottool.models.preprocessing import CenterWarp
 from mottool.sources import find_sequences
 from mottool.training.validation import FIGURES, Validation
 
-CLOSE = {"atol": 2e-3, "rtol": 1e-3}
 HEADS = {"hm": "heatmap", "reg": "offset", "wh": "size"} | {
     "tracking": "displacement",
     "ltrb_amodal": "amodal",
 }
-GOLDEN = dict(np.load(HERE / "otrack" / "synth_320x192_seed0.npz"))
+GOLDEN = read_npz(HERE / "otrack" / "synth_320x192_seed0.npz")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +34,15 @@ def network(tensors) -> OTrack:
     return OTrack.from_checkpoint(tensors).eval()
 
 
-@pytest.fixture(scope="module")
-def frames() -> list[np.ndarray]:
+def two_frames() -> list[np.ndarray]:
     """The made-up frame, paler than usual, and the same one moved."""
     first = (synth_image().astype(int) * 3 // 4 + 32).astype(np.uint8)
     return [first, np.roll(first, (3, 5), (0, 1))]
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[np.ndarray]:
+    return two_frames()
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +62,48 @@ def by_cell(cells: np.ndarray) -> np.ndarray:
     return np.lexsort(cells.round().T)
 
 
-def test_two_frames_equal_the_authors_figures(network, frames):
+def compared(
+    network: OTrack, frames: list[np.ndarray]
+) -> Iterator[tuple[list[Figure], torch.Tensor | None]]:
+    """Compare what the network computes of both frames; yield the rendered tracks with it."""
     recurrence, view = Recurrence(network), CenterWarp(320, 192)
     for number, frame in enumerate(frames, 1):
         golden = figures(number)
         image = torch.from_numpy(view.image(frame))[None]
         np.testing.assert_allclose(image[:, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
-        if recurrence.heatmap is not None:
-            check_prior(recurrence.heatmap.numpy(), golden)
+        heatmap = recurrence.heatmap
         with torch.inference_mode():
-            heads = recurrence.forward(image)
+            heads = recurrence.forward(image.to(network.heatmap[0].weight))
             (every,) = recurrence.decode(heads, 0.0)
             (good,) = recurrence.decode(heads, 0.4)
-        for theirs, ours in HEADS.items():
-            check_head(heads[ours].numpy(), theirs, golden)
-        check_decoded(every, golden)
-        check_results(good, view, golden)
+        yield (
+            [
+                *(head_figure(heads[ours], name, golden) for name, ours in HEADS.items()),
+                *decoded_figures(every, golden),
+                *result_figures(good, view, golden),
+            ],
+            heatmap,
+        )
+
+
+def measured() -> Iterator[tuple[str, str, list[Figure]]]:
+    """Compare both frames with the figures in float64: folder, frame's name, figures."""
+    network = in_float64(OTrack.from_checkpoint(made_up("otrack")).eval())
+    for number, (found, _) in enumerate(compared(network, two_frames()), 1):
+        yield "otrack", f"320x192/frame{number}", found
+
+
+def test_two_frames_equal_the_authors_figures(network, frames):
+    for number, (found, heatmap) in enumerate(compared(network, frames), 1):
+        hold(found, "otrack", f"320x192/frame{number}")
+        if heatmap is not None:
+            check_prior(heatmap.numpy(), figures(number))
+
+
+@pytest.mark.heavy
+def test_float64_is_as_far_from_the_authors_figures_as_the_table_says():
+    for folder, name, found in measured():
+        check_distances(found, folder, name)
 
 
 def check_prior(heatmap: np.ndarray, golden: dict) -> None:
@@ -82,37 +115,37 @@ def check_prior(heatmap: np.ndarray, golden: dict) -> None:
     assert stats[0] > 0
 
 
-def check_decoded(found, golden: dict) -> None:
-    """Hold the best detections, in cells."""
+def decoded_figures(found: Decoded, golden: dict) -> list[Figure]:
+    """Compare the best detections, in cells."""
     ours, theirs = found.centres.numpy() / 4, golden["decode/cts"]
     rows = [np.abs(ours - centre).sum(1).argmin() for centre in theirs]
     np.testing.assert_array_equal(ours[rows], theirs)
-    np.testing.assert_allclose(
-        found.boxes.numpy()[rows] / 4, golden["decode/bboxes_amodal"], **CLOSE
-    )
-    np.testing.assert_allclose(found.offsets.numpy()[rows] / 4, golden["decode/tracking"], **CLOSE)
-    np.testing.assert_allclose(found.scores.numpy()[rows], golden["decode/scores"], **CLOSE)
+    return [
+        Figure("boxes", found.boxes.numpy()[rows] / 4, golden["decode/bboxes_amodal"]),
+        Figure("offsets", found.offsets.numpy()[rows] / 4, golden["decode/tracking"]),
+        Figure("scores", found.scores.numpy()[rows], golden["decode/scores"]),
+    ]
 
 
-def check_results(found, view: CenterWarp, golden: dict) -> None:
-    """Hold the detections above 0.4 in the frame's pixels, which the authors' tracks are."""
+def result_figures(found: Decoded, view: CenterWarp, golden: dict) -> list[Figure]:
+    """Compare the detections above 0.4 in the frame's pixels, which the authors' tracks are."""
     centres = view.to_frame(found.centres.numpy(), 480, 270)
     order, expected = by_cell(centres), by_cell(golden["results/ct"])
-    pixels = {"atol": 2e-3 * 4 * 1.5, "rtol": 1e-3}
     np.testing.assert_allclose(centres[order], golden["results/ct"][expected], atol=1e-3)
     boxes = view.to_frame(found.boxes.numpy(), 480, 270)
-    np.testing.assert_allclose(boxes[order], golden["results/bbox"][expected], **pixels)
     before = view.to_frame((found.centres + found.offsets).numpy(), 480, 270)
-    moved = (before - centres)[order]
-    np.testing.assert_allclose(moved, golden["results/tracking"][expected], **pixels)
-    np.testing.assert_allclose(
-        found.scores.numpy()[order], golden["results/score"][expected], **CLOSE
-    )
+    moved, pixels = (before - centres)[order], {"atol": 2e-3 * 4 * 1.5}
+    scores = found.scores.numpy()[order]
+    return [
+        Figure("tracks", boxes[order], golden["results/bbox"][expected], **pixels),
+        Figure("track offsets", moved, golden["results/tracking"][expected], **pixels),
+        Figure("track scores", scores, golden["results/score"][expected]),
+    ]
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 192), (960, 544)])
 def test_what_is_rendered_are_the_authors_active_tracks(width, height):
-    stored = np.load(shared("golden/centertrack_dla34_mot17/ref_seed0.npz"))
+    stored = read_npz(shared("golden/centertrack_dla34_mot17/ref_seed0.npz"))
     first, second = f"{width}x{height}/frame1/", f"{width}x{height}/frame2/"
     scale = width / 1920
     boxes = stored[first + "results/bbox"][stored[first + "results/score"] >= 0.5] * scale

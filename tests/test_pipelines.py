@@ -62,13 +62,26 @@ def kept(tmp_path, network, name="net.pth"):
     return tmp_path / name
 
 
-@pytest.fixture
-def fairmot(tmp_path):
-    """An untrained FairMOT's checkpoint, which sees people everywhere."""
+def untrained():
+    """An untrained FairMOT, which sees people everywhere.
+
+    Its batch norm has seen noise. Otherwise all cells are so alike that rounding makes the peaks.
+    """
     torch.manual_seed(0)
     network = FairMOT(BACKBONES["yolov5s"](), embedding_size=16, hidden=64)
     torch.nn.init.constant_(network.heatmap[-1].bias, 0.2)
-    return kept(tmp_path, network)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the mean over all that it has seen
+    with torch.no_grad():
+        network(torch.rand(8, 3, HEIGHT, WIDTH))
+        network.heatmap[-1].weight *= 0.3  # all peaks score well above a half
+    return network
+
+
+@pytest.fixture
+def fairmot(tmp_path):
+    return kept(tmp_path, untrained())
 
 
 def cached(sequence, tmp_path, name, options=None, work="out"):
@@ -176,6 +189,18 @@ def test_a_network_s_detections_can_be_described_by_another(sequence, tmp_path, 
     assert len(header.settings["embedder_weights"]) == len(header.weights) == 64
 
 
+def paired(one, other):
+    """The rows of two sets of detections whose boxes are each other's nearest.
+
+    Rounding may change the order of nearly equal scores, and make or unmake a few peaks.
+    """
+    apart = np.abs(one.boxes[:, None] - other.boxes).max(2)
+    nearest = apart.argmin(1)
+    rows = np.flatnonzero(apart.argmin(0)[nearest] == np.arange(len(one)))
+    assert len(rows) > 0.9 * max(len(one), len(other))
+    return rows, nearest[rows]
+
+
 def test_a_batch_says_what_single_frames_say(sequence, tmp_path, fairmot):
     reid = colours_onnx(tmp_path / "reid.onnx")
     for name, more in [
@@ -186,15 +211,23 @@ def test_a_batch_says_what_single_frames_say(sequence, tmp_path, fairmot):
         options = Options(weights=fairmot, min_score=0.5, **more)
         _, single = cached(sequence, tmp_path, name, options)
         _, batched = cached(sequence, tmp_path, name, replace(options, batch=3), "batched")
+        assert sum(map(len, single)) > FRAMES
         for one, other in zip(single, batched, strict=True):
-            np.testing.assert_allclose(one.boxes, other.boxes, atol=0.01)
-            np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
-            np.testing.assert_allclose(one.embeddings, other.embeddings, atol=2e-3)
+            alone, beside = paired(one, other)
+            np.testing.assert_allclose(one.boxes[alone], other.boxes[beside], atol=0.01)
+            np.testing.assert_allclose(one.scores[alone], other.scores[beside], atol=1e-4)
+            np.testing.assert_allclose(one.embeddings[alone], other.embeddings[beside], atol=2e-3)
 
 
-def test_given_boxes_are_embedded_where_they_are(sequence, tmp_path, fairmot):
+def test_given_boxes_are_embedded_where_they_are(sequence, tmp_path):
     """A network's embeddings at its own boxes, given back to it, are those it made itself."""
-    options = Options(weights=fairmot, min_score=0.5)
+    network = untrained()
+    for head, value in ((network.offset, 0.5), (network.size, 2.0)):
+        # Boxes of four cells around the middle of their peak's cell, where embeddings are read.
+        torch.nn.init.zeros_(head[-1].weight)
+        torch.nn.init.constant_(head[-1].bias, value)
+    weights = kept(tmp_path, network)
+    options = Options(weights=weights, min_score=0.5)
     _, own = cached(sequence, tmp_path, "fairmot-yolov5s", options)
     rows = [
         f"{number},-1,{','.join(f'{side:.9g}' for side in (*box[:2], *(box[2:] - box[:2])))},1\n"
@@ -203,18 +236,13 @@ def test_given_boxes_are_embedded_where_they_are(sequence, tmp_path, fairmot):
     ]
     (tmp_path / "boxes.txt").write_text("".join(rows))
     name, given = full_name(
-        "fairmot-yolov5s", "", str(tmp_path / "boxes.txt"), Options(weights=fairmot)
+        "fairmot-yolov5s", "", str(tmp_path / "boxes.txt"), Options(weights=weights)
     )
     _, again = cached(sequence, tmp_path, name, given)
     assert name == "public+fairmot-yolov5s"
     assert sum(map(len, again)) > FRAMES
-    alike = [
-        (one.embeddings * other.embeddings).sum(1)
-        for one, other in zip(own, again, strict=True)
-        if len(one)
-    ]
-    # Boxes are read at their middle, which need not be the peak that they hang on.
-    assert np.median(np.concatenate(alike)) > 0.9
+    for one, other in zip(own, again, strict=True):
+        np.testing.assert_allclose(other.embeddings, one.embeddings, atol=2e-3)
 
 
 def test_ground_truth_boxes_are_those_of_people_who_count(sequence, tmp_path):

@@ -5,13 +5,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from goldens import HERE, synth_image
+from goldens import HERE, read_npz, synth_image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.models.preprocessing import CenterWarp, ClampedLetterbox, Letterbox
 
-UNITS = np.load(HERE / "preprocessing" / "units.npz")
+UNITS = read_npz(HERE / "preprocessing" / "units.npz")
 sides = st.integers(8, 400)
 
 

@@ -97,6 +97,12 @@ def test_nothing_large_and_no_picture_of_others_is_in_the_tree():
     assert not [path for path in (ROOT / "tests").rglob("*") if path.stat().st_size > 700e3]
 
 
+def test_archives_of_arrays_are_closed_again():
+    """A test that opened one and failed would make a later one fail, with a ResourceWarning."""
+    files = [path.name for path in (ROOT / "tests").rglob("*.py") if "np.load(" in path.read_text()]
+    assert sorted(files) == ["goldens.py", "test_repository.py"]
+
+
 def test_the_version_is_in_the_changelog():
     version = re.search(r'__version__ = "(.+)"', (ROOT / "mottool/__init__.py").read_text())[1]
     assert re.search(rf"^## {re.escape(version)}", (ROOT / "CHANGELOG.md").read_text(), re.M)

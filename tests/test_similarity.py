@@ -114,14 +114,14 @@ def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not(
 def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
     embedder = seeker(name, checkpoint(name, tmp_path, 8), (64, 64), "cpu")
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    # A box whose embedding is read in one cell of that head: there the map must be 1.
+    # The embedding of this box is read in column 4, row 3 of the head of stride 8: at the corner
+    # of that cell or in its middle.
     anchored = NETWORKS[name].embedding_map.startswith("embedding_")
     x, y = (32, 24) if anchored else (36, 28)
     box = np.array([x - 5, y - 12, x + 5, y + 12], np.float32)
-    cosines = similarity(embedder, image, box, image)
-    around = cosines[y - 1 : y + 1, x - 1 : x + 1]  # the middle of the cell is between them
-    assert around.max() > 0.9
-    assert around.max() >= cosines.max() - 0.05
+    (found,) = embedder.embed([image], [box[None]])
+    head = embedder.heads([image])[NETWORKS[name].embedding_map][0]  # (D, 8, 8)
+    torch.testing.assert_close(torch.from_numpy(found[0]), F.normalize(head[:, 3, 4], dim=0))
 
 
 def test_what_is_cut_out_is_what_the_box_touches():
@@ -184,18 +184,25 @@ def test_a_person_is_found_by_box_or_identity_alike(made, tmp_path):
     np.testing.assert_array_equal(*pictures)
 
 
-def test_in_the_frame_itself_a_person_is_most_like_themselves(made, tmp_path):
-    rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
-    done = made(
-        "--at", 2, 2, "--id", 1, "--tracks", tmp_path / "street/gt/gt.txt", "--format", "svg"
-    )
+def test_the_best_place_is_on_the_person(tmp_path, monkeypatch):
+    """The network sees colours only, and only one person of the later frame is red."""
+    people = {1: [(20, 40, RED), (80, 8, GREEN)], 2: [(72, 44, RED), (20, 12, GREEN)]}
+    for number, figures in people.items():
+        path = tmp_path / f"red/{number:06d}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), scene(*figures))
+    (tmp_path / "tracks.txt").write_text("1,7,20,40,16,32,1,1,1\n")
+    network = looker(Letterbox(WIDTH, HEIGHT))
+    monkeypatch.setattr("mottool.pipelines.similarity.seeker", lambda *given: network)
+    words = ["similarity", tmp_path / "red", "--at", 1, 2, "--id", 7, "--format", "svg"]
+    words += ["--tracks", tmp_path / "tracks.txt", "--work", tmp_path / "work"]
+    done = CliRunner().invoke(command, [*map(str, words)])
     assert done.exit_code == 0, (done.output, done.exception)
-    told = (tmp_path / "work/plots/fairmot-yolov5s/street.similarity.svg").read_text()
+    told = (tmp_path / "work/plots/fairmot-dla34/red.similarity.svg").read_text()
     alike, x, y = re.search(r"most alike, (\S+), at x (\d+), y (\d+)", told).groups()
-    left, top, width, height = rows.tlwh[(rows.frames == 2) & (rows.ids == 1)][0]
-    assert float(alike) > 0.9
-    assert abs(int(x) - left - width / 2) < 8
-    assert abs(int(y) - top - height / 2) < 8
+    assert float(alike) == 1
+    assert 72 <= int(x) < 88
+    assert 44 <= int(y) < 76
 
 
 def test_every_form_is_written(made, tmp_path):

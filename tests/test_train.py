@@ -252,7 +252,7 @@ def test_processes_share_the_images(scene, tmp_path):
         "-m", "mottool", "train", NAME, "--data", str(scene), "--epochs", "2", "--batch", "2",
         "--input", "64x64", "--workers", "0", "--device", "cpu", "--out", str(tmp_path),
     ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     assert state(tmp_path)["step"] == 4
     assert np.isfinite([float(row["total"]) for row in rows(tmp_path)]).all()
 
@@ -337,7 +337,7 @@ def test_what_a_loss_computes_itself_is_learned_by_all_processes(scene, tmp_path
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
         str(tmp_path / "shared.py"), str(scene), str(labels), str(tmp_path),
     ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     learned = [name for name in one if "running_" not in name and "num_batches" not in name]
     assert any(name.startswith("network.embedder.embedding") for name in learned)

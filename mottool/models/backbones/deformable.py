@@ -29,7 +29,8 @@ class DeformableConv2d(nn.Module):
         shifts = self.conv_offset_mask(x)  # (B, 27, H, W): 18 of offsets, y before x, 9 of mask
         taken = (x, shifts[:, :18], self.weight, self.bias, shifts[:, 18:].sigmoid())
         # There is no kernel for bfloat16, and half precision knows a place only to 1/4 pixel.
-        image, offset, weight, bias, mask = (t.float() for t in taken)
+        precision = torch.promote_types(x.dtype, torch.float32)
+        image, offset, weight, bias, mask = (t.to(precision) for t in taken)
         if torch.is_grad_enabled() and x.device.type == "cpu":
             return _sampled(image, offset, weight, bias, mask).to(x.dtype)
         y: Tensor = deform_conv2d(image, offset, weight, bias, padding=1, mask=mask)
