@@ -14,6 +14,7 @@ from mottool.sources import find_sequences
 from mottool.stages.detect_embed import command
 
 FRAMES = 6
+PUBLIC = ("--pipeline", "public")
 
 
 @pytest.fixture
@@ -47,9 +48,15 @@ def detect_embed(*arguments, code=0):
     return told
 
 
+def test_the_bundled_network_runs_by_default_and_tells_of_unused_detections(sequence, tmp_path):
+    told = detect_embed(sequence, "--work", tmp_path / "work")
+    assert "SEQ-01 comes with public detections (det/det.txt)" in told.stderr
+    assert str(tmp_path / "work/caches/mottool-s/SEQ-01.h5") in told.stdout
+
+
 def test_public_boxes_are_described_and_kept(sequence, tmp_path):
     work = tmp_path / "work"
-    told = detect_embed(sequence, "--work", work)
+    told = detect_embed(sequence, *PUBLIC, "--work", work)
     path = work / "caches/public+histogram/SEQ-01.h5"
     assert str(path) in told.output
     assert "6 frames, 10 detections, 144-d embeddings" in told.output
@@ -66,21 +73,21 @@ def test_public_boxes_are_described_and_kept(sequence, tmp_path):
 
 def test_a_finished_cache_is_left_and_other_settings_are_refused(sequence, tmp_path):
     work = tmp_path / "work"
-    detect_embed(sequence, "--work", work)
+    detect_embed(sequence, *PUBLIC, "--work", work)
     path = work / "caches/public+histogram/SEQ-01.h5"
     made = path.stat().st_mtime_ns
-    assert "is complete already" in detect_embed(sequence, "--work", work).output
+    assert "is complete already" in detect_embed(sequence, *PUBLIC, "--work", work).output
     assert path.stat().st_mtime_ns == made
-    told = detect_embed(sequence, "--work", work, "--score-scale", "2", code=1)
+    told = detect_embed(sequence, *PUBLIC, "--work", work, "--score-scale", "2", code=1)
     assert "--overwrite" in told.output
-    detect_embed(sequence, "--work", work, "--score-scale", "2", "--overwrite")
+    detect_embed(sequence, *PUBLIC, "--work", work, "--score-scale", "2", "--overwrite")
     with Cache(path) as cache:
         assert cache.header.settings["score_scale"] == 2
 
 
 def test_features_from_a_file_need_no_images(sequence, tmp_path):
     shutil.rmtree(sequence / "img1")
-    told = detect_embed(sequence, "--work", tmp_path / "a", code=1)
+    told = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "a", code=1)
     assert "no images to describe boxes by" in told.output
     draw = np.random.default_rng(1)
     table = np.full((3, 10 + 8), -1.0)
@@ -96,7 +103,7 @@ def test_features_from_a_file_need_no_images(sequence, tmp_path):
             found = list(cache.frames())
         unit = table[2, 10:] / np.linalg.norm(table[2, 10:])
         np.testing.assert_allclose(found[4].embeddings[0], unit, atol=1e-3)
-    detect_embed(sequence, "--embedder", "none", "--work", tmp_path / "n")
+    detect_embed(sequence, *PUBLIC, "--embedder", "none", "--work", tmp_path / "n")
     with Cache(tmp_path / "n/caches/public/SEQ-01.h5") as cache:
         assert not cache.has_embeddings
         assert cache.frame_count == FRAMES
@@ -106,7 +113,7 @@ def test_shares_are_all_of_it_once(sequence, tmp_path):
     shutil.copytree(sequence, tmp_path / "SEQ-02")
     made = []
     for number in (1, 2, 3):
-        words = ["--work", tmp_path / "work", "--shard", f"{number}/3", "--json"]
+        words = [*PUBLIC, "--work", tmp_path / "work", "--shard", f"{number}/3", "--json"]
         done = json.loads(detect_embed(sequence, tmp_path / "SEQ-02", *words).stdout)["done"]
         made.append([each["sequence"] for each in done])
     assert made == [["SEQ-01"], ["SEQ-02"], []]
@@ -116,7 +123,7 @@ def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
     broken = tmp_path / "SEQ-02"
     shutil.copytree(sequence, broken)
     (broken / "det/det.txt").write_text("1,-1,5,5,nan,5,1,-1,-1,-1\n")
-    told = detect_embed(tmp_path, "--work", tmp_path / "work", "--json", code=1)
+    told = detect_embed(tmp_path, *PUBLIC, "--work", tmp_path / "work", "--json", code=1)
     result = json.loads(told.stdout)
     assert [entry["sequence"] for entry in result["done"]] == ["SEQ-01"]
     assert "line 1 holds NaN" in result["failed"][0]["error"]
@@ -132,7 +139,7 @@ def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
 )
 def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, told):
     (sequence / "det/det.txt").write_text(text)
-    output = detect_embed(sequence, "--work", tmp_path / "work", code=1).output
+    output = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work", code=1).output
     assert told in output
     assert output.count("\n") == 1
     assert not list((tmp_path / "work").rglob("*.h5"))
@@ -143,7 +150,7 @@ def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, told):
     [
         (["--pipeline", "fairmot"], "did you mean 'fairmot-dla34'"),
         (["--pipeline", "fairmot-dla34"], "needs its weights"),
-        (["--weights", "x.pth"], "name the network they are for"),
+        (["--weights", "x.pth"], "cannot read x.pth"),
     ],
 )
 def test_flags_that_do_not_go_together_are_wrong_usage(sequence, tmp_path, arguments, told):
@@ -201,6 +208,6 @@ def _small_networks():
 
 def test_a_file_without_detections_is_told(sequence, tmp_path):
     (sequence / "det/det.txt").write_text("")
-    told = detect_embed(sequence, "--work", tmp_path / "work")
+    told = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work")
     assert "det.txt has no detections" in told.output
     assert "6 frames, 0 detections" in told.output

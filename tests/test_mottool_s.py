@@ -71,7 +71,8 @@ def test_a_peak_becomes_a_box_around_its_centre():
     (found,) = untrained(occlusion=False).decode(heads_of([(10, 5, 0.9, 3)]), 0.1)
     assert found.boxes.tolist() == [[30, 10, 54, 34]]  # (10.5, 5.5) ∓ 3 cells of 4 pixels
     assert found.scores.tolist() == pytest.approx([0.9])
-    assert found.embeddings.tolist() == [[0.5] * 4]
+    assert found.embeddings.shape == (1, 3 * 4)
+    assert found.embeddings.norm(dim=1).tolist() == pytest.approx([1])
     assert found.occlusion_centres is None
 
 
@@ -103,12 +104,14 @@ def test_an_image_of_nobody_gives_no_boxes():
     assert found.occlusion_centres.shape == (0, 3)
 
 
-def test_embeddings_at_boxes_are_those_of_the_cells_of_their_centres():
-    identity = torch.arange(2 * 3 * 4, dtype=torch.float32).view(1, 2, 3, 4)
-    boxes = [torch.tensor([[4.0, 0, 8, 8], [0, 0, 999, 999]])]
+def test_embeddings_at_boxes_are_read_at_three_points():
+    identity = torch.arange(2.0 * 12 * 10).view(1, 2, 12, 10)
+    boxes = [torch.tensor([[12.0, 0, 16, 40], [0, 0, 999, 999]])]
     (embeddings,) = untrained().embed_at({"identity": identity}, boxes)
-    wanted = torch.stack((identity[0, :, 1, 1], identity[0, :, 2, 3]))
-    torch.testing.assert_close(embeddings, wanted / wanted.norm(dim=1, keepdim=True))
+    unit = torch.nn.functional.normalize
+    person = torch.cat([unit(identity[0, :, row, 3], dim=0) for row in (3, 5, 7)]) / 3**0.5
+    outside = torch.cat([unit(identity[0, :, 11, 9], dim=0)] * 3) / 3**0.5  # the nearest cell
+    torch.testing.assert_close(embeddings, torch.stack((person, outside)))
 
 
 def test_the_deployed_network_gives_the_same_heads(network):
@@ -170,7 +173,7 @@ def test_heads_equal_stored_figures(network):
 
 @pytest.mark.skipif(
     not (SHARED / "weights" / "mottool-s.safetensors").is_file(),
-    reason="the prototype's weights, which only the workplace has, are not here",
+    reason="the prototype's weights are not part of the project, and not here",
 )
 def test_heads_equal_the_prototypes_on_real_frames():
     import cv2

@@ -61,13 +61,13 @@ def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
     told = shell.quickstart
     assert told.returncode == 0, told.stderr
     work = shell.folder / "mottool-work"
-    assert (work / "videos/public+histogram.fairmot/scene.mp4").stat().st_size > 100_000
-    rows = (work / "tracks/public+histogram.fairmot/scene.txt").read_text().splitlines()
-    assert len(rows) > 2000
+    assert (work / "videos/mottool-s.fairmot/scene.mp4").stat().st_size > 100_000
+    rows = (work / "tracks/mottool-s.fairmot/scene.txt").read_text().splitlines()
+    assert len(rows) > 1400
     mota, idf1, hota = re.search(r"^scene +MOT17 +(\S+) +(\S+) +(\S+)", told.stdout, re.M).groups()
-    assert float(mota) > 70
-    assert float(idf1) > 70
-    assert float(hota) > 50
+    assert float(mota) > 45
+    assert float(idf1) > 45
+    assert float(hota) > 33
 
 
 @pytest.mark.heavy

@@ -88,7 +88,7 @@ def test_every_threshold_of_a_tracker_is_told(scene):
     judge = validation(scene, OTrackSettings(track_thresh=0.02), "otrack")
     assert judge.floor == 0.02
     said = judge.remark({HIGHEST: 0.3, TRACKED: 0})
-    assert "otrack's new_thresh of 0.4" in said
+    assert "otrack's new_thresh of 0.3" in said
     assert "--tracker-set new_thresh=0.1" in said
     assert "track_thresh=" not in said
 

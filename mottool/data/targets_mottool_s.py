@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mottool.data.targets import Labels, Targets
 from mottool.data.targets_centre import OcclusionTargets, heatmap_of, ignore, occlusion_targets
+from mottool.models.parts import part_cells
 
 __all__ = ["MottoolSTargets", "mottool_s_targets"]
 
@@ -30,9 +31,10 @@ class MottoolSTargets(Targets):
     int64, row·w + column; `people` (m,) int64, the person's row in the tensors below; `weights`
     (m,), which sum to 1; `offset` (m, 2) x y from the cell's corner to the centre. The first n
     cells are those of the centres. Of every person: `centres` (n, 2) x y and `boxes` (n, 4)
-    x1 y1 x2 y2, in cells; `image_of` (n,) int64; `identities` (n,) int64, -1 where unknown;
-    `embeddings` (n, D), a teacher's, or None; `embedded` (n,) bool, who is tall enough to be told
-    apart. `occlusions` as in OUTrack.
+    x1 y1 x2 y2, in cells; `parts` (n, 3) int64, the cells where the identity head is read;
+    `image_of` (n,) int64; `identities` (n,) int64, -1 where unknown; `embeddings` (n, D), a
+    teacher's, or None; `embedded` (n,) bool, who is tall enough to be told apart. `occlusions` as
+    in OUTrack.
     """
 
     heatmap: Tensor
@@ -43,6 +45,7 @@ class MottoolSTargets(Targets):
     offset: Tensor
     centres: Tensor
     boxes: Tensor
+    parts: Tensor
     image_of: Tensor
     identities: Tensor
     embedded: Tensor
@@ -84,6 +87,7 @@ def mottool_s_targets(
         offset=centre[people] - corners,
         centres=centre,
         boxes=box,
+        parts=part_cells(box, width, height),
         image_of=image_of,
         identities=torch.cat(identities),
         embedded=(box[:, 3] - box[:, 1]) * stride >= MIN_EMBEDDED,

@@ -11,7 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["cross_entropy", "embedding_scale", "similarities", "triplet", "triplet_upper_bound"]
+__all__ = [
+    "UNKNOWN",
+    "cross_entropy",
+    "embedding_scale",
+    "similarities",
+    "triplet",
+    "triplet_upper_bound",
+]
 
 UNKNOWN = -1
 

@@ -17,9 +17,10 @@ from torchvision.ops import generalized_box_iou_loss
 
 from mottool.data.targets_mottool_s import MottoolSTargets
 from mottool.losses.centre import focal
-from mottool.losses.identity import cross_entropy, similarities
+from mottool.losses.identity import UNKNOWN, cross_entropy, similarities
 from mottool.losses.outrack import occlusion_terms
 from mottool.losses.unsupervised import reid_terms
+from mottool.models.parts import HEIGHTS, joined
 
 __all__ = ["MottoolSLoss", "imitation", "relations", "relative_l1"]
 
@@ -33,10 +34,10 @@ def relative_l1(error: Tensor, scale: Tensor, weights: Tensor) -> Tensor:
     return ((error.abs() / scale).sum(1) * weights).sum()
 
 
-def imitation(embeddings: Tensor, teacher: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of 1 - cosine between embeddings (m, D) and a teacher's (m, D), a scalar."""
-    cosines = F.cosine_similarity(embeddings.float(), teacher.float(), dim=1)  # (m,)
-    return ((1 - cosines) * weights).sum() / weights.sum().clamp(min=1e-6)
+def imitation(embeddings: Tensor, teacher: Tensor) -> Tensor:
+    """Mean of 1 - cosine between embeddings (n, D) and a teacher's (n, D), a scalar; 0 for none."""
+    cosines = F.cosine_similarity(embeddings.float(), teacher.float(), dim=1)  # (n,)
+    return (1 - cosines).sum() / max(len(cosines), 1)
 
 
 def relations(embeddings: Tensor, teacher: Tensor) -> Tensor:
@@ -60,8 +61,9 @@ class MottoolSLoss(nn.Module):
     def __init__(self, embedding_size: int, identities: int, taught: int) -> None:
         """`identities` of the dataset and `taught` dimensions of the teacher; 0 for none."""
         super().__init__()
-        self.classifier = nn.Linear(embedding_size, identities) if identities > 1 else None
-        self.translator = nn.Linear(embedding_size, taught, bias=False) if taught else None
+        size = len(HEIGHTS) * embedding_size
+        self.classifier = nn.Linear(size, identities) if identities > 1 else None
+        self.translator = nn.Linear(size, taught, bias=False) if taught else None
 
     def forward(
         self,
@@ -94,19 +96,15 @@ class MottoolSLoss(nn.Module):
     def _taught_terms(self, heads: Heads, targets: MottoolSTargets) -> dict[str, Tensor]:
         """`imitation` and `relations` where a teacher spoke, `identity` where one is known."""
         terms = {}
-        embeddings = _at(heads["identity"], targets.images, targets.cells)  # (m, D)
-        centres = embeddings[: len(targets.embedded)]  # (n, D)
+        embeddings = _embeddings(heads["identity"], targets)  # (n, 3·D)
         if self.translator is not None and targets.embeddings is not None:
             taught = targets.embedded & targets.embeddings.any(1)  # (n,)
-            weights = targets.weights * taught[targets.people]
-            teacher = targets.embeddings[targets.people]  # (m, E)
-            unit = F.normalize(embeddings, dim=1)
-            terms["imitation"] = imitation(self.translator(unit), teacher, weights)
-            chosen = taught.nonzero()[:, 0][:MOST_RELATED]
-            terms["relations"] = relations(centres[chosen], targets.embeddings[chosen])
+            teacher, learned = targets.embeddings[taught], embeddings[taught]
+            terms["imitation"] = imitation(self.translator(learned), teacher)
+            terms["relations"] = relations(learned[:MOST_RELATED], teacher[:MOST_RELATED])
         if self.classifier is not None:
-            identities = torch.where(targets.embedded, targets.identities, -1)
-            terms["identity"] = cross_entropy(centres, identities, self.classifier)
+            identities = torch.where(targets.embedded, targets.identities, UNKNOWN)
+            terms["identity"] = cross_entropy(embeddings, identities, self.classifier)
         return terms
 
 
@@ -131,14 +129,19 @@ def _detection_terms(heads: Heads, targets: MottoolSTargets) -> dict[str, Tensor
 
 
 def _at(head: Tensor, images: Tensor, cells: Tensor) -> Tensor:
-    """What a head (B, C, h, w) says in cells (m,) of images (m,): (m, C) float32."""
+    """What a head (B, C, h, w) says in cells (…) of images (…): (…, C) float32."""
     return head.flatten(2)[images, :, cells].float()
 
 
+def _embeddings(identity: Tensor, targets: MottoolSTargets) -> Tensor:
+    """Unit embeddings (n, 3·D) of the people, from the identity head (B, D, h, w)."""
+    cells, of_image = targets.parts, targets.image_of[:, None].expand_as(targets.parts)
+    return joined(_at(identity, of_image, cells))  # from (n, 3, D)
+
+
 def _by_image(identity: Tensor, targets: MottoolSTargets) -> tuple[Tensor, Tensor]:
-    """Embeddings (B, k, D) of the people of every image, and which rows are somebody, (B, k)."""
-    count = len(targets.image_of)
-    embeddings = _at(identity, targets.images[:count], targets.cells[:count])  # (n, D)
+    """Embeddings (B, k, 3·D) of the people of every image, and which rows are somebody, (B, k)."""
+    embeddings = _embeddings(identity, targets)  # (n, 3·D)
     groups = [
         embeddings[(targets.image_of == number) & targets.embedded]
         for number in range(len(identity))

@@ -73,7 +73,8 @@ def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: floa
     """Decode the peaks above `min_score`, at most `most` an image, highest first.
 
     `heads` are `heatmap` (B, classes, h, w) before its sigmoid, `offset` (B, 2, h, w), `size`
-    (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w).
+    (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w), of which a
+    detection takes what stands in the cell of its peak.
     """
     found = peaks(heads["heatmap"], most)
     centres = found.centres + gather(heads["offset"], found.cells)  # (B, k, 2)

@@ -6,7 +6,8 @@
 
 FairMOT's heads at stride 4 (Zhang, Wang, Wang, Zeng & Liu, IJCV 2021, Fig. 2) and OUTrack's
 occlusion estimation (Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022), each head of
-separable convolutions, on a backbone of 1.8 million parameters without deformable convolutions.
+separable convolutions, on a backbone of 1.8 million parameters without deformable convolutions. The
+identity head is read at three points of a person (`models.parts`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,16 +16,16 @@ from dataclasses import replace
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import nms
 
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
 from mottool.models.checkpoints import dimension, fit
-from mottool.models.heatmap import at_centres, detections
+from mottool.models.heatmap import detections
 from mottool.models.network import Decoded
 from mottool.models.occlusion import occlusion_centres
+from mottool.models.parts import joined, part_cells
 
 __all__ = ["MottoolS"]
 
@@ -90,6 +91,8 @@ class MottoolS(nn.Module):
             _without_duplicates(each)
             for each in detections(heads, self.stride, MAX_DETECTIONS, min_score)
         ]
+        embeddings = self.embed_at(heads, [each.boxes for each in found])
+        found = [replace(each, embeddings=own) for each, own in zip(found, embeddings, strict=True)]
         if "occlusion" not in heads:
             return found
         centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
@@ -99,10 +102,13 @@ class MottoolS(nn.Module):
         ]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Return unit embeddings (n, D) of each image's boxes (n, 4), at the boxes' centres."""
+        """Return unit embeddings (n, 3·D) of the three points of each image's boxes (n, 4)."""
+        identity = heads["identity"]  # (B, D, h, w)
+        height, width = identity.shape[2:]
+        cells = [part_cells(own / self.stride, width, height) for own in boxes]  # each (n, 3)
         return [
-            F.normalize(at_centres(identity, of_image, self.stride), dim=1)
-            for identity, of_image in zip(heads["identity"], boxes, strict=True)
+            joined(image[:, points].permute(1, 2, 0).float())
+            for image, points in zip(identity.flatten(2), cells, strict=True)
         ]
 
     def deployed(self) -> Self:
@@ -154,10 +160,4 @@ def _fold(layers: nn.Sequential) -> None:
 def _without_duplicates(found: Decoded) -> Decoded:
     """Return the detections of an image less those that a higher-scoring one covers."""
     keep = nms(found.boxes, found.scores, MAX_IOU)  # highest scores first, as they were
-    embeddings = found.embeddings
-    return Decoded(
-        found.boxes[keep],
-        found.scores[keep],
-        found.classes[keep],
-        None if embeddings is None else embeddings[keep],
-    )
+    return Decoded(found.boxes[keep], found.scores[keep], found.classes[keep])

@@ -52,14 +52,17 @@ def similarity(embedder: NetworkEmbedder, query: Image, box: Floats, later: Imag
     """Cosines (H, W) in [-1, 1] of every pixel of `later` with the person in a box of `query`.
 
     The frames are (H, W, 3) BGR, the box is (4,) x1 y1 x2 y2 in pixels of `query`. Between the
-    middles of the network's cells the cosines are interpolated. A `SettingError` if the network
+    middles of the network's cells the cosines are interpolated. Of a network that describes people
+    by several parts (`models.parts`), the middle part is compared. A `SettingError` if the network
     has no dense map of embeddings.
     """
     name = _dense_head(embedder.name)
-    (person,) = embedder.embed([query], [np.asarray(box, np.float32)[None]])  # (1, D)
+    (person,) = embedder.embed([query], [np.asarray(box, np.float32)[None]])  # (1, P·D)
     with torch.inference_mode():
         cells = F.normalize(embedder.heads([later])[name][0].float(), dim=0)  # (D, h, w)
-        likeness = torch.einsum("d,dhw->hw", torch.from_numpy(person[0]).to(cells.device), cells)
+        parts = torch.from_numpy(person[0]).reshape(-1, len(cells))  # (P, D), top to bottom
+        middle = F.normalize(parts[len(parts) // 2], dim=0).to(cells.device)  # (D,)
+        likeness = torch.einsum("d,dhw->hw", middle, cells)
     # Where anchors stand on the corners of the cells, so do the embeddings beside them.
     cornered = name.startswith("embedding_")
     return _on_frame(likeness.cpu().numpy(), embedder.view, later.shape[1::-1], cornered)
