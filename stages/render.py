@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mottool.metrics.files import Truth
     from mottool.sources import Frame, Sequence
 
-__all__ = ["Config", "command", "inputs_of", "reel", "run"]
+__all__ = ["Config", "command", "inputs_of", "run"]
 
 Span = tuple[int, int | None]
 Watch = Callable[[Iterable["Frame"]], Iterable["Frame"]]
@@ -224,43 +224,6 @@ def _within(frames: Iterable[Frame], config: Config) -> Iterator[Frame]:
     return takewhile(lambda frame: last is None or frame.number <= last, frames)
 
 
-def reel(
-    sequence: Sequence,
-    tracks: Path,
-    truth: Truth,
-    out: Path,
-    config: Config,
-    warn: Callable[[str], None] = lambda told: None,
-    watch: Watch = lambda frames: frames,
-) -> list[Path]:
-    """Write one PNG file for every identity switch of a result file into the folder `out`.
-
-    They are `<frame>_object<identity>.png`; those of an earlier run are replaced. Switches outside
-    the settings' span of frames are left out. Raises as `run` does.
-    """
-    from mottool.drawing.strips import StripMaker
-    from mottool.images import write_image
-    from mottool.metrics.verdicts import judge
-    from mottool.motchallenge import read_rows
-
-    rows = read_rows(tracks, "result")
-    objects, found = judge(rows, truth, config.rules, sequence.name)
-    first, last = config.frames or (1, None)
-    switches = [
-        switch
-        for switch in found.switches
-        if first <= switch.frame and (last is None or switch.frame <= last)
-    ]
-    for old in out.glob("*_object*.png"):
-        old.unlink()
-    made = []
-    maker = StripMaker(switches, objects, rows, sequence.fps)
-    for switch, image in maker.strips(watch(sequence.frames(maker.first, warn))):
-        made.append(out / f"{switch.frame:06d}_object{switch.object}.png")
-        write_image(made[-1], image)
-    return made
-
-
 @click.command("render")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
@@ -340,6 +303,7 @@ def command(
     --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
     person, whose true box is dashed in white, before, at and after each switch.
     """
+    from mottool.drawing.reel import reel
     from mottool.metrics.files import find_truth, truth_of
     from mottool.sources import find_sequences
 
@@ -371,7 +335,8 @@ def command(
 
         if switches and truth:
             out = out.with_suffix(".switches")
-            made = reel(sequence, rows, truth, out, config, batch.note, watch)
+            span = config.frames or (1, None)
+            made = reel(sequence, rows, truth, out, config.rules, span, batch.note, watch)
             batch.report(sequence.name, out, f"{len(made)} switches", switches=len(made))
             return
         other = _rows_of(beside, sequence, "--beside") if beside else None

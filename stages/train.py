@@ -161,8 +161,10 @@ def run(
     teacher = _teacher(learner, pipeline, datasets, labels)
     if config.init:
         warn(initialise(learner, config.init))
+    if config.learn and not config.init:
+        fix = "give --init the weights of the other parts, or leave --learn out"
+        raise SettingError("--learn leaves parts of the network as they are, at random", fix)
     if config.learn:
-        _need_init(config)
         learner.learn_only(config.learn.split(","))
     view = resolve(entry.view)(*size)
     samples: Samples | Scenes
@@ -193,13 +195,6 @@ def _need_accelerate() -> None:
 
     if find_spec("accelerate") is None:
         raise SettingError("training needs accelerate", 'run pip install "mottool[train]"')
-
-
-def _need_init(config: Config) -> None:
-    """A `SettingError` where part of a network is to learn, but the rest knows nothing."""
-    if not config.init:
-        fix = "give --init the weights of the other parts, or leave --learn out"
-        raise SettingError("--learn leaves parts of the network as they are, at random", fix)
 
 
 def _teacher(
@@ -276,10 +271,12 @@ def _keeping(
     tracking: Mapping[str, str],
 ) -> Keeping:
     """Where everything is written, and what its cards say."""
+    from mottool.association.settings import SETTINGS as TRACKERS
     from mottool.training.keeping import Keeping
     from mottool.training.validation import FIGURES
 
     begun = f"from {config.init}" if config.init else "from random weights"
+    settings = build(TRACKERS[tracker], tracking, f"the tracker {tracker}")
     told = ", ".join(f"{name} {value}" for name, value in tracking.items())
     return Keeping(
         out,
@@ -288,6 +285,7 @@ def _keeping(
         origin=f"mottool {__version__} train, {begun}",
         validated=f"validated with {tracker}'s {told}" if told else "",
         licences=licences,
+        fitted={tracker: {name: getattr(settings, name) for name in tracking}} if tracking else {},
     )
 
 

@@ -168,7 +168,7 @@ def test_heads_equal_stored_figures(network):
         heads = network(torch.from_numpy(SmoothLetterbox(*SIZE).image(frame))[None])
     for name, figures in golden.items():
         sample = heads[name].flatten()[:: figures["step"]]
-        np.testing.assert_allclose(sample.numpy(), figures["values"], atol=1e-4)
+        np.testing.assert_allclose(sample.numpy(), figures["values"], rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.skipif(

@@ -61,8 +61,8 @@ def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
     told = shell.quickstart
     assert told.returncode == 0, told.stderr
     work = shell.folder / "mottool-work"
-    assert (work / "videos/mottool-s.fairmot/scene.mp4").stat().st_size > 100_000
-    rows = (work / "tracks/mottool-s.fairmot/scene.txt").read_text().splitlines()
+    assert (work / "videos/mottool-s.outrack/scene.mp4").stat().st_size > 100_000
+    rows = (work / "tracks/mottool-s.outrack/scene.txt").read_text().splitlines()
     assert len(rows) > 1400
     mota, idf1, hota = re.search(r"^scene +MOT17 +(\S+) +(\S+) +(\S+)", told.stdout, re.M).groups()
     assert float(mota) > 45

@@ -182,7 +182,8 @@ def fit(
     if problems := _misfits(needed, given):
         problem = f"these weights do not fit {pipeline}: {_listed(problems)}"
         other = looks_like(file_names) or looks_like(tensors)
-        fix = f"give a checkpoint of {pipeline}; `mottool weights list` says where there is one"
+        fix = f"give a checkpoint of {pipeline}, or name the network that this one is of; "
+        fix += "`mottool weights list` says where there is one"
         if other is not None and not pipeline.startswith(other):
             fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)

@@ -46,10 +46,11 @@ def _bundled(name: str, file: str) -> Listing:
     card = tomllib.loads((files("mottool.weights") / f"{Path(file).stem}.toml").read_text("utf-8"))
     return Listing(
         name=name,
-        page=f"comes with mottool; {card['origin']}",
+        page="comes with mottool",
         licence=card["licence"],
         command=f"mottool detect-embed SOURCE --pipeline {name}",
         file=file,
+        note=card["origin"],
         sha256=card["sha256"],
         training_data=card["training_data"],
         metrics=card["metrics"],

@@ -6,9 +6,10 @@ is over: so whoever goes on from a state first keeps its epoch once more.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from mottool.data.dataset import Dataset
 from mottool.errors import CheckpointError, SettingError, did_you_mean, writing
@@ -37,8 +38,9 @@ class Keeping:
     """The files of a training in `folder`, and what their cards say.
 
     `best` is which of `FIGURES` tells the best epoch; `origin` the first words about where the
-    weights come from, `validated` how their figures were taken, `licences` those of the datasets
-    by name.
+    weights come from, `validated` how their figures were taken, `fitted` the settings by tracker
+    that they were taken with where those are not the tracker's own, `licences` those of the
+    datasets by name.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Keeping:
     origin: str
     validated: str
     licences: Mapping[str, str]
+    fitted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def last_weights(self) -> Path:
@@ -112,6 +115,7 @@ class Keeping:
             self.licences,
             figures,
             (training.samples.view.width, training.samples.view.height),
+            self.fitted if figures else None,
         )
 
 

@@ -1,0 +1,48 @@
+"""The strips of a sequence: one PNG file for every identity switch of a result file."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mottool.drawing.strips import StripMaker
+from mottool.images import write_image
+from mottool.metrics.files import Truth
+from mottool.metrics.verdicts import judge
+from mottool.motchallenge import read_rows
+from mottool.sources import Frame, Sequence
+
+__all__ = ["reel"]
+
+
+def reel(
+    sequence: Sequence,
+    tracks: Path,
+    truth: Truth,
+    out: Path,
+    rules: str,
+    span: tuple[int, int | None],
+    warn: Callable[[str], None] = lambda told: None,
+    watch: Callable[[Iterable[Frame]], Iterable[Frame]] = lambda frames: frames,
+) -> list[Path]:
+    """Write one PNG file for every identity switch of a result file into the folder `out`.
+
+    They are `<frame>_object<identity>.png`; those of an earlier run are replaced. `rules` are those
+    of the score. Switches outside `span`, the first and the last frame (None for no end), are left
+    out. `warn` receives what the source reports and `watch` sees the frames pass. Raises
+    `InputError` for rows or frames that cannot be read.
+    """
+    rows = read_rows(tracks, "result")
+    objects, found = judge(rows, truth, rules, sequence.name)
+    first, last = span
+    switches = [
+        switch
+        for switch in found.switches
+        if first <= switch.frame and (last is None or switch.frame <= last)
+    ]
+    for old in out.glob("*_object*.png"):
+        old.unlink()
+    made = []
+    maker = StripMaker(switches, objects, rows, sequence.fps)
+    for switch, image in maker.strips(watch(sequence.frames(maker.first, warn))):
+        made.append(out / f"{switch.frame:06d}_object{switch.object}.png")
+        write_image(made[-1], image)
+    return made
