@@ -20,11 +20,13 @@ from mottool.models.manifest import Listing
 
 # What a subprocess runs: download ADDRESS to FILE.
 PROGRAM = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 from mottool.models.download import fetch
 from mottool.models.manifest import Listing
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 listing = Listing("made", "https://page", "MIT", "", "made.bin", sys.argv[1])
 fetch(listing, Path(sys.argv[2]), warn=partial(print, flush=True))
 """

@@ -31,10 +31,10 @@ def test_files_are_those_of_the_three_commands(film, tmp_path):
     assert done.exit_code == 0, done.output
     assert sorted(times(tmp_path)) == [
         "caches/mottool-s/scene.h5",
-        "tracks/mottool-s.fairmot.settings/scene.json",
-        "tracks/mottool-s.fairmot/scene.txt",
-        "videos/mottool-s.fairmot.settings/scene.json",
-        "videos/mottool-s.fairmot/scene.mp4",
+        "tracks/mottool-s.outrack.settings/scene.json",
+        "tracks/mottool-s.outrack/scene.txt",
+        "videos/mottool-s.outrack.settings/scene.json",
+        "videos/mottool-s.outrack/scene.mp4",
     ]
     (entry,) = json.loads(done.stdout)["done"]
     assert entry["rows"] > 6
@@ -46,12 +46,12 @@ def test_a_second_run_makes_what_is_missing_or_changed(film, tmp_path):
     first = times(tmp_path)
     assert track(tmp_path, film, "--render").exit_code == 0
     assert times(tmp_path) == first
-    (tmp_path / "videos/mottool-s.fairmot/street.mp4").unlink()
+    (tmp_path / "videos/mottool-s.outrack/street.mp4").unlink()
     assert track(tmp_path, film, "--render").exit_code == 0
     second = times(tmp_path)
     assert {name for name in first if first[name] != second[name]} == {
-        "videos/mottool-s.fairmot.settings/street.json",
-        "videos/mottool-s.fairmot/street.mp4",
+        "videos/mottool-s.outrack.settings/street.json",
+        "videos/mottool-s.outrack/street.mp4",
     }
     assert track(tmp_path, film, "--render", "--conf-thres", 0.3).exit_code == 0
     third = times(tmp_path)
@@ -84,8 +84,8 @@ def test_public_detections_that_are_not_used_are_mentioned(film, tmp_path):
 def test_a_video_of_nobody_gives_an_empty_result(tmp_path):
     done = track(tmp_path / "work", video(tmp_path / "empty.mp4", frames=3), "--render")
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "work/tracks/mottool-s.fairmot/empty.txt").read_text() == ""
-    assert (tmp_path / "work/videos/mottool-s.fairmot/empty.mp4").stat().st_size > 0
+    assert (tmp_path / "work/tracks/mottool-s.outrack/empty.txt").read_text() == ""
+    assert (tmp_path / "work/videos/mottool-s.outrack/empty.mp4").stat().st_size > 0
 
 
 def test_one_broken_video_does_not_stop_the_others(film, tmp_path):
@@ -94,4 +94,4 @@ def test_one_broken_video_does_not_stop_the_others(film, tmp_path):
     done = track(tmp_path / "work", broken, film)
     assert done.exit_code == 1
     assert "broken.mp4" in done.stderr
-    assert (tmp_path / "work/tracks/mottool-s.fairmot/street.txt").is_file()
+    assert (tmp_path / "work/tracks/mottool-s.outrack/street.txt").is_file()
