@@ -4,8 +4,9 @@
 #     sh examples/training/mottool-s.sh VALIDATION DATASET...
 #
 # VALIDATION is a MOTChallenge folder that is held out. The bundled weights learned from
-# MOT17-02, MOT17-11, ETH-Sunnyday, Penn-Fudan with its masks, COCO, street cameras whose people
-# a detector had found (`mottool distill-labels --detector`), and crops of Market-1501.
+# MOT17-02, MOT17-11, ETH-Sunnyday, Penn-Fudan with its masks, COCO, and street cameras whose people
+# a detector had found (`mottool distill-labels --detector`). Folders of re-ID crops are datasets,
+# too: their people are pasted into the scenes.
 # $TEACHER and $TEACHER_WEIGHTS name a re-ID network that teaches embeddings; without them,
 # identities and pairs of frames do. $INIT is what it starts from, by default the bundled weights;
 # none starts from random ones. $FLAGS go to `mottool train` as they are, such as --minutes 60.
