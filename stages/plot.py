@@ -278,8 +278,7 @@ def similarity(
     """Draw how like a person every place of a later frame of SOURCE is, as JDE's Fig. 4.
 
     \b
-        mottool plot similarity video.mp4 --weights fairmot_dla34.pth --at 1 60 \\
-            --person 310,120,40,110
+        mottool plot similarity video.mp4 --at 1 60 --person 310,120,40,110
         mottool plot similarity MOT17/train/MOT17-02 --pipeline jde-1088x608 \\
             --weights jde.pt --at 1 60 --id 3 --gt MOT17/train
 

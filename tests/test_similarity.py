@@ -110,6 +110,16 @@ def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not(
     assert "--weights" in told.value.fix
 
 
+def test_the_network_that_is_included_needs_no_weights():
+    embedder = seeker("mottool-s", None, (160, 96), "cpu")
+    image = np.random.default_rng(0).integers(0, 255, (96, 160, 3), np.uint8)
+    cosines = similarity(embedder, image, np.array([40, 10, 80, 90]), image)
+    assert cosines.shape == (96, 160)
+    row, column = np.unravel_index(cosines.argmax(), cosines.shape)
+    assert abs(row - 50) <= 4  # pixels from the middle of the box: the same cell
+    assert abs(column - 60) <= 4
+
+
 @pytest.mark.parametrize("name", ["jde-576x320", "cstrack-s"])
 def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
     embedder = seeker(name, checkpoint(name, tmp_path, 8), (64, 64), "cpu")

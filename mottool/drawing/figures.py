@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mottool.config import Settings, knob
 from mottool.errors import InputError, SettingError
 from mottool.pipelines.options import input_size
+from mottool.pipelines.registry import DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,7 @@ class TrackletConfig(Settings):
 class SimilarityConfig(Settings):
     """Which network looks, and for whom."""
 
-    pipeline: str = knob("fairmot-dla34", "The one-shot network, as detect-embed names it.")
+    pipeline: str = knob(DEFAULT, "The one-shot network, as detect-embed names it.")
     weights: Path | None = knob(None, "Its checkpoint, as its authors publish it.")
     input: tuple[int, int] | None = knob(
         None,

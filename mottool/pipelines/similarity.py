@@ -38,12 +38,12 @@ def seeker(
     """The network `name` on its checkpoint, with an input of `size` (width, height) or its own.
 
     Without `weights`, the checkpoint that `mottool weights fetch` has downloaded is used, and
-    `warn` says which. Raises `SettingError` for a name that is unknown or has no dense map of
+    `warn` says which; a network that is included has its own. Raises `SettingError` for a name that is unknown or has no dense map of
     embeddings, or without weights, and `CheckpointError` for a file that does not fit.
     """
     _dense_head(name)
     weights = weights or fetched(name, warn)
-    if weights is None:
+    if weights is None and not NETWORKS[name].bundled:
         raise SettingError(f"{name} needs its weights", remedy(name, "--weights"))
     return embedder(name, Options(embedder_weights=weights, input=size, device=device))
 
