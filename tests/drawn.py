@@ -14,8 +14,7 @@ def scene(folder: Path, frames: int) -> Path:
     spec = importlib.util.spec_from_file_location("draw_scene", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    script.FRAMES = frames
-    script.main(folder)
+    script.main(folder, frames)
     return folder
 
 

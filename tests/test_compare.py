@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from drawn import scene
 from rivals import FRAMES, PEOPLE, cached, dataset
 
 from mottool.comparison.standings import FIGURES
@@ -220,6 +221,7 @@ def test_the_names_of_figures_are_the_same_in_the_light_stage():
 
 @pytest.mark.heavy
 def test_the_example_compares_three_pipelines(tmp_path):
+    scene(tmp_path / "scene", frames=60)  # of which the script would draw 250
     environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable, "MOTTOOL_WORK": str(tmp_path)}
     told = subprocess.run(["sh", str(EXAMPLE)], env=environment, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
