@@ -63,7 +63,7 @@ QUICK = Proof("fairmot-yolov5s", 30, 2, 1e-3, (64, 64), TWICE)
 PROOFS = [
     Proof("mottool-s", 30, 4, 4e-3, (192, 128), {"frames": 16}, memory=0.3),
     Proof("outrack", 16, 2, 5e-4, (64, 64), TWICE),
-    Proof("otrack", 8, 2, 1e-3, (128, 96), {"frames": 16}),
+    Proof("otrack", 12, 2, 1e-3, (128, 96), {"frames": 16}),
     Proof("fairmot-dla34-anchors8", 18, 2, 4e-4, (128, 96), THIRTY, memory=0.2),
     Proof("jde-576x320", 16, 2, 1e-3, (128, 96), THIRTY, adam=True, memory=0.2),
     Proof("cstrack-s", 10, 4, 2e-3, (128, 96), LONG, adam=True, memory=0.3),
