@@ -38,8 +38,9 @@ def seeker(
     """The network `name` on its checkpoint, with an input of `size` (width, height) or its own.
 
     Without `weights`, the checkpoint that `mottool weights fetch` has downloaded is used, and
-    `warn` says which; a network that is included has its own. Raises `SettingError` for a name that is unknown or has no dense map of
-    embeddings, or without weights, and `CheckpointError` for a file that does not fit.
+    `warn` says which; a network that is included has its own. Raises `SettingError` for a name
+    that is unknown or has no dense map of embeddings, or without weights, and `CheckpointError`
+    for a file that does not fit.
     """
     _dense_head(name)
     weights = weights or fetched(name, warn)
