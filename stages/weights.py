@@ -131,11 +131,11 @@ def _chosen(name: str, warn: Callable[[str], None]) -> Listing:
     for entry in entries:
         if entry.file == name:
             return entry
-    entries = [entry for entry in entries if entry.name == name]
-    if not entries:
-        known = {entry.name: None for entry in listings()}
+    named = [entry for entry in entries if entry.name == name]
+    if not named:
+        known = {entry.name: None for entry in entries}
         raise SettingError(f"the manifest has no {name!r}", did_you_mean(name, known))
-    first, *others = [entry for entry in entries if entry.url] or entries
+    first, *others = [entry for entry in named if entry.url] or named
     if first.url and others:
         files = ", ".join(entry.file_name for entry in others)
         warn(f"{name} has several files; {first.file_name} is taken. Others, by name: {files}")
@@ -229,7 +229,8 @@ def list_command(as_json: bool) -> None:
     trained on, the licence as far as it is stated, and the command that uses it; "fetch" is the
     command that downloads it. Where its authors publish no weights, the note says so.
     """
-    found = [asdict(entry) | {"fetch": _fetch_command(entry)} for entry in listings()]
+    entries = listings()
+    found = [asdict(entry) | {"fetch": _fetch_command(entry, entries)} for entry in entries]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
@@ -241,9 +242,9 @@ def list_command(as_json: bool) -> None:
         click.echo("\n".join(fact_lines(told)))
 
 
-def _fetch_command(entry: Listing) -> str | None:
-    """The command that downloads the file of an entry, None for one without an address."""
-    same = [other for other in listings() if other.name == entry.name and other.url]
+def _fetch_command(entry: Listing, entries: list[Listing]) -> str | None:
+    """The command that downloads the file of one of `entries`, None for one without an address."""
+    same = [other for other in entries if other.name == entry.name and other.url]
     if not entry.url:
         return None
     return f"mottool weights fetch {entry.name if entry == same[0] else entry.file}"

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -59,20 +58,11 @@ class Batch(Targets):
     @property
     def labels(self) -> list[Labels]:
         """The people image by image, as targets are made of them."""
-        regions: Sequence[Tensor | None] = [None] * len(self.counts)
-        if self.ignored is not None and self.ignored_counts is not None:
-            regions = torch.split(self.ignored, self.ignored_counts.tolist())
-        people = _spans(self.counts)
-        return [
-            Labels(
-                self.boxes[rows],
-                self.identities[rows],
-                None if self.embeddings is None else self.embeddings[rows],
-                None if self.visible is None else self.visible[rows],
-                ignored,
-            )
-            for rows, ignored in zip(people, regions, strict=True)
-        ]
+        people = self.boxes, self.identities, self.embeddings, self.visible
+        shares = [_by_image(values, self.counts) for values in people]
+        regions = self.counts if self.ignored_counts is None else self.ignored_counts
+        shares.append(_by_image(self.ignored, regions))
+        return [Labels(*own) for own in zip(*shares, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -128,9 +118,9 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _spans(counts: Tensor) -> list[slice]:
-    """Return the rows of each image, `counts` (B,) being how many it has."""
-    return [slice(*span) for span in pairwise([0, *counts.cumsum(0).tolist()])]
+def _by_image(values: Tensor | None, counts: Tensor) -> Sequence[Tensor | None]:
+    """Return what each image has of `values` (N, …), `counts` (B,) rows each; None for None."""
+    return [None] * len(counts) if values is None else torch.split(values, counts.tolist())
 
 
 def loader(

@@ -21,7 +21,7 @@ from mottool.metrics.rules import DISTRACTORS, detect_rules
 from mottool.motchallenge import Rows, read_rows
 from mottool.sources import Sequence, find_sequences
 
-__all__ = ["ignored_rows", "read", "recognises", "scored_rows"]
+__all__ = ["read", "recognises", "scored_rows"]
 
 TRUTH = "gt/gt.txt"
 PEDESTRIAN = 1
@@ -59,13 +59,12 @@ def _video(sequence: str) -> str:
 def _add(collector: Collector, sequence: Sequence, video: int, people: int) -> int:
     """Put a sequence's images into the collector, identities from `people` on; how many it took."""
     files = _images(sequence)
-    rows = scored_rows(sequence)
+    rows, regions = _rows(sequence)
     if len(rows) and rows.frames.max() > len(files):
         problem = f"{sequence.path / TRUTH} has frame {rows.frames.max()} of {len(files)} images"
         raise InputError(problem, "add the missing images, or take those rows out")
     visibility = rows.rest[:, 2] if rows.rest.shape[1] == 3 else np.ones(len(rows))
     size = sequence.width, sequence.height
-    regions = ignored_rows(sequence)
     rows_of, regions_of = _by_frame(rows, len(files)), _by_frame(regions, len(files))
     for number, file in enumerate(files, 1):
         own, ignored = rows_of[number - 1], regions_of[number - 1]
@@ -105,14 +104,14 @@ def _images(sequence: Sequence) -> list[Path]:
 
 def scored_rows(sequence: Sequence) -> Rows:
     """The rows of the ground truth that count as people."""
-    rows = read_rows(sequence.path / TRUTH, "ground truth")
-    return _chosen(rows, _roles(sequence, rows)[0])
+    return _rows(sequence)[0]
 
 
-def ignored_rows(sequence: Sequence) -> Rows:
-    """Return the rows of the ground truth that show people, or what looks like them, unscored."""
+def _rows(sequence: Sequence) -> tuple[Rows, Rows]:
+    """Return the rows of the ground truth that are scored as people, and those to be ignored."""
     rows = read_rows(sequence.path / TRUTH, "ground truth")
-    return _chosen(rows, _roles(sequence, rows)[1])
+    scored, ignored = _roles(sequence, rows)
+    return _chosen(rows, scored), _chosen(rows, ignored)
 
 
 def _roles(sequence: Sequence, rows: Rows) -> tuple[Bools, Bools]:

@@ -13,7 +13,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,15 @@ def save_weights(
             with part.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         told = "x".join(map(str, size or ()))
-        card = Card(pipeline, sha256, origin, training_data or {}, metrics or {}, told)
-        card = replace(card, trackers=trackers or {})
+        card = Card(
+            pipeline,
+            sha256,
+            origin,
+            training_data or {},
+            metrics or {},
+            told,
+            trackers=trackers or {},
+        )
         card_part.write_text(_toml(card), encoding="utf-8")
     return card
 

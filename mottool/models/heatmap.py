@@ -74,15 +74,22 @@ def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: floa
 
     `heads` are `heatmap` (B, classes, h, w) before its sigmoid, `offset` (B, 2, h, w), `size`
     (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w), of which a
-    detection takes what stands in the cell of its peak.
+    detection takes what stands in the cell of its peak. Without it there are no embeddings.
     """
     found = peaks(heads["heatmap"], most)
     centres = found.centres + gather(heads["offset"], found.cells)  # (B, k, 2)
     boxes = boxes_around(centres, gather(heads["size"], found.cells)) * stride  # (B, k, 4)
-    embeddings = F.normalize(gather(heads["identity"], found.cells), dim=2)  # (B, k, D)
+    embeddings = None
+    if "identity" in heads:
+        embeddings = F.normalize(gather(heads["identity"], found.cells), dim=2)  # (B, k, D)
     counts = (found.scores > min_score).sum(1).tolist()  # scores fall: the first ones are it
     return [
-        Decoded(boxes[i, :n], found.scores[i, :n], found.classes[i, :n], embeddings[i, :n])
+        Decoded(
+            boxes[i, :n],
+            found.scores[i, :n],
+            found.classes[i, :n],
+            None if embeddings is None else embeddings[i, :n],
+        )
         for i, n in enumerate(counts)
     ]
 

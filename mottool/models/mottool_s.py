@@ -87,9 +87,10 @@ class MottoolS(nn.Module):
         Of two boxes with an IoU above 0.7 the lower-scoring one is removed. Occlusion centres,
         if the heads are there, are decoded as OUTrack's.
         """
+        located = {name: head for name, head in heads.items() if name != "identity"}
         found = [
             _without_duplicates(each)
-            for each in detections(heads, self.stride, MAX_DETECTIONS, min_score)
+            for each in detections(located, self.stride, MAX_DETECTIONS, min_score)
         ]
         embeddings = self.embed_at(heads, [each.boxes for each in found])
         found = [replace(each, embeddings=own) for each, own in zip(found, embeddings, strict=True)]

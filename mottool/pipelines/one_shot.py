@@ -11,7 +11,7 @@ import torch
 
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
-from mottool.models.cards import read_card
+from mottool.models.cards import Card, read_card
 from mottool.models.compute import Compute
 from mottool.models.download import remedy
 from mottool.models.network import Decoded, Deployable, EmbeddingNetwork, Network
@@ -42,6 +42,7 @@ def pipeline(name: str, options: Options) -> "OneShot":
     compute = Compute.named(options.device, options.precision)
     path = _weights(name, options.weights, "--weights")
     network, weights = _loaded(name, path, compute)
+    card = read_card(path)
     if options.occlusion_maps and getattr(network, "occlusion", None) is None:
         fix = (
             "leave it out, or choose outrack, or otrack with weights that have the occlusion heads"
@@ -51,13 +52,13 @@ def pipeline(name: str, options: Options) -> "OneShot":
         name,
         network,
         weights,
-        _view(name, options, path),
+        _view(name, options, card),
         compute,
         entry.min_score if options.min_score is None else options.min_score,
         options.batch,
         session=registry.resolve(entry.session) if entry.session else None,
         stride=network.stride if options.occlusion_maps else 0,
-        fitted=_fitted(path, weights),
+        fitted=_fitted(card, weights),
     )
 
 
@@ -66,7 +67,7 @@ def embedder(name: str, options: Options) -> "NetworkEmbedder":
     compute = Compute.named(options.device, options.precision)
     path = _weights(name, options.embedder_weights, "--embedder-weights")
     network, weights = _loaded(name, path, compute)
-    view = _view(name, options, path)
+    view = _view(name, options, read_card(path))
     return NetworkEmbedder(name, network, weights, view, compute)
 
 
@@ -78,22 +79,20 @@ def _weights(name: str, given: Path | None, flag: str) -> Path:
     return given or bundled_file(bundled)
 
 
-def _fitted(weights: Path, sha256: str) -> dict[str, Any]:
+def _fitted(card: Card | None, sha256: str) -> dict[str, Any]:
     """What the card beside a weights file says of trackers, as a cache's header keeps it.
 
-    A card of another file says nothing.
+    A card of another file than that with `sha256` says nothing.
     """
-    card = read_card(weights)
     if card is None or card.sha256 != sha256 or not card.trackers:
         return {}
     trackers = {name: dict(table) for name, table in card.trackers.items()}
     return {"trackers": trackers} | ({"tracker": card.tracker} if card.tracker else {})
 
 
-def _view(name: str, options: Options, weights: Path) -> Any:
+def _view(name: str, options: Options, card: Card | None) -> Any:
     """How the network sees frames: as it was told, was trained, or was published."""
     entry = registry.NETWORKS[name]
-    card = read_card(weights)
     trained = input_size(card.input) if card and card.input else None
     size = options.input or trained or (entry.width, entry.height)
     return registry.resolve(entry.view)(*size)
