@@ -9,7 +9,18 @@ import click
 
 from mottool.errors import SettingError
 
-__all__ = ["as_json", "jobs_flag", "shard_flag", "shard_of", "truth_flag", "work_folder"]
+__all__ = [
+    "as_json",
+    "jobs_flag",
+    "list_flag",
+    "published_flag",
+    "set_flag",
+    "settings_file",
+    "shard_flag",
+    "shard_of",
+    "truth_flag",
+    "work_folder",
+]
 
 T = TypeVar("T")
 Shard = tuple[int, int]
@@ -45,6 +56,47 @@ def truth_flag(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
         "SEQUENCE.txt, or one such file. May be given several times.",
+    )(command)
+
+
+def list_flag(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--list` option of the stages that take sources: `listed`, a file that names some."""
+    return click.option(
+        "--list",
+        "listed",
+        type=click.Path(path_type=Path),
+        help="A text file with one source a line, relative to its folder.",
+    )(command)
+
+
+def settings_file(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--settings` option of the stages that associate: `file`, of a tracker's settings."""
+    return click.option(
+        "--settings",
+        "file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file of settings for all sequences and for single ones.",
+    )(command)
+
+
+def published_flag(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--published` option of the stages that associate."""
+    return click.option(
+        "--published",
+        is_flag=True,
+        help="Start from the settings that the tracker's authors published, not from those that "
+        "fit the network.",
+    )(command)
+
+
+def set_flag(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--set` option of the stages that associate: `texts`, settings as KEY=VALUE."""
+    return click.option(
+        "--set",
+        "texts",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A setting by its published name, as 'second=IoU 0.5'; may be repeated.",
     )(command)
 
 

@@ -4,7 +4,6 @@ The results of `tracks/NAME/SEQUENCE.txt` are recorded in `tracks/NAME.settings/
 that a folder of results holds nothing else and can be zipped.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from mottool.work import whole_file
 
-__all__ = ["digest", "file_digest", "is_made_from", "read_record", "record_of", "write_record"]
+__all__ = ["is_made_from", "read_record", "record_of", "write_record"]
 
 
 def record_of(result: Path) -> Path:
@@ -43,15 +42,3 @@ def is_made_from(result: Path, inputs: Mapping[str, Any]) -> bool:
     return result.is_file() and all(
         name in record and record[name] == value for name, value in wanted.items()
     )
-
-
-def digest(content: Any) -> str:
-    """Return the SHA-256, hex, of what JSON can hold."""
-    text = json.dumps(content, sort_keys=True, default=dict)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256, hex, of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,11 +22,21 @@ from mottool.association.profiles import Profiles, kinds_of
 from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
 from mottool.batch import Batch
 from mottool.config import Settings, any_flags, build, pairs, recorded
+from mottool.digests import digest
 from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
-from mottool.flags import as_json, jobs_flag, shard_flag, shard_of, work_folder
+from mottool.flags import (
+    as_json,
+    jobs_flag,
+    published_flag,
+    set_flag,
+    settings_file,
+    shard_flag,
+    shard_of,
+    work_folder,
+)
 from mottool.progress import progress
-from mottool.records import digest, read_record, record_of
+from mottool.records import read_record, record_of
 from mottool.work import Work, safe_name, whole_file
 
 if TYPE_CHECKING:
@@ -133,27 +143,11 @@ def given_settings(
     help="What links the detections.  [default: the one that --settings names, or else the one "
     f"that suits the caches' network, or else {DEFAULT_TRACKER}]",
 )
-@click.option(
-    "--settings",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A TOML file of settings for all sequences and for single ones.",
-)
-@click.option(
-    "--published",
-    is_flag=True,
-    help="Start from the settings that the tracker's authors published, not from those that fit "
-    "the caches' network.",
-)
+@settings_file
+@published_flag
 @any_flags({"input": InputSettings}, "seen")
 @any_flags(SETTINGS, "flags")
-@click.option(
-    "--set",
-    "texts",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting by its published name, as 'second=IoU 0.5'; may be repeated.",
-)
+@set_flag
 @click.option(
     "--public",
     type=click.Path(path_type=Path),

@@ -14,7 +14,7 @@ import click
 from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
 from mottool.errors import SettingError
-from mottool.flags import as_json, shard_flag, shard_of, work_folder
+from mottool.flags import as_json, list_flag, shard_flag, shard_of, work_folder
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import DEFAULT, PUBLIC
 from mottool.work import Work
@@ -139,12 +139,7 @@ def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:
 
 @click.command("detect-embed")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@click.option(
-    "--list",
-    "listed",
-    type=click.Path(path_type=Path),
-    help="A text file with one source a line, relative to its folder.",
-)
+@list_flag
 @flags(Config)
 @click.option("--overwrite", is_flag=True, help="Start again where another run's cache lies.")
 @shard_flag

@@ -15,10 +15,11 @@ import click
 from mottool import __version__
 from mottool.batch import Batch
 from mottool.config import Settings, flags, knob, recorded
+from mottool.digests import file_digest
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, work_folder
+from mottool.flags import as_json, list_flag, work_folder
 from mottool.progress import progress
-from mottool.records import file_digest, write_record
+from mottool.records import write_record
 from mottool.work import Work
 
 if TYPE_CHECKING:
@@ -256,12 +257,7 @@ def _within(frames: Iterable[Frame], config: Config) -> Iterator[Frame]:
     help="The cache of what --detections, --occlusion and --refound draw, or a folder of "
     "<sequence>.h5.  [default: WORK/caches/PIPELINE of the results PIPELINE.TRACKER]",
 )
-@click.option(
-    "--list",
-    "listed",
-    type=click.Path(path_type=Path),
-    help="A text file that names a source a line, relative to itself.",
-)
+@list_flag
 @flags(Config)
 @work_folder
 @as_json

@@ -15,7 +15,14 @@ from mottool.association.profiles import Profiles, kinds_of
 from mottool.association.settings import REGISTRY, SETTINGS
 from mottool.batch import Batch
 from mottool.config import any_flags, flags
-from mottool.flags import as_json, work_folder
+from mottool.flags import (
+    as_json,
+    list_flag,
+    published_flag,
+    set_flag,
+    settings_file,
+    work_folder,
+)
 from mottool.progress import progress
 from mottool.records import is_made_from, read_record, write_record
 from mottool.stages import associate, detect_embed, render
@@ -104,12 +111,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 
 @click.command("track")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@click.option(
-    "--list",
-    "listed",
-    type=click.Path(path_type=Path),
-    help="A text file with one source a line, relative to its folder.",
-)
+@list_flag
 @flags(detect_embed.Config)
 @click.option(
     "--tracker",
@@ -117,27 +119,11 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
     help="What links the detections.  [default: the one that --settings names, or else the one "
     "that suits the network, or else fairmot]",
 )
-@click.option(
-    "--settings",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="A TOML file of settings for all sequences and for single ones, as associate takes it.",
-)
-@click.option(
-    "--published",
-    is_flag=True,
-    help="Start from the settings that the tracker's authors published, not from those that fit "
-    "the network.",
-)
+@settings_file
+@published_flag
 @any_flags(SETTINGS, "given")
 @any_flags({"finishing": Finishing}, "finishing")
-@click.option(
-    "--set",
-    "texts",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A setting by its published name, as 'second=IoU 0.5'; may be repeated.",
-)
+@set_flag
 @click.option("--render", "drawn", is_flag=True, help="Draw the tracks over the video, too.")
 @click.option("--overwrite", is_flag=True, help="Make everything anew.")
 @work_folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.batch import Batch, fact_lines
+from mottool.digests import file_digest
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.flags import as_json
 from mottool.models.manifest import Listing, listings
@@ -151,9 +151,7 @@ def _identify(path: Path, listing: Listing) -> dict[str, Any]:
     name = listing.name
     if name in registry.NETWORKS or name in VARIANTS:
         return verify(path, name)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    facts = {"pipeline": name, "sha256": sha256, "bytes": path.stat().st_size}
+    facts = {"pipeline": name, "sha256": file_digest(path), "bytes": path.stat().st_size}
     try:
         if name in registry.DETECTORS:
             assembly.assemble_detector(name, Options(weights=path, device="cpu"))

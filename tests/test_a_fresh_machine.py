@@ -1,33 +1,21 @@
 """The two commands of the mission, typed in an empty folder, with nothing but mottool installed."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 from drawn import street
+from shells import Shell
 
 COMMANDS = ("mottool detect-embed video.mp4", "mottool associate --tracker jde")
 
 
 @pytest.fixture
 def shell(tmp_path):
-    """Run a command line in an empty folder where `mottool` is known and nothing is set."""
-    folder, binaries = tmp_path / "empty", tmp_path / "bin"
+    """A shell in an empty folder, with none of mottool's variables set."""
+    folder = tmp_path / "empty"
     folder.mkdir()
-    binaries.mkdir()
-    (binaries / "mottool").write_text(f'#!/bin/sh\nexec {sys.executable} -m mottool "$@"\n')
-    (binaries / "mottool").chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MOTTOOL_")}
-    environment = kept | {"PATH": f"{binaries}:{os.environ['PATH']}"}
-
-    def run(command):
-        return subprocess.run(
-            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
-        )
-
-    run.folder = folder
-    return run
+    return Shell(folder, kept)
 
 
 def test_detect_embed_then_associate(shell):

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from websites import CONTENT, Handler, Website, listing, ranges, refused
+from websites import CONTENT, Handler, listing, ranges, refused
 
 from mottool.errors import CheckpointError, OutputError
 from mottool.models import download, transfer
 from mottool.models.download import cache_folder, fetch, fetched, remedy
 from mottool.models.manifest import Listing
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 # What a subprocess runs: download ADDRESS to FILE.
 PROGRAM = """
@@ -30,24 +32,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 listing = Listing("made", "https://page", "MIT", "", "made.bin", sys.argv[1])
 fetch(listing, Path(sys.argv[2]), warn=partial(print, flush=True))
 """
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(transfer, "BACKOFF", 0)
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def site():
-    with Website(CONTENT) as server:
-        yield server
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "made.bin"
 
 
 def test_a_whole_download_is_checked_before_it_gets_its_name(site, out):

@@ -11,31 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from websites import CONTENT, Handler, Website, listing, ranges, refused
+from websites import CONTENT, Handler, listing, ranges, refused
 
 from mottool.errors import OutputError, SettingError
 from mottool.models import transfer
 from mottool.models.download import fetch
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 DRIVE = "https://drive.google.com/file/d/1iqRQjsG9BawIl8SlFomMg5iwkb6nqSpi/view"
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr(transfer, "BACKOFF", 0)
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def site():
-    with Website(CONTENT) as server:
-        yield server
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "made.bin"
 
 
 class Drive:

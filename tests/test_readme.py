@@ -2,11 +2,11 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from shells import Shell
 
 from mottool.association.settings import REGISTRY as TRACKERS
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
@@ -33,27 +33,12 @@ def masked(text):
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
-    """Runs a command line in a folder where the quickstart has been run."""
-    folder = tmp_path_factory.mktemp("user")
-    binaries = folder / "bin"
-    binaries.mkdir()
-    (binaries / "mottool").write_text(f'#!/bin/sh\nexec {sys.executable} -m mottool "$@"\n')
-    (binaries / "mottool").chmod(0o755)
-    environment = {
-        **os.environ,
-        "PATH": f"{binaries}:{os.environ['PATH']}",
-        "MOTTOOL_PYTHON": sys.executable,
-    }
+    """A shell in a folder where the quickstart has been run."""
+    environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable}
     environment.pop("MOTTOOL_WORK", None)
-
-    def run(command):
-        return subprocess.run(
-            command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
-        )
-
-    run.quickstart = run(f"sh {ROOT}/examples/quickstart.sh")
-    run.folder = folder
-    return run
+    shell = Shell(tmp_path_factory.mktemp("user"), environment)
+    shell.quickstart = shell(f"sh {ROOT}/examples/quickstart.sh")
+    return shell
 
 
 @pytest.mark.heavy

@@ -8,7 +8,6 @@ figure) MAY be empty, which means that nothing is known. It MAY hold a table `tr
 table for a tracker: the settings that were found to fit these weights.
 """
 
-import hashlib
 import json
 import re
 import tomllib
@@ -20,6 +19,7 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
+from mottool.digests import file_digest
 from mottool.errors import CheckpointError
 from mottool.work import whole_file
 
@@ -80,8 +80,7 @@ def save_weights(
     with whole_file(card_of(path)) as card_part:
         with whole_file(path) as part:
             part.write_bytes(save(own))  # its own writer hides why a disk refuses
-            with part.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            sha256 = file_digest(part)
         told = "x".join(map(str, size or ()))
         card = Card(
             pipeline,

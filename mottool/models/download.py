@@ -6,7 +6,6 @@ writes there. The file gets its name when it is whole and checked. Nothing in it
 """
 
 import fcntl
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from errno import ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mottool.digests import file_digest
 from mottool.errors import CheckpointError, OutputError, writing
 from mottool.models.manifest import Listing, listings
 from mottool.models.transfer import DownloadError, plain_address, transfer
@@ -144,8 +144,7 @@ def _refuse_page(part: Path, url: str) -> None:
 
 def _check_sha256(part: Path, wanted: str) -> None:
     """Refuse a file whose sha256 does not begin with the digits `wanted`."""
-    with part.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = file_digest(part)
     if not sha256.startswith(wanted):
         raise CheckpointError(f"its sha256 is {sha256}, but the manifest says {wanted}", AGAIN)
 
