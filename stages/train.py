@@ -181,7 +181,7 @@ def run(
     if teacher:
         settings["teacher"] = teacher.teacher
     settings |= {key: value for key, value in recorded(config).items() if key not in FREE}
-    keeping = _keeping(out, pipeline, config, named, tracker, tracking or {})
+    keeping = _keeping(out, pipeline, config, named, validate, tracking or {})
     course = Course(training, keeping, out / STATE, settings, validate, config.validate_every, warn)
     if course.state.exists() and not overwrite:
         course.take_up()
@@ -267,25 +267,26 @@ def _keeping(
     pipeline: str,
     config: Config,
     licences: Mapping[str, str],
-    tracker: str,
+    validate: Validation | None,
     tracking: Mapping[str, str],
 ) -> Keeping:
     """Where everything is written, and what its cards say."""
-    from mottool.association.settings import SETTINGS as TRACKERS
     from mottool.training.keeping import Keeping
     from mottool.training.validation import FIGURES
 
-    begun = f"from {config.init}" if config.init else "from random weights"
-    settings = build(TRACKERS[tracker], tracking, f"the tracker {tracker}")
-    told = ", ".join(f"{name} {value}" for name, value in tracking.items())
+    validated, fitted = "", dict[str, dict[str, Any]]()
+    if validate and tracking:
+        values = ", ".join(" ".join(pair) for pair in tracking.items())
+        validated = f"validated with {validate.tracker}'s {values}"
+        fitted[validate.tracker] = {name: getattr(validate.tracking, name) for name in tracking}
     return Keeping(
         out,
         pipeline,
         best=next(name for name in FIGURES if name.split("@")[0] == config.best),
-        origin=f"mottool {__version__} train, {begun}",
-        validated=f"validated with {tracker}'s {told}" if told else "",
+        origin=f"mottool {__version__} train, from {config.init or 'random weights'}",
+        validated=validated,
         licences=licences,
-        fitted={tracker: {name: getattr(settings, name) for name in tracking}} if tracking else {},
+        fitted=fitted,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.settings import REGISTRY, SETTINGS, OTrackSettings
+from mottool.association.settings import REGISTRY, SETTINGS
 from mottool.association.tracks import Tracker, Tracks, Video
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.config import Settings
@@ -29,7 +29,12 @@ __all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]
 
 FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1")
 HIGHEST, TRACKED = "highest score", "tracked boxes"
-THRESHOLDS = ("conf_thres", "track_thresh", "new_thresh")  # a tracker's, that scores have to pass
+# A tracker's settings that scores have to pass, and what holds their values.
+THRESHOLDS = {
+    "conf_thres": "conf_thres",
+    "track_thresh": "track_thresh",
+    "new_thresh": "creation_threshold",
+}
 TRUTH = "gt/gt.txt"
 MIN_SCORE = 0.05  # trackers have thresholds of their own; the curve of precision wants them all
 
@@ -80,12 +85,10 @@ class Validation:
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
         self.tracking = tracking or SETTINGS[tracker]()
         self.thresholds = {
-            name: float(getattr(self.tracking, name))
-            for name in THRESHOLDS
-            if getattr(self.tracking, name, None) is not None
+            name: float(getattr(self.tracking, value))
+            for name, value in THRESHOLDS.items()
+            if name in self.tracking.__dataclass_fields__
         }
-        if isinstance(self.tracking, OTrackSettings):
-            self.thresholds["new_thresh"] = self.tracking.creation_threshold
         self.floor = min([MIN_SCORE, *self.thresholds.values()])
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
