@@ -30,7 +30,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics.files import Truth, find_truth, truth_of
 from mottool.metrics.rules import detect_rules, prepare
-from mottool.motchallenge import Rows, read_rows, write_tracks
+from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 
 if TYPE_CHECKING:
     import pandas

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mottool import video
 from mottool.errors import InputError, MottoolError, SettingError, from_system
 from mottool.images import images_in, natural, read_image
-from mottool.motchallenge import SeqInfo, read_seqinfo
+from mottool.motchallenge.rows import SeqInfo, read_seqinfo
 from mottool.work import safe_name
 
 __all__ = ["Frame", "Sequence", "find_sequences"]

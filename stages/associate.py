@@ -70,7 +70,7 @@ def run(
     `CacheError` if the cache cannot be read, or lacks what the tracker needs.
     """
     from mottool.cache import Cache
-    from mottool.motchallenge import write_tracks
+    from mottool.motchallenge.rows import write_tracks
 
     finishing, seen = finishing or Finishing(), seen or InputSettings()
     record = record_of(out)

@@ -44,7 +44,7 @@ def run(
     or what the form cannot hold.
     """
     from mottool.formats.forms import read, write
-    from mottool.motchallenge import SeqInfo
+    from mottool.motchallenge.rows import SeqInfo
     from mottool.sources import find_sequences
 
     sheets = [sheet for source in sources for sheet in read(source, warn)]

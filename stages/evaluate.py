@@ -134,7 +134,7 @@ def _of_results(
 def _classes(truths: Iterable[Truth]) -> dict[int | None, str]:
     """The classes of the ground truth that count, by number, as the names of trackers end."""
     from mottool.formats.sheet import CLASSES
-    from mottool.motchallenge import read_rows
+    from mottool.motchallenge.rows import read_rows
 
     found: set[int] = set()
     for truth in truths:

@@ -95,7 +95,7 @@ def _cache(path: Path) -> dict[str, Any]:
 def _rows(path: Path) -> dict[str, Any]:
     import numpy as np
 
-    from mottool.motchallenge import read_rows
+    from mottool.motchallenge.rows import read_rows
 
     rows = read_rows(path, "result file")
     return {

@@ -207,7 +207,7 @@ def _panels(
     from mottool.drawing import panel
     from mottool.metrics.differences import differences
     from mottool.metrics.verdicts import judge
-    from mottool.motchallenge import read_rows
+    from mottool.motchallenge.rows import read_rows
 
     results = [read_rows(file, "result") for file in files]
     if truth:

@@ -15,7 +15,7 @@ import numpy as np
 from goldens import HERE
 from scenes import SCENES, Scene, make
 
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["Official"]
 

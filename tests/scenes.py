@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from goldens import seeded
 
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["SCENES", "Scene", "crowd", "make"]
 

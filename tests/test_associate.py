@@ -17,7 +17,7 @@ from streams import crowd, reference, walkers, wanted
 
 from mottool.association.settings import FairMOTSettings
 from mottool.errors import CacheError, SettingError
-from mottool.motchallenge import read_rows
+from mottool.motchallenge.rows import read_rows
 from mottool.stages.associate import command, record_of, run, settings_of
 
 STEPS = range(0, 60, 4)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.metrics.differences import differences
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 
 def rows(table):

@@ -16,7 +16,7 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import Detections
 from mottool.errors import InputError, OutputError, SettingError
 from mottool.metrics.rules import roles
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 from mottool.stages.evaluate import Config, command, run
 
 FIGURES = json.loads((HERE / "metrics.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 from mottool.association.finish import Finishing, finish
 from mottool.association.smooth import filled, smoothed_gaussian, smoothed_rts, without_short
 from mottool.errors import SettingError
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.detectors.public import PublicDetections, holds_features, probabilities
 from mottool.errors import InputError
+from mottool.motchallenge.public_detections import PublicDetections, holds_features, probabilities
 
 
 def rows(count=6, features=0, seed=0):

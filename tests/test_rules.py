@@ -4,7 +4,7 @@ import pytest
 from mottool.errors import InputError
 from mottool.metrics.clear import clear
 from mottool.metrics.rules import DISTRACTORS, detect_rules, prepare
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 from mottool.stages.evaluate import Config
 
 

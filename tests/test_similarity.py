@@ -20,7 +20,7 @@ from mottool.metrics.naming import box_of
 from mottool.models.compute import Compute
 from mottool.models.fairmot import FairMOT
 from mottool.models.preprocessing import Letterbox
-from mottool.motchallenge import read_rows
+from mottool.motchallenge.rows import read_rows
 from mottool.pipelines.one_shot import NetworkEmbedder
 from mottool.pipelines.registry import NETWORKS
 from mottool.pipelines.similarity import seeker, similarity

@@ -4,7 +4,7 @@ import pytest
 from mottool.drawing.colours import colour_of
 from mottool.drawing.strips import StripMaker
 from mottool.metrics.verdicts import Switch
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 from mottool.sources import Frame
 
 

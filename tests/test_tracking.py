@@ -11,7 +11,7 @@ from scenes import SCENES, crowd, make
 from mottool.metrics.hota import ALPHAS
 from mottool.metrics.rules import detect_rules, prepare
 from mottool.metrics.tracking import Score, combined, score
-from mottool.motchallenge import Rows, read_rows, read_seqinfo
+from mottool.motchallenge.rows import Rows, read_rows, read_seqinfo
 
 FIGURES = json.loads((HERE / "metrics.json").read_text())
 

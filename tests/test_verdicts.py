@@ -5,7 +5,7 @@ import scenes
 from mottool.metrics.clear import clear
 from mottool.metrics.rules import prepare
 from mottool.metrics.verdicts import Switch, Verdict, verdicts
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 
 def rows(table, rest=1):

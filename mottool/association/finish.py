@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mottool.config import Settings, knob
 
 if TYPE_CHECKING:
-    from mottool.motchallenge import Rows
+    from mottool.motchallenge.rows import Rows
 
 __all__ = ["Finishing", "finish"]
 

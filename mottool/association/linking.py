@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mottool.association.tracks import Tracker
     from mottool.cache import Cache
     from mottool.detections import Detections
-    from mottool.motchallenge import Rows
+    from mottool.motchallenge.rows import Rows
 
 __all__ = ["InputSettings", "link"]
 
@@ -70,7 +70,7 @@ def link(
     import numpy as np
 
     from mottool.boxes import tlwh_from_xyxy
-    from mottool.motchallenge import Rows
+    from mottool.motchallenge.rows import Rows
 
     seen = seen or InputSettings()
     steps, rate = _steps(cache, seen)
@@ -146,7 +146,7 @@ def _tracker(
 
 def _public(path: Path, sequence: str) -> Callable[[int], Any]:
     """The boxes of each frame in the sequence's file of public detections."""
-    from mottool.detectors.public import PublicDetections
+    from mottool.motchallenge.public_detections import PublicDetections
     from mottool.sources import find_sequences
 
     if path.is_dir() and (path / f"{sequence}.txt").exists():

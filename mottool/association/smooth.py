@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["filled", "smoothed_gaussian", "smoothed_rts", "without_short"]
 

@@ -18,7 +18,7 @@ from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
 from mottool.images import images_in
 from mottool.metrics.rules import DISTRACTORS, detect_rules
-from mottool.motchallenge import Rows, read_rows
+from mottool.motchallenge.rows import Rows, read_rows
 from mottool.sources import Sequence, find_sequences
 
 __all__ = ["read", "recognises", "scored_rows"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mottool.detections import Detections
-from mottool.detectors.public import PublicDetections
 from mottool.errors import InputError
+from mottool.motchallenge.public_detections import PublicDetections
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Times
 from mottool.sources import Frame

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mottool.metrics.files import Truth
-    from mottool.motchallenge import Rows
+    from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
     from mottool.sources import Sequence
 
@@ -209,7 +209,7 @@ def run_timelines(
     """
     from mottool.drawing.timelines import draw_objects, draw_tracks
     from mottool.metrics.verdicts import judge
-    from mottool.motchallenge import read_rows
+    from mottool.motchallenge.rows import read_rows
 
     rows = read_rows(tracks, "result")
     name = name or tracks.name.removesuffix(".gz").removesuffix(".txt")

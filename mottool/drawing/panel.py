@@ -12,7 +12,7 @@ from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, looks_of
 from mottool.metrics.differences import Differences
 from mottool.metrics.verdicts import Verdict, Verdicts
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["Panel", "Shown", "VERDICTS", "compared", "judged", "plain", "unseen"]
 

@@ -7,7 +7,7 @@ from mottool.drawing.strips import StripMaker
 from mottool.images import write_image
 from mottool.metrics.files import Truth
 from mottool.metrics.verdicts import judge
-from mottool.motchallenge import read_rows
+from mottool.motchallenge.rows import read_rows
 from mottool.sources import Frame, Sequence
 
 __all__ = ["reel"]

@@ -11,7 +11,7 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, Overlay
 from mottool.metrics.verdicts import Switch
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 from mottool.sources import Frame
 
 __all__ = ["StripMaker"]

@@ -14,7 +14,7 @@ from mottool.errors import InputError
 from mottool.formats.archive import write_archive
 from mottool.formats.folders import text_of
 from mottool.formats.sheet import CLASSES, Sheet, class_number, truth_sheet
-from mottool.motchallenge import Rows, parse_rows
+from mottool.motchallenge.rows import Rows, parse_rows
 
 __all__ = ["read", "recognises", "write"]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mottool.motchallenge import Rows, SeqInfo
+from mottool.motchallenge.rows import Rows, SeqInfo
 
 __all__ = ["CLASSES", "Sheet", "class_number", "results_sheet", "truth_sheet"]
 

@@ -13,7 +13,7 @@ from mottool.metrics.rules import detect_rules
 from mottool.metrics.scoreboard import AUTO
 from mottool.metrics.sizes import FAIRMOT
 from mottool.metrics.table import COMBINED, Entry
-from mottool.motchallenge import read_rows
+from mottool.motchallenge.rows import read_rows
 
 __all__ = ["MIN_SCORE", "Cacheboard"]
 

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping, renumber
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["Differences", "differences"]
 

@@ -20,7 +20,7 @@ from mottool.metrics.embedding import true_positive_rate
 from mottool.metrics.retrieval import halves, search
 from mottool.metrics.rules import roles
 from mottool.metrics.sizes import FAIRMOT, SIZES, size_of
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["Finds", "figures", "find"]
 

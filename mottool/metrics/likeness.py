@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mottool.cache import Cache
 from mottool.errors import InputError
 from mottool.metrics.naming import named
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["Likeness", "between_frames", "of_people", "of_tracklets"]
 

@@ -7,7 +7,7 @@ from mottool.metrics.files import Truth
 from mottool.metrics.rules import detect_rules, prepare
 from mottool.metrics.scoreboard import AUTO
 from mottool.metrics.tracking import Score, score
-from mottool.motchallenge import Rows, read_rows
+from mottool.motchallenge.rows import Rows, read_rows
 
 __all__ = ["objects_of", "score_linked"]
 

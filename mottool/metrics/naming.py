@@ -14,7 +14,7 @@ from mottool.metrics.files import Truth, truth_of
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.metrics.rules import detect_rules, roles
-from mottool.motchallenge import Rows, read_rows
+from mottool.motchallenge.rows import Rows, read_rows
 
 __all__ = ["Named", "box_of", "named", "who_is_who"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, Pairs, overlapping, renumber
-from mottool.motchallenge import Rows
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "of_class", "prepare", "roles"]
 

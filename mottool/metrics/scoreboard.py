@@ -14,7 +14,7 @@ from mottool.metrics.rules import PEDESTRIAN, detect_rules, of_class, prepare
 from mottool.metrics.sizes import SIZES, size_of
 from mottool.metrics.table import COMBINED, Entry
 from mottool.metrics.tracking import Score, combined, score
-from mottool.motchallenge import read_rows
+from mottool.motchallenge.rows import read_rows
 
 __all__ = ["AUTO", "Scoreboard"]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mottool.metrics.clear import hits
 from mottool.metrics.files import Truth
 from mottool.metrics.rules import Scene, detect_rules, prepare
-from mottool.motchallenge import Rows, read_rows
+from mottool.motchallenge.rows import Rows, read_rows
 
 __all__ = ["Switch", "Verdict", "Verdicts", "judge", "verdicts"]
 

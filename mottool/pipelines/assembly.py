@@ -131,7 +131,7 @@ def _embeds(name: str) -> bool:
 
 def _suiting(detections: Path | None) -> str:
     """The embedder for public boxes when none is named."""
-    from mottool.detectors.public import holds_features
+    from mottool.motchallenge.public_detections import holds_features
 
     return FILE if detections and holds_features(detections) else "histogram"
 

@@ -19,7 +19,7 @@ from mottool.metrics.rules import detect_rules, prepare
 from mottool.metrics.tracking import Score, combined, score
 from mottool.models.compute import Compute
 from mottool.models.network import EmbeddingNetwork
-from mottool.motchallenge import Rows, read_rows
+from mottool.motchallenge.rows import Rows, read_rows
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress

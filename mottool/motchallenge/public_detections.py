@@ -15,7 +15,7 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import PERSON, Detections
 from mottool.errors import InputError
 from mottool.metrics.rules import PEDESTRIAN, detect_rules
-from mottool.motchallenge import Rows, read_rows, rows_from_table
+from mottool.motchallenge.rows import Rows, read_rows, rows_from_table
 
 __all__ = ["PublicDetections", "holds_features", "probabilities"]
 

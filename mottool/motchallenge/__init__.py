@@ -1,0 +1,1 @@
+"""MOTChallenge: its text formats, its rules and its public detections."""
