@@ -145,7 +145,7 @@ def draw(tracks: TrackTable, source: str | Path, out: str | Path, **looks: Any) 
     `looks` are the settings of `mottool render`'s flags, such as `scale=0.5` or `trail=60`.
     Raises `InputError` if the source cannot be read or holds several sequences.
     """
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
     from mottool.stages import render
 
     sequences = find_sequences([source])

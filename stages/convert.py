@@ -45,7 +45,7 @@ def run(
     """
     from mottool.formats.forms import read, write
     from mottool.motchallenge.rows import SeqInfo
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     sheets = [sheet for source in sources for sheet in read(source, warn)]
     places = list(dataset)

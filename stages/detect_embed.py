@@ -21,7 +21,7 @@ from mottool.work import Work
 
 if TYPE_CHECKING:
     from mottool.pipelines.pipeline import Pipeline
-    from mottool.sources import Sequence
+    from mottool.sources.discovery import Sequence
 
 __all__ = ["Config", "command", "pipeline_of", "run", "unused_detections"]
 
@@ -69,9 +69,9 @@ def run(
     source, weights and settings is left as it is. Raises `CacheError` where `out` holds another
     run's, unless `overwrite`, and `InputError` for what the sequence lacks.
     """
-    from mottool.ahead import ahead
     from mottool.cache import CacheWriter, Header
     from mottool.progress import progress
+    from mottool.sources.prefetch import ahead
 
     begun = pipeline.start(sequence, warn)
     header = Header(
@@ -190,7 +190,7 @@ def command(
     non-commercial use. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. A run that was stopped
     resumes when the same command is given again.
     """
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)

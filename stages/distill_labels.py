@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mottool.data.dataset import Annotated, Dataset
     from mottool.embedders.embedder import Embedder
     from mottool.pipelines.pipeline import Pipeline
-    from mottool.sources import Sequence as Source
+    from mottool.sources.discovery import Sequence as Source
 
     Seen = tuple[Annotated, npt.NDArray[np.uint8]]
 
@@ -90,9 +90,9 @@ def run(
     """
     import numpy as np
 
-    from mottool.ahead import ahead
     from mottool.data.labels import LabelHeader, LabelWriter
     from mottool.progress import progress
+    from mottool.sources.prefetch import ahead
 
     header = LabelHeader.of(dataset, teacher.name, teacher.weights, teacher.settings)
     with LabelWriter(out, header, overwrite) as labels:
@@ -296,7 +296,7 @@ def _found(
     """The datasets that the detector makes of unlabelled sources, one after the other."""
     from mottool.data.formats import open_dataset
     from mottool.pipelines.assembly import assemble_detector
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     sequences = find_sequences(sources, None, batch.fail)
     if len({place(sequence.name) for sequence in sequences}) < len(sequences):

@@ -30,7 +30,7 @@ from mottool.flags import as_json, work_folder
 from mottool.work import Work
 
 if TYPE_CHECKING:
-    from mottool.sources import Sequence
+    from mottool.sources.discovery import Sequence
 
 __all__ = [
     "EmbeddingConfig",
@@ -293,7 +293,7 @@ def similarity(
     from mottool.metrics.files import find_truth
     from mottool.metrics.naming import box_of, who_is_who
     from mottool.pipelines.similarity import seeker
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     if truths and tracks:
         raise SettingError("--gt and --tracks both say who is who", "give one of them")

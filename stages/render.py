@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.panel import Panel
     from mottool.metrics.files import Truth
-    from mottool.sources import Frame, Sequence
+    from mottool.sources.discovery import Frame, Sequence
 
 __all__ = ["Config", "command", "inputs_of", "run"]
 
@@ -301,7 +301,7 @@ def command(
     """
     from mottool.drawing.reel import reel
     from mottool.metrics.files import find_truth, truth_of
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     if switches and (not truths or beside or config.needs_cache):
         problem = "--switches goes by --gt, and shows neither --beside nor what caches hold"

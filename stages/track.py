@@ -30,7 +30,7 @@ from mottool.work import Work, safe_name
 
 if TYPE_CHECKING:
     from mottool.pipelines.pipeline import Pipeline
-    from mottool.sources import Frame, Sequence
+    from mottool.sources.discovery import Frame, Sequence
 
 __all__ = ["Linking", "Tracked", "command", "run"]
 
@@ -161,7 +161,7 @@ def command(
 
     A second run makes only what is missing or was made from other inputs.
     """
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     batch = Batch(as_json)
     sequences = find_sequences(sources, listed, batch.fail)

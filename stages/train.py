@@ -245,7 +245,7 @@ def _validation(
     from mottool.association.settings import SETTINGS as TRACKERS
     from mottool.models.compute import Compute
     from mottool.pipelines.registry import NETWORKS
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
     from mottool.training.validation import Validation
 
     settings = build(TRACKERS[tracker], tracking, f"the tracker {tracker}")

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from mottool.ahead import ahead
+from mottool.sources.prefetch import ahead
 
 
 def test_items_come_in_order_with_their_times():

@@ -14,7 +14,7 @@ from mottool.errors import CheckpointError, MottoolError, SettingError
 from mottool.models.compute import Compute
 from mottool.models.exported import open_exported
 from mottool.pipelines.options import Options
-from mottool.sources import Frame, find_sequences
+from mottool.sources.discovery import Frame, find_sequences
 
 CPU = Compute.named("cpu")
 IMAGE = np.zeros((96, 128, 3), np.uint8)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from mottool.errors import InputError
-from mottool.images import image_size, images_in, read_image
+from mottool.sources.images import image_size, images_in, read_image
 
 
 def test_images_come_in_natural_order_without_hidden_ones(tmp_path):

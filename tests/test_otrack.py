@@ -14,7 +14,7 @@ from mottool.models.compute import Compute
 from mottool.models.network import Decoded
 from mottool.models.otrack import NAMES, OTrack, Recurrence, prior_heatmap
 from mottool.models.preprocessing import CenterWarp
-from mottool.sources import find_sequences
+from mottool.sources.discovery import find_sequences
 from mottool.training.validation import FIGURES, Validation
 
 HEADS = {"hm": "heatmap", "reg": "offset", "wh": "size"} | {

@@ -16,7 +16,7 @@ from mottool.drawing.colours import colour_of
 from mottool.drawing.panel import VERDICTS
 from mottool.errors import InputError, SettingError
 from mottool.metrics.verdicts import Verdict
-from mottool.sources import find_sequences
+from mottool.sources.discovery import find_sequences
 from mottool.stages.render import Config, command, run
 
 ROWS = "".join(

@@ -7,21 +7,21 @@ from footage import grey, images, picture, seqinfo, video
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool import sources
 from mottool.errors import InputError, SettingError
-from mottool.sources import find_sequences
+from mottool.sources import discovery
+from mottool.sources.discovery import find_sequences
 from mottool.work import safe_name
 
 
-def only(*sources, **options):
-    (sequence,) = find_sequences(sources, **options)
+def only(*discovery, **options):
+    (sequence,) = find_sequences(discovery, **options)
     return sequence
 
 
-def refused(*sources):
+def refused(*discovery):
     """The one-line message of the `InputError` that the sources raise."""
     with pytest.raises(InputError) as caught:
-        find_sequences(sources)
+        find_sequences(discovery)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -200,14 +200,14 @@ def test_a_pipe_or_a_device_is_no_source(tmp_path):
 def test_what_the_system_refuses_fails_alone(tmp_path, monkeypatch):
     images(tmp_path / "good")
     images(tmp_path / "locked")
-    listing = sources.images_in
+    listing = discovery.images_in
 
     def refusing(folder):
         if folder.name == "locked":
             raise PermissionError(errno.EACCES, "Permission denied", str(folder))
         return listing(folder)
 
-    monkeypatch.setattr(sources, "images_in", refusing)
+    monkeypatch.setattr(discovery, "images_in", refusing)
     assert "locked: Permission denied. Fix: check the path" in refused(tmp_path / "locked")
     failed = []
     found = find_sequences(

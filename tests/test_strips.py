@@ -5,7 +5,7 @@ from mottool.drawing.colours import colour_of
 from mottool.drawing.strips import StripMaker
 from mottool.metrics.verdicts import Switch
 from mottool.motchallenge.rows import Rows
-from mottool.sources import Frame
+from mottool.sources.discovery import Frame
 
 
 def rows(frames, ids):

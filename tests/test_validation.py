@@ -10,7 +10,7 @@ from mottool.association.settings import FairMOTSettings, OTrackSettings
 from mottool.errors import SettingError
 from mottool.models.cards import read_card
 from mottool.models.compute import Compute
-from mottool.sources import find_sequences
+from mottool.sources.discovery import find_sequences
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.validation import FIGURES, HIGHEST, TRACKED, Validation

@@ -5,7 +5,7 @@ from footage import grey, picture, video
 from goldens import shared
 
 from mottool.errors import InputError
-from mottool.video import decoded, probe
+from mottool.sources.video import decoded, probe
 
 
 def read(path, **options):

@@ -147,7 +147,7 @@ def _tracker(
 def _public(path: Path, sequence: str) -> Callable[[int], Any]:
     """The boxes of each frame in the sequence's file of public detections."""
     from mottool.motchallenge.public_detections import PublicDetections
-    from mottool.sources import find_sequences
+    from mottool.sources.discovery import find_sequences
 
     if path.is_dir() and (path / f"{sequence}.txt").exists():
         path = path / f"{sequence}.txt"

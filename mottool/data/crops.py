@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mottool.data.dataset import UNKNOWN, Collector, Dataset
 from mottool.errors import InputError
-from mottool.images import image_size, images_in, is_image, natural
+from mottool.sources.images import image_size, images_in, is_image, natural
 
 __all__ = ["read", "recognises"]
 

@@ -16,7 +16,7 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.data.annotations import folder_of, read_text
 from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
-from mottool.images import image_size
+from mottool.sources.images import image_size
 
 __all__ = ["read", "recognises"]
 

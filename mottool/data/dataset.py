@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, SettingError
-from mottool.images import read_image, read_mask
+from mottool.sources.images import read_image, read_mask
 
 __all__ = ["HALVES", "STILL", "UNKNOWN", "Annotated", "Collector", "Dataset", "joined"]
 

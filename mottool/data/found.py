@@ -21,9 +21,9 @@ from mottool.cache import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
 from mottool.hdf5 import refuse_others
-from mottool.images import images_in
 from mottool.progress import progress
-from mottool.sources import Frame, Sequence
+from mottool.sources.discovery import Frame, Sequence
+from mottool.sources.images import images_in
 from mottool.work import whole_file
 
 __all__ = ["Thinned", "write_found"]

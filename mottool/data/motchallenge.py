@@ -16,10 +16,10 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
-from mottool.images import images_in
 from mottool.metrics.rules import DISTRACTORS, detect_rules
 from mottool.motchallenge.rows import Rows, read_rows
-from mottool.sources import Sequence, find_sequences
+from mottool.sources.discovery import Sequence, find_sequences
+from mottool.sources.images import images_in
 
 __all__ = ["read", "recognises", "scored_rows"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from mottool.data.annotations import read_text
 from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
-from mottool.images import image_size, images_in
+from mottool.sources.images import image_size, images_in
 
 __all__ = ["read", "recognises"]
 

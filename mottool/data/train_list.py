@@ -12,7 +12,7 @@ from pathlib import Path
 from mottool.data.annotations import beside, corners, first_line, folder_of, read_numbers, read_text
 from mottool.data.dataset import STILL, Collector, Dataset
 from mottool.errors import InputError
-from mottool.images import image_size, is_image
+from mottool.sources.images import image_size, is_image
 
 __all__ = ["read", "recognises"]
 

@@ -22,8 +22,8 @@ from mottool.models.compute import Compute
 from mottool.models.pixels import planes
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Times
-from mottool.sources import Frame
-from mottool.sources import Sequence as Source
+from mottool.sources.discovery import Frame
+from mottool.sources.discovery import Sequence as Source
 
 __all__ = ["KINDS", "CocoDetector", "Kind", "detector"]
 

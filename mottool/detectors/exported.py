@@ -20,8 +20,8 @@ from mottool.models.exported import ExportedNetwork, open_exported
 from mottool.models.preprocessing import CornerLetterbox, Stretch, View
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Times
-from mottool.sources import Frame
-from mottool.sources import Sequence as Source
+from mottool.sources.discovery import Frame
+from mottool.sources.discovery import Sequence as Source
 
 __all__ = ["KINDS", "ExportedDetector", "Kind", "detector"]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mottool.metrics.files import Truth
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
-    from mottool.sources import Sequence
+    from mottool.sources.discovery import Sequence
 
 __all__ = [
     "EmbeddingConfig",

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mottool.drawing.strips import StripMaker
-from mottool.images import write_image
 from mottool.metrics.files import Truth
 from mottool.metrics.verdicts import judge
 from mottool.motchallenge.rows import read_rows
-from mottool.sources import Frame, Sequence
+from mottool.sources.discovery import Frame, Sequence
+from mottool.sources.images import write_image
 
 __all__ = ["reel"]
 

@@ -12,7 +12,7 @@ from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, Overlay
 from mottool.metrics.verdicts import Switch
 from mottool.motchallenge.rows import Rows
-from mottool.sources import Frame
+from mottool.sources.discovery import Frame
 
 __all__ = ["StripMaker"]
 

@@ -20,8 +20,8 @@ from mottool.pipelines import registry
 from mottool.pipelines.networks import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
 from mottool.pipelines.pipeline import Times
-from mottool.sources import Frame
-from mottool.sources import Sequence as Source
+from mottool.sources.discovery import Frame
+from mottool.sources.discovery import Sequence as Source
 
 __all__ = ["NetworkEmbedder", "OneShot", "embedder", "pipeline"]
 

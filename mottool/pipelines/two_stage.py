@@ -13,8 +13,8 @@ from mottool.detections import Detections
 from mottool.embedders.embedder import Embedder
 from mottool.errors import InputError
 from mottool.pipelines.pipeline import Pass, Pipeline, Times
-from mottool.sources import Frame
-from mottool.sources import Sequence as Source
+from mottool.sources.discovery import Frame
+from mottool.sources.discovery import Sequence as Source
 
 __all__ = ["TwoStage"]
 

@@ -28,14 +28,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from footage import video
 from untrained import checkpoint
 
-from mottool.ahead import ahead
 from mottool.detectors.coco import KINDS
 from mottool.embedders.osnet import VARIANTS
 from mottool.pipelines.assembly import assemble
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Pipeline, Times
 from mottool.pipelines.registry import NETWORKS
-from mottool.sources import Sequence, find_sequences
+from mottool.sources.discovery import Sequence, find_sequences
+from mottool.sources.prefetch import ahead
 
 SIZE = 1920, 1080
 WARM = 1  # calls before the clock counts

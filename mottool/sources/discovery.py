@@ -15,10 +15,10 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import numpy.typing as npt
 
-from mottool import video
 from mottool.errors import InputError, MottoolError, SettingError, from_system
-from mottool.images import images_in, natural, read_image
 from mottool.motchallenge.rows import SeqInfo, read_seqinfo
+from mottool.sources import video
+from mottool.sources.images import images_in, natural, read_image
 from mottool.work import safe_name
 
 __all__ = ["Frame", "Sequence", "find_sequences"]
