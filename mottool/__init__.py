@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mottool.cache import Cache
+    from mottool.cache.writer import Cache
     from mottool.detections import Detections
     from mottool.errors import MottoolError
     from mottool.notebook import (
@@ -45,7 +45,7 @@ __version__ = "0.1.0"
 
 # Found when they are asked for: `import mottool` is also the beginning of every command.
 _ELSEWHERE = {
-    "Cache": "mottool.cache",
+    "Cache": "mottool.cache.writer",
     "Detections": "mottool.detections",
     "MottoolError": "mottool.errors",
 }

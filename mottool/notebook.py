@@ -24,7 +24,7 @@ from mottool.association.fitted import fitted_settings, fitted_tracker
 from mottool.association.linking import link
 from mottool.association.settings import REGISTRY, SETTINGS
 from mottool.boxes import xyxy_from_tlwh
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.config import build
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean

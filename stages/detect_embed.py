@@ -69,7 +69,7 @@ def run(
     source, weights and settings is left as it is. Raises `CacheError` where `out` holds another
     run's, unless `overwrite`, and `InputError` for what the sequence lacks.
     """
-    from mottool.cache import CacheWriter, Header
+    from mottool.cache.writer import CacheWriter, Header
     from mottool.progress import progress
     from mottool.sources.prefetch import ahead
 
@@ -212,7 +212,7 @@ def command(
 
 
 def _report(batch: Batch, sequence: str, path: Path, seconds: float) -> None:
-    from mottool.cache import Cache
+    from mottool.cache.writer import Cache
 
     with Cache(path) as cache:
         frames, boxes, size = cache.frame_count, cache.detection_count, cache.embedding_size

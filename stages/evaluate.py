@@ -157,7 +157,7 @@ def _of_caches(
     picky: bool = False,
 ) -> list[Entry]:
     """The rows of every pipeline's caches; `picky` passes those without ground truth over."""
-    from mottool.cache import Cache
+    from mottool.cache.writer import Cache
     from mottool.metrics.cacheboard import Cacheboard
     from mottool.metrics.files import truth_of
 

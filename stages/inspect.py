@@ -38,8 +38,8 @@ def run(path: Path) -> dict[str, Any]:
 
 
 def _hdf5(path: Path) -> dict[str, Any]:
+    from mottool.cache.hdf5 import open_file
     from mottool.data import labels
-    from mottool.hdf5 import open_file
 
     with open_file(path, "detect-embed", "frame", unfinished=True) as file:
         schema = file.attrs.get("schema")
@@ -68,7 +68,7 @@ def _labels(path: Path) -> dict[str, Any]:
 def _cache(path: Path) -> dict[str, Any]:
     import dataclasses
 
-    from mottool.cache import TIMING, Cache
+    from mottool.cache.writer import TIMING, Cache
 
     with Cache(path, unfinished=True) as cache:
         costs = cache.timing.mean(axis=0).tolist() if cache.frame_count else []

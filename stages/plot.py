@@ -335,7 +335,7 @@ def _for_caches(
 
     Unless people may stay `unnamed`, somebody has to say who is who.
     """
-    from mottool.cache import Cache
+    from mottool.cache.writer import Cache
     from mottool.metrics.files import find_truth
     from mottool.metrics.naming import who_is_who
 

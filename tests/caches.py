@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mottool.cache import CacheWriter, Header, part_of
+from mottool.cache.writer import CacheWriter, Header, part_of
 from mottool.detections import Detections
 
 HEADER = Header("seq", "pipe", "/video.mp4", "ab12", 640, 480, 25.0, "", {"low": 0.5, "by": [1, 2]})

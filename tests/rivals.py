@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mottool.cache import CacheWriter, Header
+from mottool.cache.writer import CacheWriter, Header
 from mottool.detections import Detections
 
 __all__ = ["FRAMES", "PEOPLE", "box", "cached", "dataset"]

@@ -13,7 +13,7 @@ from caches import COST, HEADER, made, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.cache import Cache, CacheWriter, part_of
+from mottool.cache.writer import Cache, CacheWriter, part_of
 from mottool.errors import CacheError, InputError, OutputError
 
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from exports import colours_onnx, fixed_boxes_onnx
 from PIL import Image
 
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.data.dataset import UNKNOWN
 from mottool.data.formats import open_dataset
 from mottool.data.labels import DistilledLabels

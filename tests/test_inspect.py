@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mottool.cache import CacheWriter, Header, part_of
+from mottool.cache.shards import journal_of
+from mottool.cache.writer import CacheWriter, Header, part_of
 from mottool.detections import Detections
-from mottool.journal import journal_of
 from mottool.stages.inspect import command, run
 
 SETTINGS = {"embedder": "histogram", "min_score": 0.1}

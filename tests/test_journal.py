@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool import journal
+from mottool.cache import shards
+from mottool.cache.shards import PAGE, JournalledFile, recover
 from mottool.errors import CacheError, OutputError
-from mottool.journal import PAGE, JournalledFile, recover
 
 writes = st.lists(
     st.one_of(
@@ -51,7 +51,7 @@ def test_it_behaves_like_a_file_and_keeps_exactly_what_was_committed(tmp_path_fa
         file.seek(0)
         assert file.read(len(model)) == model
     file.close()
-    assert not journal.journal_of(path).exists()
+    assert not shards.journal_of(path).exists()
 
 
 class Killed(BaseException):
@@ -112,9 +112,9 @@ def test_a_commit_stopped_after_any_system_call_has_happened_or_has_not(tmp_path
 def test_a_journal_cut_short_or_altered_counts_for_nothing(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"whole")
-    record = journal.MAGIC + journal.HEAD.pack(3, 0)
+    record = shards.MAGIC + shards.HEAD.pack(3, 0)
     for broken in (b"", record, record + bytes(8), b"noise" * 100):
-        journal.journal_of(path).write_bytes(broken)
+        shards.journal_of(path).write_bytes(broken)
         recover(path)
         assert path.read_bytes() == b"whole"
 

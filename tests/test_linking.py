@@ -9,7 +9,7 @@ from streams import walkers
 
 from mottool.association.linking import InputSettings, link
 from mottool.association.settings import SETTINGS, OUTrackSettings, SortSettings
-from mottool.cache import Cache, CacheWriter
+from mottool.cache.writer import Cache, CacheWriter
 from mottool.errors import CacheError, InputError, SettingError
 
 STEPS = range(0, 60, 4)

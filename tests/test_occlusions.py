@@ -14,7 +14,7 @@ from caches import write
 from click.testing import CliRunner
 
 from mottool.boxes import intersection, tlwh_from_xyxy
-from mottool.cache import Header
+from mottool.cache.writer import Header
 from mottool.cli import cli
 from mottool.data.targets import Labels
 from mottool.data.targets_centre import occlusion_targets

@@ -9,7 +9,7 @@ import torch
 from exports import colours_onnx, fixed_boxes_onnx
 from untrained import checkpoint
 
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.fairmot import BACKBONES, FairMOT
 from mottool.models.otrack import OTrack
@@ -322,7 +322,7 @@ def test_a_recurrent_network_goes_on_as_if_it_had_not_stopped(sequence, tmp_path
     options = Options(weights=kept(tmp_path, network, "otrack.pth"), min_score=0.3)
     pipeline = assemble("otrack", options)
     run(sequence, tmp_path / "whole.h5", pipeline)
-    monkeypatch.setattr("mottool.cache.BLOCK", 1)
+    monkeypatch.setattr("mottool.cache.writer.BLOCK", 1)
     image = sequence.path / "img1/000004.png"
     pixels, seen = image.read_bytes(), sequence.fingerprint()
     image.write_bytes(b"no image")

@@ -174,7 +174,7 @@ def test_help_is_light():
 
 
 def test_likeness_and_its_errors(work):
-    from mottool.cache import Cache
+    from mottool.cache.writer import Cache
     from mottool.metrics.likeness import between_frames, of_people, of_tracklets
     from mottool.metrics.naming import named, who_is_who
 

@@ -12,7 +12,7 @@ from goldens import synth_image
 from untrained import checkpoint
 from websites import Website
 
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.errors import CheckpointError, SettingError
 from mottool.models import download, transfer
 from mottool.models.checkpoints import read

@@ -14,7 +14,7 @@ from goldens import made_up, synth_image
 from safetensors.torch import load_file, save_file
 from untrained import checkpoint
 
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.embedders.osnet import VARIANTS, _authors_module
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.cards import card_of, read_card

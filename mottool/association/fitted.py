@@ -16,7 +16,7 @@ from mottool.errors import CacheError, SettingError
 
 if TYPE_CHECKING:
     from mottool.association.profiles import Profiles
-    from mottool.schema import Header
+    from mottool.cache.layout import Header
 
 __all__ = ["CacheSettings", "fitted_settings", "fitted_tracker"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.association.settings import REGISTRY
-from mottool.cache import Cache, Header
+from mottool.cache.writer import Cache, Header
 from mottool.errors import InputError
 from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
 from mottool.work import Work

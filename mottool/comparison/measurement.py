@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from mottool.association.finish import Finishing, finish
 from mottool.association.linking import InputSettings, link
-from mottool.cache import Cache
+from mottool.cache.layout import TIMING
+from mottool.cache.writer import Cache
 from mottool.config import Settings
 from mottool.detections import Detections
 from mottool.metrics.files import Truth
@@ -19,7 +20,6 @@ from mottool.metrics.linked import objects_of, score_linked
 from mottool.metrics.rules import detect_rules
 from mottool.metrics.scoreboard import AUTO
 from mottool.metrics.tracking import Score
-from mottool.schema import TIMING
 
 __all__ = ["Judged", "Tracked", "judged", "tracked"]
 

@@ -17,10 +17,10 @@ from typing import Any
 import cv2
 
 from mottool.boxes import tlwh_from_xyxy
-from mottool.cache import Cache
+from mottool.cache.hdf5 import refuse_others
+from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
-from mottool.hdf5 import refuse_others
 from mottool.progress import progress
 from mottool.sources.discovery import Frame, Sequence
 from mottool.sources.images import images_in

@@ -13,7 +13,7 @@ One HDF5 file holds N embeddings of D dimensions, in the order of the dataset's 
                      (a JSON object): text; boxes: N, image_bytes: what the images take, integers;
                      complete: a boolean
 
-Written and read by the rules of `mottool.schema`: `<name>.part.h5` until it is complete, each
+Written and read by the rules of `mottool.cache.layout`: `<name>.part.h5` until it is complete, each
 block in one step, nothing that leads out of the file. Until then /embeddings is shorter than N,
 or not there yet. Half precision moves no part of a unit vector by more than 0.00025.
 """
@@ -29,9 +29,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from mottool.data.dataset import Dataset
-from mottool.errors import CacheError, CheckpointError, InputError, SettingError
-from mottool.hdf5 import (
+from mottool.cache.hdf5 import (
     Unfinished,
     add,
     again,
@@ -46,6 +44,8 @@ from mottool.hdf5 import (
     stored,
     write_header,
 )
+from mottool.data.dataset import Dataset
+from mottool.errors import CacheError, CheckpointError, InputError, SettingError
 
 __all__ = ["SCHEMA", "DistilledLabels", "JoinedLabels", "LabelHeader", "LabelWriter"]
 

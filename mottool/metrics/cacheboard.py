@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.files import Truth
 from mottool.metrics.finds import Finds, figures, find

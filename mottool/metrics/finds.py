@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.cache import Cache
+from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
 from mottool.metrics.detection import average_precision, claims
 from mottool.metrics.embedding import true_positive_rate

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mottool.cache.layout import TIMING, TRACKED
 from mottool.detections import Detections
-from mottool.schema import TIMING, TRACKED
 
 __all__ = ["Uniformity", "wrong_frame"]
 

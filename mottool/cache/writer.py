@@ -9,7 +9,7 @@
         for detections in cache.frames():
             ...
 
-The layout of the file is specified in `mottool.schema`.
+The layout of the file is specified in `mottool.cache.layout`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,9 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from mottool.detections import Detections
-from mottool.errors import CacheError, InputError
-from mottool.frames import Uniformity, wrong_frame
-from mottool.hdf5 import Unfinished, again, anew, open_file, part_of
-from mottool.schema import (
+from mottool.cache.frame_checks import Uniformity, wrong_frame
+from mottool.cache.hdf5 import Unfinished, again, anew, open_file, part_of
+from mottool.cache.layout import (
     MAPS,
     SCHEMA,
     TIMING,
@@ -36,6 +34,8 @@ from mottool.schema import (
     extend,
     same_work,
 )
+from mottool.detections import Detections
+from mottool.errors import CacheError, InputError
 
 __all__ = ["SCHEMA", "TIMING", "Cache", "CacheWriter", "Header", "part_of"]
 

@@ -29,7 +29,7 @@ largest factor at which it fits and put into their middle.
 
 A writer MUST work on `<name>.part.h5` and give it its final name only when `complete` is true
 and the file has reached the disk: a file under its final name is whole. It MUST make each block
-of frames visible in one step (see `mottool.journal`) and extend `/frame_ptr` last, so that at
+of frames visible in one step (see `mottool.cache.shards`) and extend `/frame_ptr` last, so that at
 every moment all arrays agree with it; its length is the number of committed frames. It MUST NOT
 continue a file whose attributes, `source` and `version` aside, are not its own. `/embeddings`,
 `/centres` and `/offsets` MAY be absent until the first detection. `/embeddings` MUST NOT be
@@ -52,7 +52,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mottool.hdf5 import (
+from mottool.cache.hdf5 import (
     add,
     check_links,
     check_shapes,
