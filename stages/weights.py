@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.batch import Batch, fact_lines
+from mottool.checkpoints.manifest import Listing, listings
 from mottool.digests import file_digest
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.flags import as_json
-from mottool.models.manifest import Listing, listings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     Raises `CheckpointError` if it is damaged, does not fit, or is not the file that its card or
     the manifest describes; `SettingError` for a pipeline without a network.
     """
-    from mottool.models.cards import read_card
+    from mottool.checkpoints.cards import read_card
     from mottool.models.marks import looks_like
     from mottool.pipelines.networks import load_network
 
@@ -73,7 +73,7 @@ def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
     `verify` does, and `SettingError` for an `out` that is no new .safetensors file, or for a file
     that may be for several pipelines where none is named.
     """
-    from mottool.models.cards import save_weights
+    from mottool.checkpoints.cards import save_weights
     from mottool.pipelines.networks import load_network
 
     if out.suffix != ENDING:
@@ -111,7 +111,7 @@ def fetch(
     `verify`, with licence and page. Raises as `download.fetch` does, and `SettingError` for a name
     that the manifest does not have.
     """
-    from mottool.models import download
+    from mottool.checkpoints import download
 
     listing = _chosen(name, warn)
     if out and Path(listing.file).suffix in EXPORTED and out.suffix != Path(listing.file).suffix:

@@ -12,7 +12,7 @@ os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a folder 
 @pytest.fixture
 def quick(monkeypatch):
     """Downloads that are retried at once, and without a proxy."""
-    monkeypatch.setattr("mottool.models.transfer.BACKOFF", 0)
+    monkeypatch.setattr("mottool.checkpoints.transfer.BACKOFF", 0)
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "*")
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mottool.checkpoints.cards import Card, card_of, read_card, save_weights
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, OutputError
-from mottool.models.cards import Card, card_of, read_card, save_weights
-from mottool.models.checkpoints import read
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.count": torch.tensor(7)}
 TEXTS = st.text(st.characters(codec="utf-8"))

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from mottool.checkpoints.darknet import DarknetLayer
+from mottool.checkpoints.read import dimension, fit, read
 from mottool.errors import CheckpointError
-from mottool.models.checkpoints import dimension, fit, read
-from mottool.models.darknet_weights import DarknetLayer
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}
 

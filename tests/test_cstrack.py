@@ -13,8 +13,8 @@ from goldens import HERE, SHARED, fill, read_npz, shared, synth_image
 from precision import Figure, check_distances, hold, in_float64
 from torchvision.ops import box_convert
 
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.checkpoints import read
 from mottool.models.cstrack import ANCHORS, STRIDES, CSTrack
 from mottool.models.network import Decoded
 from mottool.models.preprocessing import Letterbox

@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from mottool.checkpoints.darknet import DarknetLayer, read_darknet_backbone, read_darknet_weights
 from mottool.errors import CheckpointError
-from mottool.models.darknet_weights import (
-    DarknetLayer,
-    read_darknet_backbone,
-    read_darknet_weights,
-)
 
 LAYERS = [
     DarknetLayer("first.conv", "first.norm", (2, 3, 3, 3)),

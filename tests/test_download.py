@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from websites import CONTENT, Handler, listing, ranges, refused
 
+from mottool.checkpoints import download, transfer
+from mottool.checkpoints.download import cache_folder, fetch, fetched, remedy
+from mottool.checkpoints.manifest import Listing
 from mottool.errors import CheckpointError, OutputError
-from mottool.models import download, transfer
-from mottool.models.download import cache_folder, fetch, fetched, remedy
-from mottool.models.manifest import Listing
 
 pytestmark = pytest.mark.usefixtures("quick")
 

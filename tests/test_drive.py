@@ -13,9 +13,9 @@ import pytest
 import requests
 from websites import CONTENT, Handler, listing, ranges, refused
 
+from mottool.checkpoints import transfer
+from mottool.checkpoints.download import fetch
 from mottool.errors import OutputError, SettingError
-from mottool.models import transfer
-from mottool.models.download import fetch
 
 pytestmark = pytest.mark.usefixtures("quick")
 

@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch import nn
 
+from mottool.checkpoints import torch_files
+from mottool.checkpoints.torch_files import read_foreign
 from mottool.errors import CheckpointError
-from mottool.models import foreign_pickle
 from mottool.models.cstrack import CSTrack
-from mottool.models.foreign_pickle import read_foreign
 
 FOREIGN = "models.mot.cstrack"  # the authors' package, which isn't here
 BOTH = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -277,4 +277,4 @@ def test_a_module_within_itself_is_refused(tmp_path: Path) -> None:
 def test_numbers_of_an_unknown_kind_are_refused() -> None:
     for identity in (3, ("storage",), ("storage", "torch FloatStorage", "0", "cpu", 1), ("other",)):
         with pytest.raises(ValueError, match="unknown kind"):
-            foreign_pickle._storage(identity)
+            torch_files._storage(identity)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.models.inert_pickle import Made, Named, read_inert
+from mottool.checkpoints.inert_pickle import Made, Named, read_inert
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 KEYS = st.integers() | st.text() | st.binary() | st.tuples(st.text(), st.booleans())

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from precision import Figure, check_distances, hold, in_float64
 from torchvision.ops import box_convert, box_iou
 
+from mottool.checkpoints.darknet import DarknetLayer, read_darknet_weights
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.checkpoints import read
-from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
 from mottool.models.jde import ANCHORS, JDE
 from mottool.models.preprocessing import ClampedLetterbox
 

@@ -12,10 +12,10 @@ import torch
 from goldens import HERE
 
 from mottool.association.settings import SETTINGS
+from mottool.checkpoints.cards import read_card
+from mottool.checkpoints.read import read
 from mottool.config import build
 from mottool.errors import CheckpointError
-from mottool.models.cards import read_card
-from mottool.models.checkpoints import read
 from mottool.models.mottool_s import MottoolS
 from mottool.models.preprocessing import SmoothLetterbox
 from mottool.pipelines.networks import bundled_file

@@ -11,9 +11,9 @@ from centrepoints import Comparison, check, compare
 from goldens import HERE, SHARED, made_up, read_npz, shared, synth_image
 from precision import Figure, check_distances, in_float64, reach, undecided
 
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError
 from mottool.models.backbones.dla import DLA34
-from mottool.models.checkpoints import read
 from mottool.models.fairmot import HEADS, FairMOT
 from mottool.models.outrack import OUTrack
 from mottool.models.preprocessing import Letterbox

@@ -24,8 +24,8 @@ import torch
 from click.testing import CliRunner
 from figures import street
 
+from mottool.checkpoints.cards import read_card
 from mottool.cli import cli
-from mottool.models.cards import read_card
 from mottool.pipelines.registry import resolve
 from mottool.training.settings import LEARNERS, family
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from figures import street
 
-from mottool.models.cards import save_weights
+from mottool.checkpoints.cards import save_weights
 from mottool.models.tdt import TDT
 from mottool.training.settings import LEARNERS
 

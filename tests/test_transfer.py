@@ -14,9 +14,9 @@ import pytest
 import requests
 from websites import CONTENT, Handler, listing, ranges, refused
 
+from mottool.checkpoints import transfer
+from mottool.checkpoints.download import fetch
 from mottool.errors import OutputError
-from mottool.models import transfer
-from mottool.models.download import fetch
 
 pytestmark = pytest.mark.usefixtures("quick")
 

@@ -7,8 +7,8 @@ from figures import street
 from untrained import network
 
 from mottool.association.settings import FairMOTSettings, OTrackSettings
+from mottool.checkpoints.cards import read_card
 from mottool.errors import SettingError
-from mottool.models.cards import read_card
 from mottool.models.compute import Compute
 from mottool.sources.discovery import find_sequences
 from mottool.stages import train

@@ -13,10 +13,10 @@ from untrained import checkpoint
 from websites import Website
 
 from mottool.cache.writer import Cache
+from mottool.checkpoints import download, transfer
+from mottool.checkpoints.manifest import Listing, listings
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.models import download, transfer
-from mottool.models.checkpoints import read
-from mottool.models.manifest import Listing, listings
 from mottool.pipelines.assembly import assemble, assemble_teacher
 from mottool.pipelines.options import Options
 from mottool.stages import detect_embed, weights

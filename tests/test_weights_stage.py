@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from untrained import checkpoint
 
 from mottool.cache.writer import Cache
+from mottool.checkpoints.cards import card_of, read_card
+from mottool.checkpoints.manifest import Listing, listings
+from mottool.checkpoints.read import read
 from mottool.embedders.osnet import VARIANTS, _authors_module
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.cards import card_of, read_card
-from mottool.models.checkpoints import read
 from mottool.models.cstrack import CSTrack
 from mottool.models.jde import JDE
-from mottool.models.manifest import Listing, listings
 from mottool.pipelines import networks
 from mottool.pipelines.networks import load_network
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS

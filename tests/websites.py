@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from mottool.models.download import fetch
-from mottool.models.manifest import Listing
-from mottool.models.transfer import DownloadError
+from mottool.checkpoints.download import fetch
+from mottool.checkpoints.manifest import Listing
+from mottool.checkpoints.transfer import DownloadError
 
 __all__ = ["CONTENT", "Handler", "Website", "listing", "ranges", "refused"]
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torchvision.models import detection
 
+from mottool.checkpoints.read import fit, read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
-from mottool.models.checkpoints import fit, read
 from mottool.models.compute import Compute
 from mottool.models.pixels import planes
 from mottool.pipelines.options import Options

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mottool.checkpoints.download import remedy
 from mottool.detections import PERSON, Detections
 from mottool.detectors.outputs import read_people
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.compute import Compute
-from mottool.models.download import remedy
 from mottool.models.exported import ExportedNetwork, open_exported
 from mottool.models.preprocessing import CornerLetterbox, Stretch, View
 from mottool.pipelines.options import Options

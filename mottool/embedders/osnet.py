@@ -19,11 +19,11 @@ import torch
 from PIL import Image as Pictures
 from torch import Tensor, nn
 
+from mottool.checkpoints.download import remedy
+from mottool.checkpoints.read import dimension, fit, read
 from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.checkpoints import dimension, fit, read
 from mottool.models.compute import Compute
-from mottool.models.download import remedy
 from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.options import Options
 

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
+from mottool.checkpoints.read import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.csp import ConvBlock, CSPBackbone, PathAggregation
-from mottool.models.checkpoints import dimension, fit
 from mottool.models.cluster_nms import cluster_nms
 from mottool.models.heatmap import at_centres
 from mottool.models.network import Decoded

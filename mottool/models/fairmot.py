@@ -11,12 +11,12 @@ from typing import ClassVar, Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.backbone import Backbone
 from mottool.models.backbones.dla import DLA34, DLA34Stride2, DLA34Stride8
 from mottool.models.backbones.hrnet import HRNet18, HRNet32
 from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
 from mottool.models.backbones.yolov5 import YOLOv5s
-from mottool.models.checkpoints import dimension, fit
 from mottool.models.heatmap import PRIOR, at_centres, detections, head
 from mottool.models.network import Decoded
 

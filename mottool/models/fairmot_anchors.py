@@ -14,8 +14,8 @@ from typing import Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.dla import DLA34
-from mottool.models.checkpoints import dimension, fit
 from mottool.models.fairmot import MAX_DETECTIONS
 from mottool.models.heatmap import at_centres, head
 from mottool.models.jde import ANCHORS as JDE_ANCHORS

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_convert, nms
 
+from mottool.checkpoints.darknet import DarknetLayer
+from mottool.checkpoints.read import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.darknet import ConvBlock, DarkNet53
-from mottool.models.checkpoints import dimension, fit
-from mottool.models.darknet_weights import DarknetLayer
 from mottool.models.network import Decoded
 
 __all__ = ["ANCHORS", "STRIDES", "JDE", "level_proposals"]

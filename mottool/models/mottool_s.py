@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import nms
 
+from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
-from mottool.models.checkpoints import dimension, fit
 from mottool.models.heatmap import detections
 from mottool.models.network import Decoded
 from mottool.models.occlusion import occlusion_centres

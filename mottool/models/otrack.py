@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.dla import DLA34, conv_norm_relu
-from mottool.models.checkpoints import dimension, fit
 from mottool.models.gaussians import draw, radius
 from mottool.models.heatmap import PRIOR, gather, head, peaks
 from mottool.models.network import Decoded

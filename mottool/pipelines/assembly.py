@@ -5,9 +5,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from mottool.checkpoints.download import fetched
 from mottool.embedders.embedder import Embedder
 from mottool.errors import SettingError, did_you_mean
-from mottool.models.download import fetched
 from mottool.pipelines import registry
 from mottool.pipelines.options import Options
 from mottool.pipelines.pipeline import Pipeline

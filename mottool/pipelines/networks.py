@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mottool.checkpoints.read import Checkpoint, NotFiniteError, read
 from mottool.embedders.osnet import VARIANTS, build_network
 from mottool.errors import CheckpointError, SettingError, did_you_mean
-from mottool.models.checkpoints import Checkpoint, NotFiniteError, read
 from mottool.models.jde import JDE
 from mottool.models.marks import looks_like
 from mottool.pipelines.registry import NETWORKS, resolve

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from mottool.checkpoints.cards import Card, read_card
+from mottool.checkpoints.download import remedy
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
-from mottool.models.cards import Card, read_card
 from mottool.models.compute import Compute
-from mottool.models.download import remedy
 from mottool.models.network import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry

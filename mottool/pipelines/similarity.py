@@ -14,8 +14,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from mottool.checkpoints.download import fetched, remedy
 from mottool.errors import SettingError, did_you_mean
-from mottool.models.download import fetched, remedy
 from mottool.pipelines.one_shot import NetworkEmbedder, embedder
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import NETWORKS

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
 
+from mottool.checkpoints.darknet import read_darknet_backbone
+from mottool.checkpoints.read import NotFiniteError, is_darknet, need_finite, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
-from mottool.models.checkpoints import NotFiniteError, is_darknet, need_finite, read
-from mottool.models.darknet_weights import read_darknet_backbone
 from mottool.pipelines.networks import bundled_file, load_network
 from mottool.pipelines.registry import NETWORKS
 from mottool.training.learner import Learner

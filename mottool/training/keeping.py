@@ -11,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from mottool.checkpoints.cards import card_of, read_card, save_weights
 from mottool.data.dataset import Dataset
 from mottool.errors import CheckpointError, SettingError, did_you_mean, writing
-from mottool.models.cards import card_of, read_card, save_weights
 from mottool.training.log import write_curves, write_log
 from mottool.training.loop import Training
 from mottool.training.validation import FIGURES

@@ -6,7 +6,7 @@ Redmon and Farhadi, YOLOv3: An Incremental Improvement, 2018, Table 1.
 import torch
 from torch import Tensor, nn
 
-from mottool.models.darknet_weights import DarknetLayer
+from mottool.checkpoints.darknet import DarknetLayer
 
 __all__ = ["FILES", "ConvBlock", "DarkNet53"]
 

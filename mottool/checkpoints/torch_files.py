@@ -18,8 +18,8 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
+from mottool.checkpoints.inert_pickle import Made, Named, read_inert
 from mottool.errors import CheckpointError
-from mottool.models.inert_pickle import Made, Named, read_inert
 
 __all__ = ["WRAPPERS", "read_foreign"]
 

@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from mottool.checkpoints.darknet import DarknetLayer, read_darknet_weights
+from mottool.checkpoints.torch_files import WRAPPERS, read_foreign
 from mottool.errors import CheckpointError
-from mottool.models.darknet_weights import DarknetLayer, read_darknet_weights
-from mottool.models.foreign_pickle import WRAPPERS, read_foreign
 from mottool.models.marks import looks_like
 
 __all__ = ["Checkpoint", "NotFiniteError", "dimension", "fit", "is_darknet", "need_finite", "read"]

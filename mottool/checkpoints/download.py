@@ -13,10 +13,10 @@ from errno import ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mottool.checkpoints.manifest import Listing, listings
+from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
 from mottool.digests import file_digest
 from mottool.errors import CheckpointError, OutputError, writing
-from mottool.models.manifest import Listing, listings
-from mottool.models.transfer import DownloadError, plain_address, transfer
 
 __all__ = ["cache_folder", "fetch", "fetched", "remedy"]
 

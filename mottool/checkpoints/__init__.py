@@ -1,0 +1,1 @@
+"""Weights files: read, check, describe and download them."""
