@@ -28,8 +28,8 @@ from mottool.cache.writer import Cache
 from mottool.config import build
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
-from mottool.metrics.files import Truth, find_truth, truth_of
-from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.inputs import Truth, find_truth, truth_of
+from mottool.metrics.preprocess import detect_rules, prepare
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def score(found: TrackTable | Cache, truth: str | Path, rules: str = "auto") -> 
     objects = read_rows(own.path, "ground truth")
     rules = detect_rules(sequence, objects) if rules == "auto" else rules
     if isinstance(found, Cache):
+        from mottool.metrics.cache_metrics import figures, find
         from mottool.metrics.cacheboard import MIN_SCORE
-        from mottool.metrics.finds import figures, find
 
         return figures([find(found, objects, rules)], MIN_SCORE)
     from mottool.metrics import tracking

@@ -18,9 +18,9 @@ from mottool.work import Work
 
 if TYPE_CHECKING:
     from mottool.metrics.cacheboard import Cacheboard
-    from mottool.metrics.files import Truth
-    from mottool.metrics.scoreboard import Scoreboard
-    from mottool.metrics.table import Entry
+    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.inputs import Truth
+    from mottool.metrics.tables import Entry
 
 __all__ = ["Config", "command", "run"]
 
@@ -88,8 +88,8 @@ def run(
     roots, sequence folders, or folders of `<sequence>.txt`. Raises `InputError` for files that are
     missing, malformed, or do not belong together, `CacheError` for caches that cannot be read.
     """
-    from mottool.metrics.files import find_caches, find_results, find_truth
-    from mottool.metrics.table import write_csv
+    from mottool.metrics.inputs import find_caches, find_results, find_truth
+    from mottool.metrics.tables import write_csv
 
     config, places, truths = config or Config(), list(tracks), find_truth(truth)
     caches, others = find_caches(places)
@@ -113,8 +113,8 @@ def _of_results(
     second_opinion: bool = False,
 ) -> list[Entry]:
     """The rows of every tracker's results."""
-    from mottool.metrics.files import truth_of
-    from mottool.metrics.scoreboard import Scoreboard
+    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.inputs import truth_of
 
     def score(board: Scoreboard, sequence: str, path: Path, kind: int | None) -> None:
         board.add(sequence, path, truth_of(sequence, truths), config.rules, note, kind)
@@ -159,7 +159,7 @@ def _of_caches(
     """The rows of every pipeline's caches; `picky` passes those without ground truth over."""
     from mottool.cache.writer import Cache
     from mottool.metrics.cacheboard import Cacheboard
-    from mottool.metrics.files import truth_of
+    from mottool.metrics.inputs import truth_of
 
     boards: dict[str, Cacheboard] = {}
     scored: dict[str, list[str]] = {}
@@ -266,8 +266,8 @@ def command(
     people reaches; Rank1 and mAP are of a search with the first half of every track for people in
     the second halves of their own sequence.
     """
-    from mottool.metrics.files import find_caches, find_results, find_truth
-    from mottool.metrics.table import COMBINED, as_text, write_csv, write_markdown
+    from mottool.metrics.inputs import find_caches, find_results, find_truth
+    from mottool.metrics.tables import COMBINED, as_text, write_csv, write_markdown
 
     batch = Batch(as_json)
     files, places = find_caches(tracks)

@@ -193,7 +193,7 @@ def hota(
     The figures in brackets are the means, which evaluate prints. Only sequences that every tracker
     has results for are scored, joined as TrackEval does. It goes to WORK/plots/hota.png.
     """
-    from mottool.metrics.files import find_results, find_truth
+    from mottool.metrics.inputs import find_results, find_truth
 
     batch = Batch(as_json)
     results = find_results(tracks or Work(work).results())
@@ -235,7 +235,7 @@ def timelines(
     identities that hit this person: a perfect tracker shows one colour in each lane. Thin grey is
     a person who is missed, a black tick an identity switch.
     """
-    from mottool.metrics.files import find_results, find_truth, truth_of
+    from mottool.metrics.inputs import find_results, find_truth, truth_of
 
     batch = Batch(as_json)
     known = find_truth(truths)
@@ -290,8 +290,8 @@ def similarity(
     import numpy as np
 
     from mottool.boxes import xyxy_from_tlwh
-    from mottool.metrics.files import find_truth
-    from mottool.metrics.naming import box_of, who_is_who
+    from mottool.metrics.identity_matching import box_of, who_is_who
+    from mottool.metrics.inputs import find_truth
     from mottool.pipelines.similarity import seeker
     from mottool.sources.discovery import find_sequences
 
@@ -336,8 +336,8 @@ def _for_caches(
     Unless people may stay `unnamed`, somebody has to say who is who.
     """
     from mottool.cache.writer import Cache
-    from mottool.metrics.files import find_truth
-    from mottool.metrics.naming import who_is_who
+    from mottool.metrics.identity_matching import who_is_who
+    from mottool.metrics.inputs import find_truth
 
     if truths and tracks:
         raise SettingError("--gt and --tracks both say who is who", "give one of them")

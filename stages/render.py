@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mottool.drawing.layers import Layers
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.panel import Panel
-    from mottool.metrics.files import Truth
+    from mottool.metrics.inputs import Truth
     from mottool.sources.discovery import Frame, Sequence
 
 __all__ = ["Config", "command", "inputs_of", "run"]
@@ -205,8 +205,8 @@ def _panels(
 ) -> list[Panel]:
     """What is drawn of each result file: by verdict, by difference, or by identity."""
     from mottool.drawing import panel
-    from mottool.metrics.differences import differences
-    from mottool.metrics.verdicts import judge
+    from mottool.metrics.box_outcomes import judge
+    from mottool.metrics.tracker_differences import differences
     from mottool.motchallenge.rows import read_rows
 
     results = [read_rows(file, "result") for file in files]
@@ -300,7 +300,7 @@ def command(
     person, whose true box is dashed in white, before, at and after each switch.
     """
     from mottool.drawing.reel import reel
-    from mottool.metrics.files import find_truth, truth_of
+    from mottool.metrics.inputs import find_truth, truth_of
     from mottool.sources.discovery import find_sequences
 
     if switches and (not truths or beside or config.needs_cache):

@@ -117,7 +117,7 @@ def _sequences(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Each cache with its sequence and ground truth, as a `Judge` takes them, and the headers."""
     from mottool.cache.writer import Cache
-    from mottool.metrics.files import find_truth, truth_of
+    from mottool.metrics.inputs import find_truth, truth_of
 
     truths = find_truth(truth)
     found, headers = [], dict[str, Any]()

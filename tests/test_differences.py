@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.metrics.differences import differences
+from mottool.metrics.tracker_differences import differences
 from mottool.motchallenge.rows import Rows
 
 

@@ -8,7 +8,7 @@ from mottool.cache.writer import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.metrics.bootstrap import intervals
-from mottool.metrics.finds import figures, find
+from mottool.metrics.cache_metrics import figures, find
 from mottool.motchallenge.rows import Rows
 
 SMALL, MEDIUM, LARGE = (50, 100), (100, 100), (200, 100)  # FairMOT's limits are 7000 and 15000

@@ -115,8 +115,8 @@ def test_timelines_of_results_need_no_ground_truth(work):
 
 def test_the_curves_carry_the_means_that_evaluate_prints(work):
     assert called(work, "hota", "--gt", work / "gt", "--format", "svg").exit_code == 0
-    from mottool.metrics.files import find_truth
-    from mottool.metrics.scoreboard import Scoreboard
+    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.inputs import find_truth
 
     truth = find_truth([work / "gt"])["seq"]
     board = Scoreboard("a")
@@ -175,8 +175,8 @@ def test_help_is_light():
 
 def test_likeness_and_its_errors(work):
     from mottool.cache.writer import Cache
-    from mottool.metrics.likeness import between_frames, of_people, of_tracklets
-    from mottool.metrics.naming import named, who_is_who
+    from mottool.metrics.embedding_similarity import between_frames, of_people, of_tracklets
+    from mottool.metrics.identity_matching import named, who_is_who
 
     rows = who_is_who("seq", {}, work / "gt")
     with Cache(work / "work/caches/pipe/seq.h5") as cache:

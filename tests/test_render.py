@@ -15,7 +15,7 @@ from mottool.detections import Detections
 from mottool.drawing.colours import colour_of
 from mottool.drawing.panel import VERDICTS
 from mottool.errors import InputError, SettingError
-from mottool.metrics.verdicts import Verdict
+from mottool.metrics.box_outcomes import Verdict
 from mottool.sources.discovery import find_sequences
 from mottool.stages.render import Config, command, run
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.metrics import retrieval
-from mottool.metrics.retrieval import halves, search
+from mottool.metrics import reid
+from mottool.metrics.reid import halves, search
 from mottool.metrics.sizes import size_of
 
 
@@ -68,7 +68,7 @@ def test_blocks_are_seamless(monkeypatch):
     queries, gallery = unit(draw.normal(size=(50, 4))), unit(draw.normal(size=(30, 4)))
     who = draw.integers(0, 5, 50), draw.integers(0, 5, 30)
     whole = search(queries, who[0], gallery, who[1])
-    monkeypatch.setattr(retrieval, "CELLS", 7 * 30)
+    monkeypatch.setattr(reid, "CELLS", 7 * 30)
     np.testing.assert_array_equal(search(queries, who[0], gallery, who[1]), whole)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from mottool.errors import InputError
 from mottool.metrics.clear import clear
-from mottool.metrics.rules import DISTRACTORS, detect_rules, prepare
+from mottool.metrics.preprocess import DISTRACTORS, detect_rules, prepare
 from mottool.motchallenge.rows import Rows
 from mottool.stages.evaluate import Config
 

@@ -1,8 +1,8 @@
 import pytest
 from scenes import crowd, make
 
-from mottool.metrics.rules import prepare
-from mottool.metrics.second_opinion import SecondOpinion
+from mottool.metrics.motmetrics_check import SecondOpinion
+from mottool.metrics.preprocess import prepare
 from mottool.metrics.tracking import combined, score
 
 SHARED = ("MOTA", "MOTP", "IDF1", "IDP", "IDR", "Rcll", "Prcn", "FP", "FN")

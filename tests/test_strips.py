@@ -3,7 +3,7 @@ import pytest
 
 from mottool.drawing.colours import colour_of
 from mottool.drawing.strips import StripMaker
-from mottool.metrics.verdicts import Switch
+from mottool.metrics.box_outcomes import Switch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.discovery import Frame
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scenes import SCENES, crowd, make
 
 from mottool.metrics.hota import ALPHAS
-from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.preprocess import detect_rules, prepare
 from mottool.metrics.tracking import Score, combined, score
 from mottool.motchallenge.rows import Rows, read_rows, read_seqinfo
 

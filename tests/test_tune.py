@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from streams import walkers
 
 from mottool.errors import CacheError, InputError, SettingError
-from mottool.metrics.files import Truth
+from mottool.metrics.inputs import Truth
 from mottool.stages.associate import command as associate
 from mottool.stages.evaluate import run as evaluate
 from mottool.stages.tune import Config, command, run

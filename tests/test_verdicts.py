@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import scenes
 
+from mottool.metrics.box_outcomes import Switch, Verdict, verdicts
 from mottool.metrics.clear import clear
-from mottool.metrics.rules import prepare
-from mottool.metrics.verdicts import Switch, Verdict, verdicts
+from mottool.metrics.preprocess import prepare
 from mottool.motchallenge.rows import Rows
 
 

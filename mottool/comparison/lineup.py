@@ -10,9 +10,9 @@ from mottool.comparison.contenders import Contender, find_contenders
 from mottool.comparison.measurement import Judged, judged, tracked
 from mottool.comparison.standings import Standing, standing
 from mottool.errors import InputError
-from mottool.metrics.files import find_truth
-from mottool.metrics.finds import Finds
-from mottool.metrics.scoreboard import AUTO
+from mottool.metrics.cache_metrics import Finds
+from mottool.metrics.evaluate import AUTO
+from mottool.metrics.inputs import find_truth
 
 __all__ = ["Lineup"]
 

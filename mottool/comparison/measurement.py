@@ -14,11 +14,11 @@ from mottool.cache.layout import TIMING
 from mottool.cache.writer import Cache
 from mottool.config import Settings
 from mottool.detections import Detections
-from mottool.metrics.files import Truth
-from mottool.metrics.finds import Finds, find
+from mottool.metrics.cache_metrics import Finds, find
+from mottool.metrics.evaluate import AUTO
+from mottool.metrics.inputs import Truth
 from mottool.metrics.linked import objects_of, score_linked
-from mottool.metrics.rules import detect_rules
-from mottool.metrics.scoreboard import AUTO
+from mottool.metrics.preprocess import detect_rules
 from mottool.metrics.tracking import Score
 
 __all__ = ["Judged", "Tracked", "judged", "tracked"]

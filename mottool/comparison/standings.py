@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mottool.comparison.contenders import ORACLE, Contender
 from mottool.comparison.measurement import Judged, Tracked
-from mottool.metrics.finds import Finds, figures
+from mottool.metrics.cache_metrics import Finds, figures
 from mottool.metrics.tracking import combined
 
 __all__ = ["FIGURES", "LOWER", "SPEEDS", "Standing", "chance", "ranks", "shown", "standing"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mottool.comparison.standings import FIGURES, Standing, ranks, shown
-from mottool.metrics.table import COMBINED
+from mottool.metrics.tables import COMBINED
 from mottool.work import whole_file
 
 __all__ = ["HEAD", "as_text", "write_csv", "write_latex", "write_markdown"]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
-from mottool.metrics.rules import DISTRACTORS, detect_rules
+from mottool.metrics.preprocess import DISTRACTORS, detect_rules
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.sources.discovery import Sequence, find_sequences
 from mottool.sources.images import images_in

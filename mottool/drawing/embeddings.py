@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 
 from mottool.drawing.paper import save, style_of
 from mottool.errors import SettingError
-from mottool.metrics.likeness import Likeness
+from mottool.metrics.embedding_similarity import Likeness
 
 __all__ = ["draw_cosines", "draw_map", "flat"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.metrics.files import Truth
+    from mottool.metrics.inputs import Truth
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
     from mottool.sources.discovery import Sequence
@@ -97,7 +97,7 @@ def run_embeddings(
     """
     from mottool.cache.writer import Cache
     from mottool.drawing.embeddings import draw_map, flat
-    from mottool.metrics.likeness import of_people
+    from mottool.metrics.embedding_similarity import of_people
 
     config = config or EmbeddingConfig()
     with Cache(cache) as opened:
@@ -114,7 +114,7 @@ def run_frames(cache: Path, rows: Rows | None, pair: tuple[int, int], out: Path)
     """
     from mottool.cache.writer import Cache
     from mottool.drawing.embeddings import draw_cosines
-    from mottool.metrics.likeness import between_frames
+    from mottool.metrics.embedding_similarity import between_frames
 
     with Cache(cache) as opened:
         found = between_frames(opened, rows, pair)
@@ -132,7 +132,7 @@ def run_tracklets(
     """
     from mottool.cache.writer import Cache
     from mottool.drawing.embeddings import draw_cosines
-    from mottool.metrics.likeness import of_tracklets
+    from mottool.metrics.embedding_similarity import of_tracklets
 
     with Cache(cache) as opened:
         found = of_tracklets(opened, rows, frame, (config or TrackletConfig()).memory)
@@ -187,7 +187,7 @@ def run_hota(
     joined as TrackEval does. `rules` are a benchmark's or `auto`; `warn` hears what a score costs.
     """
     from mottool.drawing.alphas import draw_alphas
-    from mottool.metrics.scoreboard import Scoreboard
+    from mottool.metrics.evaluate import Scoreboard
 
     curves = {}
     for tracker, files in trackers.items():
@@ -208,7 +208,7 @@ def run_timelines(
     `InputError` if there are no rows to draw.
     """
     from mottool.drawing.timelines import draw_objects, draw_tracks
-    from mottool.metrics.verdicts import judge
+    from mottool.metrics.box_outcomes import judge
     from mottool.motchallenge.rows import read_rows
 
     rows = read_rows(tracks, "result")

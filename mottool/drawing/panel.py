@@ -10,8 +10,8 @@ from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
 from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, looks_of
-from mottool.metrics.differences import Differences
-from mottool.metrics.verdicts import Verdict, Verdicts
+from mottool.metrics.box_outcomes import Verdict, Verdicts
+from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["Panel", "Shown", "VERDICTS", "compared", "judged", "plain", "unseen"]

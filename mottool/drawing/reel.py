@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mottool.drawing.strips import StripMaker
-from mottool.metrics.files import Truth
-from mottool.metrics.verdicts import judge
+from mottool.metrics.box_outcomes import judge
+from mottool.metrics.inputs import Truth
 from mottool.motchallenge.rows import read_rows
 from mottool.sources.discovery import Frame, Sequence
 from mottool.sources.images import write_image

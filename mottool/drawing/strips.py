@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, Overlay
-from mottool.metrics.verdicts import Switch
+from mottool.metrics.box_outcomes import Switch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.discovery import Frame
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mottool.drawing.colours import colour_of, ink_on
 from mottool.drawing.paper import paint_of, save
-from mottool.metrics.verdicts import Verdict, Verdicts
+from mottool.metrics.box_outcomes import Verdict, Verdicts
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["draw_objects", "draw_tracks"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from mottool.errors import InputError
 from mottool.formats.archive import write_archive
 from mottool.formats.sheet import Sheet, results_sheet, truth_sheet
-from mottool.metrics.files import find_results, find_truth
+from mottool.metrics.inputs import find_results, find_truth
 from mottool.motchallenge.rows import Rows, SeqInfo, parse_rows, read_rows, read_seqinfo
 from mottool.work import whole_file
 

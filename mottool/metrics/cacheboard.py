@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from mottool.cache.writer import Cache
 from mottool.metrics.bootstrap import intervals
-from mottool.metrics.files import Truth
-from mottool.metrics.finds import Finds, figures, find
-from mottool.metrics.rules import detect_rules
-from mottool.metrics.scoreboard import AUTO
+from mottool.metrics.cache_metrics import Finds, figures, find
+from mottool.metrics.evaluate import AUTO
+from mottool.metrics.inputs import Truth
+from mottool.metrics.preprocess import detect_rules
 from mottool.metrics.sizes import FAIRMOT
-from mottool.metrics.table import COMBINED, Entry
+from mottool.metrics.tables import COMBINED, Entry
 from mottool.motchallenge.rows import read_rows
 
 __all__ = ["MIN_SCORE", "Cacheboard"]

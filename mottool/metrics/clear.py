@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mottool.metrics.matching import components, settle
 from mottool.metrics.pairs import EPSILON
-from mottool.metrics.rules import Scene
+from mottool.metrics.preprocess import Scene
 
 __all__ = ["Clear", "clear", "hits", "switches"]
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, renumber
-from mottool.metrics.rules import Scene
+from mottool.metrics.preprocess import Scene
 
 __all__ = ["ALPHAS", "Hota", "hota"]
 

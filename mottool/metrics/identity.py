@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mottool.metrics.rules import Scene
+from mottool.metrics.preprocess import Scene
 
 __all__ = ["Identity", "identity"]
 

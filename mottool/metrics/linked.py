@@ -3,9 +3,9 @@
 from functools import lru_cache
 from pathlib import Path
 
-from mottool.metrics.files import Truth
-from mottool.metrics.rules import detect_rules, prepare
-from mottool.metrics.scoreboard import AUTO
+from mottool.metrics.evaluate import AUTO
+from mottool.metrics.inputs import Truth
+from mottool.metrics.preprocess import detect_rules, prepare
 from mottool.metrics.tracking import Score, score
 from mottool.motchallenge.rows import Rows, read_rows
 

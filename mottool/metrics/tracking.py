@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mottool.metrics.clear import Clear, clear
 from mottool.metrics.hota import Hota, hota
 from mottool.metrics.identity import Identity, identity
-from mottool.metrics.rules import Scene
+from mottool.metrics.preprocess import Scene
 
 __all__ = ["Score", "combined", "score"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import PERSON, Detections
 from mottool.errors import InputError
-from mottool.metrics.rules import PEDESTRIAN, detect_rules
+from mottool.metrics.preprocess import PEDESTRIAN, detect_rules
 from mottool.motchallenge.rows import Rows, read_rows, rows_from_table
 
 __all__ = ["PublicDetections", "holds_features", "probabilities"]

@@ -15,7 +15,7 @@ from mottool.data.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
 from mottool.metrics.embedding import true_positive_rate
-from mottool.metrics.rules import detect_rules, prepare
+from mottool.metrics.preprocess import detect_rules, prepare
 from mottool.metrics.tracking import Score, combined, score
 from mottool.models.compute import Compute
 from mottool.models.network import EmbeddingNetwork

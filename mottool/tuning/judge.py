@@ -13,7 +13,7 @@ from mottool.association.profiles import Profiles, kinds_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mottool.metrics.files import Truth
+    from mottool.metrics.inputs import Truth
     from mottool.tuning.space import Point
 
 __all__ = ["FIGURES", "Judge"]

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from official import Official
 from scenes import crowd
 
-from mottool.metrics.rules import prepare
+from mottool.metrics.preprocess import prepare
 from mottool.metrics.tracking import score
 
 RUNS = 5

@@ -17,8 +17,8 @@ from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
 from mottool.metrics.detection import average_precision, claims
 from mottool.metrics.embedding import true_positive_rate
-from mottool.metrics.retrieval import halves, search
-from mottool.metrics.rules import roles
+from mottool.metrics.preprocess import roles
+from mottool.metrics.reid import halves, search
 from mottool.metrics.sizes import FAIRMOT, SIZES, size_of
 from mottool.motchallenge.rows import Rows
 

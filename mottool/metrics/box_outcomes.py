@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.metrics.clear import hits
-from mottool.metrics.files import Truth
-from mottool.metrics.rules import Scene, detect_rules, prepare
+from mottool.metrics.inputs import Truth
+from mottool.metrics.preprocess import Scene, detect_rules, prepare
 from mottool.motchallenge.rows import Rows, read_rows
 
 __all__ = ["Switch", "Verdict", "Verdicts", "judge", "verdicts"]

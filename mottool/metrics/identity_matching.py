@@ -10,10 +10,10 @@ import numpy.typing as npt
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache.writer import Cache
 from mottool.errors import CacheError, InputError
-from mottool.metrics.files import Truth, truth_of
+from mottool.metrics.inputs import Truth, truth_of
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
-from mottool.metrics.rules import detect_rules, roles
+from mottool.metrics.preprocess import detect_rules, roles
 from mottool.motchallenge.rows import Rows, read_rows
 
 __all__ = ["Named", "box_of", "named", "who_is_who"]

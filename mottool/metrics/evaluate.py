@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.clear import switches
-from mottool.metrics.files import Truth
-from mottool.metrics.rules import PEDESTRIAN, detect_rules, of_class, prepare
+from mottool.metrics.inputs import Truth
+from mottool.metrics.preprocess import PEDESTRIAN, detect_rules, of_class, prepare
 from mottool.metrics.sizes import SIZES, size_of
-from mottool.metrics.table import COMBINED, Entry
+from mottool.metrics.tables import COMBINED, Entry
 from mottool.metrics.tracking import Score, combined, score
 from mottool.motchallenge.rows import read_rows
 
@@ -44,7 +44,7 @@ class Scoreboard:
         self._opinion = None
         if second_opinion:
             # Imported here because it brings pandas with it.
-            from mottool.metrics.second_opinion import SecondOpinion
+            from mottool.metrics.motmetrics_check import SecondOpinion
 
             self._opinion = SecondOpinion()
 

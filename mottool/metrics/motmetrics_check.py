@@ -11,8 +11,8 @@ from typing import Any
 import motmetrics
 import numpy as np
 
-from mottool.metrics.rules import Scene
-from mottool.metrics.table import COMBINED
+from mottool.metrics.preprocess import Scene
+from mottool.metrics.tables import COMBINED
 
 __all__ = ["SecondOpinion"]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mottool.cache.writer import Cache
 from mottool.errors import InputError
-from mottool.metrics.naming import named
+from mottool.metrics.identity_matching import named
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["Likeness", "between_frames", "of_people", "of_tracklets"]
