@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mottool.association.fitted import fitted_settings, fitted_tracker
-from mottool.association.linking import link
-from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.fitted_settings import fitted_settings, fitted_tracker
+from mottool.association.registry import REGISTRY, SETTINGS
+from mottool.association.run_tracker import link
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.writer import Cache
 from mottool.config import build

@@ -16,10 +16,10 @@ import click
 
 from mottool import __version__
 from mottool.association.finish import Finishing, finish
-from mottool.association.fitted import CacheSettings, fitted_settings, fitted_tracker
-from mottool.association.linking import InputSettings, link
-from mottool.association.profiles import Profiles, kinds_of
-from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
+from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
+from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
+from mottool.association.run_tracker import InputSettings, link
+from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.batch import Batch
 from mottool.config import Settings, any_flags, build, pairs, recorded
 from mottool.digests import digest

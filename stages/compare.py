@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.association.profiles import Profiles, kinds_of
-from mottool.association.settings import REGISTRY
+from mottool.association.registry import REGISTRY
+from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
 from mottool.engines.local import executor

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mottool.association.finish import Finishing
-from mottool.association.fitted import CacheSettings, fitted_tracker
-from mottool.association.profiles import Profiles, kinds_of
-from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.fitted_settings import CacheSettings, fitted_tracker
+from mottool.association.registry import REGISTRY, SETTINGS
+from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.batch import Batch
 from mottool.config import any_flags, flags
 from mottool.flags import (

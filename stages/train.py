@@ -242,7 +242,7 @@ def _validation(
     warn: Callable[[str], None],
 ) -> Validation | None:
     """What scores the network on held-out videos; None if none are named."""
-    from mottool.association.settings import SETTINGS as TRACKERS
+    from mottool.association.registry import SETTINGS as TRACKERS
     from mottool.models.compute import Compute
     from mottool.pipelines.registry import NETWORKS
     from mottool.sources.discovery import find_sequences

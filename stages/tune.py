@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.association.profiles import kinds_of
-from mottool.association.settings import REGISTRY, SETTINGS, without_remarks
+from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
+from mottool.association.sequence_settings import kinds_of
 from mottool.batch import Batch
 from mottool.config import Settings, flags, knob, pairs
 from mottool.engines.local import cores, executor, result, submit

@@ -15,7 +15,7 @@ from caches import HEADER, write
 from click.testing import CliRunner
 from streams import crowd, reference, walkers, wanted
 
-from mottool.association.settings import FairMOTSettings
+from mottool.association.registry import FairMOTSettings
 from mottool.errors import CacheError, SettingError
 from mottool.motchallenge.rows import read_rows
 from mottool.stages.associate import command, record_of, run, settings_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from streams import crowd, reference, walkers, wanted
 
-from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.tracks import Video
 from mottool.errors import CacheError
 

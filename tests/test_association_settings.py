@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from mottool.association.settings import (
+from mottool.association.registry import (
     REGISTRY,
     SETTINGS,
     FairMOTSettings,
@@ -158,7 +158,7 @@ def test_every_setting_has_a_help_that_is_a_sentence():
 
 
 def test_settings_are_read_without_numpy():
-    code = "import sys, mottool.association.settings; sys.exit('numpy' in sys.modules)"
+    code = "import sys, mottool.association.registry; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

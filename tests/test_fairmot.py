@@ -12,7 +12,7 @@ from goldens import HERE, SHARED, made_up, read_npz, shared, synth_image
 from precision import Figure, check_distances, in_float64
 
 from mottool.association.fairmot import FairMOT as Tracker
-from mottool.association.settings import FairMOTSettings
+from mottool.association.registry import FairMOTSettings
 from mottool.association.tracks import Video
 from mottool.boxes import tlwh_from_xyxy
 from mottool.detections import Detections

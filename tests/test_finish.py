@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mottool.association.finish import Finishing, finish
-from mottool.association.smooth import filled, smoothed_gaussian, smoothed_rts, without_short
+from mottool.association.postprocess import filled, smoothed_gaussian, smoothed_rts, without_short
 from mottool.errors import SettingError
 from mottool.motchallenge.rows import Rows
 

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from streams import walkers
 
 import mottool
-from mottool.association.fitted import fitted_settings, fitted_tracker
-from mottool.association.settings import ByteTrackSettings, OTrackSettings
+from mottool.association.fitted_settings import fitted_settings, fitted_tracker
+from mottool.association.registry import ByteTrackSettings, OTrackSettings
 from mottool.cli import cli
 from mottool.errors import CacheError
 

@@ -7,7 +7,7 @@ from streams import crowd, walkers
 from mottool.association.bytetrack import ByteTrack
 from mottool.association.deepsort import DeepSort
 from mottool.association.jde import JDE
-from mottool.association.settings import ByteTrackSettings, DeepSortSettings, JDESettings
+from mottool.association.registry import ByteTrackSettings, DeepSortSettings, JDESettings
 from mottool.association.tracks import Video
 
 VIDEO = Video(30.0, 1920, 1080)

@@ -7,8 +7,8 @@ import pytest
 from caches import COST, HEADER
 from streams import walkers
 
-from mottool.association.linking import InputSettings, link
-from mottool.association.settings import SETTINGS, OUTrackSettings, SortSettings
+from mottool.association.registry import SETTINGS, OUTrackSettings, SortSettings
+from mottool.association.run_tracker import InputSettings, link
 from mottool.cache.writer import Cache, CacheWriter
 from mottool.errors import CacheError, InputError, SettingError
 

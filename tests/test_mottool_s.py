@@ -11,7 +11,7 @@ import pytest
 import torch
 from goldens import HERE
 
-from mottool.association.settings import SETTINGS
+from mottool.association.registry import SETTINGS
 from mottool.checkpoints.cards import read_card
 from mottool.checkpoints.read import read
 from mottool.config import build

@@ -8,7 +8,7 @@ from goldens import HERE, read_npz
 from streams import walkers
 
 from mottool.association.otrack import OTrack
-from mottool.association.settings import OTrackSettings
+from mottool.association.registry import OTrackSettings
 from mottool.association.tracks import Video
 from mottool.detections import Detections
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mottool.association.linking import InputSettings
-from mottool.association.profiles import Profiles
-from mottool.association.settings import FairMOTSettings
+from mottool.association.registry import FairMOTSettings
+from mottool.association.run_tracker import InputSettings
+from mottool.association.sequence_settings import Profiles
 from mottool.errors import InputError, SettingError
 
 KINDS = {"fairmot": FairMOTSettings, "input": InputSettings}

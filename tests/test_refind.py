@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import crowd, walkers
 
+from mottool.association.occlusion_recovery import Refinder, hidden, recovered
 from mottool.association.outrack import OUTrack
 from mottool.association.public import near_public
-from mottool.association.refind import Refinder, hidden, recovered
-from mottool.association.settings import OUTrackSettings
+from mottool.association.registry import OUTrackSettings
 from mottool.association.tracks import Video
 
 always = settings(derandomize=True, deadline=None)

@@ -7,7 +7,7 @@ from filterpy.kalman import KalmanFilter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.association.smooth import filled, smoothed_gaussian, smoothed_rts, without_short
+from mottool.association.postprocess import filled, smoothed_gaussian, smoothed_rts, without_short
 from mottool.motchallenge.rows import Rows
 
 NONE = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, 1)))

@@ -9,7 +9,7 @@ from caches import made, write
 from figures import street
 from test_recipes import QUICK, fresh_student
 
-from mottool.association.settings import SETTINGS as TRACKERS
+from mottool.association.registry import SETTINGS as TRACKERS
 from mottool.config import build
 from mottool.pipelines.registry import NETWORKS
 from mottool.stages import associate, detect_embed, train

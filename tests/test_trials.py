@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mottool.association.profiles import Profiles, kinds_of
+from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.errors import InputError, SettingError
 from mottool.tuning.judge import FIGURES
 from mottool.tuning.space import axes

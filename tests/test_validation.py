@@ -6,7 +6,7 @@ import torch
 from figures import street
 from untrained import network
 
-from mottool.association.settings import FairMOTSettings, OTrackSettings
+from mottool.association.registry import FairMOTSettings, OTrackSettings
 from mottool.checkpoints.cards import read_card
 from mottool.errors import SettingError
 from mottool.models.compute import Compute

@@ -9,7 +9,7 @@ import numpy as np
 
 from mottool.association.lifecycle import Found, LifeCycle, match_overlaps
 from mottool.association.motion import POSITION
-from mottool.association.settings import ByteTrackSettings
+from mottool.association.registry import ByteTrackSettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
 

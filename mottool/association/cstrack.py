@@ -5,8 +5,8 @@ Multiobject Tracking", IEEE Transactions on Image Processing 2022, as the publis
 It shows upright people only: its tracks are at most 0.6 times as wide as they are tall.
 """
 
-from mottool.association.cascade import Cascade, cosine
-from mottool.association.settings import CSTrackSettings
+from mottool.association.embedding_then_iou import Cascade, cosine
+from mottool.association.registry import CSTrackSettings
 from mottool.association.tracks import Video
 
 __all__ = ["CSTrack"]

@@ -11,7 +11,7 @@ from mottool.association.assignment import Matching, assign_capped
 from mottool.association.gallery import Gallery
 from mottool.association.lifecycle import Found
 from mottool.association.motion import HeightFilter
-from mottool.association.settings import DeepSortSettings
+from mottool.association.registry import DeepSortSettings
 from mottool.association.tracks import EMBED, Tracklets, Tracks, Video, unit
 from mottool.boxes import intersection, iou
 from mottool.detections import Detections

@@ -4,8 +4,8 @@ Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the Fairness of Detection and Re-Ide
 Multiple Object Tracking", IJCV 2021, §4.4, as the published code does it.
 """
 
-from mottool.association.cascade import Cascade, cosine
-from mottool.association.settings import FairMOTSettings
+from mottool.association.embedding_then_iou import Cascade, cosine
+from mottool.association.registry import FairMOTSettings
 from mottool.association.tracks import Video
 
 __all__ = ["FairMOT"]

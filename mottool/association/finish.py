@@ -45,7 +45,12 @@ def finish(rows: Rows, config: Finishing) -> Rows:
 
     The `rows` of one sequence come back in their order, or by frame and identity if any was added.
     """
-    from mottool.association.smooth import filled, smoothed_gaussian, smoothed_rts, without_short
+    from mottool.association.postprocess import (
+        filled,
+        smoothed_gaussian,
+        smoothed_rts,
+        without_short,
+    )
 
     if config.min_track_length > 1:
         rows = without_short(rows, config.min_track_length)

@@ -6,8 +6,8 @@ Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 202
 import numpy as np
 
 from mottool.association.assignment import Matching
-from mottool.association.cascade import Cascade, cosine, euclidean
-from mottool.association.settings import JDESettings
+from mottool.association.embedding_then_iou import Cascade, cosine, euclidean
+from mottool.association.registry import JDESettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign, pairs_within
 from mottool.association.motion import VELOCITY, HeightFilter
-from mottool.association.settings import LifeCycleSettings
+from mottool.association.registry import LifeCycleSettings
 from mottool.association.tracks import Tracklets, Tracks, blend
 from mottool.boxes import iou
 from mottool.detections import Detections

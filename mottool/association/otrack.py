@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mottool.association.occlusion_recovery import Refinder
 from mottool.association.public import near_public
-from mottool.association.refind import Refinder
-from mottool.association.settings import OTrackSettings
+from mottool.association.registry import OTrackSettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
 from mottool.errors import CacheError

@@ -7,11 +7,11 @@ re-identification learning and occlusion estimation", Neurocomputing 2022, Algor
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.cascade import Cascade, cosine
+from mottool.association.embedding_then_iou import Cascade, cosine
 from mottool.association.lifecycle import Found
+from mottool.association.occlusion_recovery import Refinder
 from mottool.association.public import near_public
-from mottool.association.refind import Refinder
-from mottool.association.settings import OUTrackSettings
+from mottool.association.registry import OUTrackSettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from mottool.association.assignment import assign_overlaps
 from mottool.association.motion import POSITION, AreaFilter
-from mottool.association.settings import SortSettings
+from mottool.association.registry import SortSettings
 from mottool.association.tracks import Tracklets, Tracks, Video
 from mottool.boxes import iou
 from mottool.detections import Detections

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mottool.association.settings import REGISTRY
+from mottool.association.registry import REGISTRY
 from mottool.cache.writer import Cache, Header
 from mottool.errors import InputError
 from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mottool.association.fitted import fitted_settings
-from mottool.association.profiles import Profiles, kinds_of
+from mottool.association.fitted_settings import fitted_settings
+from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.comparison.contenders import Contender, find_contenders
 from mottool.comparison.measurement import Judged, judged, tracked
 from mottool.comparison.standings import Standing, standing

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.finish import Finishing, finish
-from mottool.association.linking import InputSettings, link
+from mottool.association.run_tracker import InputSettings, link
 from mottool.cache.layout import TIMING
 from mottool.cache.writer import Cache
 from mottool.config import Settings

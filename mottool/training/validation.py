@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.tracks import Tracker, Tracks, Video
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.config import Settings

@@ -29,7 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from streams import Stream, crowd, reference
 
-from mottool.association.settings import REGISTRY, SETTINGS
+from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.tracks import Video
 
 BARS = {  # frames a second on PETS09-S2L1 and on the crowd

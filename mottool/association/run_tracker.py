@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mottool.association.settings import REGISTRY
+from mottool.association.registry import REGISTRY
 from mottool.config import Settings, knob
 from mottool.errors import CacheError, InputError, SettingError, did_you_mean
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mottool.association.settings import OF_EMBEDDINGS, REGISTRY, SETTINGS
+from mottool.association.registry import OF_EMBEDDINGS, REGISTRY, SETTINGS
 from mottool.config import Settings, build
 from mottool.errors import CacheError, SettingError
 
 if TYPE_CHECKING:
-    from mottool.association.profiles import Profiles
+    from mottool.association.sequence_settings import Profiles
     from mottool.cache.layout import Header
 
 __all__ = ["CacheSettings", "fitted_settings", "fitted_tracker"]

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from mottool.association.finish import Finishing
-from mottool.association.linking import InputSettings
-from mottool.association.settings import SETTINGS
+from mottool.association.registry import SETTINGS
+from mottool.association.run_tracker import InputSettings
 from mottool.config import Settings, build
 from mottool.errors import InputError, SettingError
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.settings import RefindSettings
+from mottool.association.registry import RefindSettings
 from mottool.association.tracks import Video
 from mottool.boxes import intersection
 from mottool.models.gaussians import radius

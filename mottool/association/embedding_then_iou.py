@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign
 from mottool.association.lifecycle import Found, LifeCycle
-from mottool.association.settings import CascadeSettings
+from mottool.association.registry import CascadeSettings
 from mottool.association.tracks import EMBED, Tracks, unit
 from mottool.detections import Detections
 from mottool.errors import CacheError
