@@ -90,7 +90,7 @@ def run(
     """
     import numpy as np
 
-    from mottool.data.labels import LabelHeader, LabelWriter
+    from mottool.data.distilled_labels import LabelHeader, LabelWriter
     from mottool.progress import progress
     from mottool.sources.prefetch import ahead
 
@@ -147,7 +147,7 @@ def find(
     nothing new but `detector_score` runs it no second time. Raises as `detect_embed.run` and
     `found.write_found`.
     """
-    from mottool.data.found import Thinned, write_found
+    from mottool.data.pseudo_labels import Thinned, write_found
     from mottool.stages import detect_embed
 
     thinned = Thinned.of(sequence, config.every)
@@ -320,7 +320,7 @@ def _found(
 
 
 def _report(batch: Batch, name: str, path: Path, seconds: float) -> None:
-    from mottool.data.labels import DistilledLabels
+    from mottool.data.distilled_labels import DistilledLabels
 
     labels = DistilledLabels(path)
     size, images = path.stat().st_size, labels.header.image_bytes

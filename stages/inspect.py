@@ -39,29 +39,29 @@ def run(path: Path) -> dict[str, Any]:
 
 def _hdf5(path: Path) -> dict[str, Any]:
     from mottool.cache.hdf5 import open_file
-    from mottool.data import labels
+    from mottool.data import distilled_labels
 
     with open_file(path, "detect-embed", "frame", unfinished=True) as file:
         schema = file.attrs.get("schema")
-    return _labels(path) if schema == labels.SCHEMA else _cache(path)
+    return _labels(path) if schema == distilled_labels.SCHEMA else _cache(path)
 
 
 def _labels(path: Path) -> dict[str, Any]:
     import dataclasses
 
-    from mottool.data.labels import DistilledLabels
+    from mottool.data.distilled_labels import DistilledLabels
 
     labels = DistilledLabels(path, unfinished=True)
     size = path.stat().st_size
     return {
         "kind": "labels",
-        "state": "whole" if labels.complete else "unfinished",
-        "sequence": labels.header.dataset,
-        **dataclasses.asdict(labels.header),
-        "embedding_size": labels.size,
-        "embeddings": len(labels),
+        "state": "whole" if distilled_labels.complete else "unfinished",
+        "sequence": distilled_labels.header.dataset,
+        **dataclasses.asdict(distilled_labels.header),
+        "embedding_size": distilled_labels.size,
+        "embeddings": len(distilled_labels),
         "bytes": size,
-        "overhead": round(size / max(labels.header.image_bytes, 1), 6),
+        "overhead": round(size / max(distilled_labels.header.image_bytes, 1), 6),
     }
 
 

@@ -22,7 +22,7 @@ from mottool.work import Work
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
-    from mottool.data.labels import JoinedLabels
+    from mottool.data.distilled_labels import JoinedLabels
     from mottool.training.keeping import Keeping
     from mottool.training.learner import Learner, Recipe
     from mottool.training.validation import Validation
@@ -201,7 +201,7 @@ def _teacher(
     learner: Learner, pipeline: str, datasets: Sequence[Dataset], labels: Sequence[Path]
 ) -> JoinedLabels | None:
     """The distilled labels of the datasets, for a pipeline that learns from them."""
-    from mottool.data.labels import JoinedLabels
+    from mottool.data.distilled_labels import JoinedLabels
 
     if learner.taught:
         return JoinedLabels(datasets, labels, learner.taught)

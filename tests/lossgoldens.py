@@ -5,8 +5,8 @@ import torch
 from goldens import HERE, read_npz
 from torch import Tensor
 
-from mottool.data.targets import Labels
-from mottool.data.targets_otrack import OTrackTargets
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.otrack import OTrackTargets
 
 PEOPLE = torch.tensor([[40.0, 30, 72, 130], [90, 40, 130, 150], [200, 20, 230, 100]])
 

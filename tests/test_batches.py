@@ -11,8 +11,8 @@ from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import Examples, Loading, Order, batches, collate, loader
 from mottool.data.pairs import Pairs
 from mottool.data.samples import Samples
-from mottool.data.targets import Labels, Targets
-from mottool.data.targets_jde import AnchorTargets, JDETargets, jde_targets
+from mottool.data.targets.jde import AnchorTargets, JDETargets, jde_targets
+from mottool.data.targets.labels import Labels, Targets
 from mottool.errors import InputError
 from mottool.models.preprocessing import Letterbox
 

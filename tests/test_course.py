@@ -13,8 +13,8 @@ from figures import street
 from safetensors.torch import load_file
 
 from mottool.checkpoints.cards import read_card
+from mottool.data.distilled_labels import LabelHeader, LabelWriter
 from mottool.data.formats import open_dataset
-from mottool.data.labels import LabelHeader, LabelWriter
 from mottool.errors import CheckpointError, InputError, OutputError, SettingError
 from mottool.stages import train
 from mottool.stages.train import Config

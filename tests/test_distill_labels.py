@@ -19,8 +19,8 @@ from PIL import Image
 
 from mottool.cache.writer import Cache
 from mottool.data.dataset import UNKNOWN
+from mottool.data.distilled_labels import DistilledLabels
 from mottool.data.formats import open_dataset
-from mottool.data.labels import DistilledLabels
 from mottool.embedders.histogram import Histogram
 from mottool.errors import MottoolError
 from mottool.stages import distill_labels, inspect

@@ -6,8 +6,8 @@ from goldens import synth_image
 from torch.nn import functional as F
 from torchvision.ops import box_convert
 
-from mottool.data.targets import Labels
-from mottool.data.targets_jde import jde_targets
+from mottool.data.targets.jde import jde_targets
+from mottool.data.targets.labels import Labels
 from mottool.errors import CheckpointError
 from mottool.losses.jde import JDELoss
 from mottool.models.backbones.dla import DLA34

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mottool.cache.hdf5 import part_of
 from mottool.data.dataset import joined
+from mottool.data.distilled_labels import DistilledLabels, JoinedLabels, LabelHeader, LabelWriter
 from mottool.data.formats import open_dataset
-from mottool.data.labels import DistilledLabels, JoinedLabels, LabelHeader, LabelWriter
 from mottool.errors import CacheError, CheckpointError, InputError, OutputError, SettingError
 
 HEADER = LabelHeader("Town", "ab12", 40, 1000, "osnet_x1_0", "ff", {"low": 0.5, "by": [1, 2]})

@@ -11,7 +11,7 @@ from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import Loading, batches, collate, loader
 from mottool.data.formats import open_dataset
 from mottool.data.samples import Samples
-from mottool.data.targets import Targets
+from mottool.data.targets.labels import Targets
 from mottool.errors import InputError, SettingError
 from mottool.models.preprocessing import CenterWarp
 from mottool.pipelines.registry import NETWORKS, resolve

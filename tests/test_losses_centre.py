@@ -4,8 +4,8 @@ import pytest
 import torch
 from lossgoldens import figures, labels, leaves, people
 
-from mottool.data.targets import Labels
-from mottool.data.targets_centre import centre_targets
+from mottool.data.targets.centre import centre_targets
+from mottool.data.targets.labels import Labels
 from mottool.losses.centre import FairMOTLoss, focal, l1
 
 NAMES = {"heatmap": "hm", "size": "wh", "offset": "reg", "identity": "id"}

@@ -5,8 +5,8 @@ import torch
 from lossgoldens import figures, labels, leaves, people
 from torchvision.ops import box_convert, complete_box_iou_loss
 
-from mottool.data.targets import Labels
-from mottool.data.targets_cstrack import cstrack_targets
+from mottool.data.targets.cstrack import cstrack_targets
+from mottool.data.targets.labels import Labels
 from mottool.losses.cstrack import CSTrackLoss, objectness
 
 STRIDES = (8, 16, 32)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from lossgoldens import figures, labels, leaves, people
 
-from mottool.data.targets_jde import JDETargets, anchor_targets, jde_targets
+from mottool.data.targets.jde import JDETargets, anchor_targets, jde_targets
 from mottool.errors import SettingError
 from mottool.losses.jde import OBJECTIVES, JDELoss, box, classification
 from mottool.losses.weighting import WEIGHTINGS

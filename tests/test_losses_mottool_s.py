@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mottool.data.targets import Labels
-from mottool.data.targets_centre import IGNORED, centre_targets
-from mottool.data.targets_mottool_s import mottool_s_targets
+from mottool.data.targets.centre import IGNORED, centre_targets
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.mottool_s import mottool_s_targets
 from mottool.losses.centre import focal
 from mottool.losses.mottool_s import MottoolSLoss, imitation, relations, relative_l1
 from mottool.models.mottool_s import MottoolS

@@ -4,8 +4,8 @@ import pytest
 import torch
 from lossgoldens import leaves, otrack_heads, people
 
-from mottool.data.targets import Labels
-from mottool.data.targets_otrack import otrack_targets
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.otrack import otrack_targets
 from mottool.losses.centre import focal
 from mottool.losses.otrack import otrack_loss
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lossgoldens import figures, leaves, people
 
-from mottool.data.targets import Labels
-from mottool.data.targets_centre import centre_targets, occlusion_targets
+from mottool.data.targets.centre import centre_targets, occlusion_targets
+from mottool.data.targets.labels import Labels
 from mottool.errors import SettingError
 from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
 from mottool.losses.unsupervised import Assignment, cycas, reid_terms

@@ -4,8 +4,8 @@ import pytest
 import torch
 from lossgoldens import people
 
-from mottool.data.targets import Labels
-from mottool.data.targets_tdt import tdt_targets
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.tdt import tdt_targets
 from mottool.errors import SettingError
 from mottool.losses.tdt import TDTLoss, box, distillation, focal
 from mottool.models.tdt import ANCHORS, TDT

@@ -16,8 +16,8 @@ from click.testing import CliRunner
 from mottool.boxes import intersection, tlwh_from_xyxy
 from mottool.cache.writer import Header
 from mottool.cli import cli
-from mottool.data.targets import Labels
-from mottool.data.targets_centre import occlusion_targets
+from mottool.data.targets.centre import occlusion_targets
+from mottool.data.targets.labels import Labels
 from mottool.detections import Detections
 
 WIDTH, HEIGHT, STRIDE = 640, 480, 4

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from lossgoldens import PEOPLE, figures, labels, people
 from torchvision.ops import box_convert
 
-from mottool.data.targets import Labels
-from mottool.data.targets_centre import centre_targets, occlusion_targets
-from mottool.data.targets_cstrack import cstrack_targets
-from mottool.data.targets_jde import anchor_targets, embedding_targets, jde_targets
-from mottool.data.targets_tdt import tdt_targets
+from mottool.data.targets.centre import centre_targets, occlusion_targets
+from mottool.data.targets.cstrack import cstrack_targets
+from mottool.data.targets.jde import anchor_targets, embedding_targets, jde_targets
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.tdt import tdt_targets
 from mottool.errors import InputError
 from mottool.models.heatmap import boxes_around
 from mottool.models.jde import ANCHORS, JDE

@@ -5,8 +5,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from lossgoldens import otrack_heads
 
-from mottool.data.targets import Labels
-from mottool.data.targets_otrack import otrack_targets
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.otrack import otrack_targets
 from mottool.models.otrack import OTrack
 
 SIZE = (320, 160)

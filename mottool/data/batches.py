@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as MapDataset
 
 from mottool.data.samples import Place, Sample
-from mottool.data.targets import Labels, Targets
+from mottool.data.targets.labels import Labels, Targets
 from mottool.errors import MottoolError
 
 __all__ = ["Batch", "Examples", "Loading", "Order", "batches", "collate", "loader"]

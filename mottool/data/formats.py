@@ -11,13 +11,13 @@ __all__ = ["FORMATS", "open_dataset", "open_datasets"]
 
 # In the order in which they are asked whether a path is theirs; each module reads one.
 FORMATS = {
-    "Penn-Fudan": "mottool.data.penn_fudan",
-    "MOTChallenge": "mottool.data.motchallenge",
-    "CrowdHuman .odgt": "mottool.data.crowdhuman",
-    "COCO .json": "mottool.data.coco",
-    "a list of images with labels_with_ids": "mottool.data.train_list",
-    "YOLO images and labels": "mottool.data.yolo",
-    "re-ID crops named as in Market-1501": "mottool.data.crops",
+    "Penn-Fudan": "mottool.data.readers.penn_fudan",
+    "MOTChallenge": "mottool.data.readers.motchallenge",
+    "CrowdHuman .odgt": "mottool.data.readers.crowdhuman",
+    "COCO .json": "mottool.data.readers.coco",
+    "a list of images with labels_with_ids": "mottool.data.readers.train_list",
+    "YOLO images and labels": "mottool.data.readers.yolo",
+    "re-ID crops named as in Market-1501": "mottool.data.readers.reid_crops",
 }
 
 

@@ -19,7 +19,7 @@ from mottool.data.augmentation import Augmentation, Look, augment, jitter
 from mottool.data.dataset import STILL, Annotated, Dataset
 from mottool.data.pairs import Pairs, Steps
 from mottool.data.prior import simulated
-from mottool.data.targets import Labels
+from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import TrainingView
 

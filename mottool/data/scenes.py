@@ -18,7 +18,7 @@ from mottool.data.pairs import Pairs
 from mottool.data.photometry import vary
 from mottool.data.samples import Place, Sample
 from mottool.data.scene_settings import Composition
-from mottool.data.targets import Labels
+from mottool.data.targets.labels import Labels
 from mottool.errors import InputError
 from mottool.models.preprocessing import TrainingView
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.data.targets_centre import CentreTargets
+from mottool.data.targets.centre import CentreTargets
 from mottool.losses.identity import cross_entropy
 from mottool.losses.weighting import Fixed, Uncertainty
 from mottool.models.heatmap import gather

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_convert, complete_box_iou_loss
 
-from mottool.data.targets_cstrack import CSTrackTargets, LevelTargets
+from mottool.data.targets.cstrack import CSTrackTargets, LevelTargets
 from mottool.losses.identity import cross_entropy
 
 __all__ = ["CSTrackLoss", "objectness"]

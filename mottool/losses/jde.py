@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.data.targets_jde import JDETargets
+from mottool.data.targets.jde import JDETargets
 from mottool.errors import SettingError, did_you_mean
 from mottool.losses.identity import (
     cross_entropy,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torchvision.ops import generalized_box_iou_loss
 
-from mottool.data.targets_mottool_s import MottoolSTargets
+from mottool.data.targets.mottool_s import MottoolSTargets
 from mottool.losses.centre import focal
 from mottool.losses.identity import UNKNOWN, cross_entropy, similarities
 from mottool.losses.outrack import occlusion_terms

@@ -6,7 +6,7 @@ code for MOT17; Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022 (occl
 
 from torch import Tensor
 
-from mottool.data.targets_otrack import OTrackTargets
+from mottool.data.targets.otrack import OTrackTargets
 from mottool.losses.centre import SIZE_WEIGHT, detection_terms, l1
 from mottool.losses.outrack import OCCLUSION_WEIGHT, occlusion_terms
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mottool.data.targets import Targets
-from mottool.data.targets_centre import CentreTargets, OcclusionTargets
+from mottool.data.targets.centre import CentreTargets, OcclusionTargets
+from mottool.data.targets.labels import Targets
 from mottool.losses.centre import SIZE_WEIGHT, START, detection_terms, focal, l1
 from mottool.losses.unsupervised import Assignment, cycas, reid_terms
 from mottool.losses.weighting import Uncertainty

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import sigmoid_focal_loss
 
-from mottool.data.targets_tdt import TDTTargets
+from mottool.data.targets.tdt import TDTTargets
 from mottool.errors import SettingError
 
 __all__ = ["TDTLoss", "box", "distillation", "focal"]

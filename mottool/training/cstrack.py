@@ -21,7 +21,7 @@ from torch.optim import SGD, Optimizer
 
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
-from mottool.data.targets_cstrack import CSTrackTargets, cstrack_targets
+from mottool.data.targets.cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
 from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, our_name
 from mottool.training.learner import Learner, Recipe

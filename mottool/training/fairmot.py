@@ -14,7 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
-from mottool.data.targets_centre import CentreTargets, centre_targets
+from mottool.data.targets.centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
 from mottool.models.fairmot import BACKBONES, FairMOT, our_name
 from mottool.pipelines.registry import NETWORKS

@@ -14,7 +14,7 @@ from torch.optim import Adam, Optimizer
 from mottool.config import Settings
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
-from mottool.data.targets_jde import JDETargets, jde_targets
+from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import our_name

@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
-from mottool.data.targets_jde import JDETargets, jde_targets
+from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
 from mottool.models.jde import JDE, STRIDES
 from mottool.pipelines.registry import NETWORKS

@@ -16,8 +16,8 @@ from torch.optim import AdamW, Optimizer
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import UNKNOWN, Dataset
 from mottool.data.pairs import Pairs
-from mottool.data.targets import Targets
-from mottool.data.targets_mottool_s import MottoolSTargets, mottool_s_targets
+from mottool.data.targets.labels import Targets
+from mottool.data.targets.mottool_s import MottoolSTargets, mottool_s_targets
 from mottool.losses.mottool_s import MottoolSLoss
 from mottool.models.mottool_s import MottoolS
 from mottool.training.learner import Learner, Recipe

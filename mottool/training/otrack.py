@@ -17,8 +17,8 @@ from torch.optim import Adam, Optimizer
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.pairs import Steps
-from mottool.data.targets import Targets
-from mottool.data.targets_otrack import OTrackTargets, otrack_targets
+from mottool.data.targets.labels import Targets
+from mottool.data.targets.otrack import OTrackTargets, otrack_targets
 from mottool.errors import InputError
 from mottool.losses.otrack import otrack_loss
 from mottool.models.otrack import OTrack, our_name

@@ -16,7 +16,7 @@ from torch.optim import Adam, Optimizer
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.pairs import Pairs
-from mottool.data.targets_centre import centre_targets, occlusion_targets
+from mottool.data.targets.centre import centre_targets, occlusion_targets
 from mottool.errors import InputError
 from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
 from mottool.losses.settings import AssignmentSettings

@@ -17,7 +17,7 @@ from torch.optim import SGD, Optimizer
 
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
-from mottool.data.targets_tdt import TDTTargets, tdt_targets
+from mottool.data.targets.tdt import TDTTargets, tdt_targets
 from mottool.losses.tdt import TDTLoss
 from mottool.models.retinanet import LEVELS
 from mottool.models.tdt import ANCHORS, TDT, VARIANTS

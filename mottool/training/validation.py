@@ -11,7 +11,7 @@ from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.tracks import Tracker, Tracks, Video
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.config import Settings
-from mottool.data.motchallenge import scored_rows
+from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
 from mottool.metrics.embedding import true_positive_rate

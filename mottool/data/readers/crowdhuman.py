@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.data.annotations import folder_of, read_text
 from mottool.data.dataset import Collector, Dataset
+from mottool.data.readers.parsing import folder_of, read_text
 from mottool.errors import InputError
 from mottool.sources.images import image_size
 

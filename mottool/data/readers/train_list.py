@@ -9,8 +9,15 @@ PRW and MOT17 as the authors hand them out. The class is not used.
 from collections.abc import Callable
 from pathlib import Path
 
-from mottool.data.annotations import beside, corners, first_line, folder_of, read_numbers, read_text
 from mottool.data.dataset import STILL, Collector, Dataset
+from mottool.data.readers.parsing import (
+    beside,
+    corners,
+    first_line,
+    folder_of,
+    read_numbers,
+    read_text,
+)
 from mottool.errors import InputError
 from mottool.sources.images import image_size, is_image
 

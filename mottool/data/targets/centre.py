@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mottool.data.targets import Labels, Targets
+from mottool.data.targets.labels import Labels, Targets
 from mottool.models.gaussians import draw, radius
 
 __all__ = [

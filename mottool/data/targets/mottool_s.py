@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mottool.data.targets import Labels, Targets
-from mottool.data.targets_centre import OcclusionTargets, heatmap_of, ignore, occlusion_targets
+from mottool.data.targets.centre import OcclusionTargets, heatmap_of, ignore, occlusion_targets
+from mottool.data.targets.labels import Labels, Targets
 from mottool.models.parts import part_cells
 
 __all__ = ["MottoolSTargets", "mottool_s_targets"]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_convert
 
-from mottool.data.targets import Labels, Targets
+from mottool.data.targets.labels import Labels, Targets
 
 __all__ = ["CSTrackTargets", "LevelTargets", "cstrack_targets"]
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mottool.data.targets import Labels, Targets
-from mottool.data.targets_centre import (
+from mottool.data.targets.centre import (
     CentreTargets,
     OcclusionTargets,
     centre_targets,
     occlusion_targets,
 )
+from mottool.data.targets.labels import Labels, Targets
 
 __all__ = ["OTrackTargets", "otrack_targets"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from mottool.data.targets import Labels, Targets
+from mottool.data.targets.labels import Labels, Targets
 from mottool.errors import InputError
 from mottool.models.retinanet import deltas_from_boxes
 

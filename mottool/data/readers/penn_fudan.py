@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mottool.data.annotations import read_text
 from mottool.data.dataset import Collector, Dataset
+from mottool.data.readers.parsing import read_text
 from mottool.errors import InputError
 from mottool.sources.images import image_size, images_in
 
