@@ -20,7 +20,7 @@ from mottool.pipelines.registry import DEFAULT, PUBLIC
 from mottool.work import Work
 
 if TYPE_CHECKING:
-    from mottool.pipelines.pipeline import Pipeline
+    from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.discovery import Sequence
 
 __all__ = ["Config", "command", "pipeline_of", "run", "unused_detections"]
@@ -112,7 +112,7 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def pipeline_of(config: Config, sequences: int, warn: Callable[[str], None]) -> Pipeline:
     """The pipeline that the settings name, for so many sequences."""
-    from mottool.pipelines.assembly import assemble, full_name
+    from mottool.pipelines.build import assemble, full_name
 
     chosen = config.pipeline or (PUBLIC if config.detections else DEFAULT)
     name, options = full_name(chosen, config.embedder, config.boxes, config)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mottool.data.dataset import Annotated, Dataset
-    from mottool.embedders.embedder import Embedder
-    from mottool.pipelines.pipeline import Pipeline
+    from mottool.pipelines.embedders.embedder import Embedder
+    from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.discovery import Sequence as Source
 
     Seen = tuple[Annotated, npt.NDArray[np.uint8]]
@@ -247,7 +247,7 @@ def _check_detector(config: Config, root: Path | None) -> None:
 
 
 def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
-    from mottool.pipelines.assembly import assemble_teacher
+    from mottool.pipelines.build import assemble_teacher
 
     options = Options(
         embedder_weights=config.teacher_weights,
@@ -295,7 +295,7 @@ def _found(
 ) -> Iterator[tuple[Dataset, Path]]:
     """The datasets that the detector makes of unlabelled sources, one after the other."""
     from mottool.data.formats import open_dataset
-    from mottool.pipelines.assembly import assemble_detector
+    from mottool.pipelines.build import assemble_detector
     from mottool.sources.discovery import find_sequences
 
     sequences = find_sequences(sources, None, batch.fail)

@@ -292,7 +292,7 @@ def similarity(
     from mottool.boxes import xyxy_from_tlwh
     from mottool.metrics.identity_matching import box_of, who_is_who
     from mottool.metrics.inputs import find_truth
-    from mottool.pipelines.similarity import seeker
+    from mottool.pipelines.similarity_map import seeker
     from mottool.sources.discovery import find_sequences
 
     if truths and tracks:

@@ -29,7 +29,7 @@ from mottool.stages import associate, detect_embed, render
 from mottool.work import Work, safe_name
 
 if TYPE_CHECKING:
-    from mottool.pipelines.pipeline import Pipeline
+    from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.discovery import Frame, Sequence
 
 __all__ = ["Linking", "Tracked", "command", "run"]

@@ -41,7 +41,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     """
     from mottool.checkpoints.cards import read_card
     from mottool.models.marks import looks_like
-    from mottool.pipelines.networks import load_network
+    from mottool.pipelines.load_network import load_network
 
     card = read_card(path)
     loaded = load_network(path, pipeline or (card.pipeline if card else None))
@@ -74,7 +74,7 @@ def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
     that may be for several pipelines where none is named.
     """
     from mottool.checkpoints.cards import save_weights
-    from mottool.pipelines.networks import load_network
+    from mottool.pipelines.load_network import load_network
 
     if out.suffix != ENDING:
         raise SettingError(f"--out {out} does not end in {ENDING}", f"write {out.stem}{ENDING}")
@@ -144,8 +144,8 @@ def _chosen(name: str, warn: Callable[[str], None]) -> Listing:
 
 def _identify(path: Path, listing: Listing) -> dict[str, Any]:
     """Load the file of `listing` into its network or its runtime, and describe it."""
-    from mottool.embedders.osnet import VARIANTS
-    from mottool.pipelines import assembly, registry
+    from mottool.pipelines import build, registry
+    from mottool.pipelines.embedders.osnet import VARIANTS
     from mottool.pipelines.options import Options
 
     name = listing.name
@@ -154,9 +154,9 @@ def _identify(path: Path, listing: Listing) -> dict[str, Any]:
     facts = {"pipeline": name, "sha256": file_digest(path), "bytes": path.stat().st_size}
     try:
         if name in registry.DETECTORS:
-            assembly.assemble_detector(name, Options(weights=path, device="cpu"))
+            build.assemble_detector(name, Options(weights=path, device="cpu"))
         else:
-            assembly.assemble_teacher(name, Options(embedder_weights=path, device="cpu"))
+            build.assemble_teacher(name, Options(embedder_weights=path, device="cpu"))
     except SettingError as error:  # its runtime is not installed
         return facts | {"opened": f"no: {error.problem}"}
     return facts | {"opened": "yes"}

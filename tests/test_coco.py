@@ -8,9 +8,9 @@ import pytest
 import torch
 from torchvision.models import detection
 
-from mottool.detectors.coco import KINDS
-from mottool.detectors.coco import detector as make_detector
 from mottool.errors import CheckpointError, InputError
+from mottool.pipelines.detectors.torchvision import KINDS
+from mottool.pipelines.detectors.torchvision import detector as make_detector
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import Frame, Sequence
 
@@ -69,7 +69,7 @@ def test_every_detector_sees_people_alike_alone_and_in_a_batch(name, tmp_path):
 
 def test_other_classes_of_coco_are_left_out(ssdlite, monkeypatch):
     people, _ = seen(ssdlite, min_score=0.05)
-    monkeypatch.setattr("mottool.detectors.coco.COCO_PERSON", 90)
+    monkeypatch.setattr("mottool.pipelines.detectors.torchvision.COCO_PERSON", 90)
     others, _ = seen(ssdlite, min_score=0.05)
     assert all(len(found) for found in people)
     assert not any(len(found) for found in others)

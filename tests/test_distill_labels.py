@@ -21,8 +21,8 @@ from mottool.cache.writer import Cache
 from mottool.data.dataset import UNKNOWN
 from mottool.data.distilled_labels import DistilledLabels
 from mottool.data.formats import open_dataset
-from mottool.embedders.histogram import Histogram
 from mottool.errors import MottoolError
+from mottool.pipelines.embedders.histogram import Histogram
 from mottool.stages import distill_labels, inspect
 
 ROWS = [

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from exports import colours_ir, colours_onnx, fixed_boxes_ir, fixed_boxes_onnx, normalised_onnx
 
-from mottool.detectors.exported import ExportedDetector
-from mottool.detectors.exported import detector as make_detector
-from mottool.embedders.exported import ExportedEmbedder
 from mottool.errors import CheckpointError, MottoolError, SettingError
 from mottool.models.compute import Compute
 from mottool.models.exported import open_exported
+from mottool.pipelines.detectors.exported import ExportedDetector
+from mottool.pipelines.detectors.exported import detector as make_detector
+from mottool.pipelines.embedders.exported import ExportedEmbedder
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import Frame, find_sequences
 

@@ -20,7 +20,7 @@ from mottool.errors import CheckpointError
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import BACKBONES, HEADS, FairMOT
 from mottool.models.preprocessing import Letterbox
-from mottool.pipelines.networks import load_network
+from mottool.pipelines.load_network import load_network
 
 MODELS = {
     "fairmot_dla34": "dla34",

@@ -15,7 +15,7 @@ from mottool.models.fairmot import FairMOT
 from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
 from mottool.models.marks import looks_like
 from mottool.models.preprocessing import Letterbox
-from mottool.pipelines.networks import load_network
+from mottool.pipelines.load_network import load_network
 
 WIDTH, HEIGHT = 192, 160
 STRIDES = (4, 8)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.embedders.histogram import Histogram
+from mottool.pipelines.embedders.histogram import Histogram
 
 
 def dressed(shirt, trousers, height=96, width=40, noise=0, seed=0):

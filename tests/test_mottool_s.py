@@ -18,7 +18,7 @@ from mottool.config import build
 from mottool.errors import CheckpointError
 from mottool.models.mottool_s import MottoolS
 from mottool.models.preprocessing import SmoothLetterbox
-from mottool.pipelines.networks import bundled_file
+from mottool.pipelines.load_network import bundled_file
 
 BUNDLED = bundled_file("mottool-s.safetensors")
 SHARED = Path(__file__).parents[2] / "shared"

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from goldens import HERE, fill, read_npz, shared, synth_image
 from precision import Figure, check_distances, hold, in_float64
 
-from mottool.embedders import osnet
-from mottool.embedders.crops import crop
-from mottool.embedders.osnet import VARIANTS, OSNet, build_network
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.compute import Compute
 from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mottool.pipelines.embedders import osnet
+from mottool.pipelines.embedders.crops import crop
+from mottool.pipelines.embedders.osnet import VARIANTS, OSNet, build_network
 
 CPU = Compute.named("cpu")
 BOXES = np.array(
@@ -116,7 +116,7 @@ def test_stored_tensors_are_those_of_the_reference(variant):
 
 
 def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypatch):
-    monkeypatch.setattr("mottool.embedders.crops.MOST", 3)
+    monkeypatch.setattr("mottool.pipelines.embedders.crops.MOST", 3)
     images = [synth_image(), synth_image(300, 200), synth_image()]
     boxes = [BOXES, np.zeros((0, 4), np.float32), BOXES[1:2] + 3]
     together = smallest.embed(images, boxes)

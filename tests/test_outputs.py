@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.detectors.outputs import read_people
 from mottool.errors import CheckpointError
+from mottool.pipelines.detectors.output_formats import read_people
 
 SIZE = 64, 96  # width, height
 CELLS = [

@@ -16,7 +16,7 @@ from mottool.models.otrack import OTrack
 from mottool.models.outrack import OUTrack
 from mottool.models.parts import HEIGHTS
 from mottool.pipelines import registry
-from mottool.pipelines.assembly import assemble, full_name
+from mottool.pipelines.build import assemble, full_name
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import find_sequences
 from mottool.stages.detect_embed import command, run

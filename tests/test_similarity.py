@@ -23,7 +23,7 @@ from mottool.models.preprocessing import Letterbox
 from mottool.motchallenge.rows import read_rows
 from mottool.pipelines.one_shot import NetworkEmbedder
 from mottool.pipelines.registry import NETWORKS
-from mottool.pipelines.similarity import seeker, similarity
+from mottool.pipelines.similarity_map import seeker, similarity
 from mottool.stages.plot import command
 
 WIDTH, HEIGHT = 128, 96
@@ -203,7 +203,7 @@ def test_the_best_place_is_on_the_person(tmp_path, monkeypatch):
         cv2.imwrite(str(path), scene(*figures))
     (tmp_path / "tracks.txt").write_text("1,7,20,40,16,32,1,1,1\n")
     network = looker(Letterbox(WIDTH, HEIGHT))
-    monkeypatch.setattr("mottool.pipelines.similarity.seeker", lambda *given: network)
+    monkeypatch.setattr("mottool.pipelines.similarity_map.seeker", lambda *given: network)
     words = ["similarity", tmp_path / "red", "--at", 1, 2, "--id", 7, "--format", "svg"]
     words += ["--tracks", tmp_path / "tracks.txt", "--work", tmp_path / "work"]
     done = CliRunner().invoke(command, [*map(str, words)])

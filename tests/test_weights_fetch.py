@@ -17,7 +17,7 @@ from mottool.checkpoints import download, transfer
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.pipelines.assembly import assemble, assemble_teacher
+from mottool.pipelines.build import assemble, assemble_teacher
 from mottool.pipelines.options import Options
 from mottool.stages import detect_embed, weights
 from mottool.stages.weights import command

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torchvision.models import detection
 
-from mottool.detectors import coco
-from mottool.embedders import osnet
 from mottool.models.fairmot import BACKBONES
 from mottool.pipelines import registry
+from mottool.pipelines.detectors import torchvision
+from mottool.pipelines.embedders import osnet
 
 __all__ = ["checkpoint", "network"]
 
@@ -23,8 +23,8 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
     if name in osnet.VARIANTS:
         file, _ = osnet.VARIANTS[name]
         return getattr(osnet._authors_module(file), name)(num_classes=1, pretrained=False)
-    if name in coco.KINDS:
-        build = getattr(detection, coco.KINDS[name].build)
+    if name in torchvision.KINDS:
+        build = getattr(detection, torchvision.KINDS[name].build)
         return build(weights=None, weights_backbone=None, num_classes=91)
     entry = registry.NETWORKS[name]
     kind = registry.resolve(entry.network)

@@ -155,7 +155,7 @@ def run_similarity(
     `SettingError` if the network embeds boxes only.
     """
     from mottool.drawing.similarity import cut, draw_similarity
-    from mottool.pipelines.similarity import similarity
+    from mottool.pipelines.similarity_map import similarity
 
     images = {}
     for frame in sequence.frames(min(pair), warn):

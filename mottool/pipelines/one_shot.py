@@ -17,9 +17,9 @@ from mottool.models.compute import Compute
 from mottool.models.network import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
-from mottool.pipelines.networks import bundled_file, load_network
+from mottool.pipelines.interfaces import Times
+from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
-from mottool.pipelines.pipeline import Times
 from mottool.sources.discovery import Frame
 from mottool.sources.discovery import Sequence as Source
 

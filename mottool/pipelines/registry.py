@@ -148,14 +148,17 @@ NETWORKS = {
 
 _FROM_FILE = ("weights", "min_score", "input", "pixels", "person_class")
 _TORCHVISION = Part(
-    "mottool.detectors.coco:detector", ("weights", "min_score", "input", "precision")
+    "mottool.pipelines.detectors.torchvision:detector",
+    ("weights", "min_score", "input", "precision"),
 )
-_EXPORTED = Part("mottool.detectors.exported:detector", _FROM_FILE)
-_OSNET = Part("mottool.embedders.osnet:embedder", ("embedder_weights", "precision"))
+_EXPORTED = Part("mottool.pipelines.detectors.exported:detector", _FROM_FILE)
+_OSNET = Part("mottool.pipelines.embedders.osnet:embedder", ("embedder_weights", "precision"))
 
 DETECTORS = {
-    PUBLIC: Part("mottool.detectors.given:detector", ("detections", "score_scale")),
-    "gt": Part("mottool.detectors.given:detector"),
+    PUBLIC: Part(
+        "mottool.pipelines.detectors.boxes_from_files:detector", ("detections", "score_scale")
+    ),
+    "gt": Part("mottool.pipelines.detectors.boxes_from_files:detector"),
     "fasterrcnn": _TORCHVISION,
     "retinanet": _TORCHVISION,
     "fcos": _TORCHVISION,
@@ -166,14 +169,16 @@ DETECTORS = {
 }
 
 EMBEDDERS = {
-    "histogram": Part("mottool.embedders.histogram:embedder"),
+    "histogram": Part("mottool.pipelines.embedders.histogram:embedder"),
     "osnet_x1_0": _OSNET,
     "osnet_x0_75": _OSNET,
     "osnet_x0_5": _OSNET,
     "osnet_x0_25": _OSNET,
     "osnet_ibn_x1_0": _OSNET,
     "osnet_ain_x1_0": _OSNET,
-    "reid": Part("mottool.embedders.exported:embedder", ("embedder_weights", "embedder_pixels")),
+    "reid": Part(
+        "mottool.pipelines.embedders.exported:embedder", ("embedder_weights", "embedder_pixels")
+    ),
 }
 
 

@@ -10,9 +10,9 @@ from time import perf_counter
 from typing import Any
 
 from mottool.detections import Detections
-from mottool.embedders.embedder import Embedder
 from mottool.errors import InputError
-from mottool.pipelines.pipeline import Pass, Pipeline, Times
+from mottool.pipelines.embedders.embedder import Embedder
+from mottool.pipelines.interfaces import Pass, Pipeline, Times
 from mottool.sources.discovery import Frame
 from mottool.sources.discovery import Sequence as Source
 

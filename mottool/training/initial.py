@@ -12,7 +12,7 @@ from mottool.checkpoints.darknet import read_darknet_backbone
 from mottool.checkpoints.read import NotFiniteError, is_darknet, need_finite, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
-from mottool.pipelines.networks import bundled_file, load_network
+from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.registry import NETWORKS
 from mottool.training.learner import Learner
 

@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from footage import video
 from untrained import checkpoint
 
-from mottool.detectors.coco import KINDS
-from mottool.embedders.osnet import VARIANTS
-from mottool.pipelines.assembly import assemble
+from mottool.pipelines.build import assemble
+from mottool.pipelines.detectors.torchvision import KINDS
+from mottool.pipelines.embedders.osnet import VARIANTS
+from mottool.pipelines.interfaces import Pipeline, Times
 from mottool.pipelines.options import Options
-from mottool.pipelines.pipeline import Pipeline, Times
 from mottool.pipelines.registry import NETWORKS
 from mottool.sources.discovery import Sequence, find_sequences
 from mottool.sources.prefetch import ahead

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mottool.checkpoints.download import fetched
-from mottool.embedders.embedder import Embedder
 from mottool.errors import SettingError, did_you_mean
 from mottool.pipelines import registry
+from mottool.pipelines.embedders.embedder import Embedder
+from mottool.pipelines.interfaces import Pipeline
 from mottool.pipelines.options import Options
-from mottool.pipelines.pipeline import Pipeline
 from mottool.pipelines.registry import PUBLIC, Part
 
 __all__ = ["assemble", "assemble_detector", "assemble_teacher", "full_name"]

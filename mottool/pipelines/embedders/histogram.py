@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.embedders.crops import embed_crops
+from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 
 __all__ = ["Histogram", "embedder"]

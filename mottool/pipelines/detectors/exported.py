@@ -1,7 +1,7 @@
 """The detectors `yolox`, `onnx` and `openvino`: networks in ONNX files or OpenVINO IRs.
 
 The name says how the network sees frames, which no file tells; what its outputs mean is told by
-their shapes (`mottool.detectors.outputs`). Each of the three takes either kind of file.
+their shapes (`mottool.pipelines.detectors.output_formats`). Each of the three takes either kind of file.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,13 +13,13 @@ import numpy as np
 
 from mottool.checkpoints.download import remedy
 from mottool.detections import PERSON, Detections
-from mottool.detectors.outputs import read_people
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.compute import Compute
 from mottool.models.exported import ExportedNetwork, open_exported
 from mottool.models.preprocessing import CornerLetterbox, Stretch, View
+from mottool.pipelines.detectors.output_formats import read_people
+from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
-from mottool.pipelines.pipeline import Times
 from mottool.sources.discovery import Frame
 from mottool.sources.discovery import Sequence as Source
 

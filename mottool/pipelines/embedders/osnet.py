@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from mottool.checkpoints.download import remedy
 from mottool.checkpoints.read import dimension, fit, read
-from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.compute import Compute
 from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 
 __all__ = ["VARIANTS", "OSNet", "build_network", "embedder"]

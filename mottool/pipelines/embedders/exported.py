@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.checkpoints.download import remedy
-from mottool.embedders.crops import embed_crops
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.compute import Compute
 from mottool.models.exported import open_exported
 from mottool.models.pixels import planes
+from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 
 __all__ = ["ExportedEmbedder", "embedder"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mottool.checkpoints.read import Checkpoint, NotFiniteError, read
-from mottool.embedders.osnet import VARIANTS, build_network
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.models.jde import JDE
 from mottool.models.marks import looks_like
+from mottool.pipelines.embedders.osnet import VARIANTS, build_network
 from mottool.pipelines.registry import NETWORKS, resolve
 
 __all__ = ["LoadedNetwork", "bundled_file", "load_network"]

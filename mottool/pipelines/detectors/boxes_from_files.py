@@ -12,8 +12,8 @@ from typing import Any
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.motchallenge.public_detections import PublicDetections
+from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
-from mottool.pipelines.pipeline import Times
 from mottool.sources.discovery import Frame
 from mottool.sources.discovery import Sequence as Source
 

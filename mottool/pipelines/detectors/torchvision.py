@@ -20,8 +20,8 @@ from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
 from mottool.models.compute import Compute
 from mottool.models.pixels import planes
+from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
-from mottool.pipelines.pipeline import Times
 from mottool.sources.discovery import Frame
 from mottool.sources.discovery import Sequence as Source
 
