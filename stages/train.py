@@ -23,7 +23,7 @@ from mottool.work import Work
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
     from mottool.data.distilled_labels import JoinedLabels
-    from mottool.training.keeping import Keeping
+    from mottool.training.checkpoint_writer import Keeping
     from mottool.training.learner import Learner, Recipe
     from mottool.training.validation import Validation
 
@@ -138,10 +138,10 @@ def run(
     from mottool.data.samples import Samples
     from mottool.data.scenes import Scenes
     from mottool.pipelines.registry import NETWORKS, resolve
-    from mottool.training.course import Course
-    from mottool.training.initial import initialise
-    from mottool.training.keeping import licences_of
-    from mottool.training.loop import Training
+    from mottool.training.checkpoint_writer import licences_of
+    from mottool.training.initial_weights import initialise
+    from mottool.training.run import Course
+    from mottool.training.trainer import Training
 
     config, entry = config or Config(), NETWORKS[pipeline]
     datasets = open_datasets(data, warn, root)
@@ -217,7 +217,7 @@ def _teacher(
 def _plan(config: Config, recipe: Recipe) -> Any:
     """The paper's recipe with what the settings change of it."""
     from mottool.models.compute import Compute
-    from mottool.training.loop import Plan
+    from mottool.training.trainer import Plan
 
     names = ("epochs", "batch", "lr", "warmup", "ema")
     changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
@@ -271,7 +271,7 @@ def _keeping(
     tracking: Mapping[str, str],
 ) -> Keeping:
     """Where everything is written, and what its cards say."""
-    from mottool.training.keeping import Keeping
+    from mottool.training.checkpoint_writer import Keeping
     from mottool.training.validation import FIGURES
 
     validated, fitted = "", dict[str, dict[str, Any]]()

@@ -18,7 +18,7 @@ from mottool.data.formats import open_dataset
 from mottool.errors import CheckpointError, InputError, OutputError, SettingError
 from mottool.stages import train
 from mottool.stages.train import Config
-from mottool.training import course
+from mottool.training import run
 from mottool.training.settings import TDTLearning
 from mottool.training.validation import FIGURES, HIGHEST
 
@@ -41,7 +41,7 @@ def scored(monkeypatch):
         calls.append(None)
         return figures(SCORES[len(calls) - 1])
 
-    monkeypatch.setattr(course.Validation, "__call__", score)
+    monkeypatch.setattr(run.Validation, "__call__", score)
     return calls
 
 
@@ -51,7 +51,7 @@ def whole(scene, tmp_path_factory):
     out, scores = tmp_path_factory.mktemp("whole"), iter(SCORES)
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(course.Validation, "__call__", lambda *_: figures(next(scores)))
+        patched.setattr(run.Validation, "__call__", lambda *_: figures(next(scores)))
         trained(scene, out)
     return out
 
@@ -110,7 +110,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mottool.stages import train
-from mottool.training import course, keeping
+from mottool.training import run, keeping
 sys.path.insert(0, sys.argv[4])
 from test_course import NAME, SCORES, SMALL, figures
 where, calls = sys.argv[3], {"validation": 0, "save": 0}
@@ -121,7 +121,7 @@ def score(self, network):
     if where == "validation" and calls["validation"] == 3:
         die()
     return figures(SCORES[calls["validation"] - 1])
-course.Validation.__call__ = score
+run.Validation.__call__ = score
 plain = keeping.save_weights
 def save(path, *rest):
     calls["save"] += 1  # the last and the best, three times
@@ -158,7 +158,7 @@ def test_a_validation_that_fails_loses_no_epoch(scene, tmp_path, monkeypatch):
         raise InputError("frame 3 is torn", "copy it again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(course.Validation, "__call__", fail)
+        patched.setattr(run.Validation, "__call__", fail)
         with pytest.raises(InputError, match="frame 3"):
             trained(scene, tmp_path, epochs=1)
     told = []
@@ -208,7 +208,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_first_epoch(
     scene, tmp_path, monkeypatch
 ):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(course.Training, "epochs", lambda self: pytest.fail("it trains already"))
+    monkeypatch.setattr(run.Training, "epochs", lambda self: pytest.fail("it trains already"))
     with pytest.raises(OutputError, match=r"cannot write .*file/out"):
         trained(scene, tmp_path / "file/out")
 

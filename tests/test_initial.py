@@ -10,7 +10,7 @@ from torchvision.models import WeightsEnum, get_model
 from mottool.data.formats import open_dataset
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.pipelines.registry import resolve
-from mottool.training.initial import IMAGENET, initialise
+from mottool.training.initial_weights import IMAGENET, initialise
 from mottool.training.settings import LEARNERS, SETTINGS, family
 
 

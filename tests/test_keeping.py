@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from mottool.errors import SettingError
-from mottool.training.keeping import best_epoch, licences_of
+from mottool.training.checkpoint_writer import best_epoch, licences_of
 
 
 def history(*values):

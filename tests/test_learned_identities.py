@@ -23,7 +23,7 @@ from mottool.models.outrack import OUTrack
 from mottool.pipelines.registry import NETWORKS
 from mottool.stages import train
 from mottool.stages.train import Config
-from mottool.training import outrack
+from mottool.training.learners import outrack
 from mottool.training.settings import OUTrackLearning
 
 SIZE, SCENE = (128, 96), {"people": 6, "size": (128, 96), "light": 0.3}

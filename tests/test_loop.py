@@ -13,7 +13,7 @@ from figures import street
 from mottool.errors import TrainingError
 from mottool.stages import train
 from mottool.stages.train import Config
-from mottool.training import fairmot
+from mottool.training.learners import fairmot
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 2, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}

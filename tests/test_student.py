@@ -16,8 +16,8 @@ from mottool.cache.writer import Cache
 from mottool.cli import cli
 from mottool.stages import train
 from mottool.stages.train import Config
+from mottool.training.learners.tdt import TDTLearner
 from mottool.training.settings import TDTLearning
-from mottool.training.tdt import TDTLearner
 
 PIPELINE, TEACHER = "tdt-mobilenet", "histogram"
 SIZE, PEOPLE, LIGHT = (128, 96), 5, 0.15

@@ -22,7 +22,7 @@ from mottool.errors import (
 )
 from mottool.stages import train
 from mottool.stages.train import Config
-from mottool.training import fairmot
+from mottool.training.learners import fairmot
 from mottool.training.settings import OUTrackLearning, TDTLearning
 
 NAME = "fairmot-yolov5s"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import SettingError
-from mottool.training.keeping import Keeping
-from mottool.training.loop import Training
+from mottool.training.checkpoint_writer import Keeping
+from mottool.training.trainer import Training
 from mottool.training.validation import FIGURES, Validation
 
 __all__ = ["Course"]

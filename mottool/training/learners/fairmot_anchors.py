@@ -20,8 +20,8 @@ from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import our_name
 from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
 from mottool.pipelines.registry import NETWORKS
-from mottool.training.fairmot import FairMOTLearner
 from mottool.training.learner import Learner
+from mottool.training.learners.fairmot import FairMOTLearner
 
 __all__ = ["FairMOTAnchorsLearner"]
 

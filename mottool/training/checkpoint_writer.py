@@ -15,7 +15,7 @@ from mottool.checkpoints.cards import card_of, read_card, save_weights
 from mottool.data.dataset import Dataset
 from mottool.errors import CheckpointError, SettingError, did_you_mean, writing
 from mottool.training.log import write_curves, write_log
-from mottool.training.loop import Training
+from mottool.training.trainer import Training
 from mottool.training.validation import FIGURES
 
 __all__ = ["Keeping", "best_epoch", "licences_of"]

@@ -1,0 +1,1 @@
+"""One learner per paper: its network, loss and optimiser."""
