@@ -216,7 +216,7 @@ def _teacher(
 
 def _plan(config: Config, recipe: Recipe) -> Any:
     """The paper's recipe with what the settings change of it."""
-    from mottool.models.compute import Compute
+    from mottool.models.device import Compute
     from mottool.training.trainer import Plan
 
     names = ("epochs", "batch", "lr", "warmup", "ema")
@@ -243,7 +243,7 @@ def _validation(
 ) -> Validation | None:
     """What scores the network on held-out videos; None if none are named."""
     from mottool.association.registry import SETTINGS as TRACKERS
-    from mottool.models.compute import Compute
+    from mottool.models.device import Compute
     from mottool.pipelines.registry import NETWORKS
     from mottool.sources.discovery import find_sequences
     from mottool.training.validation import Validation

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from precision import Figure, head_figure, hold, reach, undecided
 
+from mottool.models.centre_heads import peaks
 from mottool.models.fairmot import FairMOT
-from mottool.models.heatmap import peaks
-from mottool.models.network import Decoded
+from mottool.models.interfaces import Decoded
 from mottool.models.preprocessing import Letterbox
 
 __all__ = ["Comparison", "check", "compare"]

@@ -16,7 +16,7 @@ from torchvision.ops import box_convert
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.cstrack import ANCHORS, STRIDES, CSTrack
-from mottool.models.network import Decoded
+from mottool.models.interfaces import Decoded
 from mottool.models.preprocessing import Letterbox
 
 GOLDEN = HERE / "cstrack"

@@ -8,7 +8,7 @@ import pytest
 from exports import colours_ir, colours_onnx, fixed_boxes_ir, fixed_boxes_onnx, normalised_onnx
 
 from mottool.errors import CheckpointError, MottoolError, SettingError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.models.exported import open_exported
 from mottool.pipelines.detectors.exported import ExportedDetector
 from mottool.pipelines.detectors.exported import detector as make_detector

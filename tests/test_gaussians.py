@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.models.gaussians import draw, radius
+from mottool.models.gaussian import draw, radius
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.models.heatmap import PRIOR, boxes_around, gather, head, peaks
+from mottool.models.centre_heads import PRIOR, boxes_around, gather, head, peaks
 
 
 @settings(derandomize=True, deadline=None, max_examples=50)

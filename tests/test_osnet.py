@@ -12,7 +12,7 @@ from goldens import HERE, fill, read_npz, shared, synth_image
 from precision import Figure, check_distances, hold, in_float64
 
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders import osnet
 from mottool.pipelines.embedders.crops import crop

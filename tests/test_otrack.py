@@ -10,8 +10,8 @@ from goldens import HERE, made_up, read_npz, shared, synth_image
 from precision import Figure, check_distances, head_figure, hold, in_float64
 
 from mottool.errors import CheckpointError
-from mottool.models.compute import Compute
-from mottool.models.network import Decoded
+from mottool.models.device import Compute
+from mottool.models.interfaces import Decoded
 from mottool.models.otrack import NAMES, OTrack, Recurrence, prior_heatmap
 from mottool.models.preprocessing import CenterWarp
 from mottool.sources.discovery import find_sequences

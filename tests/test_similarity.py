@@ -17,7 +17,7 @@ from untrained import checkpoint
 from mottool.drawing.similarity import cut, draw_similarity
 from mottool.errors import InputError, SettingError
 from mottool.metrics.identity_matching import box_of
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.models.fairmot import FairMOT
 from mottool.models.preprocessing import Letterbox
 from mottool.motchallenge.rows import read_rows

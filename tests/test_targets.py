@@ -13,7 +13,7 @@ from mottool.data.targets.jde import anchor_targets, embedding_targets, jde_targ
 from mottool.data.targets.labels import Labels
 from mottool.data.targets.tdt import tdt_targets
 from mottool.errors import InputError
-from mottool.models.heatmap import boxes_around
+from mottool.models.centre_heads import boxes_around
 from mottool.models.jde import ANCHORS, JDE
 from mottool.models.retinanet import boxes_from_deltas
 from mottool.models.tdt import ANCHORS as TDT_ANCHORS

@@ -9,7 +9,7 @@ from untrained import network
 from mottool.association.registry import FairMOTSettings, OTrackSettings
 from mottool.checkpoints.cards import read_card
 from mottool.errors import SettingError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.sources.discovery import find_sequences
 from mottool.stages import train
 from mottool.stages.train import Config

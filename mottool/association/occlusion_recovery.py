@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mottool.association.registry import RefindSettings
 from mottool.association.tracks import Video
 from mottool.boxes import intersection
-from mottool.models.gaussians import radius
+from mottool.models.gaussian import radius
 
 __all__ = ["Refinder", "Refound", "hidden", "recovered"]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mottool.data.targets.centre import CentreTargets
 from mottool.losses.identity import cross_entropy
 from mottool.losses.weighting import Fixed, Uncertainty
-from mottool.models.heatmap import gather
+from mottool.models.centre_heads import gather
 
 __all__ = [
     "IDENTITY_WEIGHT",

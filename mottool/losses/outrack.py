@@ -15,7 +15,7 @@ from mottool.data.targets.labels import Targets
 from mottool.losses.centre import SIZE_WEIGHT, START, detection_terms, focal, l1
 from mottool.losses.unsupervised import Assignment, cycas, reid_terms
 from mottool.losses.weighting import Uncertainty
-from mottool.models.heatmap import gather
+from mottool.models.centre_heads import gather
 
 __all__ = ["OCCLUSION_WEIGHT", "OUTrackLoss", "OUTrackTargets", "occlusion_terms"]
 

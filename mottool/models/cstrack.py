@@ -18,9 +18,9 @@ from torchvision.ops import box_convert
 from mottool.checkpoints.read import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.csp import ConvBlock, CSPBackbone, PathAggregation
+from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms
-from mottool.models.heatmap import at_centres
-from mottool.models.network import Decoded
+from mottool.models.interfaces import Decoded
 
 __all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "our_name"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 
 __all__ = ["ExportedNetwork", "open_exported"]
 

@@ -17,8 +17,8 @@ from mottool.models.backbones.dla import DLA34, DLA34Stride2, DLA34Stride8
 from mottool.models.backbones.hrnet import HRNet18, HRNet32
 from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
 from mottool.models.backbones.yolov5 import YOLOv5s
-from mottool.models.heatmap import PRIOR, at_centres, detections, head
-from mottool.models.network import Decoded
+from mottool.models.centre_heads import PRIOR, at_centres, detections, head
+from mottool.models.interfaces import Decoded
 
 __all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "our_name"]
 

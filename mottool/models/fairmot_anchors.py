@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.dla import DLA34
+from mottool.models.centre_heads import at_centres, head
 from mottool.models.fairmot import MAX_DETECTIONS
-from mottool.models.heatmap import at_centres, head
+from mottool.models.interfaces import Decoded
 from mottool.models.jde import ANCHORS as JDE_ANCHORS
 from mottool.models.jde import level_proposals
-from mottool.models.network import Decoded
 from mottool.models.retinanet import strongest
 
 __all__ = ["ANCHORS", "FairMOTAnchors"]

@@ -17,7 +17,7 @@ from mottool.checkpoints.darknet import DarknetLayer
 from mottool.checkpoints.read import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.darknet import ConvBlock, DarkNet53
-from mottool.models.network import Decoded
+from mottool.models.interfaces import Decoded
 
 __all__ = ["ANCHORS", "STRIDES", "JDE", "level_proposals"]
 

@@ -22,8 +22,8 @@ from torchvision.ops import nms
 
 from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
-from mottool.models.heatmap import detections
-from mottool.models.network import Decoded
+from mottool.models.centre_heads import detections
+from mottool.models.interfaces import Decoded
 from mottool.models.occlusion import occlusion_centres
 from mottool.models.parts import joined, part_cells
 

@@ -9,7 +9,7 @@ own heatmap and refined by an offset, like a person's centre.
 import torch
 from torch import Tensor
 
-from mottool.models.heatmap import gather, peaks
+from mottool.models.centre_heads import gather, peaks
 
 __all__ = ["MIN_SCORE", "occlusion_centres"]
 

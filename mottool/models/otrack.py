@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.dla import DLA34, conv_norm_relu
-from mottool.models.gaussians import draw, radius
-from mottool.models.heatmap import PRIOR, gather, head, peaks
-from mottool.models.network import Decoded
+from mottool.models.centre_heads import PRIOR, gather, head, peaks
+from mottool.models.gaussian import draw, radius
+from mottool.models.interfaces import Decoded
 from mottool.models.occlusion import occlusion_centres
 
 __all__ = ["OTrack", "Recurrence", "our_name", "prior_heatmap"]

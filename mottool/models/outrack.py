@@ -12,9 +12,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from mottool.models.backbones.backbone import Backbone
+from mottool.models.centre_heads import PRIOR, head
 from mottool.models.fairmot import MAX_DETECTIONS, FairMOT
-from mottool.models.heatmap import PRIOR, head
-from mottool.models.network import Decoded
+from mottool.models.interfaces import Decoded
 from mottool.models.occlusion import occlusion_centres
 
 __all__ = ["OUTrack"]

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou
 
 from mottool.checkpoints.read import dimension, fit
+from mottool.models.interfaces import Decoded
 from mottool.models.marks import looks_like
-from mottool.models.network import Decoded
 from mottool.models.retinanet import (
     LEVELS,
     PYRAMID_CHANNELS,

@@ -13,8 +13,8 @@ from mottool.checkpoints.cards import Card, read_card
 from mottool.checkpoints.download import remedy
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
-from mottool.models.compute import Compute
-from mottool.models.network import Decoded, Deployable, EmbeddingNetwork, Network
+from mottool.models.device import Compute
+from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Times

@@ -17,8 +17,8 @@ from mottool.metrics.detection import average_precision, hits
 from mottool.metrics.embedding import true_positive_rate
 from mottool.metrics.preprocess import detect_rules, prepare
 from mottool.metrics.tracking import Score, combined, score
-from mottool.models.compute import Compute
-from mottool.models.network import EmbeddingNetwork
+from mottool.models.device import Compute
+from mottool.models.interfaces import EmbeddingNetwork
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
 from mottool.pipelines.registry import NETWORKS, resolve

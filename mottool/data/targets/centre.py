@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mottool.data.targets.labels import Labels, Targets
-from mottool.models.gaussians import draw, radius
+from mottool.models.gaussian import draw, radius
 
 __all__ = [
     "IGNORED",

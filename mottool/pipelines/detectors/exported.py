@@ -14,7 +14,7 @@ import numpy as np
 from mottool.checkpoints.download import remedy
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError, SettingError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.models.exported import ExportedNetwork, open_exported
 from mottool.models.preprocessing import CornerLetterbox, Stretch, View
 from mottool.pipelines.detectors.output_formats import read_people

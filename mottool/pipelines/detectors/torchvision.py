@@ -18,7 +18,7 @@ from torchvision.models import detection
 from mottool.checkpoints.read import fit, read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.models.pixels import planes
 from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options

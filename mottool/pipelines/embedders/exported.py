@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mottool.checkpoints.download import remedy
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.compute import Compute
+from mottool.models.device import Compute
 from mottool.models.exported import open_exported
 from mottool.models.pixels import planes
 from mottool.pipelines.embedders.crops import embed_crops

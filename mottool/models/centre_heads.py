@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.models.network import Decoded
+from mottool.models.interfaces import Decoded
 
 __all__ = ["PRIOR", "Peaks", "at_centres", "boxes_around", "detections", "gather", "head", "peaks"]
 
