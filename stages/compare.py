@@ -257,7 +257,7 @@ def _write(
 
 def _pictures(standings: list[Standing], config: Config) -> dict[str, tuple[str, Figure]]:
     """The plots by the names of their files, each with what it shows."""
-    from mottool.drawing.comparison import bars, crowd, scatter
+    from mottool.drawing.comparison_plots import bars, crowd, scatter
 
     return {
         "scatter": (f"{config.y} against {config.x}", scatter(standings, config.x, config.y)),
@@ -277,7 +277,7 @@ def _page(
     standings: list[Standing], notes: list[str], videos: list[Video], config: Config, path: Path
 ) -> None:
     from mottool.comparison.page import write_page
-    from mottool.drawing.comparison import as_svg
+    from mottool.drawing.comparison_plots import as_svg
 
     pictures = {
         told: as_svg(figure, name) for name, (told, figure) in _pictures(standings, config).items()

@@ -1,6 +1,6 @@
 """Stage `plot`: caches, result files and ground truth in; figures for paper out.
 
-Its `run` functions are those of `mottool.drawing.figures`.
+Its `run` functions are those of `mottool.drawing.plots`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import click
 
 from mottool.batch import Batch
 from mottool.config import flags
-from mottool.drawing.figures import (
+from mottool.drawing.plots import (
     EmbeddingConfig,
     SimilarityConfig,
     TrackletConfig,

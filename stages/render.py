@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.drawing.layers import Layers
+    from mottool.drawing.detection_layers import Layers
     from mottool.drawing.overlay import Overlay
-    from mottool.drawing.panel import Panel
+    from mottool.drawing.track_layer import Panel
     from mottool.metrics.inputs import Truth
     from mottool.sources.discovery import Frame, Sequence
 
@@ -107,9 +107,9 @@ def run(
     source or the rows cannot be read, or there is no frame in the span.
     """
     from mottool.cache.writer import Cache
-    from mottool.drawing.layers import Layers
+    from mottool.drawing.detection_layers import Layers
     from mottool.drawing.overlay import Overlay
-    from mottool.drawing.video import video_writer
+    from mottool.drawing.video_writer import video_writer
 
     if config.needs_cache and cache is None:
         fix = "give it, or leave --detections, --occlusion and --refound out"
@@ -124,7 +124,7 @@ def run(
     overlays = [Overlay(*size, trail, title, 2 if truth else 1) for title in titles]
     for number in range(max(1, first - trail), first):
         for overlay, panel in zip(overlays, panels, strict=True):
-            overlay.remember(number, *panel.at(number)[:2])
+            overlay.remember(number, *track_layer.at(number)[:2])
     with ExitStack() as opened:
         layers = None
         if cache and config.needs_cache:
@@ -140,8 +140,8 @@ def run(
             fix = "choose --frames inside the sequence"
             raise InputError(f"{sequence.path} has no frame {first}", fix)
         for file, panel in zip(files, panels, strict=True):
-            if panel.last > number and (last is None or number < last):
-                warn(f"{file} has rows up to frame {panel.last}, {sequence.path} ends before")
+            if track_layer.last > number and (last is None or number < last):
+                warn(f"{file} has rows up to frame {track_layer.last}, {sequence.path} ends before")
     return out
 
 
@@ -192,10 +192,10 @@ def _drawn(
         image = layers.under(overlays[0], image, frame.number)
     pictures = []
     for overlay, panel in zip(overlays, panels, strict=True):
-        shown = panel.at(frame.number)
+        shown = track_layer.at(frame.number)
         ids, boxes, looks = layers.marked(shown) if layers else shown
         picture = overlay.draw(image, frame.number, ids, boxes, looks=looks)
-        overlay.legend(picture, [*panel.legend, *(layers.legend if layers else [])])
+        overlay.legend(picture, [*track_layer.legend, *(layers.legend if layers else [])])
         pictures.append(picture)
     return beside_each_other(pictures)
 
@@ -204,7 +204,7 @@ def _panels(
     sequence: Sequence, files: list[Path], truth: Truth | None, config: Config
 ) -> list[Panel]:
     """What is drawn of each result file: by verdict, by difference, or by identity."""
-    from mottool.drawing import panel
+    from mottool.drawing import track_layer
     from mottool.metrics.box_outcomes import judge
     from mottool.metrics.tracker_differences import differences
     from mottool.motchallenge.rows import read_rows
@@ -212,11 +212,11 @@ def _panels(
     results = [read_rows(file, "result") for file in files]
     if truth:
         judged = [(rows, *judge(rows, truth, config.rules, sequence.name)) for rows in results]
-        return [panel.judged(*each, config.scale) for each in judged]
+        return [track_layer.judged(*each, config.scale) for each in judged]
     if len(results) == 2:
         one, other = results
-        return list(panel.compared(one, other, differences(one, other), config.scale))
-    return [panel.plain(results[0], config.scale, config.scores)]
+        return list(track_layer.compared(one, other, differences(one, other), config.scale))
+    return [track_layer.plain(results[0], config.scale, config.scores)]
 
 
 def _within(frames: Iterable[Frame], config: Config) -> Iterator[Frame]:

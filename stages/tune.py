@@ -80,7 +80,7 @@ def run(
     an earlier run had done. Raises a `SettingError` for settings that mean nothing or another
     search in `out`, an `InputError` or `CacheError` for files that cannot be used.
     """
-    from mottool.drawing.search import draw
+    from mottool.drawing.tuning_plot import draw
     from mottool.tuning.judge import Judge
     from mottool.tuning.proposers import proposer
     from mottool.tuning.space import axes, grid_size, read_value

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.drawing.colours import colour_of, ink_on
 from mottool.drawing.overlay import Overlay
-from mottool.drawing.video import video_writer
+from mottool.drawing.style import colour_of, ink_on
+from mottool.drawing.video_writer import video_writer
 
 GREY = np.full((240, 320, 3), 128, np.uint8)
 ONE = np.array([7]), np.array([[100.0, 80.0, 160.0, 200.0]])

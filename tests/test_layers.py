@@ -6,9 +6,9 @@ from caches import HEADER, write
 
 from mottool.cache.writer import Cache
 from mottool.detections import Detections
-from mottool.drawing.layers import Layers, draw_centres, draw_detections, draw_heatmap
+from mottool.drawing.detection_layers import Layers, draw_centres, draw_detections, draw_heatmap
 from mottool.drawing.overlay import Look, Overlay, beside_each_other
-from mottool.drawing.panel import Shown, unseen
+from mottool.drawing.track_layer import Shown, unseen
 
 GREY = np.full((240, 320, 3), 128, np.uint8)
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from footage import images, seqinfo, video
 
 from mottool.detections import Detections
-from mottool.drawing.colours import colour_of
-from mottool.drawing.panel import VERDICTS
+from mottool.drawing.style import colour_of
+from mottool.drawing.track_layer import VERDICTS
 from mottool.errors import InputError, SettingError
 from mottool.metrics.box_outcomes import Verdict
 from mottool.sources.discovery import find_sequences

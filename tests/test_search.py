@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mottool.drawing.search import COLUMNS, DOTS, HEIGHT, VERMILION, WIDTH, draw
+from mottool.drawing.tuning_plot import COLUMNS, DOTS, HEIGHT, VERMILION, WIDTH, draw
 from mottool.tuning.space import Axis
 from mottool.tuning.trials import Trial
 

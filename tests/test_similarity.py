@@ -14,7 +14,7 @@ from figures import street
 from torch import nn
 from untrained import checkpoint
 
-from mottool.drawing.similarity import cut, draw_similarity
+from mottool.drawing.similarity_plot import cut, draw_similarity
 from mottool.errors import InputError, SettingError
 from mottool.metrics.identity_matching import box_of
 from mottool.models.device import Compute

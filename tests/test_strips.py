@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mottool.drawing.colours import colour_of
-from mottool.drawing.strips import StripMaker
+from mottool.drawing.style import colour_of
+from mottool.drawing.switch_strips import StripMaker
 from mottool.metrics.box_outcomes import Switch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.discovery import Frame

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.drawing.colours import colour_of, ink_on
+from mottool.drawing.style import colour_of, ink_on
 
 __all__ = ["Look", "Overlay", "beside_each_other", "looks_of"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mottool.drawing.colours import colour_of
 from mottool.drawing.curves import COLOURS
+from mottool.drawing.style import colour_of
 from mottool.work import whole_file
 
 __all__ = ["SHAPES", "paint_of", "save", "style_of"]

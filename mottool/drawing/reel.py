@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from mottool.drawing.strips import StripMaker
+from mottool.drawing.switch_strips import StripMaker
 from mottool.metrics.box_outcomes import judge
 from mottool.metrics.inputs import Truth
 from mottool.motchallenge.rows import read_rows

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
-from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, looks_of
+from mottool.drawing.style import colour_of
 from mottool.metrics.box_outcomes import Verdict, Verdicts
 from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mottool.cache.writer import Cache
 from mottool.detections import Detections
 from mottool.drawing.overlay import Look, Overlay
-from mottool.drawing.panel import Shown, unseen
+from mottool.drawing.track_layer import Shown, unseen
 
 __all__ = ["Layers", "draw_centres", "draw_detections", "draw_heatmap"]
 

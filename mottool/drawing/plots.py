@@ -96,7 +96,7 @@ def run_embeddings(
     among the detections; a `SettingError` without scikit-learn; a `CacheError` without embeddings.
     """
     from mottool.cache.writer import Cache
-    from mottool.drawing.embeddings import draw_map, flat
+    from mottool.drawing.embedding_plots import draw_map, flat
     from mottool.metrics.embedding_similarity import of_people
 
     config = config or EmbeddingConfig()
@@ -113,7 +113,7 @@ def run_frames(cache: Path, rows: Rows | None, pair: tuple[int, int], out: Path)
     if one of the frames has no detections.
     """
     from mottool.cache.writer import Cache
-    from mottool.drawing.embeddings import draw_cosines
+    from mottool.drawing.embedding_plots import draw_cosines
     from mottool.metrics.embedding_similarity import between_frames
 
     with Cache(cache) as opened:
@@ -131,7 +131,7 @@ def run_tracklets(
     tracklet or no detection.
     """
     from mottool.cache.writer import Cache
-    from mottool.drawing.embeddings import draw_cosines
+    from mottool.drawing.embedding_plots import draw_cosines
     from mottool.metrics.embedding_similarity import of_tracklets
 
     with Cache(cache) as opened:
@@ -154,7 +154,7 @@ def run_similarity(
     the source lacks. An `InputError` if a frame is not there, or nothing of the box in it, and a
     `SettingError` if the network embeds boxes only.
     """
-    from mottool.drawing.similarity import cut, draw_similarity
+    from mottool.drawing.similarity_plot import cut, draw_similarity
     from mottool.pipelines.similarity_map import similarity
 
     images = {}

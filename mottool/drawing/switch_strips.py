@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.drawing.colours import colour_of
 from mottool.drawing.overlay import Look, Overlay
+from mottool.drawing.style import colour_of
 from mottool.metrics.box_outcomes import Switch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.discovery import Frame
