@@ -23,10 +23,10 @@ from mottool.work import Work
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mottool.comparison.contenders import Contender
-    from mottool.comparison.lineup import Lineup
-    from mottool.comparison.page import Video
-    from mottool.comparison.standings import Standing
+    from mottool.comparison.comparison import Lineup
+    from mottool.comparison.html_page import Video
+    from mottool.comparison.pipelines import Contender
+    from mottool.comparison.results import Standing
 
 __all__ = ["Config", "command", "run"]
 
@@ -76,7 +76,7 @@ def run(
     default fairmot and sort with those that fit the pipelines, else their published ones. Raises
     `InputError` and `CacheError` for files that are missing, malformed or do not belong together.
     """
-    from mottool.comparison.lineup import Lineup
+    from mottool.comparison.comparison import Lineup
     from mottool.comparison.tables import write_csv
 
     config, usual = config or Config(), {name: Profiles() for name in USUAL}
@@ -173,7 +173,7 @@ def command(
         raise SettingError(f"{html} is no name for a page", "end it in .html")
     batch = Batch(as_json)
     with executor(1):  # before numpy is loaded, for linear algebra on one thread
-        from mottool.comparison.lineup import Lineup
+        from mottool.comparison.comparison import Lineup
 
         lineup = Lineup(caches or (work,), truth, profiles, *_how(config))
         standings = [
@@ -183,7 +183,7 @@ def command(
         ]
     notes = lineup.notes + _unused(profiles)
     if standings:
-        from mottool.comparison.standings import chance
+        from mottool.comparison.results import chance
 
         notes += chance(standings)
         _write(standings, csv, markdown, latex)
@@ -276,7 +276,7 @@ def _draw(standings: list[Standing], config: Config, folder: Path) -> None:
 def _page(
     standings: list[Standing], notes: list[str], videos: list[Video], config: Config, path: Path
 ) -> None:
-    from mottool.comparison.page import write_page
+    from mottool.comparison.html_page import write_page
     from mottool.drawing.comparison_plots import as_svg
 
     pictures = {
@@ -287,7 +287,7 @@ def _page(
 
 def _videos(lineup: Lineup) -> list[Video]:
     """What render made of the rows, in the work folders that the caches lie in."""
-    from mottool.comparison.page import Video
+    from mottool.comparison.html_page import Video
 
     found = []
     for contender, tracker in lineup.pairs:
@@ -301,7 +301,7 @@ def _videos(lineup: Lineup) -> list[Video]:
 
 def _facts(standings: list[Standing]) -> list[dict[str, Any]]:
     """The rows as JSON holds them; `rank` has 1 for the best and 2 for the second best figures."""
-    from mottool.comparison.standings import ranks
+    from mottool.comparison.results import ranks
 
     columns = {name: ranks(standings, name) for name in FIGURES if standings}
     return [

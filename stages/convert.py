@@ -12,7 +12,7 @@ from mottool.batch import Batch
 from mottool.config import Settings, flags, knob
 from mottool.errors import InputError
 from mottool.flags import as_json
-from mottool.formats.forms import WRITERS
+from mottool.formats.registry import WRITERS
 
 __all__ = ["Config", "command", "run"]
 
@@ -43,7 +43,7 @@ def run(
     `sources` do not. `warn` hears what is left out. Raises `InputError` for what cannot be read,
     or what the form cannot hold.
     """
-    from mottool.formats.forms import read, write
+    from mottool.formats.registry import read, write
     from mottool.motchallenge.rows import SeqInfo
     from mottool.sources.discovery import find_sequences
 

@@ -133,7 +133,7 @@ def _of_results(
 
 def _classes(truths: Iterable[Truth]) -> dict[int | None, str]:
     """The classes of the ground truth that count, by number, as the names of trackers end."""
-    from mottool.formats.sheet import CLASSES
+    from mottool.formats.sequence_rows import CLASSES
     from mottool.motchallenge.rows import read_rows
 
     found: set[int] = set()

@@ -24,9 +24,9 @@ from mottool.progress import progress
 from mottool.work import Work
 
 if TYPE_CHECKING:
-    from mottool.tuning.judge import Judge
-    from mottool.tuning.proposers import Proposer
-    from mottool.tuning.space import Axis, Point
+    from mottool.tuning.objective import Judge
+    from mottool.tuning.samplers import Proposer
+    from mottool.tuning.search_space import Axis, Point
     from mottool.tuning.trials import Trial, Trials
 
 __all__ = ["Config", "command", "run"]
@@ -81,9 +81,9 @@ def run(
     search in `out`, an `InputError` or `CacheError` for files that cannot be used.
     """
     from mottool.drawing.tuning_plot import draw
-    from mottool.tuning.judge import Judge
-    from mottool.tuning.proposers import proposer
-    from mottool.tuning.space import axes, grid_size, read_value
+    from mottool.tuning.objective import Judge
+    from mottool.tuning.samplers import proposer
+    from mottool.tuning.search_space import axes, grid_size, read_value
     from mottool.tuning.trials import Trials, write_best
 
     config, kinds = config or Config(), kinds_of(tracker)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from drawn import scene
 from rivals import FRAMES, PEOPLE, cached, dataset
 
-from mottool.comparison.standings import FIGURES
+from mottool.comparison.results import FIGURES
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.stages import compare
 from mottool.stages.compare import Config, command, run
@@ -158,7 +158,7 @@ def test_a_damaged_cache_is_refused(work):
 
 
 def test_a_row_that_fails_stops_no_other(work, monkeypatch):
-    lineup = import_module("mottool.comparison.lineup")
+    lineup = import_module("mottool.comparison.comparison")
     judged = lineup.judged
 
     def failing(path, *more):

@@ -1,7 +1,7 @@
 import pytest
 from rivals import cached
 
-from mottool.comparison.contenders import (
+from mottool.comparison.pipelines import (
     BOXES,
     ONE_SHOT,
     ORACLE,

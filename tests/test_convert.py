@@ -10,8 +10,8 @@ from scenes import make
 from mottool.data.formats import open_dataset
 from mottool.errors import InputError
 from mottool.formats.folders import text_of, write_motchallenge
-from mottool.formats.forms import WRITERS, read
-from mottool.formats.sheet import CLASSES, class_number, results_sheet, truth_sheet
+from mottool.formats.registry import WRITERS, read
+from mottool.formats.sequence_rows import CLASSES, class_number, results_sheet, truth_sheet
 from mottool.motchallenge.rows import SeqInfo
 from mottool.stages.convert import Config, command, run
 

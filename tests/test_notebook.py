@@ -11,7 +11,7 @@ import mottool
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.formats.folders import text_of
-from mottool.formats.sheet import truth_sheet
+from mottool.formats.sequence_rows import truth_sheet
 from mottool.stages import associate, evaluate
 
 LENGTH = 20

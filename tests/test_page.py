@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 from test_standings import row
 
-from mottool.comparison.page import Video, write_page
+from mottool.comparison.html_page import Video, write_page
 
 VOID = {"meta", "use", "path", "br"}
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from mottool.errors import SettingError
-from mottool.tuning.proposers import proposer
-from mottool.tuning.space import Axis
+from mottool.tuning.samplers import proposer
+from mottool.tuning.search_space import Axis
 
 SPACE = (Axis("x", (), -1.0, 1.0), Axis("n", (1, 2, 3, 4)), Axis("form", ("a", "b")))
 

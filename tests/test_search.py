@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mottool.drawing.tuning_plot import COLUMNS, DOTS, HEIGHT, VERMILION, WIDTH, draw
-from mottool.tuning.space import Axis
+from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
 
 SPACE = [

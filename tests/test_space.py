@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mottool.config import Settings, knob
 from mottool.errors import SettingError
-from mottool.tuning.space import Axis, axes, grid, grid_size
+from mottool.tuning.search_space import Axis, axes, grid, grid_size
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from mottool.comparison.standings import FIGURES, LOWER, Standing, chance, ranks, shown
+from mottool.comparison.results import FIGURES, LOWER, Standing, chance, ranks, shown
 
 
 def row(name="p", kind="two-stage", by=(), **figures):

@@ -6,8 +6,8 @@ import pytest
 
 from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.errors import InputError, SettingError
-from mottool.tuning.judge import FIGURES
-from mottool.tuning.space import axes
+from mottool.tuning.objective import FIGURES
+from mottool.tuning.search_space import axes
 from mottool.tuning.trials import Trial, Trials, write_best
 
 KINDS = kinds_of("sort")

@@ -20,7 +20,7 @@ from mottool.metrics.inputs import Truth
 from mottool.stages.associate import command as associate
 from mottool.stages.evaluate import run as evaluate
 from mottool.stages.tune import Config, command, run
-from mottool.tuning.judge import FIGURES, Judge
+from mottool.tuning.objective import FIGURES, Judge
 
 FRAMES = 30
 

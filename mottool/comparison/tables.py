@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mottool.comparison.standings import FIGURES, Standing, ranks, shown
+from mottool.comparison.results import FIGURES, Standing, ranks, shown
 from mottool.metrics.tables import COMBINED
 from mottool.work import whole_file
 

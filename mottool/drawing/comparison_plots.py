@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mottool.comparison.contenders import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
-from mottool.comparison.standings import LOWER, SPEEDS, Standing
+from mottool.comparison.pipelines import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
+from mottool.comparison.results import LOWER, SPEEDS, Standing
 from mottool.drawing.curves import COLOURS
 
 __all__ = ["as_svg", "bars", "crowd", "scatter"]

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mottool.tuning.space import Axis
+from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
 from mottool.work import whole_file
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mottool.errors import InputError
-from mottool.formats.archive import write_archive
 from mottool.formats.folders import text_of
-from mottool.formats.sheet import CLASSES, Sheet, class_number, truth_sheet
+from mottool.formats.sequence_rows import CLASSES, Sheet, class_number, truth_sheet
+from mottool.formats.zip_files import write_archive
 from mottool.motchallenge.rows import Rows, parse_rows
 
 __all__ = ["read", "recognises", "write"]

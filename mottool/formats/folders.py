@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mottool.errors import InputError
-from mottool.formats.archive import write_archive
-from mottool.formats.sheet import Sheet, results_sheet, truth_sheet
+from mottool.formats.sequence_rows import Sheet, results_sheet, truth_sheet
+from mottool.formats.zip_files import write_archive
 from mottool.metrics.inputs import find_results, find_truth
 from mottool.motchallenge.rows import Rows, SeqInfo, parse_rows, read_rows, read_seqinfo
 from mottool.work import whole_file

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any, Protocol
 
 from mottool.errors import SettingError
-from mottool.tuning.space import Axis, Point, grid, grid_size
+from mottool.tuning.search_space import Axis, Point, grid, grid_size
 
 __all__ = ["Proposer", "proposer"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mottool.errors import InputError
 
 if TYPE_CHECKING:
-    from mottool.formats.sheet import Sheet
+    from mottool.formats.sequence_rows import Sheet
 
 __all__ = ["WRITERS", "read", "write"]
 
@@ -30,7 +30,7 @@ def read(place: Path, warn: Callable[[str], None]) -> list[Sheet]:
     `warn` hears what is left out. An `InputError` if there is nothing, or it is broken.
     """
     from mottool.formats import coco, cvat, folders
-    from mottool.formats.archive import read_archive
+    from mottool.formats.zip_files import read_archive
 
     if place.suffix == ".json":
         return coco.read(place, warn)

@@ -6,9 +6,9 @@ from typing import Any
 
 from mottool.association.fitted_settings import fitted_settings
 from mottool.association.sequence_settings import Profiles, kinds_of
-from mottool.comparison.contenders import Contender, find_contenders
-from mottool.comparison.measurement import Judged, judged, tracked
-from mottool.comparison.standings import Standing, standing
+from mottool.comparison.measure import Judged, judged, tracked
+from mottool.comparison.pipelines import Contender, find_contenders
+from mottool.comparison.results import Standing, standing
 from mottool.errors import InputError
 from mottool.metrics.cache_metrics import Finds
 from mottool.metrics.evaluate import AUTO

@@ -13,8 +13,8 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from mottool.comparison.contenders import ORACLE, Contender
-from mottool.comparison.measurement import Judged, Tracked
+from mottool.comparison.measure import Judged, Tracked
+from mottool.comparison.pipelines import ORACLE, Contender
 from mottool.metrics.cache_metrics import Finds, figures
 from mottool.metrics.tracking import combined
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mottool import __version__
-from mottool.comparison.standings import FIGURES, Standing, ranks, shown
+from mottool.comparison.results import FIGURES, Standing, ranks, shown
 from mottool.comparison.tables import HEAD
 from mottool.work import whole_file
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mottool.metrics.inputs import Truth
-    from mottool.tuning.space import Point
+    from mottool.tuning.search_space import Point
 
 __all__ = ["FIGURES", "Judge"]
 
