@@ -1,6 +1,6 @@
 """Multi-object tracking in stages: networks once, association a hundred times.
 
-In a notebook, each step is a line (`mottool.notebook` describes them):
+In a notebook, each step is a line (`mottool.api` describes them):
 
     cache = mottool.open_cache("mottool-work/caches/public+histogram/scene.h5")
     tracks = mottool.track(cache, "fairmot")
@@ -12,10 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mottool.cache.writer import Cache
-    from mottool.detections import Detections
-    from mottool.errors import MottoolError
-    from mottool.notebook import (
+    from mottool.api import (
         TrackTable,
         draw,
         open_cache,
@@ -25,6 +22,9 @@ if TYPE_CHECKING:
         to_supervision,
         track,
     )
+    from mottool.cache.writer import Cache
+    from mottool.detections import Detections
+    from mottool.errors import MottoolError
 
 __all__ = [
     "Cache",
@@ -54,7 +54,7 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'mottool' has no attribute {name!r}")
-    return getattr(import_module(_ELSEWHERE.get(name, "mottool.notebook")), name)
+    return getattr(import_module(_ELSEWHERE.get(name, "mottool.api")), name)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,5 @@
 """`python -m mottool` is the same command as `mottool`."""
 
-from mottool.cli import main
+from mottool.cli.main import main
 
 main()

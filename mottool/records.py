@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["is_made_from", "read_record", "record_of", "write_record"]
 

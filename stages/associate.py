@@ -20,12 +20,8 @@ from mottool.association.fitted_settings import CacheSettings, fitted_settings, 
 from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
 from mottool.association.run_tracker import InputSettings, link
 from mottool.association.sequence_settings import Profiles, kinds_of
-from mottool.batch import Batch
-from mottool.config import Settings, any_flags, build, pairs, recorded
-from mottool.digests import digest
-from mottool.engines.local import cores, executor, finished, result
-from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
-from mottool.flags import (
+from mottool.cli.jobs import Batch
+from mottool.cli.options import (
     as_json,
     jobs_flag,
     published_flag,
@@ -35,9 +31,13 @@ from mottool.flags import (
     shard_of,
     work_folder,
 )
+from mottool.digests import digest
+from mottool.engines.local import cores, executor, finished, result
+from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
 from mottool.progress import progress
 from mottool.records import read_record, record_of
-from mottool.work import Work, safe_name, whole_file
+from mottool.settings import Settings, any_flags, build, pairs, recorded
+from mottool.workdir import Work, safe_name, whole_file
 
 if TYPE_CHECKING:
     from mottool.cache.writer import Header

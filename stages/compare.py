@@ -12,13 +12,13 @@ import click
 
 from mottool.association.registry import REGISTRY
 from mottool.association.sequence_settings import Profiles, kinds_of
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, truth_flag, work_folder
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
-from mottool.flags import as_json, truth_flag, work_folder
 from mottool.progress import progress
-from mottool.work import Work
+from mottool.settings import Settings, flags, knob
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

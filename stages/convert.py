@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json
 from mottool.errors import InputError
-from mottool.flags import as_json
 from mottool.formats.registry import WRITERS
+from mottool.settings import Settings, flags, knob
 
 __all__ = ["Config", "command", "run"]
 

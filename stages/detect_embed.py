@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, list_flag, shard_flag, shard_of, work_folder
 from mottool.errors import SettingError
-from mottool.flags import as_json, list_flag, shard_flag, shard_of, work_folder
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import DEFAULT, PUBLIC
-from mottool.work import Work
+from mottool.settings import Settings, flags, knob
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, work_folder
 from mottool.errors import CacheError, MottoolError, SettingError
-from mottool.flags import as_json, work_folder
 from mottool.pipelines.options import Options
-from mottool.work import Work
+from mottool.settings import Settings, flags, knob
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     import numpy as np

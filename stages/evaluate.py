@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, truth_flag, work_folder
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, truth_flag, work_folder
-from mottool.work import Work
+from mottool.settings import Settings, flags, knob
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from mottool.metrics.cacheboard import Cacheboard

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from mottool.batch import Batch, fact_lines
+from mottool.cli.jobs import Batch, fact_lines
+from mottool.cli.options import as_json
 from mottool.errors import InputError
-from mottool.flags import as_json
 
 __all__ = ["command", "run"]
 

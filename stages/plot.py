@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.batch import Batch
-from mottool.config import flags
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, work_folder
 from mottool.drawing.plots import (
     EmbeddingConfig,
     SimilarityConfig,
@@ -26,8 +26,8 @@ from mottool.drawing.plots import (
     run_tracklets,
 )
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, work_folder
-from mottool.work import Work
+from mottool.settings import flags
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from mottool.sources.discovery import Sequence

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool import __version__
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob, recorded
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, list_flag, work_folder
 from mottool.digests import file_digest
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, list_flag, work_folder
 from mottool.progress import progress
 from mottool.records import write_record
-from mottool.work import Work
+from mottool.settings import Settings, flags, knob, recorded
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,9 +13,8 @@ from mottool.association.finish import Finishing
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.sequence_settings import Profiles, kinds_of
-from mottool.batch import Batch
-from mottool.config import any_flags, flags
-from mottool.flags import (
+from mottool.cli.jobs import Batch
+from mottool.cli.options import (
     as_json,
     list_flag,
     published_flag,
@@ -25,8 +24,9 @@ from mottool.flags import (
 )
 from mottool.progress import progress
 from mottool.records import is_made_from, read_record, write_record
+from mottool.settings import any_flags, flags
 from mottool.stages import associate, detect_embed, render
-from mottool.work import Work, safe_name
+from mottool.workdir import Work, safe_name
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline

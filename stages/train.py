@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool import __version__
-from mottool.batch import Batch
-from mottool.config import Settings, any_flags, build, flags, knob, pairs, recorded
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, work_folder
 from mottool.errors import SettingError
-from mottool.flags import as_json, work_folder
 from mottool.pipelines.options import input_size
+from mottool.settings import Settings, any_flags, build, flags, knob, pairs, recorded
 from mottool.training.settings import LEARNERS, SETTINGS, family
-from mottool.work import Work
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset

@@ -15,13 +15,13 @@ import click
 
 from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
 from mottool.association.sequence_settings import kinds_of
-from mottool.batch import Batch
-from mottool.config import Settings, flags, knob, pairs
+from mottool.cli.jobs import Batch
+from mottool.cli.options import as_json, jobs_flag, truth_flag, work_folder
 from mottool.engines.local import cores, executor, result, submit
 from mottool.errors import InputError, SettingError
-from mottool.flags import as_json, jobs_flag, truth_flag, work_folder
 from mottool.progress import progress
-from mottool.work import Work
+from mottool.settings import Settings, flags, knob, pairs
+from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from mottool.tuning.objective import Judge

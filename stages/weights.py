@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.batch import Batch, fact_lines
 from mottool.checkpoints.manifest import Listing, listings
+from mottool.cli.jobs import Batch, fact_lines
+from mottool.cli.options import as_json
 from mottool.digests import file_digest
 from mottool.errors import CheckpointError, SettingError, did_you_mean
-from mottool.flags import as_json
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from click.testing import CliRunner
 
-from mottool.cli import cli
+from mottool.cli.main import cli
 
 __all__ = ["crowd", "searched"]
 

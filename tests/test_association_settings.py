@@ -13,9 +13,9 @@ from mottool.association.registry import (
     without_remarks,
 )
 from mottool.association.tracks import Video
-from mottool.config import build
 from mottool.detections import Detections
 from mottool.errors import SettingError
+from mottool.settings import build
 
 # As the reference lists publish them.
 PUBLISHED = {

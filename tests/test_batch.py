@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.batch import Batch
+from mottool.cli.jobs import Batch
+from mottool.cli.options import shard_flag, shard_of
 from mottool.errors import InputError, SettingError
-from mottool.flags import shard_flag, shard_of
 
 
 @settings(derandomize=True, deadline=None)

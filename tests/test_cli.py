@@ -8,7 +8,7 @@ import click
 import pytest
 
 import mottool
-from mottool.cli import COMMANDS, cli
+from mottool.cli.main import COMMANDS, cli
 
 HEAVY = {"torch", "cv2", "h5py", "numpy", "scipy", "av", "torchvision", "motmetrics"}
 
@@ -36,7 +36,7 @@ def loaded(*arguments):
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help_imports_nothing_heavy(arguments):
     names = loaded(*arguments)
-    assert "mottool.cli" in names
+    assert "mottool.cli.main" in names
     assert not names & HEAVY
 
 
@@ -85,8 +85,8 @@ def command(**_):
     with executor(2) as pool:
         print(pool.submit(os.getenv, "OMP_WAIT_POLICY").result())
 
-with patch.object(mottool.cli.cli, "main", command):
-    mottool.cli.main()
+with patch.object(mottool.cli.main.cli, "main", command):
+    mottool.cli.main.main()
 """
 
 
@@ -97,7 +97,7 @@ def test_threads_wait_passively_unless_the_user_says_otherwise(given, used):
     done = subprocess.run(
         [sys.executable, "-c", POLICY], capture_output=True, text=True, env=environment
     )
-    # At the import of mottool.cli, in main, and in a worker process.
+    # At the import of mottool.cli.main, in main, and in a worker process.
     assert done.stdout.splitlines() == [str(given), f"{used} False", used], done.stderr
 
 

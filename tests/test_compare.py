@@ -16,7 +16,7 @@ from mottool.comparison.results import FIGURES
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.stages import compare
 from mottool.stages.compare import Config, command, run
-from mottool.work import Work
+from mottool.workdir import Work
 
 EXAMPLE = Path(__file__).parents[1] / "examples/one-shot-vs-two-stage.sh"
 

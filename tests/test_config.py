@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mottool.config import Settings, any_flags, build, flags, knob, pairs, recorded
 from mottool.errors import SettingError
+from mottool.settings import Settings, any_flags, build, flags, knob, pairs, recorded
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from streams import walkers
 import mottool
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.registry import ByteTrackSettings, OTrackSettings
-from mottool.cli import cli
+from mottool.cli.main import cli
 from mottool.errors import CacheError
 
 STEPS = range(0, 60, 4)

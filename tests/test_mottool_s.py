@@ -14,11 +14,11 @@ from goldens import HERE
 from mottool.association.registry import SETTINGS
 from mottool.checkpoints.cards import read_card
 from mottool.checkpoints.read import read
-from mottool.config import build
 from mottool.errors import CheckpointError
 from mottool.models.mottool_s import MottoolS
 from mottool.models.preprocessing import SmoothLetterbox
 from mottool.pipelines.load_network import bundled_file
+from mottool.settings import build
 
 BUNDLED = bundled_file("mottool-s.safetensors")
 SHARED = Path(__file__).parents[2] / "shared"

@@ -126,7 +126,7 @@ def test_importing_it_imports_nothing():
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "numpy" not in told.stdout
-    assert "mottool.notebook" not in told.stdout
+    assert "mottool.api" not in told.stdout
     with pytest.raises(AttributeError, match="tracks"):
         _ = mottool.tracks
     assert set(dir(mottool)) == set(mottool.__all__)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from mottool.boxes import intersection, tlwh_from_xyxy
 from mottool.cache.writer import Header
-from mottool.cli import cli
+from mottool.cli.main import cli
 from mottool.data.targets.centre import occlusion_targets
 from mottool.data.targets.labels import Labels
 from mottool.detections import Detections

@@ -25,7 +25,7 @@ from click.testing import CliRunner
 from figures import street
 
 from mottool.checkpoints.cards import read_card
-from mottool.cli import cli
+from mottool.cli.main import cli
 from mottool.pipelines.registry import resolve
 from mottool.training.settings import LEARNERS, family
 

@@ -154,7 +154,7 @@ def test_options_that_mean_nothing_or_are_missing(name, options, told):
 
 
 def test_an_input_that_is_no_multiple_of_32_is_refused_with_one_that_is():
-    from mottool.config import build
+    from mottool.settings import build
 
     assert build(Options, {"input": "1088x608"}, "it").input == (1088, 608)
     with pytest.raises(SettingError, match="give for example 640x480"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mottool.errors import InputError, SettingError
 from mottool.sources import discovery
 from mottool.sources.discovery import find_sequences
-from mottool.work import safe_name
+from mottool.workdir import safe_name
 
 
 def only(*discovery, **options):

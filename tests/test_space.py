@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.config import Settings, knob
 from mottool.errors import SettingError
+from mottool.settings import Settings, knob
 from mottool.tuning.search_space import Axis, axes, grid, grid_size
 
 

@@ -13,7 +13,7 @@ from crowds import crowd, searched
 from untrained import checkpoint
 
 from mottool.cache.writer import Cache
-from mottool.cli import cli
+from mottool.cli.main import cli
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.learners.tdt import TDTLearner

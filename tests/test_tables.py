@@ -10,8 +10,8 @@ from figures import street
 from test_recipes import QUICK, fresh_student
 
 from mottool.association.registry import SETTINGS as TRACKERS
-from mottool.config import build
 from mottool.pipelines.registry import NETWORKS
+from mottool.settings import build
 from mottool.stages import associate, detect_embed, train
 from mottool.training.settings import SETTINGS, family
 

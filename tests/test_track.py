@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from drawn import scene
 from footage import video
 
-from mottool.cli import cli
+from mottool.cli.main import cli
 
 
 @pytest.fixture(scope="module")

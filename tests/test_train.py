@@ -12,7 +12,7 @@ from figures import street
 from safetensors.torch import load_file
 
 from mottool.cache.writer import Cache
-from mottool.cli import cli
+from mottool.cli.main import cli
 from mottool.errors import (
     CheckpointError,
     InputError,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import OutputError, writing
-from mottool.work import Work, safe_name, whole_file
+from mottool.workdir import Work, safe_name, whole_file
 
 
 @given(st.text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mottool.config import Settings, knob
+from mottool.settings import Settings, knob
 
 if TYPE_CHECKING:
     from mottool.motchallenge.rows import Rows

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mottool.association.registry import OF_EMBEDDINGS, REGISTRY, SETTINGS
-from mottool.config import Settings, build
 from mottool.errors import CacheError, SettingError
+from mottool.settings import Settings, build
 
 if TYPE_CHECKING:
     from mottool.association.sequence_settings import Profiles

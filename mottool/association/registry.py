@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mottool.config import Settings, knob
+from mottool.settings import Settings, knob
 
 __all__ = [
     "OF_EMBEDDINGS",

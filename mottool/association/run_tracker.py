@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from mottool.association.registry import REGISTRY
-from mottool.config import Settings, knob
 from mottool.errors import CacheError, InputError, SettingError, did_you_mean
+from mottool.settings import Settings, knob
 
 if TYPE_CHECKING:
     from pathlib import Path

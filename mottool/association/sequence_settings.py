@@ -24,8 +24,8 @@ from typing import Any
 from mottool.association.finish import Finishing
 from mottool.association.registry import SETTINGS
 from mottool.association.run_tracker import InputSettings
-from mottool.config import Settings, build
 from mottool.errors import InputError, SettingError
+from mottool.settings import Settings, build
 
 __all__ = ["Profiles", "kinds_of"]
 

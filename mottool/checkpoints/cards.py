@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mottool.digests import file_digest
 from mottool.errors import CheckpointError
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["Card", "card_of", "read_card", "save_weights"]
 

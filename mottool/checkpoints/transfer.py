@@ -21,7 +21,7 @@ from requests.exceptions import ChunkedEncodingError, ProxyError, SSLError
 
 from mottool.errors import CheckpointError, OutputError, SettingError, writing
 from mottool.progress import counter
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["DownloadError", "plain_address", "transfer"]
 

@@ -12,7 +12,6 @@ from mottool.association.finish import Finishing, finish
 from mottool.association.run_tracker import InputSettings, link
 from mottool.cache.layout import TIMING
 from mottool.cache.writer import Cache
-from mottool.config import Settings
 from mottool.detections import Detections
 from mottool.metrics.cache_metrics import Finds, find
 from mottool.metrics.evaluate import AUTO
@@ -20,6 +19,7 @@ from mottool.metrics.inputs import Truth
 from mottool.metrics.linked import objects_of, score_linked
 from mottool.metrics.preprocess import detect_rules
 from mottool.metrics.tracking import Score
+from mottool.settings import Settings
 
 __all__ = ["Judged", "Tracked", "judged", "tracked"]
 

@@ -9,7 +9,7 @@ from mottool.association.registry import REGISTRY
 from mottool.cache.writer import Cache, Header
 from mottool.errors import InputError
 from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
-from mottool.work import Work
+from mottool.workdir import Work
 
 __all__ = ["BOXES", "ONE_SHOT", "ORACLE", "TWO_STAGE", "Contender", "find_contenders", "kind_of"]
 

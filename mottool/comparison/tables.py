@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mottool.comparison.results import FIGURES, Standing, ranks, shown
 from mottool.metrics.tables import COMBINED
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["HEAD", "as_text", "write_csv", "write_latex", "write_markdown"]
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.config import Settings, knob
+from mottool.settings import Settings, knob
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "Look", "augment", "flip", "jitter", "matrix", "warp"]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mottool.config import Settings, knob
+from mottool.settings import Settings, knob
 
 __all__ = ["Pairs", "Steps"]
 

@@ -24,7 +24,7 @@ from mottool.errors import CacheError, InputError, writing
 from mottool.progress import progress
 from mottool.sources.discovery import Frame, Sequence
 from mottool.sources.images import images_in
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["Thinned", "write_found"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["COLOURS", "draw_curves"]
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from mottool.drawing.curves import COLOURS
 from mottool.drawing.style import colour_of
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["SHAPES", "paint_of", "save", "style_of"]
 

@@ -11,10 +11,10 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mottool.config import Settings, knob
 from mottool.errors import InputError, SettingError
 from mottool.pipelines.options import input_size
 from mottool.pipelines.registry import DEFAULT
+from mottool.settings import Settings, knob
 
 if TYPE_CHECKING:
     import numpy as np

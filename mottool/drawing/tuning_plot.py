@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["draw"]
 

@@ -12,7 +12,7 @@ from mottool.formats.sequence_rows import Sheet, results_sheet, truth_sheet
 from mottool.formats.zip_files import write_archive
 from mottool.metrics.inputs import find_results, find_truth
 from mottool.motchallenge.rows import Rows, SeqInfo, parse_rows, read_rows, read_seqinfo
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = [
     "read",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mottool.errors import InputError, did_you_mean
 from mottool.motchallenge.rows import read_seqinfo
-from mottool.work import safe_name
+from mottool.workdir import safe_name
 
 __all__ = ["Truth", "find_caches", "find_results", "find_truth", "truth_of"]
 

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, from_system
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = [
     "Rows",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mottool.config import Settings, knob
 from mottool.errors import SettingError
+from mottool.settings import Settings, knob
 
 __all__ = ["STRIDE", "Options", "input_size"]
 

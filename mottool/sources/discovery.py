@@ -19,7 +19,7 @@ from mottool.errors import InputError, MottoolError, SettingError, from_system
 from mottool.motchallenge.rows import SeqInfo, read_seqinfo
 from mottool.sources import video
 from mottool.sources.images import images_in, natural, read_image
-from mottool.work import safe_name
+from mottool.workdir import safe_name
 
 __all__ = ["Frame", "Sequence", "find_sequences"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = [
     "image_size",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mottool.drawing.curves import draw_curves
 from mottool.training.validation import FIGURES, HIGHEST, TRACKED
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["write_curves", "write_log"]
 

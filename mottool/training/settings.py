@@ -5,12 +5,12 @@
 
 from dataclasses import dataclass
 
-from mottool.config import Settings, knob
 from mottool.data.pairs import Pairs, Steps
 from mottool.data.scene_settings import Composition
 from mottool.errors import SettingError, did_you_mean
 from mottool.losses.settings import AssignmentSettings
 from mottool.pipelines.registry import NETWORKS
+from mottool.settings import Settings, knob
 
 __all__ = [
     "LEARNERS",

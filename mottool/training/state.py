@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from mottool.errors import CheckpointError
 from mottool.training.average import Average
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["State"]
 

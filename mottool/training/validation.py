@@ -10,7 +10,6 @@ import numpy.typing as npt
 from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.tracks import Tracker, Tracks, Video
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
-from mottool.config import Settings
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
@@ -23,6 +22,7 @@ from mottool.motchallenge.rows import Rows, read_rows
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
+from mottool.settings import Settings
 from mottool.sources.discovery import Sequence as Source
 
 __all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]

@@ -8,8 +8,8 @@ from dataclasses import Field, dataclass
 from random import Random
 from typing import Any
 
-from mottool.config import Settings, build
 from mottool.errors import SettingError, did_you_mean
+from mottool.settings import Settings, build
 
 __all__ = ["Axis", "Kinds", "Point", "axes", "grid", "grid_size", "read_value"]
 

@@ -16,7 +16,7 @@ from typing import Any
 from mottool.errors import InputError, SettingError, writing
 from mottool.tuning.objective import FIGURES
 from mottool.tuning.search_space import Axis, Kinds, Point, read_value
-from mottool.work import whole_file
+from mottool.workdir import whole_file
 
 __all__ = ["Trial", "Trials", "write_best"]
 

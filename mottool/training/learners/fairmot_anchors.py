@@ -11,7 +11,6 @@ from functools import partial
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.config import Settings
 from mottool.data.batches import Batch, Examples
 from mottool.data.dataset import Dataset
 from mottool.data.targets.jde import JDETargets, jde_targets
@@ -20,6 +19,7 @@ from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import our_name
 from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
 from mottool.pipelines.registry import NETWORKS
+from mottool.settings import Settings
 from mottool.training.learner import Learner
 from mottool.training.learners.fairmot import FairMOTLearner
 

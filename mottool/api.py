@@ -25,12 +25,12 @@ from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.run_tracker import link
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.writer import Cache
-from mottool.config import build
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics.inputs import Truth, find_truth, truth_of
 from mottool.metrics.preprocess import detect_rules, prepare
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
+from mottool.settings import build
 
 if TYPE_CHECKING:
     import pandas

@@ -1,0 +1,1 @@
+"""The command line without its commands, which are in `stages/`."""
