@@ -55,13 +55,13 @@ def _labels(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
     return {
         "kind": "labels",
-        "state": "whole" if distilled_labels.complete else "unfinished",
-        "sequence": distilled_labels.header.dataset,
-        **dataclasses.asdict(distilled_labels.header),
-        "embedding_size": distilled_labels.size,
-        "embeddings": len(distilled_labels),
+        "state": "whole" if labels.complete else "unfinished",
+        "sequence": labels.header.dataset,
+        **dataclasses.asdict(labels.header),
+        "embedding_size": labels.size,
+        "embeddings": len(labels),
         "bytes": size,
-        "overhead": round(size / max(distilled_labels.header.image_bytes, 1), 6),
+        "overhead": round(size / max(labels.header.image_bytes, 1), 6),
     }
 
 

@@ -124,7 +124,7 @@ def run(
     overlays = [Overlay(*size, trail, title, 2 if truth else 1) for title in titles]
     for number in range(max(1, first - trail), first):
         for overlay, panel in zip(overlays, panels, strict=True):
-            overlay.remember(number, *track_layer.at(number)[:2])
+            overlay.remember(number, *panel.at(number)[:2])
     with ExitStack() as opened:
         layers = None
         if cache and config.needs_cache:
@@ -140,8 +140,8 @@ def run(
             fix = "choose --frames inside the sequence"
             raise InputError(f"{sequence.path} has no frame {first}", fix)
         for file, panel in zip(files, panels, strict=True):
-            if track_layer.last > number and (last is None or number < last):
-                warn(f"{file} has rows up to frame {track_layer.last}, {sequence.path} ends before")
+            if panel.last > number and (last is None or number < last):
+                warn(f"{file} has rows up to frame {panel.last}, {sequence.path} ends before")
     return out
 
 
@@ -192,10 +192,10 @@ def _drawn(
         image = layers.under(overlays[0], image, frame.number)
     pictures = []
     for overlay, panel in zip(overlays, panels, strict=True):
-        shown = track_layer.at(frame.number)
+        shown = panel.at(frame.number)
         ids, boxes, looks = layers.marked(shown) if layers else shown
         picture = overlay.draw(image, frame.number, ids, boxes, looks=looks)
-        overlay.legend(picture, [*track_layer.legend, *(layers.legend if layers else [])])
+        overlay.legend(picture, [*panel.legend, *(layers.legend if layers else [])])
         pictures.append(picture)
     return beside_each_other(pictures)
 

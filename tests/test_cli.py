@@ -74,7 +74,7 @@ POLICY = """
 import os, sys
 from unittest.mock import patch
 
-import mottool.cli
+import mottool.cli.main
 
 print(os.environ.get("OMP_WAIT_POLICY"))
 

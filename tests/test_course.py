@@ -110,7 +110,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mottool.stages import train
-from mottool.training import run, keeping
+from mottool.training import run, checkpoint_writer
 sys.path.insert(0, sys.argv[4])
 from test_course import NAME, SCORES, SMALL, figures
 where, calls = sys.argv[3], {"validation": 0, "save": 0}
@@ -122,13 +122,13 @@ def score(self, network):
         die()
     return figures(SCORES[calls["validation"] - 1])
 run.Validation.__call__ = score
-plain = keeping.save_weights
+plain = checkpoint_writer.save_weights
 def save(path, *rest):
     calls["save"] += 1  # the last and the best, three times
     if (where, calls["save"]) in {("before the last", 5), ("before the best", 6)}:
         die()
     plain(path, *rest)
-keeping.save_weights = save
+checkpoint_writer.save_weights = save
 scene = Path(sys.argv[1])
 train.run(NAME, [scene], Path(sys.argv[2]), train.Config(**SMALL), validation=[scene])
 """

@@ -105,9 +105,9 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from signal import SIGKILL
-import mottool.journal as journal
+import mottool.cache.shards as journal
 from mottool.data.formats import open_dataset
-from mottool.embedders.histogram import Histogram
+from mottool.pipelines.embedders.histogram import Histogram
 from mottool.stages.distill_labels import run
 
 left, write = int(sys.argv[3]), journal._write_all

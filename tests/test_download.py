@@ -26,8 +26,8 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from mottool.models.download import fetch
-from mottool.models.manifest import Listing
+from mottool.checkpoints.download import fetch
+from mottool.checkpoints.manifest import Listing
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 listing = Listing("made", "https://page", "MIT", "", "made.bin", sys.argv[1])
 fetch(listing, Path(sys.argv[2]), warn=partial(print, flush=True))

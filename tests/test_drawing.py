@@ -151,7 +151,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
     code = f"""
 import resource
 import numpy as np
-from mottool.drawing.video import video_writer
+from mottool.drawing.video_writer import video_writer
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 draw = np.random.default_rng(0)
 with video_writer(__import__("pathlib").Path({str(tmp_path / "a.mp4")!r}), 30, 1) as video:

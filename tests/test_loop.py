@@ -67,7 +67,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_loop import NAME, SMALL
 from mottool.stages import train
-from mottool.training.loop import Training
+from mottool.training.trainer import Training
 scene, out, rank = sys.argv[2], Path(sys.argv[3]), os.environ["RANK"]
 plain, totals, kept = Training._terms, [], []
 def terms(self, batch, number):

@@ -161,7 +161,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
 
 def test_neither_downloads_nor_training_come_with_the_networks():
     code = (
-        "import sys; from mottool.embedders import osnet; osnet._authors_module('osnet');"
+        "import sys; from mottool.pipelines.embedders import osnet; osnet._authors_module('osnet');"
         "sys.exit(bool({'gdown', 'tensorboard', 'torchreid'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -67,7 +67,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from mottool.stages import train
-from mottool.training.fairmot import FairMOTLearner
+from mottool.training.learners.fairmot import FairMOTLearner
 plain, calls = FairMOTLearner.forward, []
 def forward(self, images, targets):
     calls.append(None)
@@ -312,7 +312,7 @@ SHARED = """
 import os, sys, torch
 from pathlib import Path
 from mottool.stages import train
-from mottool.training.loop import Training
+from mottool.training.trainer import Training
 from mottool.training.settings import TDTLearning
 scene, labels, out = map(Path, sys.argv[1:])
 plain = Training.wait

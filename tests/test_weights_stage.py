@@ -21,7 +21,7 @@ from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.cstrack import CSTrack
 from mottool.models.jde import JDE
-from mottool.pipelines import load_network
+from mottool.pipelines import load_network as loading
 from mottool.pipelines.embedders.osnet import VARIANTS, _authors_module
 from mottool.pipelines.load_network import load_network
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
@@ -225,7 +225,7 @@ def test_darknet_weights_are_for_those_who_take_them(tmp_path):
 def test_which_size_of_jde_a_file_is_for_is_not_guessed(tmp_path, monkeypatch):
     path, out = tmp_path / "jde.safetensors", tmp_path / "ours.safetensors"
     save_file({"module_list.0.conv_0.weight": torch.ones(1)}, path)
-    monkeypatch.setattr(load_network, "_maker", lambda name: lambda tensors: torch.nn.Linear(1, 1))
+    monkeypatch.setattr(loading, "_maker", lambda name: lambda tensors: torch.nn.Linear(1, 1))
     assert verify(path)["or_for"] == "jde-864x480, jde-576x320"
     with pytest.raises(SettingError, match="any of jde-1088x608, jde-864x480, jde-576x320"):
         convert(path, out)

@@ -26,7 +26,7 @@ __all__ = [
     "trainable",
 ]
 
-_HERE = "mottool.training"
+_HERE = "mottool.training.learners"
 _TAU = "Two people hide each other who share more than this of the smaller box."
 
 LEARNERS = {

@@ -12,8 +12,8 @@ import argparse
 import csv
 from pathlib import Path
 
-from mottool.cache import Cache
-from mottool.metrics.table import COMBINED
+from mottool.cache.writer import Cache
+from mottool.metrics.tables import COMBINED
 
 COUNTS = {"IDs", "IDs_S", "IDs_M", "IDs_L", "MT", "ML", "FP", "FN", "Frag"}
 COLUMNS = {"IDs": "IDSW", "IDs_S": "IDSW_S", "IDs_M": "IDSW_M", "IDs_L": "IDSW_L"}
