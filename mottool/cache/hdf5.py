@@ -1,8 +1,8 @@
 """HDF5 files of ours: whole under their final name, and trusted only after a look inside.
 
-What the layouts (`mottool.cache.layout` of caches, `mottool.data.distilled_labels` of teachers' embeddings) have
-in common: how a file is written so that no kill can tear it, how it is opened, and what a reader
-checks before it believes what the file claims to hold.
+What the layouts of caches (`mottool.cache.layout`) and of teachers' embeddings
+(`mottool.data.distilled_labels`) have in common: how a file is written so that no kill can tear it,
+how it is opened, and what a reader checks before it believes what the file claims to hold.
 """
 
 import dataclasses

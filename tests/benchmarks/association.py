@@ -26,7 +26,7 @@ from pathlib import Path
 from time import process_time
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from streams import Stream, crowd, reference
 
 from mottool.association.registry import REGISTRY, SETTINGS

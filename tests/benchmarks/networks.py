@@ -24,7 +24,7 @@ import click
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from footage import video
 from untrained import checkpoint
 

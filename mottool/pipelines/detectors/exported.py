@@ -1,7 +1,8 @@
 """The detectors `yolox`, `onnx` and `openvino`: networks in ONNX files or OpenVINO IRs.
 
 The name says how the network sees frames, which no file tells; what its outputs mean is told by
-their shapes (`mottool.pipelines.detectors.output_formats`). Each of the three takes either kind of file.
+their shapes (`mottool.pipelines.detectors.output_formats`). Each of the three takes either kind of
+file.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,0 +1,115 @@
+"""The README does what it says: its scripts run, and its tour prints what it shows."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from shells import Shell
+
+from mottool.association.registry import REGISTRY as TRACKERS
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def tour():
+    """The commands of the README's console blocks with what each is shown to print."""
+    shown = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            shown.append((command, output))
+    return shown
+
+
+def masked(text):
+    """The words of a text, every number being one number and columns being as wide as they are."""
+    return NUMBER.sub("N", text).split()
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """A shell in a folder where the quickstart has been run."""
+    environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable}
+    environment.pop("MOTTOOL_WORK", None)
+    shell = Shell(tmp_path_factory.mktemp("user"), environment)
+    shell.quickstart = shell(f"sh {ROOT}/examples/quickstart.sh")
+    return shell
+
+
+@pytest.mark.heavy
+def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
+    told = shell.quickstart
+    assert told.returncode == 0, told.stderr
+    work = shell.folder / "mottool-work"
+    assert (work / "videos/mottool-s.outrack/scene.mp4").stat().st_size > 100_000
+    rows = (work / "tracks/mottool-s.outrack/scene.txt").read_text().splitlines()
+    assert len(rows) > 1400
+    mota, idf1, hota = re.search(r"^scene +MOT17 +(\S+) +(\S+) +(\S+)", told.stdout, re.M).groups()
+    assert float(mota) > 45
+    assert float(idf1) > 45
+    assert float(hota) > 33
+
+
+@pytest.mark.heavy
+def test_the_tour_prints_what_it_shows(shell):
+    assert len(tour()) >= 5
+    for command, output in tour():
+        told = shell(command)
+        assert told.returncode == 0, f"{command}: {told.stderr}"
+        assert masked(told.stdout) == masked(output), command
+
+
+@pytest.mark.heavy
+def test_the_lines_of_python_run(shell):
+    (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (shell.folder / "lines.py").write_text(lines)
+    told = shell(f"{sys.executable} lines.py")
+    assert told.returncode == 0, told.stderr
+    assert 0.3 < float(told.stdout) < 1
+    assert (shell.folder / "scene.mp4").stat().st_size > 10_000
+
+
+@pytest.mark.heavy
+def test_a_dataset_goes_through_and_again(shell):
+    """The scene serves as a dataset of one sequence; the second run finds its cache complete."""
+    for _ in range(2):
+        told = shell(f"sh {ROOT}/examples/motchallenge.sh mottool-work/scene sort")
+        assert told.returncode == 0, told.stderr
+        assert "COMBINED" in told.stdout
+    assert "complete already" in told.stderr
+    assert shell(f"sh {ROOT}/examples/motchallenge.sh").returncode == 2
+
+
+@pytest.mark.heavy
+def test_the_quickstart_takes_a_video_and_its_detections(shell):
+    command = (
+        f"MOTTOOL_WORK=own sh {ROOT}/examples/quickstart.sh mottool-work/scene/scene.mp4 "
+        "mottool-work/scene/det/det.txt"
+    )
+    told = shell(command)
+    assert told.returncode == 0, told.stderr
+    assert (shell.folder / "own/videos/public+histogram.fairmot/scene.mp4").exists()
+
+
+def test_what_the_readme_names_is_there():
+    for path in re.findall(r"(?:sh|python) ((?:examples|tests)/[\w/.-]+)", README):
+        assert (ROOT / path).is_file(), path
+    for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (ROOT / path).is_file(), path
+    for folder in re.findall(r"^\| `(\w+)/` \|", README, re.MULTILINE):
+        assert (ROOT / folder).is_dir(), folder
+
+
+def test_every_pipeline_and_tracker_is_named():
+    """In full, or as the end of a name like `-resnet34` and `_x0_5` in its own row."""
+    words = set(re.findall(r"[`…+]([\w-]+)`", README))
+    for name in (*NETWORKS, *DETECTORS, *EMBEDDERS, *TRACKERS):
+        if re.fullmatch(r"fairmot-dla34-.+|gt", name):
+            continue  # the ablations, and what --boxes gt makes
+        ends = {name[place:] for place in range(len(name)) if name[place] in "-_"}
+        assert {name, *ends} & words, name

@@ -1,0 +1,114 @@
+"""The project's own promises: its layout, its packages, its installation, its files' sizes."""
+
+import ast
+import re
+import tomllib
+from configparser import ConfigParser
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from setuptools import find_packages
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("stages/*.py"), *ROOT.glob("mottool/**/*.py")])
+SOURCES = [path for path in SOURCES if path.parent.resolve() == path.parent]  # links left out
+CEILING = 400  # lines
+
+
+def described(path):
+    return str(path.relative_to(ROOT))
+
+
+def test_the_package_list_is_what_is_there():
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = config["options"]["packages"].split()
+    found = {f"mottool.{name}" for name in find_packages(ROOT / "mottool")}
+    assert listed == sorted(listed)
+    assert set(listed) == {"mottool", "mottool.stages", "mottool.weights", *found}
+
+
+def test_the_links_point_at_the_top_level_folders():
+    for name in ("stages", "weights"):
+        link = ROOT / "mottool" / name
+        assert link.is_symlink()
+        assert str(link.readlink()) == f"../{name}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=described)
+def test_every_file_says_what_it_is_for_and_stays_small(path):
+    text = path.read_text()
+    module = ast.parse(text)
+    assert ast.get_docstring(module)
+    assert len(text.splitlines()) <= CEILING
+
+
+def listed(path):
+    """The names in a file's `__all__`."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__":
+            return ast.literal_eval(node.value)
+    return []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=described)
+def test_what_one_file_takes_from_another_is_public_there(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mottool"):
+            place = ROOT / node.module.replace(".", "/")
+            file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            for alias in node.names:
+                is_module = (place / f"{alias.name}.py").exists() or (place / alias.name).is_dir()
+                assert is_module or alias.name in listed(file), f"{alias.name} of {file}"
+
+
+def test_public_names_exist_once():
+    for path in SOURCES:
+        names = listed(path)
+        assert len(names) == len(set(names)), path
+        if names:
+            place = path.relative_to(ROOT).with_suffix("")
+            parts = place.parts if place.parts[0] == "mottool" else ("mottool", *place.parts)
+            module = import_module(".".join(parts).removesuffix(".__init__"))
+            assert not [name for name in names if not hasattr(module, name)], path
+
+
+def test_torch_and_torchvision_are_a_pair_that_works():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60]])
+    kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
+    assert kept.tolist() == [0, 2]
+    images = torch.arange(16.0).reshape(1, 1, 4, 4)
+    shift = torch.zeros(1, 2, 4, 4)
+    shift[:, 1] = 1  # one pixel to the right
+    moved = torchvision.ops.deform_conv2d(images, shift, torch.ones(1, 1, 1, 1))
+    assert torch.equal(moved[..., :3], images[..., 1:])
+
+
+def test_nothing_large_and_no_picture_of_others_is_in_the_tree():
+    folders = ("mottool", "stages", "weights", "examples", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    files = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
+    assert not [path for path in files if path.suffix in {".mp4", ".avi", ".jpg", ".ipynb"}]
+    weights = [path.stat().st_size for path in (ROOT / "weights").rglob("*") if path.is_file()]
+    assert sum(weights) < 25e6
+    assert not [path for path in (ROOT / "tests").rglob("*") if path.stat().st_size > 700e3]
+
+
+def test_archives_of_arrays_are_closed_again():
+    """A test that opened one and failed would make a later one fail, with a ResourceWarning."""
+    files = [path.name for path in (ROOT / "tests").rglob("*.py") if "np.load(" in path.read_text()]
+    assert sorted(files) == ["goldens.py", "test_repository.py"]
+
+
+def test_the_version_is_in_the_changelog():
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "mottool/__init__.py").read_text())[1]
+    assert re.search(rf"^## {re.escape(version)}", (ROOT / "CHANGELOG.md").read_text(), re.M)
+
+
+def test_python_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.14"
+    assert "mottool" in project["scripts"]

@@ -1,0 +1,102 @@
+"""This machine as an executor: the same results in any number of processes, and a clean end."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from jobs import doubled, dying, moody, patient, threads
+
+from mottool.engines.local import cores, executor, finished, result
+from mottool.errors import InputError
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_item_is_done_once(jobs):
+    with executor(jobs) as engine:
+        done = {item: result(future) for item, future in finished(engine, doubled, range(7))}
+    assert done == {item: 2 * item for item in range(7)}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_one_that_fails_stops_no_other_and_keeps_its_mend(jobs):
+    with executor(jobs) as engine:
+        futures = dict(finished(engine, moody, [1, 2, 3]))
+    assert (result(futures[1]) == os.getpid()) == (jobs == 1)
+    assert result(futures[3]) > 0
+    with pytest.raises(InputError, match="two is broken. Fix: give three."):
+        result(futures[2])
+
+
+def test_a_worker_that_is_killed_is_told():
+    with executor(2) as engine:
+        futures = dict(finished(engine, dying, [1]))
+    with pytest.raises(InputError, match="worker was killed.*fewer --jobs"):
+        result(futures[1])
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_linear_algebra_has_one_thread_in_each_and_what_was_set_comes_back(jobs, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with executor(jobs) as engine:
+        ((_, future),) = finished(engine, threads, [0])
+    assert future.result() == ["1", "1", "1"]
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_in_this_process_each_is_handed_out_before_the_next_begins():
+    begun = []
+    with executor(1) as engine:
+        for item, _ in finished(engine, begun.append, range(3)):
+            assert begun == list(range(item + 1))
+
+
+def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_begin(tmp_path):
+    paths = [tmp_path / str(number) for number in range(6)]
+
+    def interrupt():
+        while len(list(tmp_path.glob("*.begun"))) < 2:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), executor(2) as engine:
+        dict(finished(engine, patient, paths))
+    assert time.monotonic() - begun < 50
+    assert len(list(tmp_path.glob("*.begun"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
+def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
+    """The whole process group gets the signal, as from a terminal."""
+    # Whoever runs the tests in the background may have told them to ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from jobs import patient; from pathlib import Path\n"
+    code += "from mottool.engines.local import executor, finished\n"
+    code += f"paths = [Path({str(tmp_path)!r}) / str(n) for n in range(4)]\n"
+    code += "try:\n    print('ready', flush=True)\n"
+    code += "    with executor(2) as engine: dict(finished(engine, patient, paths))\n"
+    code += "except KeyboardInterrupt: print('stopped')"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        cwd=Path(__file__).parents[1] / "helpers",
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=50) == ("stopped\n", "")
+
+
+def test_a_machine_has_at_least_one_core():
+    assert 1 <= cores() <= (os.cpu_count() or 1)

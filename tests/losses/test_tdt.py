@@ -1,0 +1,93 @@
+"""TDT's losses: by hand, for the truth, and on the network they train."""
+
+import pytest
+import torch
+from loss_goldens import people
+
+from mottool.data.targets.labels import Labels
+from mottool.data.targets.tdt import tdt_targets
+from mottool.errors import SettingError
+from mottool.losses.tdt import TDTLoss, box, distillation, focal
+from mottool.models.tdt import ANCHORS, TDT
+
+
+def test_focal_by_hand():
+    scores = torch.zeros(1, 4)
+    foreground = torch.tensor([[1, 1, 0, -1]])
+    by_hand = 0.25 * 0.693147 * (0.25 * 2 + 0.75) / 2
+    assert focal(scores, foreground).item() == pytest.approx(by_hand, rel=1e-5)
+    nobody = torch.zeros(1, 4, dtype=torch.int64)
+    assert focal(scores, nobody).item() == pytest.approx(4 * 0.25 * 0.693147 * 0.75, rel=1e-5)
+
+
+def test_box_turns_linear_at_a_tenth():
+    target = torch.zeros(1, 4)
+    assert box(torch.full((1, 4), 0.05), target).item() == pytest.approx(0.05**2 / 2, rel=1e-5)
+    assert box(torch.full((1, 4), 2.0), target).item() == pytest.approx(0.1 * (2 - 0.05), rel=1e-5)
+    assert box(target[:0], target[:0]) == 0
+
+
+def test_the_student_learns_the_teachers_first_dimensions():
+    teacher = torch.tensor([[1.0, 2, 3, 4], [0, 0, 5, 5]])
+    student = torch.tensor([[1.0, 2], [3, 4]])
+    assert distillation(student, teacher).item() == 25 / 2
+    assert distillation(student[:0], teacher[:0]) == 0
+    with pytest.raises(SettingError, match="an embedding size of at most 4"):
+        distillation(torch.zeros(2, 8), teacher)
+
+
+def teaching(*identities):
+    image = people(*identities)
+    embeddings = torch.randn(len(identities), 96, generator=torch.Generator().manual_seed(1))
+    return Labels(image.boxes, image.identities, embeddings)
+
+
+def test_the_truth_costs_next_to_nothing():
+    image = teaching(0, 1, 2)
+    cells = [(20, 30), (10, 15), (5, 8), (3, 4), (2, 2)]
+    anchors = ANCHORS.boxes(cells, (8, 16, 32, 64, 128))
+    targets = tdt_targets([image], anchors)
+    boxes = torch.zeros(1, len(anchors), 4)
+    boxes[0, targets.anchors] = targets.boxes
+    heads = {
+        "scores": 20.0 * targets.foreground.float().masked_fill(targets.foreground == 0, -1),
+        "boxes": boxes,
+    }
+    terms = TDTLoss(lambda heads, images, anchors: targets.embeddings[:, :64])(heads, targets)
+    assert terms["total"] < 1e-6
+
+
+def test_steps_on_the_network_lower_the_total():
+    torch.manual_seed(0)
+    student = TDT("tdt-mobilenet", embedding_size=64).train()
+    images = torch.rand(2, 3, 96, 160, generator=torch.Generator().manual_seed(2))
+    loss = TDTLoss(student.embed)
+    batch = [teaching(0, 1), teaching(2)]
+    heads = student(images)
+    targets = tdt_targets(batch, heads["anchors"])
+    optimiser = torch.optim.SGD(student.parameters(), lr=1e-4)
+    history = []
+    for _ in range(3):
+        terms = loss(student(images), targets)
+        optimiser.zero_grad()
+        terms["total"].backward()
+        optimiser.step()
+        history.append({name: term.item() for name, term in terms.items()})
+    first, last = history[0], history[-1]
+    assert first["total"] == pytest.approx(
+        first["class"] + 50 * first["box"] + 10 * first["embedding"], rel=1e-5
+    )
+    assert last["total"] < first["total"]
+    unused = [name for name, weight in student.named_parameters() if weight.grad is None]
+    assert not unused
+
+
+def test_an_image_of_nobody_teaches_absence():
+    torch.manual_seed(0)
+    student = TDT("tdt-mobilenet", embedding_size=64).eval()
+    heads = student(torch.rand(1, 3, 64, 64))
+    targets = tdt_targets([teaching()], heads["anchors"])
+    terms = TDTLoss(student.embed)(heads, targets)
+    terms["total"].backward()
+    assert terms["box"] == terms["embedding"] == 0
+    assert terms["class"] > 0

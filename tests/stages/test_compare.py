@@ -1,0 +1,238 @@
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from drawn import scene
+from rivals import FRAMES, PEOPLE, cached, dataset
+
+from mottool.comparison.results import FIGURES
+from mottool.errors import CacheError, InputError, SettingError
+from mottool.stages import compare
+from mottool.stages.compare import Config, command, run
+from mottool.workdir import Work
+
+EXAMPLE = Path(__file__).parents[2] / "examples/one-shot-vs-two-stage.sh"
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Two sequences: a one-shot network that misses one of four, a two-stage one that misses none.
+
+    Of the second's embeddings there are some at true boxes.
+    """
+    dataset(tmp_path / "data", "a", "b")
+    for name in ("a", "b"):
+        cached(tmp_path, "tdt-r34", name, missed=(0,), times=(0.02, 0.005, 0.0))
+        cached(tmp_path, "yolox+histogram", name, times=(0.1, 0.0, 0.4))
+        cached(tmp_path, "public", name, missed=(1, 2), embeds=False)
+        cached(tmp_path, "gt+histogram", name)
+    return tmp_path
+
+
+def call(work, *more, code=0):
+    arguments = ["--work", work, "--gt", work / "data", *more]
+    result = CliRunner().invoke(command, [str(each) for each in arguments])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result
+
+
+def rows(work, *more):
+    done = json.loads(call(work, "--json", *more).stdout)["done"]
+    return {each["sequence"]: each for each in done}
+
+
+def table(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_every_figure_is_what_was_made(work):
+    found = rows(work, "--tracker", "fairmot", "--tracker", "sort")
+    names = ["public.sort", "tdt-r34.fairmot", "tdt-r34.sort"]
+    assert list(found) == [*names, "yolox+histogram.fairmot", "yolox+histogram.sort"]
+    kinds = {each["pipeline"]: each["kind"] for each in found.values()}
+    assert list(kinds.values()) == ["boxes only", "one-shot", "two-stage"]
+    tdt, yolox = found["tdt-r34.fairmot"]["figures"], found["yolox+histogram.fairmot"]["figures"]
+    assert list(tdt) == list(FIGURES)
+    assert (tdt["MOTA"], tdt["AP"], tdt["IDSW"]) == (0.75, 0.75, 0)
+    assert (yolox["MOTA"], yolox["AP"], yolox["IDF1"], yolox["HOTA"]) == pytest.approx((1,) * 4)
+    assert found["yolox+histogram.fairmot"]["by_sequence"]["a"]["TPR"] == 1.0
+    # Nobody is in two sequences, but these look alike: 576 of 4032 pairs of different people.
+    assert (tdt["TPR"], yolox["TPR"]) == (None, pytest.approx(0.1 / (576 / 4032)))
+    assert found["public.sort"]["figures"]["AP"] == 0.5
+
+
+def test_speeds_come_from_the_times_of_all_frames_but_the_first(work):
+    found = rows(work, "--tracker", "fairmot")
+    tdt, yolox = found["tdt-r34.fairmot"]["figures"], found["yolox+histogram.fairmot"]["figures"]
+    assert (tdt["FPSD"], tdt["FPSE"]) == (pytest.approx(40), None)
+    assert (yolox["FPSD"], yolox["FPSE"]) == (pytest.approx(10), pytest.approx(2.5))
+    for each in (tdt, yolox):
+        parts = [each[name] for name in ("FPSD", "FPSE", "FPSA") if each[name]]
+        assert each["FPS"] == pytest.approx(1 / sum(1 / part for part in parts))
+        assert each["FPSA"] > 20
+    assert (found["tdt-r34.fairmot"]["rank"]["FPS"], tdt["FPS"] > 10) == (1, True)
+    public = rows(work, "--tracker", "sort")["public.sort"]
+    assert public["figures"]["FPSD"] is None
+    assert "FPS" not in public["rank"]
+
+
+def test_scores_are_those_of_evaluate(work):
+    from mottool.stages import associate, evaluate
+
+    out = work / "tracks"
+    for name in ("a", "b"):
+        associate.run(work / f"caches/tdt-r34/{name}.h5", out / "tdt" / f"{name}.txt", "sort")
+    scores = evaluate.run([out / "tdt"], [work / "data"], work / "scores.csv")
+    told = {each["seq"]: each for each in table(scores)}
+    path = run([work], [work / "data"], work / "table.csv")
+    mine = [each for each in table(path) if each["pipeline"] == "tdt-r34"]
+    mine = {each["seq"]: each for each in mine if each["tracker"] == "sort"}
+    assert list(mine) == ["a", "b", "COMBINED"]
+    for name, each in mine.items():
+        assert [float(each[key]) for key in ("MOTA", "IDF1", "HOTA", "IDSW")] == [
+            float(told[name][key]) for key in ("MOTA", "IDF1", "HOTA", "IDSW")
+        ]
+
+
+def test_the_table_marks_the_best_on_screen_and_on_paper(work):
+    markdown, latex = work / "t.md", work / "t.tex"
+    more = ("--tracker", "fairmot", "--markdown", markdown, "--latex", latex)
+    told = call(work, *more).stdout.splitlines()
+    assert told[0].split() == ["Pipeline", "Kind", "Tracker", *FIGURES]
+    assert told[1].split()[:4] == ["tdt-r34", "one-shot", "fairmot", "75.0+"]
+    assert told[2].split()[:4] == ["yolox+histogram", "two-stage", "fairmot", "100.0*"]
+    assert "| tdt-r34 | one-shot | fairmot | *75.0* |" in markdown.read_text()
+    assert "| yolox+histogram | two-stage | fairmot | **100.0** |" in markdown.read_text()
+    lines = latex.read_text().splitlines()
+    assert lines[0] == r"\begin{tabular}{lllrrrrrrrrrr}"
+    assert r"tdt-r34 & one-shot & fairmot & \underline{75.0} & " in lines[4]
+    assert {line.count("&") for line in lines if line.endswith(r"\\")} == {12}
+
+
+def test_what_is_left_out_is_told(work):
+    cached(work, "public", "c", embeds=False)
+    told = call(work, "--tracker", "fairmot", "--tracker", "sort").stderr
+    assert "public.fairmot left out: its caches have no embeddings" in told
+    assert "c left out, without ground truth or a cache of every pipeline" in told
+    assert "public: boxes come from files, so FPS counts no detection" in told
+    assert "2 sequences: a tracker no better than another" in told
+    assert "the caches lack what these trackers need" in str(
+        call(work, "--tracker", "otrack", code=1).exception
+    )
+
+
+def test_settings_files_name_their_tracker(work):
+    file = work / "best.toml"
+    file.write_text('tracker = "sort"\n[default]\nmin_score = 0.99\n["else*"]\nmax_age = 3\n')
+    result = call(work, "--settings", file, "--json")
+    (figures,) = {json.dumps(each["figures"]["MOTA"]) for each in json.loads(result.stdout)["done"]}
+    assert figures == "0.0"  # nothing scores so high
+    assert "settings of sort for [else*] fit none" in result.stderr
+    with pytest.raises(SettingError, match="both for sort"):
+        compare._profiles((), (file, file))
+    file.write_text("[default]\nmax_age = 3\n")
+    with pytest.raises(SettingError, match="names no tracker"):
+        compare._profiles((), (file,))
+    file.write_text('tracker = "srot"\n')
+    with pytest.raises(SettingError, match="did you mean 'sort'"):
+        compare._profiles((), (file,))
+
+
+def test_sequences_in_common_are_asked_for(work):
+    with pytest.raises(InputError, match="none of a, b has ground truth"):
+        run([work], [dataset(work / "other", "z")], work / "t.csv")
+
+
+def test_a_damaged_cache_is_refused(work):
+    path = work / "caches/tdt-r34/b.h5"
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(CacheError):
+        run([work], [work / "data"], work / "t.csv")
+
+
+def test_a_row_that_fails_stops_no_other(work, monkeypatch):
+    lineup = import_module("mottool.comparison.comparison")
+    judged = lineup.judged
+
+    def failing(path, *more):
+        if "yolox" in str(path):
+            raise CacheError("it is torn", "make it anew")
+        return judged(path, *more)
+
+    monkeypatch.setattr(lineup, "judged", failing)
+    result = call(work, "--tracker", "sort", "--json", code=1)
+    told = json.loads(result.stdout)
+    assert [each["sequence"] for each in told["done"]] == ["public.sort", "tdt-r34.sort"]
+    assert [each["sequence"] for each in told["failed"]] == ["yolox+histogram.sort"]
+
+
+def test_true_boxes_are_a_row_on_request(work):
+    found = rows(work, "--tracker", "sort", "--oracle")
+    assert list(found)[-1] == "gt+histogram.sort"
+    assert found["gt+histogram.sort"]["kind"] == "true boxes"
+    assert found["gt+histogram.sort"]["rank"] == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
+def test_plots_of_every_kind(work, kind, start):
+    folder = work / "plots"
+    more = ("--plots", folder, "--plot-format", kind, "--x", "FPSA", "--y", "TPR", "--oracle")
+    call(work, *more)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{name}.{kind}" for name in ("crowd", "scatter", "sequences")
+    ]
+    for path in folder.iterdir():
+        assert path.read_bytes().startswith(start)
+
+
+def test_the_page_has_the_plots_and_the_videos(work):
+    video = Work(work).video("tdt-r34.sort", "a")
+    video.parent.mkdir(parents=True)
+    video.write_bytes(b"not really a video")
+    page = work / "out" / "page.html"
+    call(work, "--html", page, "--tracker", "sort")
+    text = page.read_text()
+    assert text.count("<svg ") == 3
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', text)) <= set(ids)
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
+    assert text.count("<video ") == 1
+    with pytest.raises(SettingError, match=r"end it in \.html"):
+        CliRunner().invoke(
+            command, ["--gt", str(work), "--html", "page.pdf"], catch_exceptions=False
+        )
+
+
+def test_the_names_of_figures_are_the_same_in_the_light_stage():
+    assert compare.FIGURES == FIGURES
+    assert (Config().x, Config().y) == ("FPS", "MOTA")
+    assert FRAMES * PEOPLE == 48  # few enough for the speeds above to be those of tests
+
+
+@pytest.mark.heavy
+def test_the_example_compares_three_pipelines(tmp_path):
+    scene(tmp_path / "scene", frames=60)  # of which the script would draw 250
+    environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable, "MOTTOOL_WORK": str(tmp_path)}
+    told = subprocess.run(["sh", str(EXAMPLE)], env=environment, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    out = tmp_path / "comparison"
+    rows = table(out / "table.csv")
+    ours, public, true = "mottool-s", "public", "gt+mottool-s"
+    names = {ours, f"{ours}+histogram", true, "gt+histogram", public, f"{public}+histogram"}
+    assert {each["pipeline"] for each in rows} == names
+    assert len(rows) == 2 * (5 * 3 + 2)  # without embeddings, fairmot cannot track
+    best = {each["pipeline"]: float(each["MOTA"]) for each in rows if each["tracker"] == "sort"}
+    assert best[true] > 0.9 > best[f"{public}+histogram"] == best[public] > 0.5
+    assert best[ours] == best[f"{ours}+histogram"]
+    assert "TPR" in (out / "report.html").read_text()
+    assert (out / "scatter.png").stat().st_size > 10_000

@@ -1,0 +1,237 @@
+"""What is kept after every epoch, and that no kill changes it: the best weights above all."""
+
+import csv
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figures import street
+from safetensors.torch import load_file
+
+from mottool.checkpoints.cards import read_card
+from mottool.data.distilled_labels import LabelHeader, LabelWriter
+from mottool.data.formats import open_dataset
+from mottool.errors import CheckpointError, InputError, OutputError, SettingError
+from mottool.stages import train
+from mottool.stages.train import Config
+from mottool.training import run
+from mottool.training.settings import TDTLearning
+from mottool.training.validation import FIGURES, HIGHEST
+
+NAME = "fairmot-yolov5s"
+SMALL = {"epochs": 4, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu", "ema": 0.9}
+SCORES = (0.2, 0.5, 0.5, 0.1)  # IDF1 of the epochs, in this file
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return street(tmp_path_factory.mktemp("data") / "street", frames=4, size=(96, 64))
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Validations give `SCORES`, in order of the epochs; the calls are counted."""
+    calls = []
+
+    def score(self, network):
+        calls.append(None)
+        return figures(SCORES[len(calls) - 1])
+
+    monkeypatch.setattr(run.Validation, "__call__", score)
+    return calls
+
+
+@pytest.fixture(scope="module")
+def whole(scene, tmp_path_factory):
+    """A training that nothing stopped."""
+    out, scores = tmp_path_factory.mktemp("whole"), iter(SCORES)
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run.Validation, "__call__", lambda *_: figures(next(scores)))
+        trained(scene, out)
+    return out
+
+
+def figures(value):
+    return {**dict.fromkeys(FIGURES, 1 - value), "IDF1": value, HIGHEST: 0.9}
+
+
+def trained(scene, out, warn=lambda told: None, validation=True, **changed):
+    config = Config(**{**SMALL, **changed})
+    return train.run(
+        NAME, [scene], out, config, validation=[scene] if validation else [], warn=warn
+    )
+
+
+def rows(out):
+    with (out / "log.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def same(one, other):
+    """Whether two finished trainings are bit for bit the same, but for how long they took."""
+    for name in (f"{NAME}.safetensors", f"{NAME}.best.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    for name in (f"{NAME}.toml", f"{NAME}.best.toml"):
+        assert (one / name).read_text() == (other / name).read_text()
+    logs = [[{**row, "seconds": ""} for row in rows(each)] for each in (one, other)]
+    assert logs[0] == logs[1]
+    states = [torch.load(each / "training.pt", weights_only=True) for each in (one, other)]
+    for part in ("learner", "average"):
+        for name, value in states[0][part].items():
+            assert torch.equal(value, states[1][part][name]), name
+    assert torch.equal(states[0]["random"], states[1]["random"])
+
+
+def test_the_best_epoch_is_kept_beside_the_last(scene, tmp_path, scored):
+    told = []
+    last = trained(scene, tmp_path, told.append)
+    best = tmp_path / f"{NAME}.best.safetensors"
+    assert read_card(best).origin.endswith(", epoch 3, the best by IDF1")
+    assert read_card(best).metrics["IDF1"] == 0.5
+    assert read_card(last).origin.endswith(", 4 of 4 epochs")
+    assert read_card(last).metrics["IDF1"] == 0.1
+    assert not torch.equal(load_file(best)["heatmap.2.bias"], load_file(last)["heatmap.2.bias"])
+    marked = [line for line in told if "the best IDF1 so far" in line]
+    assert [line.split(":")[0] for line in marked] == [f"epoch {n} of 4" for n in (1, 2, 3)]
+
+
+def test_another_figure_may_tell_the_best(scene, tmp_path, scored):
+    trained(scene, tmp_path, best="AP")
+    card = read_card(tmp_path / f"{NAME}.best.safetensors")
+    assert card.origin.endswith(", epoch 4, the best by AP@0.5")
+
+
+FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mottool.stages import train
+from mottool.training import run, checkpoint_writer
+sys.path[:0] = sys.argv[4:]
+from test_run import NAME, SCORES, SMALL, figures
+where, calls = sys.argv[3], {"validation": 0, "save": 0}
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+def score(self, network):
+    calls["validation"] += 1
+    if where == "validation" and calls["validation"] == 3:
+        die()
+    return figures(SCORES[calls["validation"] - 1])
+run.Validation.__call__ = score
+plain = checkpoint_writer.save_weights
+def save(path, *rest):
+    calls["save"] += 1  # the last and the best, three times
+    if (where, calls["save"]) in {("before the last", 5), ("before the best", 6)}:
+        die()
+    plain(path, *rest)
+checkpoint_writer.save_weights = save
+scene = Path(sys.argv[1])
+train.run(NAME, [scene], Path(sys.argv[2]), train.Config(**SMALL), validation=[scene])
+"""
+
+
+@pytest.mark.parametrize("where", ["validation", "before the last", "before the best"])
+def test_a_kill_after_an_epoch_loses_nothing_of_it(where, scene, whole, tmp_path, scored):
+    here = [str(scene), str(tmp_path / "killed"), where, *FOLDERS]
+    torch.set_num_threads(1)
+    done = subprocess.run([sys.executable, "-c", KILLED, *here], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    state = torch.load(tmp_path / "killed/training.pt", weights_only=True)
+    assert state["epoch"] == 3
+    assert ("IDF1" in state["history"][-1]) == (where != "validation")
+    card = read_card(tmp_path / f"killed/{NAME}.best.safetensors")
+    assert "epoch 2, the best" in card.origin
+    told = []
+    scored[:] = [None] * (2 if where == "validation" else 3)
+    trained(scene, tmp_path / "killed", told.append)
+    assert not any("whose weights are not in" in line for line in told)
+    assert len(scored) == 4
+    same(whole, tmp_path / "killed")
+
+
+def test_a_validation_that_fails_loses_no_epoch(scene, tmp_path, monkeypatch):
+    def fail(self, network):
+        raise InputError("frame 3 is torn", "copy it again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run.Validation, "__call__", fail)
+        with pytest.raises(InputError, match="frame 3"):
+            trained(scene, tmp_path, epochs=1)
+    told = []
+    trained(scene, tmp_path, told.append, epochs=1)
+    assert rows(tmp_path)[0]["AP@0.5"] != ""
+    assert any("all 1 epochs are done; the last is validated now" in line for line in told)
+    assert any("epoch 1 of 1: loss" in line for line in told)
+
+
+def test_a_training_that_is_over_may_still_be_validated(scene, tmp_path, scored):
+    trained(scene, tmp_path, validation=False, epochs=2)
+    assert not (tmp_path / f"{NAME}.best.safetensors").exists()
+    trained(scene, tmp_path, epochs=2)
+    assert [row["IDF1"] for row in rows(tmp_path)] == ["", "0.2"]
+    best, last = (tmp_path / f"{NAME}{kind}.safetensors" for kind in (".best", ""))
+    assert best.read_bytes() == last.read_bytes()
+
+
+def test_the_best_of_another_training_does_not_stay(scene, tmp_path, scored):
+    trained(scene, tmp_path, epochs=1)
+    assert (tmp_path / f"{NAME}.best.safetensors").exists()
+    config = Config(**{**SMALL, "epochs": 1})
+    train.run(NAME, [scene], tmp_path, config, overwrite=True)
+    assert not [*tmp_path.glob("*.best.*")]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "another figure", "torn"])
+def test_a_best_epoch_that_is_not_there_is_told(damage, scene, tmp_path, scored):
+    scored.append(None)  # as if epoch 1 were the second: 0.5, 0.5, 0.1
+    trained(scene, tmp_path, epochs=3)
+    best = tmp_path / f"{NAME}.best.safetensors"
+    if damage == "deleted":
+        best.unlink()
+    elif damage == "torn":
+        best.with_suffix(".toml").write_text("schema")
+    told = []
+    figure = "TPR" if damage == "another figure" else "IDF1"
+    trained(scene, tmp_path, told.append, epochs=3, best=figure)
+    lost = [line for line in told if "whose weights are not in" in line]
+    # TPR is best in the last epoch, which is at hand.
+    assert bool(lost) == (damage != "another figure")
+    if lost:
+        assert lost[0].startswith("the best epoch by IDF1 was 2, whose weights")
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_first_epoch(
+    scene, tmp_path, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(run.Training, "epochs", lambda self: pytest.fail("it trains already"))
+    with pytest.raises(OutputError, match=r"cannot write .*file/out"):
+        trained(scene, tmp_path / "file/out")
+
+
+def test_a_best_that_cannot_be_told_is_refused(scene, tmp_path):
+    with pytest.raises(SettingError, match="best cannot be 'HOTA'"):
+        trained(scene, tmp_path, best="HOTA")
+
+
+def test_a_student_does_not_change_its_teacher_on_the_way(scene, tmp_path):
+    dataset = open_dataset(scene, print)
+    config = Config(**{**SMALL, "epochs": 1})
+    for teacher in ("one", "other"):
+        header = LabelHeader.of(dataset, teacher, "", {})
+        with LabelWriter(tmp_path / f"{teacher}.h5", header) as labels:
+            labels.append(np.full((header.boxes, 8), 8**-0.5, np.float32))
+            labels.finish()
+
+    def student(teacher):
+        files, learning = [tmp_path / f"{teacher}.h5"], TDTLearning(embedding_size=8)
+        return train.run("tdt-mobilenet", [scene], tmp_path / "out", config, learning, labels=files)
+
+    student("one")
+    with pytest.raises(CheckpointError, match=r"with teacher one \(8-d\) instead of other \(8-d\)"):
+        student("other")

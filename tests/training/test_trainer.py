@@ -1,0 +1,114 @@
+"""Epochs that end in weights that are no numbers, and what several processes have to agree on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from figures import street
+
+from mottool.errors import TrainingError
+from mottool.stages import train
+from mottool.stages.train import Config
+from mottool.training.learners import fairmot
+
+NAME = "fairmot-yolov5s"
+SMALL = {"epochs": 2, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    return street(tmp_path_factory.mktemp("data") / "street", frames=4, size=(96, 64))
+
+
+@pytest.mark.parametrize(("where", "kept"), [(2, 0), (4, 1)])
+def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, monkeypatch):
+    """The loss of an epoch's last batch is a number, and the step it leads to is none."""
+    plain, calls = fairmot.FairMOTLearner.forward, []
+
+    def forward(self, images, targets):
+        calls.append(None)
+        terms = plain(self, images, targets)
+        if len(calls) == where:
+            weight = self.network.offset[2].weight.sum()
+            terms["total"] = terms["total"] + (weight - weight).sqrt()  # 0, of slope infinity
+        return terms
+
+    monkeypatch.setattr(fairmot.FairMOTLearner, "forward", forward)
+    told = (
+        rf"end of epoch {kept + 1} the weights network.offset.2.weight are no numbers.*lower --lr"
+    )
+    with pytest.raises(TrainingError, match=told) as caught:
+        train.run(NAME, [scene], tmp_path, Config(**SMALL))
+    assert ("up to epoch 1 is kept: start from it" in caught.value.fix) == bool(kept)
+    assert (tmp_path / "training.pt").exists() == bool(kept)
+    if kept:
+        state = torch.load(tmp_path / "training.pt", weights_only=True)
+        assert state["epoch"] == kept
+        assert all(value.isfinite().all() for value in state["learner"].values())
+
+
+def test_a_device_that_networks_do_not_run_on_is_left_alone(scene, tmp_path, monkeypatch):
+    """Apple's: accelerate would take it, and validation would look for the network elsewhere."""
+    for name in ("is_available", "is_built"):
+        monkeypatch.setattr(torch.backends.mps, name, lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = Config(**{**SMALL, "epochs": 1, "device": "auto"})
+    train.run(NAME, [scene], tmp_path, config, validation=[scene])
+    assert torch.load(tmp_path / "training.pt", weights_only=True)["epoch"] == 1
+
+
+FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from test_trainer import NAME, SMALL
+from mottool.stages import train
+from mottool.training.trainer import Training
+scene, out, rank = sys.argv[1], Path(sys.argv[2]), os.environ["RANK"]
+plain, totals, kept = Training._terms, [], []
+def terms(self, batch, number):
+    found = plain(self, batch, number)
+    totals.append(found["total"].item())
+    kept[:] = [self.state.history]
+    return found
+Training._terms = terms
+train.run(NAME, [scene], out / rank, train.Config(**SMALL))
+told = [row["total"] for row in kept[0]]
+(out / f"{rank}.json").write_text(json.dumps({"own": totals, "told": told}))
+"""
+
+
+def two_processes(tmp_path, scene):
+    script = tmp_path / "two.py"
+    script.write_text(SCRIPT)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        str(script), str(scene), str(tmp_path), *FOLDERS,
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.heavy
+def test_the_log_is_of_all_processes(scene, tmp_path):
+    done = two_processes(tmp_path, scene)
+    assert done.returncode == 0, done.stderr
+    one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    assert one["told"] == other["told"]
+    assert one["own"] != other["own"]
+    first, second = (np.reshape(each["own"], (2, 2)).mean(1) for each in (one, other))
+    assert one["told"] == pytest.approx((first + second) / 2)
+
+
+@pytest.mark.heavy
+def test_processes_do_not_go_on_from_different_epochs(scene, tmp_path):
+    """As on two machines that do not share the folder of a training that was stopped."""
+    train.run(NAME, [scene], tmp_path / "0", Config(**SMALL))
+    done = two_processes(tmp_path, scene)
+    assert done.returncode != 0
+    assert "some processes would go on after epoch 2, some after 0" in done.stderr
+    assert not (tmp_path / "1").exists()
