@@ -264,7 +264,7 @@ def test_a_full_disk_stops_the_writer_and_the_next_goes_on(tmp_path, room):
     path = tmp_path / "a.h5"
     child = subprocess.run(
         [sys.executable, "-c", FULL, str(path), str(room)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "helpers")},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         capture_output=True,
         text=True,
     )
