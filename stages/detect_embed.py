@@ -21,7 +21,7 @@ from mottool.workdir import Work
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
-    from mottool.sources.discovery import Sequence
+    from mottool.sources.sequence import Sequence
 
 __all__ = ["Config", "command", "pipeline_of", "run", "unused_detections"]
 

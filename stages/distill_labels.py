@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mottool.data.dataset import Annotated, Dataset
     from mottool.pipelines.embedders.embedder import Embedder
     from mottool.pipelines.interfaces import Pipeline
-    from mottool.sources.discovery import Sequence as Source
+    from mottool.sources.sequence import Sequence as Source
 
     Seen = tuple[Annotated, npt.NDArray[np.uint8]]
 
@@ -147,7 +147,8 @@ def find(
     nothing new but `detector_score` runs it no second time. Raises as `detect_embed.run` and
     `found.write_found`.
     """
-    from mottool.data.pseudo_labels import Thinned, write_found
+    from mottool.data.pseudo_labels import write_found
+    from mottool.sources.sequence import Thinned
     from mottool.stages import detect_embed
 
     thinned = Thinned.of(sequence, config.every)

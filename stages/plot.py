@@ -30,7 +30,7 @@ from mottool.settings import flags
 from mottool.workdir import Work
 
 if TYPE_CHECKING:
-    from mottool.sources.discovery import Sequence
+    from mottool.sources.sequence import Sequence
 
 __all__ = [
     "EmbeddingConfig",

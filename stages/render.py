@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.track_layer import Panel
     from mottool.metrics.inputs import Truth
-    from mottool.sources.discovery import Frame, Sequence
+    from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Config", "command", "inputs_of", "run"]
 

@@ -30,7 +30,7 @@ from mottool.workdir import Work, safe_name
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
-    from mottool.sources.discovery import Frame, Sequence
+    from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Linking", "Tracked", "command", "run"]
 

@@ -7,10 +7,8 @@ teacher is less sure of are crowds there: regions to ignore. Images of nobody ar
 that were overlooked there would be learned as background.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,49 +20,14 @@ from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
 from mottool.progress import progress
-from mottool.sources.discovery import Frame, Sequence
 from mottool.sources.images import images_in
+from mottool.sources.sequence import Thinned
 from mottool.workdir import whole_file
 
-__all__ = ["Thinned", "write_found"]
+__all__ = ["write_found"]
 
 QUALITY = 95  # of JPEG
 CATEGORY = 1  # of people in COCO
-
-
-@dataclass(frozen=True)
-class Thinned(Sequence):
-    """Every `every`-th frame of the sequence `whole`, from its first on, counted anew from 1."""
-
-    whole: Sequence = field(kw_only=True)
-    every: int = field(kw_only=True)
-
-    @classmethod
-    def of(cls, sequence: Sequence, every: int) -> "Thinned":
-        """Those frames of `sequence`."""
-        length = None if sequence.length is None else -(-sequence.length // every)
-        changed = {"fps": sequence.fps / every, "length": length}
-        return cls(**vars(sequence) | changed, whole=sequence, every=every)
-
-    def place(self, number: int) -> int:
-        """The number that a frame has in the whole sequence."""
-        return (number - 1) * self.every + 1
-
-    def frames(
-        self,
-        start: int = 1,
-        warn: Callable[[str], None] = lambda told: None,
-        pixels: bool = True,
-    ) -> Iterator[Frame]:
-        """These frames from number `start` on, otherwise as `Sequence.frames`."""
-        for frame in self.whole.frames(self.place(start), warn, pixels):
-            number, between = divmod(frame.number - 1, self.every)
-            if not between:
-                yield replace(frame, number=number + 1)
-
-    def fingerprint(self) -> str:
-        """SHA-256, hex, of the sequence's own and of which frames these are."""
-        return hashlib.sha256(f"{self.whole.fingerprint()} {self.every}".encode()).hexdigest()
 
 
 def write_found(

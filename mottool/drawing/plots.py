@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mottool.metrics.inputs import Truth
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
-    from mottool.sources.discovery import Sequence
+    from mottool.sources.sequence import Sequence
 
 __all__ = [
     "EmbeddingConfig",

@@ -7,8 +7,8 @@ from mottool.drawing.switch_strips import StripMaker
 from mottool.metrics.box_outcomes import judge
 from mottool.metrics.inputs import Truth
 from mottool.motchallenge.rows import read_rows
-from mottool.sources.discovery import Frame, Sequence
 from mottool.sources.images import write_image
+from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["reel"]
 

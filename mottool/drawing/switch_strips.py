@@ -12,7 +12,7 @@ from mottool.drawing.overlay import Look, Overlay
 from mottool.drawing.style import colour_of
 from mottool.metrics.box_outcomes import Switch
 from mottool.motchallenge.rows import Rows
-from mottool.sources.discovery import Frame
+from mottool.sources.sequence import Frame
 
 __all__ = ["StripMaker"]
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from mottool.detections import Detections
-from mottool.sources.discovery import Frame
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Frame
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["Pass", "Pipeline", "Times"]
 

@@ -20,8 +20,8 @@ from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Times
 from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
-from mottool.sources.discovery import Frame
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Frame
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["NetworkEmbedder", "OneShot", "embedder", "pipeline"]
 

@@ -13,8 +13,8 @@ from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.pipelines.embedders.embedder import Embedder
 from mottool.pipelines.interfaces import Pass, Pipeline, Times
-from mottool.sources.discovery import Frame
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Frame
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["TwoStage"]
 

@@ -23,7 +23,7 @@ from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
 from mottool.settings import Settings
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]
 

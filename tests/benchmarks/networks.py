@@ -34,8 +34,9 @@ from mottool.pipelines.embedders.osnet import VARIANTS
 from mottool.pipelines.interfaces import Pipeline, Times
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import NETWORKS
-from mottool.sources.discovery import Sequence, find_sequences
+from mottool.sources.discovery import find_sequences
 from mottool.sources.prefetch import ahead
+from mottool.sources.sequence import Sequence
 
 SIZE = 1920, 1080
 WARM = 1  # calls before the clock counts

@@ -5,7 +5,7 @@ from mottool.drawing.style import colour_of
 from mottool.drawing.switch_strips import StripMaker
 from mottool.metrics.box_outcomes import Switch
 from mottool.motchallenge.rows import Rows
-from mottool.sources.discovery import Frame
+from mottool.sources.sequence import Frame
 
 
 def rows(frames, ids):

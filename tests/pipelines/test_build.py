@@ -326,7 +326,7 @@ def test_a_recurrent_network_goes_on_as_if_it_had_not_stopped(sequence, tmp_path
     image = sequence.path / "img1/000004.png"
     pixels, seen = image.read_bytes(), sequence.fingerprint()
     image.write_bytes(b"no image")
-    monkeypatch.setattr("mottool.sources.discovery.Sequence.fingerprint", lambda self: seen)
+    monkeypatch.setattr("mottool.sources.sequence.Sequence.fingerprint", lambda self: seen)
     with pytest.raises(InputError, match=r"000004\.png"):
         run(sequence, tmp_path / "stopped.h5", pipeline)
     image.write_bytes(pixels)

@@ -14,7 +14,8 @@ from mottool.pipelines.detectors.exported import ExportedDetector
 from mottool.pipelines.detectors.exported import detector as make_detector
 from mottool.pipelines.embedders.exported import ExportedEmbedder
 from mottool.pipelines.options import Options
-from mottool.sources.discovery import Frame, find_sequences
+from mottool.sources.discovery import find_sequences
+from mottool.sources.sequence import Frame
 
 CPU = Compute.named("cpu")
 IMAGE = np.zeros((96, 128, 3), np.uint8)

@@ -180,7 +180,7 @@ def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint
     image.write_bytes(b"no image")
     # The source is told apart by its content, so the broken run must see the same fingerprint.
     fingerprint = whole.fingerprint()
-    monkeypatch.setattr("mottool.sources.discovery.Sequence.fingerprint", lambda self: fingerprint)
+    monkeypatch.setattr("mottool.sources.sequence.Sequence.fingerprint", lambda self: fingerprint)
     told = detect_embed(sequence, *flags, "--work", tmp_path / "stopped", code=1)
     assert "000005.png cannot be read as an image" in told.output
     image.write_bytes(kept)

@@ -18,8 +18,9 @@ from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
 from mottool.metrics.preprocess import DISTRACTORS, detect_rules
 from mottool.motchallenge.rows import Rows, read_rows
-from mottool.sources.discovery import Sequence, find_sequences
+from mottool.sources.discovery import find_sequences
 from mottool.sources.images import images_in
+from mottool.sources.sequence import Sequence
 
 __all__ = ["read", "recognises", "scored_rows"]
 

@@ -14,8 +14,8 @@ from mottool.errors import InputError
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
-from mottool.sources.discovery import Frame
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Frame
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["GivenBoxes", "detector"]
 

@@ -21,8 +21,8 @@ from mottool.models.preprocessing import CornerLetterbox, Stretch, View
 from mottool.pipelines.detectors.output_formats import read_people
 from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
-from mottool.sources.discovery import Frame
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Frame
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["KINDS", "ExportedDetector", "Kind", "detector"]
 

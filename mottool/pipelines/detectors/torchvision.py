@@ -22,8 +22,8 @@ from mottool.models.device import Compute
 from mottool.models.pixels import planes
 from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
-from mottool.sources.discovery import Frame
-from mottool.sources.discovery import Sequence as Source
+from mottool.sources.sequence import Frame
+from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["KINDS", "CocoDetector", "Kind", "detector"]
 

@@ -12,7 +12,7 @@ from mottool.errors import CheckpointError, InputError
 from mottool.pipelines.detectors.torchvision import KINDS
 from mottool.pipelines.detectors.torchvision import detector as make_detector
 from mottool.pipelines.options import Options
-from mottool.sources.discovery import Frame, Sequence
+from mottool.sources.sequence import Frame, Sequence
 
 IMAGES = [np.random.default_rng(i).integers(0, 256, (96, 128, 3), np.uint8) for i in range(3)]
 SEQUENCE = Sequence("SEQ", Path("SEQ"), 25.0, 128, 96, 3, media=Path("SEQ"))
