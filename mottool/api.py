@@ -28,8 +28,9 @@ from mottool.cache.writer import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics.inputs import Truth, find_truth, truth_of
-from mottool.metrics.preprocess import detect_rules, prepare
+from mottool.metrics.preprocess import prepare
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
+from mottool.motchallenge.rules import detect_rules
 from mottool.settings import build
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ def run(
     or what the form cannot hold.
     """
     from mottool.formats.registry import read, write
-    from mottool.motchallenge.rows import SeqInfo
+    from mottool.motchallenge.seqinfo import SeqInfo
     from mottool.sources.discovery import find_sequences
 
     sheets = [sheet for source in sources for sheet in read(source, warn)]

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.occlusion_recovery import Refinder
-from mottool.association.public import near_public
 from mottool.association.registry import OTrackSettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
 from mottool.errors import CacheError
+from mottool.motchallenge.public_detections import near_public
 
 __all__ = ["OTrack"]
 

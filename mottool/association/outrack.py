@@ -10,10 +10,10 @@ import numpy.typing as npt
 from mottool.association.embedding_then_iou import Cascade, cosine
 from mottool.association.lifecycle import Found
 from mottool.association.occlusion_recovery import Refinder
-from mottool.association.public import near_public
 from mottool.association.registry import OUTrackSettings
 from mottool.association.tracks import Tracks, Video
 from mottool.detections import Detections
+from mottool.motchallenge.public_detections import near_public
 
 __all__ = ["OUTrack"]
 

@@ -17,8 +17,8 @@ from mottool.metrics.cache_metrics import Finds, find
 from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import Truth
 from mottool.metrics.linked import objects_of, score_linked
-from mottool.metrics.preprocess import detect_rules
 from mottool.metrics.tracking import Score
+from mottool.motchallenge.rules import detect_rules
 from mottool.settings import Settings
 
 __all__ = ["Judged", "Tracked", "judged", "tracked"]

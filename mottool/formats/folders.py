@@ -11,7 +11,8 @@ from mottool.errors import InputError
 from mottool.formats.sequence_rows import Sheet, results_sheet, truth_sheet
 from mottool.formats.zip_files import write_archive
 from mottool.metrics.inputs import find_results, find_truth
-from mottool.motchallenge.rows import Rows, SeqInfo, parse_rows, read_rows, read_seqinfo
+from mottool.motchallenge.rows import Rows, parse_rows, read_rows
+from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.workdir import whole_file
 
 __all__ = [

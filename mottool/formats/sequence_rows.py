@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mottool.motchallenge.rows import Rows, SeqInfo
+from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.seqinfo import SeqInfo
 
 __all__ = ["CLASSES", "Sheet", "class_number", "results_sheet", "truth_sheet"]
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from mottool.metrics.clear import hits
 from mottool.metrics.inputs import Truth
-from mottool.metrics.preprocess import Scene, detect_rules, prepare
+from mottool.metrics.preprocess import Scene, prepare
 from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import detect_rules
 
 __all__ = ["Switch", "Verdict", "Verdicts", "judge", "verdicts"]
 

@@ -17,10 +17,10 @@ from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
 from mottool.metrics.detection import average_precision, claims
 from mottool.metrics.embedding import true_positive_rate
-from mottool.metrics.preprocess import roles
 from mottool.metrics.reid import halves, search
 from mottool.metrics.sizes import FAIRMOT, SIZES, size_of
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import roles
 
 __all__ = ["Finds", "figures", "find"]
 

@@ -10,10 +10,10 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import Finds, figures, find
 from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import Truth
-from mottool.metrics.preprocess import detect_rules
 from mottool.metrics.sizes import FAIRMOT
 from mottool.metrics.tables import COMBINED, Entry
 from mottool.motchallenge.rows import read_rows
+from mottool.motchallenge.rules import detect_rules
 
 __all__ = ["MIN_SCORE", "Cacheboard"]
 

@@ -10,11 +10,12 @@ import numpy.typing as npt
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.clear import switches
 from mottool.metrics.inputs import Truth
-from mottool.metrics.preprocess import PEDESTRIAN, detect_rules, of_class, prepare
+from mottool.metrics.preprocess import prepare
 from mottool.metrics.sizes import SIZES, size_of
 from mottool.metrics.tables import COMBINED, Entry
 from mottool.metrics.tracking import Score, combined, score
 from mottool.motchallenge.rows import read_rows
+from mottool.motchallenge.rules import PEDESTRIAN, detect_rules, of_class
 
 __all__ = ["AUTO", "Scoreboard"]
 

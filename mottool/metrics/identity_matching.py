@@ -13,8 +13,8 @@ from mottool.errors import CacheError, InputError
 from mottool.metrics.inputs import Truth, truth_of
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
-from mottool.metrics.preprocess import detect_rules, roles
 from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import detect_rules, roles
 
 __all__ = ["Named", "box_of", "named", "who_is_who"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mottool.errors import InputError, did_you_mean
-from mottool.motchallenge.rows import read_seqinfo
+from mottool.motchallenge.seqinfo import read_seqinfo
 from mottool.workdir import safe_name
 
 __all__ = ["Truth", "find_caches", "find_results", "find_truth", "truth_of"]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import Truth
-from mottool.metrics.preprocess import detect_rules, prepare
+from mottool.metrics.preprocess import prepare
 from mottool.metrics.tracking import Score, score
 from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import detect_rules
 
 __all__ = ["objects_of", "score_linked"]
 

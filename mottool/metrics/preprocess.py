@@ -16,23 +16,12 @@ from mottool.errors import InputError
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, Pairs, overlapping, renumber
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import roles
 
-__all__ = ["DISTRACTORS", "PEDESTRIAN", "Scene", "detect_rules", "of_class", "prepare", "roles"]
+__all__ = ["Scene", "prepare"]
 
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
-PEDESTRIAN = 1
-CLASSES = 13  # MOTChallenge numbers its classes from 1 to 13
-# Person on vehicle, static person, distractor, reflection.
-NEITHER_WAY = (2, 7, 8, 12)
-VEHICLE_WITHOUT_MOTOR = 6
-DISTRACTORS: dict[str, tuple[int, ...]] = {
-    "mot15": (),
-    "mot16": NEITHER_WAY,
-    "mot17": NEITHER_WAY,
-    "mot20": (*NEITHER_WAY, VEHICLE_WITHOUT_MOTOR),
-}
 OVERLAP = 0.5  # a result is a distractor's from this IoU on
 
 
@@ -54,33 +43,6 @@ class Scene:
     def identities(self) -> tuple[int, int]:
         """How many identities the ground truth and the results have."""
         return int(self.truth_ids.max(initial=-1)) + 1, int(self.result_ids.max(initial=-1)) + 1
-
-
-def of_class(rows: Rows, number: int) -> Rows:
-    """The rows whose eighth column is a class, which is then taken out.
-
-    An `InputError` for rows that have no classes there.
-    """
-    classes = rows.rest[:, 1] if rows.rest.shape[1] > 1 else np.zeros(len(rows))
-    if len(rows) and classes.max() < 1:
-        fix = "write there the number of each row's class, from 1, or leave --per-class out"
-        raise InputError("no row has a class in column 8", fix)
-    keep = classes == number
-    return Rows(rows.frames[keep], rows.ids[keep], rows.tlwh[keep], rows.rest[keep, :1])
-
-
-def detect_rules(sequence: str, truth: Rows) -> str:
-    """The rules that fit: by the columns of the ground truth first, then by the sequence's name.
-
-    Columns 8 and 9 (class and visibility) without a tenth mean MOT16, MOT17 or MOT20, of which
-    the first two share their rules; any other layout is MOT15's.
-    """
-    named = next((rules for rules in DISTRACTORS if sequence.lower().startswith(rules)), "mot17")
-    if not len(truth):
-        return named
-    if truth.rest.shape[1] not in (2, 3):
-        return "mot15"
-    return "mot17" if named == "mot15" else named
 
 
 def prepare(truth: Rows, results: Rows, length: int, rules: str, sequence: str) -> Scene:
@@ -113,27 +75,6 @@ def _by_frame(rows: Rows) -> tuple[Rows, Ints]:
         return rows, np.arange(len(rows))
     order = np.argsort(rows.frames, kind="stable")
     return Rows(rows.frames[order], rows.ids[order], rows.tlwh[order], rows.rest[order]), order
-
-
-def roles(truth: Rows, rules: str, sequence: str) -> tuple[Bools, Bools]:
-    """Which rows of the ground truth are scored, and which make a result count neither way, (n,).
-
-    An `InputError` for a class that MOTChallenge does not have, or for rules that need classes
-    where there are none.
-    """
-    columns = truth.rest.shape[1]
-    counts = truth.rest[:, 0].astype(int) != 0 if columns else np.ones(len(truth), bool)
-    if rules == "mot15" or not len(truth):
-        return counts, np.zeros(len(truth), bool)
-    fix = "score it with --rules mot15, or put classes 1 to 13 in column 8"
-    if columns < 2:
-        raise InputError(f"the ground truth of {sequence} has no classes for {rules} rules", fix)
-    classes = truth.rest[:, 1].astype(int)
-    strange = classes[(classes < 1) | (classes > CLASSES)]
-    if len(strange):
-        problem = f"the ground truth of {sequence} has class {strange[0]}, unknown to {rules} rules"
-        raise InputError(problem, fix)
-    return counts & (classes == PEDESTRIAN), np.isin(classes, DISTRACTORS[rules])
 
 
 def _check(rows: Rows, length: int, what: str) -> None:

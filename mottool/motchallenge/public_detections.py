@@ -7,6 +7,7 @@ DeepSORT's `.npy`, the same ten columns followed by one embedding per row.
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +15,10 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import PERSON, Detections
 from mottool.errors import InputError
-from mottool.metrics.preprocess import PEDESTRIAN, detect_rules
 from mottool.motchallenge.rows import Rows, read_rows, rows_from_table
+from mottool.motchallenge.rules import PEDESTRIAN, detect_rules
 
-__all__ = ["PublicDetections", "holds_features", "probabilities"]
+__all__ = ["PublicDetections", "holds_features", "near_public", "probabilities"]
 
 Floats = npt.NDArray[np.float32]
 COLUMNS = 10  # of DeepSORT's form, before the embedding
@@ -169,3 +170,24 @@ def _unit(features: Floats) -> Floats:
     off = np.abs(norms - 1) > UNIT_TOLERANCE
     unit: Floats = np.where(off, features / np.maximum(norms, 1e-12), features)
     return unit
+
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def near_public(centres: Floats, areas: Floats, public: Floats) -> npt.NDArray[np.intp]:
+    """Which detections may begin tracks, in the order of the public boxes they answer to.
+
+    Each of the `public` boxes (p, 4), in their order, admits the nearest detection that is not
+    admitted yet, if the squared distance from its centre is less than the detection's area.
+    `centres` (n, 2) and `areas` (n,) are the detections'.
+    """
+    middles = (public[:, :2] + public[:, 2:]) / 2
+    distances = np.square(centres[:, None] - middles).sum(axis=2)  # (n, p)
+    admitted = []
+    for column in distances.T if len(centres) else ():
+        nearest = int(column.argmin())
+        if column[nearest] < areas[nearest]:
+            distances[nearest] = np.inf
+            admitted.append(nearest)
+    return np.array(admitted, np.intp)

@@ -11,7 +11,6 @@ pixels counted from 1 and 0 as the benchmark does. What follows the six depends 
 Leal-Taixé et al., "MOTChallenge 2015", and Milan et al., "MOT16", section 4.
 """
 
-import configparser
 import gzip
 import zlib
 from collections.abc import Sequence
@@ -24,72 +23,11 @@ import numpy.typing as npt
 from mottool.errors import InputError, from_system
 from mottool.workdir import whole_file
 
-__all__ = [
-    "Rows",
-    "SeqInfo",
-    "parse_rows",
-    "read_rows",
-    "read_seqinfo",
-    "rows_from_table",
-    "write_tracks",
-]
+__all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 FARTHEST = 1e9  # pixels; a box beyond is no box, and its area would leave the range of numbers
 BLOCK = 4096  # rows formatted at once, which is three times as fast as one by one
-
-
-@dataclass(frozen=True)
-class SeqInfo:
-    """What `seqinfo.ini` says of a sequence; what it leaves out is None.
-
-    `frame_rate` is in frames a second, `length` in frames, `width` and `height` in pixels.
-    """
-
-    name: str
-    image_dir: str
-    frame_rate: float | None
-    length: int | None
-    width: int | None
-    height: int | None
-
-
-def read_seqinfo(path: Path) -> SeqInfo:
-    """Read `seqinfo.ini`; an `InputError` if it is not one or holds what is no positive number."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"))
-        section = parser["Sequence"]
-    except OSError as error:
-        raise from_system(error) from error
-    except (UnicodeDecodeError, configparser.Error, KeyError) as error:
-        fix = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
-        raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", fix) from error
-
-    def number(key: str) -> float | None:
-        text = section.get(key)
-        if text is None:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = 0.0
-        if not 0 < value < float("inf"):
-            raise InputError(f"{path} says {key}={text}", "give a positive number")
-        return value
-
-    def count(key: str) -> int | None:
-        value = number(key)
-        return None if value is None else int(value)
-
-    return SeqInfo(
-        name=section.get("name", path.parent.name),
-        image_dir=section.get("imDir", "img1"),
-        frame_rate=number("frameRate"),
-        length=count("seqLength"),
-        width=count("imWidth"),
-        height=count("imHeight"),
-    )
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
 from mottool.metrics.embedding import true_positive_rate
-from mottool.metrics.preprocess import detect_rules, prepare
+from mottool.metrics.preprocess import prepare
 from mottool.metrics.tracking import Score, combined, score
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork
 from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import detect_rules
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress

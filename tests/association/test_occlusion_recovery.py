@@ -8,9 +8,9 @@ from streams import crowd, walkers
 
 from mottool.association.occlusion_recovery import Refinder, hidden, recovered
 from mottool.association.outrack import OUTrack
-from mottool.association.public import near_public
 from mottool.association.registry import OUTrackSettings
 from mottool.association.tracks import Video
+from mottool.motchallenge.public_detections import near_public
 
 always = settings(derandomize=True, deadline=None)
 VIDEO = Video(30.0, 640, 480)

@@ -3,8 +3,9 @@ import pytest
 
 from mottool.errors import InputError
 from mottool.metrics.clear import clear
-from mottool.metrics.preprocess import DISTRACTORS, detect_rules, prepare
+from mottool.metrics.preprocess import prepare
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import DISTRACTORS, detect_rules
 from mottool.stages.evaluate import Config
 
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from scenes import SCENES, crowd, make
 
 from mottool.metrics.hota import ALPHAS
-from mottool.metrics.preprocess import detect_rules, prepare
+from mottool.metrics.preprocess import prepare
 from mottool.metrics.tracking import Score, combined, score
-from mottool.motchallenge.rows import Rows, read_rows, read_seqinfo
+from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import detect_rules
+from mottool.motchallenge.seqinfo import read_seqinfo
 
 FIGURES = json.loads((HERE / "metrics.json").read_text())
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mottool.errors import InputError
-from mottool.motchallenge.rows import SeqInfo, read_rows, read_seqinfo, write_tracks
+from mottool.motchallenge.rows import read_rows, write_tracks
+from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 
 
 def test_results_come_back_as_they_were_written(tmp_path):

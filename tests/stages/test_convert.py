@@ -12,7 +12,7 @@ from mottool.errors import InputError
 from mottool.formats.folders import text_of, write_motchallenge
 from mottool.formats.registry import WRITERS, read
 from mottool.formats.sequence_rows import CLASSES, class_number, results_sheet, truth_sheet
-from mottool.motchallenge.rows import SeqInfo
+from mottool.motchallenge.seqinfo import SeqInfo
 from mottool.stages.convert import Config, command, run
 
 SCENES = {"MOT17-a": "plain-17", "MOT20-b": "plain-20"}

@@ -15,8 +15,8 @@ from scenes import make
 from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import Detections
 from mottool.errors import InputError, OutputError, SettingError
-from mottool.metrics.preprocess import roles
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import roles
 from mottool.stages.evaluate import Config, command, run
 
 FIGURES = json.loads((HERE / "metrics.json").read_text())

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import Collector, Dataset
 from mottool.errors import InputError
-from mottool.metrics.preprocess import DISTRACTORS, detect_rules
 from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import DISTRACTORS, detect_rules
 from mottool.sources.discovery import find_sequences
 from mottool.sources.images import images_in
 from mottool.sources.sequence import Sequence

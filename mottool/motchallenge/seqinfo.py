@@ -1,0 +1,62 @@
+"""`seqinfo.ini`: the name, size, rate and length of a MOTChallenge sequence."""
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from mottool.errors import InputError, from_system
+
+__all__ = ["SeqInfo", "read_seqinfo"]
+
+
+@dataclass(frozen=True)
+class SeqInfo:
+    """What `seqinfo.ini` says of a sequence; what it leaves out is None.
+
+    `frame_rate` is in frames a second, `length` in frames, `width` and `height` in pixels.
+    """
+
+    name: str
+    image_dir: str
+    frame_rate: float | None
+    length: int | None
+    width: int | None
+    height: int | None
+
+
+def read_seqinfo(path: Path) -> SeqInfo:
+    """Read `seqinfo.ini`; an `InputError` if it is not one or holds what is no positive number."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig"))
+        section = parser["Sequence"]
+    except OSError as error:
+        raise from_system(error) from error
+    except (UnicodeDecodeError, configparser.Error, KeyError) as error:
+        fix = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
+        raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", fix) from error
+
+    def number(key: str) -> float | None:
+        text = section.get(key)
+        if text is None:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            raise InputError(f"{path} says {key}={text}", "give a positive number")
+        return value
+
+    def count(key: str) -> int | None:
+        value = number(key)
+        return None if value is None else int(value)
+
+    return SeqInfo(
+        name=section.get("name", path.parent.name),
+        image_dir=section.get("imDir", "img1"),
+        frame_rate=number("frameRate"),
+        length=count("seqLength"),
+        width=count("imWidth"),
+        height=count("imHeight"),
+    )
