@@ -121,7 +121,7 @@ def score(found: TrackTable | Cache, truth: str | Path, rules: str = "auto") -> 
     rules = detect_rules(sequence, objects) if rules == "auto" else rules
     if isinstance(found, Cache):
         from mottool.metrics.cache_metrics import figures, find
-        from mottool.metrics.cacheboard import MIN_SCORE
+        from mottool.metrics.evaluate import MIN_SCORE
 
         return figures([find(found, objects, rules)], MIN_SCORE)
     from mottool.metrics import tracking

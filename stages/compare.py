@@ -267,7 +267,7 @@ def _pictures(standings: list[Standing], config: Config) -> dict[str, tuple[str,
 
 
 def _draw(standings: list[Standing], config: Config, folder: Path) -> None:
-    from mottool.drawing.paper import save
+    from mottool.drawing.style import save
 
     for name, (_, figure) in _pictures(standings, config).items():
         save(figure, folder / f"{name}.{config.plot_format}")

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mottool.data.dataset import Annotated, Dataset
-    from mottool.pipelines.embedders.embedder import Embedder
-    from mottool.pipelines.interfaces import Pipeline
+    from mottool.pipelines.interfaces import Embedder, Pipeline
     from mottool.sources.sequence import Sequence as Source
 
     Seen = tuple[Annotated, npt.NDArray[np.uint8]]

@@ -17,8 +17,7 @@ from mottool.settings import Settings, flags, knob
 from mottool.workdir import Work
 
 if TYPE_CHECKING:
-    from mottool.metrics.cacheboard import Cacheboard
-    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.evaluate import Cacheboard, Scoreboard
     from mottool.metrics.inputs import Truth
     from mottool.metrics.tables import Entry
 
@@ -158,7 +157,7 @@ def _of_caches(
 ) -> list[Entry]:
     """The rows of every pipeline's caches; `picky` passes those without ground truth over."""
     from mottool.cache.writer import Cache
-    from mottool.metrics.cacheboard import Cacheboard
+    from mottool.metrics.evaluate import Cacheboard
     from mottool.metrics.inputs import truth_of
 
     boards: dict[str, Cacheboard] = {}

@@ -5,10 +5,11 @@ Multiple Object Tracking", IJCV 2021, §4.4, as the published code does it.
 """
 
 from mottool.association.embedding_then_iou import Cascade, cosine
+from mottool.association.fairmot import FairMOT
 from mottool.association.registry import FairMOTSettings
 from mottool.association.tracks import Video
 
-__all__ = ["FairMOT"]
+__all__ = ["FairMOT", "TDT"]
 
 
 class FairMOT(Cascade):
@@ -23,3 +24,7 @@ class FairMOT(Cascade):
             patience=settings.patience(video.frame_rate),
             confirm_first=True,
         )
+
+
+class TDT(FairMOT):
+    """Tracks one sequence."""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from mottool.detections import Detections
     from mottool.motchallenge.rows import Rows
 
-__all__ = ["InputSettings", "link"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["InputSettings", "link", "steps"]
 
 
 def _classes(text: str) -> tuple[int, ...]:
@@ -89,7 +92,7 @@ def link(
 
 def _steps(cache: Cache, seen: InputSettings) -> tuple[list[float], float]:
     """The frames that pass before each frame of the cache, and frames a second."""
-    from mottool.association.clock import steps
+    from mottool.association.run_tracker import steps
 
     if seen.fixed_rate:
         return [1.0] * cache.frame_count, cache.header.fps
@@ -160,3 +163,28 @@ def _public(path: Path, sequence: str) -> Callable[[int], Any]:
         path = own
     given = PublicDetections.read(path)
     return lambda frame: given.on(frame).boxes
+
+
+Floats = npt.NDArray[np.float64]
+JITTER = 0.1  # frames: less than this is how times are written down, not how frames were taken
+ROUNDING = 1.1e-3  # seconds: a little more than the steps that some containers count in
+
+
+def steps(times: Floats, frame_rate: float) -> tuple[Floats, float]:
+    """The frames (F,) that pass before each frame, and how many frames there are in a second.
+
+    `times` (F,) are in seconds. The frame to count in is the usual one of the sequence, so where
+    frames come evenly every step is exactly 1 and the rate is the given `frame_rate`; a frame that
+    was left out makes a step of 2. Where times stand still or go back a step is 1 too.
+    """
+    intervals = np.diff(times)
+    forward = intervals > 0
+    found = np.ones(len(times))
+    if not forward.any():
+        return found, frame_rate
+    usual = float(np.median(intervals[forward]))
+    passed = intervals / usual
+    whole = np.maximum(np.round(passed), 1)
+    even = abs(passed - whole) <= max(JITTER, ROUNDING / usual)
+    found[1:] = np.where(forward & ~even, passed, np.where(forward, whole, 1))
+    return found, frame_rate if (found == 1).all() else 1 / usual

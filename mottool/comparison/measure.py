@@ -14,9 +14,8 @@ from mottool.cache.layout import TIMING
 from mottool.cache.writer import Cache
 from mottool.detections import Detections
 from mottool.metrics.cache_metrics import Finds, find
-from mottool.metrics.evaluate import AUTO
+from mottool.metrics.evaluate import AUTO, objects_of, score_linked
 from mottool.metrics.inputs import Truth
-from mottool.metrics.linked import objects_of, score_linked
 from mottool.metrics.tracking import Score
 from mottool.motchallenge.rules import detect_rules
 from mottool.settings import Settings

@@ -18,12 +18,12 @@ from torch.utils.data import Dataset as MapDataset
 from mottool.data.augmentation import Augmentation, Look, augment, jitter
 from mottool.data.dataset import STILL, Annotated, Dataset
 from mottool.data.pairs import Pairs, Steps
-from mottool.data.prior import simulated
+from mottool.data.samples import simulated
 from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import TrainingView
 
-__all__ = ["Place", "Sample", "Samples"]
+__all__ = ["Place", "Sample", "Samples", "simulated"]
 
 Ints = npt.NDArray[np.int64]
 Place = tuple[int, int]  # the epoch, and the image's number
@@ -151,3 +151,26 @@ class Samples(MapDataset[Sample]):
 
 def _tensor(boxes: npt.NDArray[np.floating[Any]]) -> Tensor:
     return torch.from_numpy(boxes.astype(np.float32))
+
+
+Boxes = npt.NDArray[np.floating[Any]]
+
+
+def simulated(
+    boxes: Boxes, steps: Steps, width: int, height: int, draw: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """The boxes (m, 4) that stand for people with boxes (n, 4), in network pixels.
+
+    What the input of `width` x `height` pixels shows of a person is moved by a normal error; some
+    are lost. As in the authors' code, only those who are not lost may be found a second time.
+    """
+    count = len(boxes)
+    shown = np.clip(boxes, 0, np.array([width - 1, height - 1] * 2))
+    sides = shown[:, 2:] - shown[:, :2]  # (n, 2)
+    once, twice = (
+        shown + np.tile(steps.jitter * draw.standard_normal((count, 2)) * sides, 2)
+        for _ in range(2)
+    )
+    there = draw.random(count) >= steps.lost
+    again = there & (draw.random(count) < steps.false)
+    return np.concatenate((once[there], twice[again])).astype(np.float32)

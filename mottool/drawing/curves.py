@@ -1,14 +1,16 @@
 """Curves on paper: a figure of panels, each with named lines, colours that everybody can tell."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from mottool.drawing.curves import draw_curves
+from mottool.metrics.hota import ALPHAS
 from mottool.workdir import whole_file
 
-__all__ = ["COLOURS", "draw_curves"]
+__all__ = ["COLOURS", "draw_alphas", "draw_curves"]
 
 # Okabe & Ito, "Color universal design", 2008: apart for colour-blind eyes too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
@@ -45,3 +47,27 @@ def draw_curves(
         axes.legend(fontsize="small")
     with whole_file(path) as part:
         figure.savefig(part, dpi=120)
+
+
+SHOWN = ("HOTA", "DetA", "AssA")
+
+
+def draw_alphas(
+    trackers: Mapping[str, Mapping[str, Sequence[float]]], title: str, path: Path
+) -> Path:
+    """Draw HOTA, DetA and AssA over alpha, a line for each tracker with its mean in per cent.
+
+    `trackers` have their curves by the name of the figure, (19,) in [0, 1] each.
+    """
+    panels = {
+        name: {
+            f"{tracker} ({100 * sum(curves[name]) / len(curves[name]):.1f})": (
+                ALPHAS.tolist(),
+                list(curves[name]),
+            )
+            for tracker, curves in trackers.items()
+        }
+        for name in SHOWN
+    }
+    draw_curves(panels, "localisation threshold alpha", title, path)
+    return path

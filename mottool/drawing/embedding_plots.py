@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from mottool.drawing.paper import save, style_of
+from mottool.drawing.style import save, style_of
 from mottool.errors import SettingError
 from mottool.metrics.embedding_similarity import Likeness
 

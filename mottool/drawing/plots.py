@@ -186,7 +186,7 @@ def run_hota(
     `trackers` have result files by sequence, and one for each of `truths`; several sequences are
     joined as TrackEval does. `rules` are a benchmark's or `auto`; `warn` hears what a score costs.
     """
-    from mottool.drawing.alphas import draw_alphas
+    from mottool.drawing.curves import draw_alphas
     from mottool.metrics.evaluate import Scoreboard
 
     curves = {}

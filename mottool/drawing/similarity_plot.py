@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from mottool.drawing.paper import save
+from mottool.drawing.style import save
 from mottool.errors import InputError
 
 __all__ = ["cut", "draw_similarity"]

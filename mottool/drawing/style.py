@@ -1,10 +1,16 @@
 """One colour per identity: always the same, far from its neighbours', seen on light and on dark."""
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-__all__ = ["colour_of", "ink_on"]
+from mottool.drawing.curves import COLOURS
+from mottool.drawing.style import colour_of
+from mottool.workdir import whole_file
+
+__all__ = ["SHAPES", "colour_of", "ink_on", "paint_of", "save", "style_of"]
 
 HUES = 12  # as many as are told apart at a glance
 STRIDE = 5  # steps around the circle of hues from one identity to the next; prime to HUES
@@ -46,3 +52,28 @@ def ink_on(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     blue, green, red = colour
     luma = 0.114 * blue + 0.587 * green + 0.299 * red
     return (16, 16, 16) if luma > 120 else (255, 255, 255)
+
+
+SHAPES = "os^Dv<>p"  # one more than there are colours
+DOTS = 200  # an inch, of PNG files
+
+
+def paint_of(identity: int) -> tuple[float, float, float]:
+    """The colour red, green, blue in [0, 1] that the identity has in videos too."""
+    blue, green, red = colour_of(identity)
+    return red / 255, green / 255, blue / 255
+
+
+def style_of(place: int) -> tuple[str, str]:
+    """Colour and marker of the `place`-th of many, the same pair only after 56.
+
+    The colours are Okabe and Ito's, which colour-blind readers tell apart.
+    """
+    return COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure in the form that the suffix of `path` names, whole or not at all."""
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=DOTS)
+    return path

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mottool.drawing.paper import paint_of, save
-from mottool.drawing.style import colour_of, ink_on
+from mottool.drawing.style import colour_of, ink_on, paint_of, save
 from mottool.metrics.box_outcomes import Verdict, Verdicts
 from mottool.motchallenge.rows import Rows
 

@@ -15,10 +15,8 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
-from mottool.metrics.detection import average_precision, claims
-from mottool.metrics.embedding import true_positive_rate
-from mottool.metrics.reid import halves, search
-from mottool.metrics.sizes import FAIRMOT, SIZES, size_of
+from mottool.metrics.detection import FAIRMOT, SIZES, average_precision, claims, size_of
+from mottool.metrics.reid import halves, search, true_positive_rate
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import roles
 

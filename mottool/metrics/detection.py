@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mottool.boxes import iou
 
-__all__ = ["average_precision", "claims", "hits"]
+__all__ = ["FAIRMOT", "SIZES", "average_precision", "claims", "hits", "size_of"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.intp]
@@ -64,3 +64,14 @@ def average_precision(
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall, prepend=0.0)
     return float((steps * precision).sum())
+
+
+SIZES = ("S", "M", "L")
+FAIRMOT = (7000.0, 15000.0)  # square pixels
+
+
+def size_of(
+    areas: npt.NDArray[np.floating[Any]], limits: tuple[float, float] = FAIRMOT
+) -> npt.NDArray[np.intp]:
+    """For each area (n,) in square pixels its place in `SIZES`; both limits are medium."""
+    return (areas >= limits[0]).astype(np.intp) + (areas > limits[1])

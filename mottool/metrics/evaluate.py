@@ -1,23 +1,27 @@
 """The scores of one tracker, sequence by sequence and joined."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mottool.cache.writer import Cache
 from mottool.metrics.bootstrap import intervals
+from mottool.metrics.cache_metrics import Finds, figures, find
 from mottool.metrics.clear import switches
+from mottool.metrics.detection import FAIRMOT, SIZES, size_of
+from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import Truth
 from mottool.metrics.preprocess import prepare
-from mottool.metrics.sizes import SIZES, size_of
 from mottool.metrics.tables import COMBINED, Entry
 from mottool.metrics.tracking import Score, combined, score
-from mottool.motchallenge.rows import read_rows
+from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import PEDESTRIAN, detect_rules, of_class
 
-__all__ = ["AUTO", "Scoreboard"]
+__all__ = ["AUTO", "Cacheboard", "MIN_SCORE", "Scoreboard", "objects_of", "score_linked"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -129,3 +133,73 @@ class Scoreboard:
             return combined(score for score, count in drawn for _ in range(count)).figures()
 
         return intervals(figures, len(scores), draws, seed)
+
+
+MIN_SCORE = 0.5  # from here on a detection counts in recall and precision
+
+
+class Cacheboard:
+    """Scores the caches of one pipeline and gives the rows of its table."""
+
+    def __init__(
+        self,
+        pipeline: str,
+        min_score: float = MIN_SCORE,
+        limits: tuple[float, float] = FAIRMOT,
+    ) -> None:
+        """`limits` are those between small, medium and large, in square pixels."""
+        self.pipeline, self.min_score, self.limits = pipeline, min_score, limits
+        self._finds: dict[str, tuple[str, Finds]] = {}
+
+    def add(
+        self,
+        cache: Cache,
+        truth: Truth,
+        rules: str = AUTO,
+        warn: Callable[[str], None] = lambda told: None,
+    ) -> None:
+        """Score an open cache by `rules` (`AUTO` or a benchmark's); raises as `find` does."""
+        sequence, objects = cache.header.sequence, read_rows(truth.path, "ground truth")
+        rules = detect_rules(sequence, objects) if rules == AUTO else rules
+        self._finds[sequence] = rules, find(cache, objects, rules, self.limits, warn)
+
+    def entries(self, draws: int = 0, seed: int = 0) -> list[Entry]:
+        """A row for each sequence and a last one for all of them; none if nothing was scored.
+
+        The last one has the interval of so many `draws` of sequences, see `intervals`.
+        """
+        if not self._finds:
+            return []
+        every = "+".join(sorted({rules for rules, _ in self._finds.values()}))
+        finds = [found for _, found in self._finds.values()]
+
+        def drawn(times: npt.NDArray[np.int64]) -> dict[str, float]:
+            return figures(finds, self.min_score, times)
+
+        rows = [
+            Entry(self.pipeline, rules, sequence, figures([found], self.min_score))
+            for sequence, (rules, found) in self._finds.items()
+        ]
+        joined, interval = figures(finds, self.min_score), intervals(drawn, len(finds), draws, seed)
+        return [*rows, Entry(self.pipeline, every, COMBINED, joined, interval=interval)]
+
+
+DECIMALS = 4  # of a result file's boxes
+
+
+def score_linked(rows: Rows, sequence: str, frames: int, truth: Truth, rules: str = AUTO) -> Score:
+    """Score the tracks `rows` of a sequence of `frames` frames, as `evaluate` would their file.
+
+    `rules` are a benchmark's or `AUTO`. Raises `InputError` as `read_rows` and `prepare` do.
+    """
+    objects = objects_of(truth.path)
+    rules = detect_rules(sequence, objects) if rules == AUTO else rules
+    length = truth.length or max(frames, int(objects.frames.max(initial=0)))
+    written = Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
+    return score(prepare(objects, written, length, rules, sequence))
+
+
+@lru_cache(maxsize=256)
+def objects_of(path: Path) -> Rows:
+    """The ground truth in a file, read once by each process."""
+    return read_rows(path, "ground truth")

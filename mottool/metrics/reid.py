@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["halves", "search"]
+__all__ = ["halves", "search", "true_positive_rate"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -58,3 +58,44 @@ def search(
         rank_1[start + known] = right[known, 0]
         precision[start + known] = (at_rank * right).sum(axis=1)[known] / answers[known]
     return rank_1, precision
+
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+LEVELS = 1 << 16  # of similarity in [-1, 1]: counts of pairs need no room, however many there are
+BLOCK = 512  # boxes that are compared with as many others: their arrays stay in the cache
+
+
+def true_positive_rate(embeddings: Floats, identities: Ints, false_accepts: float = 0.1) -> float:
+    """The share of pairs of one person, in [0, 1], that are above the threshold of similarity.
+
+    The threshold lets the share `false_accepts` of the pairs of different people through.
+    `embeddings` (n, D) are of unit length, `identities` (n,) negative where unknown; those are
+    left out. NaN without a pair of either kind.
+    """
+    known = identities >= 0
+    embeddings, identities = embeddings[known].astype(np.float32), identities[known]
+    counts = np.zeros(2 * LEVELS, np.int64)  # of pairs of different people, then of one person
+    for top in range(0, len(embeddings), BLOCK):
+        for left in range(top, len(embeddings), BLOCK):
+            rows, columns = slice(top, top + BLOCK), slice(left, left + BLOCK)
+            level = embeddings[rows] @ embeddings[columns].T  # (b, c), the similarity
+            level += 1
+            level *= (LEVELS - 1) / 2
+            np.clip(np.rint(level, out=level), 0, LEVELS - 1, out=level)
+            place = level.astype(np.intp)
+            place += LEVELS * (identities[rows, None] == identities[columns])
+            if top == left:  # each pair once, nobody with themselves
+                place = place[np.triu_indices(len(place), 1)]
+            counts += np.bincount(place.ravel(), minlength=2 * LEVELS)
+    other, same = counts[:LEVELS], counts[LEVELS:]
+    if not same.sum() or not other.sum():
+        return float("nan")
+    # From the strictest threshold on, as a curve (ROC) with straight lines between its points.
+    accepted = np.concatenate([[0], other[::-1].cumsum()]) / other.sum()
+    found = np.concatenate([[0], same[::-1].cumsum()]) / same.sum()
+    last = int(np.searchsorted(accepted, false_accepts, side="right"))
+    if last == len(accepted):
+        return 1.0
+    (left, right), (low, high) = accepted[last - 1 : last + 1], found[last - 1 : last + 1]
+    return float(low + (high - low) * (false_accepts - left) / (right - left))

@@ -10,9 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mottool.models.centre_heads import gather, peaks
 from mottool.models.interfaces import Decoded
 
-__all__ = ["PRIOR", "Peaks", "at_centres", "boxes_around", "detections", "gather", "head", "peaks"]
+__all__ = [
+    "MIN_SCORE",
+    "PRIOR",
+    "Peaks",
+    "at_centres",
+    "boxes_around",
+    "detections",
+    "gather",
+    "head",
+    "occlusion_centres",
+    "peaks",
+]
 
 PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
 
@@ -114,3 +126,20 @@ def boxes_around(centres: Tensor, size: Tensor) -> Tensor:
     if size.shape[2] == 2:
         size = torch.cat((size, size), 2) / 2
     return torch.cat((centres - size[..., :2], centres + size[..., 2:]), 2)
+
+
+MIN_SCORE = 0.1  # the authors' threshold: a hint for the tracker, which has to agree, not a result
+
+
+def occlusion_centres(heads: dict[str, Tensor], most: int, stride: int) -> list[Tensor]:
+    """Each image's occlusion centres, (k, 3) float32 x, y in network pixels and score.
+
+    `heads` are `occlusion` (B, 1, h, w) before its sigmoid and `occlusion_offset` (B, 2, h, w) x y
+    in cells of `stride` pixels. Centres that score at least `MIN_SCORE` are given, `most` an image,
+    highest first.
+    """
+    found = peaks(heads["occlusion"], most)
+    places = (found.centres + gather(heads["occlusion_offset"], found.cells)) * stride
+    rows = torch.cat((places, found.scores[..., None]), 2)  # (B, most, 3)
+    counts = (found.scores >= MIN_SCORE).sum(1).tolist()  # scores fall: the first ones are it
+    return [row[:n] for row, n in zip(rows, counts, strict=True)]

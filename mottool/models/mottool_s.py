@@ -22,9 +22,8 @@ from torchvision.ops import nms
 
 from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
-from mottool.models.centre_heads import detections
+from mottool.models.centre_heads import detections, occlusion_centres
 from mottool.models.interfaces import Decoded
-from mottool.models.occlusion import occlusion_centres
 from mottool.models.parts import joined, part_cells
 
 __all__ = ["MottoolS"]

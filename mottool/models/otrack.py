@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from mottool.checkpoints.read import dimension, fit
 from mottool.models.backbones.dla import DLA34, conv_norm_relu
-from mottool.models.centre_heads import PRIOR, gather, head, peaks
+from mottool.models.centre_heads import PRIOR, gather, head, occlusion_centres, peaks
 from mottool.models.gaussian import draw, radius
 from mottool.models.interfaces import Decoded
-from mottool.models.occlusion import occlusion_centres
 
 __all__ = ["OTrack", "Recurrence", "our_name", "prior_heatmap"]
 

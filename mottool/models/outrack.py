@@ -12,10 +12,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from mottool.models.backbones.backbone import Backbone
-from mottool.models.centre_heads import PRIOR, head
+from mottool.models.centre_heads import PRIOR, head, occlusion_centres
 from mottool.models.fairmot import MAX_DETECTIONS, FairMOT
 from mottool.models.interfaces import Decoded
-from mottool.models.occlusion import occlusion_centres
 
 __all__ = ["OUTrack"]
 

@@ -8,8 +8,7 @@ from typing import Any
 from mottool.checkpoints.download import fetched
 from mottool.errors import SettingError, did_you_mean
 from mottool.pipelines import registry
-from mottool.pipelines.embedders.embedder import Embedder
-from mottool.pipelines.interfaces import Pipeline
+from mottool.pipelines.interfaces import Embedder, Pipeline
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC, Part
 

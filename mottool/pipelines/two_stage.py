@@ -11,8 +11,7 @@ from typing import Any
 
 from mottool.detections import Detections
 from mottool.errors import InputError
-from mottool.pipelines.embedders.embedder import Embedder
-from mottool.pipelines.interfaces import Pass, Pipeline, Times
+from mottool.pipelines.interfaces import Embedder, Pass, Pipeline, Times
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 

@@ -6,8 +6,10 @@ beside its final name and renamed, so that one which is there is whole.
 
 import io
 import json
+import math
 import pickle
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mottool.errors import CheckpointError
-from mottool.training.average import Average
+from mottool.training.state import Average
 from mottool.workdir import whole_file
 
-__all__ = ["State"]
+__all__ = ["Average", "State"]
 
 SCHEMA = "mottool/training/1"
 
@@ -101,3 +103,31 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise CheckpointError(f"{path} is no training of the schema {SCHEMA}", fix)
     return content
+
+
+GROWTH = 2000  # steps after which the decay is 63 % of what it grows to
+
+
+class Average(nn.Module):
+    """The average of a network's parameters and buffers; whole numbers in them are copied."""
+
+    steps: torch.Tensor
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """`decay` in [0, 1): what each step leaves of the average."""
+        super().__init__()
+        self.network = deepcopy(network).requires_grad_(False).eval()
+        self.decay = decay
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move towards `network` by one step."""
+        self.steps += 1
+        decay = self.decay * (1 - math.exp(-int(self.steps) / GROWTH))
+        current = network.state_dict()
+        for name, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(current[name].to(value), 1 - decay)
+            else:
+                value.copy_(current[name])

@@ -23,9 +23,8 @@ from mottool.data.samples import Samples
 from mottool.data.scenes import Scenes
 from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
 from mottool.progress import progress
-from mottool.training.average import Average
 from mottool.training.learner import Learner, Recipe
-from mottool.training.state import State
+from mottool.training.state import Average, State
 
 __all__ = ["Plan", "Training"]
 

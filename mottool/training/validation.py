@@ -13,8 +13,8 @@ from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
-from mottool.metrics.embedding import true_positive_rate
 from mottool.metrics.preprocess import prepare
+from mottool.metrics.reid import true_positive_rate
 from mottool.metrics.tracking import Score, combined, score
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork

@@ -41,7 +41,7 @@ class Judge:
         Raises what `associate` and `evaluate` do for caches and ground truth they cannot use.
         """
         from mottool.cache.writer import Cache
-        from mottool.metrics.linked import score_linked
+        from mottool.metrics.evaluate import score_linked
         from mottool.metrics.tracking import combined
 
         scores = []

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.association.clock import steps
+from mottool.association.run_tracker import steps
 
 always = settings(derandomize=True, deadline=None)
 

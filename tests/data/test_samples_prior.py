@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.data.pairs import Steps
-from mottool.data.prior import simulated
+from mottool.data.samples import simulated
 
 WIDTH, HEIGHT = 96, 64
 NONE = Steps(jitter=0, lost=0, false=0)

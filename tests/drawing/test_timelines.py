@@ -1,7 +1,7 @@
 import matplotlib.image
 import numpy as np
 
-from mottool.drawing.paper import paint_of, style_of
+from mottool.drawing.style import paint_of, style_of
 from mottool.drawing.timelines import draw_objects, draw_tracks
 from mottool.metrics.box_outcomes import Switch, Verdict, Verdicts
 from mottool.motchallenge.rows import Rows

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.metrics import reid
+from mottool.metrics.detection import size_of
 from mottool.metrics.reid import halves, search
-from mottool.metrics.sizes import size_of
 
 
 def unit(rows):

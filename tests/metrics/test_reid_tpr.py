@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.metrics import embedding
-from mottool.metrics.embedding import true_positive_rate
+from mottool.metrics import reid
+from mottool.metrics.reid import true_positive_rate
 
 
 def unit(rows):
@@ -58,5 +58,5 @@ def test_blocks_make_no_difference(monkeypatch):
     identities = draw.integers(-1, 5, 50)
     embeddings = unit(draw.normal(size=(50, 8)))
     whole = true_positive_rate(embeddings, identities)
-    monkeypatch.setattr(embedding, "BLOCK", 7)
+    monkeypatch.setattr(reid, "BLOCK", 7)
     assert true_positive_rate(embeddings, identities) == whole

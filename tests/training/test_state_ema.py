@@ -3,7 +3,7 @@ import math
 import torch
 from torch import nn
 
-from mottool.training.average import GROWTH, Average
+from mottool.training.state import GROWTH, Average
 
 
 def network(value):

@@ -16,8 +16,7 @@ import numpy as np
 
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import STILL, UNKNOWN, Collector, Dataset
-from mottool.data.people import person_class
-from mottool.data.readers.parsing import folder_of, read_text
+from mottool.data.readers.parsing import folder_of, person_class, read_text
 from mottool.errors import InputError
 
 __all__ = ["read", "recognises"]

@@ -1,6 +1,6 @@
 """What readers of annotations share: lines of numbers, boxes as fractions, where images lie."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,15 @@ import numpy.typing as npt
 
 from mottool.errors import InputError
 
-__all__ = ["beside", "corners", "first_line", "folder_of", "read_numbers", "read_text"]
+__all__ = [
+    "beside",
+    "corners",
+    "first_line",
+    "folder_of",
+    "person_class",
+    "read_numbers",
+    "read_text",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -104,3 +112,19 @@ def beside(base: Path, image: str, labels: str) -> Path | None:
         return None
     parts[places[-1]] = labels
     return base.joinpath(*parts)
+
+
+# The last is how CenterTrack's converter of MOTChallenge spells it.
+PEOPLE = ("person", "pedestrian", "people", "human", "pedestrain")
+
+
+def person_class(names: Mapping[int, str], source: Path) -> int:
+    """The class whose name means people; an `InputError` that lists the names if there is none."""
+    plain = {number: name.strip().strip("'\"").strip().lower() for number, name in names.items()}
+    for word in PEOPLE:
+        for number, name in plain.items():
+            if name == word:
+                return number
+    told = ", ".join(list(plain.values())[:8]) or "nothing"
+    problem = f"{source} has no class of people among {told}"
+    raise InputError(problem, f"name one of them {PEOPLE[0]} or {PEOPLE[1]}")

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mottool.data.dataset import Collector, Dataset
-from mottool.data.people import person_class
-from mottool.data.readers.parsing import beside, corners, read_numbers, read_text
+from mottool.data.readers.parsing import beside, corners, person_class, read_numbers, read_text
 from mottool.sources.images import image_size, is_image, natural
 
 __all__ = ["read", "recognises"]

@@ -19,7 +19,7 @@ from mottool.checkpoints.read import fit, read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
 from mottool.models.device import Compute
-from mottool.models.pixels import planes
+from mottool.models.preprocessing import planes
 from mottool.pipelines.interfaces import Times
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame

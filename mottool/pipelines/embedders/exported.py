@@ -13,7 +13,7 @@ from mottool.checkpoints.download import remedy
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 from mottool.models.exported import open_exported
-from mottool.models.pixels import planes
+from mottool.models.preprocessing import planes
 from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 

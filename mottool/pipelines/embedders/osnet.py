@@ -23,7 +23,7 @@ from mottool.checkpoints.download import remedy
 from mottool.checkpoints.read import dimension, fit, read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
-from mottool.models.pixels import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 
