@@ -11,20 +11,15 @@
 <work>/labels/<teacher>/<dataset>.h5
 """
 
-import glob
-import os
-import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mottool.errors import OutputError, writing
+from mottool.files import safe_name, whole_file
 
-__all__ = ["Work", "safe_name", "whole_file"]
-
-FORGOTTEN = 3600  # seconds without a write after which what is half written has no writer any more
+__all__ = ["Work", "is_made_from", "read_record", "record_of", "write_record"]
 
 
 @dataclass(frozen=True)
@@ -72,47 +67,31 @@ class Work:
         return self.root / "labels" / safe_name(teacher) / f"{safe_name(dataset)}.h5"
 
 
-def safe_name(text: str) -> str:
-    """`text` as a single file name: no separators, no leading dot, never empty or reserved."""
-    return re.sub(r"[^\w.+=@ -]", "_", text, flags=re.UNICODE).strip(". ")[:200] or "unnamed"
+def record_of(result: Path) -> Path:
+    """Return where the record of the file `result` is: in the folder next to its own."""
+    folder = result.resolve().parent
+    return Path(f"{folder}.settings") / f"{result.stem}.json"
 
 
-@contextmanager
-def whole_file(path: Path, scratch: Path | None = None) -> Iterator[Path]:
-    """Give a temporary path; when the block ends well it becomes `path`, else it vanishes.
-
-    The temporary file lies in `scratch` (same file system; by default beside `path`), keeps the
-    suffix of `path`, and is flushed to the disk before the rename, so `path` is always whole. What
-    a killed process left of an earlier one is removed.
-    """
-    folder = scratch or path.parent
-    part = _part(folder, path, str(os.getpid()))
-    with writing(path):
-        if path.exists() and not path.is_file():  # a rename would replace a device or a pipe
-            problem = f"{path} is no regular file and cannot be written whole"
-            raise OutputError(problem, "name a file that does not exist yet, or an ordinary one")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder, path)
+def read_record(result: Path) -> dict[str, Any]:
+    """Return the record of a result; {} where there is none that can be read."""
     try:
-        with writing(path):
-            yield part
-            with part.open("rb+") as file:
-                os.fsync(file.fileno())
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        content = json.loads(record_of(result).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
-def _part(folder: Path, path: Path, process: str) -> Path:
-    """Where a process writes what becomes `path`."""
-    return folder / f".{path.stem}.{process}.part{path.suffix}"
+def write_record(result: Path, record: Mapping[str, Any]) -> None:
+    """Write the record of a result; an `OutputError` if that cannot be done."""
+    with whole_file(record_of(result)) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _sweep(folder: Path, path: Path) -> None:
-    """Remove what processes left of `path` that were killed; what was just written is let be."""
-    pattern = _part(Path(), Path(glob.escape(path.name)), "*").name
-    for left in folder.glob(pattern):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > FORGOTTEN:
-                left.unlink()
+def is_made_from(result: Path, inputs: Mapping[str, Any]) -> bool:
+    """Whether a result is there and its record says that it was made from these inputs."""
+    record = read_record(result)
+    wanted = json.loads(json.dumps(inputs))
+    return result.is_file() and all(
+        name in record and record[name] == value for name, value in wanted.items()
+    )

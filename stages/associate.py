@@ -31,13 +31,12 @@ from mottool.cli.options import (
     shard_of,
     work_folder,
 )
-from mottool.digests import digest
 from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
+from mottool.files import digest, safe_name, whole_file
 from mottool.progress import progress
-from mottool.records import read_record, record_of
 from mottool.settings import Settings, any_flags, build, pairs, recorded
-from mottool.workdir import Work, safe_name, whole_file
+from mottool.workdir import Work, read_record, record_of
 
 if TYPE_CHECKING:
     from mottool.cache.writer import Header

@@ -15,12 +15,11 @@ import click
 from mottool import __version__
 from mottool.cli.jobs import Batch
 from mottool.cli.options import as_json, list_flag, work_folder
-from mottool.digests import file_digest
 from mottool.errors import InputError, SettingError
+from mottool.files import file_digest
 from mottool.progress import progress
-from mottool.records import write_record
 from mottool.settings import Settings, flags, knob, recorded
-from mottool.workdir import Work
+from mottool.workdir import Work, write_record
 
 if TYPE_CHECKING:
     import numpy as np

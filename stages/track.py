@@ -22,11 +22,11 @@ from mottool.cli.options import (
     settings_file,
     work_folder,
 )
+from mottool.files import safe_name
 from mottool.progress import progress
-from mottool.records import is_made_from, read_record, write_record
 from mottool.settings import any_flags, flags
 from mottool.stages import associate, detect_embed, render
-from mottool.workdir import Work, safe_name
+from mottool.workdir import Work, is_made_from, read_record, write_record
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline

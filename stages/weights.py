@@ -14,8 +14,8 @@ import click
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.cli.jobs import Batch, fact_lines
 from mottool.cli.options import as_json
-from mottool.digests import file_digest
 from mottool.errors import CheckpointError, SettingError, did_you_mean
+from mottool.files import file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import OutputError, writing
-from mottool.workdir import Work, safe_name, whole_file
+from mottool.files import safe_name, whole_file
+from mottool.workdir import Work
 
 
 @given(st.text())

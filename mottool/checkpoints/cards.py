@@ -19,9 +19,8 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from mottool.digests import file_digest
 from mottool.errors import CheckpointError
-from mottool.workdir import whole_file
+from mottool.files import file_digest, whole_file
 
 __all__ = ["Card", "card_of", "read_card", "save_weights"]
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
-from mottool.digests import file_digest
 from mottool.errors import CheckpointError, OutputError, writing
+from mottool.files import file_digest
 
 __all__ = ["cache_folder", "fetch", "fetched", "remedy"]
 

@@ -20,8 +20,8 @@ import requests
 from requests.exceptions import ChunkedEncodingError, ProxyError, SSLError
 
 from mottool.errors import CheckpointError, OutputError, SettingError, writing
+from mottool.files import whole_file
 from mottool.progress import counter
-from mottool.workdir import whole_file
 
 __all__ = ["DownloadError", "plain_address", "transfer"]
 

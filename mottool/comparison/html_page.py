@@ -11,7 +11,7 @@ from urllib.parse import quote
 from mottool import __version__
 from mottool.comparison.results import FIGURES, Standing, ranks, shown
 from mottool.comparison.tables import HEAD
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = ["Video", "write_page"]
 

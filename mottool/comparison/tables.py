@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mottool.comparison.results import FIGURES, Standing, ranks, shown
+from mottool.files import whole_file
 from mottool.metrics.tables import COMBINED
-from mottool.workdir import whole_file
 
 __all__ = ["HEAD", "as_text", "write_csv", "write_latex", "write_markdown"]
 

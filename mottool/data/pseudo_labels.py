@@ -19,10 +19,10 @@ from mottool.cache.hdf5 import refuse_others
 from mottool.cache.writer import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
+from mottool.files import whole_file
 from mottool.progress import progress
 from mottool.sources.images import images_in
 from mottool.sources.sequence import Thinned
-from mottool.workdir import whole_file
 
 __all__ = ["write_found"]
 

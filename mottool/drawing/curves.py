@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mottool.drawing.curves import draw_curves
+from mottool.files import whole_file
 from mottool.metrics.hota import ALPHAS
-from mottool.workdir import whole_file
 
 __all__ = ["COLOURS", "draw_alphas", "draw_curves"]
 

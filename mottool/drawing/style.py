@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mottool.drawing.curves import COLOURS
 from mottool.drawing.style import colour_of
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = ["SHAPES", "colour_of", "ink_on", "paint_of", "save", "style_of"]
 

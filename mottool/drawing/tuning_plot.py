@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mottool.files import whole_file
 from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
-from mottool.workdir import whole_file
 
 __all__ = ["draw"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace, Interpolation
 
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = ["VideoWriter", "video_writer"]
 

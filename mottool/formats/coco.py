@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from mottool.errors import InputError
+from mottool.files import safe_name, whole_file
 from mottool.formats.sequence_rows import CLASSES, Sheet, class_number, results_sheet, truth_sheet
 from mottool.motchallenge.rows import Rows, rows_from_table
 from mottool.motchallenge.seqinfo import SeqInfo
-from mottool.workdir import safe_name, whole_file
 
 __all__ = ["read", "write"]
 

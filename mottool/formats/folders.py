@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mottool.errors import InputError
+from mottool.files import whole_file
 from mottool.formats.sequence_rows import Sheet, results_sheet, truth_sheet
 from mottool.formats.zip_files import write_archive
 from mottool.metrics.inputs import find_results, find_truth
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
-from mottool.workdir import whole_file
 
 __all__ = [
     "read",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mottool.errors import InputError
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = ["read_archive", "write_archive"]
 

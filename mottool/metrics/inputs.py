@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mottool.errors import InputError, did_you_mean
+from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import read_seqinfo
-from mottool.workdir import safe_name
 
 __all__ = ["Truth", "find_caches", "find_results", "find_truth", "truth_of"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = ["COMBINED", "Entry", "as_text", "write_csv", "write_markdown"]
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, from_system
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 

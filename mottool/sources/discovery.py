@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 from mottool.errors import InputError, MottoolError, SettingError, from_system
+from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
 from mottool.sources.images import images_in, natural, read_image
 from mottool.sources.sequence import Sequence, _refuse_gap
-from mottool.workdir import safe_name
 
 __all__ = ["find_sequences"]
 

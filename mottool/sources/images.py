@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
-from mottool.workdir import whole_file
+from mottool.files import whole_file
 
 __all__ = [
     "image_size",

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mottool.drawing.curves import draw_curves
+from mottool.files import whole_file
 from mottool.training.validation import FIGURES, HIGHEST, TRACKED
-from mottool.workdir import whole_file
 
 __all__ = ["write_curves", "write_log"]
 

@@ -19,8 +19,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mottool.errors import CheckpointError
+from mottool.files import whole_file
 from mottool.training.state import Average
-from mottool.workdir import whole_file
 
 __all__ = ["Average", "State"]
 

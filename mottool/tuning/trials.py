@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import InputError, SettingError, writing
+from mottool.files import whole_file
 from mottool.tuning.objective import FIGURES
 from mottool.tuning.search_space import Axis, Kinds, Point, read_value
-from mottool.workdir import whole_file
 
 __all__ = ["Trial", "Trials", "write_best"]
 

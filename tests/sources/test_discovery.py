@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import InputError, SettingError
+from mottool.files import safe_name
 from mottool.sources import discovery
 from mottool.sources.discovery import find_sequences
-from mottool.workdir import safe_name
 
 
 def only(*discovery, **options):
