@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
-from mottool.checkpoints.read import dimension, fit
+from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.csp import ConvBlock, CSPBackbone, PathAggregation
 from mottool.models.centre_heads import at_centres

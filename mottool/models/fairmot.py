@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.checkpoints.read import dimension, fit
+from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.backbone import Backbone
 from mottool.models.backbones.dla import DLA34, DLA34Stride2, DLA34Stride8
 from mottool.models.backbones.hrnet import HRNet18, HRNet32

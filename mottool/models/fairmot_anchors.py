@@ -14,7 +14,7 @@ from typing import Self
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.checkpoints.read import dimension, fit
+from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.dla import DLA34
 from mottool.models.centre_heads import at_centres, head
 from mottool.models.fairmot import MAX_DETECTIONS

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert, nms
 
 from mottool.checkpoints.darknet import DarknetLayer
-from mottool.checkpoints.read import dimension, fit
+from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.darknet import ConvBlock, DarkNet53
 from mottool.models.interfaces import Decoded

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from mottool.checkpoints.read import dimension, fit
+from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.dla import DLA34, conv_norm_relu
 from mottool.models.centre_heads import PRIOR, gather, head, occlusion_centres, peaks
 from mottool.models.gaussian import draw, radius

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import box_iou
 
-from mottool.checkpoints.read import dimension, fit
+from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.interfaces import Decoded
 from mottool.models.marks import looks_like
 from mottool.models.retinanet import (

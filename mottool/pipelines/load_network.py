@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from mottool.checkpoints.read import Checkpoint, NotFiniteError, read
+from mottool.checkpoints.fitting import NotFiniteError
+from mottool.checkpoints.read import Checkpoint, read
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.models.jde import JDE
 from mottool.models.marks import looks_like

@@ -9,7 +9,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from mottool.checkpoints.darknet import read_darknet_backbone
-from mottool.checkpoints.read import NotFiniteError, is_darknet, need_finite, read
+from mottool.checkpoints.fitting import NotFiniteError, need_finite
+from mottool.checkpoints.read import is_darknet, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
 from mottool.pipelines.load_network import bundled_file, load_network

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mottool.checkpoints.darknet import DarknetLayer
-from mottool.checkpoints.read import dimension, fit, read
+from mottool.checkpoints.fitting import dimension, fit
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError
 
 TENSORS = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2)}

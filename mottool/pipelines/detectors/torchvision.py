@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torchvision.models import detection
 
-from mottool.checkpoints.read import fit, read
+from mottool.checkpoints.fitting import fit
+from mottool.checkpoints.read import read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
 from mottool.models.device import Compute

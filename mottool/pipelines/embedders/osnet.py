@@ -20,7 +20,8 @@ from PIL import Image as Pictures
 from torch import Tensor, nn
 
 from mottool.checkpoints.download import remedy
-from mottool.checkpoints.read import dimension, fit, read
+from mottool.checkpoints.fitting import dimension, fit
+from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
