@@ -17,18 +17,15 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass
+from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import click
-
 from mottool.errors import SettingError, did_you_mean
 
-__all__ = ["Settings", "any_flags", "build", "flags", "knob", "pairs", "recorded"]
+__all__ = ["Settings", "build", "knob", "pairs", "recorded"]
 
 T = TypeVar("T", bound="Settings")
-Command = Callable[..., Any]
 
 
 def knob(
@@ -131,100 +128,6 @@ def _plain_type(kind: type[Settings], field: Field[Any]) -> Any:
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     return hint
-
-
-def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Command], Command]:
-    """The click option of one field; its value is None when the flag is not given.
-
-    `shown` is the default as the help tells it, empty where there is nothing to tell.
-    """
-    name = "--" + field.name.replace("_", "-")
-    base = _plain_type(kind, field)
-    help = field.metadata["help"] + (f"  [default: {shown}]" if shown else "")
-    if base is bool:
-        return click.option(f"{name}/--no-{name[2:]}", field.name, default=None, help=help)
-    known: dict[Any, click.ParamType[Any]] = {
-        int: click.INT,
-        float: click.FLOAT,
-        Path: click.Path(path_type=Path),
-    }
-    choices, parse = field.metadata["choices"], field.metadata["parse"]
-    reader = click.Choice(choices) if choices else known.get(base, click.STRING)
-    # What may be 'none' too is read from its text later.
-    number = base in {int, float} and _optional(kind, field)
-    form = field.metadata["form"]
-    if number and not form and not parse:
-        form = known[base].name.upper() + ("" if field.default is None else "|none")
-    kept = click.STRING if parse or number else reader
-    return click.option(name, field.name, type=kept, metavar=form, help=help)
-
-
-def _shown(field: Field[Any]) -> str:
-    if field.default is MISSING or field.default is None:
-        return ""
-    if isinstance(field.default, bool):
-        return "on" if field.default else "off"
-    return str(field.default)
-
-
-def flags(kind: type[Settings], name: str = "config") -> Callable[[Command], Command]:
-    """Give a click command one flag per field of `kind`, and one argument `name` made of them."""
-
-    def decorate(command: Command) -> Command:
-        def wrapper(**kwargs: Any) -> Any:
-            given = {field.name: kwargs.pop(field.name) for field in dataclasses.fields(kind)}
-            given = {key: value for key, value in given.items() if value is not None}
-            return command(**kwargs, **{name: build(kind, given, "this command")})
-
-        options = [_option(kind, field, _shown(field)) for field in dataclasses.fields(kind)]
-        return _decorated(command, wrapper, options)
-
-    return decorate
-
-
-def any_flags(
-    kinds: Mapping[str, type[Settings]], name: str = "given"
-) -> Callable[[Command], Command]:
-    """Give a click command the flags of several settings classes, each name once.
-
-    The command gets the dict `name` of those that were set; `build` turns it into the one class
-    that is wanted and refuses what belongs to another.
-    """
-    first: dict[str, tuple[type[Settings], Field[Any]]] = {}
-    defaults: dict[str, dict[str, list[str]]] = {}
-    for owner, kind in kinds.items():
-        for field in dataclasses.fields(kind):
-            first.setdefault(field.name, (kind, field))
-            owners = defaults.setdefault(field.name, {})
-            owners.setdefault(_shown(field), []).append(owner)
-
-    def shown(field: str) -> str:
-        if len(kinds) == 1:
-            return next(iter(defaults[field]))
-        told = {value or "none": who for value, who in defaults[field].items()}
-        return "; ".join(f"{value} ({', '.join(who)})" for value, who in told.items())
-
-    def decorate(command: Command) -> Command:
-        def wrapper(**kwargs: Any) -> Any:
-            given = {key: kwargs.pop(key) for key in first}
-            given = {key: value for key, value in given.items() if value is not None}
-            return command(**kwargs, **{name: given})
-
-        options = [_option(kind, field, shown(field.name)) for kind, field in first.values()]
-        return _decorated(command, wrapper, options)
-
-    return decorate
-
-
-def _decorated(
-    command: Command, wrapper: Command, options: list[Callable[[Command], Command]]
-) -> Command:
-    wrapper.__doc__ = command.__doc__
-    wrapper.__name__ = command.__name__
-    wrapper.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(options):
-        wrapper = option(wrapper)
-    return wrapper
 
 
 def pairs(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:

@@ -22,6 +22,7 @@ from mottool.association.run_tracker import InputSettings, link
 from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.cli.jobs import Batch
 from mottool.cli.options import (
+    any_flags,
     as_json,
     jobs_flag,
     published_flag,
@@ -35,7 +36,7 @@ from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
 from mottool.files import digest, safe_name, whole_file
 from mottool.progress import progress
-from mottool.settings import Settings, any_flags, build, pairs, recorded
+from mottool.settings import Settings, build, pairs, recorded
 from mottool.workdir import Work, read_record, record_of
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ import click
 from mottool.association.registry import REGISTRY
 from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, truth_flag, work_folder
+from mottool.cli.options import as_json, flags, truth_flag, work_folder
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
 from mottool.progress import progress
-from mottool.settings import Settings, flags, knob
+from mottool.settings import Settings, knob
 from mottool.workdir import Work
 
 if TYPE_CHECKING:

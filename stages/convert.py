@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json
+from mottool.cli.options import as_json, flags
 from mottool.errors import InputError
 from mottool.formats.registry import WRITERS
-from mottool.settings import Settings, flags, knob
+from mottool.settings import Settings, knob
 
 __all__ = ["Config", "command", "run"]
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, list_flag, shard_flag, shard_of, work_folder
+from mottool.cli.options import as_json, flags, list_flag, shard_flag, shard_of, work_folder
 from mottool.errors import SettingError
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import DEFAULT, PUBLIC
-from mottool.settings import Settings, flags, knob
+from mottool.settings import Settings, knob
 from mottool.workdir import Work
 
 if TYPE_CHECKING:

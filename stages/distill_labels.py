@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, work_folder
+from mottool.cli.options import as_json, flags, work_folder
 from mottool.errors import CacheError, MottoolError, SettingError
 from mottool.pipelines.options import Options
-from mottool.settings import Settings, flags, knob
+from mottool.settings import Settings, knob
 from mottool.workdir import Work
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, truth_flag, work_folder
+from mottool.cli.options import as_json, flags, truth_flag, work_folder
 from mottool.errors import InputError, SettingError
-from mottool.settings import Settings, flags, knob
+from mottool.settings import Settings, knob
 from mottool.workdir import Work
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, work_folder
+from mottool.cli.options import as_json, flags, work_folder
 from mottool.drawing.plots import (
     EmbeddingConfig,
     SimilarityConfig,
@@ -26,7 +26,6 @@ from mottool.drawing.plots import (
     run_tracklets,
 )
 from mottool.errors import InputError, SettingError
-from mottool.settings import flags
 from mottool.workdir import Work
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import click
 
 from mottool import __version__
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, list_flag, work_folder
+from mottool.cli.options import as_json, flags, list_flag, work_folder
 from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
 from mottool.progress import progress
-from mottool.settings import Settings, flags, knob, recorded
+from mottool.settings import Settings, knob, recorded
 from mottool.workdir import Work, write_record
 
 if TYPE_CHECKING:

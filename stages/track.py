@@ -15,7 +15,9 @@ from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.sequence_settings import Profiles, kinds_of
 from mottool.cli.jobs import Batch
 from mottool.cli.options import (
+    any_flags,
     as_json,
+    flags,
     list_flag,
     published_flag,
     set_flag,
@@ -24,7 +26,6 @@ from mottool.cli.options import (
 )
 from mottool.files import safe_name
 from mottool.progress import progress
-from mottool.settings import any_flags, flags
 from mottool.stages import associate, detect_embed, render
 from mottool.workdir import Work, is_made_from, read_record, write_record
 

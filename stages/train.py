@@ -13,10 +13,10 @@ import click
 
 from mottool import __version__
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, work_folder
+from mottool.cli.options import any_flags, as_json, flags, work_folder
 from mottool.errors import SettingError
 from mottool.pipelines.options import input_size
-from mottool.settings import Settings, any_flags, build, flags, knob, pairs, recorded
+from mottool.settings import Settings, build, knob, pairs, recorded
 from mottool.training.settings import LEARNERS, SETTINGS, family
 from mottool.workdir import Work
 

@@ -16,11 +16,11 @@ import click
 from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
 from mottool.association.sequence_settings import kinds_of
 from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, jobs_flag, truth_flag, work_folder
+from mottool.cli.options import as_json, flags, jobs_flag, truth_flag, work_folder
 from mottool.engines.local import cores, executor, result, submit
 from mottool.errors import InputError, SettingError
 from mottool.progress import progress
-from mottool.settings import Settings, flags, knob, pairs
+from mottool.settings import Settings, knob, pairs
 from mottool.workdir import Work
 
 if TYPE_CHECKING:

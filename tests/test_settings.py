@@ -6,8 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from mottool.cli.options import any_flags, flags
 from mottool.errors import SettingError
-from mottool.settings import Settings, any_flags, build, flags, knob, pairs, recorded
+from mottool.settings import Settings, build, knob, pairs, recorded
 
 
 @dataclass(frozen=True)
