@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         to_supervision,
         track,
     )
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.detections import Detections
     from mottool.errors import MottoolError
 

@@ -24,7 +24,7 @@ from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.run_tracker import link
 from mottool.boxes import xyxy_from_tlwh
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics.inputs import Truth, find_truth, truth_of

@@ -69,7 +69,7 @@ def run(
     recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `link`. Raises
     `CacheError` if the cache cannot be read, or lacks what the tracker needs.
     """
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.motchallenge.rows import write_tracks
 
     finishing, seen = finishing or Finishing(), seen or InputSettings()
@@ -283,7 +283,7 @@ class Opened(NamedTuple):
 
 def _headers(batch: Batch, caches: Iterable[Path]) -> dict[Path, Opened]:
     """Read what each cache says of itself; one that cannot be read fails."""
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
 
     headers = {}
     for cache in caches:

@@ -212,7 +212,7 @@ def command(
 
 
 def _report(batch: Batch, sequence: str, path: Path, seconds: float) -> None:
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
 
     with Cache(path) as cache:
         frames, boxes, size = cache.frame_count, cache.detection_count, cache.embedding_size

@@ -156,7 +156,7 @@ def _of_caches(
     picky: bool = False,
 ) -> list[Entry]:
     """The rows of every pipeline's caches; `picky` passes those without ground truth over."""
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.metrics.evaluate import Cacheboard
     from mottool.metrics.inputs import truth_of
 

@@ -68,7 +68,8 @@ def _labels(path: Path) -> dict[str, Any]:
 def _cache(path: Path) -> dict[str, Any]:
     import dataclasses
 
-    from mottool.cache.writer import TIMING, Cache
+    from mottool.cache.reader import Cache
+    from mottool.cache.writer import TIMING
 
     with Cache(path, unfinished=True) as cache:
         costs = cache.timing.mean(axis=0).tolist() if cache.frame_count else []

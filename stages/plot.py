@@ -334,7 +334,7 @@ def _for_caches(
 
     Unless people may stay `unnamed`, somebody has to say who is who.
     """
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.metrics.identity_matching import who_is_who
     from mottool.metrics.inputs import find_truth
 

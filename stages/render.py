@@ -105,7 +105,7 @@ def run(
     source is missing, and `watch` may follow the frames as they pass. An `InputError` if the
     source or the rows cannot be read, or there is no frame in the span.
     """
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.drawing.detection_layers import Layers
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.video_writer import video_writer

@@ -89,7 +89,7 @@ def _tracks(
     cache: Path, work: Work, linking: Linking, overwrite: bool, warn: Callable[[str], None]
 ) -> Path:
     """Associate a cache, unless its result file is up to date, and return that file."""
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
 
     with Cache(cache) as opened:
         header = opened.header

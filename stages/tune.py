@@ -116,7 +116,7 @@ def _sequences(
     caches: Iterable[Path], truth: Iterable[Path]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Each cache with its sequence and ground truth, as a `Judge` takes them, and the headers."""
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.metrics.inputs import find_truth, truth_of
 
     truths = find_truth(truth)
@@ -274,7 +274,7 @@ def command(
 
 
 def _pipeline(cache: Path) -> str:
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
 
     with Cache(cache) as opened:
         return opened.header.pipeline

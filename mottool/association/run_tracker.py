@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mottool.association.tracks import Tracker
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.detections import Detections
     from mottool.motchallenge.rows import Rows
 

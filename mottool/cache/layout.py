@@ -54,6 +54,8 @@ import numpy as np
 
 from mottool.cache.hdf5 import (
     add,
+    again,
+    anew,
     check_links,
     check_shapes,
     checking,
@@ -64,13 +66,27 @@ from mottool.cache.hdf5 import (
     stored,
     write_header,
 )
+from mottool.cache.layout import (
+    MAPS,
+    SCHEMA,
+    TIMING,
+    TRACKED,
+    Header,
+    check,
+    create,
+    extend,
+    same_work,
+)
 
 __all__ = [
+    "AGAIN",
+    "ANEW",
+    "Header",
+    "MAKER",
     "MAPS",
     "SCHEMA",
     "TIMING",
     "TRACKED",
-    "Header",
     "check",
     "create",
     "extend",
@@ -204,3 +220,7 @@ def _check_maps(dataset: h5py.Dataset, frames: int) -> None:
         raise ValueError(f"/{MAPS} is shorter than it says")
     if int(dataset.attrs["stride"]) < 1:
         raise ValueError(f"/{MAPS} has no stride")
+
+
+MAKER = "detect-embed"
+AGAIN, ANEW = again(MAKER), anew(MAKER)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mottool.association.finish import Finishing, finish
 from mottool.association.run_tracker import InputSettings, link
 from mottool.cache.layout import TIMING
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.metrics.cache_metrics import Finds, find
 from mottool.metrics.evaluate import AUTO, objects_of, score_linked

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mottool.association.registry import REGISTRY
-from mottool.cache.writer import Cache, Header
+from mottool.cache.reader import Cache
+from mottool.cache.writer import Header
 from mottool.errors import InputError
 from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
 from mottool.workdir import Work

@@ -16,7 +16,7 @@ import cv2
 
 from mottool.boxes import tlwh_from_xyxy
 from mottool.cache.hdf5 import refuse_others
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
 from mottool.files import whole_file

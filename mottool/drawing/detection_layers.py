@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.drawing.overlay import Look, Overlay
 from mottool.drawing.track_layer import Shown, unseen

@@ -95,7 +95,7 @@ def run_embeddings(
     `rows`, ground truth or tracks, say who is who. An `InputError` with fewer than two people
     among the detections; a `SettingError` without scikit-learn; a `CacheError` without embeddings.
     """
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.drawing.embedding_plots import draw_map, flat
     from mottool.metrics.embedding_similarity import of_people
 
@@ -112,7 +112,7 @@ def run_frames(cache: Path, rows: Rows | None, pair: tuple[int, int], out: Path)
     `rows`, ground truth or tracks, name the people; without them nobody is named. An `InputError`
     if one of the frames has no detections.
     """
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.drawing.embedding_plots import draw_cosines
     from mottool.metrics.embedding_similarity import between_frames
 
@@ -130,7 +130,7 @@ def run_tracklets(
     `rows`, tracks or ground truth, say which detections are whose. An `InputError` if there is no
     tracklet or no detection.
     """
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.drawing.embedding_plots import draw_cosines
     from mottool.metrics.embedding_similarity import of_tracklets
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import PERSON, Detections
 from mottool.metrics.detection import FAIRMOT, SIZES, average_precision, claims, size_of
 from mottool.metrics.reid import halves, search, true_positive_rate

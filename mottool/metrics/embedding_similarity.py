@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.errors import InputError
 from mottool.metrics.identity_matching import named
 from mottool.motchallenge.rows import Rows

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import Finds, figures, find
 from mottool.metrics.clear import switches

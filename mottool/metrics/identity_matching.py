@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
 from mottool.metrics.inputs import Truth, truth_of
 from mottool.metrics.matching import best_matching

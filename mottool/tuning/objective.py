@@ -40,7 +40,7 @@ class Judge:
 
         Raises what `associate` and `evaluate` do for caches and ground truth they cannot use.
         """
-        from mottool.cache.writer import Cache
+        from mottool.cache.reader import Cache
         from mottool.metrics.evaluate import score_linked
         from mottool.metrics.tracking import combined
 

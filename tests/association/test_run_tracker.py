@@ -9,7 +9,8 @@ from streams import walkers
 
 from mottool.association.registry import SETTINGS, OUTrackSettings, SortSettings
 from mottool.association.run_tracker import InputSettings, link
-from mottool.cache.writer import Cache, CacheWriter
+from mottool.cache.reader import Cache
+from mottool.cache.writer import CacheWriter
 from mottool.errors import CacheError, InputError, SettingError
 
 STEPS = range(0, 60, 4)

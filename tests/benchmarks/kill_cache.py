@@ -22,7 +22,8 @@ from tempfile import TemporaryDirectory
 import h5py
 import numpy as np
 
-from mottool.cache.writer import Cache, CacheWriter, Header, part_of
+from mottool.cache.reader import Cache
+from mottool.cache.writer import CacheWriter, Header, part_of
 from mottool.detections import Detections
 from mottool.errors import MottoolError
 

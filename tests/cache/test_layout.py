@@ -8,7 +8,7 @@ import pytest
 from caches import made, write
 from goldens import HERE
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.errors import CacheError
 
 

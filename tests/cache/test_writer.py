@@ -13,7 +13,8 @@ from caches import COST, HEADER, made, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.cache.writer import Cache, CacheWriter, part_of
+from mottool.cache.reader import Cache
+from mottool.cache.writer import CacheWriter, part_of
 from mottool.errors import CacheError, InputError, OutputError
 
 

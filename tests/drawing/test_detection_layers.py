@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from caches import HEADER, write
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.drawing.detection_layers import Layers, draw_centres, draw_detections, draw_heatmap
 from mottool.drawing.overlay import Look, Overlay, beside_each_other

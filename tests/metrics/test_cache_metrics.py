@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from caches import HEADER, write
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.metrics.bootstrap import intervals

@@ -9,7 +9,7 @@ import torch
 from exports import colours_onnx, fixed_boxes_onnx
 from untrained import checkpoint
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.fairmot import BACKBONES, FairMOT
 from mottool.models.otrack import OTrack

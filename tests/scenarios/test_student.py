@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from crowds import crowd, searched
 from untrained import checkpoint
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.cli.main import cli
 from mottool.stages import train
 from mottool.stages.train import Config

@@ -7,7 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import FairMOT
 from mottool.sources.discovery import find_sequences

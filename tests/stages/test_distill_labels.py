@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from exports import colours_onnx, fixed_boxes_onnx
 from PIL import Image
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.data.dataset import UNKNOWN
 from mottool.data.distilled_labels import DistilledLabels
 from mottool.data.formats import open_dataset

@@ -174,7 +174,7 @@ def test_help_is_light():
 
 
 def test_likeness_and_its_errors(work):
-    from mottool.cache.writer import Cache
+    from mottool.cache.reader import Cache
     from mottool.metrics.embedding_similarity import between_frames, of_people, of_tracklets
     from mottool.metrics.identity_matching import named, who_is_who
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from figures import street
 from safetensors.torch import load_file
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.cli.main import cli
 from mottool.errors import (
     CheckpointError,

@@ -14,7 +14,7 @@ from goldens import made_up, synth_image
 from safetensors.torch import load_file, save_file
 from untrained import checkpoint
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.checkpoints.cards import card_of, read_card
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.read import read

@@ -12,7 +12,7 @@ from goldens import synth_image
 from untrained import checkpoint
 from websites import Website
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.checkpoints import download, transfer
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.read import read

@@ -12,7 +12,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from mottool.cache.writer import Cache
+from mottool.cache.reader import Cache
 from mottool.metrics.tables import COMBINED
 
 COUNTS = {"IDs", "IDs_S", "IDs_M", "IDs_L", "MT", "ML", "FP", "FN", "Frag"}
