@@ -11,6 +11,8 @@ In a notebook, each step is a line (`mottool.api` describes them):
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mottool._version import __version__
+
 if TYPE_CHECKING:
     from mottool.api import (
         TrackTable,
@@ -40,8 +42,6 @@ __all__ = [
     "to_supervision",
     "track",
 ]
-
-__version__ = "0.1.0"
 
 # Found when they are asked for: `import mottool` is also the beginning of every command.
 _ELSEWHERE = {

@@ -1,4 +1,4 @@
-"""Files: write one atomically, name one safely, digest one."""
+"""Write a file atomically, make a safe file name, and compute SHA-256 digests."""
 
 import glob
 import hashlib
@@ -14,7 +14,6 @@ from typing import Any
 from mottool.errors import OutputError, writing
 
 __all__ = ["digest", "file_digest", "safe_name", "whole_file"]
-
 
 FORGOTTEN = 3600  # seconds without a write after which what is half written has no writer any more
 

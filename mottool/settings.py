@@ -9,7 +9,7 @@
     def command(config: Config) -> None: ...
 
 The default, the flag, its help, the range check, `--set key=value` and the JSON kept beside a
-result all come from that one line.
+result all come from that one line. `mottool.cli.options` makes the flags.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from mottool.errors import SettingError, did_you_mean
 
-__all__ = ["Settings", "build", "knob", "pairs", "recorded"]
+__all__ = ["Settings", "build", "is_optional", "knob", "pairs", "plain_type", "recorded"]
 
 T = TypeVar("T", bound="Settings")
 
@@ -95,9 +95,10 @@ def build(kind: type[T], given: Mapping[str, object], of: str) -> T:
 
 
 def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
-    base = _plain_type(kind, field)
+    base = plain_type(kind, field)
     parse = field.metadata.get("parse") or {bool: _truth}.get(base, base)
-    if _optional(kind, field) and text.lower() == "none" and text not in field.metadata["choices"]:
+    optional = is_optional(kind, field)
+    if optional and text.lower() == "none" and text not in field.metadata["choices"]:
         return None
     try:
         return parse(text)
@@ -105,12 +106,13 @@ def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
         wanted = {int: "a whole number", float: "a number", bool: "true or false"}
         wanted[tuple[int, ...]] = "whole numbers from 0 on, with commas between"
         name = wanted.get(base, "a value that fits")
-        if _optional(kind, field) and field.default is not None:
+        if optional and field.default is not None:
             name += ", or none"
         raise SettingError(f"{field.name} cannot be {text!r}", f"give {name}") from None
 
 
-def _optional(kind: type[Settings], field: Field[Any]) -> bool:
+def is_optional(kind: type[Settings], field: Field[Any]) -> bool:
+    """Return whether a field of a settings class can be None."""
     return type(None) in typing.get_args(typing.get_type_hints(kind)[field.name])
 
 
@@ -122,8 +124,8 @@ def _truth(text: str) -> bool:
     return words[text.lower()]
 
 
-def _plain_type(kind: type[Settings], field: Field[Any]) -> Any:
-    """The field's type with `| None` taken off."""
+def plain_type(kind: type[Settings], field: Field[Any]) -> Any:
+    """Return the type of a field of a settings class, without `| None`."""
     hint = typing.get_type_hints(kind)[field.name]
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))

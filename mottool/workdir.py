@@ -1,4 +1,4 @@
-"""Where results land: the layout of the work folder, names that stay inside it, whole files.
+"""Layout of the work folder, and the records beside its results.
 
 <work>/caches/<pipeline>/<sequence>.h5
 <work>/tracks/<pipeline>.<tracker>/<sequence>.txt
@@ -9,6 +9,9 @@
 <work>/tuning/<pipeline>.<tracker>/
 <work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
+
+A record is a JSON file that lists what a result was made from. It is in a folder of its own, so
+that a folder of results contains nothing else and can be zipped.
 """
 
 import json

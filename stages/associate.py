@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mottool import __version__
-from mottool.association.finish import Finishing, finish
+from mottool._version import __version__
 from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
-from mottool.association.run_tracker import InputSettings, link
-from mottool.association.sequence_settings import Profiles, kinds_of
+from mottool.association.sequence_settings import Finishing, InputSettings, Profiles, kinds_of
 from mottool.cli.jobs import Batch
 from mottool.cli.options import (
     any_flags,
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     from mottool.cache.writer import Header
     from mottool.detections import Detections
 
-__all__ = ["command", "chosen_tracker", "given_settings", "inputs_of", "link", "run", "settings_of"]
+__all__ = ["command", "chosen_tracker", "given_settings", "inputs_of", "run", "settings_of"]
 
 Made = dict[str, Any]
 DEFAULT_TRACKER = "fairmot"
@@ -69,6 +67,8 @@ def run(
     recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `link`. Raises
     `CacheError` if the cache cannot be read, or lacks what the tracker needs.
     """
+    from mottool.association.postprocess import finish
+    from mottool.association.run_tracker import link
     from mottool.cache.reader import Cache
     from mottool.motchallenge.rows import write_tracks
 

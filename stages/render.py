@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool import __version__
+from mottool._version import __version__
 from mottool.cli.jobs import Batch
 from mottool.cli.options import as_json, flags, list_flag, work_folder
 from mottool.errors import InputError, SettingError

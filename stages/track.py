@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mottool.association.finish import Finishing
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.sequence_settings import Profiles, kinds_of
+from mottool.association.sequence_settings import Finishing, Profiles, kinds_of
 from mottool.cli.jobs import Batch
 from mottool.cli.options import (
     any_flags,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool import __version__
+from mottool._version import __version__
 from mottool.cli.jobs import Batch
 from mottool.cli.options import any_flags, as_json, flags, work_folder
 from mottool.errors import SettingError

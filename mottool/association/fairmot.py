@@ -1,15 +1,19 @@
-"""FairMOT's association: the cascade with cosine distances.
+"""FairMOT's association: embeddings by cosine distance, then IoU. TDT uses it too.
 
 Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the Fairness of Detection and Re-Identification in
 Multiple Object Tracking", IJCV 2021, §4.4, as the published code does it.
+
+Yu, Wu, Gu & Fathy, "TDT: Teaching Detectors to Track without Fully Annotated Videos", CVPR
+Workshops 2022, §3.5, adopts FairMOT's online association. No code was published for TDT: the
+thresholds are those of FairMOT's code, not of §3.5. The scores of a TDT detector may need a lower
+`conf_thres`.
 """
 
 from mottool.association.embedding_then_iou import Cascade, cosine
-from mottool.association.fairmot import FairMOT
 from mottool.association.registry import FairMOTSettings
 from mottool.association.tracks import Video
 
-__all__ = ["FairMOT", "TDT"]
+__all__ = ["FairMOT"]
 
 
 class FairMOT(Cascade):
@@ -24,7 +28,3 @@ class FairMOT(Cascade):
             patience=settings.patience(video.frame_rate),
             confirm_first=True,
         )
-
-
-class TDT(FairMOT):
-    """Tracks one sequence."""

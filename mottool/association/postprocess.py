@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from mottool.association.sequence_settings import Finishing
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["filled", "smoothed_gaussian", "smoothed_rts", "without_short"]
+__all__ = ["filled", "finish", "smoothed_gaussian", "smoothed_rts", "without_short"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -20,6 +21,22 @@ JITTER = 1e-10  # variance of the noise that StrongSORT's Gaussian process allow
 MEASUREMENT = 1 / 20  # standard deviation of a box's coordinates, in heights of the track
 ACCELERATION = 1 / 500  # standard deviation of a coordinate's acceleration, in heights per frame²
 FIRST_VELOCITY = 1 / 16  # standard deviation of a velocity nothing is known of, heights per frame
+
+
+def finish(rows: Rows, config: Finishing) -> Rows:
+    """Remove short tracks, fill gaps and smooth, in this order, as far as `config` asks for it.
+
+    The `rows` of one sequence come back in their order, or by frame and identity if any was added.
+    """
+    if config.min_track_length > 1:
+        rows = without_short(rows, config.min_track_length)
+    if config.fill_gaps:
+        rows = filled(rows, config.fill_gaps)
+    if config.smooth == "gaussian":
+        rows = smoothed_gaussian(rows, config.smooth_tau)
+    if config.smooth == "rts":
+        rows = smoothed_rts(rows)
+    return rows
 
 
 def without_short(rows: Rows, least: int) -> Rows:

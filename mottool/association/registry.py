@@ -34,7 +34,7 @@ REGISTRY = {
     "cstrack": "mottool.association.cstrack:CSTrack",
     "outrack": "mottool.association.outrack:OUTrack",
     "otrack": "mottool.association.otrack:OTrack",
-    "tdt": "mottool.association.fairmot:TDT",
+    "tdt": "mottool.association.fairmot:FairMOT",
     "sort": "mottool.association.sort:Sort",
     "deepsort": "mottool.association.deepsort:DeepSort",
     "bytetrack": "mottool.association.bytetrack:ByteTrack",

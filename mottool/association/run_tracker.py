@@ -1,57 +1,34 @@
-"""A whole cache through a tracker: what it gets to see, and the rows that come out."""
+"""Run a tracker over a cache.
 
-from __future__ import annotations
+The time between frames comes from the presentation times of the cache, so that dropped frames
+count for motion and for the age of lost tracklets.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from mottool.association.registry import REGISTRY
-from mottool.errors import CacheError, InputError, SettingError, did_you_mean
-from mottool.settings import Settings, knob
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from mottool.association.tracks import Tracker
-    from mottool.cache.reader import Cache
-    from mottool.detections import Detections
-    from mottool.motchallenge.rows import Rows
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["InputSettings", "link", "steps"]
+from mottool.association.registry import REGISTRY
+from mottool.association.sequence_settings import InputSettings
+from mottool.association.tracks import EMBED, Tracker, Video
+from mottool.boxes import tlwh_from_xyxy
+from mottool.cache.reader import Cache
+from mottool.detections import Detections
+from mottool.errors import CacheError, InputError, SettingError, did_you_mean
+from mottool.motchallenge.public_detections import PublicDetections
+from mottool.motchallenge.rows import Rows
+from mottool.settings import Settings
+from mottool.sources.discovery import find_sequences
 
+__all__ = ["link", "steps"]
 
-def _classes(text: str) -> tuple[int, ...]:
-    numbers = tuple(int(number) for number in text.split(","))
-    if min(numbers) < 0:
-        raise ValueError(text)
-    return numbers
-
-
-@dataclass(frozen=True)
-class InputSettings(Settings):
-    """What a tracker gets to see of a cache."""
-
-    classes: tuple[int, ...] | None = knob(
-        None,
-        "Only detections of these classes are tracked, as '0' or '0,2' (0 is a person); none: all.",
-        parse=_classes,
-    )
-    min_score: float = knob(
-        0.0,
-        "Detections with a lower score are left out before the tracker sees them.",
-        low=0,
-        high=1,
-    )
-    fixed_rate: bool = knob(
-        False,
-        "Take every frame for the next one, as the papers do. Otherwise, where frames do not come "
-        "evenly, their times count: for motion, and for how long a tracklet is remembered.",
-    )
+Floats = npt.NDArray[np.float64]
+JITTER = 0.1  # frames: less than this is how times are written down, not how frames were taken
+ROUNDING = 1.1e-3  # seconds: a little more than the steps that some containers count in
 
 
 def link(
@@ -70,11 +47,6 @@ def link(
     sequence's, for a `track_type` that asks for them. `warn` hears what the tracker has to do
     without. Raises `CacheError` if the cache lacks what it cannot do without.
     """
-    import numpy as np
-
-    from mottool.boxes import tlwh_from_xyxy
-    from mottool.motchallenge.rows import Rows
-
     seen = seen or InputSettings()
     steps, rate = _steps(cache, seen)
     linker = _tracker(tracker, settings, cache, rate, public, warn)
@@ -92,8 +64,6 @@ def link(
 
 def _steps(cache: Cache, seen: InputSettings) -> tuple[list[float], float]:
     """The frames that pass before each frame of the cache, and frames a second."""
-    from mottool.association.run_tracker import steps
-
     if seen.fixed_rate:
         return [1.0] * cache.frame_count, cache.header.fps
     passed, rate = steps(cache.pts, cache.header.fps)
@@ -102,8 +72,6 @@ def _steps(cache: Cache, seen: InputSettings) -> tuple[list[float], float]:
 
 def _filtered(frames: Iterable[Detections], seen: InputSettings) -> Iterator[Detections]:
     """The frames with only what may be seen."""
-    import numpy as np
-
     if seen.classes is None and seen.min_score <= 0:
         yield from frames
         return
@@ -123,8 +91,6 @@ def _tracker(
     warn: Callable[[str], None],
 ) -> Tracker:
     """The tracker at the beginning of the cache's sequence."""
-    from mottool.association.tracks import EMBED, Video
-
     module, _, kind = REGISTRY[name].partition(":")
     found = getattr(import_module(module), kind)
     if cache.detection_count:
@@ -149,9 +115,6 @@ def _tracker(
 
 def _public(path: Path, sequence: str) -> Callable[[int], Any]:
     """The boxes of each frame in the sequence's file of public detections."""
-    from mottool.motchallenge.public_detections import PublicDetections
-    from mottool.sources.discovery import find_sequences
-
     if path.is_dir() and (path / f"{sequence}.txt").exists():
         path = path / f"{sequence}.txt"
     elif path.is_dir():
@@ -163,11 +126,6 @@ def _public(path: Path, sequence: str) -> Callable[[int], Any]:
         path = own
     given = PublicDetections.read(path)
     return lambda frame: given.on(frame).boxes
-
-
-Floats = npt.NDArray[np.float64]
-JITTER = 0.1  # frames: less than this is how times are written down, not how frames were taken
-ROUNDING = 1.1e-3  # seconds: a little more than the steps that some containers count in
 
 
 def steps(times: Floats, frame_rate: float) -> tuple[Floats, float]:

@@ -1,4 +1,6 @@
-"""Settings that differ from sequence to sequence, read from a TOML file.
+"""Settings of the association of one sequence: of its inputs, its tracker and postprocessing.
+
+A TOML file gives settings that differ between sequences:
 
     tracker = "fairmot"
 
@@ -17,19 +19,74 @@ were run on the benchmarks.
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mottool.association.finish import Finishing
 from mottool.association.registry import SETTINGS
-from mottool.association.run_tracker import InputSettings
 from mottool.errors import InputError, SettingError
-from mottool.settings import Settings, build
+from mottool.settings import Settings, build, knob
 
-__all__ = ["Profiles", "kinds_of"]
+__all__ = ["Finishing", "InputSettings", "Profiles", "kinds_of"]
 
 DEFAULT = "default"
+
+
+def _classes(text: str) -> tuple[int, ...]:
+    numbers = tuple(int(number) for number in text.split(","))
+    if min(numbers) < 0:
+        raise ValueError(text)
+    return numbers
+
+
+@dataclass(frozen=True)
+class InputSettings(Settings):
+    """What a tracker gets to see of a cache."""
+
+    classes: tuple[int, ...] | None = knob(
+        None,
+        "Only detections of these classes are tracked, as '0' or '0,2' (0 is a person); none: all.",
+        parse=_classes,
+    )
+    min_score: float = knob(
+        0.0,
+        "Detections with a lower score are left out before the tracker sees them.",
+        low=0,
+        high=1,
+    )
+    fixed_rate: bool = knob(
+        False,
+        "Take every frame for the next one, as the papers do. Otherwise, where frames do not come "
+        "evenly, their times count: for motion, and for how long a tracklet is remembered.",
+    )
+
+
+@dataclass(frozen=True)
+class Finishing(Settings):
+    """Offline finishing: which tracks stay, and how their boxes are mended; by default nothing."""
+
+    min_track_length: int = knob(
+        1, "Tracks with fewer boxes than this are removed, before gaps are filled.", low=1
+    )
+    fill_gaps: int = knob(
+        0,
+        "Gaps of up to this many frames within a track are filled along a straight line; 0: none.",
+        low=0,
+    )
+    smooth: str = knob(
+        "none",
+        "Smooth the boxes of each track: gaussian by a Gaussian process, as StrongSORT does after "
+        "filling gaps of 18 frames; rts by a Kalman filter that runs forwards and back.",
+        choices=("none", "gaussian", "rts"),
+    )
+    smooth_tau: float = knob(
+        10.0,
+        "How far a Gaussian process smooths, StrongSORT's tau. Tracks of more than its third power "
+        "of boxes are left as they are.",
+        low=2,
+        high=15,
+    )
 
 
 def kinds_of(tracker: str) -> dict[str, type[Settings]]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import h5py
 import numpy as np
 
-from mottool import __version__
+from mottool._version import __version__
 from mottool.cache.shards import JournalledFile, recover
 from mottool.errors import CacheError, writing
 

@@ -66,17 +66,6 @@ from mottool.cache.hdf5 import (
     stored,
     write_header,
 )
-from mottool.cache.layout import (
-    MAPS,
-    SCHEMA,
-    TIMING,
-    TRACKED,
-    Header,
-    check,
-    create,
-    extend,
-    same_work,
-)
 
 __all__ = [
     "AGAIN",
@@ -113,6 +102,8 @@ TRACKED = {  # of pipelines that see the frame before too
 POINTERS = {"frame_ptr": ("<i8", 0, 512), "occlusion/ptr": ("<i8", 0, 512)}
 EMBEDDINGS = "embeddings"
 MAPS = "occlusion/maps"
+MAKER = "detect-embed"
+AGAIN, ANEW = again(MAKER), anew(MAKER)
 
 
 @dataclass(frozen=True)
@@ -220,7 +211,3 @@ def _check_maps(dataset: h5py.Dataset, frames: int) -> None:
         raise ValueError(f"/{MAPS} is shorter than it says")
     if int(dataset.attrs["stride"]) < 1:
         raise ValueError(f"/{MAPS} has no stride")
-
-
-MAKER = "detect-embed"
-AGAIN, ANEW = again(MAKER), anew(MAKER)

@@ -1,4 +1,9 @@
-"""Read a cache."""
+"""Read the cache of a sequence.
+
+with Cache(path) as cache:
+    for detections in cache.frames():
+        ...
+"""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -22,7 +27,6 @@ from mottool.detections import Detections
 from mottool.errors import CacheError
 
 __all__ = ["Cache"]
-
 
 READ_FRAMES, READ_ROWS = 1024, 16384  # what a reader holds at once, a crowded frame aside
 

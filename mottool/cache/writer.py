@@ -1,13 +1,9 @@
-"""Caches: what a pipeline found in one sequence, written once and read by everything after.
+"""Write the cache of a sequence; an interrupted run is resumed.
 
     with CacheWriter(path, header) as cache:
         for frame in sequence.frames(start=cache.committed + 1):
             cache.append(detections_of(frame), frame.seconds, timing)
         cache.finish()
-
-    with Cache(path) as cache:
-        for detections in cache.frames():
-            ...
 
 The layout of the file is specified in `mottool.cache.layout`.
 """

@@ -1,4 +1,4 @@
-"""Load tensors into a network, every one accounted for."""
+"""Load tensors into a network; every tensor must be accounted for."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,6 @@ from mottool.errors import CheckpointError
 from mottool.models.marks import looks_like
 
 __all__ = ["NotFiniteError", "dimension", "fit", "need_finite"]
-
 
 SHOWN = 12  # names listed in a message
 COUNTER = ".num_batches_tracked"

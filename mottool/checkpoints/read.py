@@ -1,8 +1,8 @@
-"""Weights files: read by content without executing anything pickled, and fitted tensor by tensor.
+"""Read a weights file by its content, without executing anything in it.
 
 PyTorch's files are pickles, which can run any code when opened carelessly. Here they are read
-with `weights_only`, which builds tensors and plain containers and refuses everything else; what
-it refuses is read as a description of itself (`foreign_pickle`), which calls nothing either.
+with `weights_only`, which builds tensors and plain containers and refuses everything else.
+A file that is refused is parsed by `torch_files`, which calls nothing either.
 """
 
 import hashlib

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-from mottool import __version__
+from mottool._version import __version__
 from mottool.errors import MottoolError, SettingError, did_you_mean, from_system
 
 __all__ = ["COMMANDS", "cli", "main"]

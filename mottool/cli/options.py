@@ -1,4 +1,4 @@
-"""The flags that several commands share, each written once."""
+"""Click options: those made from settings classes, and those that several commands share."""
 
 import dataclasses
 import re
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from mottool.errors import SettingError
+from mottool.settings import Settings, build, is_optional, plain_type
 
 __all__ = [
     "any_flags",
@@ -28,6 +29,8 @@ __all__ = [
 
 T = TypeVar("T")
 Shard = tuple[int, int]
+
+Command = Callable[..., Any]
 
 
 def work_folder(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,16 +141,13 @@ def shard_of(items: Sequence[T], shard: Shard | None) -> list[T]:
     return list(items[number - 1 :: count])
 
 
-Command = Callable[..., Any]
-
-
 def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Command], Command]:
     """The click option of one field; its value is None when the flag is not given.
 
     `shown` is the default as the help tells it, empty where there is nothing to tell.
     """
     name = "--" + field.name.replace("_", "-")
-    base = _plain_type(kind, field)
+    base = plain_type(kind, field)
     help = field.metadata["help"] + (f"  [default: {shown}]" if shown else "")
     if base is bool:
         return click.option(f"{name}/--no-{name[2:]}", field.name, default=None, help=help)
@@ -159,7 +159,7 @@ def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Co
     choices, parse = field.metadata["choices"], field.metadata["parse"]
     reader = click.Choice(choices) if choices else known.get(base, click.STRING)
     # What may be 'none' too is read from its text later.
-    number = base in {int, float} and _optional(kind, field)
+    number = base in {int, float} and is_optional(kind, field)
     form = field.metadata["form"]
     if number and not form and not parse:
         form = known[base].name.upper() + ("" if field.default is None else "|none")

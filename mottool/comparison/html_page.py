@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
-from mottool import __version__
+from mottool._version import __version__
 from mottool.comparison.results import FIGURES, Standing, ranks, shown
 from mottool.comparison.tables import HEAD
 from mottool.files import whole_file

@@ -8,8 +8,9 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.finish import Finishing, finish
-from mottool.association.run_tracker import InputSettings, link
+from mottool.association.postprocess import finish
+from mottool.association.run_tracker import link
+from mottool.association.sequence_settings import Finishing, InputSettings
 from mottool.cache.layout import TIMING
 from mottool.cache.reader import Cache
 from mottool.detections import Detections

@@ -1,8 +1,11 @@
-"""Samples: one image, or a pair of them, as a network trains on it.
+"""Training samples: one image, or a pair of images, with their boxes.
 
-What a sample looks like depends on nothing but the seed, the epoch and the image's number: not on
-how many workers there are, nor on what they made before. So a run that was stopped can go on as
-if it had not been.
+A sample depends only on the seed, the epoch and the image's number, not on the number of workers
+or on earlier samples. A resumed run therefore trains on the same samples.
+
+Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.3: the network receives the
+detections of the previous frame. In training they are simulated from the annotations, with the
+errors that a tracker makes.
 """
 
 from collections.abc import Callable
@@ -18,7 +21,6 @@ from torch.utils.data import Dataset as MapDataset
 from mottool.data.augmentation import Augmentation, Look, augment, jitter
 from mottool.data.dataset import STILL, Annotated, Dataset
 from mottool.data.pairs import Pairs, Steps
-from mottool.data.samples import simulated
 from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import TrainingView
@@ -27,6 +29,8 @@ __all__ = ["Place", "Sample", "Samples", "simulated"]
 
 Ints = npt.NDArray[np.int64]
 Place = tuple[int, int]  # the epoch, and the image's number
+
+Boxes = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -151,9 +155,6 @@ class Samples(MapDataset[Sample]):
 
 def _tensor(boxes: npt.NDArray[np.floating[Any]]) -> Tensor:
     return torch.from_numpy(boxes.astype(np.float32))
-
-
-Boxes = npt.NDArray[np.floating[Any]]
 
 
 def simulated(

@@ -1,4 +1,8 @@
-"""Curves on paper: a figure of panels, each with named lines, colours that everybody can tell."""
+"""Line charts with shared axes, and HOTA over the localisation threshold.
+
+Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021,
+section 6: the reported metrics are the means of these curves.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -6,7 +10,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mottool.drawing.curves import draw_curves
 from mottool.files import whole_file
 from mottool.metrics.hota import ALPHAS
 
@@ -19,6 +22,7 @@ SIZE = 5.0, 3.6  # inches of a panel
 WIDTH = 1.5  # points of a line
 
 Curve = tuple[list[float], list[float]]
+SHOWN = ("HOTA", "DetA", "AssA")
 
 
 def draw_curves(
@@ -47,9 +51,6 @@ def draw_curves(
         axes.legend(fontsize="small")
     with whole_file(path) as part:
         figure.savefig(part, dpi=120)
-
-
-SHOWN = ("HOTA", "DetA", "AssA")
 
 
 def draw_alphas(

@@ -1,4 +1,8 @@
-"""One colour per identity: always the same, far from its neighbours', seen on light and on dark."""
+"""Colours, line styles and resolution that all drawings share.
+
+The colour of an identity is always the same, differs from those of neighbouring numbers, and is
+visible on light and dark backgrounds.
+"""
 
 from functools import lru_cache
 from pathlib import Path
@@ -7,7 +11,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mottool.drawing.curves import COLOURS
-from mottool.drawing.style import colour_of
 from mottool.files import whole_file
 
 __all__ = ["SHAPES", "colour_of", "ink_on", "paint_of", "save", "style_of"]
@@ -33,6 +36,9 @@ RGB_FROM_LMS = np.array(
     ]
 )
 
+SHAPES = "os^Dv<>p"  # one more than there are colours
+DOTS = 200  # an inch, of PNG files
+
 
 @lru_cache(maxsize=4096)
 def colour_of(identity: int) -> tuple[int, int, int]:
@@ -52,10 +58,6 @@ def ink_on(colour: tuple[int, int, int]) -> tuple[int, int, int]:
     blue, green, red = colour
     luma = 0.114 * blue + 0.587 * green + 0.299 * red
     return (16, 16, 16) if luma > 120 else (255, 255, 255)
-
-
-SHAPES = "os^Dv<>p"  # one more than there are colours
-DOTS = 200  # an inch, of PNG files
 
 
 def paint_of(identity: int) -> tuple[float, float, float]:

@@ -1,7 +1,10 @@
-"""Average precision: how well boxes are found, whoever they are of.
+"""Average precision, and size classes of boxes.
 
 Everingham, Van Gool, Williams, Winn & Zisserman, "The PASCAL visual object classes (VOC)
 challenge", IJCV 2010, §4.2, with the area under the whole curve, as PASCAL computes it since 2010.
+
+Zhang, Wang, Wang, Zeng & Liu, "FairMOT", IJCV 2021, Table 3: a box below 7000 square pixels of
+the original frame is small, one above 15000 large.
 """
 
 from typing import Any
@@ -16,6 +19,8 @@ __all__ = ["FAIRMOT", "SIZES", "average_precision", "claims", "hits", "size_of"]
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
+SIZES = ("S", "M", "L")
+FAIRMOT = (7000.0, 15000.0)  # square pixels
 
 
 def claims(
@@ -64,10 +69,6 @@ def average_precision(
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall, prepend=0.0)
     return float((steps * precision).sum())
-
-
-SIZES = ("S", "M", "L")
-FAIRMOT = (7000.0, 15000.0)  # square pixels
 
 
 def size_of(

@@ -1,4 +1,4 @@
-"""The scores of one tracker, sequence by sequence and joined."""
+"""Score tracks and caches against ground truth, per sequence and combined."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -13,7 +13,6 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import Finds, figures, find
 from mottool.metrics.clear import switches
 from mottool.metrics.detection import FAIRMOT, SIZES, size_of
-from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import Truth
 from mottool.metrics.preprocess import prepare
 from mottool.metrics.tables import COMBINED, Entry
@@ -24,9 +23,10 @@ from mottool.motchallenge.rules import PEDESTRIAN, detect_rules, of_class
 __all__ = ["AUTO", "Cacheboard", "MIN_SCORE", "Scoreboard", "objects_of", "score_linked"]
 
 Ints = npt.NDArray[np.int64]
-
 FLAGS_ONLY = "mot15"
 AUTO = "auto"  # rules that go by the ground truth's columns and the sequence's name
+MIN_SCORE = 0.5  # from here on a detection counts in recall and precision
+DECIMALS = 4  # of a result file's boxes
 
 
 class Scoreboard:
@@ -135,9 +135,6 @@ class Scoreboard:
         return intervals(figures, len(scores), draws, seed)
 
 
-MIN_SCORE = 0.5  # from here on a detection counts in recall and precision
-
-
 class Cacheboard:
     """Scores the caches of one pipeline and gives the rows of its table."""
 
@@ -182,9 +179,6 @@ class Cacheboard:
         ]
         joined, interval = figures(finds, self.min_score), intervals(drawn, len(finds), draws, seed)
         return [*rows, Entry(self.pipeline, every, COMBINED, joined, interval=interval)]
-
-
-DECIMALS = 4  # of a result file's boxes
 
 
 def score_linked(rows: Rows, sequence: str, frames: int, truth: Truth, rules: str = AUTO) -> Score:

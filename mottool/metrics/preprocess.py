@@ -1,11 +1,4 @@
-"""MOTChallenge's rules: which ground truth counts, and which results count neither way.
-
-Every benchmark marks rows of its ground truth as not to be scored. MOT16, MOT17 and MOT20 also
-label the classes beside pedestrians; a result on a static person, a reflection, a distractor or a
-person on a vehicle is neither a hit nor a false alarm (Milan et al., "MOT16: A Benchmark for
-Multi-Object Tracking", 2016, section 4; Dendorfer et al., "MOT20", 2020, adds vehicles without a
-motor). MOT15 has no classes: its columns 8 to 10 are world coordinates.
-"""
+"""Apply the rules of a benchmark to a sequence before it is scored (see `motchallenge.rules`)."""
 
 from dataclasses import dataclass
 
@@ -21,7 +14,6 @@ from mottool.motchallenge.rules import roles
 __all__ = ["Scene", "prepare"]
 
 Ints = npt.NDArray[np.int64]
-
 OVERLAP = 0.5  # a result is a distractor's from this IoU on
 
 

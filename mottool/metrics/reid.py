@@ -1,9 +1,13 @@
-"""Re-identification as a search: each query ranks a gallery by how alike they look.
+"""Re-identification metrics: rank-1, mAP, and the true positive rate at a false accept rate.
 
 Zheng, Shen, Tian, Wang, Wang & Tian, "Scalable person re-identification: a benchmark", ICCV 2015,
-§4: rank-1 is the share of queries whose most similar picture is of the same person, mAP the mean
-over the queries of the average precision of their ranking. Liu et al., "OUTrack" (2022), Table 7,
-makes queries and gallery of videos by halving every track.
+§4: each query ranks a gallery by similarity. Rank-1 is the share of queries whose most similar
+image shows the same person; mAP is the mean over queries of the average precision of the ranking.
+Liu et al., "OUTrack" (2022), Table 7, splits every track into queries and gallery.
+
+Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020, §4.1: the true
+positive rate compares every pair of boxes; pairs of one person should be more similar than pairs
+of two.
 """
 
 from typing import Any
@@ -16,8 +20,10 @@ __all__ = ["halves", "search", "true_positive_rate"]
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-
 CELLS = 1 << 22  # pairs of a query and a picture that are ranked at once
+
+LEVELS = 1 << 16  # of similarity in [-1, 1]: counts of pairs need no room, however many there are
+BLOCK = 512  # boxes that are compared with as many others: their arrays stay in the cache
 
 
 def halves(identities: Ints) -> Bools:
@@ -58,12 +64,6 @@ def search(
         rank_1[start + known] = right[known, 0]
         precision[start + known] = (at_rank * right).sum(axis=1)[known] / answers[known]
     return rank_1, precision
-
-
-Floats = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.int64]
-LEVELS = 1 << 16  # of similarity in [-1, 1]: counts of pairs need no room, however many there are
-BLOCK = 512  # boxes that are compared with as many others: their arrays stay in the cache
 
 
 def true_positive_rate(embeddings: Floats, identities: Ints, false_accepts: float = 0.1) -> float:

@@ -1,7 +1,12 @@
-"""Centre-point heads and what is read off them: CenterNet's part in FairMOT, OUTrack and OTrack.
+"""Heads of centre-point networks (FairMOT, OUTrack, OTrack) and how to decode them.
 
-An object is the peak of a heatmap at its centre; everything else about it stands in the same
-cell of the other heads (Zhou, Wang & Krähenbühl, "Objects as points", 2019, §3-4).
+An object is the peak of a heatmap at its centre; its other attributes are in the same cell of the
+other heads (Zhou, Wang & Krähenbühl, "Objects as points", 2019, §3-4).
+
+An occlusion centre is the middle of the overlap of two people's boxes: the peak of a heatmap of
+its own, refined by an offset (Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking
+with unsupervised re-identification learning and occlusion estimation", Neurocomputing 2022,
+occlusion estimation module).
 """
 
 from dataclasses import dataclass
@@ -10,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.models.centre_heads import gather, peaks
 from mottool.models.interfaces import Decoded
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
 ]
 
 PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
+MIN_SCORE = 0.1  # the authors' threshold: a hint for the tracker, which has to agree, not a result
 
 
 def head(
@@ -126,9 +131,6 @@ def boxes_around(centres: Tensor, size: Tensor) -> Tensor:
     if size.shape[2] == 2:
         size = torch.cat((size, size), 2) / 2
     return torch.cat((centres - size[..., :2], centres + size[..., 2:]), 2)
-
-
-MIN_SCORE = 0.1  # the authors' threshold: a hint for the tracker, which has to agree, not a result
 
 
 def occlusion_centres(heads: dict[str, Tensor], most: int, stride: int) -> list[Tensor]:

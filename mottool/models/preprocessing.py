@@ -1,4 +1,4 @@
-"""Frames into network inputs, and the networks' boxes back onto the frame."""
+"""Convert frames to network inputs, and boxes from the network back to the frame."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -6,8 +6,6 @@ from typing import Any, ClassVar, Protocol
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from mottool.models.preprocessing import planes
 
 __all__ = [
     "CenterWarp",
@@ -33,6 +31,13 @@ MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
 DEVIATION = np.array([0.28863828, 0.27408164, 0.27809835], np.float32)
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
+
+
+# Blue, green, red from 0 to 255; red, green, blue; the latter from 0 to 1; and that normalised.
+FORMS = ("bgr255", "rgb255", "rgb1", "imagenet")
+# Of red, green and blue from 0 to 1, over the images of ImageNet.
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class View(Protocol):
@@ -282,13 +287,6 @@ class CenterWarp:
 def _margins(space: int) -> tuple[int, int]:
     """Left and right of `space` pixels; the second one has the odd pixel."""
     return round(space / 2 - 0.1), round(space / 2 + 0.1)
-
-
-# Blue, green, red from 0 to 255; red, green, blue; the latter from 0 to 1; and that normalised.
-FORMS = ("bgr255", "rgb255", "rgb1", "imagenet")
-# Of red, green and blue from 0 to 1, over the images of ImageNet.
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def planes(image: npt.NDArray[np.uint8], form: str) -> npt.NDArray[np.float32]:

@@ -1,7 +1,11 @@
-"""Public detections: boxes, and perhaps embeddings, that somebody else has made.
+"""Public detections: boxes, and optionally embeddings, that a benchmark provides.
 
-Two forms are read: MOTChallenge's `det.txt` (frame, -1, left, top, width, height, score, …) and
+Two formats are read: MOTChallenge's `det.txt` (frame, -1, left, top, width, height, score, …) and
 DeepSORT's `.npy`, the same ten columns followed by one embedding per row.
+
+In the public-detection protocol, a tracker with a detector of its own may start tracks only near
+public boxes (Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §5.3, as the
+published code does it).
 """
 
 import hashlib
@@ -21,6 +25,7 @@ from mottool.motchallenge.rules import PEDESTRIAN, detect_rules
 __all__ = ["PublicDetections", "holds_features", "near_public", "probabilities"]
 
 Floats = npt.NDArray[np.float32]
+AnyFloats = npt.NDArray[np.floating[Any]]
 COLUMNS = 10  # of DeepSORT's form, before the embedding
 UNIT_TOLERANCE = 1e-2  # half-precision embeddings are this close to unit length
 
@@ -172,10 +177,7 @@ def _unit(features: Floats) -> Floats:
     return unit
 
 
-Floats = npt.NDArray[np.floating[Any]]
-
-
-def near_public(centres: Floats, areas: Floats, public: Floats) -> npt.NDArray[np.intp]:
+def near_public(centres: AnyFloats, areas: AnyFloats, public: AnyFloats) -> npt.NDArray[np.intp]:
     """Which detections may begin tracks, in the order of the public boxes they answer to.
 
     Each of the `public` boxes (p, 4), in their order, admits the nearest detection that is not

@@ -1,11 +1,11 @@
-"""MOTChallenge's text formats: `seqinfo.ini`, and rows of detections, ground truth and results.
+"""Rows of detections, ground truth and results in MOTChallenge's text format.
 
-A row is `frame, id, left, top, width, height, …` separated by commas (or spaces), frames and
-pixels counted from 1 and 0 as the benchmark does. What follows the six depends on the file:
+A row is `frame, id, left, top, width, height, …`, separated by commas or spaces. Frames count from
+1 and pixels from 0. The columns after the first six depend on the file:
 
-* detections (`det.txt`): score, then three columns that are unused;
+* detections (`det.txt`): score, then three unused columns;
 * results: score, then -1, -1, -1;
-* ground truth of MOT15: flag (0 leaves the row out), then world coordinates;
+* ground truth of MOT15: flag (0 excludes the row), then world coordinates;
 * ground truth of MOT16, MOT17 and MOT20: flag, class, visibility.
 
 Leal-Taixé et al., "MOTChallenge 2015", and Milan et al., "MOT16", section 4.

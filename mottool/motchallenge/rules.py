@@ -1,4 +1,11 @@
-"""Rules of the MOTChallenge benchmarks: which ground truth is scored."""
+"""Rules of the MOTChallenge benchmarks: which ground truth is scored and which is ignored.
+
+Each benchmark marks ground-truth rows that are not scored. MOT16, MOT17 and MOT20 also annotate
+other classes than pedestrians. A result on a static person, a reflection, a distractor or a person
+on a vehicle is ignored: neither a true nor a false positive (Milan et al., "MOT16: A Benchmark for
+Multi-Object Tracking", 2016, section 4; Dendorfer et al., "MOT20", 2020, adds non-motorised
+vehicles). MOT15 has no classes: its columns 8 to 10 are world coordinates.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +14,6 @@ from mottool.errors import InputError
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["DISTRACTORS", "PEDESTRIAN", "detect_rules", "of_class", "roles"]
-
 
 Bools = npt.NDArray[np.bool_]
 PEDESTRIAN = 1

@@ -1,4 +1,4 @@
-"""`seqinfo.ini`: the name, size, rate and length of a MOTChallenge sequence."""
+"""Read `seqinfo.ini`: name, image size, frame rate and length of a MOTChallenge sequence."""
 
 import configparser
 from dataclasses import dataclass

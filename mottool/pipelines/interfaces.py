@@ -1,4 +1,4 @@
-"""What every pipeline promises the stage that runs it."""
+"""Protocols of pipelines, of their runs over one sequence, and of embedders."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol

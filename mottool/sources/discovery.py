@@ -1,7 +1,4 @@
-"""Where frames come from: videos, image folders, MOTChallenge sequences, and whole trees of them.
-
-`find_sequences` turns what a user names into sequences, each of which gives its frames in order.
-"""
+"""Find sequences in paths, patterns and lists: videos, image folders, MOTChallenge sequences."""
 
 import glob
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Sequences of frames: videos and image folders, read frame by frame."""
+"""Sequences: the frames of one video or image folder, decoded in order."""
 
 import hashlib
 import logging
@@ -13,10 +13,8 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.images import images_in, read_image
-from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Frame", "Sequence", "Thinned"]
-
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)

@@ -1,7 +1,10 @@
-"""All that a training is in the middle of: written after every epoch, and taken up again.
+"""The training state: everything that a resumed training needs, and the average of the weights.
 
-The file holds tensors and plain containers only and is read with `weights_only`. It is written
-beside its final name and renamed, so that one which is there is whole.
+`training.pt` is written after every epoch. It holds only tensors and plain containers, is read
+with `weights_only`, and is replaced atomically.
+
+Average of the weights: Polyak & Juditsky, "Acceleration of stochastic approximation by averaging",
+1992, with the increasing decay of YOLOv5's training, which discounts the first random weights.
 """
 
 import io
@@ -20,11 +23,36 @@ from torch.optim import Optimizer
 
 from mottool.errors import CheckpointError
 from mottool.files import whole_file
-from mottool.training.state import Average
 
 __all__ = ["Average", "State"]
 
 SCHEMA = "mottool/training/1"
+GROWTH = 2000  # steps after which the decay is 63 % of what it grows to
+
+
+class Average(nn.Module):
+    """The average of a network's parameters and buffers; whole numbers in them are copied."""
+
+    steps: torch.Tensor
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        """`decay` in [0, 1): what each step leaves of the average."""
+        super().__init__()
+        self.network = deepcopy(network).requires_grad_(False).eval()
+        self.decay = decay
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move towards `network` by one step."""
+        self.steps += 1
+        decay = self.decay * (1 - math.exp(-int(self.steps) / GROWTH))
+        current = network.state_dict()
+        for name, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(current[name].to(value), 1 - decay)
+            else:
+                value.copy_(current[name])
 
 
 @dataclass
@@ -103,31 +131,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise CheckpointError(f"{path} is no training of the schema {SCHEMA}", fix)
     return content
-
-
-GROWTH = 2000  # steps after which the decay is 63 % of what it grows to
-
-
-class Average(nn.Module):
-    """The average of a network's parameters and buffers; whole numbers in them are copied."""
-
-    steps: torch.Tensor
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        """`decay` in [0, 1): what each step leaves of the average."""
-        super().__init__()
-        self.network = deepcopy(network).requires_grad_(False).eval()
-        self.decay = decay
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-
-    @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Move towards `network` by one step."""
-        self.steps += 1
-        decay = self.decay * (1 - math.exp(-int(self.steps) / GROWTH))
-        current = network.state_dict()
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[name].to(value), 1 - decay)
-            else:
-                value.copy_(current[name])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from mottool.association.finish import Finishing, finish
 from mottool.association.fitted_settings import fitted_settings
-from mottool.association.run_tracker import InputSettings, link
-from mottool.association.sequence_settings import Profiles, kinds_of
+from mottool.association.postprocess import finish
+from mottool.association.run_tracker import link
+from mottool.association.sequence_settings import Finishing, InputSettings, Profiles, kinds_of
 
 if TYPE_CHECKING:
     from pathlib import Path

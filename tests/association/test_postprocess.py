@@ -6,8 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from mottool.association.finish import Finishing, finish
-from mottool.association.postprocess import filled, smoothed_gaussian, smoothed_rts, without_short
+from mottool.association.postprocess import (
+    filled,
+    finish,
+    smoothed_gaussian,
+    smoothed_rts,
+    without_short,
+)
+from mottool.association.sequence_settings import Finishing
 from mottool.errors import SettingError
 from mottool.motchallenge.rows import Rows
 
@@ -45,5 +51,5 @@ def test_what_means_nothing_is_refused(wrong):
 
 
 def test_the_settings_are_read_without_numpy():
-    code = "import sys, mottool.association.finish; sys.exit('numpy' in sys.modules)"
+    code = "import sys, mottool.association.sequence_settings; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

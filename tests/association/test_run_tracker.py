@@ -8,7 +8,8 @@ from caches import COST, HEADER
 from streams import walkers
 
 from mottool.association.registry import SETTINGS, OUTrackSettings, SortSettings
-from mottool.association.run_tracker import InputSettings, link
+from mottool.association.run_tracker import link
+from mottool.association.sequence_settings import InputSettings
 from mottool.cache.reader import Cache
 from mottool.cache.writer import CacheWriter
 from mottool.errors import CacheError, InputError, SettingError

@@ -3,8 +3,7 @@
 import pytest
 
 from mottool.association.registry import FairMOTSettings
-from mottool.association.run_tracker import InputSettings
-from mottool.association.sequence_settings import Profiles
+from mottool.association.sequence_settings import InputSettings, Profiles
 from mottool.errors import InputError, SettingError
 
 KINDS = {"fairmot": FairMOTSettings, "input": InputSettings}

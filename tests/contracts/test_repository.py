@@ -104,7 +104,7 @@ def test_archives_of_arrays_are_closed_again():
 
 
 def test_the_version_is_in_the_changelog():
-    version = re.search(r'__version__ = "(.+)"', (ROOT / "mottool/__init__.py").read_text())[1]
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "mottool/_version.py").read_text())[1]
     assert re.search(rf"^## {re.escape(version)}", (ROOT / "CHANGELOG.md").read_text(), re.M)
 
 

@@ -1,4 +1,4 @@
-"""What readers of annotations share: lines of numbers, boxes as fractions, where images lie."""
+"""Parse what dataset formats share: lines of numbers, relative boxes, image paths, classes."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +24,10 @@ Floats = npt.NDArray[np.floating[Any]]
 # A person may reach out of the image, but not this many times its side: that would be pixels.
 MOST = 4.0
 GLANCE = 65536  # bytes that tell a format
+
+
+# The last is how CenterTrack's converter of MOTChallenge spells it.
+PEOPLE = ("person", "pedestrian", "people", "human", "pedestrain")
 
 
 def read_text(path: Path, what: str) -> str:
@@ -112,10 +116,6 @@ def beside(base: Path, image: str, labels: str) -> Path | None:
         return None
     parts[places[-1]] = labels
     return base.joinpath(*parts)
-
-
-# The last is how CenterTrack's converter of MOTChallenge spells it.
-PEOPLE = ("person", "pedestrian", "people", "human", "pedestrain")
 
 
 def person_class(names: Mapping[int, str], source: Path) -> int:
