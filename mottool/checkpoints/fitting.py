@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mottool.errors import CheckpointError
 from mottool.models.marks import looks_like
 
-__all__ = ["NotFiniteError", "dimension", "fit", "need_finite"]
+__all__ = ["NotFiniteError", "dimension", "fit", "listed", "need_finite"]
 
 SHOWN = 12  # names listed in a message
 COUNTER = ".num_batches_tracked"
@@ -45,7 +45,7 @@ def fit(
         if name in needed or not re.match(unused, name)
     }
     if problems := _misfits(needed, given):
-        problem = f"these weights do not fit {pipeline}: {_listed(problems)}"
+        problem = f"these weights do not fit {pipeline}: {listed(problems)}"
         other = looks_like(file_names) or looks_like(tensors)
         fix = f"give a checkpoint of {pipeline}, or name the network that this one is of; "
         fix += "`mottool weights list` says where there is one"
@@ -61,7 +61,7 @@ def need_finite(tensors: Mapping[str, Tensor]) -> None:
     bad = [name for name, value in tensors.items() if not value.isfinite().all()]
     if bad:
         fix = "take a checkpoint from before its training diverged, or download it again"
-        raise NotFiniteError(f"these weights hold NaN or infinity, in {_listed(bad)}", fix)
+        raise NotFiniteError(f"these weights hold NaN or infinity, in {listed(bad)}", fix)
 
 
 def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> list[str]:
@@ -87,6 +87,7 @@ def _shape(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
-def _listed(items: list[str]) -> str:
+def listed(items: list[str]) -> str:
+    """Join the first names of a list, and count the others."""
     more = len(items) - SHOWN
     return ", ".join(items[:SHOWN]) + (f" and {more} more" if more > 0 else "")

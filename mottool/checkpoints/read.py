@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mottool.checkpoints.darknet import DarknetLayer, read_darknet_weights
-from mottool.checkpoints.fitting import _listed
+from mottool.checkpoints.fitting import listed
 from mottool.checkpoints.torch_files import WRAPPERS, read_foreign
 from mottool.errors import CheckpointError
 
@@ -143,5 +143,5 @@ def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
     odd = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
     if odd:
         fix = "give a file saved as torch.save(model.state_dict(), FILE)"
-        raise CheckpointError(f"{path} holds more than tensors: {_listed(odd)}", fix)
+        raise CheckpointError(f"{path} holds more than tensors: {listed(odd)}", fix)
     return {str(name).removeprefix("module."): value for name, value in content.items()}

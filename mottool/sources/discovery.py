@@ -10,7 +10,7 @@ from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
 from mottool.sources.images import images_in, natural, read_image
-from mottool.sources.sequence import Sequence, _refuse_gap
+from mottool.sources.sequence import Sequence, refuse_gap
 
 __all__ = ["find_sequences"]
 
@@ -158,7 +158,7 @@ def _motchallenge(folder: Path) -> Sequence:
         width, height = _agreed(ini, media, told, (seen.width, seen.height))
     elif media is not None:
         files = images_in(media)
-        _refuse_gap(files)
+        refuse_gap(files)
         length = length or len(files)
         pixels = read_image(files[0])
         width, height = _agreed(ini, files[0], told, (pixels.shape[1], pixels.shape[0]))

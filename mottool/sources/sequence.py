@@ -14,7 +14,7 @@ from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.images import images_in, read_image
 
-__all__ = ["Frame", "Sequence", "Thinned"]
+__all__ = ["Frame", "Sequence", "Thinned", "refuse_gap"]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class Sequence:
         return digest.hexdigest()
 
 
-def _refuse_gap(files: list[Path]) -> None:
+def refuse_gap(files: list[Path]) -> None:
     """Numbered images must be without gaps, or frame numbers would not be those of the rows."""
     if not all(re.fullmatch("[0-9]+", file.stem) for file in files):
         return

@@ -1,0 +1,98 @@
+"""Packages depend downwards: on those below them in `FLOORS`, and without cycles inside."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# From the ground up. A package or module imports from earlier lines only.
+FLOORS = """
+    errors boxes detections progress _version
+    settings files cache engines
+    motchallenge networks workdir cli
+    metrics sources checkpoints
+    formats models
+    association data
+    tuning pipelines losses
+    comparison
+    drawing
+    training api
+    stages
+"""
+FLOOR = {name: i for i, line in enumerate(FLOORS.strip().splitlines()) for name in line.split()}
+REGISTRIES = {  # name modules above them by strings, which are imported when they are used
+    "mottool.networks",
+    "mottool.pipelines.registry",
+    "mottool.association.registry",
+    "mottool.cli.main",
+}
+
+
+def modules():
+    """Every module by its dotted name, with its file."""
+    paths = [*ROOT.glob("mottool/**/*.py"), *ROOT.glob("stages/*.py")]
+    named = {}
+    for path in paths:
+        if path.parent.resolve() != path.parent:
+            continue  # the links to stages/ and weights/
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts if parts[0] == "mottool" else ("mottool", *parts)
+        named[".".join(parts).removesuffix(".__init__")] = path
+    return named
+
+
+MODULES = modules()
+
+
+def imports(path):
+    """The modules of ours that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mottool"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("mottool"))
+
+
+def named(path):
+    """The modules of ours that a file names in strings."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            module = node.value.partition(":")[0]
+            if module in MODULES and module != "mottool":
+                yield module
+
+
+def room(module):
+    return module.split(".")[1]
+
+
+def is_registry(module):
+    return any(module == name or module.startswith(f"{name}.") for name in REGISTRIES)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.count(".") and name != "mottool.__main__"])
+def test_a_module_imports_from_lower_floors_only(module):
+    path = MODULES[module]
+    used = [*imports(path), *(() if is_registry(module) else named(path))]
+    upwards = {
+        name
+        for name in used
+        if name.count(".")
+        and room(name) != room(module)
+        and FLOOR[room(name)] >= FLOOR[room(module)]
+    }
+    assert not upwards
+
+
+def test_every_package_has_a_floor():
+    assert {room(name) for name in MODULES if name.count(".")} - {"__main__", "weights"} == {*FLOOR}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    arrows = {name: {*imports(path)} & {*MODULES} for name, path in MODULES.items()}
+    while ready := {name for name, targets in arrows.items() if not targets & {*arrows}}:
+        arrows = {name: targets for name, targets in arrows.items() if name not in ready}
+    assert not arrows
