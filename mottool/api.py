@@ -22,16 +22,16 @@ import numpy as np
 
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.run_tracker import link
+from mottool.association.run_tracker import run_tracker
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
-from mottool.metrics.inputs import Truth, find_truth, truth_of
-from mottool.metrics.preprocess import prepare
+from mottool.metrics.inputs import GroundTruthFile, find_truth, truth_of
+from mottool.metrics.preprocess import preprocess
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import detect_rules
-from mottool.settings import build
+from mottool.settings import build_settings
 
 if TYPE_CHECKING:
     import pandas
@@ -95,7 +95,9 @@ def track(
     if tracker not in REGISTRY:
         raise SettingError(f"there is no tracker {tracker!r}", did_you_mean(tracker, REGISTRY))
     fitted = fitted_settings(header, tracker)
-    rows = link(cache, tracker, build(SETTINGS[tracker], fitted | settings, tracker))
+    rows = run_tracker(
+        cache, tracker, build_settings(SETTINGS[tracker], fitted | settings, tracker)
+    )
     return TrackTable(cache.header.sequence, cache.frame_count, rows)
 
 
@@ -129,10 +131,10 @@ def score(found: TrackTable | Cache, truth: str | Path, rules: str = "auto") -> 
     rows = found.rows
     length = own.length or max(found.frames, int(objects.frames.max(initial=0)))
     written = Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
-    return tracking.score(prepare(objects, written, length, rules, sequence)).figures()
+    return tracking.score(preprocess(objects, written, length, rules, sequence)).figures()
 
 
-def _truth(place: Path, sequence: str) -> Truth:
+def _truth(place: Path, sequence: str) -> GroundTruthFile:
     """The sequence's ground truth; a file alone is, whatever its name."""
     truths = find_truth([place])
     if place.is_file():
@@ -155,7 +157,7 @@ def draw(tracks: TrackTable, source: str | Path, out: str | Path, **looks: Any) 
         raise InputError(f"{source} holds several sequences: {names}", "name one of them")
     with TemporaryDirectory(prefix="mottool-") as folder:
         rows = tracks.save(Path(folder) / f"{sequences[0].name}.txt")
-        config = build(render.Config, looks, "render")
+        config = build_settings(render.Config, looks, "render")
         return render.run(sequences[0], rows, Path(out), config)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mottool.errors import OutputError, writing
 
-__all__ = ["digest", "file_digest", "safe_name", "whole_file"]
+__all__ = ["digest", "file_digest", "safe_name", "atomic_write"]
 
 FORGOTTEN = 3600  # seconds without a write after which what is half written has no writer any more
 
@@ -24,7 +24,7 @@ def safe_name(text: str) -> str:
 
 
 @contextmanager
-def whole_file(path: Path, scratch: Path | None = None) -> Iterator[Path]:
+def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[Path]:
     """Give a temporary path; when the block ends well it becomes `path`, else it vanishes.
 
     The temporary file lies in `scratch` (same file system; by default beside `path`), keeps the

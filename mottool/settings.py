@@ -23,12 +23,20 @@ from typing import Any, TypeVar
 
 from mottool.errors import SettingError, did_you_mean
 
-__all__ = ["Settings", "build", "is_optional", "knob", "pairs", "plain_type", "recorded"]
+__all__ = [
+    "Settings",
+    "build_settings",
+    "is_optional",
+    "setting",
+    "parse_key_values",
+    "plain_type",
+    "to_json",
+]
 
 T = TypeVar("T", bound="Settings")
 
 
-def knob(
+def setting(
     default: Any,
     help: str,
     *,
@@ -79,7 +87,7 @@ def _check(field: Field[Any], value: Any) -> None:
         raise SettingError(f"{field.name} cannot be {value}", f"give a value of {limits}")
 
 
-def build(kind: type[T], given: Mapping[str, object], of: str) -> T:
+def build_settings(kind: type[T], given: Mapping[str, object], of: str) -> T:
     """An instance of `kind` from names and values, texts being parsed.
 
     `of` says whose settings they are. An unknown name is a `SettingError` with the near miss.
@@ -132,7 +140,7 @@ def plain_type(kind: type[Settings], field: Field[Any]) -> Any:
     return hint
 
 
-def pairs(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:
+def parse_key_values(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:
     """`key=value` texts, as `flag` takes them, as a dict.
 
     A text without `=`, or another value for a key that had one, is a `SettingError`.
@@ -148,7 +156,7 @@ def pairs(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:
     return found
 
 
-def recorded(settings: Settings) -> dict[str, Any]:
+def to_json(settings: Settings) -> dict[str, Any]:
     """The settings as JSON can hold them, in the order of the fields."""
     values = dataclasses.asdict(settings)
     return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

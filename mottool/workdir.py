@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mottool.files import safe_name, whole_file
+from mottool.files import atomic_write, safe_name
 
-__all__ = ["Work", "is_made_from", "read_record", "record_of", "write_record"]
+__all__ = ["WorkDir", "is_made_from", "read_record", "record_of", "write_record"]
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkDir:
     """The folder everything lands in (`--work`, `$MOTTOOL_WORK`, by default `mottool-work`)."""
 
     root: Path
@@ -87,7 +87,7 @@ def read_record(result: Path) -> dict[str, Any]:
 
 def write_record(result: Path, record: Mapping[str, Any]) -> None:
     """Write the record of a result; an `OutputError` if that cannot be done."""
-    with whole_file(record_of(result)) as part:
+    with atomic_write(record_of(result)) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 

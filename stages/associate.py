@@ -17,25 +17,30 @@ import click
 from mottool._version import __version__
 from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
-from mottool.association.sequence_settings import Finishing, InputSettings, Profiles, kinds_of
-from mottool.cli.jobs import Batch
+from mottool.association.sequence_settings import (
+    InputSettings,
+    PostprocessSettings,
+    SequenceSettings,
+    kinds_of,
+)
+from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
-    any_flags,
     as_json,
     jobs_flag,
+    merged_options,
     published_flag,
     set_flag,
     settings_file,
     shard_flag,
     shard_of,
-    work_folder,
+    work_option,
 )
 from mottool.engines.local import cores, executor, finished, result
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
-from mottool.files import digest, safe_name, whole_file
+from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
-from mottool.settings import Settings, build, pairs, recorded
-from mottool.workdir import Work, read_record, record_of
+from mottool.settings import Settings, build_settings, parse_key_values, to_json
+from mottool.workdir import WorkDir, read_record, record_of
 
 if TYPE_CHECKING:
     from mottool.cache.writer import Header
@@ -52,7 +57,7 @@ def run(
     out: Path,
     tracker: str = "fairmot",
     settings: Settings | None = None,
-    finishing: Finishing | None = None,
+    finishing: PostprocessSettings | None = None,
     watch: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
     seen: InputSettings | None = None,
     public: Path | None = None,
@@ -64,24 +69,26 @@ def run(
     cache's network (`association.fitted`), or else the published ones;
     `finishing` is what is done to the tracks afterwards, by default nothing. Rows are in the order
     of frames, which count from 1. All settings, and how many rows and identities they gave, are
-    recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `link`. Raises
-    `CacheError` if the cache cannot be read, or lacks what the tracker needs.
+    recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `run_tracker`.
+    Raises `CacheError` if the cache cannot be read, or lacks what the tracker needs.
     """
-    from mottool.association.postprocess import finish
-    from mottool.association.run_tracker import link
+    from mottool.association.postprocess import postprocess
+    from mottool.association.run_tracker import run_tracker
     from mottool.cache.reader import Cache
     from mottool.motchallenge.rows import write_tracks
 
-    finishing, seen = finishing or Finishing(), seen or InputSettings()
+    finishing, seen = finishing or PostprocessSettings(), seen or InputSettings()
     record = record_of(out)
     with Cache(cache) as opened:
         if settings is None:
             fitted = fitted_settings(opened.header.settings, tracker)
-            settings = build(SETTINGS[tracker], fitted, tracker)
+            settings = build_settings(SETTINGS[tracker], fitted, tracker)
         inputs = inputs_of(opened.header, tracker, settings, finishing, seen, public)
-        rows = finish(link(opened, tracker, settings, watch, seen, public, warn), finishing)
+        rows = postprocess(
+            run_tracker(opened, tracker, settings, watch, seen, public, warn), finishing
+        )
         told = {"cache": str(cache), "rows": len(rows), "identities": len(set(rows.ids.tolist()))}
-    with whole_file(record) as part:  # it gets its name after the tracks have theirs
+    with atomic_write(record) as part:  # it gets its name after the tracks have theirs
         part.write_text(json.dumps(inputs | told, indent=2) + "\n")
         # The unfinished file lies beside the record: the results' folder holds results only.
         scores = rows.rest[:, 0]
@@ -93,16 +100,16 @@ def inputs_of(
     header: Header,
     tracker: str,
     settings: Settings,
-    finishing: Finishing,
+    finishing: PostprocessSettings,
     seen: InputSettings,
     public: Path | None = None,
 ) -> dict[str, Any]:
     """Return what decides a result file, as its record keeps it: the cache and all settings."""
     return {
         "tracker": tracker,
-        "settings": recorded(settings),
-        "input": recorded(seen) | {"public": str(public) if public else None},
-        "finishing": recorded(finishing),
+        "settings": to_json(settings),
+        "input": to_json(seen) | {"public": str(public) if public else None},
+        "finishing": to_json(finishing),
         "mottool": __version__,
         "cache_header": digest(dataclasses.asdict(header)),
     }
@@ -115,7 +122,7 @@ def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) ->
     a `SettingError`.
     """
     kind = SETTINGS[tracker]
-    return build(kind, given_settings({tracker: kind}, flags, texts), tracker)
+    return build_settings(kind, given_settings({tracker: kind}, flags, texts), tracker)
 
 
 def given_settings(
@@ -123,11 +130,11 @@ def given_settings(
 ) -> dict[str, Any]:
     """Flags and `key=value` texts of these kinds of settings, the tracker's first, in one."""
     tracker, kind = next(iter(kinds.items()))
-    listed = {key.replace("-", "_"): value for key, value in pairs(texts).items()}
+    listed = {key.replace("-", "_"): value for key, value in parse_key_values(texts).items()}
     listed = without_remarks(listed, kind)
     for key in flags.keys() & listed.keys():
         owner = next((each for each in kinds.values() if key in each.__dataclass_fields__), kind)
-        one, other = (build(owner, {key: told[key]}, tracker) for told in (flags, listed))
+        one, other = (build_settings(owner, {key: told[key]}, tracker) for told in (flags, listed))
         if one != other:
             flag = "--" + key.replace("_", "-")
             problem = f"{flag} {flags[key]} and --set {key}={listed[key]} disagree"
@@ -145,8 +152,8 @@ def given_settings(
 )
 @settings_file
 @published_flag
-@any_flags({"input": InputSettings}, "seen")
-@any_flags(SETTINGS, "flags")
+@merged_options({"input": InputSettings}, "seen")
+@merged_options(SETTINGS, "flags")
 @set_flag
 @click.option(
     "--public",
@@ -154,7 +161,7 @@ def given_settings(
     help="Public detections for --track-type public_track: a file, or a folder or dataset that "
     "has each sequence's.",
 )
-@any_flags({"finishing": Finishing}, "finishing")
+@merged_options({"finishing": PostprocessSettings}, "finishing")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -162,7 +169,7 @@ def given_settings(
 )
 @jobs_flag
 @shard_flag
-@work_folder
+@work_option
 @as_json
 def command(
     caches: tuple[Path, ...],
@@ -214,8 +221,8 @@ def command(
     --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker once the sequence
     has ended: what they write could not have been said while it ran.
     """
-    batch, profiles = Batch(as_json), Profiles(file)
-    found = shard_of(list(caches) or Work(work).caches(), shard)
+    batch, profiles = Jobs(as_json), SequenceSettings(file)
+    found = shard_of(list(caches) or WorkDir(work).caches(), shard)
     if not found and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
@@ -228,7 +235,7 @@ def command(
     given = given_settings(kinds, flags | seen | finishing, texts)
     profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence
     fitting = CacheSettings(tracker, kinds, given, profiles, published)
-    tasks = _tasks(batch, headers, out, Work(work), tracker, fitting)
+    tasks = _tasks(batch, headers, out, WorkDir(work), tracker, fitting)
     for note in fitting.notes:
         batch.note(note)
     _check_public(public, tasks)
@@ -247,7 +254,9 @@ def command(
     batch.close()
 
 
-def chosen_tracker(tracker: str | None, profiles: Profiles, suited: str | None = None) -> str:
+def chosen_tracker(
+    tracker: str | None, profiles: SequenceSettings, suited: str | None = None
+) -> str:
     """Return the tracker that the flag or the settings file names, or else the one `suited`.
 
     Without any of them it is `DEFAULT_TRACKER`.
@@ -281,7 +290,7 @@ class Opened(NamedTuple):
     frames: int
 
 
-def _headers(batch: Batch, caches: Iterable[Path]) -> dict[Path, Opened]:
+def _headers(batch: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
     """Read what each cache says of itself; one that cannot be read fails."""
     from mottool.cache.reader import Cache
 
@@ -304,14 +313,14 @@ class Task(NamedTuple):
     frames: int
     settings: Settings
     seen: InputSettings
-    finishing: Finishing
+    finishing: PostprocessSettings
 
 
 def _tasks(
-    batch: Batch,
+    batch: Jobs,
     caches: Mapping[Path, Opened],
     out: Path | None,
-    work: Work,
+    work: WorkDir,
     tracker: str,
     fitting: CacheSettings,
 ) -> list[Task]:

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.association.registry import REGISTRY
-from mottool.association.sequence_settings import Profiles, kinds_of
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, truth_flag, work_folder
+from mottool.association.sequence_settings import SequenceSettings, kinds_of
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, settings_options, truth_flag, work_option
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
 from mottool.progress import progress
-from mottool.settings import Settings, knob
-from mottool.workdir import Work
+from mottool.settings import Settings, setting
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mottool.comparison.comparison import Lineup
-    from mottool.comparison.html_page import Video
-    from mottool.comparison.pipelines import Contender
-    from mottool.comparison.results import Standing
+    from mottool.comparison.comparison import Comparison
+    from mottool.comparison.html_page import PageVideo
+    from mottool.comparison.pipelines import ComparedPipeline
+    from mottool.comparison.results import ComparisonRow
 
 __all__ = ["Config", "command", "run"]
 
@@ -38,26 +38,26 @@ FIGURES = ("MOTA", "IDF1", "HOTA", "IDSW", "AP", "TPR", "FPSD", "FPSE", "FPSA", 
 class Config(Settings):
     """How rows are scored and what the plots show."""
 
-    rules: str = knob(
+    rules: str = setting(
         "auto",
         "By which rules tracks are scored; auto goes by the ground truth, as evaluate does.",
         choices=("auto", "mot15", "mot16", "mot17", "mot20"),
     )
-    x: str = knob("FPS", "The figure along the scatter plot.", choices=FIGURES)
-    y: str = knob("MOTA", "The figure up the scatter plot, and of the bars.", choices=FIGURES)
-    plot_format: str = knob(
+    x: str = setting("FPS", "The figure along the scatter plot.", choices=FIGURES)
+    y: str = setting("MOTA", "The figure up the scatter plot, and of the bars.", choices=FIGURES)
+    plot_format: str = setting(
         "png", "The kind of picture that --plots writes.", choices=("png", "svg", "pdf")
     )
-    oracle: bool = knob(
+    oracle: bool = setting(
         False,
         "Also track ground-truth boxes (detect-embed --boxes gt): what a perfect detector would "
         "give. These rows compete for no mark.",
     )
-    published: bool = knob(
+    published: bool = setting(
         False,
         "Use the settings that trackers' authors published, not those that fit the pipelines.",
     )
-    embed_videos: float = knob(
+    embed_videos: float = setting(
         4.0, "Videos of up to so many megabytes are put into the page, not linked.", low=0
     )
 
@@ -66,7 +66,7 @@ def run(
     caches: Iterable[Path],
     truth: Iterable[Path],
     out: Path,
-    trackers: Mapping[str, Profiles] | None = None,
+    trackers: Mapping[str, SequenceSettings] | None = None,
     config: Config | None = None,
 ) -> Path:
     """Compare pipelines and trackers, and write every figure to the CSV file `out`.
@@ -76,11 +76,11 @@ def run(
     default fairmot and sort with those that fit the pipelines, else their published ones. Raises
     `InputError` and `CacheError` for files that are missing, malformed or do not belong together.
     """
-    from mottool.comparison.comparison import Lineup
+    from mottool.comparison.comparison import Comparison
     from mottool.comparison.tables import write_csv
 
-    config, usual = config or Config(), {name: Profiles() for name in USUAL}
-    lineup = Lineup(caches, truth, trackers or usual, *_how(config))
+    config, usual = config or Config(), {name: SequenceSettings() for name in USUAL}
+    lineup = Comparison(caches, truth, trackers or usual, *_how(config))
     return write_csv([lineup.measure(*pair) for pair in lineup.pairs], out)
 
 
@@ -104,7 +104,7 @@ def run(
     help="A TOML file with the settings of the tracker that it names, as tune writes it; may be "
     "given several times.",
 )
-@flags(Config)
+@settings_options(Config)
 @click.option("--csv", type=click.Path(path_type=Path), help="Write every figure to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
 @click.option(
@@ -120,7 +120,7 @@ def run(
     type=click.Path(path_type=Path),
     help="Write one page with the table, to be sorted, the plots and the videos to this file.",
 )
-@work_folder
+@work_option
 @as_json
 def command(
     caches: tuple[Path, ...],
@@ -171,11 +171,11 @@ def command(
     profiles = _profiles(names, files)
     if html and html.suffix.lower() not in {".html", ".htm"}:
         raise SettingError(f"{html} is no name for a page", "end it in .html")
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     with executor(1):  # before numpy is loaded, for linear algebra on one thread
-        from mottool.comparison.comparison import Lineup
+        from mottool.comparison.comparison import Comparison
 
-        lineup = Lineup(caches or (work,), truth, profiles, *_how(config))
+        lineup = Comparison(caches or (work,), truth, profiles, *_how(config))
         standings = [
             made
             for pair in lineup.pairs
@@ -206,12 +206,12 @@ def _how(config: Config) -> tuple[str, bool, bool]:
     return config.rules, config.oracle, config.published
 
 
-def _profiles(names: Iterable[str], files: Iterable[Path]) -> dict[str, Profiles]:
+def _profiles(names: Iterable[str], files: Iterable[Path]) -> dict[str, SequenceSettings]:
     """The trackers that are named, by themselves or by a file of their settings."""
-    found = {name: Profiles() for name in names}
+    found = {name: SequenceSettings() for name in names}
     given: dict[str, Path] = {}
     for file in files:
-        profiles = Profiles(file)
+        profiles = SequenceSettings(file)
         name = profiles.tracker
         if name is None:
             raise SettingError(f"{file} names no tracker", 'write tracker = "fairmot" at its top')
@@ -222,10 +222,10 @@ def _profiles(names: Iterable[str], files: Iterable[Path]) -> dict[str, Profiles
             raise SettingError(f"{given[name]} and {file} are both for {name}", fix)
         profiles.check(kinds_of(name))
         found[name], given[name] = profiles, file
-    return found or {name: Profiles() for name in USUAL}
+    return found or {name: SequenceSettings() for name in USUAL}
 
 
-def _unused(profiles: Mapping[str, Profiles]) -> list[str]:
+def _unused(profiles: Mapping[str, SequenceSettings]) -> list[str]:
     return [
         f"the settings of {tracker} for [{name}] fit none of these sequences"
         for tracker, own in profiles.items()
@@ -233,11 +233,11 @@ def _unused(profiles: Mapping[str, Profiles]) -> list[str]:
     ]
 
 
-def _name(contender: Contender, tracker: str) -> str:
+def _name(contender: ComparedPipeline, tracker: str) -> str:
     return f"{contender.name}.{tracker}"
 
 
-def _measured(lineup: Lineup, contender: Contender, tracker: str) -> Standing:
+def _measured(lineup: Comparison, contender: ComparedPipeline, tracker: str) -> ComparisonRow:
     def watch(sequences: Iterable[str]) -> Iterator[str]:
         total = len(lineup.sequences)
         return progress(sequences, _name(contender, tracker), total, unit="sequences")
@@ -246,7 +246,7 @@ def _measured(lineup: Lineup, contender: Contender, tracker: str) -> Standing:
 
 
 def _write(
-    standings: list[Standing], csv: Path | None, markdown: Path | None, latex: Path | None
+    standings: list[ComparisonRow], csv: Path | None, markdown: Path | None, latex: Path | None
 ) -> None:
     from mottool.comparison.tables import write_csv, write_latex, write_markdown
 
@@ -255,7 +255,7 @@ def _write(
             write(standings, path)
 
 
-def _pictures(standings: list[Standing], config: Config) -> dict[str, tuple[str, Figure]]:
+def _pictures(standings: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
     """The plots by the names of their files, each with what it shows."""
     from mottool.drawing.comparison_plots import bars, crowd, scatter
 
@@ -266,7 +266,7 @@ def _pictures(standings: list[Standing], config: Config) -> dict[str, tuple[str,
     }
 
 
-def _draw(standings: list[Standing], config: Config, folder: Path) -> None:
+def _draw(standings: list[ComparisonRow], config: Config, folder: Path) -> None:
     from mottool.drawing.style import save
 
     for name, (_, figure) in _pictures(standings, config).items():
@@ -274,7 +274,11 @@ def _draw(standings: list[Standing], config: Config, folder: Path) -> None:
 
 
 def _page(
-    standings: list[Standing], notes: list[str], videos: list[Video], config: Config, path: Path
+    standings: list[ComparisonRow],
+    notes: list[str],
+    videos: list[PageVideo],
+    config: Config,
+    path: Path,
 ) -> None:
     from mottool.comparison.html_page import write_page
     from mottool.drawing.comparison_plots import as_svg
@@ -285,21 +289,21 @@ def _page(
     write_page(standings, pictures, notes, videos, path, config.embed_videos)
 
 
-def _videos(lineup: Lineup) -> list[Video]:
+def _videos(lineup: Comparison) -> list[PageVideo]:
     """What render made of the rows, in the work folders that the caches lie in."""
-    from mottool.comparison.html_page import Video
+    from mottool.comparison.html_page import PageVideo
 
     found = []
     for contender, tracker in lineup.pairs:
         for sequence in lineup.sequences:
             folder = contender.caches[sequence].resolve().parents[2]
-            path = Work(folder).video(f"{contender.pipeline}.{tracker}", sequence)
+            path = WorkDir(folder).video(f"{contender.pipeline}.{tracker}", sequence)
             if path.is_file():
-                found.append(Video(_name(contender, tracker), sequence, path))
+                found.append(PageVideo(_name(contender, tracker), sequence, path))
     return found
 
 
-def _facts(standings: list[Standing]) -> list[dict[str, Any]]:
+def _facts(standings: list[ComparisonRow]) -> list[dict[str, Any]]:
     """The rows as JSON holds them; `rank` has 1 for the best and 2 for the second best figures."""
     from mottool.comparison.results import ranks
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, settings_options
 from mottool.errors import InputError
 from mottool.formats.registry import WRITERS
-from mottool.settings import Settings, knob
+from mottool.settings import Settings, setting
 
 __all__ = ["Config", "command", "run"]
 
@@ -21,7 +21,7 @@ __all__ = ["Config", "command", "run"]
 class Config(Settings):
     """Into what is converted."""
 
-    to: str = knob(
+    to: str = setting(
         "motchallenge",
         "motchallenge: SEQUENCE.txt of results, SEQUENCE/gt/gt.txt of ground truth. trackeval: the "
         "same, results in data/. server: the zip file that MOTChallenge's server takes. cvat: MOT "
@@ -72,7 +72,7 @@ def run(
     type=click.Path(path_type=Path),
     help="The file or folder to write; its sequences are written over.",
 )
-@flags(Config)
+@settings_options(Config)
 @click.option(
     "--dataset",
     multiple=True,
@@ -104,7 +104,7 @@ def command(
     as boxes to be corrected there. Classes go by MOTChallenge's names: boxes of others are left
     out, and told of. Images are not copied; in COCO's they are named SEQUENCE/img1/000001.jpg.
     """
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     name = ", ".join(map(str, sources))
 
     def job() -> None:

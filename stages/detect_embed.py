@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, list_flag, shard_flag, shard_of, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import (
+    as_json,
+    list_flag,
+    settings_options,
+    shard_flag,
+    shard_of,
+    work_option,
+)
 from mottool.errors import SettingError
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import DEFAULT, PUBLIC
-from mottool.settings import Settings, knob
-from mottool.workdir import Work
+from mottool.settings import Settings, setting
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
@@ -33,18 +40,18 @@ AHEAD = 4  # batches of frames decoded before the network wants them
 class Choice(Settings):
     """Which pipeline."""
 
-    pipeline: str | None = knob(
+    pipeline: str | None = setting(
         None,
         "What makes detections and embeddings: a network, a detector, or DETECTOR+EMBEDDER; "
         f"public stands for boxes from a file. Without it, {DEFAULT}, or public with --detections.",
     )
-    embedder: str = knob(
+    embedder: str = setting(
         "",
         "What describes the boxes of a detector, short for +EMBEDDER after its name; none for "
         "nothing. Without it, boxes from a file are described by the embeddings in the file where "
         "there are some, else by histogram.",
     )
-    boxes: str = knob(
+    boxes: str = setting(
         "",
         "Boxes to embed at instead of the pipeline's own: gt, each sequence's gt/gt.txt, or what "
         "--detections takes.",
@@ -140,10 +147,10 @@ def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:
 @click.command("detect-embed")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_flag
-@flags(Config)
+@settings_options(Config)
 @click.option("--overwrite", is_flag=True, help="Start again where another run's cache lies.")
 @shard_flag
-@work_folder
+@work_option
 @as_json
 def command(
     sources: tuple[str, ...],
@@ -192,13 +199,13 @@ def command(
     """
     from mottool.sources.discovery import find_sequences
 
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
     pipeline = pipeline_of(config, len(sequences), batch.note)
     if note := unused_detections(config, sequences):
         batch.note(note)
     for sequence in shard_of(sequences, shard):
-        out = Work(work).cache(pipeline.name, sequence.name)
+        out = WorkDir(work).cache(pipeline.name, sequence.name)
 
         def job(sequence: Sequence = sequence, out: Path = out) -> tuple[Path, float]:
             begun = perf_counter()
@@ -211,7 +218,7 @@ def command(
     batch.close()
 
 
-def _report(batch: Batch, sequence: str, path: Path, seconds: float) -> None:
+def _report(batch: Jobs, sequence: str, path: Path, seconds: float) -> None:
     from mottool.cache.reader import Cache
 
     with Cache(path) as cache:

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, settings_options, work_option
 from mottool.errors import CacheError, MottoolError, SettingError
 from mottool.pipelines.options import Options
-from mottool.settings import Settings, knob
-from mottool.workdir import Work
+from mottool.settings import Settings, setting
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.data.dataset import Annotated, Dataset
+    from mottool.data.dataset import AnnotatedImage, Dataset
     from mottool.pipelines.interfaces import Embedder, Pipeline
     from mottool.sources.sequence import Sequence as Source
 
-    Seen = tuple[Annotated, npt.NDArray[np.uint8]]
+    Seen = tuple[AnnotatedImage, npt.NDArray[np.uint8]]
 
 __all__ = ["Config", "command", "find", "run"]
 
@@ -40,37 +40,37 @@ AHEAD = 16  # images decoded before the teacher wants them
 class Config(Settings):
     """Who teaches, and who finds people where nobody annotated them."""
 
-    teacher: str = knob(
+    teacher: str = setting(
         "osnet_x1_0",
         "The re-identification network whose embeddings are to be learned: one of the osnet "
         "family, reid for an ONNX file or OpenVINO IR, or histogram, which needs no weights.",
     )
-    teacher_weights: Path | None = knob(
+    teacher_weights: Path | None = setting(
         None, "The teacher's checkpoint; the .onnx or .xml file of reid."
     )
-    teacher_pixels: str | None = knob(
+    teacher_pixels: str | None = setting(
         None,
         "What the file of reid takes: bgr255 or rgb255 (0 to 255), rgb1 (0 to 1), imagenet (that, "
         "normalised). Without it, bgr255 for .xml and imagenet for .onnx.",
         choices=("bgr255", "rgb255", "rgb1", "imagenet"),
     )
-    detector: str = knob(
+    detector: str = setting(
         "",
         "Find people with this detector or network, as detect-embed --pipeline names it, in videos "
         "or images without annotations.",
     )
-    detector_weights: Path | None = knob(
+    detector_weights: Path | None = setting(
         None,
         "The detector's checkpoint, or its .onnx or .xml file; torchvision's detectors download "
         "theirs without it.",
     )
-    detector_score: float = knob(
+    detector_score: float = setting(
         0.5, "What the detector finds must score above it to be learned from.", low=0, high=1
     )
-    every: int = knob(
+    every: int = setting(
         1, "With --detector, take every N-th frame only: neighbours are much alike.", low=1
     )
-    device: str = knob("auto", "Where networks run: auto, cpu, cuda or cuda:N.")
+    device: str = setting("auto", "Where networks run: auto, cpu, cuda or cuda:N.")
 
 
 def run(
@@ -146,11 +146,11 @@ def find(
     nothing new but `detector_score` runs it no second time. Raises as `detect_embed.run` and
     `found.write_found`.
     """
-    from mottool.data.pseudo_labels import write_found
-    from mottool.sources.sequence import Thinned
+    from mottool.data.pseudo_labels import write_pseudo_labels
+    from mottool.sources.sequence import SubsampledSequence
     from mottool.stages import detect_embed
 
-    thinned = Thinned.of(sequence, config.every)
+    thinned = SubsampledSequence.of(sequence, config.every)
     cache = out.parent / f"{out.stem}.boxes.h5"
     tell = warn if not cache.exists() else lambda told: None  # a finished one is no news here
     try:
@@ -159,7 +159,7 @@ def find(
         if not overwrite:
             raise
         detect_embed.run(thinned, cache, detector, True, warn)
-    return write_found(thinned, cache, out, config.detector_score, overwrite)
+    return write_pseudo_labels(thinned, cache, out, config.detector_score, overwrite)
 
 
 @click.command("distill-labels")
@@ -174,9 +174,9 @@ def find(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The label file of the one DATASET.  [default: WORK/labels/TEACHER/DATASET.h5]",
 )
-@flags(Config)
+@settings_options(Config)
 @click.option("--overwrite", is_flag=True, help="Start again where another run's labels lie.")
-@work_folder
+@work_option
 @as_json
 def command(
     datasets: tuple[str, ...],
@@ -209,11 +209,11 @@ def command(
     if out and len(datasets) > 1:
         raise SettingError(f"--out is one file for {len(datasets)} datasets", "leave it out")
     _check_detector(config, root)
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     teacher = _teacher(config, batch.note)
 
     def place(name: str) -> Path:
-        return out or Work(work).labels(teacher.name, name)
+        return out or WorkDir(work).labels(teacher.name, name)
 
     opened: Iterable[tuple[Dataset, Path]]
     if config.detector:
@@ -269,7 +269,7 @@ def _own_flags(theirs: str, ours: str) -> Iterator[None]:
 
 
 def _annotated(
-    sources: Sequence[str], place: Callable[[str], Path], root: Path | None, batch: Batch
+    sources: Sequence[str], place: Callable[[str], Path], root: Path | None, batch: Jobs
 ) -> list[tuple[Dataset, Path]]:
     """The datasets with the places of their labels, all of them opened before any work."""
     from mottool.data.formats import open_dataset
@@ -291,7 +291,7 @@ def _found(
     place: Callable[[str], Path],
     config: Config,
     overwrite: bool,
-    batch: Batch,
+    batch: Jobs,
 ) -> Iterator[tuple[Dataset, Path]]:
     """The datasets that the detector makes of unlabelled sources, one after the other."""
     from mottool.data.formats import open_dataset
@@ -319,7 +319,7 @@ def _found(
             yield dataset, path
 
 
-def _report(batch: Batch, name: str, path: Path, seconds: float) -> None:
+def _report(batch: Jobs, name: str, path: Path, seconds: float) -> None:
     from mottool.data.distilled_labels import DistilledLabels
 
     labels = DistilledLabels(path)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, truth_flag, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, settings_options, truth_flag, work_option
 from mottool.errors import InputError, SettingError
-from mottool.settings import Settings, knob
-from mottool.workdir import Work
+from mottool.settings import Settings, setting
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.metrics.evaluate import Cacheboard, Scoreboard
-    from mottool.metrics.inputs import Truth
-    from mottool.metrics.tables import Entry
+    from mottool.metrics.evaluate import CacheEvaluation, TrackEvaluation
+    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.tables import TableRow
 
 __all__ = ["Config", "command", "run"]
 
@@ -32,39 +32,39 @@ Note = Callable[[str], None]
 class Config(Settings):
     """By which rules results and caches are scored, and what is told of them."""
 
-    rules: str = knob(
+    rules: str = setting(
         "auto",
         "Which ground truth counts, and which results count neither way. auto goes by the ground "
         "truth's columns and the sequence's name.",
         choices=("auto", "mot15", "mot16", "mot17", "mot20"),
     )
-    by_size: bool = knob(
+    by_size: bool = setting(
         False, "Count identity switches of small, medium and large people too (IDSW_S, _M, _L)."
     )
-    per_class: bool = knob(
+    per_class: bool = setting(
         False,
         "Score each class of the ground truth by itself. Results say their class in column 8, as "
         "ground truth does; of classes other than pedestrians, all rows count whose flag is not 0.",
     )
-    small: float = knob(
+    small: float = setting(
         7000.0, "A person whose box is below so many square pixels is small.", low=0
     )
-    large: float = knob(
+    large: float = setting(
         15000.0, "A person whose box is above so many square pixels is large.", low=0
     )
-    min_score: float = knob(
+    min_score: float = setting(
         0.5,
         "From this score on a cache's detection counts in Rcll and Prcn; AP ranks all.",
         low=0,
         high=1,
     )
-    bootstrap: int = knob(
+    bootstrap: int = setting(
         0,
         "Draw the sequences so many times with replacement, such as 1000, and tell between which "
         "values 95 % of the draws' COMBINED figures lie.",
         low=0,
     )
-    seed: int = knob(0, "The seed of --bootstrap.", low=0)
+    seed: int = setting(0, "The seed of --bootstrap.", low=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,17 +105,17 @@ def run(
 
 def _of_results(
     results: Mapping[str, Mapping[str, Path]],
-    truths: dict[str, Truth],
+    truths: dict[str, GroundTruthFile],
     config: Config,
     attempt: Attempt,
     note: Note,
     second_opinion: bool = False,
-) -> list[Entry]:
+) -> list[TableRow]:
     """The rows of every tracker's results."""
-    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.evaluate import TrackEvaluation
     from mottool.metrics.inputs import truth_of
 
-    def score(board: Scoreboard, sequence: str, path: Path, kind: int | None) -> None:
+    def score(board: TrackEvaluation, sequence: str, path: Path, kind: int | None) -> None:
         board.add(sequence, path, truth_of(sequence, truths), config.rules, note, kind)
 
     kinds = _classes(truths.values()) if config.per_class else {None: ""}
@@ -123,14 +123,14 @@ def _of_results(
     entries = []
     for tracker, files in results.items():
         for kind, name in kinds.items():
-            board = Scoreboard(f"{tracker}{name}", second_opinion, limits)
+            board = TrackEvaluation(f"{tracker}{name}", second_opinion, limits)
             for sequence, path in files.items():
                 attempt(f"{tracker}/{sequence}", partial(score, board, sequence, path, kind))
             entries += _told(board, files, truths, config, note)
     return entries
 
 
-def _classes(truths: Iterable[Truth]) -> dict[int | None, str]:
+def _classes(truths: Iterable[GroundTruthFile]) -> dict[int | None, str]:
     """The classes of the ground truth that count, by number, as the names of trackers end."""
     from mottool.formats.sequence_rows import CLASSES
     from mottool.motchallenge.rows import read_rows
@@ -149,18 +149,18 @@ def _classes(truths: Iterable[Truth]) -> dict[int | None, str]:
 
 def _of_caches(
     caches: Iterable[Path],
-    truths: dict[str, Truth],
+    truths: dict[str, GroundTruthFile],
     config: Config,
     attempt: Attempt,
     note: Note,
     picky: bool = False,
-) -> list[Entry]:
+) -> list[TableRow]:
     """The rows of every pipeline's caches; `picky` passes those without ground truth over."""
     from mottool.cache.reader import Cache
-    from mottool.metrics.evaluate import Cacheboard
+    from mottool.metrics.evaluate import CacheEvaluation
     from mottool.metrics.inputs import truth_of
 
-    boards: dict[str, Cacheboard] = {}
+    boards: dict[str, CacheEvaluation] = {}
     scored: dict[str, list[str]] = {}
 
     def score(path: Path) -> None:
@@ -170,7 +170,7 @@ def _of_caches(
                 note(f"{pipeline}: {sequence} not scored, no ground truth is given")
                 return
             truth = truth_of(sequence, truths)
-            fresh = Cacheboard(pipeline, config.min_score, config.limits)
+            fresh = CacheEvaluation(pipeline, config.min_score, config.limits)
             boards.setdefault(pipeline, fresh).add(cache, truth, config.rules, note)
             scored.setdefault(pipeline, []).append(sequence)
 
@@ -183,12 +183,12 @@ def _of_caches(
 
 
 def _told(
-    board: Scoreboard | Cacheboard,
+    board: TrackEvaluation | CacheEvaluation,
     given: Iterable[str],
     truths: Iterable[str],
     config: Config,
     note: Note,
-) -> list[Entry]:
+) -> list[TableRow]:
     """The rows of a board, after saying which sequences they are without."""
     entries = board.entries(config.bootstrap, config.seed)
     missing = [sequence for sequence in truths if sequence not in given]
@@ -199,7 +199,7 @@ def _told(
 
 
 def _of_known_sequences(
-    results: dict[str, dict[str, Path]], truths: dict[str, Truth], note: Note
+    results: dict[str, dict[str, Path]], truths: dict[str, GroundTruthFile], note: Note
 ) -> dict[str, dict[str, Path]]:
     """What of a work folder's results can be scored; nobody named the others one by one."""
     known = {}
@@ -216,7 +216,7 @@ def _of_known_sequences(
 @click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))
 @truth_flag
 @click.option("--caches", is_flag=True, help="Score the caches under the work folder.")
-@flags(Config)
+@settings_options(Config)
 @click.option(
     "--second-opinion",
     is_flag=True,
@@ -226,7 +226,7 @@ def _of_known_sequences(
 @click.option("--csv", type=click.Path(path_type=Path), help="Write every figure to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
 @as_json
-@work_folder
+@work_option
 def command(
     tracks: tuple[Path, ...],
     truth: tuple[Path, ...],
@@ -268,9 +268,9 @@ def command(
     from mottool.metrics.inputs import find_caches, find_results, find_truth
     from mottool.metrics.tables import COMBINED, as_text, write_csv, write_markdown
 
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     files, places = find_caches(tracks)
-    mine, listed = Work(work), caches and not files
+    mine, listed = WorkDir(work), caches and not files
     files += mine.caches() if listed else []
     places = places or ([] if tracks or caches else mine.results())
     truths, results = find_truth(truth), find_results(places) if places or not files else {}

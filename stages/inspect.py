@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mottool.cli.jobs import Batch, fact_lines
+from mottool.cli.jobs import Jobs, fact_lines
 from mottool.cli.options import as_json
 from mottool.errors import InputError
 
@@ -132,7 +132,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
     error: the command that began it goes on from its last commit. A damaged file, one of another
     schema, and one that is no file of ours are: the exit code is then 1.
     """
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     for path in files:
         facts = batch.run(path.name, partial(run, path))
         if facts is None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, settings_options, work_option
 from mottool.drawing.plots import (
     EmbeddingConfig,
     SimilarityConfig,
@@ -26,7 +26,7 @@ from mottool.drawing.plots import (
     run_tracklets,
 )
 from mottool.errors import InputError, SettingError
-from mottool.workdir import Work
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence
@@ -57,7 +57,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="The form of the files.",
     )
-    return form(work_folder(as_json(command)))
+    return form(work_option(as_json(command)))
 
 
 def _truths(required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -108,7 +108,7 @@ def command() -> None:
 @_caches
 @_truths()
 @_tracks
-@flags(EmbeddingConfig)
+@settings_options(EmbeddingConfig)
 @_shared
 def embeddings(config: EmbeddingConfig, **given: Any) -> None:
     """Map the embeddings of each CACHE onto the plane by t-SNE, coloured by identity.
@@ -155,7 +155,7 @@ def frames(pair: tuple[int, int], **given: Any) -> None:
 @click.option("--at", "frame", required=True, type=click.IntRange(min=2), help="The frame.")
 @_truths()
 @_tracks
-@flags(TrackletConfig)
+@settings_options(TrackletConfig)
 @_shared
 def tracklets(frame: int, config: TrackletConfig, **given: Any) -> None:
     """Draw how like the detections of a frame are to the tracklets before it: OUTrack's Fig. 7.
@@ -194,14 +194,14 @@ def hota(
     """
     from mottool.metrics.inputs import find_results, find_truth
 
-    batch = Batch(as_json)
-    results = find_results(tracks or Work(work).results())
+    batch = Jobs(as_json)
+    results = find_results(tracks or WorkDir(work).results())
     known = find_truth(truths)
     names = [name for name in known if all(name in files for files in results.values())]
     if not names:
         fix = "give results and ground truth of the same sequences"
         raise InputError("no sequence has ground truth and results of every tracker", fix)
-    common, out = ", ".join(names), Work(work).root / "plots" / f"hota.{form}"
+    common, out = ", ".join(names), WorkDir(work).root / "plots" / f"hota.{form}"
 
     def draw() -> None:
         run_hota(results, [known[name] for name in names], out, rules, batch.note)
@@ -236,14 +236,14 @@ def timelines(
     """
     from mottool.metrics.inputs import find_results, find_truth, truth_of
 
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     known = find_truth(truths)
-    for tracker, files in find_results(tracks or Work(work).results()).items():
+    for tracker, files in find_results(tracks or WorkDir(work).results()).items():
         for name, path in files.items():
 
             def draw(tracker: str = tracker, name: str = name, path: Path = path) -> None:
                 truth = truth_of(name, known) if known else None
-                out = Work(work).plot(Path(tracker).name, name, "timelines", form)
+                out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
                 batch.report(name, run_timelines(path, out, truth, rules, name), "drawn")
 
             batch.run(name, draw)
@@ -252,7 +252,7 @@ def timelines(
 
 @command.command("similarity", short_help="Where a later frame is like a person.")
 @click.argument("source", metavar="SOURCE")
-@flags(SimilarityConfig)
+@settings_options(SimilarityConfig)
 @click.option(
     "--at",
     "pair",
@@ -301,7 +301,7 @@ def similarity(
         raise SettingError("the person must be named in one way", fix)
     if (config.id is not None) != bool(truths or tracks):
         raise SettingError("--id goes with --gt or --tracks", "give both, or --person X,Y,W,H")
-    batch, known = Batch(as_json), find_truth(truths)
+    batch, known = Jobs(as_json), find_truth(truths)
     embedder = seeker(config.pipeline, config.weights, config.input, config.device, batch.note)
 
     def job(sequence: Sequence) -> None:
@@ -310,7 +310,7 @@ def similarity(
             box = box_of(rows, config.id, pair[0])
         else:
             box = xyxy_from_tlwh(np.array(config.person))
-        out = Work(work).plot(embedder.name, sequence.name, "similarity", form)
+        out = WorkDir(work).plot(embedder.name, sequence.name, "similarity", form)
         run_similarity(sequence, embedder, pair, box, out, batch.note)
         batch.report(sequence.name, out, "drawn")
 
@@ -342,8 +342,8 @@ def _for_caches(
         raise SettingError("--gt and --tracks both say who is who", "give one of them")
     if not (truths or tracks or unnamed):
         raise SettingError("nothing says who is who", "give --gt or --tracks")
-    batch, known = Batch(as_json), find_truth(truths)
-    found = caches or tuple(Work(work).caches())
+    batch, known = Jobs(as_json), find_truth(truths)
+    found = caches or tuple(WorkDir(work).caches())
     if not found:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
@@ -351,7 +351,7 @@ def _for_caches(
     def job(cache: Path) -> None:
         with Cache(cache) as opened:
             name, pipeline = opened.header.sequence, opened.header.pipeline
-        out = Work(work).plot(pipeline, name, kind, form)
+        out = WorkDir(work).plot(pipeline, name, kind, form)
         batch.report(name, draw(cache, who_is_who(name, known, tracks), out=out), "drawn")
 
     for cache in found:

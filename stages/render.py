@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool._version import __version__
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, list_flag, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, list_flag, settings_options, work_option
 from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
 from mottool.progress import progress
-from mottool.settings import Settings, knob, recorded
-from mottool.workdir import Work, write_record
+from mottool.settings import Settings, setting, to_json
+from mottool.workdir import WorkDir, write_record
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.drawing.detection_layers import Layers
+    from mottool.drawing.detection_layers import DetectionLayers
     from mottool.drawing.overlay import Overlay
-    from mottool.drawing.track_layer import Panel
-    from mottool.metrics.inputs import Truth
+    from mottool.drawing.track_layer import TrackLayer
+    from mottool.metrics.inputs import GroundTruthFile
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Config", "command", "inputs_of", "run"]
@@ -54,31 +54,31 @@ def _span(text: str) -> Span:
 class Config(Settings):
     """What is drawn, on which frames, and how finely it is encoded."""
 
-    frames: Span | None = knob(None, "Only these frames: 1-100, 50- or 7.", parse=_span)
-    scale: float = knob(1.0, "Size of the video as a share of the source's.", low=0.05, high=8)
-    trail: int = knob(
+    frames: Span | None = setting(None, "Only these frames: 1-100, 50- or 7.", parse=_span)
+    scale: float = setting(1.0, "Size of the video as a share of the source's.", low=0.05, high=8)
+    trail: int = setting(
         30,
         "Frames that a trail of foot points reaches back; 0: none. Not with --gt or --beside.",
         low=0,
     )
-    scores: bool = knob(True, "Write scores beside identities, unless all are the same.")
-    detections: bool = knob(False, "Draw the cache's detections, thin in white, with scores.")
-    occlusion: bool = knob(
+    scores: bool = setting(True, "Write scores beside identities, unless all are the same.")
+    detections: bool = setting(False, "Draw the cache's detections, thin in white, with scores.")
+    occlusion: bool = setting(
         False,
         "Draw the cache's occlusion centres, and their heatmap where detect-embed kept it "
         "(--occlusion-maps).",
     )
-    refound: bool = knob(
+    refound: bool = setting(
         False,
         "Dash every box that lies on no detection of the cache, and say refound where an "
         "occlusion centre lies in it.",
     )
-    rules: str = knob(
+    rules: str = setting(
         "auto",
         "By which rules --gt judges; auto goes by its columns and the sequence's name.",
         choices=("auto", "mot15", "mot16", "mot17", "mot20"),
     )
-    crf: int = knob(21, "x264's rate factor: lower is finer and larger.", low=1, high=51)
+    crf: int = setting(21, "x264's rate factor: lower is finer and larger.", low=1, high=51)
 
     @property
     def needs_cache(self) -> bool:
@@ -93,7 +93,7 @@ def run(
     config: Config,
     warn: Callable[[str], None] = lambda told: None,
     watch: Watch = lambda frames: frames,
-    truth: Truth | None = None,
+    truth: GroundTruthFile | None = None,
     beside: Path | None = None,
     cache: Path | None = None,
 ) -> Path:
@@ -106,7 +106,7 @@ def run(
     source or the rows cannot be read, or there is no frame in the span.
     """
     from mottool.cache.reader import Cache
-    from mottool.drawing.detection_layers import Layers
+    from mottool.drawing.detection_layers import DetectionLayers
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.video_writer import video_writer
 
@@ -129,7 +129,7 @@ def run(
         if cache and config.needs_cache:
             found = opened.enter_context(Cache(cache))
             shown = config.detections, config.occlusion, config.refound
-            layers = Layers(found, config.scale, first, *shown)
+            layers = DetectionLayers(found, config.scale, first, *shown)
         video = opened.enter_context(video_writer(out, sequence.fps, config.crf))
         number = 0
         for frame in _within(watch(sequence.frames(first, warn)), config):
@@ -148,7 +148,7 @@ def inputs_of(
     sequence: Sequence,
     tracks: Path,
     config: Config,
-    truth: Truth | None = None,
+    truth: GroundTruthFile | None = None,
     beside: Path | None = None,
     cache: Path | None = None,
 ) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def inputs_of(
         "source_hash": sequence.fingerprint(),
         **digests,
         "cache": file_digest(cache) if cache and config.needs_cache else None,
-        "settings": recorded(config),
+        "settings": to_json(config),
         "mottool": __version__,
     }
 
@@ -174,8 +174,8 @@ def _drawn(
     frame: Frame,
     size: tuple[int, int],
     overlays: list[Overlay],
-    panels: list[Panel],
-    layers: Layers | None,
+    panels: list[TrackLayer],
+    layers: DetectionLayers | None,
 ) -> npt.NDArray[np.uint8]:
     """One frame of the video: the pictures of the trackers side by side."""
     import cv2
@@ -200,17 +200,19 @@ def _drawn(
 
 
 def _panels(
-    sequence: Sequence, files: list[Path], truth: Truth | None, config: Config
-) -> list[Panel]:
+    sequence: Sequence, files: list[Path], truth: GroundTruthFile | None, config: Config
+) -> list[TrackLayer]:
     """What is drawn of each result file: by verdict, by difference, or by identity."""
     from mottool.drawing import track_layer
-    from mottool.metrics.box_outcomes import judge
+    from mottool.metrics.box_outcomes import classify_boxes
     from mottool.metrics.tracker_differences import differences
     from mottool.motchallenge.rows import read_rows
 
     results = [read_rows(file, "result") for file in files]
     if truth:
-        judged = [(rows, *judge(rows, truth, config.rules, sequence.name)) for rows in results]
+        judged = [
+            (rows, *classify_boxes(rows, truth, config.rules, sequence.name)) for rows in results
+        ]
         return [track_layer.judged(*each, config.scale) for each in judged]
     if len(results) == 2:
         one, other = results
@@ -257,8 +259,8 @@ def _within(frames: Iterable[Frame], config: Config) -> Iterator[Frame]:
     "<sequence>.h5.  [default: WORK/caches/PIPELINE of the results PIPELINE.TRACKER]",
 )
 @list_flag
-@flags(Config)
-@work_folder
+@settings_options(Config)
+@work_option
 @as_json
 def command(
     sources: tuple[str, ...],
@@ -305,8 +307,8 @@ def command(
     if switches and (not truths or beside or config.needs_cache):
         problem = "--switches goes by --gt, and shows neither --beside nor what caches hold"
         raise SettingError(problem, "give --gt and --tracks only")
-    batch = Batch(as_json)
-    place = tracks or _only_results(Work(work))
+    batch = Jobs(as_json)
+    place = tracks or _only_results(WorkDir(work))
     known = find_truth(truths)
     sequences = find_sequences(sources, listed, batch.fail)
     if len(sequences) == len(known) == 1 and truths[0].is_file():
@@ -323,7 +325,7 @@ def command(
     def job(sequence: Sequence) -> None:
         rows = _rows_of(place, sequence, "--tracks")
         truth = truth_of(sequence.name, known) if known else None
-        out = Work(work).video(name, sequence.name)
+        out = WorkDir(work).video(name, sequence.name)
 
         def watch(frames: Iterable[Frame]) -> Iterable[Frame]:
             return progress(frames, sequence.name, last or sequence.length, first - 1)
@@ -335,7 +337,7 @@ def command(
             batch.report(sequence.name, out, f"{len(made)} switches", switches=len(made))
             return
         other = _rows_of(beside, sequence, "--beside") if beside else None
-        holder = _cache_of(sequence, cache, Work(work), folder) if config.needs_cache else None
+        holder = _cache_of(sequence, cache, WorkDir(work), folder) if config.needs_cache else None
         run(sequence, rows, out, config, batch.note, watch, truth, other, holder)
         write_record(out, inputs_of(sequence, rows, config, truth, other, holder))
         batch.report(sequence.name, out, "rendered")
@@ -359,7 +361,7 @@ def _rows_of(place: Path, sequence: Sequence, flag: str) -> Path:
     return rows
 
 
-def _cache_of(sequence: Sequence, given: Path | None, work: Work, results: str) -> Path:
+def _cache_of(sequence: Sequence, given: Path | None, work: WorkDir, results: str) -> Path:
     """The cache of a sequence: given, or that of the pipeline whose name the results bear."""
     path = given or work.cache(results.rpartition(".")[0], sequence.name)
     path = path / f"{sequence.name}.h5" if path.is_dir() else path
@@ -369,7 +371,7 @@ def _cache_of(sequence: Sequence, given: Path | None, work: Work, results: str) 
     return path
 
 
-def _only_results(work: Work) -> Path:
+def _only_results(work: WorkDir) -> Path:
     """The only folder of results under the work folder."""
     results = work.results()
     if not results:

@@ -11,22 +11,22 @@ import click
 
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.sequence_settings import Finishing, Profiles, kinds_of
-from mottool.cli.jobs import Batch
+from mottool.association.sequence_settings import PostprocessSettings, SequenceSettings, kinds_of
+from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
-    any_flags,
     as_json,
-    flags,
     list_flag,
+    merged_options,
     published_flag,
     set_flag,
     settings_file,
-    work_folder,
+    settings_options,
+    work_option,
 )
 from mottool.files import safe_name
 from mottool.progress import progress
 from mottool.stages import associate, detect_embed, render
-from mottool.workdir import Work, is_made_from, read_record, write_record
+from mottool.workdir import WorkDir, is_made_from, read_record, write_record
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
@@ -44,7 +44,7 @@ class Linking(NamedTuple):
 
     tracker: str
     given: Mapping[str, Any]
-    profiles: Profiles
+    profiles: SequenceSettings
     published: bool = False
 
 
@@ -58,7 +58,7 @@ class Tracked(NamedTuple):
 
 def run(
     sequence: Sequence,
-    work: Work,
+    work: WorkDir,
     pipeline: Pipeline,
     linking: Linking,
     drawn: bool = False,
@@ -85,7 +85,7 @@ def run(
 
 
 def _tracks(
-    cache: Path, work: Work, linking: Linking, overwrite: bool, warn: Callable[[str], None]
+    cache: Path, work: WorkDir, linking: Linking, overwrite: bool, warn: Callable[[str], None]
 ) -> Path:
     """Associate a cache, unless its result file is up to date, and return that file."""
     from mottool.cache.reader import Cache
@@ -112,7 +112,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 @click.command("track")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_flag
-@flags(detect_embed.Config)
+@settings_options(detect_embed.Config)
 @click.option(
     "--tracker",
     type=click.Choice(list(REGISTRY)),
@@ -121,12 +121,12 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 )
 @settings_file
 @published_flag
-@any_flags(SETTINGS, "given")
-@any_flags({"finishing": Finishing}, "finishing")
+@merged_options(SETTINGS, "given")
+@merged_options({"finishing": PostprocessSettings}, "finishing")
 @set_flag
 @click.option("--render", "drawn", is_flag=True, help="Draw the tracks over the video, too.")
 @click.option("--overwrite", is_flag=True, help="Make everything anew.")
-@work_folder
+@work_option
 @as_json
 def command(
     sources: tuple[str, ...],
@@ -163,12 +163,12 @@ def command(
     """
     from mottool.sources.discovery import find_sequences
 
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     sequences = find_sequences(sources, listed, batch.fail)
     pipeline = detect_embed.pipeline_of(config, len(sequences), batch.note)
     if note := detect_embed.unused_detections(config, sequences):
         batch.note(note)
-    profiles = Profiles(file)
+    profiles = SequenceSettings(file)
     suited = None if published else fitted_tracker(pipeline.fitted)
     tracker = associate.chosen_tracker(tracker, profiles, suited)
     kinds = kinds_of(tracker)
@@ -178,14 +178,14 @@ def command(
     linking = Linking(tracker, given, profiles, published)
     for sequence in sequences:
         job = partial(
-            run, sequence, Work(work), pipeline, linking, drawn, overwrite, warn=batch.note
+            run, sequence, WorkDir(work), pipeline, linking, drawn, overwrite, warn=batch.note
         )
         if made := batch.run(sequence.name, job):
             _report(batch, sequence.name, made)
     batch.close()
 
 
-def _report(batch: Batch, sequence: str, made: Tracked) -> None:
+def _report(batch: Jobs, sequence: str, made: Tracked) -> None:
     record = read_record(made.tracks)
     rows, identities = record["rows"], record["identities"]
     video = None if made.video is None else str(made.video)

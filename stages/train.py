@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool._version import __version__
-from mottool.cli.jobs import Batch
-from mottool.cli.options import any_flags, as_json, flags, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, merged_options, settings_options, work_option
 from mottool.errors import SettingError
 from mottool.pipelines.options import input_size
-from mottool.settings import Settings, build, knob, pairs, recorded
+from mottool.settings import Settings, build_settings, parse_key_values, setting, to_json
 from mottool.training.settings import LEARNERS, SETTINGS, family
-from mottool.workdir import Work
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
     from mottool.data.distilled_labels import JoinedLabels
-    from mottool.training.checkpoint_writer import Keeping
+    from mottool.training.checkpoint_writer import CheckpointWriter
     from mottool.training.learner import Learner, Recipe
     from mottool.training.validation import Validation
 
@@ -39,64 +39,68 @@ STATE = "training.pt"
 class Config(Settings):
     """How a pipeline is trained."""
 
-    epochs: int | None = knob(None, f"How often every image is seen. {PAPER}", low=1)
-    batch: int | None = knob(
+    epochs: int | None = setting(None, f"How often every image is seen. {PAPER}", low=1)
+    batch: int | None = setting(
         None, f"Images in one step of the optimiser, on all GPUs together. {PAPER}", low=1
     )
-    minutes: float | None = knob(
+    minutes: float | None = setting(
         None,
         "Train for so long, validation not counted, in the place of --epochs; the learning rate "
         "follows the clock.",
         low=0,
     )
-    lr: float | None = knob(None, f"The learning rate to begin with. {PAPER}", low=0)
-    warmup: int | None = knob(
+    lr: float | None = setting(None, f"The learning rate to begin with. {PAPER}", low=0)
+    warmup: int | None = setting(
         None,
         f"Steps, at most those of one epoch, during which the learning rate rises from 0. {PAPER}",
         low=0,
     )
-    ema: float | None = knob(
+    ema: float | None = setting(
         None,
         "Decay of a moving average of the weights, which is then what is kept; 0: the last "
         f"weights. {PAPER}",
         low=0,
         high=1,
     )
-    accumulate: int = knob(
+    accumulate: int = setting(
         1, "In how many parts a step is computed, where its images do not fit at once.", low=1
     )
-    precision: str = knob("fp32", "Of the network.", choices=("fp32", "fp16", "bf16"))
-    input: tuple[int, int] | None = knob(
+    precision: str = setting("fp32", "Of the network.", choices=("fp32", "fp16", "bf16"))
+    input: tuple[int, int] | None = setting(
         None,
         "The network's input in pixels, multiples of 32. Without it, the size the network was "
         "published with.",
         parse=input_size,
         form="WxH",
     )
-    augment: bool = knob(True, "Vary images as the pipeline's paper does.")
-    init: str | None = knob(
+    augment: bool = setting(True, "Vary images as the pipeline's paper does.")
+    init: str | None = setting(
         None,
         "What to start from: a checkpoint, ours or the authors', of which whatever fits is "
         "taken; imagenet, torchvision's weights of the backbone; or mottool-s, the weights in the "
         "box. For JDE also darknet's backbone, darknet53.conv.74. Without it, from nothing.",
         form="FILE|imagenet|NAME",
     )
-    learn: str | None = knob(
+    learn: str | None = setting(
         None,
         "The parts of the network that learn, as identity or occlusion,occlusion_offset; the "
         "others stay what --init made them. Without it, all of them.",
         form="PART,...",
     )
-    seed: int = knob(0, "What everything random follows from.", low=0)
-    validate_every: int = knob(1, "Epochs between two validations; the last is always one.", low=1)
-    best: str = knob(
+    seed: int = setting(0, "What everything random follows from.", low=0)
+    validate_every: int = setting(
+        1, "Epochs between two validations; the last is always one.", low=1
+    )
+    best: str = setting(
         "IDF1",
         "The figure of validation that tells which epoch is kept as the best; of equal ones the "
         "last. MOTA is 0 where nobody is found, and below 0 where more is false than right.",
         choices=("MOTA", "IDF1", "AP", "TPR"),
     )
-    workers: int = knob(4, "Processes that read images; 0 reads them in this one.", low=0)
-    device: str = knob("auto", "auto, the GPUs if there are any, or cpu.", choices=("auto", "cpu"))
+    workers: int = setting(4, "Processes that read images; 0 reads them in this one.", low=0)
+    device: str = setting(
+        "auto", "auto, the GPUs if there are any, or cpu.", choices=("auto", "cpu")
+    )
 
 
 def run(
@@ -134,14 +138,14 @@ def run(
     from mottool.data.augmentation import AUGMENTATIONS
     from mottool.data.dataset import joined
     from mottool.data.formats import open_datasets
-    from mottool.data.pairs import Pairs
+    from mottool.data.pairs import PairSampling
     from mottool.data.samples import Samples
     from mottool.data.scenes import Scenes
     from mottool.pipelines.registry import NETWORKS, resolve
     from mottool.training.checkpoint_writer import licences_of
     from mottool.training.initial_weights import initialise
-    from mottool.training.run import Course
-    from mottool.training.trainer import Training
+    from mottool.training.run import TrainingRun
+    from mottool.training.trainer import Trainer
 
     config, entry = config or Config(), NETWORKS[pipeline]
     datasets = open_datasets(data, warn, root)
@@ -153,7 +157,7 @@ def run(
     torch.manual_seed(config.seed)
     learning = learning or SETTINGS[learn_by]()
     learner: Learner = resolve(LEARNERS[learn_by])(pipeline, dataset, size, learning)
-    negative = isinstance(learner.pairs, Pairs) and learner.pairs.negative
+    negative = isinstance(learner.pairs, PairSampling) and learner.pairs.negative
     if negative and not len(dataset.elsewhere(0)):
         warn("--negative changes nothing: all images are of one video, none shows other people")
     tracker = learner.RECIPE.tracker
@@ -169,20 +173,22 @@ def run(
     view = resolve(entry.view)(*size)
     samples: Samples | Scenes
     if learner.composition and config.augment:
-        pairs = learner.pairs if isinstance(learner.pairs, Pairs) else None
-        samples = Scenes(dataset, view, learner.composition, pairs, config.seed, teacher)
+        parse_key_values = learner.pairs if isinstance(learner.pairs, PairSampling) else None
+        samples = Scenes(dataset, view, learner.composition, parse_key_values, config.seed, teacher)
     else:
         augmentation = AUGMENTATIONS[learn_by] if config.augment else None
         how = learner.pairs, config.seed, teacher, learner.ignores
         samples = Samples(dataset, view, augmentation, *how)
-    training = Training(learner, samples, _plan(config, learner.RECIPE))
+    training = Trainer(learner, samples, _plan(config, learner.RECIPE))
     settings = {"pipeline": pipeline, "data": dataset.fingerprint()}
-    settings |= recorded(learning)
+    settings |= to_json(learning)
     if teacher:
         settings["teacher"] = teacher.teacher
-    settings |= {key: value for key, value in recorded(config).items() if key not in FREE}
+    settings |= {key: value for key, value in to_json(config).items() if key not in FREE}
     keeping = _keeping(out, pipeline, config, named, validate, tracking or {})
-    course = Course(training, keeping, out / STATE, settings, validate, config.validate_every, warn)
+    course = TrainingRun(
+        training, keeping, out / STATE, settings, validate, config.validate_every, warn
+    )
     if course.state.exists() and not overwrite:
         course.take_up()
     course.run()
@@ -217,11 +223,11 @@ def _teacher(
 def _plan(config: Config, recipe: Recipe) -> Any:
     """The paper's recipe with what the settings change of it."""
     from mottool.models.device import Compute
-    from mottool.training.trainer import Plan
+    from mottool.training.trainer import TrainerSettings
 
     names = ("epochs", "batch", "lr", "warmup", "ema")
     changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    return Plan(
+    return TrainerSettings(
         recipe=dataclasses.replace(recipe, **changed),
         seed=config.seed,
         accumulate=config.accumulate,
@@ -248,7 +254,7 @@ def _validation(
     from mottool.sources.discovery import find_sequences
     from mottool.training.validation import Validation
 
-    settings = build(TRACKERS[tracker], tracking, f"the tracker {tracker}")
+    settings = build_settings(TRACKERS[tracker], tracking, f"the tracker {tracker}")
     if config.best == "TPR" and not NETWORKS[pipeline].embeds:
         raise SettingError(
             f"--best TPR is of embeddings, which {pipeline} makes none of", "use --best IDF1"
@@ -269,9 +275,9 @@ def _keeping(
     licences: Mapping[str, str],
     validate: Validation | None,
     tracking: Mapping[str, str],
-) -> Keeping:
+) -> CheckpointWriter:
     """Where everything is written, and what its cards say."""
-    from mottool.training.checkpoint_writer import Keeping
+    from mottool.training.checkpoint_writer import CheckpointWriter
     from mottool.training.validation import FIGURES
 
     validated, fitted = "", dict[str, dict[str, Any]]()
@@ -279,7 +285,7 @@ def _keeping(
         values = ", ".join(" ".join(pair) for pair in tracking.items())
         validated = f"validated with {validate.tracker}'s {values}"
         fitted[validate.tracker] = {name: getattr(validate.tracking, name) for name in tracking}
-    return Keeping(
+    return CheckpointWriter(
         out,
         pipeline,
         best=next(name for name in FIGURES if name.split("@")[0] == config.best),
@@ -338,10 +344,10 @@ def _keeping(
     help="The licence of the training data, for the card: of all of it, or of the dataset NAME; "
     "may be given several times.  [default: not stated]",
 )
-@flags(Config)
-@any_flags(SETTINGS, "given")
+@settings_options(Config)
+@merged_options(SETTINGS, "given")
 @click.option("--overwrite", is_flag=True, help="Begin again where another training lies.")
-@work_folder
+@work_option
 @as_json
 def command(
     pipeline: str,
@@ -378,12 +384,12 @@ def command(
     log.csv and curves.png; and training.pt, from which the same command goes on where it was
     stopped.
     """
-    batch = Batch(as_json)
-    folder = out or Work(work).training(pipeline)
-    learning = build(SETTINGS[family(pipeline)], given, pipeline)
+    batch = Jobs(as_json)
+    folder = out or WorkDir(work).training(pipeline)
+    learning = build_settings(SETTINGS[family(pipeline)], given, pipeline)
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts
     warn = batch.note if first else lambda told: None
-    settings = pairs(tracking, "--tracker-set")
+    settings = parse_key_values(tracking, "--tracker-set")
     sources = (validate, labels, root)
     weights = batch.run(
         pipeline,

@@ -15,17 +15,17 @@ import click
 
 from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
 from mottool.association.sequence_settings import kinds_of
-from mottool.cli.jobs import Batch
-from mottool.cli.options import as_json, flags, jobs_flag, truth_flag, work_folder
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, jobs_flag, settings_options, truth_flag, work_option
 from mottool.engines.local import cores, executor, result, submit
 from mottool.errors import InputError, SettingError
 from mottool.progress import progress
-from mottool.settings import Settings, knob, pairs
-from mottool.workdir import Work
+from mottool.settings import Settings, parse_key_values, setting
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.tuning.objective import Judge
-    from mottool.tuning.samplers import Proposer
+    from mottool.tuning.objective import Objective
+    from mottool.tuning.samplers import Sampler
     from mottool.tuning.search_space import Axis, Point
     from mottool.tuning.trials import Trial, Trials
 
@@ -39,20 +39,20 @@ COMBINED = "COMBINED"  # all sequences as one, as evaluate calls them
 class Config(Settings):
     """What is looked for, and how."""
 
-    objective: str = knob(
+    objective: str = setting(
         "HOTA", "The figure that is to be as high as can be.", choices=("HOTA", "IDF1", "MOTA")
     )
-    method: str = knob(
+    method: str = setting(
         "random",
         "How points are chosen: by chance, all those of a grid, or by what was learnt from earlier "
         "ones (optuna, which pip install 'mottool[tune]' brings).",
         choices=("random", "grid", "optuna"),
     )
-    trials: int | None = knob(
+    trials: int | None = setting(
         None, f"How many points are tried.  [default: {TRIALS}; all of a grid]", low=1
     )
-    seed: int = knob(0, "The same seed draws the same points.")
-    rules: str = knob(
+    seed: int = setting(0, "The same seed draws the same points.")
+    rules: str = setting(
         "auto",
         "By which rules tracks are scored; auto goes by the ground truth, as evaluate does.",
         choices=("auto", "mot15", "mot16", "mot17", "mot20"),
@@ -81,7 +81,7 @@ def run(
     search in `out`, an `InputError` or `CacheError` for files that cannot be used.
     """
     from mottool.drawing.tuning_plot import draw
-    from mottool.tuning.objective import Judge
+    from mottool.tuning.objective import Objective
     from mottool.tuning.samplers import proposer
     from mottool.tuning.search_space import axes, grid_size, read_value
     from mottool.tuning.trials import Trials, write_best
@@ -99,7 +99,7 @@ def run(
     sequences, headers = _sequences(caches, truth)
     plan = _plan(config, tracker, space, held, headers)
     trials = Trials(out, plan, space, kinds, overwrite)
-    judge = Judge(tracker, held, sequences, config.rules)
+    judge = Objective(tracker, held, sequences, config.rules)
     with executor(jobs) as engine:
         earlier = sum(number < count for number in trials.done)
         made = _tried(engine, judge, proposed, trials, count, jobs, config.objective)
@@ -115,7 +115,7 @@ def run(
 def _sequences(
     caches: Iterable[Path], truth: Iterable[Path]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Each cache with its sequence and ground truth, as a `Judge` takes them, and the headers."""
+    """Return each cache with its sequence and ground truth, as `Objective` takes them."""
     from mottool.cache.reader import Cache
     from mottool.metrics.inputs import find_truth, truth_of
 
@@ -151,8 +151,8 @@ def _plan(
 
 def _tried(
     engine: Executor,
-    judge: Judge,
-    proposed: Proposer,
+    judge: Objective,
+    proposed: Sampler,
     trials: Trials,
     count: int,
     jobs: int,
@@ -213,7 +213,7 @@ def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> st
     metavar="KEY=VALUE",
     help="A setting that all points have; may be repeated.",
 )
-@flags(Config)
+@settings_options(Config)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -221,7 +221,7 @@ def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> st
 )
 @click.option("--overwrite", is_flag=True, help="Drop another search that the folder holds.")
 @jobs_flag
-@work_folder
+@work_option
 @as_json
 def command(
     caches: tuple[Path, ...],
@@ -256,19 +256,19 @@ def command(
     Settings that were chosen on some sequences score better on those than on any others: report
     figures of sequences that took no part.
     """
-    found = list(caches) or Work(work).caches()
+    found = list(caches) or WorkDir(work).caches()
     if not found:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
-    folder = out or Work(work).tuning(_pipeline(found[0]), tracker)
+    folder = out or WorkDir(work).tuning(_pipeline(found[0]), tracker)
 
     def watch(made: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
         return progress(made, "tune", total, done, unit="trials")
 
-    fixed = pairs(texts)
+    fixed = parse_key_values(texts)
     own = tracker, search, fixed, config, jobs or cores(), overwrite, watch
     path = run(found, truth, folder, *own)
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     _report(batch, path, config.objective)
     batch.close()
 
@@ -280,7 +280,7 @@ def _pipeline(cache: Path) -> str:
         return opened.header.pipeline
 
 
-def _report(batch: Batch, path: Path, objective: str) -> None:
+def _report(batch: Jobs, path: Path, objective: str) -> None:
     """Tell the best settings and what they scored."""
     with (path.parent / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))

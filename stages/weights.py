@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.checkpoints.manifest import Listing, listings
-from mottool.cli.jobs import Batch, fact_lines
+from mottool.cli.jobs import Jobs, fact_lines
 from mottool.cli.options import as_json
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.files import file_digest
@@ -274,7 +274,7 @@ def fetch_command(name: str, out: Path | None, overwrite: bool, as_json: bool) -
     compared with the manifest's, where that has one, and every tensor is loaded into the network
     as by `mottool weights verify`; nothing in the file is executed. What does not pass is removed.
     """
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     made = batch.run(name, partial(fetch, name, out, overwrite, batch.note))
     if made:
         path, facts = made
@@ -302,7 +302,7 @@ def verify_command(files: tuple[Path, ...], pipeline: str | None, as_json: bool)
     that lists the names, and "left out" are those that only training needs. The sha256 is held
     against the card beside the file and against the manifest, where they know it.
     """
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     for path in files:
         facts = batch.run(path.name, partial(verify, path, pipeline))
         if facts is None:
@@ -311,7 +311,7 @@ def verify_command(files: tuple[Path, ...], pipeline: str | None, as_json: bool)
     batch.close()
 
 
-def _report(batch: Batch, name: str, path: Path, facts: dict[str, Any]) -> None:
+def _report(batch: Jobs, name: str, path: Path, facts: dict[str, Any]) -> None:
     """Report what a file is, in lines for a person or as JSON."""
     summary, lines = str(facts["pipeline"]), facts
     if "tensors" in facts:
@@ -348,7 +348,7 @@ def convert_command(file: Path, pipeline: str | None, out: Path, as_json: bool) 
     from; if the manifest lists a file of that name, its training data, licence and figures too.
     Correct the card by hand where you know better.
     """
-    batch = Batch(as_json)
+    batch = Jobs(as_json)
     made = batch.run(file.name, partial(convert, file, out, pipeline))
     if made:
         batch.report(

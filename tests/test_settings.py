@@ -6,39 +6,39 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from mottool.cli.options import any_flags, flags
+from mottool.cli.options import merged_options, settings_options
 from mottool.errors import SettingError
-from mottool.settings import Settings, build, knob, pairs, recorded
+from mottool.settings import Settings, build_settings, parse_key_values, setting, to_json
 
 
 @dataclass(frozen=True)
 class Sample(Settings):
-    count: int = knob(3, "How many.", low=1, high=9)
-    share: float = knob(0.5, "Which part.", low=0, high=1)
-    fast: bool = knob(True, "Whether to hurry.")
-    kind: str = knob("a", "Which kind.", choices=("a", "bee"))
-    part: str | None = knob(None, "Which part.", choices=("some", "none"))
-    place: Path | None = knob(None, "Where.")
-    limit: float | None = knob(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
-    margin: float | None = knob(0.5, "How far.")
-    turns: int | None = knob(None, "How often.")
-    pair: str = knob("a:b", "Who and whom.", parse=str, form="A:B")
+    count: int = setting(3, "How many.", low=1, high=9)
+    share: float = setting(0.5, "Which part.", low=0, high=1)
+    fast: bool = setting(True, "Whether to hurry.")
+    kind: str = setting("a", "Which kind.", choices=("a", "bee"))
+    part: str | None = setting(None, "Which part.", choices=("some", "none"))
+    place: Path | None = setting(None, "Where.")
+    limit: float | None = setting(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
+    margin: float | None = setting(0.5, "How far.")
+    turns: int | None = setting(None, "How often.")
+    pair: str = setting("a:b", "Who and whom.", parse=str, form="A:B")
 
 
 @dataclass(frozen=True)
 class Other(Settings):
-    count: int = knob(7, "How many.")
-    speed: float = knob(1.0, "How quick.")
+    count: int = setting(7, "How many.")
+    speed: float = setting(1.0, "How quick.")
 
 
 @click.command()
-@flags(Sample)
+@settings_options(Sample)
 def one(config):
-    click.echo(json.dumps(recorded(config)))
+    click.echo(json.dumps(to_json(config)))
 
 
 @click.command()
-@any_flags({"sample": Sample, "other": Other})
+@merged_options({"sample": Sample, "other": Other})
 def several(given):
     click.echo(json.dumps(given, default=str))
 
@@ -50,7 +50,7 @@ def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
         "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y",
         "limit": 2.0, "margin": 0.5, "turns": None, "pair": "a:b",
     }  # fmt: skip
-    assert json.loads(CliRunner().invoke(one).output) == recorded(Sample())
+    assert json.loads(CliRunner().invoke(one).output) == to_json(Sample())
 
 
 def test_help_tells_every_setting_with_its_default():
@@ -70,7 +70,7 @@ def test_numbers_that_may_be_none_are_asked_for_as_such():
         told = CliRunner().invoke(one, ["--margin", text, "--turns", text]).output
         assert (json.loads(told)["margin"], json.loads(told)["turns"]) == (None, None)
     given = json.loads(CliRunner().invoke(several, ["--margin", "none"]).output)
-    assert build(Sample, given, "sample").margin is None
+    assert build_settings(Sample, given, "sample").margin is None
 
 
 def test_settings_of_several_classes_share_flags_and_tell_each_default():
@@ -97,7 +97,7 @@ def test_settings_of_several_classes_share_flags_and_tell_each_default():
 )
 def test_what_does_not_fit_is_refused_with_a_fix(given, told):
     with pytest.raises(SettingError) as caught:
-        build(Sample, given, "sample")
+        build_settings(Sample, given, "sample")
     assert told in str(caught.value)
 
 
@@ -107,28 +107,30 @@ def test_settings_made_in_python_are_checked_too():
 
 
 def test_texts_are_parsed_by_the_type_of_their_setting():
-    made = build(
+    made = build_settings(
         Sample, {"count": "2", "fast": "off", "place": "none", "limit": "IoU 0.5"}, "sample"
     )
     assert made == Sample(count=2, fast=False, place=None, limit=0.5)
 
 
 def test_none_is_no_value_unless_it_is_a_choice():
-    assert build(Sample, {"part": "none", "limit": "none"}, "sample") == Sample(part="none")
+    assert build_settings(Sample, {"part": "none", "limit": "none"}, "sample") == Sample(
+        part="none"
+    )
 
 
 def test_pairs_need_an_equals_sign():
-    assert pairs(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
+    assert parse_key_values(["a=1", "b = x=y"]) == {"a": "1", "b": "x=y"}
     with pytest.raises(SettingError, match="write --set key=value"):
-        pairs(["a"])
+        parse_key_values(["a"])
 
 
 def test_pairs_take_a_key_again_with_the_same_value_only():
-    assert pairs(["a=1", "a=1"]) == {"a": "1"}
+    assert parse_key_values(["a=1", "a=1"]) == {"a": "1"}
     with pytest.raises(SettingError, match="--set a is given two values"):
-        pairs(["a=1", "a=2"])
+        parse_key_values(["a=1", "a=2"])
 
 
 def test_what_has_no_setting_takes_none():
     with pytest.raises(SettingError, match="it has no setting 'eta'. Fix: leave it out"):
-        build(Settings, {"eta": 3}, "it")
+        build_settings(Settings, {"eta": 3}, "it")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import OutputError, writing
-from mottool.files import safe_name, whole_file
-from mottool.workdir import Work
+from mottool.files import atomic_write, safe_name
+from mottool.workdir import WorkDir
 
 
 @given(st.text())
@@ -23,14 +23,14 @@ def test_no_name_leaves_its_folder(text):
 
 
 def test_traversal_becomes_a_plain_name(tmp_path):
-    work = Work(tmp_path)
+    work = WorkDir(tmp_path)
     for bad in ("../../etc/passwd", "/etc/passwd", "..", "a\\..\\b", "x\0y"):
         assert work.cache(bad, bad).resolve().is_relative_to(tmp_path.resolve())
         assert work.cache("p", bad).parent == tmp_path / "caches/p"
 
 
 def test_only_finished_caches_and_result_folders_are_listed(tmp_path):
-    work = Work(tmp_path)
+    work = WorkDir(tmp_path)
     for name in ("caches/p/a.h5", "caches/p/b.part.h5", "tracks/p.sort/a.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -41,13 +41,13 @@ def test_only_finished_caches_and_result_folders_are_listed(tmp_path):
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text("half")
         assert not path.exists()
     assert path.read_text() == "half"
 
     def break_off():
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_text("broken")
             raise KeyError
 
@@ -59,7 +59,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 
 def test_the_scratch_folder_keeps_the_target_folder_clean(tmp_path):
     path = tmp_path / "results" / "a.txt"
-    with whole_file(path, scratch=tmp_path) as part:
+    with atomic_write(path, scratch=tmp_path) as part:
         part.write_text("x")
         assert list(path.parent.iterdir()) == []
     assert path.read_text() == "x"
@@ -76,7 +76,7 @@ def test_a_full_disk_says_so_with_a_fix(tmp_path):
 def test_a_place_that_is_no_folder_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file/a", tmp_path / "file/deep/a"):
-        with pytest.raises(OutputError, match="should be its folder is a file"), whole_file(path):
+        with pytest.raises(OutputError, match="should be its folder is a file"), atomic_write(path):
             pass
 
 
@@ -91,6 +91,6 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     long_ago = time.time() - 7200
     for each in (left, other):
         os.utime(each, (long_ago, long_ago))
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, writing_now, other])

@@ -7,22 +7,22 @@ score of a detection as a factor of its IoU, except on MOT20.
 
 import numpy as np
 
-from mottool.association.lifecycle import Found, LifeCycle, match_overlaps
+from mottool.association.lifecycle import CandidateDetections, LifeCycle, match_overlaps
 from mottool.association.motion import POSITION
 from mottool.association.registry import ByteTrackSettings
-from mottool.association.tracks import Tracks, Video
+from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.detections import Detections
 
-__all__ = ["ByteTrack"]
+__all__ = ["ByteTrackTracker"]
 
 
-class ByteTrack:
+class ByteTrackTracker:
     """Tracks one sequence."""
 
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
-    def __init__(self, settings: ByteTrackSettings, video: Video) -> None:
+    def __init__(self, settings: ByteTrackSettings, video: SequenceInfo) -> None:
         """Begin a sequence; lost tracklets wait for `track_buffer` frames, whatever their rate."""
         self.settings = settings
         patience = settings.patience(video.frame_rate)
@@ -52,7 +52,7 @@ class ByteTrack:
         life.end(first, second, third, newborn, found)
         return life.shaped(*life.shown(), settings)
 
-    def _found(self, detections: Detections) -> tuple[Found, int]:
+    def _found(self, detections: Detections) -> tuple[CandidateDetections, int]:
         """The detections that are looked at, sure ones first, and how many of them are sure."""
         (left, top, right, bottom), scores = detections.boxes.T, detections.scores
         good = right > left
@@ -61,4 +61,4 @@ class ByteTrack:
         good &= scores > self.settings.low_thresh
         good &= scores < self.settings.track_thresh
         doubtful = good.nonzero()[0]
-        return Found.among(detections, np.concatenate((sure, doubtful))), len(sure)
+        return CandidateDetections.among(detections, np.concatenate((sure, doubtful))), len(sure)

@@ -5,17 +5,17 @@ Multiobject Tracking", IEEE Transactions on Image Processing 2022, as the publis
 It shows upright people only: its tracks are at most 0.6 times as wide as they are tall.
 """
 
-from mottool.association.embedding_then_iou import Cascade, cosine
+from mottool.association.embedding_then_iou import EmbeddingThenIoUTracker, cosine
 from mottool.association.registry import CSTrackSettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 
-__all__ = ["CSTrack"]
+__all__ = ["CSTrackTracker"]
 
 
-class CSTrack(Cascade):
+class CSTrackTracker(EmbeddingThenIoUTracker):
     """Tracks one sequence."""
 
-    def __init__(self, settings: CSTrackSettings, video: Video) -> None:
+    def __init__(self, settings: CSTrackSettings, video: SequenceInfo) -> None:
         """Begin a sequence; lost tracklets wait for `track_buffer` / 30 seconds."""
         super().__init__(
             settings,

@@ -9,27 +9,27 @@ import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign_capped
 from mottool.association.gallery import Gallery
-from mottool.association.lifecycle import Found
+from mottool.association.lifecycle import CandidateDetections
 from mottool.association.motion import HeightFilter
 from mottool.association.registry import DeepSortSettings
-from mottool.association.tracks import EMBED, Tracklets, Tracks, Video, unit
+from mottool.association.tracks import EMBED, SequenceInfo, Tracklets, Tracks, unit
 from mottool.boxes import intersection, iou
 from mottool.detections import Detections
 from mottool.errors import CacheError
 
-__all__ = ["DeepSort"]
+__all__ = ["DeepSortTracker"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
-class DeepSort:
+class DeepSortTracker:
     """Tracks one sequence; `slots` are its tracklets, oldest first."""
 
     needs: tuple[str, ...] = ("embeddings",)
     uses: tuple[str, ...] = ()
 
-    def __init__(self, settings: DeepSortSettings, video: Video) -> None:
+    def __init__(self, settings: DeepSortSettings, video: SequenceInfo) -> None:
         """Begin a sequence; DeepSORT counts in frames whatever their rate."""
         self.settings = settings
         self._now = self._before = 0.0
@@ -52,7 +52,7 @@ class DeepSort:
         pool.keep(self._slots)
         return Tracks(pool.ids[shown], pool.boxes(shown), pool.scores[shown])
 
-    def _found(self, detections: Detections) -> tuple[Found, npt.NDArray[np.float32]]:
+    def _found(self, detections: Detections) -> tuple[CandidateDetections, npt.NDArray[np.float32]]:
         """The detections that are looked at, surest first, and their unit embeddings."""
         settings, boxes = self.settings, detections.boxes
         embeddings = detections.embeddings
@@ -66,10 +66,10 @@ class DeepSort:
         rows = good.nonzero()[0]
         rows = rows[np.argsort(detections.scores[rows].astype(np.float64))[::-1]]
         rows = rows[_uncovered(boxes[rows], settings.nms_max_overlap)]
-        return Found.among(detections, rows), unit(embeddings.take(rows, axis=0))
+        return CandidateDetections.among(detections, rows), unit(embeddings.take(rows, axis=0))
 
     def _match(
-        self, motion: Floats, found: Found, looks: npt.NDArray[np.float32]
+        self, motion: Floats, found: CandidateDetections, looks: npt.NDArray[np.float32]
     ) -> tuple[Indices, Indices, Indices]:
         """§2.4: places in `slots` with their detections, and the detections that are alone."""
         pool, settings = self._pool, self.settings
@@ -102,7 +102,11 @@ class DeepSort:
         return np.concatenate(rows), np.concatenate(cols), matching.cols_alone
 
     def _costs(
-        self, places: Indices, motion: Floats, found: Found, looks: npt.NDArray[np.float32]
+        self,
+        places: Indices,
+        motion: Floats,
+        found: CandidateDetections,
+        looks: npt.NDArray[np.float32],
     ) -> Floats:
         """Distances from the galleries, (T, n), infinite where the motion's gate is shut."""
         costs = np.full((len(places), len(found.scores)), np.inf)
@@ -111,7 +115,9 @@ class DeepSort:
             costs[rows, cols] = self._gallery.distances(self._slots[places], rows, looks[cols])
         return costs
 
-    def _by_overlap(self, places: Indices, motion: Floats, cols: Indices, found: Found) -> Matching:
+    def _by_overlap(
+        self, places: Indices, motion: Floats, cols: Indices, found: CandidateDetections
+    ) -> Matching:
         if not len(places) or not len(cols):
             return Matching.nothing(places, cols)
         expected = self._pool.filter.boxes(motion[0].take(places, axis=1))
@@ -119,7 +125,11 @@ class DeepSort:
         return assign_capped(distances, self.settings.max_iou_distance).named(places, cols)
 
     def _see(
-        self, slots: Indices, cols: Indices, found: Found, looks: npt.NDArray[np.float32]
+        self,
+        slots: Indices,
+        cols: Indices,
+        found: CandidateDetections,
+        looks: npt.NDArray[np.float32],
     ) -> None:
         if not len(slots):
             return
@@ -136,7 +146,9 @@ class DeepSort:
         patience = np.where(pool.confirmed[slots], self.settings.max_age, 0)
         self._slots = slots[unseen <= patience]
 
-    def _begin(self, cols: Indices, found: Found, looks: npt.NDArray[np.float32]) -> None:
+    def _begin(
+        self, cols: Indices, found: CandidateDetections, looks: npt.NDArray[np.float32]
+    ) -> None:
         if not len(cols):
             return
         # Those that were just buried have no further say: their slots may be taken.

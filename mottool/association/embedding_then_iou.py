@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign
-from mottool.association.lifecycle import Found, LifeCycle
-from mottool.association.registry import CascadeSettings
+from mottool.association.lifecycle import CandidateDetections, LifeCycle
+from mottool.association.registry import EmbeddingThenIoUSettings
 from mottool.association.tracks import EMBED, Tracks, unit
 from mottool.detections import Detections
 from mottool.errors import CacheError
 
-__all__ = ["Cascade", "cosine", "euclidean"]
+__all__ = ["EmbeddingThenIoUTracker", "cosine", "euclidean"]
 
 Floats = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
@@ -40,7 +40,7 @@ def euclidean(a: Embeddings, b: Embeddings) -> Embeddings:
     return distances
 
 
-class Cascade:
+class EmbeddingThenIoUTracker:
     """The three matchings; a tracker is this with its own thresholds, distance and habits."""
 
     needs: tuple[str, ...] = ("embeddings",)
@@ -48,7 +48,7 @@ class Cascade:
 
     def __init__(
         self,
-        settings: CascadeSettings,
+        settings: EmbeddingThenIoUSettings,
         *,
         limit: float,
         distance: Callable[[Embeddings, Embeddings], Embeddings],
@@ -77,7 +77,7 @@ class Cascade:
         life.end(first, second, third, self.newborn(third.cols_alone, found), found)
         return self.shaped(*life.shown())
 
-    def found(self, detections: Detections) -> Found:
+    def found(self, detections: Detections) -> CandidateDetections:
         """The detections that are looked at."""
         embeddings = detections.embeddings
         if embeddings is None:
@@ -85,7 +85,7 @@ class Cascade:
                 raise CacheError("the detections have no embeddings to match", EMBED)
             embeddings = np.zeros((0, 0), np.float32)
         rows = self.good(detections).nonzero()[0]
-        return Found.among(detections, rows, unit(embeddings.take(rows, axis=0)))
+        return CandidateDetections.among(detections, rows, unit(embeddings.take(rows, axis=0)))
 
     def good(self, detections: Detections) -> npt.NDArray[np.bool_]:
         """Which detections (n,) have an area and a score to be looked at."""
@@ -98,11 +98,11 @@ class Cascade:
         """The tracks of these tracklets and their boxes that have a person's size and shape."""
         return self.life.shaped(slots, boxes, self.settings)
 
-    def newborn(self, cols: Indices, found: Found) -> Indices:
+    def newborn(self, cols: Indices, found: CandidateDetections) -> Indices:
         """Which of the detections that are alone begin tracklets: all of them."""
         return cols
 
-    def by_embedding(self, slots: Indices, motion: Floats, found: Found) -> Matching:
+    def by_embedding(self, slots: Indices, motion: Floats, found: CandidateDetections) -> Matching:
         """Match tracklets, given with their motion, with `found`; rows are places in `slots`."""
         if not len(slots) or not len(found.scores) or found.embeddings is None:
             return Matching.nothing(np.arange(len(slots)), np.arange(len(found.scores)))

@@ -9,17 +9,17 @@ thresholds are those of FairMOT's code, not of §3.5. The scores of a TDT detect
 `conf_thres`.
 """
 
-from mottool.association.embedding_then_iou import Cascade, cosine
+from mottool.association.embedding_then_iou import EmbeddingThenIoUTracker, cosine
 from mottool.association.registry import FairMOTSettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 
-__all__ = ["FairMOT"]
+__all__ = ["FairMOTTracker"]
 
 
-class FairMOT(Cascade):
+class FairMOTTracker(EmbeddingThenIoUTracker):
     """Tracks one sequence. What is seen in its first frame is shown at once."""
 
-    def __init__(self, settings: FairMOTSettings, video: Video) -> None:
+    def __init__(self, settings: FairMOTSettings, video: SequenceInfo) -> None:
         """Begin a sequence; lost tracklets wait for `track_buffer` / 30 seconds."""
         super().__init__(
             settings,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mottool.association.registry import OF_EMBEDDINGS, REGISTRY, SETTINGS
 from mottool.errors import CacheError, SettingError
-from mottool.settings import Settings, build
+from mottool.settings import Settings, build_settings
 
 if TYPE_CHECKING:
-    from mottool.association.sequence_settings import Profiles
+    from mottool.association.sequence_settings import SequenceSettings
     from mottool.cache.layout import Header
 
 __all__ = ["CacheSettings", "fitted_settings", "fitted_tracker"]
@@ -43,7 +43,7 @@ def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]
     if settings.get("embedder"):
         texts = {name: value for name, value in texts.items() if name not in OF_EMBEDDINGS}
     try:
-        build(SETTINGS[tracker], texts, tracker)
+        build_settings(SETTINGS[tracker], texts, tracker)
     except SettingError as error:
         raise CacheError(f"the cache's settings do not fit: {error.problem}", PUBLISHED) from error
     return texts
@@ -57,7 +57,7 @@ class CacheSettings:
         tracker: str,
         kinds: Mapping[str, type[Settings]],
         given: Mapping[str, Any],
-        profiles: Profiles,
+        profiles: SequenceSettings,
         published: bool,
     ) -> None:
         """`given` are the flags; with `published` nothing is taken from the caches."""

@@ -6,20 +6,20 @@ Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 202
 import numpy as np
 
 from mottool.association.assignment import Matching
-from mottool.association.embedding_then_iou import Cascade, cosine, euclidean
+from mottool.association.embedding_then_iou import EmbeddingThenIoUTracker, cosine, euclidean
 from mottool.association.registry import JDESettings
-from mottool.association.tracks import Tracks, Video
+from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.detections import Detections
 
-__all__ = ["JDE"]
+__all__ = ["JDETracker"]
 
 
-class JDE(Cascade):
+class JDETracker(EmbeddingThenIoUTracker):
     """Tracks one sequence; nothing is shown before its second detection."""
 
     settings: JDESettings
 
-    def __init__(self, settings: JDESettings, video: Video) -> None:
+    def __init__(self, settings: JDESettings, video: SequenceInfo) -> None:
         """Begin a sequence.
 
         In the code's form embeddings are compared by their Euclidean distance and the buffer is

@@ -17,7 +17,7 @@ from mottool.association.tracks import Tracklets, Tracks, blend
 from mottool.boxes import iou
 from mottool.detections import Detections
 
-__all__ = ["Found", "LifeCycle", "match_overlaps"]
+__all__ = ["CandidateDetections", "LifeCycle", "match_overlaps"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -26,7 +26,7 @@ DUPLICATE = 0.15  # IoU distance below which two tracklets are taken for one
 PIXEL = 1  # IoU counts pixels between integer corners inclusively
 
 
-class Found(NamedTuple):
+class CandidateDetections(NamedTuple):
     """The n detections of a frame that are looked at."""
 
     boxes: Floats  # (n, 4) x1 y1 x2 y2
@@ -40,7 +40,7 @@ class Found(NamedTuple):
         detections: Detections,
         rows: Indices,
         embeddings: npt.NDArray[np.float32] | None = None,
-    ) -> "Found":
+    ) -> "CandidateDetections":
         """These `rows` of the detections, with their own embeddings, if any are looked at."""
         boxes = detections.boxes.take(rows, axis=0)
         measured = HeightFilter.measured(boxes)
@@ -115,7 +115,7 @@ class LifeCycle:
         self,
         slots: Indices,
         cols: Indices,
-        found: Found,
+        found: CandidateDetections,
         limit: float,
         weights: npt.NDArray[np.floating[Any]] | None = None,
     ) -> Matching:
@@ -130,7 +130,12 @@ class LifeCycle:
         return match_overlaps(self.pool.boxes(slots), boxes, limit, own).named(slots, cols)
 
     def end(
-        self, first: Matching, second: Matching, third: Matching, newborn: Indices, found: Found
+        self,
+        first: Matching,
+        second: Matching,
+        third: Matching,
+        newborn: Indices,
+        found: CandidateDetections,
     ) -> None:
         """Close the frame after the matchings of the known, the unseen and the fresh.
 
@@ -149,7 +154,7 @@ class LifeCycle:
         self._part_duplicates()
         self.pool.keep(self.tracked, self.lost)
 
-    def _see(self, slots: Indices, cols: Indices, found: Found, refound: int) -> None:
+    def _see(self, slots: Indices, cols: Indices, found: CandidateDetections, refound: int) -> None:
         """Update tracklets by their detections; the last `refound` of them were lost."""
         if not len(slots):
             return
@@ -162,7 +167,7 @@ class LifeCycle:
         pool.scores[slots[:scored]] = found.scores[cols[:scored]]
         pool.confirmed[slots] = True
 
-    def _born(self, cols: Indices, found: Found) -> Indices:
+    def _born(self, cols: Indices, found: CandidateDetections) -> Indices:
         if not len(cols):
             return cols
         embeddings = None if found.embeddings is None else found.embeddings[cols]

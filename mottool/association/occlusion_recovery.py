@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.registry import RefindSettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.boxes import intersection
 from mottool.models.gaussian import radius
 
-__all__ = ["Refinder", "Refound", "hidden", "recovered"]
+__all__ = ["OcclusionRecovery", "RecoveredTracklets", "hidden", "recovered"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
@@ -29,17 +29,17 @@ BORDER = 0.05  # who is this near the frame's edge may have left it
 LEAST_AREA = 1e-30  # square pixels
 
 
-class Refound(NamedTuple):
+class RecoveredTracklets(NamedTuple):
     """Which of the lost were found again, (r,) places among them in their order, and where."""
 
     places: Indices
     boxes: npt.NDArray[np.float64]  # (r, 4) x1 y1 x2 y2
 
 
-class Refinder:
+class OcclusionRecovery:
     """Remembers who was behind another lately, and finds the lost among them again."""
 
-    def __init__(self, settings: RefindSettings, video: Video, frame_rate: float) -> None:
+    def __init__(self, settings: RefindSettings, video: SequenceInfo, frame_rate: float) -> None:
         """Begin a sequence; a window in seconds is counted at `frame_rate` frames a second."""
         self._settings, self._video = settings, video
         window = settings.lost_frame_range
@@ -55,7 +55,7 @@ class Refinder:
         tracked_boxes: Floats,
         centres: npt.NDArray[np.float32],
         elapsed: float,
-    ) -> Refound:
+    ) -> RecoveredTracklets:
         """The lost who stand hidden in the next frame.
 
         `lost` (L,) and `tracked` (T,) are identities with their expected and present boxes (L, 4)
@@ -63,7 +63,7 @@ class Refinder:
         """
         self._now += elapsed
         points = centres[centres[:, 2] >= self._settings.occlusion_thres, :2]
-        seen = Refound(np.zeros(0, np.intp), np.zeros((0, 4)))
+        seen = RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
         if len(lost) and len(tracked) and len(points):
             lately = [key in self._hidden for key in lost.tolist()]
             found = self._evidence(np.flatnonzero(lately), lost_boxes, tracked_boxes, points)
@@ -73,7 +73,7 @@ class Refinder:
 
     def _evidence(
         self, candidates: Indices, lost: Floats, tracked: Floats, points: Floats
-    ) -> Refound | None:
+    ) -> RecoveredTracklets | None:
         """The candidates among the lost whom an occlusion centre speaks for."""
         if not len(candidates):
             return None
@@ -91,10 +91,12 @@ class Refinder:
         valid = agreement[best] >= self._settings.occlusion_agreement
         if self._settings.form == "code":  # it only asks for evidence, and writes what it expected
             places = candidates[who[best]]
-            return Refound(places, lost[places].astype(np.float64))
+            return RecoveredTracklets(places, lost[places].astype(np.float64))
         best = best[valid]
         places = candidates[who[best]]
-        return Refound(places, recovered(lost[places], tracked[other[best]], points[point[best]]))
+        return RecoveredTracklets(
+            places, recovered(lost[places], tracked[other[best]], points[point[best]])
+        )
 
     def _remember(self, tracked: npt.NDArray[np.int64], boxes: Floats) -> None:
         """Note who is hidden now, and forget who was too long ago."""

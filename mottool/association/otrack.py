@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.occlusion_recovery import Refinder
+from mottool.association.occlusion_recovery import OcclusionRecovery
 from mottool.association.registry import OTrackSettings
-from mottool.association.tracks import Tracks, Video
+from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.detections import Detections
 from mottool.errors import CacheError
 from mottool.motchallenge.public_detections import near_public
 
-__all__ = ["OTrack"]
+__all__ = ["OTrackTracker"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
@@ -45,17 +45,17 @@ class Objects:
         return Objects(**{name: np.concatenate(values) for name, values in both})
 
 
-class OTrack:
+class OTrackTracker:
     """Tracks one sequence. It knows no motion but the offsets: what is lost stays where it was."""
 
     needs: tuple[str, ...] = ("offsets",)
     uses: tuple[str, ...] = ("occlusion_centres",)
 
-    def __init__(self, settings: OTrackSettings, video: Video) -> None:
+    def __init__(self, settings: OTrackSettings, video: SequenceInfo) -> None:
         """Begin a sequence."""
         self.settings = settings
         self._video = video
-        self._refinder = Refinder(settings, video, video.frame_rate)
+        self._refinder = OcclusionRecovery(settings, video, video.frame_rate)
         self._now, self._frame, self._named = 0.0, 0, 0
         self._known = self._objects(np.zeros(0, np.int64), _nothing())
 

@@ -7,27 +7,27 @@ re-identification learning and occlusion estimation", Neurocomputing 2022, Algor
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.embedding_then_iou import Cascade, cosine
-from mottool.association.lifecycle import Found
-from mottool.association.occlusion_recovery import Refinder
+from mottool.association.embedding_then_iou import EmbeddingThenIoUTracker, cosine
+from mottool.association.lifecycle import CandidateDetections
+from mottool.association.occlusion_recovery import OcclusionRecovery
 from mottool.association.registry import OUTrackSettings
-from mottool.association.tracks import Tracks, Video
+from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.detections import Detections
 from mottool.motchallenge.public_detections import near_public
 
-__all__ = ["OUTrack"]
+__all__ = ["OUTrackTracker"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
-class OUTrack(Cascade):
+class OUTrackTracker(EmbeddingThenIoUTracker):
     """Tracks one sequence; without occlusion centres it finds no lost people again."""
 
     uses: tuple[str, ...] = ("occlusion_centres",)
     settings: OUTrackSettings
 
-    def __init__(self, settings: OUTrackSettings, video: Video) -> None:
+    def __init__(self, settings: OUTrackSettings, video: SequenceInfo) -> None:
         """Begin a sequence; lost tracklets wait for `track_buffer` frames, whatever their rate."""
         super().__init__(
             settings,
@@ -38,7 +38,7 @@ class OUTrack(Cascade):
         )
         self._video = video
         rate = video.frame_rate if settings.frame_rate is None else settings.frame_rate
-        self._refinder = Refinder(settings, video, rate)
+        self._refinder = OcclusionRecovery(settings, video, rate)
 
     def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
         """The tracks of the next frame: those that are tracked, then the lost that are hidden."""
@@ -84,7 +84,7 @@ class OUTrack(Cascade):
         good &= (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
         return good
 
-    def newborn(self, cols: Indices, found: Found) -> Indices:
+    def newborn(self, cols: Indices, found: CandidateDetections) -> Indices:
         """Which of the detections that are alone begin tracklets: all, or those near public."""
         if self._video.public is None or self.settings.track_type != "public_track":
             return cols

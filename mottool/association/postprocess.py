@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.sequence_settings import Finishing
+from mottool.association.sequence_settings import PostprocessSettings
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["filled", "finish", "smoothed_gaussian", "smoothed_rts", "without_short"]
+__all__ = ["filled", "postprocess", "smoothed_gaussian", "smoothed_rts", "without_short"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ ACCELERATION = 1 / 500  # standard deviation of a coordinate's acceleration, in 
 FIRST_VELOCITY = 1 / 16  # standard deviation of a velocity nothing is known of, heights per frame
 
 
-def finish(rows: Rows, config: Finishing) -> Rows:
+def postprocess(rows: Rows, config: PostprocessSettings) -> Rows:
     """Remove short tracks, fill gaps and smooth, in this order, as far as `config` asks for it.
 
     The `rows` of one sequence come back in their order, or by frame and identity if any was added.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mottool.settings import Settings, knob
+from mottool.settings import Settings, setting
 
 __all__ = [
     "OF_EMBEDDINGS",
@@ -15,7 +15,7 @@ __all__ = [
     "SETTINGS",
     "ByteTrackSettings",
     "CSTrackSettings",
-    "CascadeSettings",
+    "EmbeddingThenIoUSettings",
     "DeepSortSettings",
     "FairMOTSettings",
     "JDESettings",
@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 REGISTRY = {
-    "fairmot": "mottool.association.fairmot:FairMOT",
-    "jde": "mottool.association.jde:JDE",
-    "cstrack": "mottool.association.cstrack:CSTrack",
-    "outrack": "mottool.association.outrack:OUTrack",
-    "otrack": "mottool.association.otrack:OTrack",
-    "tdt": "mottool.association.fairmot:FairMOT",
-    "sort": "mottool.association.sort:Sort",
-    "deepsort": "mottool.association.deepsort:DeepSort",
-    "bytetrack": "mottool.association.bytetrack:ByteTrack",
+    "fairmot": "mottool.association.fairmot:FairMOTTracker",
+    "jde": "mottool.association.jde:JDETracker",
+    "cstrack": "mottool.association.cstrack:CSTrackTracker",
+    "outrack": "mottool.association.outrack:OUTrackTracker",
+    "otrack": "mottool.association.otrack:OTrackTracker",
+    "tdt": "mottool.association.fairmot:FairMOTTracker",
+    "sort": "mottool.association.sort:SortTracker",
+    "deepsort": "mottool.association.deepsort:DeepSortTracker",
+    "bytetrack": "mottool.association.bytetrack:ByteTrackTracker",
 }
 
 # Settings that are thresholds or weights of embeddings, whichever tracker has them.
@@ -85,10 +85,10 @@ def _rate(text: str) -> float | None:
 class LifeCycleSettings(Settings):
     """What the descendants of JDE's published code have in common."""
 
-    track_buffer: int = knob(
+    track_buffer: int = setting(
         30, "Frames a lost tracklet is remembered at 30 frames a second; scaled to others.", low=0
     )
-    second: float = knob(
+    second: float = setting(
         0.5,
         "Highest IoU distance of a match in the second round, for tracklets that found none in "
         "the first.",
@@ -96,20 +96,20 @@ class LifeCycleSettings(Settings):
         high=1,
         parse=_threshold("IoU"),
     )
-    unconfirmed: float = knob(
+    unconfirmed: float = setting(
         0.7,
         "Highest IoU distance of a match for tracklets with a single detection.",
         low=0,
         high=1,
         parse=_threshold("IoU"),
     )
-    min_box_area: float = knob(
+    min_box_area: float = setting(
         100.0, "Tracks up to this area are not written, square pixels.", low=0
     )
-    max_w_over_h: float = knob(
+    max_w_over_h: float = setting(
         1.6, "Tracks wider than this many times their height are not written.", low=0
     )
-    frame_rate: float | None = knob(
+    frame_rate: float | None = setting(
         None,
         "Frames a second that the buffer is scaled by; none or 'per sequence': the sequence's own.",
         low=0,
@@ -123,10 +123,10 @@ class LifeCycleSettings(Settings):
 
 
 @dataclass(frozen=True)
-class CascadeSettings(LifeCycleSettings):
+class EmbeddingThenIoUSettings(LifeCycleSettings):
     """The same with a first round by embedding."""
 
-    conf_thres: float = knob(
+    conf_thres: float = setting(
         0.6,
         "Detections with a score above this are tracked; the others are not looked at.",
         low=0,
@@ -135,10 +135,10 @@ class CascadeSettings(LifeCycleSettings):
 
 
 @dataclass(frozen=True)
-class FairMOTSettings(CascadeSettings):
+class FairMOTSettings(EmbeddingThenIoUSettings):
     """FairMOT's association; the values are those of its code with detections above 0.6."""
 
-    first_assoc: float = knob(
+    first_assoc: float = setting(
         0.4,
         "Highest cost of a match by embedding and motion: 0.98 of the embeddings' distance and "
         "0.02 of the squared Mahalanobis distance.",
@@ -157,32 +157,32 @@ class TDTSettings(FairMOTSettings):
 class CSTrackSettings(FairMOTSettings):
     """CSTrack's association; the values are those of its code."""
 
-    max_w_over_h: float = knob(
+    max_w_over_h: float = setting(
         0.6, "Tracks wider than this many times their height are not written.", low=0
     )
 
 
 @dataclass(frozen=True)
-class JDESettings(CascadeSettings):
+class JDESettings(EmbeddingThenIoUSettings):
     """JDE's association; the values are those of its code."""
 
-    min_box_area: float = knob(
+    min_box_area: float = setting(
         200.0, "Tracks up to this area are not written, square pixels.", low=0
     )
-    first_assoc: float = knob(
+    first_assoc: float = setting(
         0.7,
         "Highest cost of a match by embedding and motion.",
         low=0,
         parse=_threshold("euclidean"),
     )
-    form: str = knob(
+    form: str = setting(
         "code",
         "code: the authors' cascade. paper: as the paper has it; for jde a single association by "
         "cosine distance, track_buffer being the frames after which a tracklet ends; for outrack "
         "and otrack the box that an occlusion centre gives back is what is written.",
         choices=("code", "paper"),
     )
-    appearance: float = knob(
+    appearance: float = setting(
         0.98,
         "Weight of the embeddings' distance in the cost; the rest is the squared Mahalanobis "
         "distance's.",
@@ -195,30 +195,30 @@ class JDESettings(CascadeSettings):
 class RefindSettings(Settings):
     """How lost people are found again from occlusion centres."""
 
-    occlusion: bool = knob(True, "Find lost people again from occlusion centres.")
-    occlusion_thres: float = knob(
+    occlusion: bool = setting(True, "Find lost people again from occlusion centres.")
+    occlusion_thres: float = setting(
         0.1, "Occlusion centres with a lower score are not looked at.", low=0, high=1
     )
-    occlusion_agreement: float = knob(
+    occlusion_agreement: float = setting(
         0.7,
         "How well an occlusion centre has to agree with the overlap of a lost and a tracked box, "
         "from 0 to 1: the paper's τ_o.",
         low=0,
         high=1,
     )
-    lost_frame_range: float = knob(
+    lost_frame_range: float = setting(
         1.0,
         "Frames, or if less than 1 seconds, since a lost one was last seen behind another: the "
         "paper's τ_w.",
         low=0,
     )
-    form: str = knob(
+    form: str = setting(
         "paper",
         "paper: the box that an occlusion centre gives back is what is written. code: as the "
         "authors' code, which writes the expected box.",
         choices=("paper", "code"),
     )
-    track_type: str = knob(
+    track_type: str = setting(
         "private_track",
         "public_track: only detections near the public ones (--public) may begin tracks.",
         choices=("private_track", "public_track"),
@@ -226,18 +226,18 @@ class RefindSettings(Settings):
 
 
 @dataclass(frozen=True)
-class OUTrackSettings(RefindSettings, CascadeSettings):
+class OUTrackSettings(RefindSettings, EmbeddingThenIoUSettings):
     """OUTrack's association; the values are those of its code with detections above 0.6."""
 
-    reid_thres: float = knob(
+    reid_thres: float = setting(
         0.4,
         "Highest cost of a match by embedding and motion.",
         low=0,
         high=2,
         parse=_threshold("cosine"),
     )
-    clip_box: bool = knob(False, "Clip tracks to the frame before they are written.")
-    frame_rate: float | None = knob(
+    clip_box: bool = setting(False, "Clip tracks to the frame before they are written.")
+    frame_rate: float | None = setting(
         30.0,
         "Frames a second that the buffer is scaled by; none or 'per sequence': the sequence's own.",
         low=0,
@@ -249,20 +249,22 @@ class OUTrackSettings(RefindSettings, CascadeSettings):
 class OTrackSettings(RefindSettings):
     """OTrack's association; the values are CenterTrack's for MOT17."""
 
-    track_thresh: float = knob(
+    track_thresh: float = setting(
         0.4,
         "Detections with a lower score are not looked at; to bytetrack they are the doubtful ones.",
         low=0,
         high=1,
     )
-    new_thresh: float | None = knob(
+    new_thresh: float | None = setting(
         None,
         "Detections with a score above this may begin tracks; none: as track_thresh, but at least "
         "0.3.",
         low=0,
         high=1,
     )
-    max_age: int = knob(30, "Frames after which a tracklet without a detection is dropped.", low=-1)
+    max_age: int = setting(
+        30, "Frames after which a tracklet without a detection is dropped.", low=-1
+    )
 
     @property
     def creation_threshold(self) -> float:
@@ -274,14 +276,14 @@ class OTrackSettings(RefindSettings):
 class SortSettings(Settings):
     """SORT; the values are those of its code."""
 
-    max_age: int = knob(1, "Frames a tracklet lives without a detection.", low=0)
-    min_hits: int = knob(
+    max_age: int = setting(1, "Frames a tracklet lives without a detection.", low=0)
+    min_hits: int = setting(
         3,
         "Detections in a row before a tracklet is shown; all are in the first so many frames.",
         low=0,
     )
-    iou_threshold: float = knob(0.3, "Lowest IoU of a match.", low=0, high=1)
-    score_filter: float | None = knob(
+    iou_threshold: float = setting(0.3, "Lowest IoU of a match.", low=0, high=1)
+    score_filter: float | None = setting(
         None,
         "Detections with a score above this are tracked; none: all of them.",
         low=0,
@@ -293,49 +295,51 @@ class SortSettings(Settings):
 class DeepSortSettings(Settings):
     """DeepSORT; the values are those of its code, with detections above 0.6."""
 
-    min_confidence: float = knob(
+    min_confidence: float = setting(
         0.6, "Detections with a lower score are not looked at.", low=0, high=1
     )
-    nms_max_overlap: float = knob(
+    nms_max_overlap: float = setting(
         1.0,
         "Detections of which a better one covers more than this share are suppressed; 1: none.",
         low=0,
         high=1,
     )
-    min_detection_height: float = knob(
+    min_detection_height: float = setting(
         0.0, "Detections lower than this are not looked at, pixels.", low=0
     )
-    max_cosine_distance: float = knob(
+    max_cosine_distance: float = setting(
         0.2, "Highest cosine distance from the nearest embedding in a gallery.", low=0, high=2
     )
-    nn_budget: int = knob(100, "Embeddings kept of each tracklet, the latest ones.", low=1)
-    max_iou_distance: float = knob(0.7, "Highest IoU distance of a match.", low=0, high=1)
-    max_age: int = knob(30, "Frames a confirmed tracklet lives without a detection.", low=0)
-    n_init: int = knob(3, "Detections in a row before a tracklet is confirmed and shown.", low=1)
+    nn_budget: int = setting(100, "Embeddings kept of each tracklet, the latest ones.", low=1)
+    max_iou_distance: float = setting(0.7, "Highest IoU distance of a match.", low=0, high=1)
+    max_age: int = setting(30, "Frames a confirmed tracklet lives without a detection.", low=0)
+    n_init: int = setting(3, "Detections in a row before a tracklet is confirmed and shown.", low=1)
 
 
 @dataclass(frozen=True)
 class ByteTrackSettings(LifeCycleSettings):
     """ByteTrack; the values are those of its code for MOT17."""
 
-    track_thresh: float = knob(0.6, "Detections with a score above this are sure.", low=0, high=1)
-    low_thresh: float = knob(
+    track_thresh: float = setting(
+        0.6, "Detections with a score above this are sure.", low=0, high=1
+    )
+    low_thresh: float = setting(
         0.1,
         "Detections with a score above this, but below track_thresh, are doubtful.",
         low=0,
         high=1,
     )
-    det_thresh: float | None = knob(
+    det_thresh: float | None = setting(
         None,
         "Detections with a score of at least this may begin tracks; none: track_thresh + 0.1.",
         low=0,
         high=1,
     )
-    match_thresh: float = knob(
+    match_thresh: float = setting(
         0.9, "Highest distance, 1 - IoU·score, of a match with a sure detection.", low=0, high=1
     )
-    mot20: bool = knob(False, "Leave the score out of the distance, as is done for MOT20.")
-    frame_rate: float | None = knob(
+    mot20: bool = setting(False, "Leave the score out of the distance, as is done for MOT20.")
+    frame_rate: float | None = setting(
         30.0,
         "Frames a second that the buffer is scaled by; none or 'per sequence': the sequence's own.",
         low=0,

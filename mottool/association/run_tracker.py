@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mottool.association.registry import REGISTRY
 from mottool.association.sequence_settings import InputSettings
-from mottool.association.tracks import EMBED, Tracker, Video
+from mottool.association.tracks import EMBED, SequenceInfo, Tracker
 from mottool.boxes import tlwh_from_xyxy
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
@@ -24,14 +24,14 @@ from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
 from mottool.sources.discovery import find_sequences
 
-__all__ = ["link", "steps"]
+__all__ = ["run_tracker", "steps"]
 
 Floats = npt.NDArray[np.float64]
 JITTER = 0.1  # frames: less than this is how times are written down, not how frames were taken
 ROUNDING = 1.1e-3  # seconds: a little more than the steps that some containers count in
 
 
-def link(
+def run_tracker(
     cache: Cache,
     tracker: str,
     settings: Settings,
@@ -109,7 +109,7 @@ def _tracker(
             raise SettingError("track_type public_track needs the public detections", fix)
         boxes = _public(public, cache.header.sequence)
     header = cache.header
-    tracker: Tracker = found(settings, Video(frame_rate, header.width, header.height, boxes))
+    tracker: Tracker = found(settings, SequenceInfo(frame_rate, header.width, header.height, boxes))
     return tracker
 
 

@@ -26,9 +26,9 @@ from typing import Any
 
 from mottool.association.registry import SETTINGS
 from mottool.errors import InputError, SettingError
-from mottool.settings import Settings, build, knob
+from mottool.settings import Settings, build_settings, setting
 
-__all__ = ["Finishing", "InputSettings", "Profiles", "kinds_of"]
+__all__ = ["PostprocessSettings", "InputSettings", "SequenceSettings", "kinds_of"]
 
 DEFAULT = "default"
 
@@ -44,18 +44,18 @@ def _classes(text: str) -> tuple[int, ...]:
 class InputSettings(Settings):
     """What a tracker gets to see of a cache."""
 
-    classes: tuple[int, ...] | None = knob(
+    classes: tuple[int, ...] | None = setting(
         None,
         "Only detections of these classes are tracked, as '0' or '0,2' (0 is a person); none: all.",
         parse=_classes,
     )
-    min_score: float = knob(
+    min_score: float = setting(
         0.0,
         "Detections with a lower score are left out before the tracker sees them.",
         low=0,
         high=1,
     )
-    fixed_rate: bool = knob(
+    fixed_rate: bool = setting(
         False,
         "Take every frame for the next one, as the papers do. Otherwise, where frames do not come "
         "evenly, their times count: for motion, and for how long a tracklet is remembered.",
@@ -63,24 +63,24 @@ class InputSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Finishing(Settings):
+class PostprocessSettings(Settings):
     """Offline finishing: which tracks stay, and how their boxes are mended; by default nothing."""
 
-    min_track_length: int = knob(
+    min_track_length: int = setting(
         1, "Tracks with fewer boxes than this are removed, before gaps are filled.", low=1
     )
-    fill_gaps: int = knob(
+    fill_gaps: int = setting(
         0,
         "Gaps of up to this many frames within a track are filled along a straight line; 0: none.",
         low=0,
     )
-    smooth: str = knob(
+    smooth: str = setting(
         "none",
         "Smooth the boxes of each track: gaussian by a Gaussian process, as StrongSORT does after "
         "filling gaps of 18 frames; rts by a Kalman filter that runs forwards and back.",
         choices=("none", "gaussian", "rts"),
     )
-    smooth_tau: float = knob(
+    smooth_tau: float = setting(
         10.0,
         "How far a Gaussian process smooths, StrongSORT's tau. Tracks of more than its third power "
         "of boxes are left as they are.",
@@ -91,10 +91,10 @@ class Finishing(Settings):
 
 def kinds_of(tracker: str) -> dict[str, type[Settings]]:
     """What a tracker's settings files may set: its own settings first, then those around it."""
-    return {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": Finishing}
+    return {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": PostprocessSettings}
 
 
-class Profiles:
+class SequenceSettings:
     """The settings of each sequence, of several kinds that share no name.
 
     `tracker` is the one that the file is for, or None; `unused` names its tables that fitted no
@@ -176,4 +176,4 @@ def _built(kinds: Mapping[str, type[Settings]], told: Mapping[str, Any]) -> list
     for key, value in told.items():
         owners = (name for name, kind in kinds.items() if key in kind.__dataclass_fields__)
         parts[next(owners, first)][key] = value
-    return [build(kind, parts[name], name) for name, kind in kinds.items()]
+    return [build_settings(kind, parts[name], name) for name, kind in kinds.items()]

@@ -9,23 +9,23 @@ import numpy.typing as npt
 from mottool.association.assignment import assign_overlaps
 from mottool.association.motion import POSITION, AreaFilter
 from mottool.association.registry import SortSettings
-from mottool.association.tracks import Tracklets, Tracks, Video
+from mottool.association.tracks import SequenceInfo, Tracklets, Tracks
 from mottool.boxes import iou
 from mottool.detections import Detections
 
-__all__ = ["Sort"]
+__all__ = ["SortTracker"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
-class Sort:
+class SortTracker:
     """Tracks one sequence; `slots` are its tracklets, oldest first."""
 
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
 
-    def __init__(self, settings: SortSettings, video: Video) -> None:
+    def __init__(self, settings: SortSettings, video: SequenceInfo) -> None:
         """Begin a sequence; SORT counts in frames whatever their rate."""
         self.settings = settings
         self._filter = AreaFilter()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mottool.association.motion import Filter
 from mottool.detections import Detections
 
-__all__ = ["EMBED", "Tracker", "Tracklets", "Tracks", "Video", "blend", "unit"]
+__all__ = ["EMBED", "Tracker", "Tracklets", "Tracks", "SequenceInfo", "blend", "unit"]
 
 Floats = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
@@ -37,7 +37,7 @@ class Tracks:
 
 
 @dataclass(frozen=True)
-class Video:
+class SequenceInfo:
     """What a tracker may know of a sequence beside its detections.
 
     `frame_rate` in frames a second; `width` and `height` of the frames in pixels; `public` gives
@@ -61,7 +61,7 @@ class Tracker(Protocol):
     needs: tuple[str, ...]
     uses: tuple[str, ...]
 
-    def __init__(self, settings: Any, video: Video) -> None:
+    def __init__(self, settings: Any, video: SequenceInfo) -> None:
         """Begin a sequence."""
         ...
 

@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from mottool.errors import CheckpointError
-from mottool.files import file_digest, whole_file
+from mottool.files import atomic_write, file_digest
 
 __all__ = ["Card", "card_of", "read_card", "save_weights"]
 
@@ -76,8 +76,8 @@ def save_weights(
     own = {
         name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
     }
-    with whole_file(card_of(path)) as card_part:
-        with whole_file(path) as part:
+    with atomic_write(card_of(path)) as card_part:
+        with atomic_write(path) as part:
             part.write_bytes(save(own))  # its own writer hides why a disk refuses
             sha256 = file_digest(part)
         told = "x".join(map(str, size or ()))

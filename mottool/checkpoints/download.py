@@ -18,7 +18,7 @@ from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
 from mottool.errors import CheckpointError, OutputError, writing
 from mottool.files import file_digest
 
-__all__ = ["cache_folder", "fetch", "fetched", "remedy"]
+__all__ = ["cache_folder", "fetch", "fetched", "missing_weights_fix"]
 
 NO_LOCKS = (ENOLCK, ENOSYS, EOPNOTSUPP)  # what network file systems without locks say
 AGAIN = "download it again"
@@ -51,7 +51,7 @@ def fetched(name: str, warn: Warn = lambda message: None) -> Path | None:
     return None
 
 
-def remedy(name: str, flag: str, file: str = "its authors' file") -> str:
+def missing_weights_fix(name: str, flag: str, file: str = "its authors' file") -> str:
     """Say how to get the weights of `name`, as the fix of an error; `flag` is what takes a file."""
     entries = [listing for listing in listings() if listing.name == name]
     if any(listing.url for listing in entries):

@@ -20,7 +20,7 @@ import requests
 from requests.exceptions import ChunkedEncodingError, ProxyError, SSLError
 
 from mottool.errors import CheckpointError, OutputError, SettingError, writing
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.progress import counter
 
 __all__ = ["DownloadError", "plain_address", "transfer"]
@@ -332,7 +332,7 @@ def _begin(part: Path, origin: Origin, out: Path) -> None:
 
 
 def _write_origin(part: Path, origin: Origin) -> None:
-    with whole_file(_origin_file(part)) as file:
+    with atomic_write(_origin_file(part)) as file:
         file.write_text(json.dumps(asdict(origin)), encoding="utf-8")
 
 

@@ -11,13 +11,13 @@ import click
 
 from mottool.errors import MottoolError, SettingError, from_system
 
-__all__ = ["Batch", "fact_lines"]
+__all__ = ["Jobs", "fact_lines"]
 
 T = TypeVar("T")
 
 
 @dataclass
-class Batch:
+class Jobs:
     """Collects what was done and what failed; `close` reports it and sets the exit code.
 
     With `as_json` nothing but one JSON object, `{"done": […], "failed": […]}`, goes to standard

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import click
 
 from mottool.errors import SettingError
-from mottool.settings import Settings, build, is_optional, plain_type
+from mottool.settings import Settings, build_settings, is_optional, plain_type
 
 __all__ = [
-    "any_flags",
+    "merged_options",
     "as_json",
-    "flags",
+    "settings_options",
     "jobs_flag",
     "list_flag",
     "published_flag",
@@ -24,7 +24,7 @@ __all__ = [
     "shard_flag",
     "shard_of",
     "truth_flag",
-    "work_folder",
+    "work_option",
 ]
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ Shard = tuple[int, int]
 Command = Callable[..., Any]
 
 
-def work_folder(command: Callable[..., Any]) -> Callable[..., Any]:
+def work_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The `--work` option that every stage shares."""
     return click.option(
         "--work",
@@ -175,14 +175,14 @@ def _shown(field: Field[Any]) -> str:
     return str(field.default)
 
 
-def flags(kind: type[Settings], name: str = "config") -> Callable[[Command], Command]:
+def settings_options(kind: type[Settings], name: str = "config") -> Callable[[Command], Command]:
     """Give a click command one flag per field of `kind`, and one argument `name` made of them."""
 
     def decorate(command: Command) -> Command:
         def wrapper(**kwargs: Any) -> Any:
             given = {field.name: kwargs.pop(field.name) for field in dataclasses.fields(kind)}
             given = {key: value for key, value in given.items() if value is not None}
-            return command(**kwargs, **{name: build(kind, given, "this command")})
+            return command(**kwargs, **{name: build_settings(kind, given, "this command")})
 
         options = [_option(kind, field, _shown(field)) for field in dataclasses.fields(kind)]
         return _decorated(command, wrapper, options)
@@ -190,13 +190,13 @@ def flags(kind: type[Settings], name: str = "config") -> Callable[[Command], Com
     return decorate
 
 
-def any_flags(
+def merged_options(
     kinds: Mapping[str, type[Settings]], name: str = "given"
 ) -> Callable[[Command], Command]:
     """Give a click command the flags of several settings classes, each name once.
 
-    The command gets the dict `name` of those that were set; `build` turns it into the one class
-    that is wanted and refuses what belongs to another.
+    The command gets the dict `name` of the flags that were set. `build_settings` makes an instance
+    of one of the classes from it, and refuses settings of the others.
     """
     first: dict[str, tuple[type[Settings], Field[Any]]] = {}
     defaults: dict[str, dict[str, list[str]]] = {}

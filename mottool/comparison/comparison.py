@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from mottool.association.fitted_settings import fitted_settings
-from mottool.association.sequence_settings import Profiles, kinds_of
-from mottool.comparison.measure import Judged, judged, tracked
-from mottool.comparison.pipelines import Contender, find_contenders
-from mottool.comparison.results import Standing, standing
+from mottool.association.sequence_settings import SequenceSettings, kinds_of
+from mottool.comparison.measure import DetectionMeasurement, judged, tracked
+from mottool.comparison.pipelines import ComparedPipeline, find_contenders
+from mottool.comparison.results import ComparisonRow, standing
 from mottool.errors import InputError
-from mottool.metrics.cache_metrics import Finds
+from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import find_truth
 
-__all__ = ["Lineup"]
+__all__ = ["Comparison"]
 
 
-class Lineup:
+class Comparison:
     """The pairs of pipelines and trackers, and what is measured of each.
 
     `pairs` are to be measured; `sequences` are those that have ground truth and a cache of every
@@ -28,7 +28,7 @@ class Lineup:
         self,
         places: Iterable[Path],
         truth: Iterable[Path],
-        trackers: Mapping[str, Profiles],
+        trackers: Mapping[str, SequenceSettings],
         rules: str = AUTO,
         oracle: bool = False,
         published: bool = False,
@@ -57,8 +57,8 @@ class Lineup:
         if given:
             told = f"{', '.join(given)}: boxes come from files, so FPS counts no detection"
             self.notes.append(told)
-        self._judged: dict[str, dict[str, Judged]] = {}
-        self._at_truth: dict[str, dict[str, Finds]] = {}
+        self._judged: dict[str, dict[str, DetectionMeasurement]] = {}
+        self._at_truth: dict[str, dict[str, CacheMatches]] = {}
 
     def _common(self) -> list[str]:
         every = sorted({name for each in self.contenders for name in each.caches})
@@ -77,7 +77,7 @@ class Lineup:
             self.notes.append(f"{', '.join(others)} left out, {why}")
         return common
 
-    def _left_out(self, contender: Contender, tracker: str) -> bool:
+    def _left_out(self, contender: ComparedPipeline, tracker: str) -> bool:
         lacks = contender.lacks(tracker)
         if lacks:
             told = f"{contender.name}.{tracker} left out: its caches have no {' and '.join(lacks)}"
@@ -86,10 +86,10 @@ class Lineup:
 
     def measure(
         self,
-        contender: Contender,
+        contender: ComparedPipeline,
         tracker: str,
         watch: Callable[[Iterable[str]], Iterable[str]] = lambda sequences: sequences,
-    ) -> Standing:
+    ) -> ComparisonRow:
         """The row of one pair; `watch` may follow the sequences.
 
         Raises as `judged` and `tracked` do, `SettingError` for settings that mean nothing.

@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mottool._version import __version__
-from mottool.comparison.results import FIGURES, Standing, ranks, shown
+from mottool.comparison.results import FIGURES, ComparisonRow, ranks, shown
 from mottool.comparison.tables import HEAD
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
-__all__ = ["Video", "write_page"]
+__all__ = ["PageVideo", "write_page"]
 
 MEGABYTE = 1e6
 MARKS = "", ' class="best"', ' class="second"'
@@ -73,7 +73,7 @@ for (const [column, head] of document.querySelectorAll("#table th").entries()) {
 
 
 @dataclass(frozen=True)
-class Video:
+class PageVideo:
     """A video of the tracks `name` (a row of the table) on a sequence."""
 
     name: str
@@ -82,10 +82,10 @@ class Video:
 
 
 def write_page(
-    standings: Sequence[Standing],
+    standings: Sequence[ComparisonRow],
     pictures: Mapping[str, str],
     notes: Sequence[str],
-    videos: Sequence[Video],
+    videos: Sequence[PageVideo],
     path: Path,
     embed: float,
 ) -> Path:
@@ -117,12 +117,12 @@ def write_page(
         parts += [_video(video, path, embed) for video in videos]
     parts.append(f'<p class="small">Made by mottool {escape(__version__)}.</p>')
     parts.append(f"<script>{SCRIPT}</script></body></html>")
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text("\n".join(parts) + "\n", encoding="utf-8")
     return path
 
 
-def _table(standings: Sequence[Standing]) -> str:
+def _table(standings: Sequence[ComparisonRow]) -> str:
     head = [_heading("#", "the number in the plots", "number", "ascending")]
     head += [_heading(name, "", "text", "ascending") for name in HEAD]
     for name in FIGURES:
@@ -152,7 +152,7 @@ def _heading(name: str, meaning: str, kind: str, first: str) -> str:
     )
 
 
-def _video(video: Video, page: Path, embed: float) -> str:
+def _video(video: PageVideo, page: Path, embed: float) -> str:
     """A player of the video itself if it is small, else a link to where it lies from the page."""
     name = escape(f"{video.name}: {video.sequence}")
     size = video.path.stat().st_size

@@ -10,9 +10,17 @@ from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
 from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
-from mottool.workdir import Work
+from mottool.workdir import WorkDir
 
-__all__ = ["BOXES", "ONE_SHOT", "ORACLE", "TWO_STAGE", "Contender", "find_contenders", "kind_of"]
+__all__ = [
+    "BOXES",
+    "ONE_SHOT",
+    "ORACLE",
+    "TWO_STAGE",
+    "ComparedPipeline",
+    "find_contenders",
+    "kind_of",
+]
 
 ONE_SHOT, TWO_STAGE, BOXES = "one-shot", "two-stage", "boxes only"
 ORACLE = "true boxes"
@@ -20,7 +28,7 @@ TRUTH = "gt"  # the detector that hands on ground truth
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedPipeline:
     """A pipeline in the comparison.
 
     `name` is that of the pipeline, or of its folder where several share a pipeline; `kind` is one
@@ -64,7 +72,7 @@ def kind_of(pipeline: str, embeds: bool) -> str:
     return ONE_SHOT if embeds and pipeline not in DETECTORS else BOXES
 
 
-def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[Contender]:
+def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[ComparedPipeline]:
     """The pipelines whose caches are in `places`: work folders, folders of caches, cache files.
 
     Caches of one folder and pipeline belong together. Those at ground-truth boxes, `gt+…`, tell
@@ -99,7 +107,7 @@ def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[Conten
         raise InputError(problem, "add caches of pipelines, or give --oracle")
     names = [pipeline for _, pipeline in rivals]
     return [
-        Contender(
+        ComparedPipeline(
             pipeline if names.count(pipeline) == 1 else str(folder),
             pipeline,
             kind_of(pipeline, "embeddings" in holds[folder, pipeline]),
@@ -119,7 +127,7 @@ def _caches(places: Iterable[Path]) -> list[Path]:
         if place.is_dir():
             unfinished = (".part.h5",)
             own = [path for path in place.glob("*.h5") if not path.name.endswith(unfinished)]
-            here = Work(place).caches() or sorted(own)
+            here = WorkDir(place).caches() or sorted(own)
         if not here:
             fix = "run mottool detect-embed first, or name work folders or caches"
             raise InputError(f"there are no caches under {place}", fix)

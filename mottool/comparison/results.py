@@ -13,12 +13,12 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from mottool.comparison.measure import Judged, Tracked
-from mottool.comparison.pipelines import ORACLE, Contender
-from mottool.metrics.cache_metrics import Finds, figures
+from mottool.comparison.measure import DetectionMeasurement, TrackingMeasurement
+from mottool.comparison.pipelines import ORACLE, ComparedPipeline
+from mottool.metrics.cache_metrics import CacheMatches, figures
 from mottool.metrics.tracking import combined
 
-__all__ = ["FIGURES", "LOWER", "SPEEDS", "Standing", "chance", "ranks", "shown", "standing"]
+__all__ = ["FIGURES", "LOWER", "SPEEDS", "ComparisonRow", "chance", "ranks", "shown", "standing"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,7 +30,7 @@ SURE = 0.05  # a difference that chance makes less often is one
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth: a row equals itself only
-class Standing:
+class ComparisonRow:
     """One row: a pipeline with a tracker.
 
     `figures` has those of all sequences joined, fractions, counts and frames a second by the
@@ -53,12 +53,12 @@ class Standing:
 
 
 def standing(
-    contender: Contender,
+    contender: ComparedPipeline,
     tracker: str,
-    judged: Mapping[str, Judged],
-    tracked: Mapping[str, Tracked],
-    at_truth: Mapping[str, Finds],
-) -> Standing:
+    judged: Mapping[str, DetectionMeasurement],
+    tracked: Mapping[str, TrackingMeasurement],
+    at_truth: Mapping[str, CacheMatches],
+) -> ComparisonRow:
     """The row of a contender with a tracker, from what was measured on each sequence.
 
     `at_truth` is what its embeddings show at ground-truth boxes; TPR is told of sequences that
@@ -76,7 +76,7 @@ def standing(
         return {name: values.get(name) for name in FIGURES} | _speeds(contender, costs)
 
     costs = [_costs(judged[name], tracked[name]) for name in judged]
-    return Standing(
+    return ComparisonRow(
         contender.name,
         contender.kind,
         tracker,
@@ -87,18 +87,18 @@ def standing(
     )
 
 
-def _warm(judged: Judged) -> slice:
+def _warm(judged: DetectionMeasurement) -> slice:
     """All frames but the first, which pays for libraries and kernels that are loaded once."""
     return slice(1 if len(judged.people) > 1 else 0, None)
 
 
-def _costs(judged: Judged, tracked: Tracked) -> Floats:
+def _costs(judged: DetectionMeasurement, tracked: TrackingMeasurement) -> Floats:
     """Seconds of detection, embedding and association, (3, F), of the frames that count."""
     costs = np.stack([judged.detection, judged.embedding, tracked.association])
     return costs[:, _warm(judged)]
 
 
-def _speeds(contender: Contender, costs: Sequence[Floats]) -> dict[str, float | None]:
+def _speeds(contender: ComparedPipeline, costs: Sequence[Floats]) -> dict[str, float | None]:
     """Frames a second by the names in `SPEEDS`; None for a part whose time was not recorded."""
     together = np.concatenate(costs, axis=1)  # (3, F)
     parts = [*together.sum(axis=1).tolist(), float(together.sum())]
@@ -118,7 +118,7 @@ def shown(name: str, value: float | None) -> str:
     return f"{value:.0f}" if name in LOWER else f"{100 * value:.1f}"
 
 
-def ranks(standings: Sequence[Standing], figure: str) -> list[int]:
+def ranks(standings: Sequence[ComparisonRow], figure: str) -> list[int]:
     """1 for the best and 2 for the second best in a column, 0 for the others.
 
     What prints alike ranks alike. Where all are alike nobody is best. Ground-truth boxes do not
@@ -136,7 +136,7 @@ def ranks(standings: Sequence[Standing], figure: str) -> list[int]:
     return [0 if text == "-" else places.get(float(text), 0) for text in printed]
 
 
-def chance(standings: Sequence[Standing]) -> list[str]:
+def chance(standings: Sequence[ComparisonRow]) -> list[str]:
     """What the number of sequences allows to be said of the first two, by the sign test.
 
     Sequences, not frames, are independent: with n of them, one of two equal trackers is ahead on
@@ -157,7 +157,7 @@ def chance(standings: Sequence[Standing]) -> list[str]:
     return [_first_two(standings, figure) for figure in JUDGED_BY]
 
 
-def _first_two(standings: Sequence[Standing], figure: str) -> str:
+def _first_two(standings: Sequence[ComparisonRow], figure: str) -> str:
     first, second = sorted(standings, key=lambda each: -(each.figures[figure] or 0))[:2]
     values = [
         (mine, first_other)

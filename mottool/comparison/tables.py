@@ -4,8 +4,8 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mottool.comparison.results import FIGURES, Standing, ranks, shown
-from mottool.files import whole_file
+from mottool.comparison.results import FIGURES, ComparisonRow, ranks, shown
+from mottool.files import atomic_write
 from mottool.metrics.tables import COMBINED
 
 __all__ = ["HEAD", "as_text", "write_csv", "write_latex", "write_markdown"]
@@ -17,7 +17,7 @@ DIGITS = 6  # in CSV
 Mark = Callable[[str, int], str]
 
 
-def as_text(standings: Sequence[Standing]) -> str:
+def as_text(standings: Sequence[ComparisonRow]) -> str:
     """An aligned table, `*` behind the best figures and `+` behind the second best."""
     rows = [[*HEAD, *(f"{name} " for name in FIGURES)]]  # room for the marks
     rows += _rows(standings, lambda text, rank: text + (ON_SCREEN[rank] or " "))
@@ -31,12 +31,12 @@ def as_text(standings: Sequence[Standing]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def write_csv(standings: Sequence[Standing], path: Path) -> Path:
+def write_csv(standings: Sequence[ComparisonRow], path: Path) -> Path:
     """Every row and sequence, in the columns pipeline, kind, tracker, seq, MOTA, …
 
     Fractions have six decimals; what does not exist is empty.
     """
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["pipeline", "kind", "tracker", "seq", *FIGURES])
         for each in standings:
@@ -47,7 +47,7 @@ def write_csv(standings: Sequence[Standing], path: Path) -> Path:
     return path
 
 
-def write_markdown(standings: Sequence[Standing], path: Path) -> Path:
+def write_markdown(standings: Sequence[ComparisonRow], path: Path) -> Path:
     """The screen's table, the best figures bold, the second best in italics."""
     marks = "{}", "**{}**", "*{}*"
     lines = [[*HEAD, *FIGURES], ["---"] * len(HEAD) + ["---:"] * len(FIGURES)]
@@ -58,7 +58,7 @@ def write_markdown(standings: Sequence[Standing], path: Path) -> Path:
     return _write(path, text)
 
 
-def write_latex(standings: Sequence[Standing], path: Path) -> Path:
+def write_latex(standings: Sequence[ComparisonRow], path: Path) -> Path:
     """The screen's table as `tabular` for booktabs, the best bold, the second best underlined."""
     marks = "{}", r"\textbf{{{}}}", r"\underline{{{}}}"
     lines = [r"\begin{tabular}{" + "l" * len(HEAD) + "r" * len(FIGURES) + "}", r"\toprule"]
@@ -71,7 +71,7 @@ def write_latex(standings: Sequence[Standing], path: Path) -> Path:
     return _write(path, "\n".join(lines) + "\n")
 
 
-def _rows(standings: Sequence[Standing], mark: Mark) -> list[list[str]]:
+def _rows(standings: Sequence[ComparisonRow], mark: Mark) -> list[list[str]]:
     """Cells of every row, the figures passed through `mark` with their rank."""
     columns = [
         [
@@ -92,6 +92,6 @@ def _escaped(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> Path:
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return path

@@ -5,8 +5,8 @@ by up to half, rotation by 5 degrees, shifts by a tenth, scales of 0.5 to 1.2, s
 CSTrack's code has YOLOv5's colours and flips and no more. TDT is a RetinaNet, whose paper (Lin et
 al., ICCV 2017, §4.1) flips. CenterTrack's code looks, as CenterNet's, from anywhere in the frame at
 0.6 to 1.4 of its size, in colours changed by up to 0.4 (of which contrast and the hue of the light
-are left out here). What is drawn for one image is a `Look`, so that a second image can be given
-nearly the same one: OUTrack and CenterTrack train on pairs.
+are left out here). The transform of one image is an
+`ImageTransform`; the second image of a pair gets a similar one (OUTrack, CenterTrack).
 """
 
 import math
@@ -17,9 +17,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.settings import Settings, knob
+from mottool.settings import Settings, setting
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "Look", "augment", "flip", "jitter", "matrix", "warp"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "ImageTransform",
+    "augment",
+    "flip",
+    "jitter",
+    "matrix",
+    "warp",
+]
 
 Image = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.floating[Any]]
@@ -32,7 +41,7 @@ NEAREST, FARTHEST = 0.05, 0.2  # of the ranges: how far the second look of a pai
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageTransform:
     """How one image is to look; the default changes nothing.
 
     `gains` multiply hue, saturation and value; `angle` is in degrees, counter-clockwise; `shift`
@@ -51,27 +60,27 @@ class Look:
 class Augmentation(Settings):
     """Within what limits looks are drawn; the defaults are FairMOT's."""
 
-    flip: float = knob(0.5, "How often an image is mirrored.", low=0, high=1)
-    hue: float = knob(0.0, "Most that hue changes, as a part of itself.", low=0, high=1)
-    saturation: float = knob(
+    flip: float = setting(0.5, "How often an image is mirrored.", low=0, high=1)
+    hue: float = setting(0.0, "Most that hue changes, as a part of itself.", low=0, high=1)
+    saturation: float = setting(
         0.5, "Most that saturation changes, as a part of itself.", low=0, high=1
     )
-    value: float = knob(0.5, "Most that brightness changes, as a part of itself.", low=0, high=1)
-    angle: float = knob(5.0, "Most degrees of rotation, either way.", low=0, high=180)
-    shift: float = knob(0.1, "Most of its width and height that an image moves.", low=0, high=1)
-    shrink: float = knob(0.5, "Least scale.", low=0.01, high=1)
-    grow: float = knob(1.2, "Greatest scale.", low=1, high=100)
-    shear: float = knob(2.0, "Most degrees of shear, in x and in y.", low=0, high=45)
-    clip: bool = knob(
+    value: float = setting(0.5, "Most that brightness changes, as a part of itself.", low=0, high=1)
+    angle: float = setting(5.0, "Most degrees of rotation, either way.", low=0, high=180)
+    shift: float = setting(0.1, "Most of its width and height that an image moves.", low=0, high=1)
+    shrink: float = setting(0.5, "Least scale.", low=0.01, high=1)
+    grow: float = setting(1.2, "Greatest scale.", low=1, high=100)
+    shear: float = setting(2.0, "Most degrees of shear, in x and in y.", low=0, high=45)
+    clip: bool = setting(
         False, "Cut boxes off at the image's edge (JDE) or keep them whole (FairMOT)."
     )
 
-    def look(self, draw: np.random.Generator) -> Look:
+    def look(self, draw: np.random.Generator) -> ImageTransform:
         """A look within the limits, uniformly."""
         limits = np.array([self.hue, self.saturation, self.value])
         gains = 1 + limits * draw.uniform(-1, 1, 3)
         shift, shear = self.shift * draw.uniform(-1, 1, 2), self.shear * draw.uniform(-1, 1, 2)
-        return Look(
+        return ImageTransform(
             flipped=bool(draw.random() < self.flip),
             gains=(gains[0], gains[1], gains[2]),
             angle=self.angle * draw.uniform(-1, 1),
@@ -80,7 +89,7 @@ class Augmentation(Settings):
             shear=(shear[0], shear[1]),
         )
 
-    def look_near(self, first: Look, draw: np.random.Generator) -> Look:
+    def look_near(self, first: ImageTransform, draw: np.random.Generator) -> ImageTransform:
         """A look for the partner of an image with the look `first`.
 
         Mirrored as that one, in colours of its own, and moved from it by 5 to 20 % of the limits.
@@ -88,7 +97,7 @@ class Augmentation(Settings):
         other = self.look(draw)
         reach = draw.uniform(NEAREST, FARTHEST)
         middle = (self.shrink + self.grow) / 2
-        return Look(
+        return ImageTransform(
             flipped=first.flipped,
             gains=other.gains,
             angle=first.angle + reach * other.angle,
@@ -97,7 +106,7 @@ class Augmentation(Settings):
             shear=_moved(first.shear, reach, other.shear),
         )
 
-    def recoloured(self, first: Look, draw: np.random.Generator) -> Look:
+    def recoloured(self, first: ImageTransform, draw: np.random.Generator) -> ImageTransform:
         """The look `first` in other colours, as for a frame of the same video."""
         return replace(first, gains=self.look(draw).gains)
 
@@ -119,7 +128,7 @@ AUGMENTATIONS = {
 
 
 def augment(
-    image: Image, boxes: Boxes, look: Look, clip: bool = False, border: int = GREY
+    image: Image, boxes: Boxes, look: ImageTransform, clip: bool = False, border: int = GREY
 ) -> tuple[Image, Boxes, Bools]:
     """An image (H, W, 3) BGR and its boxes (n, 4) x1 y1 x2 y2 as a look asks.
 
@@ -150,7 +159,7 @@ def jitter(image: Image, gains: tuple[float, float, float]) -> Image:
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
 
 
-def matrix(look: Look, width: int, height: int) -> npt.NDArray[np.float64]:
+def matrix(look: ImageTransform, width: int, height: int) -> npt.NDArray[np.float64]:
     """The map of a look for points x y 1 of an image, (3, 3): turned, shifted, then sheared."""
     turn, move, lean = np.eye(3), np.eye(3), np.eye(3)
     turn[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), look.angle, look.scale)
@@ -161,7 +170,7 @@ def matrix(look: Look, width: int, height: int) -> npt.NDArray[np.float64]:
 
 
 def warp(
-    image: Image, boxes: Boxes, look: Look, clip: bool = False, border: int = GREY
+    image: Image, boxes: Boxes, look: ImageTransform, clip: bool = False, border: int = GREY
 ) -> tuple[Image, Boxes, Bools]:
     """An image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 under the map of a look.
 

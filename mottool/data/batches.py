@@ -19,11 +19,19 @@ from mottool.data.samples import Place, Sample
 from mottool.data.targets.labels import Labels, Targets
 from mottool.errors import MottoolError
 
-__all__ = ["Batch", "Examples", "Loading", "Order", "batches", "collate", "loader"]
+__all__ = [
+    "Batch",
+    "LossInputs",
+    "LoaderSettings",
+    "ResumableSampler",
+    "batches",
+    "collate",
+    "loader",
+]
 
 
 @dataclass(frozen=True)
-class Loading:
+class LoaderSettings:
     """Images in a `batch`, and most `workers` that make them, one a processor; 0: this process."""
 
     batch: int
@@ -66,14 +74,14 @@ class Batch(Targets):
 
 
 @dataclass(frozen=True)
-class Examples(Targets):
+class LossInputs(Targets):
     """What a network sees of a batch, `inputs`, and what its heads should say, `targets`."""
 
     inputs: Tensor | Targets
     targets: Targets
 
 
-class Order(Sampler[Place]):
+class ResumableSampler(Sampler[Place]):
     """The order of an epoch: a shuffle that follows from the seed and the epoch's number.
 
     `epoch` is its whole state; set it to take a run up again. With `world` processes each one, by
@@ -126,8 +134,8 @@ def _by_image(values: Tensor | None, counts: Tensor) -> Sequence[Tensor | None]:
 def loader(
     samples: MapDataset[Sample],
     order: Iterable[Place],
-    loading: Loading,
-    examples: Callable[[Batch], Examples],
+    loading: LoaderSettings,
+    examples: Callable[[Batch], LossInputs],
     pin: bool = False,
 ) -> DataLoader[Sample | MottoolError]:
     """Workers that make `examples` of batches of the samples in the order; read by `batches`.
@@ -152,7 +160,7 @@ def loader(
     )
 
 
-def batches(loader: DataLoader[Sample | MottoolError]) -> Iterator[Examples]:
+def batches(loader: DataLoader[Sample | MottoolError]) -> Iterator[LossInputs]:
     """The examples of one epoch's batches; a worker's error is raised here as it was there."""
     for made in loader:
         if isinstance(made, MottoolError):
@@ -174,8 +182,8 @@ class _Guarded(MapDataset[Sample | MottoolError]):
 
 
 def _collated(
-    examples: Callable[[Batch], Examples], made: Sequence[Sample | MottoolError]
-) -> Examples | MottoolError:
+    examples: Callable[[Batch], LossInputs], made: Sequence[Sample | MottoolError]
+) -> LossInputs | MottoolError:
     """The examples of a batch, or the first error met in making them or their samples."""
     for each in made:
         if isinstance(each, MottoolError):

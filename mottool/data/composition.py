@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.data.dataset import Annotated
+from mottool.data.dataset import AnnotatedImage
 
 __all__ = ["Canvas", "Region", "Tile", "scaled"]
 
@@ -48,7 +48,7 @@ class Canvas:
 
     `boxes` (n, 4) x1 y1 x2 y2 of whole people and `visible` (n, 4) of what the scene shows of them
     are in pixels of the canvas; `rows` (n,) are the boxes' rows in the dataset, `identities` (n,)
-    and `ignored` (k, 4) as in `Annotated`.
+    and `ignored` (k, 4) as in `AnnotatedImage`.
     """
 
     pixels: Image
@@ -68,7 +68,7 @@ class Canvas:
         """Width and height in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
-    def lay(self, image: Annotated, tile: Tile, min_share: float) -> None:
+    def lay(self, image: AnnotatedImage, tile: Tile, min_share: float) -> None:
         """Draw the part of an image that a tile shows, and add its people.
 
         Those of whom the region shows `min_share` or less of their box become ignored.

@@ -1,7 +1,7 @@
 """A dataset: images, and the people in each of them, whatever format they were annotated in.
 
-Readers put images into a `Collector` one by one; what comes out are a few flat arrays, so that a
-hundred thousand images take some megabytes, and their pixels are read when they are wanted.
+Readers add images to a `DatasetBuilder` one by one. The dataset is a few flat arrays, so that a
+hundred thousand images take some megabytes; pixels are read when they are needed.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mottool.errors import InputError, SettingError
 from mottool.sources.images import read_image, read_mask
 
-__all__ = ["HALVES", "STILL", "UNKNOWN", "Annotated", "Collector", "Dataset", "joined"]
+__all__ = ["HALVES", "STILL", "UNKNOWN", "AnnotatedImage", "DatasetBuilder", "Dataset", "joined"]
 
 UNKNOWN = -1  # the identity of somebody who has none
 STILL = -1  # the video of an image that is in none
@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Annotated:
+class AnnotatedImage:
     """One image and its n people.
 
     `boxes` (n, 4) float32 x1 y1 x2 y2 in pixels; where the annotators guessed what the image cuts
@@ -76,7 +76,7 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A sequence of M annotated images with N boxes; `Annotated` says what the arrays hold.
+    """A sequence of M annotated images with N boxes; `AnnotatedImage` says what the arrays hold.
 
     `sizes` (M, 2) int32 width and height; `upright` (M,) bool, whether EXIF tags count; `ends`
     (M,) int64, where each image's boxes end; `boxes` (N, 4), `identities` (N,) without gaps from
@@ -104,12 +104,12 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Annotated:
+    def __getitem__(self, index: int) -> AnnotatedImage:
         if not 0 <= index < len(self):
             raise IndexError(index)
         rows = slice(self.ends[index - 1] if index else 0, self.ends[index])
         regions = slice(self.ignored_ends[index - 1] if index else 0, self.ignored_ends[index])
-        return Annotated(
+        return AnnotatedImage(
             path=Path(self.paths[index]),
             width=int(self.sizes[index, 0]),
             height=int(self.sizes[index, 1]),
@@ -265,7 +265,7 @@ def joined(datasets: Sequence[Dataset]) -> Dataset:
     )
 
 
-class Collector:
+class DatasetBuilder:
     """Gathers annotated images into a dataset, leaving out boxes that nothing can be learned from.
 
     A box that lies wholly outside its image, or has no area, is left out, and `warn` is told how

@@ -19,19 +19,23 @@ from mottool.cache.hdf5 import refuse_others
 from mottool.cache.reader import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.progress import progress
 from mottool.sources.images import images_in
-from mottool.sources.sequence import Thinned
+from mottool.sources.sequence import SubsampledSequence
 
-__all__ = ["write_found"]
+__all__ = ["write_pseudo_labels"]
 
 QUALITY = 95  # of JPEG
 CATEGORY = 1  # of people in COCO
 
 
-def write_found(
-    sequence: Thinned, detections: Path, out: Path, min_score: float, overwrite: bool = False
+def write_pseudo_labels(
+    sequence: SubsampledSequence,
+    detections: Path,
+    out: Path,
+    min_score: float,
+    overwrite: bool = False,
 ) -> Path:
     """Write the people in the cache `detections` that score above `min_score` as COCO's `out`.
 
@@ -60,7 +64,7 @@ def write_found(
         problem = f"{header.pipeline} found nobody in {sequence.path} above {min_score}"
         raise InputError(problem, "lower --detector-score, or choose another detector")
     names = _images(sequence, people, out.parent / out.stem)
-    with whole_file(out) as part:
+    with atomic_write(out) as part:
         part.write_text(json.dumps({"info": told} | _coco(sequence, people, names, min_score)))
     return out
 
@@ -76,7 +80,9 @@ def _told(out: Path) -> dict[str, Any]:
     return told
 
 
-def _images(sequence: Thinned, numbers: Mapping[int, Any], folder: Path) -> dict[int, str]:
+def _images(
+    sequence: SubsampledSequence, numbers: Mapping[int, Any], folder: Path
+) -> dict[int, str]:
     """The names of the frames of those numbers, as a COCO file beside `folder` gives them."""
     if sequence.media and sequence.media.is_dir():
         files = images_in(sequence.media)
@@ -96,7 +102,10 @@ def _images(sequence: Thinned, numbers: Mapping[int, Any], folder: Path) -> dict
 
 
 def _coco(
-    sequence: Thinned, people: Mapping[int, Detections], names: Mapping[int, str], sure: float
+    sequence: SubsampledSequence,
+    people: Mapping[int, Detections],
+    names: Mapping[int, str],
+    sure: float,
 ) -> dict[str, Any]:
     """The lists of a COCO file; images are numbered as in the whole sequence.
 

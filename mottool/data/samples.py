@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as MapDataset
 
-from mottool.data.augmentation import Augmentation, Look, augment, jitter
-from mottool.data.dataset import STILL, Annotated, Dataset
-from mottool.data.pairs import Pairs, Steps
+from mottool.data.augmentation import Augmentation, ImageTransform, augment, jitter
+from mottool.data.dataset import STILL, AnnotatedImage, Dataset
+from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import TrainingView
@@ -40,7 +40,7 @@ class Sample:
     `image` (3, H, W) float32, the network's input; `labels` as it takes them; `rows` (n,)
     int64, the boxes' places in the dataset. `partner` is the second image of a pair, and
     `negative` says whether it shows other people. `prior` (1, H, W) float32 in [0, 1], of second
-    images in `Steps` alone, is the `prior_heatmap` of what was found in it.
+    images in `PreviousFrameSampling` alone, is the `prior_heatmap` of what was found in it.
     """
 
     image: Tensor
@@ -59,7 +59,7 @@ class Samples(MapDataset[Sample]):
         dataset: Dataset,
         view: TrainingView,
         augmentation: Augmentation | None = None,
-        pairs: Pairs | Steps | None = None,
+        pairs: PairSampling | PreviousFrameSampling | None = None,
         seed: int = 0,
         embeddings: Callable[[Ints], npt.NDArray[np.float32]] | None = None,
         ignoring: bool = False,
@@ -85,17 +85,17 @@ class Samples(MapDataset[Sample]):
     def __getitem__(self, place: Place) -> Sample:
         epoch, number = place
         draw = np.random.default_rng([self.seed, epoch, number])
-        look = self.augmentation.look(draw) if self.augmentation else Look()
+        look = self.augmentation.look(draw) if self.augmentation else ImageTransform()
         sample = self._seen(self.dataset[number], look)
-        if isinstance(self.pairs, Pairs):
+        if isinstance(self.pairs, PairSampling):
             partner, negative = self._paired(number, self.pairs, look, draw)
             return replace(sample, partner=partner, negative=negative)
-        if isinstance(self.pairs, Steps):
+        if isinstance(self.pairs, PreviousFrameSampling):
             return replace(sample, partner=self._before(number, self.pairs, look, draw))
         return sample
 
     def _paired(
-        self, number: int, pairs: Pairs, look: Look, draw: np.random.Generator
+        self, number: int, pairs: PairSampling, look: ImageTransform, draw: np.random.Generator
     ) -> tuple[Sample, bool]:
         """The second image of a pair, and whether it shows other people."""
         other, negative = self._partner(number, pairs, draw)
@@ -104,7 +104,13 @@ class Samples(MapDataset[Sample]):
             second = limits.look(draw) if negative else limits.look_near(look, draw)
         return self._seen(self.dataset[other], second), negative
 
-    def _before(self, number: int, steps: Steps, look: Look, draw: np.random.Generator) -> Sample:
+    def _before(
+        self,
+        number: int,
+        steps: PreviousFrameSampling,
+        look: ImageTransform,
+        draw: np.random.Generator,
+    ) -> Sample:
         """The image that counts as the one before, with its `prior`."""
         near = np.append(number, self.dataset.near(number, steps.reach))
         other = self.dataset[int(draw.choice(near))]
@@ -118,7 +124,9 @@ class Samples(MapDataset[Sample]):
         prior = prior_heatmap(found, width, height)[None]
         return replace(sample, prior=torch.from_numpy(prior))
 
-    def _partner(self, number: int, pairs: Pairs, draw: np.random.Generator) -> tuple[int, bool]:
+    def _partner(
+        self, number: int, pairs: PairSampling, draw: np.random.Generator
+    ) -> tuple[int, bool]:
         """The number of the second image, and whether it shows other people."""
         if draw.random() < pairs.negative:
             others = self.dataset.elsewhere(number)
@@ -127,7 +135,7 @@ class Samples(MapDataset[Sample]):
         near = self.dataset.near(number, pairs.reach)
         return (int(draw.choice(near)) if len(near) else number), False
 
-    def _seen(self, image: Annotated, look: Look) -> Sample:
+    def _seen(self, image: AnnotatedImage, look: ImageTransform) -> Sample:
         """An image as the network sees it with a look."""
         fitted = self.view.fitted(jitter(image.pixels(), look.gains))
         # Regions to ignore move as boxes do.
@@ -158,7 +166,7 @@ def _tensor(boxes: npt.NDArray[np.floating[Any]]) -> Tensor:
 
 
 def simulated(
-    boxes: Boxes, steps: Steps, width: int, height: int, draw: np.random.Generator
+    boxes: Boxes, steps: PreviousFrameSampling, width: int, height: int, draw: np.random.Generator
 ) -> npt.NDArray[np.float32]:
     """The boxes (m, 4) that stand for people with boxes (n, 4), in network pixels.
 

@@ -13,8 +13,8 @@ import torch
 from torch.utils.data import Dataset as MapDataset
 
 from mottool.data.composition import Canvas, Region, Tile, scaled
-from mottool.data.dataset import Annotated, Dataset
-from mottool.data.pairs import Pairs
+from mottool.data.dataset import AnnotatedImage, Dataset
+from mottool.data.pairs import PairSampling
 from mottool.data.photometry import vary
 from mottool.data.samples import Place, Sample
 from mottool.data.scene_settings import Composition
@@ -42,7 +42,7 @@ class Scenes(MapDataset[Sample]):
         dataset: Dataset,
         view: TrainingView,
         composition: Composition,
-        pairs: Pairs | None = None,
+        pairs: PairSampling | None = None,
         seed: int = 0,
         embeddings: Callable[[Ints], npt.NDArray[np.float32]] | None = None,
     ) -> None:
@@ -152,12 +152,12 @@ class Scenes(MapDataset[Sample]):
         row, identity = int(image.rows[place]), int(image.identities[place])
         canvas.paste(cutout, opacity, corner, row, identity, WHOLE_SHARE)
 
-    def _of_row(self, row: int) -> tuple[Annotated, int]:
+    def _of_row(self, row: int) -> tuple[AnnotatedImage, int]:
         """Return the image of a box of the dataset, and the box's place in it."""
         image = self.dataset[int(np.searchsorted(self.dataset.ends, row, side="right"))]
         return image, int(row - image.rows[0])
 
-    def _near(self, number: int, pairs: Pairs, draw: Draw) -> int:
+    def _near(self, number: int, pairs: PairSampling, draw: Draw) -> int:
         """Choose a frame near an image in its video, or the image itself if it is still."""
         near = self.dataset.near(number, pairs.reach)
         return int(draw.choice(near)) if len(near) else number
@@ -197,7 +197,7 @@ def _moved(tile: Tile, draw: Draw) -> Tile:
 
 
 def _cut_out(
-    image: Annotated, place: int, height: float, flipped: bool
+    image: AnnotatedImage, place: int, height: float, flipped: bool
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Return the pixels of a person (h, w, 3) at about `height` pixels, and their opacity (h, w).
 

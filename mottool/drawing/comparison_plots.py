@@ -18,7 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mottool.comparison.pipelines import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
-from mottool.comparison.results import LOWER, SPEEDS, Standing
+from mottool.comparison.results import LOWER, SPEEDS, ComparisonRow
 from mottool.drawing.curves import COLOURS
 
 __all__ = ["as_svg", "bars", "crowd", "scatter"]
@@ -38,7 +38,7 @@ LINES = 8.0  # numbers at the ends of curves fit below each other, for a factor 
 FEWEST = 3  # frames that a bin needs for its mean to say anything
 
 
-def scatter(standings: Sequence[Standing], x: str, y: str) -> Figure:
+def scatter(standings: Sequence[ComparisonRow], x: str, y: str) -> Figure:
     """One figure of each row against another, as JDE's Fig. 3 draws MOTA against FPS."""
     figure, axes = _panel()
     points, handles = [], []
@@ -65,7 +65,7 @@ def scatter(standings: Sequence[Standing], x: str, y: str) -> Figure:
     return figure
 
 
-def crowd(standings: Sequence[Standing]) -> Figure:
+def crowd(standings: Sequence[ComparisonRow]) -> Figure:
     """Frames a second of the whole against people in the frame, as TDT's supplement C shows it.
 
     Each point is the mean of the frames with about as many detections.
@@ -93,7 +93,7 @@ def crowd(standings: Sequence[Standing]) -> Figure:
     return figure
 
 
-def _by_crowd(each: Standing) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _by_crowd(each: ComparisonRow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """The middle and the mean speed of every bin of people per frame."""
     if not each.seconds.sum():
         return np.zeros(0), np.zeros(0)
@@ -107,7 +107,7 @@ def _by_crowd(each: Standing) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     return people[full] / count[full], count[full] / seconds[full]
 
 
-def bars(standings: Sequence[Standing], name: str) -> Figure:
+def bars(standings: Sequence[ComparisonRow], name: str) -> Figure:
     """One figure of every row on each sequence."""
     sequences = list(standings[0].by_sequence)
     width = 0.8 / len(standings)
@@ -163,7 +163,7 @@ def _legend(figure: Figure, handles: Sequence[Any]) -> None:
     )
 
 
-def _told(number: int, each: Standing) -> str:
+def _told(number: int, each: ComparisonRow) -> str:
     return f"{number}  {each.name} ({each.kind})"
 
 
@@ -199,18 +199,18 @@ def _scaled(name: str, value: float | None) -> float:
     return value if name in SPEEDS or name in LOWER else 100 * value
 
 
-def _colour(standings: Sequence[Standing], each: Standing) -> str:
+def _colour(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:
     pipelines = list(dict.fromkeys(other.pipeline for other in standings))
     return COLOURS[pipelines.index(each.pipeline) % len(COLOURS)]
 
 
-def _tracker_place(standings: Sequence[Standing], each: Standing) -> int:
+def _tracker_place(standings: Sequence[ComparisonRow], each: ComparisonRow) -> int:
     return list(dict.fromkeys(other.tracker for other in standings)).index(each.tracker)
 
 
-def _dash(standings: Sequence[Standing], each: Standing) -> str:
+def _dash(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:
     return DASHES[_tracker_place(standings, each) % len(DASHES)]
 
 
-def _hatch(standings: Sequence[Standing], each: Standing) -> str:
+def _hatch(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:
     return HATCHES[_tracker_place(standings, each) % len(HATCHES)]

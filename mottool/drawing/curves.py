@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.metrics.hota import ALPHAS
 
 __all__ = ["COLOURS", "draw_alphas", "draw_curves"]
@@ -49,7 +49,7 @@ def draw_curves(
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=120)
 
 

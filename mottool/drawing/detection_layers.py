@@ -13,17 +13,17 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
-from mottool.drawing.overlay import Look, Overlay
-from mottool.drawing.track_layer import Shown, unseen
+from mottool.drawing.overlay import BoxStyle, Overlay
+from mottool.drawing.track_layer import VisibleBoxes, unseen
 
-__all__ = ["Layers", "draw_centres", "draw_detections", "draw_heatmap"]
+__all__ = ["DetectionLayers", "draw_centres", "draw_detections", "draw_heatmap"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
-DETECTION = Look((255, 255, 255))
-CENTRE = Look((66, 228, 240))  # the yellow of Okabe and Ito's palette, BGR
-GUESS = Look((250, 250, 250), label="7", dashed=True)
+DETECTION = BoxStyle((255, 255, 255))
+CENTRE = BoxStyle((66, 228, 240))  # the yellow of Okabe and Ito's palette, BGR
+GUESS = BoxStyle((250, 250, 250), label="7", dashed=True)
 NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint16))
 STRONGEST = 0.8  # opacity of the heatmap where the score is 1
 SHADE = (32, 32, 32)
@@ -79,7 +79,7 @@ def draw_centres(overlay: Overlay, image: Image, centres: Floats, scores: bool =
     return image
 
 
-class Layers:
+class DetectionLayers:
     """What an open cache says of each frame, drawn as the frames pass.
 
     `scale` is the video's share of the source. Frames come in order, each once or not at all.
@@ -99,7 +99,7 @@ class Layers:
         self._detections, self._occlusion, self._guesses = detections, occlusion, guesses
         self._frames = cache.frames(first - 1)
         self._next, self._now = first, NOTHING
-        self.legend: list[tuple[Look, str]] = []
+        self.legend: list[tuple[BoxStyle, str]] = []
         if detections:
             self.legend.append((DETECTION, "detection"))
         if occlusion:
@@ -124,6 +124,6 @@ class Layers:
             image = draw_detections(overlay, image, now.boxes * scale, now.scores)
         return image
 
-    def marked(self, shown: Shown) -> Shown:
+    def marked(self, shown: VisibleBoxes) -> VisibleBoxes:
         """The frame's tracks, those that lie on no detection marked where that is asked."""
         return unseen(shown, self._now, self._scale) if self._guesses else shown

@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 
 from mottool.drawing.style import save, style_of
 from mottool.errors import SettingError
-from mottool.metrics.embedding_similarity import Likeness
+from mottool.metrics.embedding_similarity import SimilarityMatrix
 
 __all__ = ["draw_cosines", "draw_map", "flat"]
 
@@ -72,7 +72,7 @@ def draw_map(points: Floats, ids: Ints, title: str, path: Path) -> Path:
     return save(figure, path)
 
 
-def draw_cosines(found: Likeness, rows: str, columns: str, title: str, path: Path) -> Path:
+def draw_cosines(found: SimilarityMatrix, rows: str, columns: str, title: str, path: Path) -> Path:
     """Draw a matrix of cosines (r, c), its sides named; what is framed is of one identity.
 
     Both sides are sorted by identity, so that a network that tells people apart shows a light

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mottool.drawing.style import colour_of, ink_on
 
-__all__ = ["Look", "Overlay", "beside_each_other", "looks_of"]
+__all__ = ["BoxStyle", "Overlay", "beside_each_other", "looks_of"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -23,7 +23,7 @@ SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
 DASH = 5  # lengths of a dash in widths of its line; the gap is three
 
 
-class Look(NamedTuple):
+class BoxStyle(NamedTuple):
     """How a box is drawn: its colour (blue, green, red), texts and line.
 
     `label` stands on the colour, `note` beside it on dark; an empty one is left out.
@@ -36,10 +36,12 @@ class Look(NamedTuple):
     heavy: bool = False
 
 
-def looks_of(ids: npt.NDArray[np.int64], scores: Floats | None = None) -> list[Look]:
+def looks_of(ids: npt.NDArray[np.int64], scores: Floats | None = None) -> list[BoxStyle]:
     """Each identity (n,) in its own colour with its number, its score (n,) beside it."""
     notes = [""] * len(ids) if scores is None else [f"{score:.2f}" for score in scores.tolist()]
-    return [Look(colour_of(i), str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)]
+    return [
+        BoxStyle(colour_of(i), str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)
+    ]
 
 
 def beside_each_other(pictures: Sequence[Image]) -> Image:
@@ -102,7 +104,7 @@ class Overlay:
         ids: npt.NDArray[np.int64],
         boxes: Floats,
         scores: Floats | None = None,
-        looks: Sequence[Look] | None = None,
+        looks: Sequence[BoxStyle] | None = None,
     ) -> Image:
         """The BGR image (H, W, 3) with frame `number` drawn over it; the given one is unchanged.
 
@@ -117,7 +119,7 @@ class Overlay:
         self._number(image, number)
         return image
 
-    def boxes(self, image: Image, boxes: Floats, looks: Sequence[Look]) -> Image:
+    def boxes(self, image: Image, boxes: Floats, looks: Sequence[BoxStyle]) -> Image:
         """A copy of the image with boxes (n, 4) and their labels only."""
         order = np.argsort(boxes[:, 3], kind="stable").tolist()
         image = _blended(image, 0.45, partial(self._outlines, boxes=boxes, looks=looks, under=True))
@@ -144,7 +146,7 @@ class Overlay:
                 cv2.polylines(image, [line], False, colour, self.line + 1, cv2.LINE_AA, SUBPIXEL)
 
     def _outlines(
-        self, image: Image, boxes: Floats, looks: Sequence[Look], under: bool = False
+        self, image: Image, boxes: Floats, looks: Sequence[BoxStyle], under: bool = False
     ) -> None:
         """Each box's line, or the dark ground `under` it, so that it is seen on anything."""
         ends = _fixed(boxes.reshape(-1, 2, 2)).tolist()  # n of upper left and lower right
@@ -169,7 +171,7 @@ class Overlay:
                     one, other = (place[::-1] if axis else place for place in ends)
                     cv2.line(image, one, other, colour, width, cv2.LINE_AA, SUBPIXEL)
 
-    def _label(self, image: Image, box: list[float], look: Look) -> list[_Patch]:
+    def _label(self, image: Image, box: list[float], look: BoxStyle) -> list[_Patch]:
         """The label on its colour, then any note on dark: above the box if there is room."""
         pad = self.line + 1
         told = [(look.label, look.colour, ink_on(look.colour)), (look.note, SHADE, PAPER)]
@@ -185,7 +187,7 @@ class Overlay:
             for (text, ground, ink), start, width in zip(told, lefts, widths, strict=True)
         ]
 
-    def legend(self, image: Image, entries: Sequence[tuple[Look, str]]) -> None:
+    def legend(self, image: Image, entries: Sequence[tuple[BoxStyle, str]]) -> None:
         """Write onto the image's lower left what looks mean: a piece of line, then the text."""
         if not entries:
             return

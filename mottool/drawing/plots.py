@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from mottool.errors import InputError, SettingError
 from mottool.pipelines.options import input_size
 from mottool.pipelines.registry import DEFAULT
-from mottool.settings import Settings, knob
+from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.metrics.inputs import Truth
+    from mottool.metrics.inputs import GroundTruthFile
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
     from mottool.sources.sequence import Sequence
@@ -54,37 +54,37 @@ def _person(text: str) -> tuple[float, ...]:
 class EmbeddingConfig(Settings):
     """Whose embeddings are mapped, and how."""
 
-    people: int = knob(10, "How many identities are shown: those seen most.", low=2)
-    samples: int = knob(60, "At most so many embeddings of each, evenly over time.", low=2)
-    perplexity: float = knob(30.0, "About how many neighbours each point keeps.", low=1)
-    seed: int = knob(0, "What the map starts from.", low=0)
+    people: int = setting(10, "How many identities are shown: those seen most.", low=2)
+    samples: int = setting(60, "At most so many embeddings of each, evenly over time.", low=2)
+    perplexity: float = setting(30.0, "About how many neighbours each point keeps.", low=1)
+    seed: int = setting(0, "What the map starts from.", low=0)
 
 
 @dataclass(frozen=True)
 class TrackletConfig(Settings):
     """Which tracklets are compared."""
 
-    memory: int = knob(30, "Tracklets not seen for more frames are left out.", low=1)
+    memory: int = setting(30, "Tracklets not seen for more frames are left out.", low=1)
 
 
 @dataclass(frozen=True)
 class SimilarityConfig(Settings):
     """Which network looks, and for whom."""
 
-    pipeline: str = knob(DEFAULT, "The one-shot network, as detect-embed names it.")
-    weights: Path | None = knob(None, "Its checkpoint, as its authors publish it.")
-    input: tuple[int, int] | None = knob(
+    pipeline: str = setting(DEFAULT, "The one-shot network, as detect-embed names it.")
+    weights: Path | None = setting(None, "Its checkpoint, as its authors publish it.")
+    input: tuple[int, int] | None = setting(
         None,
         "Its input in pixels, WxH, multiples of 32. Without it, the size it was published with.",
         parse=input_size,
     )
-    device: str = knob("auto", "Where it runs: auto, cpu, cuda or cuda:N.")
-    person: tuple[float, ...] | None = knob(
+    device: str = setting("auto", "Where it runs: auto, cpu, cuda or cuda:N.")
+    person: tuple[float, ...] | None = setting(
         None,
         "The person, by the box in FRAME: X,Y,W,H, its left, top, width and height in pixels.",
         parse=_person,
     )
-    id: int | None = knob(None, "The person, by the identity that --gt or --tracks gives.")
+    id: int | None = setting(None, "The person, by the identity that --gt or --tracks gives.")
 
 
 def run_embeddings(
@@ -176,7 +176,7 @@ def run_similarity(
 
 def run_hota(
     trackers: dict[str, dict[str, Path]],
-    truths: list[Truth],
+    truths: list[GroundTruthFile],
     out: Path,
     rules: str = "auto",
     warn: Callable[[str], None] = lambda told: None,
@@ -187,11 +187,11 @@ def run_hota(
     joined as TrackEval does. `rules` are a benchmark's or `auto`; `warn` hears what a score costs.
     """
     from mottool.drawing.curves import draw_alphas
-    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.evaluate import TrackEvaluation
 
     curves = {}
     for tracker, files in trackers.items():
-        board = Scoreboard(tracker)
+        board = TrackEvaluation(tracker)
         for truth in truths:
             board.add(truth.sequence, files[truth.sequence], truth, rules, warn)
         curves[tracker] = board.entries()[-1].curves
@@ -200,7 +200,11 @@ def run_hota(
 
 
 def run_timelines(
-    tracks: Path, out: Path, truth: Truth | None = None, rules: str = "auto", name: str = ""
+    tracks: Path,
+    out: Path,
+    truth: GroundTruthFile | None = None,
+    rules: str = "auto",
+    name: str = "",
 ) -> Path:
     """Draw a lane for each identity, or with `truth` for each person and who hits them.
 
@@ -208,14 +212,14 @@ def run_timelines(
     `InputError` if there are no rows to draw.
     """
     from mottool.drawing.timelines import draw_objects, draw_tracks
-    from mottool.metrics.box_outcomes import judge
+    from mottool.metrics.box_outcomes import classify_boxes
     from mottool.motchallenge.rows import read_rows
 
     rows = read_rows(tracks, "result")
     name = name or tracks.name.removesuffix(".gz").removesuffix(".txt")
     title = f"{name}: {tracks.resolve().parent.name}"
     if truth is not None:
-        objects, found = judge(rows, truth, rules, name)
+        objects, found = classify_boxes(rows, truth, rules, name)
         if len(objects):
             return draw_objects(objects, found, title, out)
     if not len(rows) or truth is not None:

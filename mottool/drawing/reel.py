@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mottool.drawing.switch_strips import StripMaker
-from mottool.metrics.box_outcomes import judge
-from mottool.metrics.inputs import Truth
+from mottool.metrics.box_outcomes import classify_boxes
+from mottool.metrics.inputs import GroundTruthFile
 from mottool.motchallenge.rows import read_rows
 from mottool.sources.images import write_image
 from mottool.sources.sequence import Frame, Sequence
@@ -16,7 +16,7 @@ __all__ = ["reel"]
 def reel(
     sequence: Sequence,
     tracks: Path,
-    truth: Truth,
+    truth: GroundTruthFile,
     out: Path,
     rules: str,
     span: tuple[int, int | None],
@@ -31,7 +31,7 @@ def reel(
     `InputError` for rows or frames that cannot be read.
     """
     rows = read_rows(tracks, "result")
-    objects, found = judge(rows, truth, rules, sequence.name)
+    objects, found = classify_boxes(rows, truth, rules, sequence.name)
     first, last = span
     switches = [
         switch

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mottool.drawing.curves import COLOURS
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
 __all__ = ["SHAPES", "colour_of", "ink_on", "paint_of", "save", "style_of"]
 
@@ -76,6 +76,6 @@ def style_of(place: int) -> tuple[str, str]:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write the figure in the form that the suffix of `path` names, whole or not at all."""
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=DOTS)
     return path

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.drawing.overlay import Look, Overlay
+from mottool.drawing.overlay import BoxStyle, Overlay
 from mottool.drawing.style import colour_of
-from mottool.metrics.box_outcomes import Switch
+from mottool.metrics.box_outcomes import IdentitySwitch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.sequence import Frame
 
@@ -25,11 +25,11 @@ SHAPE = 0.8  # its width, in its heights
 SECONDS = 0.25  # from the first picture to the last hit before, and from the first after on
 GAP = 4  # pixels between pictures
 PAPER, INK = (255, 255, 255), (32, 32, 32)
-TRUTH = Look((255, 255, 255), dashed=True)
+TRUTH = BoxStyle((255, 255, 255), dashed=True)
 
 
 class _Strip(NamedTuple):
-    switch: Switch
+    switch: IdentitySwitch
     moments: list[int]  # frames, in order
     pictures: dict[int, Image]
 
@@ -41,7 +41,9 @@ class StripMaker:
     their identities: heavy the identity before the switch, and from then on the one after it.
     """
 
-    def __init__(self, switches: list[Switch], truth: Rows, results: Rows, fps: float) -> None:
+    def __init__(
+        self, switches: list[IdentitySwitch], truth: Rows, results: Rows, fps: float
+    ) -> None:
         """Prepare the strips of a sequence, whose frames come at `fps` a second."""
         self._truth, self._results = truth, results
         self._by_frame = np.argsort(results.frames, kind="stable")
@@ -50,7 +52,7 @@ class StripMaker:
         self._waiting = [_Strip(each, _moments(each, step), {}) for each in switches]
         self.first = min((strip.moments[0] for strip in self._waiting), default=1)
 
-    def strips(self, frames: Iterable[Frame]) -> Iterator[tuple[Switch, Image]]:
+    def strips(self, frames: Iterable[Frame]) -> Iterator[tuple[IdentitySwitch, Image]]:
         """The strip of every switch as soon as its last frame has passed, or the frames end.
 
         `frames` begin with the number `first` or before; none after the last one needed is read.
@@ -68,7 +70,7 @@ class StripMaker:
                 return
         yield from ((strip.switch, _joined(strip)) for strip in self._waiting if strip.pictures)
 
-    def _picture(self, switch: Switch, number: int, image: Image) -> Image:
+    def _picture(self, switch: IdentitySwitch, number: int, image: Image) -> Image:
         """The person of a switch and what is around, HEIGHT pixels high."""
         box, seen = self._place(switch.object, number)
         tall = AROUND * max(float(box[3] - box[1]), 8.0)
@@ -86,7 +88,7 @@ class StripMaker:
         ids = self._results.ids[rows].tolist()
         boxes = xyxy_from_tlwh(self._results.tlwh[rows])  # (n, 4)
         own = switch.before if number < switch.frame else switch.after
-        looks = [Look(colour_of(i), str(i), heavy=i == own) for i in ids]
+        looks = [BoxStyle(colour_of(i), str(i), heavy=i == own) for i in ids]
         if seen:
             boxes, looks = np.concatenate([boxes, box[None]]), [*looks, TRUTH]
         boxes = (boxes - np.tile([left, top], 2)) * scale
@@ -106,7 +108,7 @@ class StripMaker:
         return np.array(between), number in frames
 
 
-def _moments(switch: Switch, step: int) -> list[int]:
+def _moments(switch: IdentitySwitch, step: int) -> list[int]:
     """Frames that tell the story: before, the last hit, what lay between, the switch, after."""
     between = np.linspace(switch.last, switch.frame, 4)[1:-1].round().astype(int).tolist()
     ends = [switch.last - step, switch.last, switch.frame, switch.frame + step]

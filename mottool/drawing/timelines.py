@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mottool.drawing.style import colour_of, ink_on, paint_of, save
-from mottool.metrics.box_outcomes import Verdict, Verdicts
+from mottool.metrics.box_outcomes import Outcome, Verdicts
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["draw_objects", "draw_tracks"]
@@ -42,7 +42,7 @@ def draw_objects(truth: Rows, found: Verdicts, title: str, path: Path) -> Path:
     Thin grey is where the person is there and missed, nothing where they are not; a black tick is
     an identity switch.
     """
-    counts = found.truth != Verdict.UNJUDGED
+    counts = found.truth != Outcome.UNJUDGED
     frames, ids, partners = truth.frames[counts], truth.ids[counts], found.partners[counts]
     lanes = _in_order(ids, frames)
     figure, axes = _paper(len(lanes), title, "person of the ground truth", lanes)

@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
-from mottool.drawing.overlay import Look, looks_of
+from mottool.drawing.overlay import BoxStyle, looks_of
 from mottool.drawing.style import colour_of
-from mottool.metrics.box_outcomes import Verdict, Verdicts
+from mottool.metrics.box_outcomes import Outcome, Verdicts
 from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["Panel", "Shown", "VERDICTS", "compared", "judged", "plain", "unseen"]
+__all__ = ["TrackLayer", "VisibleBoxes", "VERDICTS", "compared", "judged", "plain", "unseen"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -22,28 +22,32 @@ Bools = npt.NDArray[np.bool_]
 # Okabe & Ito, "Color universal design", 2008, in BGR: apart for colour-blind eyes too. Missed ones
 # are dashed and switches heavy, so that nobody depends on the colours alone.
 VERDICTS = {
-    Verdict.HIT: (Look((115, 158, 0)), "hit"),
-    Verdict.FALSE: (Look((0, 94, 213)), "false (FP)"),
-    Verdict.MISSED: (Look((233, 180, 86), dashed=True), "missed (FN)"),
-    Verdict.SWITCHED: (Look((66, 228, 240), heavy=True), "switched (IDs)"),
-    Verdict.UNJUDGED: (Look((170, 170, 170)), "not judged"),
+    Outcome.HIT: (BoxStyle((115, 158, 0)), "hit"),
+    Outcome.FALSE: (BoxStyle((0, 94, 213)), "false (FP)"),
+    Outcome.MISSED: (BoxStyle((233, 180, 86), dashed=True), "missed (FN)"),
+    Outcome.SWITCHED: (BoxStyle((66, 228, 240), heavy=True), "switched (IDs)"),
+    Outcome.UNJUDGED: (BoxStyle((170, 170, 170)), "not judged"),
 }
 OVERLAP = 0.5  # the IoU from which a detection is that of a track's box
 
 
-class Shown(NamedTuple):
+class VisibleBoxes(NamedTuple):
     """What is drawn in a frame: identities (n,), boxes (n, 4) x1 y1 x2 y2 pixels, n looks."""
 
     ids: npt.NDArray[np.int64]
     boxes: Floats
-    looks: list[Look]
+    looks: list[BoxStyle]
 
 
-class Panel:
+class TrackLayer:
     """The rows of a result file by frame, in pixels of the video."""
 
     def __init__(
-        self, rows: Rows, looks: Sequence[Look], scale: float, legend: Sequence[tuple[Look, str]]
+        self,
+        rows: Rows,
+        looks: Sequence[BoxStyle],
+        scale: float,
+        legend: Sequence[tuple[BoxStyle, str]],
     ) -> None:
         """`looks` are the rows', in their order; `scale` is the video's share of the source."""
         order = np.argsort(rows.frames, kind="stable")
@@ -53,69 +57,71 @@ class Panel:
         self.last = int(self.frames.max(initial=0))
         self.legend = list(legend)
 
-    def at(self, number: int) -> Shown:
+    def at(self, number: int) -> VisibleBoxes:
         """What belongs to one frame."""
         begin, end = self.frames.searchsorted([number, number + 1])
         here = slice(begin, end)
-        return Shown(self.ids[here], self.boxes[here], self.looks[here])
+        return VisibleBoxes(self.ids[here], self.boxes[here], self.looks[here])
 
 
-def plain(rows: Rows, scale: float, scores: bool) -> Panel:
+def plain(rows: Rows, scale: float, scores: bool) -> TrackLayer:
     """Every identity in its colour; with `scores` each row's, unless all are the same."""
     told = rows.rest[:, 0] if scores and rows.rest.shape[1] else None  # (n,)
     telling = told is not None and len(told) and np.ptp(told) > 0
-    return Panel(rows, looks_of(rows.ids, told if telling else None), scale, [])
+    return TrackLayer(rows, looks_of(rows.ids, told if telling else None), scale, [])
 
 
-def judged(rows: Rows, truth: Rows, found: Verdicts, scale: float) -> Panel:
+def judged(rows: Rows, truth: Rows, found: Verdicts, scale: float) -> TrackLayer:
     """The results by their verdicts, and over them what of the ground truth was missed."""
     before = {(switch.frame, switch.after): switch.before for switch in found.switches}
     looks = []
     keys = zip(rows.frames.tolist(), rows.ids.tolist(), found.results.tolist(), strict=True)
     for frame, identity, verdict in keys:
         label = str(identity)
-        if verdict == Verdict.SWITCHED:
+        if verdict == Outcome.SWITCHED:
             label = f"{before[frame, identity]}>{identity}"
-        looks.append(VERDICTS[Verdict(verdict)][0]._replace(label=label))
-    missed = found.truth == Verdict.MISSED
+        looks.append(VERDICTS[Outcome(verdict)][0]._replace(label=label))
+    missed = found.truth == Outcome.MISSED
     both = Rows(
         np.concatenate([rows.frames, truth.frames[missed]]),
         np.concatenate([rows.ids, truth.ids[missed]]),
         np.concatenate([rows.tlwh, truth.tlwh[missed]]),
         np.zeros((len(rows) + int(missed.sum()), 0)),
     )
-    looks += [VERDICTS[Verdict.MISSED][0]] * int(missed.sum())
+    looks += [VERDICTS[Outcome.MISSED][0]] * int(missed.sum())
     shown = list(VERDICTS.values())
-    if not (found.results == Verdict.UNJUDGED).any():
+    if not (found.results == Outcome.UNJUDGED).any():
         shown.pop()
-    return Panel(both, looks, scale, shown)
+    return TrackLayer(both, looks, scale, shown)
 
 
-def compared(first: Rows, second: Rows, found: Differences, scale: float) -> tuple[Panel, Panel]:
+def compared(
+    first: Rows, second: Rows, found: Differences, scale: float
+) -> tuple[TrackLayer, TrackLayer]:
     """Two trackers in the colours of the first's identities; what differs is heavy.
 
     A box that agrees has a thin line. `only here`: the other has none for it; `other identity`: it
     has one, whose identity does not belong to this one's.
     """
     legend = [
-        (Look((240, 240, 240)), "as in the other"),
-        (Look((240, 240, 240), heavy=True), "other identity"),
-        (Look((240, 240, 240), heavy=True, dashed=True), "only here"),
+        (BoxStyle((240, 240, 240)), "as in the other"),
+        (BoxStyle((240, 240, 240), heavy=True), "other identity"),
+        (BoxStyle((240, 240, 240), heavy=True, dashed=True), "only here"),
     ]
 
-    def panel(rows: Rows, alone: Bools, parted: Bools, names: dict[int, int]) -> Panel:
+    def panel(rows: Rows, alone: Bools, parted: Bools, names: dict[int, int]) -> TrackLayer:
         keys = zip(rows.ids.tolist(), alone.tolist(), parted.tolist(), strict=True)
         looks = [
-            Look(colour_of(names.get(i, i)), str(i), dashed=lone, heavy=lone or apart)
+            BoxStyle(colour_of(names.get(i, i)), str(i), dashed=lone, heavy=lone or apart)
             for i, lone, apart in keys
         ]
-        return Panel(rows, looks, scale, legend)
+        return TrackLayer(rows, looks, scale, legend)
 
     ours = panel(first, found.alone[0], found.parted[0], {})
     return ours, panel(second, found.alone[1], found.parted[1], found.names)
 
 
-def unseen(shown: Shown, detections: Detections, scale: float) -> Shown:
+def unseen(shown: VisibleBoxes, detections: Detections, scale: float) -> VisibleBoxes:
     """The same with every box dashed that lies on no detection of the frame.
 
     `refound` is noted where one of its occlusion centres lies in the box: a person found behind

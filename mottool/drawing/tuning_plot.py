@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
 
@@ -47,7 +47,7 @@ def draw(trials: Sequence[Trial], space: Sequence[Axis], objective: str, out: Pa
         panel.set_ylabel(f"{objective} (%)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-    with whole_file(out) as part:
+    with atomic_write(out) as part:
         figure.savefig(part, dpi=DOTS)
     return out
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import Colorspace, Interpolation
 
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
 __all__ = ["VideoWriter", "video_writer"]
 
@@ -84,7 +84,7 @@ def video_writer(path: Path, fps: float, crf: int) -> Iterator[VideoWriter]:
     x264's constant rate factor, 1 (finest) to 51: browsers refuse the profile of the lossless 0.
     An `OutputError` if the file cannot be written.
     """
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         writer = VideoWriter(part, fps, crf)
         try:
             yield writer

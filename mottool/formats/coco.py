@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mottool.errors import InputError
-from mottool.files import safe_name, whole_file
+from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import CLASSES, Sheet, class_number, results_sheet, truth_sheet
 from mottool.motchallenge.rows import Rows, rows_from_table
 from mottool.motchallenge.seqinfo import SeqInfo
@@ -48,7 +48,7 @@ def write(sheets: Sequence[Sheet], out: Path) -> Path:
         ]
         told["annotations"] += _annotations(sheet, first, len(told["annotations"]))
     names = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
-    with whole_file(out) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_write(out) as part, part.open("w", encoding="utf-8") as file:
         json.dump({**told, "categories": names}, file)
     return out
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mottool.errors import InputError
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.formats.sequence_rows import Sheet, results_sheet, truth_sheet
 from mottool.formats.zip_files import write_archive
 from mottool.metrics.inputs import find_results, find_truth
@@ -130,5 +130,5 @@ def _seqinfo(sheet: Sheet) -> str:
 
 
 def _write(text: str, path: Path) -> None:
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mottool.errors import InputError
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
 __all__ = ["read_archive", "write_archive"]
 
@@ -29,7 +29,7 @@ def read_archive(path: Path, ending: str = ".txt") -> dict[str, str]:
 
 def write_archive(texts: Mapping[str, str], path: Path) -> Path:
     """Write texts by name into the zip file `path`, whole or not at all."""
-    with whole_file(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+    with atomic_write(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in texts.items():
             # A ZipInfo of its own has no time of day in it.
             entry = zipfile.ZipInfo(name)

@@ -20,7 +20,7 @@ from mottool.metrics.reid import halves, search, true_positive_rate
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import roles
 
-__all__ = ["Finds", "figures", "find"]
+__all__ = ["CacheMatches", "figures", "find"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -30,7 +30,7 @@ TRUE_BOXES = "gt"  # the detector whose boxes are the ground truth's
 
 
 @dataclass(frozen=True)
-class Finds:
+class CacheMatches:
     """What one sequence shows: n detections of people, of the m who were to be found.
 
     `scores` (n,), `right` (n,) bool, and `sizes` (n,), the size of the person who is meant, or of
@@ -56,7 +56,7 @@ def find(
     rules: str,
     limits: tuple[float, float] = FAIRMOT,
     warn: Callable[[str], None] = lambda told: None,
-) -> Finds:
+) -> CacheMatches:
     """Hold an open cache against the ground truth of its sequence, by a benchmark's rules.
 
     `limits` in square pixels divide small, medium and large. `warn` hears of ground truth after
@@ -86,7 +86,7 @@ def find(
     query = halves(who)
     ranked = search(embeddings[query], who[query], embeddings[~query], who[~query])
     truths = people.truths
-    return Finds(scores, right, sizes, truths, embeddings, who, their_sizes, *ranked)
+    return CacheMatches(scores, right, sizes, truths, embeddings, who, their_sizes, *ranked)
 
 
 class _People:
@@ -119,7 +119,7 @@ class _People:
 
 
 def figures(
-    finds: Sequence[Finds],
+    finds: Sequence[CacheMatches],
     min_score: float,
     times: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, float]:
@@ -156,7 +156,7 @@ def figures(
     return told
 
 
-def _told_apart(finds: Sequence[Finds]) -> dict[str, float]:
+def _told_apart(finds: Sequence[CacheMatches]) -> dict[str, float]:
     """The true positive rates of all and of each size; nobody is in two sequences."""
     seen = [one for one in finds if len(one.identities)]
     if len({one.embeddings.shape[1] for one in seen}) != 1:
@@ -171,7 +171,7 @@ def _told_apart(finds: Sequence[Finds]) -> dict[str, float]:
     return {name: rate for name, rate in rates.items() if not np.isnan(rate)}
 
 
-def _apart(finds: Sequence[Finds]) -> list[Ints]:
+def _apart(finds: Sequence[CacheMatches]) -> list[Ints]:
     """The identities of each sequence, (k,), renumbered so that none is in two."""
     told: list[Ints] = []
     known = 0

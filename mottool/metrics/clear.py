@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mottool.metrics.matching import components, settle
 from mottool.metrics.pairs import EPSILON
-from mottool.metrics.preprocess import Scene
+from mottool.metrics.preprocess import EvalSequence
 
 __all__ = ["Clear", "clear", "hits", "switches"]
 
@@ -70,7 +70,7 @@ class Clear:
         return self.hits / max(1, self.hits + self.false_alarms)
 
 
-def clear(scene: Scene) -> Clear:
+def clear(scene: EvalSequence) -> Clear:
     """Score one sequence."""
     truths, results = len(scene.truth_ids), len(scene.result_ids)
     objects = scene.identities[0]
@@ -98,12 +98,12 @@ def clear(scene: Scene) -> Clear:
     )
 
 
-def hits(scene: Scene) -> Bools:
+def hits(scene: EvalSequence) -> Bools:
     """The pairs in which a result hits an object, a mask (p,) over `scene.pairs`."""
     return _match(scene, _rows_before(scene))
 
 
-def switches(scene: Scene) -> Ints:
+def switches(scene: EvalSequence) -> Ints:
     """The rows of the ground truth, (k,), at which an object is hit by another identity than last.
 
     They come by object, and by frame within one; `Clear.switches` is their number.
@@ -111,14 +111,14 @@ def switches(scene: Scene) -> Ints:
     return _switches(scene.truth_ids, _partners(scene, _match(scene, _rows_before(scene))))
 
 
-def _partners(scene: Scene, matched: Bools) -> Ints:
+def _partners(scene: EvalSequence, matched: Bools) -> Ints:
     """The result identity that hits each truth, -1 where there is none, (n,)."""
     partner = np.full(len(scene.truth_ids), -1)
     partner[scene.pairs.truth[matched]] = scene.result_ids[scene.pairs.result[matched]]
     return partner
 
 
-def _rows_before(scene: Scene) -> Ints:
+def _rows_before(scene: EvalSequence) -> Ints:
     """For each truth the row of its object in the frame before, -1 if it is not there, (n,).
 
     Frames without truths or without results are passed over, as in TrackEval.
@@ -135,7 +135,7 @@ def _rows_before(scene: Scene) -> Ints:
     return before
 
 
-def _match(scene: Scene, before: Ints) -> Bools:
+def _match(scene: EvalSequence, before: Ints) -> Bools:
     """The hits, a mask over the pairs (p,)."""
     pairs, ids = scene.pairs, scene.result_ids
     close = np.flatnonzero(pairs.similarity >= OVERLAP - EPSILON)

@@ -10,7 +10,7 @@ from mottool.errors import InputError
 from mottool.metrics.identity_matching import named
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["Likeness", "between_frames", "of_people", "of_tracklets"]
+__all__ = ["SimilarityMatrix", "between_frames", "of_people", "of_tracklets"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 SMOOTH = 0.9  # share of the old in a tracklet's running embedding: JDE's and FairMOT's
 
 
-class Likeness(NamedTuple):
+class SimilarityMatrix(NamedTuple):
     """Cosines (r, c) and the identities (r,) and (c,) of their two sides, -1 where unknown."""
 
     cosines: Floats
@@ -47,7 +47,7 @@ def of_people(
     return np.concatenate([frame.embeddings for frame in frames])[kept], ids[kept]
 
 
-def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> Likeness:
+def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> SimilarityMatrix:
     """The detections of two frames; an `InputError` if one of them has none."""
     found = {each.frame: each for each in named(cache, rows) if each.frame in pair}
     for number in pair:
@@ -55,10 +55,10 @@ def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> Li
             problem = f"{cache.path} has no detection in frame {number}"
             raise InputError(problem, "choose another frame")
     first, second = (found[number] for number in pair)
-    return Likeness(first.embeddings @ second.embeddings.T, first.ids, second.ids)
+    return SimilarityMatrix(first.embeddings @ second.embeddings.T, first.ids, second.ids)
 
 
-def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> Likeness:
+def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> SimilarityMatrix:
     """Tracklets before frame `number` and its detections.
 
     A tracklet's embedding is the running mean of its detections', the old one weighing 0.9; those
@@ -77,4 +77,4 @@ def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> Likeness
         problem = f"{cache.path} has no tracklets before frame {number}, or no detection in it"
         raise InputError(problem, "choose another frame")
     tracklets = np.array([means[identity] for identity in lately])  # (t, D)
-    return Likeness(tracklets @ frame.embeddings.T, np.array(lately), frame.ids)
+    return SimilarityMatrix(tracklets @ frame.embeddings.T, np.array(lately), frame.ids)

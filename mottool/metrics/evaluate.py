@@ -10,17 +10,17 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.metrics.bootstrap import intervals
-from mottool.metrics.cache_metrics import Finds, figures, find
+from mottool.metrics.cache_metrics import CacheMatches, figures, find
 from mottool.metrics.clear import switches
 from mottool.metrics.detection import FAIRMOT, SIZES, size_of
-from mottool.metrics.inputs import Truth
-from mottool.metrics.preprocess import prepare
-from mottool.metrics.tables import COMBINED, Entry
-from mottool.metrics.tracking import Score, combined, score
+from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.preprocess import preprocess
+from mottool.metrics.tables import COMBINED, TableRow
+from mottool.metrics.tracking import TrackingScore, combined, score
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import PEDESTRIAN, detect_rules, of_class
 
-__all__ = ["AUTO", "Cacheboard", "MIN_SCORE", "Scoreboard", "objects_of", "score_linked"]
+__all__ = ["AUTO", "CacheEvaluation", "MIN_SCORE", "TrackEvaluation", "objects_of", "score_linked"]
 
 Ints = npt.NDArray[np.int64]
 FLAGS_ONLY = "mot15"
@@ -29,7 +29,7 @@ MIN_SCORE = 0.5  # from here on a detection counts in recall and precision
 DECIMALS = 4  # of a result file's boxes
 
 
-class Scoreboard:
+class TrackEvaluation:
     """Scores result files of one tracker and gives the rows of its table."""
 
     def __init__(
@@ -44,7 +44,7 @@ class Scoreboard:
         counted by size too.
         """
         self.tracker, self.limits = tracker, limits
-        self._scores: dict[str, tuple[str, Score]] = {}
+        self._scores: dict[str, tuple[str, TrackingScore]] = {}
         self._switches: dict[str, Ints] = {}  # (3,) each
         self._opinion = None
         if second_opinion:
@@ -57,7 +57,7 @@ class Scoreboard:
         self,
         sequence: str,
         path: Path,
-        truth: Truth,
+        truth: GroundTruthFile,
         rules: str = AUTO,
         warn: Callable[[str], None] = lambda told: None,
         kind: int | None = None,
@@ -65,7 +65,7 @@ class Scoreboard:
         """Score the result file `path` by `rules` (`AUTO` or a benchmark's).
 
         With `kind` only results of that class of MOTChallenge's are scored, against its objects.
-        Raises `InputError` as `read_rows` and `prepare` do. Without a known length the sequence
+        Raises `InputError` as `read_rows` and `preprocess` do. Without a known length the sequence
         ends with the last row of either file, and `warn` is told what that costs.
         """
         objects, results = read_rows(truth.path, "ground truth"), read_rows(path, "result")
@@ -83,7 +83,7 @@ class Scoreboard:
                 f"{sequence}: no seqinfo.ini says where it ends; {beyond} results after frame "
                 f"{labelled}, the last with ground truth, count as false positives"
             )
-        scene = prepare(objects, results, length, rules, sequence)
+        scene = preprocess(objects, results, length, rules, sequence)
         if not len(scene.truth_ids):
             warn(f"{sequence}: {truth.path} has no row that counts by {rules} rules")
         self._scores[sequence] = (rules, score(scene))
@@ -94,7 +94,7 @@ class Scoreboard:
         if self._opinion:
             self._opinion.add(sequence, scene)
 
-    def entries(self, draws: int = 0, seed: int = 0) -> list[Entry]:
+    def entries(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
         """A row for each sequence and a last one for all of them; none if nothing was scored.
 
         The last one has the interval of so many `draws` of sequences, see `intervals`.
@@ -107,7 +107,7 @@ class Scoreboard:
         by_size = {**self._switches, COMBINED: sum(self._switches.values())}
         second = self._opinion.figures() if self._opinion else {}
         return [
-            Entry(
+            TableRow(
                 self.tracker,
                 rules,
                 sequence,
@@ -135,7 +135,7 @@ class Scoreboard:
         return intervals(figures, len(scores), draws, seed)
 
 
-class Cacheboard:
+class CacheEvaluation:
     """Scores the caches of one pipeline and gives the rows of its table."""
 
     def __init__(
@@ -146,12 +146,12 @@ class Cacheboard:
     ) -> None:
         """`limits` are those between small, medium and large, in square pixels."""
         self.pipeline, self.min_score, self.limits = pipeline, min_score, limits
-        self._finds: dict[str, tuple[str, Finds]] = {}
+        self._finds: dict[str, tuple[str, CacheMatches]] = {}
 
     def add(
         self,
         cache: Cache,
-        truth: Truth,
+        truth: GroundTruthFile,
         rules: str = AUTO,
         warn: Callable[[str], None] = lambda told: None,
     ) -> None:
@@ -160,7 +160,7 @@ class Cacheboard:
         rules = detect_rules(sequence, objects) if rules == AUTO else rules
         self._finds[sequence] = rules, find(cache, objects, rules, self.limits, warn)
 
-    def entries(self, draws: int = 0, seed: int = 0) -> list[Entry]:
+    def entries(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
         """A row for each sequence and a last one for all of them; none if nothing was scored.
 
         The last one has the interval of so many `draws` of sequences, see `intervals`.
@@ -174,23 +174,25 @@ class Cacheboard:
             return figures(finds, self.min_score, times)
 
         rows = [
-            Entry(self.pipeline, rules, sequence, figures([found], self.min_score))
+            TableRow(self.pipeline, rules, sequence, figures([found], self.min_score))
             for sequence, (rules, found) in self._finds.items()
         ]
         joined, interval = figures(finds, self.min_score), intervals(drawn, len(finds), draws, seed)
-        return [*rows, Entry(self.pipeline, every, COMBINED, joined, interval=interval)]
+        return [*rows, TableRow(self.pipeline, every, COMBINED, joined, interval=interval)]
 
 
-def score_linked(rows: Rows, sequence: str, frames: int, truth: Truth, rules: str = AUTO) -> Score:
+def score_linked(
+    rows: Rows, sequence: str, frames: int, truth: GroundTruthFile, rules: str = AUTO
+) -> TrackingScore:
     """Score the tracks `rows` of a sequence of `frames` frames, as `evaluate` would their file.
 
-    `rules` are a benchmark's or `AUTO`. Raises `InputError` as `read_rows` and `prepare` do.
+    `rules` are a benchmark's or `AUTO`. Raises `InputError` as `read_rows` and `preprocess` do.
     """
     objects = objects_of(truth.path)
     rules = detect_rules(sequence, objects) if rules == AUTO else rules
     length = truth.length or max(frames, int(objects.frames.max(initial=0)))
     written = Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
-    return score(prepare(objects, written, length, rules, sequence))
+    return score(preprocess(objects, written, length, rules, sequence))
 
 
 @lru_cache(maxsize=256)

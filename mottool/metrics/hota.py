@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, renumber
-from mottool.metrics.preprocess import Scene
+from mottool.metrics.preprocess import EvalSequence
 
 __all__ = ["ALPHAS", "Hota", "hota"]
 
@@ -65,7 +65,7 @@ class Hota:
         }
 
 
-def hota(scene: Scene) -> Hota:
+def hota(scene: EvalSequence) -> Hota:
     """Score one sequence."""
     truths, results = len(scene.truth_ids), len(scene.result_ids)
     pairs, columns = scene.pairs, max(1, scene.identities[1])
@@ -94,7 +94,7 @@ def hota(scene: Scene) -> Hota:
     )
 
 
-def _shares(scene: Scene) -> Floats:
+def _shares(scene: EvalSequence) -> Floats:
     """For each pair its share in all the overlaps of its two boxes, (p,) in (0, 1].
 
     Summed over the frames in which two identities meet, it is the numerator of a soft Jaccard

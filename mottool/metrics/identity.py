@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mottool.metrics.preprocess import Scene
+from mottool.metrics.preprocess import EvalSequence
 
 __all__ = ["Identity", "identity"]
 
@@ -46,7 +46,7 @@ class Identity:
         return self.right / max(1, self.right + self.missed)
 
 
-def identity(scene: Scene) -> Identity:
+def identity(scene: EvalSequence) -> Identity:
     """Score one sequence.
 
     Minimising the paper's cost of missed and wrong boxes (eq. 4-7) is the same as maximising the

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
-from mottool.metrics.inputs import Truth, truth_of
+from mottool.metrics.inputs import GroundTruthFile, truth_of
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import detect_rules, roles
 
-__all__ = ["Named", "box_of", "named", "who_is_who"]
+__all__ = ["IdentifiedFrame", "box_of", "named", "who_is_who"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -24,7 +24,7 @@ Ints = npt.NDArray[np.int64]
 OVERLAP = 0.5  # the IoU from which a detection is that of a row
 
 
-class Named(NamedTuple):
+class IdentifiedFrame(NamedTuple):
     """Detections of one frame: its number, identities (n,), -1 unknown, embeddings (n, D)."""
 
     frame: int
@@ -32,7 +32,7 @@ class Named(NamedTuple):
     embeddings: npt.NDArray[np.float32]
 
 
-def named(cache: Cache, rows: Rows | None) -> Iterator[Named]:
+def named(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
     """Every frame of an open cache, each detection with the identity of the row it lies on.
 
     In each frame detections and rows are matched one to one so that their summed IoU is largest,
@@ -47,7 +47,7 @@ def named(cache: Cache, rows: Rows | None) -> Iterator[Named]:
     for number, detections in enumerate(cache.frames(), 1):
         stop = start + len(detections)
         if detections.embeddings is not None:
-            yield Named(number, ids[start:stop], detections.embeddings)
+            yield IdentifiedFrame(number, ids[start:stop], detections.embeddings)
         start = stop
 
 
@@ -65,7 +65,9 @@ def _identities(cache: Cache, rows: Rows) -> Ints:
     return ids
 
 
-def who_is_who(sequence: str, truths: dict[str, Truth], tracks: Path | None) -> Rows | None:
+def who_is_who(
+    sequence: str, truths: dict[str, GroundTruthFile], tracks: Path | None
+) -> Rows | None:
     """The rows of a sequence: of `tracks`, a result file or a folder of them, or of ground truth.
 
     Of the ground truth only those that count by the rules that fit; None if there is neither.

@@ -8,14 +8,14 @@ from mottool.errors import InputError, did_you_mean
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import read_seqinfo
 
-__all__ = ["Truth", "find_caches", "find_results", "find_truth", "truth_of"]
+__all__ = ["GroundTruthFile", "find_caches", "find_results", "find_truth", "truth_of"]
 
 ENDINGS = (".txt", ".txt.gz")
 DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with train/ and test/
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruthFile:
     """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`."""
 
     sequence: str
@@ -23,14 +23,14 @@ class Truth:
     length: int | None
 
 
-def find_truth(places: Iterable[Path]) -> dict[str, Truth]:
+def find_truth(places: Iterable[Path]) -> dict[str, GroundTruthFile]:
     """Ground truth by sequence, named as `mottool` names the sequence's folder.
 
     A place is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
     `<sequence>.txt`, or one such file; all may be gzipped. An `InputError` if a place holds none
     or two places hold different ones for a sequence.
     """
-    found: dict[str, Truth] = {}
+    found: dict[str, GroundTruthFile] = {}
     for place in places:
         paths = _truth_files(place)
         if not paths:
@@ -59,15 +59,15 @@ def _truth_files(place: Path) -> list[Path]:
     return _texts(place)
 
 
-def _truth(path: Path) -> Truth:
+def _truth(path: Path) -> GroundTruthFile:
     folder = path.resolve().parent
     if _stem(path) != "gt":
-        return Truth(safe_name(_stem(path)), path, None)
+        return GroundTruthFile(safe_name(_stem(path)), path, None)
     if folder.name == "gt":
         folder = folder.parent
     info = folder / "seqinfo.ini"
     length = read_seqinfo(info).length if info.is_file() else None
-    return Truth(safe_name(folder.name), path, length)
+    return GroundTruthFile(safe_name(folder.name), path, length)
 
 
 def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
@@ -130,7 +130,7 @@ def find_caches(places: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return caches, others
 
 
-def truth_of(sequence: str, truths: dict[str, Truth]) -> Truth:
+def truth_of(sequence: str, truths: dict[str, GroundTruthFile]) -> GroundTruthFile:
     """The ground truth of a result file's sequence; an `InputError` naming the near miss."""
     if sequence not in truths:
         problem = f"there is no ground truth for {sequence!r}"

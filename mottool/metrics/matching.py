@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mottool.metrics.pairs import EPSILON, Pairs
+from mottool.metrics.pairs import EPSILON, OverlappingPairs
 
 __all__ = ["best_matching", "components", "settle"]
 
@@ -26,7 +26,7 @@ Bools = npt.NDArray[np.bool_]
 TIE = 1e-9  # two totals closer than this, relatively, may be one and the same but for rounding
 
 
-def best_matching(pairs: Pairs, weights: Floats) -> Bools:
+def best_matching(pairs: OverlappingPairs, weights: Floats) -> Bools:
     """The pairs of the assignment with the largest sum of weights in each frame, a mask (p,).
 
     `weights` (p,) are not negative; a pair of weight 0 is never matched.
@@ -72,7 +72,7 @@ def components(rows: Ints, columns: Ints) -> list[list[int]]:
     return list(parts.values())
 
 
-def settle(pairs: Pairs, part: list[int], weigh: Callable[[Ints], Floats]) -> list[int]:
+def settle(pairs: OverlappingPairs, part: list[int], weigh: Callable[[Ints], Floats]) -> list[int]:
     """The optimal pairs among `part`, numbers of linked pairs of one frame.
 
     `weigh` gives the weights of pairs; it is asked for those of the whole frame only where the
@@ -102,7 +102,7 @@ def _solve(matrix: Floats) -> tuple[set[tuple[int, int]], float]:
     return {(r, c) for r, c, weight in found if weight > EPSILON}, sum(weights)
 
 
-def _whole_frame(pairs: Pairs, row: int, weigh: Callable[[Ints], Floats]) -> list[int]:
+def _whole_frame(pairs: OverlappingPairs, row: int, weigh: Callable[[Ints], Floats]) -> list[int]:
     """The optimal pairs of the frame that holds truth `row`, from its whole matrix of weights."""
     frame = int(np.searchsorted(pairs.truth_ptr, row, "right")) - 1
     top, bottom = pairs.truth_ptr[frame : frame + 2]

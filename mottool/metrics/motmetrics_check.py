@@ -11,7 +11,7 @@ from typing import Any
 import motmetrics
 import numpy as np
 
-from mottool.metrics.preprocess import Scene
+from mottool.metrics.preprocess import EvalSequence
 from mottool.metrics.tables import COMBINED
 
 __all__ = ["SecondOpinion"]
@@ -42,7 +42,7 @@ class SecondOpinion:
         """Start without sequences."""
         self.accumulators: dict[str, Any] = {}
 
-    def add(self, sequence: str, scene: Scene) -> None:
+    def add(self, sequence: str, scene: EvalSequence) -> None:
         """Hand over one sequence, frame by frame."""
         pairs = scene.pairs
         accumulator = motmetrics.MOTAccumulator(auto_id=True)

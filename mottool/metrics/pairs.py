@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
 
-__all__ = ["EPSILON", "Pairs", "overlapping", "renumber"]
+__all__ = ["EPSILON", "OverlappingPairs", "overlapping", "renumber"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ TABLE = 1 << 22  # a look-up table of so many entries is quicker than sorting
 
 
 @dataclass(frozen=True)
-class Pairs:
+class OverlappingPairs:
     """Pairs of boxes of the same frame whose IoU is above 0.
 
     `truth` and `result` (p,) int64 are rows of the two lists of boxes, both sorted by frame;
@@ -41,11 +41,11 @@ class Pairs:
     truth_ptr: Ints
     result_ptr: Ints
 
-    def kept(self, truth: Bools, result: Bools) -> "Pairs":
+    def kept(self, truth: Bools, result: Bools) -> "OverlappingPairs":
         """The pairs that remain when only the boxes under these masks do, rows renumbered."""
         stay = truth[self.truth] & result[self.result]
         new_truth, new_result = _before(truth), _before(result)
-        return Pairs(
+        return OverlappingPairs(
             new_truth[self.truth[stay]],
             new_result[self.result[stay]],
             self.similarity[stay],
@@ -72,7 +72,7 @@ def renumber(values: Ints) -> tuple[Ints, Ints]:
 
 def overlapping(
     truth_frames: Ints, truth_tlwh: Floats, result_frames: Ints, result_tlwh: Floats
-) -> Pairs:
+) -> OverlappingPairs:
     """Every overlapping pair of a sequence.
 
     Frames (n,) are sorted; boxes (n, 4) float64 are left, top, width, height in pixels. The IoU is
@@ -96,7 +96,7 @@ def overlapping(
         row = last
     none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     left, right, similarity = (np.concatenate(column) for column in zip(none, *blocks, strict=True))
-    return Pairs(left, order[right], similarity, truth_ptr, result_ptr)
+    return OverlappingPairs(left, order[right], similarity, truth_ptr, result_ptr)
 
 
 def _corners_and_area(tlwh: Floats) -> Floats:

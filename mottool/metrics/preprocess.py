@@ -7,18 +7,18 @@ import numpy.typing as npt
 
 from mottool.errors import InputError
 from mottool.metrics.matching import best_matching
-from mottool.metrics.pairs import EPSILON, Pairs, overlapping, renumber
+from mottool.metrics.pairs import EPSILON, OverlappingPairs, overlapping, renumber
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import roles
 
-__all__ = ["Scene", "prepare"]
+__all__ = ["EvalSequence", "preprocess"]
 
 Ints = npt.NDArray[np.int64]
 OVERLAP = 0.5  # a result is a distractor's from this IoU on
 
 
 @dataclass(frozen=True)
-class Scene:
+class EvalSequence:
     """What is scored of one sequence: boxes sorted by frame, their identities and overlaps.
 
     `truth_ids` (n,) and `result_ids` (m,) int64 count from 0 without gaps; `pairs` refers to rows
@@ -27,7 +27,7 @@ class Scene:
 
     truth_ids: Ints
     result_ids: Ints
-    pairs: Pairs
+    pairs: OverlappingPairs
     truth_rows: Ints
     result_rows: Ints
 
@@ -37,7 +37,7 @@ class Scene:
         return int(self.truth_ids.max(initial=-1)) + 1, int(self.result_ids.max(initial=-1)) + 1
 
 
-def prepare(truth: Rows, results: Rows, length: int, rules: str, sequence: str) -> Scene:
+def preprocess(truth: Rows, results: Rows, length: int, rules: str, sequence: str) -> EvalSequence:
     """Apply the rules to a sequence of `length` frames.
 
     An `InputError` names an identity that occurs twice in a frame, a frame beyond the last one,
@@ -58,7 +58,7 @@ def prepare(truth: Rows, results: Rows, length: int, rules: str, sequence: str) 
         keep[pairs.result[matched & distracts[pairs.truth]]] = False
     truth_ids, result_ids = renumber(truth.ids[counts])[1], renumber(results.ids[keep])[1]
     left = pairs.kept(counts, keep)
-    return Scene(truth_ids, result_ids, left, truth_order[counts], result_order[keep])
+    return EvalSequence(truth_ids, result_ids, left, truth_order[counts], result_order[keep])
 
 
 def _by_frame(rows: Rows) -> tuple[Rows, Ints]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
-__all__ = ["COMBINED", "Entry", "as_text", "write_csv", "write_markdown"]
+__all__ = ["COMBINED", "TableRow", "as_text", "write_csv", "write_markdown"]
 
 COMBINED = "COMBINED"
 # Of tracks: MOTChallenge's order first, then what its details page adds.
@@ -29,7 +29,7 @@ DIGITS = 6  # of a fraction in CSV
 
 
 @dataclass(frozen=True)
-class Entry:
+class TableRow:
     """One row: a tracker on a sequence by some benchmark's rules, or on all of them `COMBINED`.
 
     `figures` are fractions and counts by TrackEval's names. `motmetrics` are
@@ -47,7 +47,7 @@ class Entry:
     interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def as_text(entries: Iterable[Entry]) -> str:
+def as_text(entries: Iterable[TableRow]) -> str:
     """An aligned table for each tracker: percentages to one decimal, counts whole."""
     parts = []
     for (tracker, _), group in groupby(entries, lambda entry: (entry.tracker, _kind(entry))):
@@ -64,7 +64,7 @@ def as_text(entries: Iterable[Entry]) -> str:
     return "\n\n".join(parts)
 
 
-def write_csv(entries: Iterable[Entry], path: Path) -> Path:
+def write_csv(entries: Iterable[TableRow], path: Path) -> Path:
     """Every figure, in the columns bench, tracker, seq, HOTA, …: fractions with six decimals.
 
     What an entry does not have is empty, as TrackEval's figures are for a cache.
@@ -84,7 +84,7 @@ def write_csv(entries: Iterable[Entry], path: Path) -> Path:
     return _write(path, write)
 
 
-def write_markdown(entries: Iterable[Entry], path: Path) -> Path:
+def write_markdown(entries: Iterable[TableRow], path: Path) -> Path:
     """The columns of the screen's table as one Markdown table, and one more for caches."""
     tables = []
     for _, group in groupby(sorted(entries, key=_kind), _kind):
@@ -100,18 +100,18 @@ def write_markdown(entries: Iterable[Entry], path: Path) -> Path:
     return _write(path, lambda part: part.write_text("\n".join(tables), encoding="utf-8"))
 
 
-def _kind(entry: Entry) -> bool:
+def _kind(entry: TableRow) -> bool:
     """Whether the row is of a cache."""
     return "AP" in entry.figures
 
 
-def _columns(entries: Sequence[Entry]) -> list[str]:
+def _columns(entries: Sequence[TableRow]) -> list[str]:
     """The columns of entries of one kind: those that any of them fills."""
     every = OF_CACHES if _kind(entries[0]) else COLUMNS
     return [name for name in every if any(name in entry.figures for entry in entries)]
 
 
-def _lines(entry: Entry) -> Iterator[tuple[str, Mapping[str, float]]]:
+def _lines(entry: TableRow) -> Iterator[tuple[str, Mapping[str, float]]]:
     """The lines of a row by name: its figures, a second opinion, both ends of the interval."""
     yield entry.sequence, entry.figures
     if entry.motmetrics is not None:
@@ -122,7 +122,7 @@ def _lines(entry: Entry) -> Iterator[tuple[str, Mapping[str, float]]]:
 
 
 def _write(path: Path, write: Callable[[Path], object]) -> Path:
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         write(part)
     return path
 

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from mottool.metrics.clear import Clear, clear
 from mottool.metrics.hota import Hota, hota
 from mottool.metrics.identity import Identity, identity
-from mottool.metrics.preprocess import Scene
+from mottool.metrics.preprocess import EvalSequence
 
-__all__ = ["Score", "combined", "score"]
+__all__ = ["TrackingScore", "combined", "score"]
 
 
 @dataclass(frozen=True)
-class Score:
+class TrackingScore:
     """The three families of figures; adding two joins their sequences as TrackEval combines."""
 
     clear: Clear = field(default_factory=Clear)
     identity: Identity = field(default_factory=Identity)
     hota: Hota = field(default_factory=Hota)
 
-    def __add__(self, other: "Score") -> "Score":
-        return Score(
+    def __add__(self, other: "TrackingScore") -> "TrackingScore":
+        return TrackingScore(
             self.clear + other.clear, self.identity + other.identity, self.hota + other.hota
         )
 
@@ -50,11 +50,11 @@ class Score:
         }
 
 
-def score(scene: Scene) -> Score:
+def score(scene: EvalSequence) -> TrackingScore:
     """Score one sequence, prepared by its benchmark's rules."""
-    return Score(clear(scene), identity(scene), hota(scene))
+    return TrackingScore(clear(scene), identity(scene), hota(scene))
 
 
-def combined(scores: Iterable[Score]) -> Score:
+def combined(scores: Iterable[TrackingScore]) -> TrackingScore:
     """All sequences as one: counts are added, HOTA's means are weighted by their detections."""
-    return sum(scores, Score())
+    return sum(scores, TrackingScore())

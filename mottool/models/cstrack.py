@@ -17,7 +17,7 @@ from torchvision.ops import box_convert
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
-from mottool.models.backbones.csp import ConvBlock, CSPBackbone, PathAggregation
+from mottool.models.backbones.csp import CSPBackbone, CSPConv, PathAggregation
 from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms
 from mottool.models.interfaces import Decoded
@@ -144,7 +144,7 @@ class SpatialAttention(nn.Module):
     def __init__(self, channels: int) -> None:
         """`channels` of the level, kept."""
         super().__init__()
-        self.squeeze = ConvBlock(channels, channels // 4)
+        self.squeeze = CSPConv(channels, channels // 4)
         self.window = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -192,14 +192,14 @@ class ScaleAwareAttention(nn.Module):
         super().__init__()
         self.levels = nn.ModuleList()
         for level, inside in enumerate(channels):
-            steps: list[nn.Module] = [ConvBlock(inside, self.WIDTH, 3)]
+            steps: list[nn.Module] = [CSPConv(inside, self.WIDTH, 3)]
             if level:
                 steps.append(self._enlarge(2**level))
             if spatial:
                 steps.append(SpatialAttention(self.WIDTH))
             self.levels.append(nn.Sequential(*steps))
         self.channels = ChannelAttention(3 * self.WIDTH) if channelwise else nn.Identity()
-        self.fuse = ConvBlock(3 * self.WIDTH, self.WIDTH, 3)
+        self.fuse = CSPConv(3 * self.WIDTH, self.WIDTH, 3)
         self.embed = nn.Conv2d(self.WIDTH, embedding_size, 1)
 
     def _enlarge(self, factor: int) -> nn.Module:

@@ -16,7 +16,7 @@ from torchvision.ops import box_convert, nms
 from mottool.checkpoints.darknet import DarknetLayer
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
-from mottool.models.backbones.darknet import ConvBlock, DarkNet53
+from mottool.models.backbones.darknet import DarkNet53, DarknetConv
 from mottool.models.interfaces import Decoded
 
 __all__ = ["ANCHORS", "STRIDES", "JDE", "level_proposals"]
@@ -58,16 +58,16 @@ class PyramidLevel(nn.Module):
     def __init__(self, skip: int, channels: int, embedding_size: int, coarsest: bool) -> None:
         super().__init__()
         if not coarsest:
-            self.lateral = ConvBlock(2 * channels, channels, 1)
+            self.lateral = DarknetConv(2 * channels, channels, 1)
         wide = 2 * channels
         self.trunk = nn.Sequential(
-            ConvBlock(skip if coarsest else skip + channels, channels, 1),
-            ConvBlock(channels, wide, 3),
-            ConvBlock(wide, channels, 1),
-            ConvBlock(channels, wide, 3),
-            ConvBlock(wide, channels, 1),
+            DarknetConv(skip if coarsest else skip + channels, channels, 1),
+            DarknetConv(channels, wide, 3),
+            DarknetConv(wide, channels, 1),
+            DarknetConv(channels, wide, 3),
+            DarknetConv(wide, channels, 1),
         )
-        self.widen = ConvBlock(channels, wide, 3)
+        self.widen = DarknetConv(channels, wide, 3)
         self.detection = nn.Conv2d(wide, 4 * 6, 1)
         self.embedding = nn.Conv2d(channels, embedding_size, 3, padding=1)
 

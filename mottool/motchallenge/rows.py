@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, from_system
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
@@ -137,11 +137,11 @@ def write_tracks(
     """Write results as `frame,id,left,top,width,height,score,-1,-1,-1` with four decimals.
 
     All arrays have n rows and keep their order. The file appears whole or not at all; until then
-    it lies in `scratch` (see `whole_file`).
+    it lies in `scratch` (see `atomic_write`).
     """
     table = np.column_stack([frames, ids, tlwh, scores])  # (n, 7)
     row = "%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,-1,-1,-1\n"
-    with whole_file(path, scratch) as part, part.open("w", newline="\n") as file:
+    with atomic_write(path, scratch) as part, part.open("w", newline="\n") as file:
         for start in range(0, len(table), BLOCK):
             block = table[start : start + BLOCK]
             file.write(row * len(block) % tuple(block.ravel().tolist()))

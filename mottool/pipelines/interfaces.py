@@ -10,10 +10,10 @@ from mottool.detections import Detections
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["Embedder", "Pass", "Pipeline", "Times"]
+__all__ = ["Embedder", "PipelineRun", "Pipeline", "FrameTimes"]
 
 
-class Times(NamedTuple):
+class FrameTimes(NamedTuple):
     """Seconds one frame took: the network, the decoding of its heads, the embedder."""
 
     network: float = 0.0
@@ -21,7 +21,7 @@ class Times(NamedTuple):
     embed: float = 0.0
 
 
-class Pass(Protocol):
+class PipelineRun(Protocol):
     """One sequence on its way through a pipeline; frames come once, in order.
 
     `settings` is everything that decides the result beside the frames and the weights, as JSON
@@ -33,7 +33,7 @@ class Pass(Protocol):
     needs_pixels: bool
     replays: bool
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """What is in each of `frames`, a batch of at most the pipeline's size."""
         ...
 
@@ -51,7 +51,7 @@ class Pipeline(Protocol):
     batch: int
     fitted: Mapping[str, Any]
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> Pass:
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> PipelineRun:
         """Begin a sequence; an `InputError` if it lacks what this pipeline needs."""
         ...
 

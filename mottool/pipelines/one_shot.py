@@ -10,26 +10,26 @@ import numpy.typing as npt
 import torch
 
 from mottool.checkpoints.cards import Card, read_card
-from mottool.checkpoints.download import remedy
+from mottool.checkpoints.download import missing_weights_fix
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
 from mottool.pipelines import registry
-from mottool.pipelines.interfaces import Times
+from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["NetworkEmbedder", "OneShot", "embedder", "pipeline"]
+__all__ = ["NetworkEmbedder", "OneShotPipeline", "embedder", "pipeline"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
-def pipeline(name: str, options: Options) -> "OneShot":
+def pipeline(name: str, options: Options) -> "OneShotPipeline":
     """The pipeline of one of `registry.NETWORKS`, with the weights of its checkpoint.
 
     Raises `SettingError` for missing weights or what this network cannot do, `CheckpointError`
@@ -48,7 +48,7 @@ def pipeline(name: str, options: Options) -> "OneShot":
             "leave it out, or choose outrack, or otrack with weights that have the occlusion heads"
         )
         raise SettingError(f"--occlusion-maps: {name} makes none", fix)
-    return OneShot(
+    return OneShotPipeline(
         name,
         network,
         weights,
@@ -75,7 +75,7 @@ def _weights(name: str, given: Path | None, flag: str) -> Path:
     """The weights file that is given, or else the one in the box; a `SettingError` for neither."""
     bundled = registry.NETWORKS[name].bundled
     if given is None and not bundled:
-        raise SettingError(f"{name} needs its weights", remedy(name, flag))
+        raise SettingError(f"{name} needs its weights", missing_weights_fix(name, flag))
     return given or bundled_file(bundled)
 
 
@@ -107,7 +107,7 @@ def _loaded(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
     return network.to(compute.device), loaded.checkpoint.sha256
 
 
-class OneShot:
+class OneShotPipeline:
     """A network with its pre-processing."""
 
     def __init__(
@@ -150,7 +150,7 @@ class OneShotPass:
 
     needs_pixels = True
 
-    def __init__(self, pipeline: OneShot) -> None:
+    def __init__(self, pipeline: OneShotPipeline) -> None:
         self.pipeline = pipeline
         self.replays = pipeline.session is not None
         self.network = pipeline.session(pipeline.network) if pipeline.session else pipeline.network
@@ -165,7 +165,7 @@ class OneShotPass:
         self.settings |= pipeline.fitted
 
     @torch.inference_mode()
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """What the network sees in each frame, all of them in one call."""
         compute, begun = self.pipeline.compute, perf_counter()
         images = _stacked([frame.image for frame in frames], self.pipeline.view, compute)
@@ -186,7 +186,7 @@ class OneShotPass:
         ]
         seconds = (perf_counter() - begun) / len(frames)
         for detections in found:
-            yield detections, Times(network=network, heads=seconds)
+            yield detections, FrameTimes(network=network, heads=seconds)
 
     def _on_frame(self, found: Decoded, image: Image, occlusion: Image | None) -> Detections:
         """The detections of one image in the pixels of its frame, with its occlusion map."""
@@ -220,7 +220,7 @@ class NetworkEmbedder:
     def __init__(
         self, name: str, network: EmbeddingNetwork, weights: str, view: Letterbox, compute: Compute
     ) -> None:
-        """As `OneShot`."""
+        """As `OneShotPipeline`."""
         self.name, self.weights = name, weights
         self.network, self.view, self.compute = network, view, compute
         self.settings: dict[str, Any] = {"input": f"{view.width}x{view.height}"}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from mottool.checkpoints.download import fetched, remedy
+from mottool.checkpoints.download import fetched, missing_weights_fix
 from mottool.errors import SettingError, did_you_mean
 from mottool.pipelines.one_shot import NetworkEmbedder, embedder
 from mottool.pipelines.options import Options
@@ -45,7 +45,7 @@ def seeker(
     _dense_head(name)
     weights = weights or fetched(name, warn)
     if weights is None and not NETWORKS[name].bundled:
-        raise SettingError(f"{name} needs its weights", remedy(name, "--weights"))
+        raise SettingError(f"{name} needs its weights", missing_weights_fix(name, "--weights"))
     return embedder(name, Options(embedder_weights=weights, input=size, device=device))
 
 

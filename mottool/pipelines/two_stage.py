@@ -11,7 +11,7 @@ from typing import Any
 
 from mottool.detections import Detections
 from mottool.errors import InputError
-from mottool.pipelines.interfaces import Embedder, Pass, Pipeline, Times
+from mottool.pipelines.interfaces import Embedder, FrameTimes, Pipeline, PipelineRun
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -41,7 +41,7 @@ class TwoStagePass:
 
     needs_pixels = True
 
-    def __init__(self, detector: Pass, embedder: Embedder) -> None:
+    def __init__(self, detector: PipelineRun, embedder: Embedder) -> None:
         self.detector, self.embedder = detector, embedder
         self.replays = detector.replays
         own = {f"embedder_{key}": value for key, value in embedder.settings.items()}
@@ -49,7 +49,7 @@ class TwoStagePass:
             own["embedder_weights"] = embedder.weights
         self.settings: dict[str, Any] = detector.settings | {"embedder": embedder.name} | own
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """What is in each frame, the crops of all of them embedded together."""
         found = list(self.detector.detect(frames))
         begun = perf_counter()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
 __all__ = [
     "image_size",
@@ -80,7 +80,7 @@ def read_mask(file: Path) -> npt.NDArray[np.uint8]:
 
 def write_image(file: Path, image: npt.NDArray[np.uint8]) -> None:
     """Write a BGR image (H, W, 3) in the form that the file's suffix names, whole or not at all."""
-    with whole_file(file) as part:
+    with atomic_write(file) as part:
         part.write_bytes(cv2.imencode(file.suffix, image)[1].tobytes())
 
 

@@ -14,7 +14,7 @@ from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.images import images_in, read_image
 
-__all__ = ["Frame", "Sequence", "Thinned", "refuse_gap"]
+__all__ = ["Frame", "Sequence", "SubsampledSequence", "refuse_gap"]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)
@@ -136,14 +136,14 @@ def refuse_gap(files: list[Path]) -> None:
 
 
 @dataclass(frozen=True)
-class Thinned(Sequence):
+class SubsampledSequence(Sequence):
     """Every `every`-th frame of the sequence `whole`, from its first on, counted anew from 1."""
 
     whole: Sequence = field(kw_only=True)
     every: int = field(kw_only=True)
 
     @classmethod
-    def of(cls, sequence: Sequence, every: int) -> "Thinned":
+    def of(cls, sequence: Sequence, every: int) -> "SubsampledSequence":
         """Those frames of `sequence`."""
         length = None if sequence.length is None else -(-sequence.length // every)
         changed = {"fps": sequence.fps / every, "length": length}

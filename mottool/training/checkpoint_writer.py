@@ -15,10 +15,10 @@ from mottool.checkpoints.cards import card_of, read_card, save_weights
 from mottool.data.dataset import Dataset
 from mottool.errors import CheckpointError, SettingError, did_you_mean, writing
 from mottool.training.log import write_curves, write_log
-from mottool.training.trainer import Training
+from mottool.training.trainer import Trainer
 from mottool.training.validation import FIGURES
 
-__all__ = ["Keeping", "best_epoch", "licences_of"]
+__all__ = ["CheckpointWriter", "best_epoch", "licences_of"]
 
 LOG, CURVES = "log.csv", "curves.png"
 NOT_STATED = "not stated"
@@ -34,7 +34,7 @@ def best_epoch(history: Sequence[Row], figure: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class Keeping:
+class CheckpointWriter:
     """The files of a training in `folder`, and what their cards say.
 
     `best` is which of `FIGURES` tells the best epoch; `origin` the first words about where the
@@ -67,7 +67,7 @@ class Keeping:
             self.folder.mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=self.folder).close()
 
-    def keep(self, training: Training) -> bool:
+    def keep(self, training: Trainer) -> bool:
         """Write what there is after an epoch, and say whether it is the best so far."""
         history = training.state.history
         epoch, best = training.state.epoch, best_epoch(history, self.best)
@@ -103,7 +103,7 @@ class Keeping:
     def _of_best(self, epoch: int) -> str:
         return f"epoch {epoch}, the best by {self.best}"
 
-    def _write(self, path: Path, training: Training, which: str) -> None:
+    def _write(self, path: Path, training: Trainer, which: str) -> None:
         row = training.state.history[-1]
         figures = {name: row[name] for name in FIGURES if name in row}
         validated = f", {self.validated}" if figures and self.validated else ""

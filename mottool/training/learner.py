@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mottool.data.batches import Batch, Examples
-from mottool.data.pairs import Pairs, Steps
+from mottool.data.batches import Batch, LossInputs
+from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.scene_settings import Composition
 from mottool.errors import SettingError, did_you_mean
 
@@ -74,9 +74,9 @@ class Learner(nn.Module):
     RECIPE: ClassVar[Recipe]
 
     network: nn.Module
-    examples: Callable[[Batch], Examples]
+    examples: Callable[[Batch], LossInputs]
     torchvision: str = ""
-    pairs: Pairs | Steps | None = None
+    pairs: PairSampling | PreviousFrameSampling | None = None
     taught: int = 0
     partly_taught: bool = False
     ignores: bool = False

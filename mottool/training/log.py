@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mottool.drawing.curves import draw_curves
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.training.validation import FIGURES, HIGHEST, TRACKED
 
 __all__ = ["write_curves", "write_log"]
@@ -18,7 +18,7 @@ NOT_LOSSES = ("epoch", "lr", "seconds", *FIGURES, HIGHEST, TRACKED)
 def write_log(history: Sequence[Row], path: Path) -> None:
     """One line per epoch; a figure that was not taken in an epoch is left empty there."""
     columns = list(dict.fromkeys(name for row in history for name in row))
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in history)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import SettingError
-from mottool.training.checkpoint_writer import Keeping
-from mottool.training.trainer import Training
+from mottool.training.checkpoint_writer import CheckpointWriter
+from mottool.training.trainer import Trainer
 from mottool.training.validation import FIGURES, Validation
 
-__all__ = ["Course"]
+__all__ = ["TrainingRun"]
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingRun:
     """A training from its beginning, or from where it was stopped, to its end.
 
     `state` is the file to go on from and `settings` what decides the training's course; every
@@ -27,8 +27,8 @@ class Course:
     epoch.
     """
 
-    training: Training
-    keeping: Keeping
+    training: Trainer
+    keeping: CheckpointWriter
     state: Path
     settings: Mapping[str, Any]
     validation: Validation | None

@@ -5,12 +5,12 @@
 
 from dataclasses import dataclass
 
-from mottool.data.pairs import Pairs, Steps
+from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.scene_settings import Composition
 from mottool.errors import SettingError, did_you_mean
 from mottool.losses.settings import AssignmentSettings
 from mottool.pipelines.registry import NETWORKS
-from mottool.settings import Settings, knob
+from mottool.settings import Settings, setting
 
 __all__ = [
     "LEARNERS",
@@ -45,7 +45,7 @@ LEARNERS = {
 class FairMOTLearning(Settings):
     """FairMOT's choices."""
 
-    single_images: bool = knob(
+    single_images: bool = setting(
         False,
         "Take every box for a person of their own, as FairMOT learns from images without "
         "identities (CrowdHuman).",
@@ -56,12 +56,12 @@ class FairMOTLearning(Settings):
 class JDELearning(Settings):
     """The rows of JDE's Tables 1 and 3."""
 
-    objective: str = knob(
+    objective: str = setting(
         "cross-entropy",
         "What teaches identities: cross-entropy, triplet (batch-hard), or its smooth upper bound.",
         choices=("cross-entropy", "triplet", "upper-bound"),
     )
-    weighting: str = knob(
+    weighting: str = setting(
         "uncertainty",
         "How the nine tasks are weighed: by uncertainty that is learned, uniform, fixed (near the "
         "authors' optimum), normalisation (of each loss), or mgda (MGDA-UB).",
@@ -73,14 +73,14 @@ class JDELearning(Settings):
 class CSTrackLearning(Settings):
     """CSTrack's choices; the rows of its ablations."""
 
-    eta: float = knob(0.02, "Weight of identity against detection.", low=0)
-    relation: str = knob(
+    eta: float = setting(0.02, "Weight of identity against detection.", low=0)
+    relation: str = setting(
         "both",
         "What the reciprocal network (REN) makes of the two tasks' features: their relation to "
         "themselves, to each other, or both; none leaves it out.",
         choices=("both", "self", "cross", "none"),
     )
-    attention: str = knob(
+    attention: str = setting(
         "both",
         "Which attention fuses the levels (SAAN): to places, to channels, or both; with none they "
         "are only joined.",
@@ -89,29 +89,31 @@ class CSTrackLearning(Settings):
 
 
 @dataclass(frozen=True)
-class OUTrackLearning(Pairs, AssignmentSettings):
+class OUTrackLearning(PairSampling, AssignmentSettings):
     """The rows of OUTrack's ablations."""
 
-    intra: float = knob(1.0, "Weight of: people in one frame are different.", low=0)
-    inter: float = knob(1.0, "Weight of: people of one frame are in the other too.", low=0)
-    cycle: float = knob(1.0, "Weight of: who is whom is mutual.", low=0)
-    baseline: bool = knob(False, "Learn by CycAs in the place of these three.")
-    tau: float = knob(0.7, _TAU, low=0, high=1)
+    intra: float = setting(1.0, "Weight of: people in one frame are different.", low=0)
+    inter: float = setting(1.0, "Weight of: people of one frame are in the other too.", low=0)
+    cycle: float = setting(1.0, "Weight of: who is whom is mutual.", low=0)
+    baseline: bool = setting(False, "Learn by CycAs in the place of these three.")
+    tau: float = setting(0.7, _TAU, low=0, high=1)
 
 
 @dataclass(frozen=True)
-class OTrackLearning(Steps):
+class OTrackLearning(PreviousFrameSampling):
     """CenterTrack's errors to live with, and OUTrack's occlusion centres."""
 
-    occlusion: bool = knob(True, "Learn where people hide each other; without, it is CenterTrack.")
-    tau: float = knob(0.7, _TAU, low=0, high=1)
+    occlusion: bool = setting(
+        True, "Learn where people hide each other; without, it is CenterTrack."
+    )
+    tau: float = setting(0.7, _TAU, low=0, high=1)
 
 
 @dataclass(frozen=True)
 class TDTLearning(Settings):
     """TDT's choices."""
 
-    embedding_size: int = knob(
+    embedding_size: int = setting(
         512, "How many of the teacher's dimensions are learned, the first ones.", low=1
     )
 
@@ -120,22 +122,22 @@ class TDTLearning(Settings):
 class MottoolSLearning(Composition):
     """What mottool-s learns, and from which scenes."""
 
-    embedding_size: int = knob(64, "Dimensions of the embeddings.", low=1)
-    imitation: float = knob(
+    embedding_size: int = setting(64, "Dimensions of the embeddings.", low=1)
+    imitation: float = setting(
         3.0, "Weight of the distance from a teacher's embeddings (--labels).", low=0
     )
-    relations: float = knob(
+    relations: float = setting(
         8.0, "Weight of the distance from a teacher's similarities between people.", low=0
     )
-    identity: float = knob(0.1, "Weight of the classifier of known identities.", low=0)
-    unsupervised: float = knob(
+    identity: float = setting(0.1, "Weight of the classifier of known identities.", low=0)
+    unsupervised: float = setting(
         0.5,
         "Weight of OUTrack's unsupervised losses, learned from pairs of scenes if people have "
         "neither identities nor labels.",
         low=0,
     )
-    occlusion: float = knob(0.5, "Weight of occlusion centres.", low=0)
-    tau: float = knob(0.7, _TAU, low=0, high=1)
+    occlusion: float = setting(0.5, "Weight of occlusion centres.", low=0)
+    tau: float = setting(0.7, _TAU, low=0, high=1)
 
     def weights(self) -> dict[str, float]:
         """What the loss's terms are multiplied by, those of detection aside."""

@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mottool.errors import CheckpointError
-from mottool.files import whole_file
+from mottool.files import atomic_write
 
 __all__ = ["Average", "State"]
 
@@ -89,7 +89,7 @@ class State:
         # By way of memory, since torch's own writer loses why a file could not be written.
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_bytes(buffer.getbuffer())
 
     def load(self, path: Path, settings: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs, broadcast_object_list
 
-from mottool.data.batches import Examples, Loading, Order, batches, loader
+from mottool.data.batches import LoaderSettings, LossInputs, ResumableSampler, batches, loader
 from mottool.data.samples import Samples
 from mottool.data.scenes import Scenes
 from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
@@ -26,14 +26,14 @@ from mottool.progress import progress
 from mottool.training.learner import Learner, Recipe
 from mottool.training.state import Average, State
 
-__all__ = ["Plan", "Training"]
+__all__ = ["TrainerSettings", "Trainer"]
 
 PATIENCE = timedelta(hours=12)  # while the first process validates, the others wait
 SHOWN = 3  # images named of a batch
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainerSettings:
     """How to train: a paper's recipe, perhaps changed, and how it is carried out.
 
     `accumulate` is in how many parts a step of `recipe.batch` images is computed, `precision` one
@@ -50,10 +50,10 @@ class Plan:
     seconds: float | None = None
 
 
-class Training:
+class Trainer:
     """A learner, its samples, and the state between them; `epochs` carries it on."""
 
-    def __init__(self, learner: Learner, samples: Samples | Scenes, plan: Plan) -> None:
+    def __init__(self, learner: Learner, samples: Samples | Scenes, plan: TrainerSettings) -> None:
         """Put everything where it is to run.
 
         Raises `SettingError` if a step's images cannot be shared out evenly or for fp16 on a CPU,
@@ -69,12 +69,14 @@ class Training:
             raise SettingError("--precision fp16 needs a GPU", "train with bf16 or fp32")
         self.plan, self.samples = plan, samples
         world = self.accelerator.num_processes
-        self.order = Order(len(samples), plan.seed, self.accelerator.process_index, world)
+        self.order = ResumableSampler(
+            len(samples), plan.seed, self.accelerator.process_index, world
+        )
         if not len(self.order):
             problem = f"there are {len(samples)} images for {world} processes"
             raise InputError(problem, "train with fewer processes or more images")
         self.part = _part(plan, world)
-        loading = Loading(self.part, plan.workers)
+        loading = LoaderSettings(self.part, plan.workers)
         pin = self.accelerator.device.type == "cuda"
         self.loader = loader(samples, self.order, loading, learner.examples, pin)
         self.optimiser = learner.optimiser(plan.recipe.lr)
@@ -173,7 +175,7 @@ class Training:
         means = self.accelerator.reduce(own, "mean").tolist()
         return dict(zip(sums, means, strict=True)), lr
 
-    def _terms(self, batch: Examples, number: int) -> dict[str, torch.Tensor]:
+    def _terms(self, batch: LossInputs, number: int) -> dict[str, torch.Tensor]:
         """The loss's terms of a batch, which are numbers."""
         batch = batch.to(self.accelerator.device)
         terms: dict[str, torch.Tensor] = self.learner(batch.inputs, batch.targets)
@@ -231,7 +233,7 @@ class Training:
         self.accelerator.wait_for_everyone()
 
 
-def _part(plan: Plan, world: int) -> int:
+def _part(plan: TrainerSettings, world: int) -> int:
     """The images of one forward pass of one process."""
     shares = plan.accumulate * world
     if plan.recipe.batch % shares:

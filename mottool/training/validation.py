@@ -8,19 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.tracks import Tracker, Tracks, Video
+from mottool.association.tracks import SequenceInfo, Tracker, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.metrics.detection import average_precision, hits
-from mottool.metrics.preprocess import prepare
+from mottool.metrics.preprocess import preprocess
 from mottool.metrics.reid import true_positive_rate
-from mottool.metrics.tracking import Score, combined, score
+from mottool.metrics.tracking import TrackingScore, combined, score
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import detect_rules
-from mottool.pipelines.one_shot import NetworkEmbedder, OneShot
+from mottool.pipelines.one_shot import NetworkEmbedder, OneShotPipeline
 from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
 from mottool.settings import Settings
@@ -57,7 +57,7 @@ class Findings:
     identities: npt.NDArray[np.int64]
     highest: float
     tracked: int
-    tracking: Score
+    tracking: TrackingScore
 
 
 class Validation:
@@ -146,11 +146,13 @@ class Validation:
         truth = scored_rows(sequence)
         session = resolve(self.entry.session) if self.entry.session else None
         how = self.view, self.compute
-        whole = OneShot(self.pipeline, network, "", *how, self.floor, batch=1, session=session)
+        whole = OneShotPipeline(
+            self.pipeline, network, "", *how, self.floor, batch=1, session=session
+        )
         begun = whole.start(sequence, _silent)
         embedder = NetworkEmbedder(self.pipeline, network, "", *how)
         tracker: Tracker = resolve(REGISTRY[self.tracker])(
-            self.tracking, Video(sequence.fps, sequence.width, sequence.height)
+            self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
         scores, right, embeddings, order, tracks = [], [], [], [], []
         highest = 0.0
@@ -177,7 +179,7 @@ class Validation:
         )
 
 
-def _scored(sequence: Source, tracks: Sequence[Tracks]) -> Score:
+def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
     """The score of a video's tracks by the rules of its benchmark."""
     objects = read_rows(sequence.path / TRUTH, "ground truth")
     numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
@@ -188,7 +190,7 @@ def _scored(sequence: Source, tracks: Sequence[Tracks]) -> Score:
         np.ones((len(numbers), 1)),
     )
     rules = detect_rules(sequence.name, objects)
-    return score(prepare(objects, results, len(tracks), rules, sequence.name))
+    return score(preprocess(objects, results, len(tracks), rules, sequence.name))
 
 
 def _silent(told: str) -> None:

@@ -6,24 +6,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from mottool.association.fitted_settings import fitted_settings
-from mottool.association.postprocess import finish
-from mottool.association.run_tracker import link
-from mottool.association.sequence_settings import Finishing, InputSettings, Profiles, kinds_of
+from mottool.association.postprocess import postprocess
+from mottool.association.run_tracker import run_tracker
+from mottool.association.sequence_settings import (
+    InputSettings,
+    PostprocessSettings,
+    SequenceSettings,
+    kinds_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mottool.metrics.inputs import Truth
+    from mottool.metrics.inputs import GroundTruthFile
     from mottool.tuning.search_space import Point
 
-__all__ = ["FIGURES", "Judge"]
+__all__ = ["FIGURES", "Objective"]
 
 FIGURES = ("HOTA", "MOTA", "IDF1", "DetA", "AssA", "FP", "FN", "IDSW")
 DIGITS = 6  # of a figure, as evaluate writes them
 
 
 @dataclass(frozen=True)
-class Judge:
+class Objective:
     """Scores points for one tracker on caches whose sequences have ground truth.
 
     `fixed` are settings that every point has, `rules` a benchmark's or `auto`. It is sent to
@@ -32,7 +37,7 @@ class Judge:
 
     tracker: str
     fixed: Point
-    sequences: tuple[tuple[Path, str, Truth], ...]
+    sequences: tuple[tuple[Path, str, GroundTruthFile], ...]
     rules: str = "auto"
 
     def __call__(self, point: Point) -> dict[str, float]:
@@ -49,10 +54,10 @@ class Judge:
         for path, sequence, truth in self.sequences:
             with Cache(path) as cache:
                 fitted = fitted_settings(cache.header.settings, self.tracker)
-                settings, seen, finishing = Profiles().of("", kinds, given, fitted)
-                rows = link(cache, self.tracker, settings, seen=cast(InputSettings, seen))
+                settings, seen, finishing = SequenceSettings().of("", kinds, given, fitted)
+                rows = run_tracker(cache, self.tracker, settings, seen=cast(InputSettings, seen))
                 frames = cache.frame_count
-            rows = finish(rows, cast(Finishing, finishing))
+            rows = postprocess(rows, cast(PostprocessSettings, finishing))
             scores.append(score_linked(rows, sequence, frames, truth, self.rules))
         figures: dict[str, Any] = combined(scores).figures()
         return {name: round(figures[name], DIGITS) for name in FIGURES}

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from mottool.errors import SettingError
 from mottool.tuning.search_space import Axis, Point, grid, grid_size
 
-__all__ = ["Proposer", "proposer"]
+__all__ = ["Sampler", "proposer"]
 
 
-class Proposer(Protocol):
+class Sampler(Protocol):
     """Proposes points of a space by number, and may learn from what they scored."""
 
     def propose(self, number: int) -> Point:
@@ -22,7 +22,7 @@ class Proposer(Protocol):
         ...
 
 
-def proposer(method: str, space: tuple[Axis, ...], trials: int, seed: int) -> Proposer:
+def proposer(method: str, space: tuple[Axis, ...], trials: int, seed: int) -> Sampler:
     """The proposer of that name; a `SettingError` if it does not fit the space or is missing."""
     if method == "grid":
         return _Grid(space, trials)

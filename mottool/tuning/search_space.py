@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from mottool.errors import SettingError, did_you_mean
-from mottool.settings import Settings, build
+from mottool.settings import Settings, build_settings
 
 __all__ = ["Axis", "Kinds", "Point", "axes", "grid", "grid_size", "read_value"]
 
@@ -140,7 +140,7 @@ def read_value(kinds: Kinds, name: str, text: str) -> Any:
     whose, kind = next(
         (whose, kind) for whose, kind in kinds.items() if name in kind.__dataclass_fields__
     )
-    return getattr(build(kind, {name: text}, whose), name)
+    return getattr(build_settings(kind, {name: text}, whose), name)
 
 
 def grid(space: tuple[Axis, ...]) -> Iterator[Point]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import InputError, SettingError, writing
-from mottool.files import whole_file
+from mottool.files import atomic_write
 from mottool.tuning.objective import FIGURES
 from mottool.tuning.search_space import Axis, Kinds, Point, read_value
 
@@ -58,9 +58,9 @@ class Trials:
             return
         with writing(self.path):
             self.path.unlink(missing_ok=True)
-        with whole_file(plan) as part:
+        with atomic_write(plan) as part:
             part.write_text(json.dumps(search, indent=2, default=dict) + "\n")
-        with whole_file(self.path) as part:
+        with atomic_write(self.path) as part:
             part.write_text(_line(self._columns))
 
     def add(self, trial: Trial) -> None:
@@ -76,7 +76,7 @@ class Trials:
 
     def sort(self) -> None:
         """Write the trials in the order of their numbers, which several workers do not keep."""
-        with whole_file(self.path) as part:
+        with atomic_write(self.path) as part:
             lines = [self._cells(self.done[number]) for number in sorted(self.done)]
             part.write_text("".join(map(_line, [self._columns, *lines])))
 
@@ -142,7 +142,7 @@ def write_best(path: Path, tracker: str, settings: Point, remark: str) -> Path:
     lines = [f"# {line}" for line in remark.splitlines()]
     lines += [f"tracker = {_toml(tracker)}", "", "[default]"]
     lines += [f"{name} = {_toml(value)}" for name, value in settings.items()]
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text("\n".join(lines) + "\n")
     return path
 

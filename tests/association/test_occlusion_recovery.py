@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import crowd, walkers
 
-from mottool.association.occlusion_recovery import Refinder, hidden, recovered
-from mottool.association.outrack import OUTrack
+from mottool.association.occlusion_recovery import OcclusionRecovery, hidden, recovered
+from mottool.association.outrack import OUTrackTracker
 from mottool.association.registry import OUTrackSettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.motchallenge.public_detections import near_public
 
 always = settings(derandomize=True, deadline=None)
-VIDEO = Video(30.0, 640, 480)
+VIDEO = SequenceInfo(30.0, 640, 480)
 sides = st.floats(20, 60)
 shifts = st.floats(-1, 1)
 
@@ -65,7 +65,7 @@ def behind(unseen, centre=(240, 100), score=0.9, **more):
     hint = np.array([[*centre, score]], np.float32)
     for frame in frames[10:]:
         object.__setattr__(frame, "occlusion_centres", hint)
-    tracker = OUTrack(OUTrackSettings(**more), VIDEO)
+    tracker = OUTrackTracker(OUTrackSettings(**more), VIDEO)
     return [tracker.step(frame) for frame in frames][10:]
 
 
@@ -111,8 +111,8 @@ def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away():
     frames = list(crowd(40, 150, missed=0.2))
     counts = []
     for occlusion in (False, True):
-        tracker = OUTrack(
-            OUTrackSettings(occlusion=occlusion, lost_frame_range=5), Video(30.0, 1920, 1080)
+        tracker = OUTrackTracker(
+            OUTrackSettings(occlusion=occlusion, lost_frame_range=5), SequenceInfo(30.0, 1920, 1080)
         )
         tracks = [tracker.step(frame) for frame in frames]
         assert all(len(set(each.ids.tolist())) == len(each) for each in tracks)
@@ -123,7 +123,7 @@ def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away():
 def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked():
     frames = walkers([[(10, 100), (300, 600)]], [[0, 1]])
     free, clipped = (
-        OUTrack(OUTrackSettings(clip_box=clip), VIDEO).step(frames[0]).boxes.tolist()
+        OUTrackTracker(OUTrackSettings(clip_box=clip), VIDEO).step(frames[0]).boxes.tolist()
         for clip in (False, True)
     )
     assert free == [[-10, 50, 30, 150]]
@@ -132,15 +132,15 @@ def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked()
 
 def test_the_codes_form_lets_pass_what_lies_below_the_frame():
     frame = walkers([[(300, 560)]], [[0]])[0]
-    assert len(OUTrack(OUTrackSettings(), VIDEO).step(frame)) == 0
-    assert len(OUTrack(OUTrackSettings(form="code"), VIDEO).step(frame)) == 1
+    assert len(OUTrackTracker(OUTrackSettings(), VIDEO).step(frame)) == 0
+    assert len(OUTrackTracker(OUTrackSettings(form="code"), VIDEO).step(frame)) == 1
 
 
 def test_only_detections_near_public_ones_begin_tracks():
     frames = walkers([[(100, 100), (300, 100)]] * 3, [[0, 1]] * 3)
     public = {2: np.array([[285.0, 60, 325, 160]])}
-    video = Video(30.0, 640, 480, lambda frame: public.get(frame, np.zeros((0, 4))))
-    tracker = OUTrack(OUTrackSettings(track_type="public_track"), video)
+    video = SequenceInfo(30.0, 640, 480, lambda frame: public.get(frame, np.zeros((0, 4))))
+    tracker = OUTrackTracker(OUTrackSettings(track_type="public_track"), video)
     shown = [tracker.step(frame) for frame in frames]
     assert [each.ids.tolist() for each in shown] == [[], [], [1]]
     np.testing.assert_allclose(shown[2].boxes, [[280, 50, 320, 150]], atol=1e-6)
@@ -156,7 +156,7 @@ def test_each_public_box_admits_the_nearest_that_is_left():
 
 
 def test_what_is_remembered_does_not_grow():
-    refinder = Refinder(OUTrackSettings(lost_frame_range=3), VIDEO, 30.0)
+    refinder = OcclusionRecovery(OUTrackSettings(lost_frame_range=3), VIDEO, 30.0)
     pair = np.array([[100.0, 100, 140, 200], [110, 100, 150, 200]])
     none = np.zeros((0, 3), np.float32)
     for number in range(200):

@@ -8,12 +8,12 @@ import pytest
 
 from mottool.association.postprocess import (
     filled,
-    finish,
+    postprocess,
     smoothed_gaussian,
     smoothed_rts,
     without_short,
 )
-from mottool.association.sequence_settings import Finishing
+from mottool.association.sequence_settings import PostprocessSettings
 from mottool.errors import SettingError
 from mottool.motchallenge.rows import Rows
 
@@ -27,18 +27,18 @@ def scene():
 
 
 def test_by_default_nothing_is_done(scene):
-    assert finish(scene, Finishing()) is scene
+    assert postprocess(scene, PostprocessSettings()) is scene
 
 
 def test_short_tracks_go_before_gaps_are_filled_and_boxes_are_smoothed(scene):
-    done = finish(scene, Finishing(min_track_length=3, fill_gaps=5, smooth="rts"))
+    done = postprocess(scene, PostprocessSettings(min_track_length=3, fill_gaps=5, smooth="rts"))
     wanted = smoothed_rts(filled(without_short(scene, 3), 5))
     assert done.frames.tolist() == list(range(1, 9))
     np.testing.assert_array_equal(done.tlwh, wanted.tlwh)
 
 
 def test_tau_reaches_the_gaussian_process(scene):
-    done = finish(scene, Finishing(smooth="gaussian", smooth_tau=3))
+    done = postprocess(scene, PostprocessSettings(smooth="gaussian", smooth_tau=3))
     np.testing.assert_array_equal(done.tlwh, smoothed_gaussian(scene, 3).tlwh)
 
 
@@ -47,7 +47,7 @@ def test_tau_reaches_the_gaussian_process(scene):
 )
 def test_what_means_nothing_is_refused(wrong):
     with pytest.raises(SettingError):
-        Finishing(**wrong)
+        PostprocessSettings(**wrong)
 
 
 def test_the_settings_are_read_without_numpy():

@@ -12,10 +12,10 @@ from mottool.association.registry import (
     SortSettings,
     without_remarks,
 )
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.detections import Detections
 from mottool.errors import SettingError
-from mottool.settings import build
+from mottool.settings import build_settings
 
 # As the reference lists publish them.
 PUBLISHED = {
@@ -106,7 +106,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("tracker", PUBLISHED)
 def test_published_settings_are_the_defaults_as_they_stand(tracker):
     kind = SETTINGS[tracker]
-    published = build(kind, without_remarks(PUBLISHED[tracker], kind), tracker)
+    published = build_settings(kind, without_remarks(PUBLISHED[tracker], kind), tracker)
     if tracker == "bytetrack":  # follows track_thresh unless it is given
         assert kind().creation_threshold == published.det_thresh
         published = dataclasses.replace(published, det_thresh=None)
@@ -116,7 +116,7 @@ def test_published_settings_are_the_defaults_as_they_stand(tracker):
 def test_a_remark_that_says_something_else_is_refused():
     given = without_remarks({"score_filter": "0.3"}, FairMOTSettings)
     with pytest.raises(SettingError, match="no setting 'score_filter'"):
-        build(FairMOTSettings, given, "fairmot")
+        build_settings(FairMOTSettings, given, "fairmot")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_remark_that_says_something_else_is_refused():
     ],
 )
 def test_values_are_read_from_numbers_and_from_words(kind, key, text, value):
-    assert getattr(build(kind, {key: text}, "it"), key) == value
+    assert getattr(build_settings(kind, {key: text}, "it"), key) == value
 
 
 @pytest.mark.parametrize(
@@ -139,14 +139,14 @@ def test_values_are_read_from_numbers_and_from_words(kind, key, text, value):
 )
 def test_values_of_another_tracker_or_out_of_range_are_refused(key, text):
     with pytest.raises(SettingError, match=key):
-        build(FairMOTSettings, {key: text}, "fairmot")
+        build_settings(FairMOTSettings, {key: text}, "fairmot")
 
 
 def test_every_tracker_has_its_settings_and_can_be_made():
     assert REGISTRY.keys() == SETTINGS.keys()
     for name, place in REGISTRY.items():
         module, _, kind = place.partition(":")
-        tracker = getattr(import_module(module), kind)(SETTINGS[name](), Video(30.0))
+        tracker = getattr(import_module(module), kind)(SETTINGS[name](), SequenceInfo(30.0))
         fields = {field.name for field in dataclasses.fields(Detections)}
         assert {*tracker.needs, *tracker.uses} <= fields
 
@@ -171,4 +171,4 @@ def test_a_score_above_one_is_no_threshold(name):
     assert own
     for key in own:
         with pytest.raises(SettingError, match=f"{key} cannot be 60"):
-            build(SETTINGS[name], {key: "60"}, name)
+            build_settings(SETTINGS[name], {key: "60"}, name)

@@ -8,7 +8,7 @@ from caches import COST, HEADER
 from streams import walkers
 
 from mottool.association.registry import SETTINGS, OUTrackSettings, SortSettings
-from mottool.association.run_tracker import link
+from mottool.association.run_tracker import run_tracker
 from mottool.association.sequence_settings import InputSettings
 from mottool.cache.reader import Cache
 from mottool.cache.writer import CacheWriter
@@ -29,7 +29,7 @@ def kept(tmp_path, frames, times=None, name="a"):
 
 def linked(path, tracker="fairmot", settings=None, **more):
     with Cache(path) as cache:
-        return link(cache, tracker, settings or SETTINGS[tracker](), **more)
+        return run_tracker(cache, tracker, settings or SETTINGS[tracker](), **more)
 
 
 def test_only_the_classes_and_scores_that_were_asked_for_are_seen(tmp_path):

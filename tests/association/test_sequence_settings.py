@@ -3,7 +3,7 @@
 import pytest
 
 from mottool.association.registry import FairMOTSettings
-from mottool.association.sequence_settings import InputSettings, Profiles
+from mottool.association.sequence_settings import InputSettings, SequenceSettings
 from mottool.errors import InputError, SettingError
 
 KINDS = {"fairmot": FairMOTSettings, "input": InputSettings}
@@ -12,11 +12,11 @@ KINDS = {"fairmot": FairMOTSettings, "input": InputSettings}
 def profiles(tmp_path, text):
     path = tmp_path / "settings.toml"
     path.write_text(text)
-    return Profiles(path)
+    return SequenceSettings(path)
 
 
 def test_without_a_file_everything_is_as_given():
-    settings, seen = Profiles().of("a", KINDS, {"conf_thres": "0.3", "classes": "0,2"})
+    settings, seen = SequenceSettings().of("a", KINDS, {"conf_thres": "0.3", "classes": "0,2"})
     assert settings == FairMOTSettings(conf_thres=0.3)
     assert seen == InputSettings(classes=(0, 2))
 
@@ -80,4 +80,4 @@ def test_what_is_no_toml_is_refused(tmp_path, text):
 
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(InputError, match="there is no settings file"):
-        Profiles(tmp_path / "none.toml")
+        SequenceSettings(tmp_path / "none.toml")

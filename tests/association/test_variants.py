@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from streams import crowd, walkers
 
-from mottool.association.bytetrack import ByteTrack
-from mottool.association.deepsort import DeepSort
-from mottool.association.jde import JDE
+from mottool.association.bytetrack import ByteTrackTracker
+from mottool.association.deepsort import DeepSortTracker
+from mottool.association.jde import JDETracker
 from mottool.association.registry import ByteTrackSettings, DeepSortSettings, JDESettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 
-VIDEO = Video(30.0, 1920, 1080)
+VIDEO = SequenceInfo(30.0, 1920, 1080)
 
 
 def ids(tracker, frames):
@@ -30,25 +30,25 @@ def scored(frames, *scores):
 
 
 def test_jdes_paper_ends_a_tracklet_after_thirty_frames_at_any_rate():
-    paper, slow = JDESettings(form="paper"), Video(10.0)
+    paper, slow = JDESettings(form="paper"), SequenceInfo(10.0)
     for unseen, identity in ((29, 1), (33, 2)):
         frames = standing(100, 100, *[None] * unseen, 100, 100)
-        assert ids(JDE(paper, slow), frames)[-1] == [identity]
+        assert ids(JDETracker(paper, slow), frames)[-1] == [identity]
     frames = standing(100, 100, *[None] * 20, 100, 100)
-    assert ids(JDE(JDESettings(), slow), frames)[-1] == [2]
+    assert ids(JDETracker(JDESettings(), slow), frames)[-1] == [2]
 
 
 def test_jdes_paper_begins_a_tracklet_with_two_frames_in_a_row():
     paper = JDESettings(form="paper")
-    assert ids(JDE(paper, VIDEO), standing(100, 100, 100)) == [[], [1], [1]]
-    assert ids(JDE(paper, VIDEO), standing(100, None, 100, 100)) == [[], [], [], [2]]
+    assert ids(JDETracker(paper, VIDEO), standing(100, 100, 100)) == [[], [1], [1]]
+    assert ids(JDETracker(paper, VIDEO), standing(100, None, 100, 100)) == [[], [], [], [2]]
 
 
 def test_jdes_paper_has_no_round_by_overlap():
     """Who suddenly looks another way is the same to the code, and not to the paper."""
     frames = standing(*[100] * 5) + standing(100, look=1)
-    assert ids(JDE(JDESettings(), VIDEO), frames)[-1] == [1]
-    assert ids(JDE(JDESettings(form="paper"), VIDEO), frames)[-1] == []
+    assert ids(JDETracker(JDESettings(), VIDEO), frames)[-1] == [1]
+    assert ids(JDETracker(JDESettings(form="paper"), VIDEO), frames)[-1] == []
 
 
 @pytest.mark.parametrize("appearance", [1.0, 0.0])
@@ -57,7 +57,7 @@ def test_jdes_paper_weighs_looks_against_motion(appearance):
     places = [(100, 100), (118, 100)]
     frames = walkers([places] * 8, [[0, 1]] * 5 + [[1, 0]] * 3)
     settings = JDESettings(form="paper", appearance=appearance, first_assoc=9.0)
-    tracker = JDE(settings, VIDEO)
+    tracker = JDETracker(settings, VIDEO)
     tracks = [tracker.step(frame) for frame in frames]
     before, after = (t.ids[np.argsort(t.boxes[:, 0])].tolist() for t in (tracks[4], tracks[5]))
     assert after == (before[::-1] if appearance else before)
@@ -66,7 +66,7 @@ def test_jdes_paper_weighs_looks_against_motion(appearance):
 def test_both_of_jdes_forms_hold_a_crowd():
     frames = list(crowd(60, 40))
     for form in ("code", "paper"):
-        tracker = JDE(JDESettings(form=form), VIDEO)
+        tracker = JDETracker(JDESettings(form=form), VIDEO)
         shown = [len(tracker.step(frame)) for frame in frames]
         assert np.mean(shown[10:]) > 30
 
@@ -75,8 +75,8 @@ def test_deepsort_suppresses_who_a_surer_one_covers():
     frames = walkers([[(100, 100), (104, 100), (300, 100)]] * 4, [[0, 1, 2]] * 4)
     for frame in frames:
         frame.scores[:] = 0.8, 0.9, 0.7
-    assert len(ids(DeepSort(DeepSortSettings(), VIDEO), frames)[-1]) == 3
-    tracker = DeepSort(DeepSortSettings(nms_max_overlap=0.8), VIDEO)
+    assert len(ids(DeepSortTracker(DeepSortSettings(), VIDEO), frames)[-1]) == 3
+    tracker = DeepSortTracker(DeepSortSettings(nms_max_overlap=0.8), VIDEO)
     last = [tracker.step(frame) for frame in frames][-1]
     assert sorted(last.boxes[:, 0].round().tolist()) == [84, 280]
 
@@ -84,44 +84,48 @@ def test_deepsort_suppresses_who_a_surer_one_covers():
 def test_deepsort_matches_any_of_the_latest_looks_in_its_gallery():
     frames = standing(100, 100, 100) + standing(100, look=1) + standing(100)
     back = [*standing(None, None), *standing(104, 104, look=0)]
-    assert ids(DeepSort(DeepSortSettings(), VIDEO), frames + back)[-1] == [1]
+    assert ids(DeepSortTracker(DeepSortSettings(), VIDEO), frames + back)[-1] == [1]
     forgetful = DeepSortSettings(nn_budget=1)
     other = [*standing(None, None), *standing(104, 104, look=1)]
-    assert ids(DeepSort(DeepSortSettings(), VIDEO), frames + other)[-1] == [1]
-    assert ids(DeepSort(forgetful, VIDEO), frames + other)[-1] != [1]
+    assert ids(DeepSortTracker(DeepSortSettings(), VIDEO), frames + other)[-1] == [1]
+    assert ids(DeepSortTracker(forgetful, VIDEO), frames + other)[-1] != [1]
 
 
 def test_deepsort_looks_at_what_is_tall_and_sure_enough():
     frames = standing(*[100] * 3)
-    assert ids(DeepSort(DeepSortSettings(min_detection_height=101), VIDEO), frames)[-1] == []
-    assert ids(DeepSort(DeepSortSettings(min_confidence=0.95), VIDEO), frames)[-1] == []
-    assert ids(DeepSort(DeepSortSettings(min_detection_height=100), VIDEO), frames)[-1] == [1]
+    assert ids(DeepSortTracker(DeepSortSettings(min_detection_height=101), VIDEO), frames)[-1] == []
+    assert ids(DeepSortTracker(DeepSortSettings(min_confidence=0.95), VIDEO), frames)[-1] == []
+    assert ids(DeepSortTracker(DeepSortSettings(min_detection_height=100), VIDEO), frames)[-1] == [
+        1
+    ]
 
 
 def test_bytetrack_keeps_a_track_by_doubtful_detections_but_begins_none():
     doubtful = scored(standing(*[100] * 5), 0.9, 0.9, 0.3, 0.3, 0.3)
-    assert ids(ByteTrack(ByteTrackSettings(), VIDEO), doubtful) == [[1]] * 5
+    assert ids(ByteTrackTracker(ByteTrackSettings(), VIDEO), doubtful) == [[1]] * 5
     alone = scored(standing(*[100] * 3), 0.3, 0.3, 0.3)
-    assert ids(ByteTrack(ByteTrackSettings(), VIDEO), alone) == [[]] * 3
+    assert ids(ByteTrackTracker(ByteTrackSettings(), VIDEO), alone) == [[]] * 3
     noise = scored(standing(*[100] * 3), 0.9, 0.05, 0.05)
-    assert ids(ByteTrack(ByteTrackSettings(), VIDEO), noise) == [[1], [], []]
+    assert ids(ByteTrackTracker(ByteTrackSettings(), VIDEO), noise) == [[1], [], []]
 
 
 def test_bytetrack_begins_a_track_where_it_is_surer_still():
     frames = scored(standing(100, 100), 0.65, 0.65)
-    assert ids(ByteTrack(ByteTrackSettings(), VIDEO), frames) == [[], []]
-    assert ids(ByteTrack(ByteTrackSettings(det_thresh=0.6), VIDEO), frames) == [[1], [1]]
+    assert ids(ByteTrackTracker(ByteTrackSettings(), VIDEO), frames) == [[], []]
+    assert ids(ByteTrackTracker(ByteTrackSettings(det_thresh=0.6), VIDEO), frames) == [[1], [1]]
 
 
 def test_bytetrack_weighs_overlap_by_the_score_but_not_on_mot20():
     frames = scored(standing(100, 100, None, 112), 0.9, 0.9, 0.9, 0.61)
     settings = {"match_thresh": 0.6}  # IoU 0.5 is enough, 0.5 times 0.61 is not
-    assert ids(ByteTrack(ByteTrackSettings(**settings), VIDEO), frames)[-1] == []
-    assert ids(ByteTrack(ByteTrackSettings(mot20=True, **settings), VIDEO), frames)[-1] == [1]
+    assert ids(ByteTrackTracker(ByteTrackSettings(**settings), VIDEO), frames)[-1] == []
+    assert ids(ByteTrackTracker(ByteTrackSettings(mot20=True, **settings), VIDEO), frames)[-1] == [
+        1
+    ]
 
 
 def test_bytetrack_gives_who_is_found_again_his_new_score():
     frames = scored(standing(100, 100, None, 100), 0.9, 0.9, 0.9, 0.8)
-    tracker = ByteTrack(ByteTrackSettings(), VIDEO)
+    tracker = ByteTrackTracker(ByteTrackSettings(), VIDEO)
     last = [tracker.step(frame) for frame in frames][-1]
     np.testing.assert_allclose(last.scores, [0.8])

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from streams import Stream, crowd, reference
 
 from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 
 BARS = {  # frames a second on PETS09-S2L1 and on the crowd
     "sort": (6500, 1500),
@@ -43,11 +43,11 @@ BARS = {  # frames a second on PETS09-S2L1 and on the crowd
 }
 PASSES = 3
 PEERS = ("SORTTracker", "ByteTrackTracker", "OCSORTTracker")
-CROWD = Video(30.0, 1920, 1080)
+CROWD = SequenceInfo(30.0, 1920, 1080)
 WINDOW = 1000  # frames of a long video over which its speed is taken
 
 
-def ours(name: str, video: Video) -> Any:
+def ours(name: str, video: SequenceInfo) -> Any:
     """A tracker of the registry with its published settings."""
     module, _, kind = REGISTRY[name].partition(":")
     return getattr(import_module(module), kind)(SETTINGS[name](), video)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from official import Official
 from scenes import crowd
 
-from mottool.metrics.preprocess import prepare
+from mottool.metrics.preprocess import preprocess
 from mottool.metrics.tracking import score
 
 RUNS = 5
@@ -39,7 +39,7 @@ def main() -> None:
     scene, official = crowd(people, frames), Official()
 
     def ours() -> dict[str, float]:
-        made = prepare(scene.truth, scene.results, scene.length, scene.rules, "crowd")
+        made = preprocess(scene.truth, scene.results, scene.length, scene.rules, "crowd")
         return score(made).figures()
 
     theirs, seconds = {}, []

@@ -31,7 +31,7 @@ from untrained import checkpoint
 from mottool.pipelines.build import assemble
 from mottool.pipelines.detectors.torchvision import KINDS
 from mottool.pipelines.embedders.osnet import VARIANTS
-from mottool.pipelines.interfaces import Pipeline, Times
+from mottool.pipelines.interfaces import FrameTimes, Pipeline
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import NETWORKS
 from mottool.sources.discovery import find_sequences
@@ -59,7 +59,7 @@ def made(name: str, folder: Path, options: Options, channels_last: bool = False)
     return pipeline
 
 
-def cost(pipeline: Pipeline, sequence: Sequence, calls: int) -> tuple[float, Times]:
+def cost(pipeline: Pipeline, sequence: Sequence, calls: int) -> tuple[float, FrameTimes]:
     """Milliseconds a frame for decoding the video, and for each part of the pipeline."""
     running = pipeline.start(sequence, print)
     frames = ahead(sequence.frames(), pipeline.batch)
@@ -71,7 +71,7 @@ def cost(pipeline: Pipeline, sequence: Sequence, calls: int) -> tuple[float, Tim
             decode += [seconds for _, seconds in batch]
             parts += [times for _, times in found]
     frames.close()
-    return 1000 * float(np.mean(decode)), Times(*(1000 * np.mean(parts, axis=0)))
+    return 1000 * float(np.mean(decode)), FrameTimes(*(1000 * np.mean(parts, axis=0)))
 
 
 def table(

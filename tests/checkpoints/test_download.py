@@ -14,7 +14,7 @@ import pytest
 from websites import CONTENT, Handler, listing, ranges, refused
 
 from mottool.checkpoints import download, transfer
-from mottool.checkpoints.download import cache_folder, fetch, fetched, remedy
+from mottool.checkpoints.download import cache_folder, fetch, fetched, missing_weights_fix
 from mottool.checkpoints.manifest import Listing
 from mottool.errors import CheckpointError, OutputError
 
@@ -194,15 +194,17 @@ def test_what_was_downloaded_is_found_by_its_name(site, tmp_path, monkeypatch):
 
 
 def test_the_remedy_names_the_download_where_there_is_one():
-    assert remedy("fairmot-dla34", "--weights") == (
+    assert missing_weights_fix("fairmot-dla34", "--weights") == (
         "run `mottool weights fetch fairmot-dla34`, or give its authors' file with --weights"
     )
-    assert remedy("otrack", "--weights").startswith("run `mottool weights fetch otrack`")
-    assert remedy("tdt-r34", "--weights") == (
+    assert missing_weights_fix("otrack", "--weights").startswith(
+        "run `mottool weights fetch otrack`"
+    )
+    assert missing_weights_fix("tdt-r34", "--weights") == (
         "give its authors' file with --weights; see https://arxiv.org/abs/2205.05583 "
         "(Its authors publish neither code nor weights: train it)"
     )
-    assert remedy("onnx", "--weights", "its file") == "give its file with --weights"
+    assert missing_weights_fix("onnx", "--weights", "its file") == "give its file with --weights"
 
 
 def test_without_an_address_the_page_is_named(out):

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.cli.jobs import Batch
+from mottool.cli.jobs import Jobs
 from mottool.cli.options import shard_flag, shard_of
 from mottool.errors import InputError, SettingError
 
@@ -47,7 +47,7 @@ def test_what_the_system_refuses_fails_one_sequence(capsys):
     def job():
         raise PermissionError(errno.EACCES, "Permission denied", "a.png")
 
-    batch = Batch()
+    batch = Jobs()
     assert batch.run("seq", job) is None
     assert "mottool: seq: cannot use a.png: Permission denied. Fix: " in capsys.readouterr().err
     assert [entry["sequence"] for entry in batch.failed] == ["seq"]
@@ -65,7 +65,7 @@ def test_what_the_system_refuses_fails_one_sequence(capsys):
     ],
 )
 def test_a_source_that_the_message_begins_with_is_named_once(problem, told, capsys):
-    batch = Batch()
+    batch = Jobs()
     batch.fail("text.mp4", InputError(problem, "mend it"))
     assert capsys.readouterr().err == f"{told} Fix: mend it.\n"
     assert batch.failed == [{"sequence": "text.mp4", "error": f"{problem}. Fix: mend it."}]
@@ -76,4 +76,4 @@ def test_a_closed_pipe_ends_the_batch():
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        Batch().run("seq", job)
+        Jobs().run("seq", job)

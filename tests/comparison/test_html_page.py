@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import pytest
 from results import row
 
-from mottool.comparison.html_page import Video, write_page
+from mottool.comparison.html_page import PageVideo, write_page
 
 VOID = {"meta", "use", "path", "br"}
 
@@ -78,7 +78,7 @@ def test_small_videos_are_put_in_and_large_ones_linked(rows, tmp_path):
     large.parent.mkdir()
     small.write_bytes(b"x" * 1000)
     large.write_bytes(b"y" * 1001)
-    videos = [Video("a.sort", "one", small), Video("a.sort", "two", large)]
+    videos = [PageVideo("a.sort", "one", small), PageVideo("a.sort", "two", large)]
     out = tmp_path / "report" / "page.html"
     page = Outline(write_page(rows, {}, [], videos, out, 0.001).read_text())
     (player,) = page.all("video")

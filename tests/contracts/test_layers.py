@@ -73,7 +73,9 @@ def is_registry(module):
     return any(module == name or module.startswith(f"{name}.") for name in REGISTRIES)
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.count(".") and name != "mottool.__main__"])
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if name.count(".") and name != "mottool.__main__"]
+)
 def test_a_module_imports_from_lower_floors_only(module):
     path = MODULES[module]
     used = [*imports(path), *(() if is_registry(module) else named(path))]

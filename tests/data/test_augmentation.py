@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mottool.data.augmentation import (
     AUGMENTATIONS,
     Augmentation,
-    Look,
+    ImageTransform,
     augment,
     flip,
     jitter,
@@ -71,7 +71,7 @@ def test_a_box_is_about_its_mapped_corners(seed):
 @exact
 @given(seeds)
 def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
-    look = Look(angle=np.random.default_rng(seed).uniform(-5, 5))
+    look = ImageTransform(angle=np.random.default_rng(seed).uniform(-5, 5))
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
     points = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, np.ones((len(boxes), 1))])
@@ -104,27 +104,27 @@ def test_clipped_boxes_stay_in_the_image(seed):
 
 def test_boxes_that_left_the_image_or_shrank_away_are_not_kept():
     boxes = np.array([[0, 0, 20, 30], [60, 20, 90, 60], [40, 30, 46, 36], [10, 30, 90, 36]])
-    _, _, keep = warp(image(), boxes.astype(np.float32), Look(scale=0.5))
+    _, _, keep = warp(image(), boxes.astype(np.float32), ImageTransform(scale=0.5))
     assert keep.tolist() == [True, True, False, False]
-    _, moved, keep = warp(image(), boxes.astype(np.float32), Look(shift=(0.5, 0)))
+    _, moved, keep = warp(image(), boxes.astype(np.float32), ImageTransform(shift=(0.5, 0)))
     assert keep.tolist() == [True, False, True, False]
     assert moved[3].tolist() == [58, 30, 138, 36]
-    _, _, keep = warp(image(), np.zeros((0, 4), np.float32), Look(scale=0.5))
+    _, _, keep = warp(image(), np.zeros((0, 4), np.float32), ImageTransform(scale=0.5))
     assert keep.shape == (0,)
 
 
 def test_the_default_look_changes_nothing():
     pixels, boxes = image(), some_boxes(1)
-    shown, same, keep = augment(jitter(pixels, Look().gains), boxes, Look())
+    shown, same, keep = augment(jitter(pixels, ImageTransform().gains), boxes, ImageTransform())
     np.testing.assert_array_equal(shown, pixels)
     np.testing.assert_array_equal(same, boxes)
     assert keep.all()
 
 
 def test_what_comes_in_from_outside_is_grey():
-    shown, _, _ = warp(image(), some_boxes(0), Look(scale=0.5))
+    shown, _, _ = warp(image(), some_boxes(0), ImageTransform(scale=0.5))
     assert (shown[:10] == 128).all()
-    shown, _, _ = augment(image(), some_boxes(0), Look(scale=0.5), border=0)
+    shown, _, _ = augment(image(), some_boxes(0), ImageTransform(scale=0.5), border=0)
     assert not shown[:10].any()
 
 

@@ -8,8 +8,15 @@ import pytest
 import torch
 
 from mottool.data.augmentation import AUGMENTATIONS
-from mottool.data.batches import Examples, Loading, Order, batches, collate, loader
-from mottool.data.pairs import Pairs
+from mottool.data.batches import (
+    LoaderSettings,
+    LossInputs,
+    ResumableSampler,
+    batches,
+    collate,
+    loader,
+)
+from mottool.data.pairs import PairSampling
 from mottool.data.samples import Samples
 from mottool.data.targets.jde import AnchorTargets, JDETargets, jde_targets
 from mottool.data.targets.labels import Labels, Targets
@@ -22,7 +29,7 @@ ANCHORS = {16: ((8, 24), (11, 34)), 8: ((4, 12), (6, 17))}
 
 def examples(batch, size=(96, 64)):
     """As a learner makes them; here, since workers look for it by name."""
-    return Examples(batch.images, jde_targets(batch.labels, size, ANCHORS))
+    return LossInputs(batch.images, jde_targets(batch.labels, size, ANCHORS))
 
 
 def of_the_crowded(batch):
@@ -37,7 +44,7 @@ def data(tmp_path):
 
 
 def test_collated_samples_come_apart_again(data):
-    samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], Pairs())
+    samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], PairSampling())
     made = [samples[0, number] for number in (0, 7, 3)]
     batch = collate(made)
     assert batch.images.shape == (3, 3, 64, 96)
@@ -51,7 +58,7 @@ def test_collated_samples_come_apart_again(data):
 
 
 def test_every_epoch_is_another_shuffle_of_all_samples():
-    order = Order(20, seed=1)
+    order = ResumableSampler(20, seed=1)
     first = list(order)
     order.epoch = 1
     second = list(order)
@@ -61,22 +68,22 @@ def test_every_epoch_is_another_shuffle_of_all_samples():
 
 
 def test_processes_share_an_epoch_without_overlap():
-    shares = [list(Order(20, rank=rank, world=3)) for rank in range(3)]
+    shares = [list(ResumableSampler(20, rank=rank, world=3)) for rank in range(3)]
     assert [len(share) for share in shares] == [6, 6, 6]
     assert len({place for share in shares for place in share}) == 18
-    assert len(Order(20, rank=2, world=3)) == 6
+    assert len(ResumableSampler(20, rank=2, world=3)) == 6
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_taken_up_again_goes_on_as_if_it_had_not_stopped(data, workers):
     samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=5)
-    order, again = Order(len(data), seed=5), Order(len(data), seed=5)
-    whole = loader(samples, order, Loading(2, workers=0), examples)
+    order, again = ResumableSampler(len(data), seed=5), ResumableSampler(len(data), seed=5)
+    whole = loader(samples, order, LoaderSettings(2, workers=0), examples)
     order.epoch = 1
     expected = list(batches(whole))
     torch.manual_seed(0)
     state = torch.get_rng_state()
-    resumed = loader(samples, again, Loading(2, workers), partial(examples, size=(96, 64)))
+    resumed = loader(samples, again, LoaderSettings(2, workers), partial(examples, size=(96, 64)))
     for again.epoch in (0, 1):
         found = list(batches(resumed))
     assert sum(int((each.targets.levels[8].identities >= 0).sum()) for each in found) > 0
@@ -95,7 +102,7 @@ def tensors(examples):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_broken_image_is_told_as_an_input_error_from_any_process(data, tmp_path, workers):
     (tmp_path / "film" / "img1" / "000003.png").write_text("words")
-    made = loader(Samples(data, VIEW), [(0, 0), (0, 2)], Loading(1, workers), examples)
+    made = loader(Samples(data, VIEW), [(0, 0), (0, 2)], LoaderSettings(1, workers), examples)
     found = batches(made)
     assert len(list(islice(found, 1))) == 1
     with pytest.raises(InputError, match=r"000003\.png cannot be read as an image"):
@@ -106,7 +113,9 @@ def test_a_broken_image_is_told_as_an_input_error_from_any_process(data, tmp_pat
 def test_what_no_targets_can_be_made_of_is_told_from_any_process(data, workers):
     """The three people of frame 1 are enough, the two or fewer of a still image are not."""
     few = next(number for number in range(len(data)) if len(data[number].rows) < 3)
-    made = loader(Samples(data, VIEW), [(0, 0), (0, few)], Loading(1, workers), of_the_crowded)
+    made = loader(
+        Samples(data, VIEW), [(0, 0), (0, few)], LoaderSettings(1, workers), of_the_crowded
+    )
     found = batches(made)
     assert len(list(islice(found, 1))) == 1
     with pytest.raises(InputError, match="somebody is missing") as caught:
@@ -119,8 +128,8 @@ def test_all_tensors_are_put_into_page_locked_memory(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
     zero = torch.zeros(2)
     level = AnchorTargets(zero, zero, zero)
-    pinned = Examples(Labels(zero, zero), JDETargets({8: level})).pin_memory()
-    assert isinstance(pinned, Examples)
+    pinned = LossInputs(Labels(zero, zero), JDETargets({8: level})).pin_memory()
+    assert isinstance(pinned, LossInputs)
     assert isinstance(pinned.inputs, Labels)
     assert pinned.inputs.embeddings is None
     for held in (pinned.inputs.boxes, *vars(pinned.targets.levels[8]).values()):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mottool.data.composition import Canvas, Tile
-from mottool.data.dataset import Annotated
+from mottool.data.dataset import AnnotatedImage
 
 WIDTH, HEIGHT = 64, 48
 RED = (0, 0, 250)
@@ -36,7 +36,7 @@ def image(tmp_path):
             "ignored": np.zeros((0, 4), np.float32),
             "instances": np.zeros(count, np.int64),
         }
-        return Annotated(**told | changed)
+        return AnnotatedImage(**told | changed)
 
     return make
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.data.dataset import Collector, joined
+from mottool.data.dataset import DatasetBuilder, joined
 from mottool.data.formats import open_dataset
 from mottool.errors import InputError
 
 
 def made(*people, name="set"):
     """A dataset of one image for each list of identities, and what was told of it."""
-    collector, told = Collector(name), []
+    collector, told = DatasetBuilder(name), []
     for number, who in enumerate(people):
         boxes = [[1 + each, 2, 20, 30] for each in range(len(who))]
         collector.add(Path(f"{number}.png"), (64, 48), boxes, who)
@@ -23,7 +23,7 @@ def made(*people, name="set"):
 
 
 def test_boxes_outside_the_image_are_left_out_and_those_half_outside_stay():
-    collector, told = Collector("set"), []
+    collector, told = DatasetBuilder("set"), []
     boxes = [[-10, 5, 20, 60], [70, 5, 90, 20], [5, 5, 5, 20], [3, 3, 9, 9], [9, 9, 3, 3]]
     collector.add(Path("a.png"), (64, 48), boxes, [4, 5, 6, 7, 8], [2, 1, 1, -1, 1])
     dataset = collector.dataset(told.append)

@@ -10,7 +10,7 @@ import torch
 from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import collate
 from mottool.data.formats import open_dataset
-from mottool.data.pairs import Pairs, Steps
+from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.samples import Samples
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import CenterWarp, Letterbox
@@ -70,7 +70,7 @@ def test_a_teacher_s_embeddings_come_with_their_boxes(data):
 
 
 def test_pairs_are_frames_of_one_video_or_one_image_twice(data):
-    samples = Samples(data, VIEW, AUGMENTATIONS["outrack"], Pairs(reach=2))
+    samples = Samples(data, VIEW, AUGMENTATIONS["outrack"], PairSampling(reach=2))
     for epoch in range(4):
         for number in range(len(data)):
             sample = samples[epoch, number]
@@ -84,17 +84,19 @@ def test_pairs_are_frames_of_one_video_or_one_image_twice(data):
 
 
 def test_negative_pairs_show_other_people(data, tmp_path):
-    samples = Samples(data, VIEW, None, Pairs(negative=1))
+    samples = Samples(data, VIEW, None, PairSampling(negative=1))
     for number in range(len(data)):
         sample = samples[0, number]
         assert sample.negative
         assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
     film = open_dataset(tmp_path / "film", print)  # one video: there is nobody else to show
-    assert not Samples(film, VIEW, None, Pairs(negative=1))[0, 0].negative
+    assert not Samples(film, VIEW, None, PairSampling(negative=1))[0, 0].negative
 
 
 def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
-    samples = Samples(data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], Steps(reach=2))
+    samples = Samples(
+        data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], PreviousFrameSampling(reach=2)
+    )
     apart = set()
     for epoch in range(8):
         for number in range(6):
@@ -108,14 +110,18 @@ def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
 
 
 def test_a_still_image_is_the_one_before_itself_under_another_look(data):
-    sample = Samples(data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], Steps())[0, 6]
+    sample = Samples(data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], PreviousFrameSampling())[
+        0, 6
+    ]
     assert sample.rows.tolist() == sample.partner.rows.tolist() != []
     assert not torch.equal(sample.labels.boxes, sample.partner.labels.boxes)
 
 
 def test_what_was_found_before_follows_from_seed_epoch_and_number_too(data):
     view, limits = CenterWarp(96, 64), AUGMENTATIONS["otrack"]
-    samples, again = (Samples(data, view, limits, Steps(), seed=3) for _ in range(2))
+    samples, again = (
+        Samples(data, view, limits, PreviousFrameSampling(), seed=3) for _ in range(2)
+    )
     first = samples[2, 4]
     np.random.default_rng().normal()
     for number in range(3):
@@ -127,7 +133,7 @@ def test_what_was_found_before_follows_from_seed_epoch_and_number_too(data):
 
 
 def test_without_errors_all_were_found_where_they_were(data):
-    steps = Steps(jitter=0, lost=0, false=0)
+    steps = PreviousFrameSampling(jitter=0, lost=0, false=0)
     partner = Samples(data, CenterWarp(96, 64), None, steps)[0, 2].partner
     drawn = prior_heatmap(partner.labels.boxes.numpy(), 96, 64)
     np.testing.assert_array_equal(partner.prior.numpy(), drawn[None])

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.data.pairs import Steps
+from mottool.data.pairs import PreviousFrameSampling
 from mottool.data.samples import simulated
 
 WIDTH, HEIGHT = 96, 64
-NONE = Steps(jitter=0, lost=0, false=0)
+NONE = PreviousFrameSampling(jitter=0, lost=0, false=0)
 
 
 def people(count):
@@ -29,16 +29,16 @@ def test_without_errors_they_are_what_the_image_shows(seed):
 
 
 def test_all_or_nobody_is_lost_or_found_twice():
-    assert found(people(7), Steps(lost=1)).shape == (0, 4)
-    assert found(people(7), Steps(lost=0, false=0)).shape == (7, 4)
-    assert found(people(7), Steps(lost=0, false=1)).shape == (14, 4)
-    assert found(people(7), Steps(lost=1, false=1)).shape == (0, 4)
-    assert found(people(0), Steps()).shape == (0, 4)
+    assert found(people(7), PreviousFrameSampling(lost=1)).shape == (0, 4)
+    assert found(people(7), PreviousFrameSampling(lost=0, false=0)).shape == (7, 4)
+    assert found(people(7), PreviousFrameSampling(lost=0, false=1)).shape == (14, 4)
+    assert found(people(7), PreviousFrameSampling(lost=1, false=1)).shape == (0, 4)
+    assert found(people(0), PreviousFrameSampling()).shape == (0, 4)
 
 
 def test_errors_are_as_frequent_and_as_large_as_told():
     count = 20_000
-    boxes = found(people(count), Steps(jitter=0.05, lost=0.4, false=0.1))
+    boxes = found(people(count), PreviousFrameSampling(jitter=0.05, lost=0.4, false=0.1))
     # 0.6 are found, and 0.06 a second time; one standard deviation is 0.004.
     assert abs(len(boxes) / count - 0.66) < 0.02
     moved = (boxes[:, :2] - [20, 10]) / 40
@@ -48,12 +48,16 @@ def test_errors_are_as_frequent_and_as_large_as_told():
 
 
 def test_a_second_one_stands_beside_the_first():
-    boxes = found(people(3), Steps(jitter=0.05, lost=0, false=1))
+    boxes = found(people(3), PreviousFrameSampling(jitter=0.05, lost=0, false=1))
     first, second = boxes[:3], boxes[3:]
     assert (first != second).all()
     assert np.abs(first - second).max() < 0.4 * 40
 
 
 def test_the_draw_says_it_all():
-    assert np.array_equal(found(people(9), Steps(), 1), found(people(9), Steps(), 1))
-    assert not np.array_equal(found(people(9), Steps(), 1), found(people(9), Steps(), 2))
+    assert np.array_equal(
+        found(people(9), PreviousFrameSampling(), 1), found(people(9), PreviousFrameSampling(), 1)
+    )
+    assert not np.array_equal(
+        found(people(9), PreviousFrameSampling(), 1), found(people(9), PreviousFrameSampling(), 2)
+    )

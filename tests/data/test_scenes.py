@@ -7,7 +7,7 @@ from datasets import crops, mixed, motchallenge, penn_fudan, photo
 
 from mottool.data.dataset import joined
 from mottool.data.formats import open_dataset
-from mottool.data.pairs import Pairs
+from mottool.data.pairs import PairSampling
 from mottool.data.photometry import vary
 from mottool.data.scene_settings import Composition, Photometry
 from mottool.data.scenes import Scenes
@@ -113,7 +113,7 @@ def test_nothing_but_crops_is_refused(tmp_path):
 def test_the_second_scene_of_a_pair_shows_a_frame_near_by_in_the_same_place(tmp_path):
     rows = [f"{frame},7,20,8,12,30,1,1,1" for frame in range(1, 7)]
     film = open_dataset(motchallenge(tmp_path / "film", rows, frames=6), print)
-    scenes = Scenes(film, VIEW, Composition(mosaic=0, paste=0, **PLAIN), Pairs(reach=2))
+    scenes = Scenes(film, VIEW, Composition(mosaic=0, paste=0, **PLAIN), PairSampling(reach=2))
     pairs = [scenes[epoch, 3] for epoch in range(12)]
     both = [each for each in pairs if len(each.rows) and len(each.partner.rows)]
     assert len(both) > 5

@@ -6,9 +6,14 @@ from caches import HEADER, write
 
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
-from mottool.drawing.detection_layers import Layers, draw_centres, draw_detections, draw_heatmap
-from mottool.drawing.overlay import Look, Overlay, beside_each_other
-from mottool.drawing.track_layer import Shown, unseen
+from mottool.drawing.detection_layers import (
+    DetectionLayers,
+    draw_centres,
+    draw_detections,
+    draw_heatmap,
+)
+from mottool.drawing.overlay import BoxStyle, Overlay, beside_each_other
+from mottool.drawing.track_layer import VisibleBoxes, unseen
 
 GREY = np.full((240, 320, 3), 128, np.uint8)
 
@@ -65,7 +70,7 @@ def test_frames_may_be_left_out_and_the_cache_may_end_early(tmp_path):
     path = write(tmp_path / "seq.h5", [frame(number) for number in range(1, 11)], header)
     overlay = Overlay(320, 240)
     with Cache(path) as cache:
-        layers = Layers(cache, 1.0, 4, detections=True, occlusion=True, guesses=False)
+        layers = DetectionLayers(cache, 1.0, 4, detections=True, occlusion=True, guesses=False)
         for number in (4, 5, 9):
             image = layers.under(overlay, GREY, number)
             assert changed(image)[70, 10 * number], number
@@ -74,19 +79,19 @@ def test_frames_may_be_left_out_and_the_cache_may_end_early(tmp_path):
 
 def test_what_lies_on_no_detection_is_dashed_and_refound_by_a_centre():
     boxes = np.array([[0.0, 0, 10, 20], [50, 0, 60, 20], [100, 0, 110, 20]])
-    looks = [Look((1, 2, 3), str(i), "0.9") for i in range(3)]
+    looks = [BoxStyle((1, 2, 3), str(i), "0.9") for i in range(3)]
     found = Detections(
         np.array([[0, 0, 20, 40]], np.float32),
         np.ones(1, np.float32),
         np.zeros(1, np.uint16),
         occlusion_centres=np.array([[10, 10, 0.9], [110, 20, 0.9]], np.float32),
     )
-    seen = unseen(Shown(np.arange(3), boxes, looks), found, 0.5)
+    seen = unseen(VisibleBoxes(np.arange(3), boxes, looks), found, 0.5)
     assert [look.dashed for look in seen.looks] == [False, True, True]
     found = dataclasses.replace(found, occlusion_centres=found.occlusion_centres * [2, 2, 1])
-    seen = unseen(Shown(np.arange(3), boxes, looks), found, 0.5)
+    seen = unseen(VisibleBoxes(np.arange(3), boxes, looks), found, 0.5)
     assert [look.note for look in seen.looks] == ["0.9", "0.9", "refound"]
-    none = Shown(np.zeros(0, int), np.zeros((0, 4)), [])
+    none = VisibleBoxes(np.zeros(0, int), np.zeros((0, 4)), [])
     assert unseen(none, found, 1.0).looks == []
 
 
@@ -98,7 +103,7 @@ def test_pictures_stand_in_a_row_with_a_line_between():
 
 
 def test_a_legend_that_is_too_long_goes_on_in_the_next_line():
-    entries = [(Look((0, 200, 200), dashed=True), "a word or two")]
+    entries = [(BoxStyle((0, 200, 200), dashed=True), "a word or two")]
     rows = []
     for count in (0, 1, 8):
         image = GREY.copy()
@@ -110,6 +115,6 @@ def test_a_legend_that_is_too_long_goes_on_in_the_next_line():
 
 def test_dashes_leave_gaps_and_reach_the_frame_from_far_away():
     box = np.array([[-5000.0, 50, 5000, 150]])
-    image = Overlay(320, 240).boxes(GREY, box, [Look((0, 0, 255), dashed=True)])
+    image = Overlay(320, 240).boxes(GREY, box, [BoxStyle((0, 0, 255), dashed=True)])
     red = image[50, :, 2].astype(int) - image[50, :, 0] > 200
     assert 100 < red.sum() < 220

@@ -3,7 +3,7 @@ import pytest
 
 from mottool.drawing.style import colour_of
 from mottool.drawing.switch_strips import StripMaker
-from mottool.metrics.box_outcomes import Switch
+from mottool.metrics.box_outcomes import IdentitySwitch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.sequence import Frame
 
@@ -22,7 +22,7 @@ def film(first, last, seen):
 
 TRUTH = rows(range(1, 41), [5] * 40)
 RESULTS = rows([*range(1, 11), *range(20, 41)], [3] * 10 + [8] * 21)
-SWITCH = Switch(frame=20, last=10, object=5, before=3, after=8)
+SWITCH = IdentitySwitch(frame=20, last=10, object=5, before=3, after=8)
 
 
 def test_a_strip_tells_before_between_at_and_after():
@@ -59,7 +59,11 @@ def test_nothing_is_read_where_nothing_switches():
 def test_switches_may_overlap_in_time_and_lie_at_the_edges():
     truth = rows([*range(1, 31), *range(1, 31)], [1] * 30 + [2] * 30)
     results = rows([1, 2, 3, 29, 30, 30], [3, 4, 4, 7, 8, 9])
-    switches = [Switch(2, 1, 1, 3, 4), Switch(3, 1, 2, 3, 4), Switch(30, 29, 1, 7, 8)]
+    switches = [
+        IdentitySwitch(2, 1, 1, 3, 4),
+        IdentitySwitch(3, 1, 2, 3, 4),
+        IdentitySwitch(30, 29, 1, 7, 8),
+    ]
     maker = StripMaker(switches, truth, results, fps=20.0)
     made = [switch for switch, _ in maker.strips(film(maker.first, 30, []))]
     assert made == switches

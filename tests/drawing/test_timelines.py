@@ -3,7 +3,7 @@ import numpy as np
 
 from mottool.drawing.style import paint_of, style_of
 from mottool.drawing.timelines import draw_objects, draw_tracks
-from mottool.metrics.box_outcomes import Switch, Verdict, Verdicts
+from mottool.metrics.box_outcomes import IdentitySwitch, Outcome, Verdicts
 from mottool.motchallenge.rows import Rows
 
 
@@ -29,8 +29,8 @@ def test_a_bar_is_as_long_as_its_run(tmp_path):
 def test_people_are_coloured_by_who_hits_them_and_switches_ticked(tmp_path):
     truth = rows(range(1, 41), [5] * 40)
     partners = np.array([3] * 20 + [-1] * 10 + [8] * 10)
-    verdict = np.where(partners < 0, Verdict.MISSED, Verdict.HIT)
-    switch = Switch(31, 20, 5, 3, 8)
+    verdict = np.where(partners < 0, Outcome.MISSED, Outcome.HIT)
+    switch = IdentitySwitch(31, 20, 5, 3, 8)
     found = Verdicts(verdict, np.zeros(0, int), partners, [switch])
     path = draw_objects(truth, found, "made", tmp_path / "a.png")
     first, second = (share(path, paint_of(identity)) for identity in (3, 8))
@@ -38,7 +38,7 @@ def test_people_are_coloured_by_who_hits_them_and_switches_ticked(tmp_path):
     without = draw_objects(truth, found._replace(switches=[]), "made", tmp_path / "b.png")
     ink = (0x20 / 255,) * 3
     assert share(path, ink) > share(without, ink)
-    nobody = found._replace(truth=np.full(40, Verdict.UNJUDGED), switches=[])
+    nobody = found._replace(truth=np.full(40, Outcome.UNJUDGED), switches=[])
     empty = draw_objects(truth, nobody, "made", tmp_path / "c.png")
     assert share(empty, paint_of(3)) == 0
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from mottool.comparison.results import FIGURES, Standing
+from mottool.comparison.results import FIGURES, ComparisonRow
 
 __all__ = ["row"]
 
 
 def row(name="p", kind="two-stage", by=(), **figures):
     nothing = dict.fromkeys(FIGURES)
-    return Standing(
+    return ComparisonRow(
         name,
         kind,
         "sort",

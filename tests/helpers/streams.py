@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from goldens import HERE, read_npz, seeded
 
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.detections import Detections
 
 __all__ = ["Stream", "crowd", "reference", "walkers", "wanted"]
@@ -21,7 +21,7 @@ class Stream:
     """The detections of a sequence, frame by frame, and what a tracker may know of it."""
 
     frames: list[Detections]
-    video: Video
+    video: SequenceInfo
 
 
 def reference(sequence: str, folder: Path = FOLDER) -> Stream:
@@ -37,7 +37,7 @@ def reference(sequence: str, folder: Path = FOLDER) -> Stream:
         found = _detections(boxes[rows], stored["score"][rows], embeddings[rows])
         frames.append(replace(found, occlusion_centres=centres))
     told = (float(stored[name]) for name in ("fps", "width", "height"))
-    return Stream(frames, Video(*told))
+    return Stream(frames, SequenceInfo(*told))
 
 
 def wanted(sequence: str, name: str) -> np.ndarray:

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import scenes
 
-from mottool.metrics.box_outcomes import Switch, Verdict, verdicts
+from mottool.metrics.box_outcomes import IdentitySwitch, Outcome, verdicts
 from mottool.metrics.clear import clear
-from mottool.metrics.preprocess import prepare
+from mottool.metrics.preprocess import preprocess
 from mottool.motchallenge.rows import Rows
 
 
@@ -16,7 +16,7 @@ def rows(table, rest=1):
 
 def judged(truth, results, rules="mot15"):
     length = int(max(truth.frames.max(initial=1), results.frames.max(initial=1)))
-    scene = prepare(truth, results, length, rules, "made")
+    scene = preprocess(truth, results, length, rules, "made")
     return scene, verdicts(scene, truth, results)
 
 
@@ -25,11 +25,11 @@ def test_the_boxes_add_up_to_the_counts_of_clear(name):
     made = scenes.make(name)
     scene, found = judged(made.truth, made.results, made.rules)
     counts = clear(scene)
-    hit = np.isin(found.results, [Verdict.HIT, Verdict.SWITCHED]).sum()
-    assert hit == (found.truth == Verdict.HIT).sum() == (found.partners >= 0).sum() == counts.hits
-    assert (found.results == Verdict.FALSE).sum() == counts.false_alarms
-    assert (found.truth == Verdict.MISSED).sum() == counts.misses
-    assert (found.results == Verdict.SWITCHED).sum() == len(found.switches) == counts.switches
+    hit = np.isin(found.results, [Outcome.HIT, Outcome.SWITCHED]).sum()
+    assert hit == (found.truth == Outcome.HIT).sum() == (found.partners >= 0).sum() == counts.hits
+    assert (found.results == Outcome.FALSE).sum() == counts.false_alarms
+    assert (found.truth == Outcome.MISSED).sum() == counts.misses
+    assert (found.results == Outcome.SWITCHED).sum() == len(found.switches) == counts.switches
 
 
 def test_every_box_gets_its_own_verdict_whatever_the_order_of_the_file():
@@ -38,10 +38,10 @@ def test_every_box_gets_its_own_verdict_whatever_the_order_of_the_file():
     results = rows([[4, 9, 0, 0, 10, 20], [1, 8, 0, 0, 10, 20], [3, 9, 0, 0, 10, 20],
                     [3, 7, 90, 0, 10, 20]])  # fmt: skip
     _, found = judged(truth, results)
-    assert found.truth.tolist() == [Verdict.HIT, Verdict.HIT, Verdict.MISSED, Verdict.HIT]
-    assert found.results.tolist() == [Verdict.HIT, Verdict.HIT, Verdict.SWITCHED, Verdict.FALSE]
+    assert found.truth.tolist() == [Outcome.HIT, Outcome.HIT, Outcome.MISSED, Outcome.HIT]
+    assert found.results.tolist() == [Outcome.HIT, Outcome.HIT, Outcome.SWITCHED, Outcome.FALSE]
     assert found.partners.tolist() == [9, 8, -1, 9]
-    assert found.switches == [Switch(frame=3, last=1, object=5, before=8, after=9)]
+    assert found.switches == [IdentitySwitch(frame=3, last=1, object=5, before=8, after=9)]
 
 
 def test_what_counts_neither_way_is_not_judged():
@@ -49,4 +49,4 @@ def test_what_counts_neither_way_is_not_judged():
     truth.rest[1, :2] = 0, 12  # a reflection
     results = rows([[1, 1, 0, 0, 10, 20], [1, 2, 50, 0, 10, 20]])
     _, found = judged(truth, results, "mot17")
-    assert found.truth.tolist() == found.results.tolist() == [Verdict.HIT, Verdict.UNJUDGED]
+    assert found.truth.tolist() == found.results.tolist() == [Outcome.HIT, Outcome.UNJUDGED]

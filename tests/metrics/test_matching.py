@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from mottool.metrics.matching import best_matching, components
-from mottool.metrics.pairs import Pairs
+from mottool.metrics.pairs import OverlappingPairs
 
 
 def frames_of(draw, count, levels):
@@ -23,7 +23,7 @@ def frames_of(draw, count, levels):
         truth_ptr.append(truth_ptr[-1] + shape[0])
         result_ptr.append(result_ptr[-1] + shape[1])
     flat = [np.concatenate(column) for column in (truth, result, weight)]
-    return matrices, Pairs(*flat, np.array(truth_ptr), np.array(result_ptr)), flat[2]
+    return matrices, OverlappingPairs(*flat, np.array(truth_ptr), np.array(result_ptr)), flat[2]
 
 
 @given(st.integers(0, 10**6), st.sampled_from([2, 4, 10**9]))

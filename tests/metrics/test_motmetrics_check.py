@@ -2,7 +2,7 @@ import pytest
 from scenes import crowd, make
 
 from mottool.metrics.motmetrics_check import SecondOpinion
-from mottool.metrics.preprocess import prepare
+from mottool.metrics.preprocess import preprocess
 from mottool.metrics.tracking import combined, score
 
 SHARED = ("MOTA", "MOTP", "IDF1", "IDP", "IDR", "Rcll", "Prcn", "FP", "FN")
@@ -11,7 +11,7 @@ SHARED = ("MOTA", "MOTP", "IDF1", "IDP", "IDR", "Rcll", "Prcn", "FP", "FN")
 def test_motmetrics_agrees_where_it_counts_alike():
     opinion, scores = SecondOpinion(), {}
     for name, made in (("one", crowd(10, 60)), ("two", crowd(30, 40))):
-        scene = prepare(made.truth, made.results, made.length, made.rules, name)
+        scene = preprocess(made.truth, made.results, made.length, made.rules, name)
         opinion.add(name, scene)
         scores[name] = score(scene)
     theirs = opinion.figures()
@@ -28,7 +28,7 @@ def test_motmetrics_agrees_where_it_counts_alike():
 def test_what_motmetrics_leaves_undefined_is_left_out():
     made = make("no-results-17")
     opinion = SecondOpinion()
-    scene = prepare(made.truth, made.results, made.length, made.rules, "x")
+    scene = preprocess(made.truth, made.results, made.length, made.rules, "x")
     opinion.add("x", scene)
     figures = opinion.figures()["x"]
     assert figures["FN"] == score(scene).clear.misses > 0

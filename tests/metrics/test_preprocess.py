@@ -3,7 +3,7 @@ import pytest
 
 from mottool.errors import InputError
 from mottool.metrics.clear import clear
-from mottool.metrics.preprocess import prepare
+from mottool.metrics.preprocess import preprocess
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import DISTRACTORS, detect_rules
 from mottool.stages.evaluate import Config
@@ -52,7 +52,7 @@ def test_the_stage_offers_every_benchmark():
 @pytest.mark.parametrize("kind", range(1, 14))
 def test_a_result_on_another_class_is_false_unless_the_class_counts_neither_way(rules, kind):
     truth = rows([[1, 1, *BOX], [1, 2, *ASIDE]], [[1, kind, 1], [1, 1, 1]])
-    found = clear(prepare(truth, rows([[1, 5, *BOX]], [[1]]), 1, rules, "x"))
+    found = clear(preprocess(truth, rows([[1, 5, *BOX]], [[1]]), 1, rules, "x"))
     neither_way = {2, 7, 8, 12} | ({6} if rules == "mot20" else set())
     if rules == "mot15" or kind == 1:
         assert (found.hits, found.false_alarms, found.misses) == (1, 0, 1)
@@ -64,13 +64,13 @@ def test_a_result_on_another_class_is_false_unless_the_class_counts_neither_way(
 
 def test_a_row_marked_zero_is_no_object():
     truth = rows([[1, 1, *BOX], [1, 2, *ASIDE]], [[0, 1, 1], [1, 1, 1]])
-    found = clear(prepare(truth, rows([[1, 5, *BOX]], [[1]]), 1, "mot17", "x"))
+    found = clear(preprocess(truth, rows([[1, 5, *BOX]], [[1]]), 1, "mot17", "x"))
     assert (found.hits, found.false_alarms, found.misses) == (0, 1, 1)
 
 
 def test_truth_without_a_flag_counts_whole():
     truth = rows([[1, 1, *BOX]], [])
-    assert clear(prepare(truth, rows([[1, 5, *BOX]], [[1]]), 1, "mot15", "x")).mota == 1
+    assert clear(preprocess(truth, rows([[1, 5, *BOX]], [[1]]), 1, "mot15", "x")).mota == 1
 
 
 GOOD = rows([[1, 1, *BOX]], [[1, 1, 1]])
@@ -96,10 +96,10 @@ GOOD = rows([[1, 1, *BOX]], [[1, 1, 1]])
 )
 def test_files_that_do_not_fit_are_refused(truth, results, rules, told):
     with pytest.raises(InputError, match=told):
-        prepare(truth, results, 3, rules, "x")
+        preprocess(truth, results, 3, rules, "x")
 
 
 def test_far_apart_frame_numbers_cost_nothing():
     last = 2**52
     truth = rows([[1, 1, *BOX], [last, 1, *BOX]], [[1], [1]])
-    assert clear(prepare(truth, truth, last, "mot15", "x")).hits == 2
+    assert clear(preprocess(truth, truth, last, "mot15", "x")).hits == 2

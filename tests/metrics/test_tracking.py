@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scenes import SCENES, crowd, make
 
 from mottool.metrics.hota import ALPHAS
-from mottool.metrics.preprocess import prepare
-from mottool.metrics.tracking import Score, combined, score
+from mottool.metrics.preprocess import preprocess
+from mottool.metrics.tracking import TrackingScore, combined, score
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import detect_rules
 from mottool.motchallenge.seqinfo import read_seqinfo
@@ -18,9 +18,9 @@ from mottool.motchallenge.seqinfo import read_seqinfo
 FIGURES = json.loads((HERE / "metrics.json").read_text())
 
 
-def scored(name: str) -> Score:
+def scored(name: str) -> TrackingScore:
     scene = make(name)
-    return score(prepare(scene.truth, scene.results, scene.length, scene.rules, name))
+    return score(preprocess(scene.truth, scene.results, scene.length, scene.rules, name))
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -44,7 +44,7 @@ def test_real_sequences_score_what_the_official_kit_says():
         rules = detect_rules(row["seq"], truth)
         assert rules.upper() == row["bench"]
         length = read_seqinfo(place / "seqinfo.ini").length
-        figures = score(prepare(truth, results, length, rules, row["seq"])).figures()
+        figures = score(preprocess(truth, results, length, rules, row["seq"])).figures()
         assert list(figures) == list(row)[3:]
         expected = {name: float(row[name]) for name in figures}
         assert figures == pytest.approx(expected, abs=1e-6)
@@ -54,12 +54,12 @@ def test_perfect_results_score_one_and_none_of_them_nothing():
     truth = make("plain-15").truth
     keep = truth.rest[:, 0] != 0
     same = Rows(truth.frames[keep], truth.ids[keep] + 7, truth.tlwh[keep], truth.rest[keep])
-    perfect = score(prepare(truth, same, 40, "mot15", "x")).figures()
+    perfect = score(preprocess(truth, same, 40, "mot15", "x")).figures()
     ratios = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDP", "IDR", "Rcll", "Prcn")
     assert [perfect[name] for name in ratios] == pytest.approx([1] * len(ratios))
     assert (perfect["FP"], perfect["FN"], perfect["IDSW"]) == (0, 0, 0)
     apart = Rows(same.frames, same.ids, same.tlwh + [5000, 0, 0, 0], same.rest)
-    nothing = score(prepare(truth, apart, 40, "mot15", "x")).figures()
+    nothing = score(preprocess(truth, apart, 40, "mot15", "x")).figures()
     assert (nothing["TP"], nothing["HOTA"], nothing["MOTA"]) == (0, 0, -1)
 
 
@@ -72,7 +72,7 @@ def test_names_of_identities_and_the_order_of_rows_do_not_matter(names, seed):
     new = (np.array(names)[spread % 8] + 8 * (spread // 8)) * 3
     mixed = Rows(r.frames[order], new[order], r.tlwh[order], r.rest[order])
     first, again = (
-        score(prepare(scene.truth, results, scene.length, scene.rules, "x")).figures()
+        score(preprocess(scene.truth, results, scene.length, scene.rules, "x")).figures()
         for results in (r, mixed)
     )
     assert 0 < first["HOTA"] < 1

@@ -11,9 +11,9 @@ from centrepoints import check, compare
 from goldens import HERE, SHARED, made_up, read_npz, shared, synth_image
 from precision import Figure, check_distances, in_float64
 
-from mottool.association.fairmot import FairMOT as Tracker
+from mottool.association.fairmot import FairMOTTracker as Tracker
 from mottool.association.registry import FairMOTSettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.boxes import tlwh_from_xyxy
 from mottool.detections import Detections
 from mottool.errors import CheckpointError
@@ -127,7 +127,7 @@ def test_tracks_of_four_frames_equal_the_authors():
     parts = zip(
         *(np.split(figures[k], ends) for k in ("boxes", "scores", "embeddings")), strict=True
     )
-    tracker = Tracker(FairMOTSettings(conf_thres=0.4), Video(frame_rate=30))
+    tracker = Tracker(FairMOTSettings(conf_thres=0.4), SequenceInfo(frame_rate=30))
     for number, (boxes, scores, embeddings) in enumerate(parts, 1):
         classes = np.zeros(len(boxes), np.uint16)
         tracks = tracker.step(Detections(boxes, scores, classes, embeddings))

@@ -18,7 +18,7 @@ from mottool.errors import CheckpointError
 from mottool.models.mottool_s import MottoolS
 from mottool.models.preprocessing import SmoothLetterbox
 from mottool.pipelines.load_network import bundled_file
-from mottool.settings import build
+from mottool.settings import build_settings
 
 BUNDLED = bundled_file("mottool-s.safetensors")
 SHARED = Path(__file__).parents[3] / "shared"
@@ -153,7 +153,9 @@ def test_the_cards_settings_are_settings_of_their_trackers():
     card = read_card(BUNDLED)
     assert card.tracker in card.trackers
     for tracker, table in card.trackers.items():
-        build(SETTINGS[tracker], {name: str(value) for name, value in table.items()}, tracker)
+        build_settings(
+            SETTINGS[tracker], {name: str(value) for name, value in table.items()}, tracker
+        )
 
 
 # Against the prototype

@@ -154,14 +154,14 @@ def test_options_that_mean_nothing_or_are_missing(name, options, told):
 
 
 def test_an_input_that_is_no_multiple_of_32_is_refused_with_one_that_is():
-    from mottool.settings import build
+    from mottool.settings import build_settings
 
-    assert build(Options, {"input": "1088x608"}, "it").input == (1088, 608)
+    assert build_settings(Options, {"input": "1088x608"}, "it").input == (1088, 608)
     with pytest.raises(SettingError, match="give for example 640x480"):
-        build(Options, {"input": "650x480"}, "it")
+        build_settings(Options, {"input": "650x480"}, "it")
     for text in ("650", "axb", "-32x64", "0x0", "0x32", "32x", "32x32x32"):
         with pytest.raises(SettingError, match="--input"):
-            build(Options, {"input": text}, "it")
+            build_settings(Options, {"input": text}, "it")
 
 
 @pytest.mark.parametrize("name", registry.NETWORKS)

@@ -9,7 +9,7 @@ import pytest
 from streams import crowd, reference, walkers, wanted
 
 from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.errors import CacheError
 
 SEQUENCES = ("PETS09-S2L1", "TUD-Stadtmitte")
@@ -33,7 +33,7 @@ EMPTY = walkers([[]], [[]])[0]
 def make(name, fps=30.0, video=None, **settings):
     module, _, kind = REGISTRY[name].partition(":")
     tracker = getattr(import_module(module), kind)
-    return tracker(SETTINGS[name](**settings), video or Video(fps, 1920, 1080))
+    return tracker(SETTINGS[name](**settings), video or SequenceInfo(fps, 1920, 1080))
 
 
 def follow(tracker, frames):

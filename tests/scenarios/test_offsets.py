@@ -7,16 +7,16 @@ import pytest
 from goldens import HERE, read_npz
 from streams import walkers
 
-from mottool.association.otrack import OTrack
+from mottool.association.otrack import OTrackTracker
 from mottool.association.registry import OTrackSettings
-from mottool.association.tracks import Video
+from mottool.association.tracks import SequenceInfo
 from mottool.detections import Detections
 
-VIDEO = Video(30.0, 640, 480)
+VIDEO = SequenceInfo(30.0, 640, 480)
 
 
 def make(video=VIDEO, **settings):
-    return OTrack(OTrackSettings(**settings), video)
+    return OTrackTracker(OTrackSettings(**settings), video)
 
 
 def ids(tracks):
@@ -30,7 +30,7 @@ def follow(tracker, frames):
 @pytest.mark.parametrize("size", ["320x192", "960x544"])
 def test_identities_are_centertracks(size):
     stored = read_npz(HERE / "association" / "centertrack.npz")
-    tracker = make(Video(30.0, 1920, 1080))
+    tracker = make(SequenceInfo(30.0, 1920, 1080))
     for number in (1, 2):
         told = {key: stored[f"{size}/frame{number}/{key}"] for key in ("bbox", "score", "ct")}
         order = np.random.default_rng(number).permutation(len(told["score"]))
@@ -96,5 +96,5 @@ def test_who_is_hidden_is_found_again():
 def test_only_detections_near_public_ones_begin_tracks():
     frames = walkers([[(100, 100), (300, 100)]] * 2, [[0, 1]] * 2)
     public = np.array([[285.0, 60, 325, 160]])
-    video = Video(30.0, 640, 480, lambda frame: public[: frame - 1])
+    video = SequenceInfo(30.0, 640, 480, lambda frame: public[: frame - 1])
     assert ids(follow(make(video, track_type="public_track"), frames)) == [[], [1]]

@@ -11,7 +11,7 @@ from recipes import QUICK, fresh_student
 
 from mottool.association.registry import SETTINGS as TRACKERS
 from mottool.pipelines.registry import NETWORKS
-from mottool.settings import build
+from mottool.settings import build_settings
 from mottool.stages import associate, detect_embed, train
 from mottool.training.settings import SETTINGS, family
 
@@ -46,7 +46,7 @@ def settings_of(kinds, kind, params, name):
     """The settings that a command would make of its flags; refuses those that do not belong."""
     names = {field.name for each in kinds.values() for field in dataclasses.fields(each)}
     given = {key: value for key, value in params.items() if key in names and value is not None}
-    return build(kind, given, name)
+    return build_settings(kind, given, name)
 
 
 def stages(lines, command):

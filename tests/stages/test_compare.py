@@ -16,7 +16,7 @@ from mottool.comparison.results import FIGURES
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.stages import compare
 from mottool.stages.compare import Config, command, run
-from mottool.workdir import Work
+from mottool.workdir import WorkDir
 
 EXAMPLE = Path(__file__).parents[2] / "examples/one-shot-vs-two-stage.sh"
 
@@ -195,7 +195,7 @@ def test_plots_of_every_kind(work, kind, start):
 
 
 def test_the_page_has_the_plots_and_the_videos(work):
-    video = Work(work).video("tdt-r34.sort", "a")
+    video = WorkDir(work).video("tdt-r34.sort", "a")
     video.parent.mkdir(parents=True)
     video.write_bytes(b"not really a video")
     page = work / "out" / "page.html"

@@ -115,11 +115,11 @@ def test_timelines_of_results_need_no_ground_truth(work):
 
 def test_the_curves_carry_the_means_that_evaluate_prints(work):
     assert called(work, "hota", "--gt", work / "gt", "--format", "svg").exit_code == 0
-    from mottool.metrics.evaluate import Scoreboard
+    from mottool.metrics.evaluate import TrackEvaluation
     from mottool.metrics.inputs import find_truth
 
     truth = find_truth([work / "gt"])["seq"]
-    board = Scoreboard("a")
+    board = TrackEvaluation("a")
     board.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
     figures = board.entries()[0].figures
     told = (work / "work/plots/hota.svg").read_text()

@@ -15,7 +15,7 @@ from mottool.detections import Detections
 from mottool.drawing.style import colour_of
 from mottool.drawing.track_layer import VERDICTS
 from mottool.errors import InputError, SettingError
-from mottool.metrics.box_outcomes import Verdict
+from mottool.metrics.box_outcomes import Outcome
 from mottool.sources.discovery import find_sequences
 from mottool.stages.render import Config, command, run
 
@@ -211,14 +211,14 @@ def test_ground_truth_colours_what_is_hit_false_missed_and_switched(tmp_path, fi
     )
     assert done.exit_code == 0, done.output
     frames = frames_of(tmp_path / "work" / "videos" / "tracks" / "film.mp4")
-    look = {verdict: VERDICTS[verdict][0].colour for verdict in Verdict}
+    look = {verdict: VERDICTS[verdict][0].colour for verdict in Outcome}
     for number, (_, image) in zip((12, 13, 14), frames, strict=True):
-        assert near(look[Verdict.HIT], image[100, 20 + 2 * number])
-        assert near(look[Verdict.FALSE], image[25, 5])
-        own = Verdict.SWITCHED if number == 13 else Verdict.HIT
+        assert near(look[Outcome.HIT], image[100, 20 + 2 * number])
+        assert near(look[Outcome.FALSE], image[25, 5])
+        own = Outcome.SWITCHED if number == 13 else Outcome.HIT
         assert near(look[own], image[100, 160 + 2 * number]), number
         line = image[60:150, 240 + 2 * number]  # dashes, not a whole line
-        dashes = [near(look[Verdict.MISSED], pixel) for pixel in line]
+        dashes = [near(look[Outcome.MISSED], pixel) for pixel in line]
         assert 20 < sum(dashes) < 70
 
 

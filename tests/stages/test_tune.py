@@ -16,11 +16,11 @@ from click.testing import CliRunner
 from streams import walkers
 
 from mottool.errors import CacheError, InputError, SettingError
-from mottool.metrics.inputs import Truth
+from mottool.metrics.inputs import GroundTruthFile
 from mottool.stages.associate import command as associate
 from mottool.stages.evaluate import run as evaluate
 from mottool.stages.tune import Config, command, run
-from mottool.tuning.objective import FIGURES, Judge
+from mottool.tuning.objective import FIGURES, Objective
 
 FRAMES = 30
 
@@ -181,7 +181,9 @@ def test_what_was_interrupted_keeps_the_trials_that_were_done(tmp_path):
 
 def test_the_judge_ends_a_sequence_where_its_ground_truth_says(tmp_path):
     (cache,), (truth,) = scene(tmp_path, ["one"])
-    judge = Judge("fairmot", {}, ((cache, "one", Truth("one", truth / "one.txt", FRAMES - 5)),))
+    judge = Objective(
+        "fairmot", {}, ((cache, "one", GroundTruthFile("one", truth / "one.txt", FRAMES - 5)),)
+    )
     with pytest.raises(InputError, match="lies beyond the last one"):
         judge({})
 

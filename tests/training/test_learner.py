@@ -8,7 +8,7 @@ import torch
 from figures import street
 
 from mottool.data.augmentation import AUGMENTATIONS
-from mottool.data.batches import Loading, batches, collate, loader
+from mottool.data.batches import LoaderSettings, batches, collate, loader
 from mottool.data.formats import open_dataset
 from mottool.data.samples import Samples
 from mottool.data.targets.labels import Targets
@@ -125,7 +125,7 @@ def test_examples_are_made_where_the_network_is_not(pipeline, dataset):
 def test_people_that_no_teacher_knows_are_told_from_any_process(workers, dataset):
     learner = learner_of("tdt-mobilenet", dataset, TDTLearning(embedding_size=8))
     samples = Samples(dataset, resolve(NETWORKS["tdt-mobilenet"].view)(*SIZE))
-    made = loader(samples, [(0, 0)], Loading(1, workers), learner.examples)
+    made = loader(samples, [(0, 0)], LoaderSettings(1, workers), learner.examples)
     with pytest.raises(InputError, match="no teacher embeddings") as caught:
         next(batches(made))
     assert "distill-labels" in caught.value.fix

@@ -209,7 +209,7 @@ def test_a_place_that_cannot_be_written_is_told_before_the_first_epoch(
     scene, tmp_path, monkeypatch
 ):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(run.Training, "epochs", lambda self: pytest.fail("it trains already"))
+    monkeypatch.setattr(run.Trainer, "epochs", lambda self: pytest.fail("it trains already"))
     with pytest.raises(OutputError, match=r"cannot write .*file/out"):
         trained(scene, tmp_path / "file/out")
 

@@ -8,23 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import SettingError
-from mottool.settings import Settings, knob
+from mottool.settings import Settings, setting
 from mottool.tuning.search_space import Axis, axes, grid, grid_size
 
 
 @dataclass(frozen=True)
 class Own(Settings):
-    age: int = knob(3, "Frames.", low=0)
-    overlap: float = knob(0.5, "A share.", low=0, high=1)
-    lives: int = knob(2, "How many.", low=1, high=4)
-    form: str = knob("code", "A form.", choices=("code", "paper"))
-    strict: bool = knob(False, "Whether.")
-    rate: float | None = knob(None, "A rate, or none.", low=0)
+    age: int = setting(3, "Frames.", low=0)
+    overlap: float = setting(0.5, "A share.", low=0, high=1)
+    lives: int = setting(2, "How many.", low=1, high=4)
+    form: str = setting("code", "A form.", choices=("code", "paper"))
+    strict: bool = setting(False, "Whether.")
+    rate: float | None = setting(None, "A rate, or none.", low=0)
 
 
 @dataclass(frozen=True)
 class Other(Settings):
-    gap: int = knob(0, "Frames.", low=0)
+    gap: int = setting(0, "Frames.", low=0)
 
 
 KINDS = {"own": Own, "other": Other}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mottool.association.sequence_settings import Profiles, kinds_of
+from mottool.association.sequence_settings import SequenceSettings, kinds_of
 from mottool.errors import InputError, SettingError
 from mottool.tuning.objective import FIGURES
 from mottool.tuning.search_space import axes
@@ -97,7 +97,7 @@ def test_the_best_is_a_settings_file(tmp_path):
     given = {"max_age": 7, "iou_threshold": 0.25, "score_filter": None, "smooth": "rts"}
     given |= {"fixed_rate": True, "classes": (0, 2), "fill_gaps": 5}
     path = write_best(tmp_path / "best.toml", "sort", given, "HOTA 0.5\non two sequences")
-    profiles = Profiles(path)
+    profiles = SequenceSettings(path)
     profiles.check(KINDS)
     assert profiles.tracker == "sort"
     settings, seen, finishing = profiles.of("any", KINDS, {})

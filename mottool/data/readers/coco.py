@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.data.dataset import STILL, UNKNOWN, Collector, Dataset
+from mottool.data.dataset import STILL, UNKNOWN, Dataset, DatasetBuilder
 from mottool.data.readers.parsing import folder_of, person_class, read_text
 from mottool.errors import InputError
 
@@ -40,7 +40,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     folder = folder_of(told["images"][0]["file_name"], _folders(path, root), path)
     info = told.get("info")
     upright = isinstance(info, dict) and info.get("upright") is True
-    collector, tracks = Collector(path.stem, upright), dict[tuple[int, int], int]()
+    collector, tracks = DatasetBuilder(path.stem, upright), dict[tuple[int, int], int]()
     for place, image in enumerate(told["images"]):
         try:
             number, file = image["id"], folder / image["file_name"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.data.dataset import Collector, Dataset
+from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.data.readers.parsing import folder_of, read_text
 from mottool.errors import InputError
 from mottool.sources.images import image_size
@@ -34,7 +34,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     The images lie in `root`, or else in a folder near by that is named as usual. An `InputError`
     names the line that is broken.
     """
-    collector, folder = Collector(path.stem, upright=False), None
+    collector, folder = DatasetBuilder(path.stem, upright=False), None
     for number, line in enumerate(read_text(path, "odgt file").splitlines(), 1):
         if not line.strip():
             continue

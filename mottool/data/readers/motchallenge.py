@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
-from mottool.data.dataset import Collector, Dataset
+from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.errors import InputError
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import DISTRACTORS, detect_rules
@@ -46,7 +46,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     copies = {_video(sequence.name): sequence for sequence in sequences}
     if len(copies) < len(sequences):
         warn(f"{path}: {len(sequences) - len(copies)} sequences are other copies of the same video")
-    collector, people = Collector(path.resolve().name, origin=1), 0
+    collector, people = DatasetBuilder(path.resolve().name, origin=1), 0
     for video, sequence in enumerate(copies.values()):
         people += _add(collector, sequence, video, people)
     return collector.dataset(warn)
@@ -57,7 +57,7 @@ def _video(sequence: str) -> str:
     return copy[1] if copy else sequence
 
 
-def _add(collector: Collector, sequence: Sequence, video: int, people: int) -> int:
+def _add(collector: DatasetBuilder, sequence: Sequence, video: int, people: int) -> int:
     """Put a sequence's images into the collector, identities from `people` on; how many it took."""
     files = _images(sequence)
     rows, regions = _rows(sequence)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mottool.data.dataset import Collector, Dataset
+from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.data.readers.parsing import read_text
 from mottool.errors import InputError
 from mottool.sources.images import image_size, images_in
@@ -26,7 +26,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
     """Every image of the folder, with its mask; nobody has an identity. `root` is not needed."""
-    collector = Collector(path.resolve().name)
+    collector = DatasetBuilder(path.resolve().name)
     for image in images_in(path / "PNGImages"):
         boxes = _boxes(path / "Annotation" / f"{image.stem}.txt")
         mask = path / "PedMasks" / f"{image.stem}_mask.png"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mottool.data.dataset import UNKNOWN, Collector, Dataset
+from mottool.data.dataset import UNKNOWN, Dataset, DatasetBuilder
 from mottool.errors import InputError
 from mottool.sources.images import image_size, images_in, is_image, natural
 
@@ -26,7 +26,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
     """Every crop as an image that one box fills. `root` is not needed."""
-    collector = Collector(path.resolve().name)
+    collector = DatasetBuilder(path.resolve().name)
     for image in _images(path):
         found = NAME.match(image.stem)
         if not found:

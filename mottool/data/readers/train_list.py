@@ -9,7 +9,7 @@ PRW and MOT17 as the authors hand them out. The class is not used.
 from collections.abc import Callable
 from pathlib import Path
 
-from mottool.data.dataset import STILL, Collector, Dataset
+from mottool.data.dataset import STILL, Dataset, DatasetBuilder
 from mottool.data.readers.parsing import (
     beside,
     corners,
@@ -39,7 +39,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     """
     named = list(_named(path))
     base = folder_of(named[0][1], [root] if root else path.resolve().parents, path)
-    collector, videos, bare = Collector(path.name), dict[Path, int](), 0
+    collector, videos, bare = DatasetBuilder(path.name), dict[Path, int](), 0
     for number, name in named:
         image = base / name
         if not image.is_file():

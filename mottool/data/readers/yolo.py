@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from mottool.data.dataset import Collector, Dataset
+from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.data.readers.parsing import beside, corners, person_class, read_numbers, read_text
 from mottool.sources.images import image_size, is_image, natural
 
@@ -37,7 +37,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     images = sorted(
         filter(is_image, (path if path != top else top / "images").rglob("*")), key=natural
     )
-    collector, bare = Collector(path.name), 0
+    collector, bare = DatasetBuilder(path.name), 0
     for image in images:
         file = beside(top, str(image.relative_to(top)), "labels")
         if file is not None:

@@ -15,7 +15,7 @@ __all__ = [
     "Bottleneck",
     "CSPBackbone",
     "CSPBlock",
-    "ConvBlock",
+    "CSPConv",
     "Focus",
     "PathAggregation",
     "SpatialPyramid",
@@ -25,7 +25,7 @@ __all__ = [
 Pyramid = tuple[Tensor, Tensor, Tensor]
 
 
-class ConvBlock(nn.Module):
+class CSPConv(nn.Module):
     """Convolution without bias, batch norm, and an activation: leaky ReLU of slope 0.1."""
 
     def __init__(self, inside: int, outside: int, kernel: int = 1, stride: int = 1) -> None:
@@ -52,7 +52,7 @@ class Focus(nn.Module):
     def __init__(self, inside: int, outside: int) -> None:
         """`inside` and `outside` are channels."""
         super().__init__()
-        self.conv = ConvBlock(4 * inside, outside, 3)
+        self.conv = CSPConv(4 * inside, outside, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inside, H, W) to (B, outside, H/2, W/2)."""
@@ -67,8 +67,8 @@ class Bottleneck(nn.Module):
     def __init__(self, channels: int, residual: bool) -> None:
         """All convolutions keep the channels."""
         super().__init__()
-        self.cv1 = ConvBlock(channels, channels)
-        self.cv2 = ConvBlock(channels, channels, 3)
+        self.cv1 = CSPConv(channels, channels)
+        self.cv2 = CSPConv(channels, channels, 3)
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,10 +84,10 @@ class CSPBlock(nn.Module):
         """`inside` and `outside` are channels."""
         super().__init__()
         half = outside // 2
-        self.cv1 = ConvBlock(inside, half)
+        self.cv1 = CSPConv(inside, half)
         self.cv2 = nn.Conv2d(inside, half, 1, bias=False)
         self.cv3 = nn.Conv2d(half, half, 1, bias=False)
-        self.cv4 = ConvBlock(2 * half, outside)
+        self.cv4 = CSPConv(2 * half, outside)
         self.bn = batch_norm(2 * half)
         self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
 
@@ -107,8 +107,8 @@ class SpatialPyramid(nn.Module):
         """`inside` and `outside` are channels."""
         super().__init__()
         half = inside // 2
-        self.cv1 = ConvBlock(inside, half)
-        self.cv2 = ConvBlock(half * (1 + len(self.WINDOWS)), outside)
+        self.cv1 = CSPConv(inside, half)
+        self.cv2 = CSPConv(half * (1 + len(self.WINDOWS)), outside)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inside, H, W) to (B, outside, H, W)."""
@@ -132,11 +132,11 @@ class CSPBackbone(nn.Module):
         short, long = max(round(3 * depth), 1), max(round(9 * depth), 1)
         self.channels = (c3, c4, c5)
         self.stem = Focus(3, c1)
-        self.stage2 = nn.Sequential(ConvBlock(c1, c2, 3, 2), CSPBlock(c2, c2, short))
-        self.stage3 = nn.Sequential(ConvBlock(c2, c3, 3, 2), CSPBlock(c3, c3, long))
-        self.stage4 = nn.Sequential(ConvBlock(c3, c4, 3, 2), CSPBlock(c4, c4, long))
+        self.stage2 = nn.Sequential(CSPConv(c1, c2, 3, 2), CSPBlock(c2, c2, short))
+        self.stage3 = nn.Sequential(CSPConv(c2, c3, 3, 2), CSPBlock(c3, c3, long))
+        self.stage4 = nn.Sequential(CSPConv(c3, c4, 3, 2), CSPBlock(c4, c4, long))
         self.stage5 = nn.Sequential(
-            ConvBlock(c4, c5, 3, 2), SpatialPyramid(c5, c5), CSPBlock(c5, c5, short, residual=False)
+            CSPConv(c4, c5, 3, 2), SpatialPyramid(c5, c5), CSPBlock(c5, c5, short, residual=False)
         )
 
     def forward(self, images: Tensor) -> Pyramid:
@@ -154,13 +154,13 @@ class PathAggregation(nn.Module):
         super().__init__()
         c3, c4, c5 = channels
         short = max(round(3 * depth), 1)
-        self.reduce5 = ConvBlock(c5, c4)
+        self.reduce5 = CSPConv(c5, c4)
         self.merge4 = CSPBlock(2 * c4, c4, short, residual=False)
-        self.reduce4 = ConvBlock(c4, c3)
+        self.reduce4 = CSPConv(c4, c3)
         self.out3 = CSPBlock(2 * c3, c3, short, residual=False)
-        self.down3 = ConvBlock(c3, c3, 3, 2)
+        self.down3 = CSPConv(c3, c3, 3, 2)
         self.out4 = CSPBlock(2 * c3, c4, short, residual=False)
-        self.down4 = ConvBlock(c4, c4, 3, 2)
+        self.down4 = CSPConv(c4, c4, 3, 2)
         self.out5 = CSPBlock(2 * c4, c5, short, residual=False)
 
     def forward(self, pyramid: Pyramid) -> Pyramid:

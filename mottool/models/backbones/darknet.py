@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mottool.checkpoints.darknet import DarknetLayer
 
-__all__ = ["FILES", "ConvBlock", "DarkNet53"]
+__all__ = ["FILES", "DarknetConv", "DarkNet53"]
 
 # Table 1: channels and residual blocks of the stages at strides 2, 4, 8, 16, 32.
 STAGES = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
@@ -23,7 +23,7 @@ FILES = {
 }
 
 
-class ConvBlock(nn.Module):
+class DarknetConv(nn.Module):
     """The paper's "Convolutional": convolution without bias, batch norm, leaky ReLU of slope 0.1.
 
     The padding keeps the map's size at stride 1 and halves an even one at stride 2.
@@ -47,8 +47,8 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.reduce = ConvBlock(channels, channels // 2, 1)
-        self.expand = ConvBlock(channels // 2, channels, 3)
+        self.reduce = DarknetConv(channels, channels // 2, 1)
+        self.expand = DarknetConv(channels // 2, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         summed: Tensor = x + self.expand(self.reduce(x))
@@ -63,13 +63,13 @@ class DarkNet53(nn.Module):
     def __init__(self) -> None:
         """For images of three channels; Table 1's average pool and classifier are left out."""
         super().__init__()
-        self.stem = ConvBlock(3, 32, 3)
+        self.stem = DarknetConv(3, 32, 3)
         self.stages = nn.ModuleList()
         channels_in = 32
         for channels, blocks in STAGES:
             residuals = (Residual(channels) for _ in range(blocks))
             self.stages.append(
-                nn.Sequential(ConvBlock(channels_in, channels, 3, stride=2), *residuals)
+                nn.Sequential(DarknetConv(channels_in, channels, 3, stride=2), *residuals)
             )
             channels_in = channels
 
@@ -92,7 +92,7 @@ class DarkNet53(nn.Module):
         with torch.device("meta"):
             network = cls()
         blocks = {
-            name: block for name, block in network.named_modules() if isinstance(block, ConvBlock)
+            name: block for name, block in network.named_modules() if isinstance(block, DarknetConv)
         }
         return [
             DarknetLayer(

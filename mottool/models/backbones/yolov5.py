@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mottool.models.backbones.backbone import Backbone
-from mottool.models.backbones.csp import Bottleneck, ConvBlock, Focus, SpatialPyramid, doubled
+from mottool.models.backbones.csp import Bottleneck, CSPConv, Focus, SpatialPyramid, doubled
 
 __all__ = ["YOLOv5s"]
 
@@ -43,17 +43,17 @@ class YOLOv5s(Backbone):
         """Untrained; half the channels and a third of the blocks of the large model."""
         super().__init__()
         self.stem = Focus(3, 32)
-        self.stage2 = nn.Sequential(ConvBlock(32, 64, 3, 2), C3(64, 64, 1))
-        self.stage3 = nn.Sequential(ConvBlock(64, 128, 3, 2), C3(128, 128, 3))
-        self.stage4 = nn.Sequential(ConvBlock(128, 256, 3, 2), C3(256, 256, 3))
+        self.stage2 = nn.Sequential(CSPConv(32, 64, 3, 2), C3(64, 64, 1))
+        self.stage3 = nn.Sequential(CSPConv(64, 128, 3, 2), C3(128, 128, 3))
+        self.stage4 = nn.Sequential(CSPConv(128, 256, 3, 2), C3(256, 256, 3))
         self.stage5 = nn.Sequential(
-            ConvBlock(256, 512, 3, 2), SpatialPyramid(512, 512), C3(512, 512, 1, residual=False)
+            CSPConv(256, 512, 3, 2), SpatialPyramid(512, 512), C3(512, 512, 1, residual=False)
         )
-        self.reduce5, self.merge4 = ConvBlock(512, 256), C3(512, 256, 1, residual=False)
-        self.reduce4, self.merge3 = ConvBlock(256, 128), C3(256, 128, 1, residual=False)
-        self.reduce3, self.merge2 = ConvBlock(128, 64), C3(128, 64, 1, residual=False)
+        self.reduce5, self.merge4 = CSPConv(512, 256), C3(512, 256, 1, residual=False)
+        self.reduce4, self.merge3 = CSPConv(256, 128), C3(256, 128, 1, residual=False)
+        self.reduce3, self.merge2 = CSPConv(128, 64), C3(128, 64, 1, residual=False)
         for module in self.modules():
-            if isinstance(module, ConvBlock):
+            if isinstance(module, CSPConv):
                 module.activation = self.activation()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ class C3(nn.Module):
         """`inside` and `outside` are channels."""
         super().__init__()
         half = outside // 2
-        self.cv1, self.cv2 = ConvBlock(inside, half), ConvBlock(inside, half)
-        self.cv3 = ConvBlock(2 * half, outside)
+        self.cv1, self.cv2 = CSPConv(inside, half), CSPConv(inside, half)
+        self.cv3 = CSPConv(2 * half, outside)
         self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.motchallenge.public_detections import PublicDetections
-from mottool.pipelines.interfaces import Times
+from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
@@ -112,8 +112,8 @@ class GivenPass:
             "score_scale": boxes.margin,
         }
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """The file's boxes on each frame."""
         for frame in frames:
             found = self.boxes.on(frame.number)
-            yield found if self.with_features else replace(found, embeddings=None), Times()
+            yield found if self.with_features else replace(found, embeddings=None), FrameTimes()

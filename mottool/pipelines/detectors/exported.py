@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from mottool.checkpoints.download import remedy
+from mottool.checkpoints.download import missing_weights_fix
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.exported import ExportedNetwork, open_exported
 from mottool.models.preprocessing import CornerLetterbox, Stretch, View
 from mottool.pipelines.detectors.output_formats import read_people
-from mottool.pipelines.interfaces import Times
+from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
@@ -53,7 +53,7 @@ KINDS = {
 def detector(name: str, options: Options) -> "ExportedDetector":
     """One of `KINDS`; a `SettingError` without its file, or where its runtime is missing."""
     if options.weights is None:
-        fix = remedy(name, "--weights", "its .onnx or .xml file")
+        fix = missing_weights_fix(name, "--weights", "its .onnx or .xml file")
         raise SettingError(f"{name} needs its network", fix)
     compute = Compute.named(options.device)
     return ExportedDetector(name, open_exported(options.weights, compute), options)
@@ -102,7 +102,7 @@ class ExportedPass:
         self.detector = detector
         self.settings = detector.settings
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """The people in each frame."""
         detector = self.detector
         view = detector.view
@@ -122,4 +122,4 @@ class ExportedPass:
                 scores=people.scores.clip(0, 1),
                 classes=np.full(len(people.boxes), PERSON, np.uint16),
             )
-            yield found, Times(network=seen - begun, heads=perf_counter() - seen)
+            yield found, FrameTimes(network=seen - begun, heads=perf_counter() - seen)

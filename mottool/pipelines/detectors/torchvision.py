@@ -21,7 +21,7 @@ from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
 from mottool.models.device import Compute
 from mottool.models.preprocessing import planes
-from mottool.pipelines.interfaces import Times
+from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
@@ -111,7 +111,7 @@ class CocoPass:
         self.settings = detector.settings
 
     @torch.inference_mode()
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, Times]]:
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """The people in each frame, all frames in one call; torchvision resizes them itself."""
         detector, begun = self.detector, perf_counter()
         images = [
@@ -127,7 +127,7 @@ class CocoPass:
             boxes = each["boxes"][people].float().cpu().numpy()
             scores = each["scores"][people].float().cpu().numpy()
             classes = np.full(len(boxes), PERSON, np.uint16)
-            yield Detections(boxes, scores, classes), Times(network=seconds)
+            yield Detections(boxes, scores, classes), FrameTimes(network=seconds)
 
 
 def _downloaded(name: str) -> Path:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.checkpoints.download import remedy
+from mottool.checkpoints.download import missing_weights_fix
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 from mottool.models.exported import open_exported
@@ -26,7 +26,7 @@ USUAL = 128, 256  # width and height of people in re-identification, where the f
 def embedder(name: str, options: Options) -> "ExportedEmbedder":
     """The embedder `reid`; a `SettingError` without its file."""
     if options.embedder_weights is None:
-        fix = remedy(name, "--embedder-weights", "its .onnx or .xml file")
+        fix = missing_weights_fix(name, "--embedder-weights", "its .onnx or .xml file")
         raise SettingError(f"{name} needs its network", fix)
     compute = Compute.named(options.device)
     return ExportedEmbedder(options.embedder_weights, options.embedder_pixels, compute)

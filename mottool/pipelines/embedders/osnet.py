@@ -19,7 +19,7 @@ import torch
 from PIL import Image as Pictures
 from torch import Tensor, nn
 
-from mottool.checkpoints.download import remedy
+from mottool.checkpoints.download import missing_weights_fix
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
@@ -46,7 +46,7 @@ WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
 def embedder(name: str, options: Options) -> "OSNet":
     """One of `VARIANTS` by name; a `SettingError` without its weights."""
     if options.embedder_weights is None:
-        fix = remedy(name, "--embedder-weights", "its authors' .pth")
+        fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
         raise SettingError(f"{name} needs its weights", fix)
     compute = Compute.named(options.device, options.precision)
     return OSNet(name, options.embedder_weights, compute)

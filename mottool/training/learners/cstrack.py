@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
@@ -87,9 +87,9 @@ class CSTrackLearner(Learner):
 
 def _examples(
     batch: Batch, size: tuple[int, int], anchors: Mapping[int, Sequence[tuple[int, int]]]
-) -> Examples:
+) -> LossInputs:
     """The anchors that are to find somebody, and the cells of people's centres."""
-    return Examples(batch.images, cstrack_targets(batch.labels, size, anchors))
+    return LossInputs(batch.images, cstrack_targets(batch.labels, size, anchors))
 
 
 def _fix(network: CSTrack, share: float) -> None:

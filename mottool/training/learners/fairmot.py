@@ -12,7 +12,7 @@ from functools import partial
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
@@ -70,8 +70,8 @@ class FairMOTLearner(Learner):
         return {our_name(name, self.backbone): value for name, value in tensors.items()}
 
 
-def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> Examples:
+def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> LossInputs:
     """Heatmap, cells, offsets, sizes (left, top, right, bottom) and identities."""
     if single_images:
         batch = replace(batch, identities=batch.rows)
-    return Examples(batch.images, centre_targets(batch.labels, size, stride))
+    return LossInputs(batch.images, centre_targets(batch.labels, size, stride))

@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
@@ -58,6 +58,6 @@ class FairMOTAnchorsLearner(Learner):
         return {our_name(name, DLA34): value for name, value in tensors.items()}
 
 
-def _examples(batch: Batch, size: tuple[int, int], stride: int) -> Examples:
+def _examples(batch: Batch, size: tuple[int, int], stride: int) -> LossInputs:
     """Of every anchor: foreground, box and identity."""
-    return Examples(batch.images, jde_targets(batch.labels, size, {stride: ANCHORS}))
+    return LossInputs(batch.images, jde_targets(batch.labels, size, {stride: ANCHORS}))

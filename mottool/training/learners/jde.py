@@ -11,7 +11,7 @@ from functools import partial
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
@@ -58,6 +58,6 @@ class JDELearner(Learner):
 
 def _examples(
     batch: Batch, size: tuple[int, int], anchors: Mapping[int, Sequence[tuple[int, int]]]
-) -> Examples:
+) -> LossInputs:
     """Of each level's anchors: foreground, boxes and identities."""
-    return Examples(batch.images, jde_targets(batch.labels, size, anchors))
+    return LossInputs(batch.images, jde_targets(batch.labels, size, anchors))

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import UNKNOWN, Dataset
-from mottool.data.pairs import Pairs
+from mottool.data.pairs import PairSampling
 from mottool.data.targets.labels import Targets
 from mottool.data.targets.mottool_s import MottoolSTargets, mottool_s_targets
 from mottool.losses.mottool_s import MottoolSLoss
@@ -74,7 +74,7 @@ class MottoolSLearner(Learner):
         """
         self.loss = MottoolSLoss(self.settings.embedding_size, self.identities, size)
         alone = self.unknown and not size and self.settings.unsupervised > 0
-        self.pairs = Pairs() if alone else None
+        self.pairs = PairSampling() if alone else None
 
     def forward(self, images: Tensor, targets: MottoolSPair) -> dict[str, Tensor]:
         """The terms, unweighted scalars, and their weighted `total`."""
@@ -129,11 +129,11 @@ class MottoolSLearner(Learner):
         )
 
 
-def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> Examples:
+def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> LossInputs:
     """People and occlusions of the images, and of their second images where there are some."""
     current = mottool_s_targets(batch.labels, size, stride, tau)
     if batch.partner is None:
-        return Examples(batch.images, MottoolSPair(current))
+        return LossInputs(batch.images, MottoolSPair(current))
     previous = mottool_s_targets(batch.partner.labels, size, stride, tau)
     images = torch.cat((batch.images, batch.partner.images))  # (2B, 3, H, W)
-    return Examples(images, MottoolSPair(current, previous))
+    return LossInputs(images, MottoolSPair(current, previous))

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
-from mottool.data.pairs import Steps
+from mottool.data.pairs import PreviousFrameSampling
 from mottool.data.targets.labels import Targets
 from mottool.data.targets.otrack import OTrackTargets, otrack_targets
 from mottool.errors import InputError
@@ -52,7 +52,9 @@ class OTrackLearner(Learner):
     ) -> None:
         """`dataset` may be of videos, of still images, or of both."""
         super().__init__()
-        self.pairs = Steps(**{each.name: getattr(settings, each.name) for each in fields(Steps)})
+        self.pairs = PreviousFrameSampling(
+            **{each.name: getattr(settings, each.name) for each in fields(PreviousFrameSampling)}
+        )
         self.network = OTrack(settings.occlusion)
         self.examples = partial(
             _examples,
@@ -78,13 +80,13 @@ class OTrackLearner(Learner):
 
 def _examples(
     batch: Batch, size: tuple[int, int], stride: int, tau: float | None, identities: int
-) -> Examples:
+) -> LossInputs:
     """People, their whole boxes, where they were before, and occlusions."""
     previous = batch.partner
     if previous is None or previous.prior is None:
         raise InputError("a batch has no previous images", "load samples with the learner's pairs")
     labels, earlier = (_named(each, identities).labels for each in (batch, previous))
-    return Examples(
+    return LossInputs(
         OTrackInputs(batch.images, previous.images, previous.prior),
         otrack_targets(labels, earlier, size, stride, tau),
     )

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
-from mottool.data.pairs import Pairs
+from mottool.data.pairs import PairSampling
 from mottool.data.targets.centre import centre_targets, occlusion_targets
 from mottool.errors import InputError
 from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
@@ -42,7 +42,7 @@ class OUTrackLearner(Learner):
     ) -> None:
         """`dataset` may be of videos, of still images, or of both."""
         super().__init__()
-        self.pairs = Pairs(settings.reach, settings.negative)
+        self.pairs = PairSampling(settings.reach, settings.negative)
         self.network = OUTrack(DLA34())
         assigned = {name.name: getattr(settings, name.name) for name in fields(AssignmentSettings)}
         self.loss = OUTrackLoss(
@@ -71,7 +71,7 @@ class OUTrackLearner(Learner):
         return {our_name(name, DLA34): value for name, value in tensors.items()}
 
 
-def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> Examples:
+def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> LossInputs:
     """People and occlusions of the images, and people of their partners, which come after them."""
     partner, negative = batch.partner, batch.negative
     if partner is None or negative is None:
@@ -83,4 +83,4 @@ def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> E
         centre_targets(partner.labels, size, stride),
         negative,
     )
-    return Examples(images, targets)
+    return LossInputs(images, targets)

@@ -15,7 +15,7 @@ from functools import partial
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from mottool.data.batches import Batch, Examples
+from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.tdt import TDTTargets, tdt_targets
 from mottool.losses.tdt import TDTLoss
@@ -71,6 +71,6 @@ class TDTLearner(Learner):
         }
 
 
-def _examples(batch: Batch, anchors: Tensor) -> Examples:
+def _examples(batch: Batch, anchors: Tensor) -> LossInputs:
     """Of each anchor (N, 4), whether it is somebody, where they are and what the teacher says."""
-    return Examples(batch.images, tdt_targets(batch.labels, anchors))
+    return LossInputs(batch.images, tdt_targets(batch.labels, anchors))
