@@ -21,8 +21,9 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.errors import SettingError
+from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import DEFAULT, PUBLIC
+from mottool.pipelines.registry import PUBLIC
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from mottool.pipelines.registry import NETWORKS
+from mottool.networks.registry import NETWORKS
 
 __all__ = ["Listing", "listings"]
 

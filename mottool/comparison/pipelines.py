@@ -9,7 +9,8 @@ from mottool.association.registry import REGISTRY
 from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
-from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
+from mottool.networks.registry import NETWORKS, load
+from mottool.pipelines.registry import DETECTORS, PUBLIC
 from mottool.workdir import WorkDir
 
 __all__ = [
@@ -53,7 +54,7 @@ class ComparedPipeline:
 
     def lacks(self, tracker: str) -> list[str]:
         """What this tracker needs and the caches do not hold: `embeddings`, `offsets`."""
-        needs: tuple[str, ...] = resolve(REGISTRY[tracker]).needs
+        needs: tuple[str, ...] = load(REGISTRY[tracker]).needs
         return [name for name in needs if name not in self.holds]
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError, SettingError
+from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import input_size
-from mottool.pipelines.registry import DEFAULT
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import Any
 
 from mottool.checkpoints.download import fetched
 from mottool.errors import SettingError, did_you_mean
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Embedder, Pipeline
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import PUBLIC, Part
+from mottool.pipelines.registry import PUBLIC, PartEntry
 
 __all__ = ["assemble", "assemble_detector", "assemble_teacher", "full_name"]
 
@@ -63,23 +64,23 @@ def assemble(name: str, options: Options, warn: Warn = lambda message: None) -> 
     detector_name, plus, embedder_name = name.partition("+")
     detector = _detector_part(detector_name)
     if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
-        _refuse_others(name, options, *detector.takes)
-        options = _with_fetched(detector_name, "weights", detector.takes, options, warn)
-        found: Pipeline = registry.resolve(detector.make)(name, options)
+        _refuse_others(name, options, *detector.options)
+        options = _with_fetched(detector_name, "weights", detector.options, options, warn)
+        found: Pipeline = load(detector.factory)(name, options)
         return found
     embedder = _embedder_part(embedder_name)
-    if "embedder_weights" in embedder.takes and "weights" not in detector.takes:
+    if "embedder_weights" in embedder.options and "weights" not in detector.options:
         # Only one part has weights, so either flag means them.
         given = options.embedder_weights or options.weights
         options = replace(options, weights=None, embedder_weights=given)
-    _refuse_others(name, options, *detector.takes, *embedder.takes)
-    options = _with_fetched(detector_name, "weights", detector.takes, options, warn)
-    options = _with_fetched(embedder_name, "embedder_weights", embedder.takes, options, warn)
+    _refuse_others(name, options, *detector.options, *embedder.options)
+    options = _with_fetched(detector_name, "weights", detector.options, options, warn)
+    options = _with_fetched(embedder_name, "embedder_weights", embedder.options, options, warn)
     from mottool.pipelines.two_stage import TwoStage
 
     # The embedder first: if its weights are missing, that shows before a detector downloads its.
-    described = registry.resolve(embedder.make)(embedder_name, options)
-    return TwoStage(name, registry.resolve(detector.make)(detector_name, options), described)
+    described = load(embedder.factory)(embedder_name, options)
+    return TwoStage(name, load(detector.factory)(detector_name, options), described)
 
 
 def assemble_detector(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
@@ -88,8 +89,8 @@ def assemble_detector(name: str, options: Options, warn: Warn = lambda message: 
     Downloaded weights are used as `assemble` does.
     Raises as `assemble`, and `SettingError` for boxes from files and for embedders.
     """
-    known = [part for part, its in registry.DETECTORS.items() if "weights" in its.takes]
-    known += registry.NETWORKS
+    known = [part for part, its in registry.DETECTORS.items() if "weights" in its.options]
+    known += NETWORKS
     if name not in known:
         fix = did_you_mean(name, known)
         raise SettingError(f"there is no detector {name!r} that sees images", fix)
@@ -108,9 +109,9 @@ def assemble_teacher(name: str, options: Options, warn: Warn = lambda message: N
         fix = did_you_mean(name, registry.EMBEDDERS)
         raise SettingError(f"there is no teacher {name!r}", fix)
     part = registry.EMBEDDERS[name]
-    _refuse_others(name, options, *part.takes)
-    options = _with_fetched(name, "embedder_weights", part.takes, options, warn)
-    teacher: Embedder = registry.resolve(part.make)(name, options)
+    _refuse_others(name, options, *part.options)
+    options = _with_fetched(name, "embedder_weights", part.options, options, warn)
+    teacher: Embedder = load(part.factory)(name, options)
     return teacher
 
 
@@ -125,7 +126,7 @@ def _with_fetched(
 
 
 def _embeds(name: str) -> bool:
-    return name in registry.NETWORKS and registry.NETWORKS[name].embeds
+    return name in NETWORKS and NETWORKS[name].family.embeds
 
 
 def _suiting(detections: Path | None) -> str:
@@ -135,22 +136,22 @@ def _suiting(detections: Path | None) -> str:
     return FILE if detections and holds_features(detections) else "histogram"
 
 
-def _detector_part(name: str) -> Part:
-    if name in registry.NETWORKS:
+def _detector_part(name: str) -> PartEntry:
+    if name in NETWORKS:
         takes = ("weights", "min_score", "input", "precision", "occlusion_maps")
-        return Part(f"{ONE_SHOT}:pipeline", takes)
+        return PartEntry(f"{ONE_SHOT}:pipeline", takes)
     if name not in registry.DETECTORS:
-        known = (*registry.DETECTORS, *registry.NETWORKS)
+        known = (*registry.DETECTORS, *NETWORKS)
         raise SettingError(f"there is no pipeline {name!r}", did_you_mean(name, known))
     return registry.DETECTORS[name]
 
 
-def _embedder_part(name: str) -> Part:
+def _embedder_part(name: str) -> PartEntry:
     if _embeds(name):
-        return Part(f"{ONE_SHOT}:embedder", ("embedder_weights", "input", "precision"))
+        return PartEntry(f"{ONE_SHOT}:embedder", ("embedder_weights", "input", "precision"))
     if name not in registry.EMBEDDERS:
-        networks = [network for network in registry.NETWORKS if _embeds(network)]
-        known = (FILE, NONE, *registry.EMBEDDERS, *networks)
+        embedding = [name for name in NETWORKS if _embeds(name)]
+        known = (FILE, NONE, *registry.EMBEDDERS, *embedding)
         raise SettingError(f"there is no embedder {name!r}", did_you_mean(name, known))
     return registry.EMBEDDERS[name]
 

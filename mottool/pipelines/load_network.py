@@ -12,13 +12,10 @@ from mottool.checkpoints.fitting import NotFiniteError
 from mottool.checkpoints.read import Checkpoint, read
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.models.jde import JDE
-from mottool.models.marks import looks_like
+from mottool.networks.registry import NETWORKS, OSNET, describe, identify, load
 from mottool.pipelines.embedders.osnet import VARIANTS, build_network
-from mottool.pipelines.registry import NETWORKS, resolve
 
 __all__ = ["LoadedNetwork", "bundled_file", "load_network"]
-
-NAMES = (*NETWORKS, *VARIANTS)
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,10 @@ def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
     Raises `SettingError` for a name that no network has, and `CheckpointError` for a file that
     cannot be read, does not fit, or is of no network that is known here.
     """
-    if name is not None and name not in NAMES:
-        raise SettingError(f"no network is called {name!r}", did_you_mean(name, NAMES))
-    takes_darknet = name is None or (
-        name in NETWORKS and issubclass(resolve(NETWORKS[name].network), JDE)
-    )
+    names = (*NETWORKS, *VARIANTS)
+    if name is not None and name not in names:
+        raise SettingError(f"there is no network {name!r}", did_you_mean(name, names))
+    takes_darknet = name is None or (name in NETWORKS and NETWORKS[name].family.darknet)
     checkpoint = read(path, JDE.darknet_layers if takes_darknet else None)
     failures = []
     for guess in _guesses(path, checkpoint) if name is None else [name]:
@@ -74,26 +70,26 @@ def _maker(name: str) -> Callable[[Mapping[str, Tensor]], nn.Module]:
     if name in VARIANTS:
         return partial(build_network, name)
     entry = NETWORKS[name]
-    return partial(resolve(entry.network).from_checkpoint, **entry.arguments)
+    return partial(load(entry.family.network).from_checkpoint, **entry.arguments)
 
 
 def _others(name: str) -> tuple[str, ...]:
     """The pipelines that no file tells from `name`."""
     if name not in NETWORKS or "size" not in NETWORKS[name].arguments:
         return ()
-    same = NETWORKS[name].network
-    return tuple(other for other in NETWORKS if other != name and NETWORKS[other].network == same)
+    family = NETWORKS[name].family
+    return tuple(other for other in NETWORKS if other != name and NETWORKS[other].family == family)
 
 
 def _guesses(path: Path, checkpoint: Checkpoint) -> list[str]:
     """The names of the networks that the tensors may be for, one at least."""
-    told = looks_like(checkpoint.tensors)
-    if told is None:
+    description = describe(checkpoint.tensors)
+    if description is None:
         some = ", ".join(list(checkpoint.tensors)[:3])
         fix = "name the pipeline that it is for with --pipeline"
         raise CheckpointError(f"{path} is for no network that is known here ({some} …)", fix)
-    guesses = [name for name in NAMES if name.startswith(told)]
+    guesses = VARIANTS if description == OSNET else identify(checkpoint.tensors)
     if not guesses:
         fix = "give the checkpoint of a pipeline; `mottool weights list` names them"
-        raise CheckpointError(f"{path} looks like {told}, which no pipeline takes", fix)
-    return guesses
+        raise CheckpointError(f"{path} looks like {description}, which no pipeline takes", fix)
+    return list(guesses)

@@ -16,7 +16,7 @@ from mottool.errors import InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
-from mottool.pipelines import registry
+from mottool.networks import registry
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
@@ -36,7 +36,7 @@ def pipeline(name: str, options: Options) -> "OneShotPipeline":
     for a file that does not fit.
     """
     entry = registry.NETWORKS[name]
-    if entry.session and options.batch > 1:
+    if entry.family.session and options.batch > 1:
         problem = f"{name} is recurrent: an image needs what was found in the one before"
         raise SettingError(f"{problem}, so they cannot go in batches", "leave out --batch")
     compute = Compute.named(options.device, options.precision)
@@ -54,9 +54,9 @@ def pipeline(name: str, options: Options) -> "OneShotPipeline":
         weights,
         _view(name, options, card),
         compute,
-        entry.min_score if options.min_score is None else options.min_score,
+        entry.family.min_score if options.min_score is None else options.min_score,
         options.batch,
-        session=registry.resolve(entry.session) if entry.session else None,
+        session=registry.load(entry.family.session) if entry.family.session else None,
         stride=network.stride if options.occlusion_maps else 0,
         fitted=_fitted(card, weights),
     )
@@ -94,8 +94,8 @@ def _view(name: str, options: Options, card: Card | None) -> Any:
     """How the network sees frames: as it was told, was trained, or was published."""
     entry = registry.NETWORKS[name]
     trained = input_size(card.input) if card and card.input else None
-    size = options.input or trained or (entry.width, entry.height)
-    return registry.resolve(entry.view)(*size)
+    size = options.input or trained or entry.input_size
+    return registry.load(entry.family.preprocessor)(*size)
 
 
 def _loaded(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:

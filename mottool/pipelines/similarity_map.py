@@ -16,9 +16,9 @@ import torch.nn.functional as F
 
 from mottool.checkpoints.download import fetched, missing_weights_fix
 from mottool.errors import SettingError, did_you_mean
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder, embedder
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import NETWORKS
 
 __all__ = ["seeker", "similarity"]
 

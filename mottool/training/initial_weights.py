@@ -13,8 +13,8 @@ from mottool.checkpoints.fitting import NotFiniteError, need_finite
 from mottool.checkpoints.read import is_darknet, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.load_network import bundled_file, load_network
-from mottool.pipelines.registry import NETWORKS
 from mottool.training.learner import Learner
 
 __all__ = ["IMAGENET", "initialise"]
@@ -23,7 +23,7 @@ IMAGENET = "imagenet"
 SHOWN = 6  # names in the report
 
 
-def initialise(learner: Learner, source: str) -> str:
+def initialise(learner: Learner, source: str, torchvision_backbone: str = "") -> str:
     """Give the network of `learner` the tensors of `source` that fit, and report which did.
 
     `source` is `imagenet`, a network whose weights are in the box, or a checkpoint: ours, the
@@ -32,7 +32,11 @@ def initialise(learner: Learner, source: str) -> str:
     fits or what fits holds NaN, `SettingError` for ImageNet where torchvision has no such
     backbone, and `InputError` if its weights cannot be downloaded.
     """
-    given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, _path(source))
+    given = (
+        _imagenet(learner, torchvision_backbone)
+        if source == IMAGENET
+        else _checkpoint(learner, _path(source))
+    )
     own = learner.network.state_dict()
     fitting = {
         name: value
@@ -80,12 +84,12 @@ def _darknet53(learner: Learner) -> str | None:
     return None if name is None else f"{name}."
 
 
-def _imagenet(learner: Learner) -> Mapping[str, Tensor]:
+def _imagenet(learner: Learner, backbone: str) -> Mapping[str, Tensor]:
     """torchvision's weights of the backbone, which it downloads unless it has them."""
-    if not learner.torchvision:
+    if not backbone:
         fix = "give --init a checkpoint, or leave it out"
         raise SettingError("torchvision has no ImageNet weights of this backbone", fix)
-    weights = get_model_weights(learner.torchvision).DEFAULT
+    weights = get_model_weights(backbone).DEFAULT
     try:
         tensors: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:

@@ -22,8 +22,9 @@ from mottool.data.batches import LoaderSettings, LossInputs, ResumableSampler, b
 from mottool.data.samples import Samples
 from mottool.data.scenes import Scenes
 from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
+from mottool.networks.learning import Recipe
 from mottool.progress import progress
-from mottool.training.learner import Learner, Recipe
+from mottool.training.learner import Learner
 from mottool.training.state import Average, State
 
 __all__ = ["TrainerSettings", "Trainer"]

@@ -20,8 +20,8 @@ from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import detect_rules
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShotPipeline
-from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
 from mottool.settings import Settings
 from mottool.sources.sequence import Sequence as Source
@@ -81,8 +81,8 @@ class Validation:
             if sequence.ground_truth is None or not sequence.has_images:
                 problem = f"{sequence.path} has no ground truth or no images to validate on"
                 raise InputError(problem, "give MOTChallenge folders with both")
-        self.entry, self.pipeline = NETWORKS[pipeline], pipeline
-        self.view = resolve(self.entry.view)(*size)
+        self.family, self.pipeline = NETWORKS[pipeline].family, pipeline
+        self.view = load(self.family.preprocessor)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
         self.tracking = tracking or SETTINGS[tracker]()
         self.thresholds = {
@@ -110,7 +110,7 @@ class Validation:
         tracking = combined(each.tracking for each in found)
         precision = average_precision(scores, right, len(identities))
         values = [tracking.clear.mota, tracking.identity.f1, precision]
-        if self.entry.embeds:
+        if self.family.embeds:
             seen = [each.embeddings for each in found if len(each.identities)] or [np.zeros((0, 0))]
             values.append(true_positive_rate(np.concatenate(seen), identities))
         figures = dict(zip(FIGURES, map(float, values), strict=False))
@@ -144,14 +144,14 @@ class Validation:
     def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> Findings:
         """One video through the network, the tracker and the metrics."""
         truth = scored_rows(sequence)
-        session = resolve(self.entry.session) if self.entry.session else None
+        session = load(self.family.session) if self.family.session else None
         how = self.view, self.compute
         whole = OneShotPipeline(
             self.pipeline, network, "", *how, self.floor, batch=1, session=session
         )
         begun = whole.start(sequence, _silent)
         embedder = NetworkEmbedder(self.pipeline, network, "", *how)
-        tracker: Tracker = resolve(REGISTRY[self.tracker])(
+        tracker: Tracker = load(REGISTRY[self.tracker])(
             self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
         scores, right, embeddings, order, tracks = [], [], [], [], []
@@ -165,7 +165,7 @@ class Validation:
             right.append(hits(found.boxes, found.scores, boxes)[counted])
             highest = max(highest, float(found.scores.max(initial=0.0)))
             order.append(here)
-            if self.entry.embeds and len(here):
+            if self.family.embeds and len(here):
                 embeddings += embedder.embed([frame.image], [boxes])
             tracks.append(tracker.step(found))
         return Findings(

@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from footage import video
 from untrained import checkpoint
 
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.build import assemble
 from mottool.pipelines.detectors.torchvision import KINDS
 from mottool.pipelines.embedders.osnet import VARIANTS
 from mottool.pipelines.interfaces import FrameTimes, Pipeline
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import NETWORKS
 from mottool.sources.discovery import find_sequences
 from mottool.sources.prefetch import ahead
 from mottool.sources.sequence import Sequence
@@ -88,7 +88,7 @@ def table(
     for name in names:
         for told in options:
             for channels_last in layouts:
-                if name in NETWORKS and NETWORKS[name].session and told.batch > 1:
+                if name in NETWORKS and NETWORKS[name].family.session and told.batch > 1:
                     continue
                 decode, times = cost(made(name, folder, told, channels_last), sequence, calls)
                 layout = "last" if channels_last else "first"

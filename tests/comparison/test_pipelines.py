@@ -10,7 +10,8 @@ from mottool.comparison.pipelines import (
     kind_of,
 )
 from mottool.errors import InputError
-from mottool.pipelines.registry import DETECTORS, NETWORKS
+from mottool.networks.registry import NETWORKS
+from mottool.pipelines.registry import DETECTORS
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mottool.models.fairmot import BACKBONES, FairMOT
 from mottool.models.otrack import OTrack
 from mottool.models.outrack import OUTrack
 from mottool.models.parts import HEIGHTS
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
 from mottool.pipelines.build import assemble, full_name
 from mottool.pipelines.options import Options
@@ -51,11 +52,8 @@ def sequence(tmp_path):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Every network at the size of the sequence, for speed."""
-    networks = {
-        name: replace(entry, width=WIDTH, height=HEIGHT)
-        for name, entry in registry.NETWORKS.items()
-    }
-    monkeypatch.setattr(registry, "NETWORKS", networks)
+    for name, entry in NETWORKS.items():
+        monkeypatch.setitem(NETWORKS, name, replace(entry, input_size=(WIDTH, HEIGHT)))
 
 
 def kept(tmp_path, network, name="net.pth"):
@@ -164,15 +162,15 @@ def test_an_input_that_is_no_multiple_of_32_is_refused_with_one_that_is():
             build_settings(Options, {"input": text}, "it")
 
 
-@pytest.mark.parametrize("name", registry.NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_s_entry_names_what_is_there(name):
-    entry = registry.NETWORKS[name]
-    kind = registry.resolve(entry.network)
+    entry = NETWORKS[name]
+    kind = load(entry.family.network)
     assert callable(kind.from_checkpoint)
-    assert hasattr(kind, "embed_at") == entry.embeds
-    view = registry.resolve(entry.view)(entry.width, entry.height)
+    assert hasattr(kind, "embed_at") == entry.family.embeds
+    view = load(entry.family.preprocessor)(*entry.input_size)
     assert view.image(np.zeros((50, 60, 3), np.uint8)).shape == (3, HEIGHT, WIDTH)
-    assert entry.width % 32 == entry.height % 32 == 0
+    assert not any(side % 32 for side in entry.input_size)
 
 
 def test_a_network_s_detections_can_be_described_by_another(sequence, tmp_path, fairmot):
@@ -374,16 +372,16 @@ LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in LIGHT else pytest.mark.heavy) for n in registry.NETWORKS],
+    [pytest.param(n, marks=() if n in LIGHT else pytest.mark.heavy) for n in NETWORKS],
 )
 def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
-    size = registry.NETWORKS[name].arguments.get("embedding_size", 16)
+    size = NETWORKS[name].arguments.get("embedding_size", 16)
     size *= len(HEIGHTS) if name == "mottool-s" else 1  # which describes several parts
     path = checkpoint(name, tmp_path, embedding_size=16)
     _, frames = cached(sequence, tmp_path, name, Options(weights=path, min_score=0.0))
     assert all(np.isfinite(found.boxes).all() for found in frames)
     assert sum(map(len, frames)) > 0
-    if not registry.NETWORKS[name].embeds:
+    if not NETWORKS[name].family.embeds:
         return
     assert {found.embeddings.shape[1] for found in frames if len(found)} == {size}
     draw = np.random.default_rng(0).uniform(-40, 170, (30, 4))
@@ -401,6 +399,6 @@ def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
 def test_the_manual_names_every_part():
     """Families are written as their first name and the other endings."""
     manual = " ".join(command.help.split())
-    for name in (*registry.NETWORKS, *registry.DETECTORS, *registry.EMBEDDERS):
+    for name in (*NETWORKS, *registry.DETECTORS, *registry.EMBEDDERS):
         endings = [name[i:] for i, letter in enumerate(name) if letter in "-_"]
         assert name in manual or any(f" {ending}" in manual for ending in endings), name

@@ -21,8 +21,8 @@ from mottool.models.device import Compute
 from mottool.models.fairmot import FairMOT
 from mottool.models.preprocessing import Letterbox
 from mottool.motchallenge.rows import read_rows
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder
-from mottool.pipelines.registry import NETWORKS
 from mottool.pipelines.similarity_map import seeker, similarity
 from mottool.stages.plot import command
 

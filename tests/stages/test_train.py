@@ -20,10 +20,11 @@ from mottool.errors import (
     SettingError,
     TrainingError,
 )
+from mottool.networks.outrack import OUTrackLearning
+from mottool.networks.tdt import TDTLearning
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.learners import fairmot
-from mottool.training.settings import OUTrackLearning, TDTLearning
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
@@ -313,7 +314,7 @@ import os, sys, torch
 from pathlib import Path
 from mottool.stages import train
 from mottool.training.trainer import Training
-from mottool.training.settings import TDTLearning
+from mottool.networks.tdt import TDTLearning
 scene, labels, out = map(Path, sys.argv[1:])
 plain = Training.wait
 def wait(self):

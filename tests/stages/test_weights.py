@@ -21,10 +21,11 @@ from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.cstrack import CSTrack
 from mottool.models.jde import JDE
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines import load_network as loading
 from mottool.pipelines.embedders.osnet import VARIANTS, _authors_module
 from mottool.pipelines.load_network import load_network
-from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS
 from mottool.stages import detect_embed, weights
 from mottool.stages.weights import command, convert, verify
 

@@ -9,9 +9,8 @@ from torchvision.models import WeightsEnum, get_model
 
 from mottool.data.formats import open_dataset
 from mottool.errors import CheckpointError, InputError, SettingError
-from mottool.pipelines.registry import resolve
+from mottool.networks.registry import NETWORKS, load, trainable
 from mottool.training.initial_weights import IMAGENET, initialise
-from mottool.training.settings import LEARNERS, SETTINGS, family
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +19,8 @@ def dataset(tmp_path_factory):
 
 
 def learner_of(pipeline, dataset):
-    kind = resolve(LEARNERS[family(pipeline)])
-    return kind(pipeline, dataset, (128, 96), SETTINGS[family(pipeline)]())
+    family = trainable(pipeline).family
+    return load(family.learner)(pipeline, dataset, (128, 96), family.learning())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ def test_backbones_begin_as_torchvision_has_them(
     tensors = get_model(name, weights=None).state_dict()
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, **how: tensors)
     learner = learner_of(pipeline, dataset)
-    told = initialise(learner, IMAGENET)
+    told = initialise(learner, IMAGENET, NETWORKS[pipeline].torchvision_backbone)
     own = learner.network.state_dict()
     assert torch.equal(own[place], tensors[theirs])
     # All of it but the classifier.
@@ -56,7 +55,7 @@ def test_without_a_network_the_remedy_is_told(dataset, monkeypatch):
 
     monkeypatch.setattr(WeightsEnum, "get_state_dict", refuse)
     with pytest.raises(InputError, match=r"cannot download https://.*put the file into"):
-        initialise(learner_of("tdt-mobilenet", dataset), IMAGENET)
+        initialise(learner_of("tdt-mobilenet", dataset), IMAGENET, "mobilenet_v2")
 
 
 @pytest.mark.parametrize(

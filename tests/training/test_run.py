@@ -16,10 +16,10 @@ from mottool.checkpoints.cards import read_card
 from mottool.data.distilled_labels import LabelHeader, LabelWriter
 from mottool.data.formats import open_dataset
 from mottool.errors import CheckpointError, InputError, OutputError, SettingError
+from mottool.networks.tdt import TDTLearning
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import run
-from mottool.training.settings import TDTLearning
 from mottool.training.validation import FIGURES, HIGHEST
 
 NAME = "fairmot-yolov5s"

@@ -24,8 +24,8 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
 from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, our_name
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import CSTrackLearning
+from mottool.networks.cstrack import RECIPE, CSTrackLearning
+from mottool.training.learner import Learner
 
 __all__ = ["CSTrackLearner"]
 
@@ -36,8 +36,6 @@ SHARES = {"self": 1.0, "cross": 0.0}  # of self-relation, where there is one rel
 
 class CSTrackLearner(Learner):
     """CSTrack with a classifier over the dataset's identities."""
-
-    RECIPE = Recipe(epochs=30, batch=8, lr=5e-4, drops=(2 / 3,), tracker="cstrack", ema=0.9999)
 
     network: CSTrack
 
@@ -67,7 +65,7 @@ class CSTrackLearner(Learner):
     def forward(self, images: Tensor, targets: CSTrackTargets) -> dict[str, Tensor]:
         """The whole loss, as high as that of the authors' step of 8 images, and its terms."""
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
-        return terms | {"total": self.RECIPE.batch * terms["total"]}
+        return terms | {"total": RECIPE.batch * terms["total"]}
 
     def optimiser(self, lr: float) -> Optimizer:
         """SGD with Nesterov's momentum; only the weights of convolutions and products decay."""

@@ -17,20 +17,17 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
 from mottool.models.fairmot import BACKBONES, FairMOT, our_name
-from mottool.pipelines.registry import NETWORKS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import FairMOTLearning
+from mottool.networks.fairmot import FairMOTLearning
+from mottool.networks.registry import NETWORKS
+from mottool.training.learner import Learner
 
 __all__ = ["FairMOTLearner"]
 
 LIGHT = "yolov5s"  # whose heads the authors make narrower, and whose losses they weigh otherwise
-TORCHVISION = {"resnet34": "resnet34", "resnet34-fpn": "resnet34", "resnet50": "resnet50"}
 
 
 class FairMOTLearner(Learner):
     """FairMOT on any of its backbones, with a classifier over the dataset's identities."""
-
-    RECIPE = Recipe(epochs=30, batch=12, lr=1e-4, drops=(2 / 3,), tracker="fairmot")
 
     network: FairMOT
 
@@ -43,7 +40,6 @@ class FairMOTLearner(Learner):
         name, embedding_size = arguments["backbone"], arguments.get("embedding_size", 128)
         light = name == LIGHT
         self.backbone = BACKBONES[name]
-        self.torchvision = TORCHVISION.get(name, "")
         self.network = FairMOT(self.backbone(), embedding_size, hidden=64 if light else 256)
         identities = len(dataset.boxes)
         if not settings.single_images:

@@ -18,18 +18,15 @@ from mottool.losses.jde import JDELoss
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import our_name
 from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
-from mottool.pipelines.registry import NETWORKS
+from mottool.networks.registry import NETWORKS
 from mottool.settings import Settings
 from mottool.training.learner import Learner
-from mottool.training.learners.fairmot import FairMOTLearner
 
 __all__ = ["FairMOTAnchorsLearner"]
 
 
 class FairMOTAnchorsLearner(Learner):
     """FairMOT with anchors, and a classifier over the dataset's identities."""
-
-    RECIPE = FairMOTLearner.RECIPE
 
     network: FairMOTAnchors
 

@@ -16,17 +16,15 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
 from mottool.models.jde import JDE, STRIDES
-from mottool.pipelines.registry import NETWORKS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import JDELearning
+from mottool.networks.jde import JDELearning
+from mottool.networks.registry import NETWORKS
+from mottool.training.learner import Learner
 
 __all__ = ["JDELearner"]
 
 
 class JDELearner(Learner):
     """JDE with its nine tasks, their weights, and a classifier over the dataset's identities."""
-
-    RECIPE = Recipe(epochs=30, batch=32, lr=1e-2, drops=(1 / 2, 3 / 4), tracker="jde", warmup=1000)
 
     network: JDE
 

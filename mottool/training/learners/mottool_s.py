@@ -15,13 +15,13 @@ from torch.optim import AdamW, Optimizer
 
 from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import UNKNOWN, Dataset
-from mottool.data.pairs import PairSampling
 from mottool.data.targets.labels import Targets
 from mottool.data.targets.mottool_s import MottoolSTargets, mottool_s_targets
 from mottool.losses.mottool_s import MottoolSLoss
 from mottool.models.mottool_s import MottoolS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import MottoolSLearning
+from mottool.networks.learning import PairSampling
+from mottool.networks.mottool_s import MottoolSLearning
+from mottool.training.learner import Learner
 
 __all__ = ["MottoolSLearner"]
 
@@ -44,9 +44,6 @@ class MottoolSPair(Targets):
 class MottoolSLearner(Learner):
     """mottool-s, with what its settings and the dataset let it learn embeddings from."""
 
-    RECIPE = Recipe(
-        epochs=100, batch=32, lr=2e-3, drops=(), tracker="fairmot", ema=0.998, cosine=True
-    )
     ignores = True
     partly_taught = True
 

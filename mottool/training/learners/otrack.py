@@ -16,14 +16,14 @@ from torch.optim import Adam, Optimizer
 
 from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
-from mottool.data.pairs import PreviousFrameSampling
 from mottool.data.targets.labels import Targets
 from mottool.data.targets.otrack import OTrackTargets, otrack_targets
 from mottool.errors import InputError
 from mottool.losses.otrack import otrack_loss
 from mottool.models.otrack import OTrack, our_name
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import OTrackLearning
+from mottool.networks.learning import PreviousFrameSampling
+from mottool.networks.otrack import OTrackLearning
+from mottool.training.learner import Learner
 
 __all__ = ["OTrackInputs", "OTrackLearner"]
 
@@ -42,8 +42,6 @@ class OTrackInputs(Targets):
 
 class OTrackLearner(Learner):
     """OTrack; who is in both images is told by identities, or by the image being the same."""
-
-    RECIPE = Recipe(epochs=70, batch=32, lr=1.25e-4, drops=(6 / 7,), tracker="otrack")
 
     network: OTrack
 

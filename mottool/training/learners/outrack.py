@@ -15,25 +15,22 @@ from torch.optim import Adam, Optimizer
 
 from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
-from mottool.data.pairs import PairSampling
 from mottool.data.targets.centre import centre_targets, occlusion_targets
 from mottool.errors import InputError
 from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
-from mottool.losses.settings import AssignmentSettings
 from mottool.losses.unsupervised import Assignment
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import our_name
 from mottool.models.outrack import OUTrack
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import OUTrackLearning
+from mottool.networks.learning import AssignmentSettings, PairSampling
+from mottool.networks.outrack import OUTrackLearning
+from mottool.training.learner import Learner
 
 __all__ = ["OUTrackLearner"]
 
 
 class OUTrackLearner(Learner):
     """OUTrack on DLA-34; the dataset's identities are not looked at."""
-
-    RECIPE = Recipe(epochs=30, batch=8, lr=1e-4, drops=(2 / 3,), tracker="outrack")
 
     network: OUTrack
 

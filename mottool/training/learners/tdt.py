@@ -20,18 +20,16 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.tdt import TDTTargets, tdt_targets
 from mottool.losses.tdt import TDTLoss
 from mottool.models.retinanet import LEVELS
-from mottool.models.tdt import ANCHORS, TDT, VARIANTS
-from mottool.pipelines.registry import NETWORKS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import TDTLearning
+from mottool.models.tdt import ANCHORS, TDT
+from mottool.networks.registry import NETWORKS
+from mottool.networks.tdt import TDTLearning
+from mottool.training.learner import Learner
 
 __all__ = ["TDTLearner"]
 
 
 class TDTLearner(Learner):
     """TDT's student; its teacher's embeddings come with the samples."""
-
-    RECIPE = Recipe(epochs=12, batch=16, lr=2e-3, drops=(2 / 3, 8 / 9), tracker="tdt", warmup=500)
 
     network: TDT
 
@@ -41,7 +39,6 @@ class TDTLearner(Learner):
         """`dataset` needs no identities."""
         super().__init__()
         variant = NETWORKS[pipeline].arguments["variant"]
-        self.torchvision, _ = VARIANTS[variant]
         self.taught = settings.embedding_size
         self.network = TDT(variant, self.taught)
         self.loss = TDTLoss(self.network.embed)
