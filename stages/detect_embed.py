@@ -98,7 +98,7 @@ def run(
             warn(f"{out} is complete already; --overwrite makes it anew")
             return out
         done = cache.committed
-        start = 1 if begun.replays else done + 1
+        start = 1 if begun.needs_all_frames else done + 1
         frames = sequence.frames(start, warn, begun.needs_pixels)
         decoded = ahead(frames, AHEAD * pipeline.batch)
         for batch in _batches(

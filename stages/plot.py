@@ -291,7 +291,7 @@ def similarity(
     from mottool.boxes import xyxy_from_tlwh
     from mottool.metrics.identity_matching import box_of, who_is_who
     from mottool.metrics.inputs import find_truth
-    from mottool.pipelines.similarity_map import seeker
+    from mottool.pipelines.similarity_map import load_similarity_network
     from mottool.sources.discovery import find_sequences
 
     if truths and tracks:
@@ -302,7 +302,9 @@ def similarity(
     if (config.id is not None) != bool(truths or tracks):
         raise SettingError("--id goes with --gt or --tracks", "give both, or --person X,Y,W,H")
     batch, known = Jobs(as_json), find_truth(truths)
-    embedder = seeker(config.pipeline, config.weights, config.input, config.device, batch.note)
+    embedder = load_similarity_network(
+        config.pipeline, config.weights, config.input, config.device, batch.note
+    )
 
     def job(sequence: Sequence) -> None:
         rows = who_is_who(sequence.name, known, tracks)

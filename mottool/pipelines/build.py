@@ -139,7 +139,7 @@ def _suiting(detections: Path | None) -> str:
 def _detector_part(name: str) -> PartEntry:
     if name in NETWORKS:
         takes = ("weights", "min_score", "input", "precision", "occlusion_maps")
-        return PartEntry(f"{ONE_SHOT}:pipeline", takes)
+        return PartEntry(f"{ONE_SHOT}:build_pipeline", takes)
     if name not in registry.DETECTORS:
         known = (*registry.DETECTORS, *NETWORKS)
         raise SettingError(f"there is no pipeline {name!r}", did_you_mean(name, known))
@@ -148,7 +148,7 @@ def _detector_part(name: str) -> PartEntry:
 
 def _embedder_part(name: str) -> PartEntry:
     if _embeds(name):
-        return PartEntry(f"{ONE_SHOT}:embedder", ("embedder_weights", "input", "precision"))
+        return PartEntry(f"{ONE_SHOT}:build_embedder", ("embedder_weights", "input", "precision"))
     if name not in registry.EMBEDDERS:
         embedding = [name for name in NETWORKS if _embeds(name)]
         known = (FILE, NONE, *registry.EMBEDDERS, *embedding)

@@ -308,7 +308,7 @@ def test_occlusion_maps_are_kept_where_they_are_asked_for(sequence, tmp_path, ou
 
 
 def test_networks_without_occlusion_heads_have_no_maps(tmp_path, fairmot):
-    with pytest.raises(SettingError, match="fairmot-yolov5s makes none"):
+    with pytest.raises(SettingError, match="these weights of fairmot-yolov5s make none"):
         assemble("fairmot-yolov5s", Options(weights=fairmot, occlusion_maps=True))
 
 

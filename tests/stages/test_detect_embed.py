@@ -90,7 +90,7 @@ def test_a_finished_cache_is_left_and_other_settings_are_refused(sequence, tmp_p
 def test_features_from_a_file_need_no_images(sequence, tmp_path):
     shutil.rmtree(sequence / "img1")
     told = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "a", code=1)
-    assert "no images to describe boxes by" in told.output
+    assert "no images to embed boxes from" in told.output
     draw = np.random.default_rng(1)
     table = np.full((3, 10 + 8), -1.0)
     table[:, 0], table[:, 2:6], table[:, 6] = [1, 1, 5], draw.uniform(5, 50, (3, 4)), 0.5

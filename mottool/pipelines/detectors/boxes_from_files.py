@@ -102,7 +102,7 @@ class GivenPass:
     """One sequence's boxes, frame by frame."""
 
     needs_pixels = False
-    replays = False
+    needs_all_frames = False
 
     def __init__(self, boxes: PublicDetections, with_features: bool) -> None:
         self.boxes = boxes

@@ -96,7 +96,7 @@ class ExportedPass:
     """One sequence going through an exported detector."""
 
     needs_pixels = True
-    replays = False
+    needs_all_frames = False
 
     def __init__(self, detector: ExportedDetector) -> None:
         self.detector = detector

@@ -104,7 +104,7 @@ class CocoPass:
     """One sequence going through a torchvision detector."""
 
     needs_pixels = True
-    replays = False
+    needs_all_frames = False
 
     def __init__(self, detector: CocoDetector) -> None:
         self.detector = detector
