@@ -1,4 +1,4 @@
-"""What every pipeline brings to its training: network, targets, loss and its paper's recipe."""
+"""Base of the learners: a network with its targets, loss and optimiser."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -14,16 +14,17 @@ __all__ = ["Learner"]
 
 
 class Learner(nn.Module):
-    """A network together with all that only its training needs.
+    """A network with everything that only its training needs.
 
-    It is made of the pipeline's name, the dataset, the network input's (width, height) and the
-    family's settings. `forward` gives the loss's terms, scalars, and their weighted `total`, of
-    what `examples` makes of a batch. That is called in the loader's workers: a function of the
-    learner's module, with the settings that it needs, but not the network, bound to it.
-    `pairs` says which second images are wanted; `taught` is how many dimensions
-    of a teacher's embeddings are learned, and a learner that is `partly_taught` learns all of them
-    wherever there are some (`teach`). One that `ignores` passes over regions to ignore. With a
-    `composition` it learns from composed scenes.
+    A learner is created from the network's name, the dataset, the (width, height) of the network's
+    input, and the family's settings. `examples` converts a batch to the inputs of the loss. It runs
+    in the loader's workers and is therefore a function of the learner's module with bound settings,
+    without the network. `forward` returns the loss terms, scalars, and their weighted sum `total`.
+
+    `pairs` states which second images are needed. `taught` is the number of dimensions of a
+    teacher's embeddings that are learned; with `partly_taught`, all dimensions are learned where
+    embeddings exist (`teach`). With `ignores`, samples contain regions to ignore. With a
+    `composition`, training images are composed scenes.
     """
 
     network: nn.Module
@@ -36,35 +37,35 @@ class Learner(nn.Module):
     _frozen: tuple[nn.Module, ...] = ()
 
     def teach(self, size: int) -> None:
-        """Take note that a teacher's embeddings of `size` dimensions come with some samples."""
+        """Prepare for a teacher's embeddings of `size` dimensions in some samples."""
 
     def learn_only(self, parts: Sequence[str]) -> None:
-        """Let only these parts of the network learn, named as its attributes are.
+        """Train only these parts of the network, named by its attributes.
 
-        The others keep their weights and the statistics of their normalisation. A `SettingError`
-        for a name that no part has.
+        The others keep their weights and normalisation statistics. Raises `SettingError` for an
+        unknown part.
         """
         known = dict(self.network.named_children())
         for part in parts:
             if part not in known:
-                raise SettingError(f"no part {part!r} of the network", did_you_mean(part, known))
+                raise SettingError(f"the network has no part {part!r}", did_you_mean(part, known))
         self._frozen = tuple(module for name, module in known.items() if name not in parts)
         for module in self._frozen:
             module.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of what learns."""
+        """Set the mode of the trained parts."""
         super().train(mode)
         for module in self._frozen:
             module.eval()
         return self
 
     def forward(self, inputs: Any, targets: Any) -> dict[str, Tensor]:
-        """The terms and their `total`."""
+        """Return the loss terms and their `total`."""
         raise NotImplementedError
 
     def optimiser(self, lr: float) -> Optimizer:
-        """The paper's, with learning rate `lr`, over all parameters."""
+        """Create the paper's optimiser of all parameters, with learning rate `lr`."""
         raise NotImplementedError
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

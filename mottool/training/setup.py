@@ -178,7 +178,7 @@ def train(
     writer = _writer(out, name, config, named_licences, validate, tracking or {})
     run = TrainingRun(trainer, writer, out / STATE, settings, validate, config.validate_every, warn)
     if run.state.exists() and not overwrite:
-        run.take_up()
+        run.resume()
     run.run()
     return writer.last_weights
 

@@ -90,7 +90,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(scene, tmp_path):
     assert state(tmp_path / "killed")["epoch"] == 2
     told = []
     trained(scene, tmp_path / "killed", told.append, epochs=4, ema=0.9)
-    assert any("going on after epoch 2" in line for line in told)
+    assert any("resuming after epoch 2" in line for line in told)
     whole, killed = state(tmp_path / "whole"), state(tmp_path / "killed")
     for part in ("learner", "average"):
         assert whole[part].keys() == killed[part].keys()
@@ -161,7 +161,7 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
         trained(scene, tmp_path)
     assert "nan in its term identity, in epoch 2, batch 2 (0" in caught.value.problem
     assert caught.value.fix == (
-        "lower --lr; what was learned up to epoch 1 is kept: start from it with --init, "
+        "lower --lr; the weights of epoch 1 are saved: start from them with --init, "
         "in another --out"
     )
     assert state(tmp_path)["epoch"] == 1
@@ -197,7 +197,9 @@ def test_what_fits_of_another_file_is_taken(scene, tmp_path):
     torch.save({"state_dict": tensors | {"extra.weight": torch.zeros(3)}}, tmp_path / "part.pth")
     told = []
     trained(scene, tmp_path / "again", told.append, epochs=1, init=str(tmp_path / "part.pth"))
-    assert any("at random start identity.0.weight, identity.0.bias" in line for line in told)
+    assert any(
+        "random weights remain in identity.0.weight, identity.0.bias" in line for line in told
+    )
     torch.save({"state_dict": {"extra.weight": torch.zeros(3)}}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="nothing in .* fits"):
         trained(scene, tmp_path / "other", init=str(tmp_path / "other.pth"))
@@ -280,7 +282,7 @@ def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
     assert got.value.fix.endswith("another --out, from what was learned with --init")
     told = []
     trained(scene, tmp_path, told.append, epochs=1)
-    assert any("all 1 epochs are done; --overwrite begins again" in line for line in told)
+    assert any("all 1 epochs are completed; --overwrite starts over" in line for line in told)
     other = street(tmp_path / "other", frames=3, size=(96, 64))
     with pytest.raises(CheckpointError, match="holds a training on other data"):
         trained(other, tmp_path, epochs=1)
@@ -313,14 +315,14 @@ SHARED = """
 import os, sys, torch
 from pathlib import Path
 from mottool.stages import train
-from mottool.training.trainer import Training
+from mottool.training.trainer import Trainer
 from mottool.networks.tdt import TDTLearning
 scene, labels, out = map(Path, sys.argv[1:])
-plain = Training.wait
+plain = Trainer.wait
 def wait(self):
     torch.save(self.bare.state_dict(), out / f"{os.environ['RANK']}.pt")
     plain(self)
-Training.wait = wait
+Trainer.wait = wait
 config = train.Config(epochs=2, batch=4, input=(64, 64), workers=0, device="cpu")
 learning = TDTLearning(embedding_size=8)
 train.run("tdt-mobilenet", [scene], out, config, learning, labels=[labels])

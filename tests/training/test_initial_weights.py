@@ -87,7 +87,7 @@ def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
     fairmot, outrack = (learner_of(name, dataset) for name in ("fairmot-dla34", "outrack"))
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
     told = initialise(outrack, str(tmp_path / "fairmot.pth"))
-    assert "at random start identity.2.weight, identity.2.bias, occlusion.0.weight" in told
+    assert "random weights remain in identity.2.weight, identity.2.bias, occlusion.0.weight" in told
     assert torch.equal(
         outrack.network.state_dict()["heatmap.2.bias"], fairmot.network.heatmap[2].bias
     )
@@ -97,7 +97,7 @@ def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, t
     torch.save({"state_dict": made_up("otrack")}, tmp_path / "mot17_half.pth")
     learner = learner_of("otrack", dataset)
     told = initialise(learner, str(tmp_path / "mot17_half.pth"))
-    assert "at random start occlusion.0.weight, occlusion.0.bias" in told
+    assert "random weights remain in occlusion.0.weight, occlusion.0.bias" in told
     assert told.endswith("occlusion_offset.0.bias and 2 more")  # the two heads, and no other
     torch.testing.assert_close(
         learner.network.displacement[2].bias, made_up("otrack")["tracking.2.bias"]
@@ -105,7 +105,7 @@ def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, t
     fairmot = learner_of("fairmot-dla34", dataset)
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
     told = initialise(learner, str(tmp_path / "fairmot.pth"))
-    assert "at random start previous_image.0.weight" in told
+    assert "random weights remain in previous_image.0.weight" in told
     theirs, ours = fairmot.network.backbone.state_dict(), learner.network.backbone.state_dict()
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
@@ -144,7 +144,7 @@ def test_jde_starts_from_a_bare_darknet_backbone(minor, seen, dataset, tmp_path)
     assert (tmp_path / "darknet53.conv.74").stat().st_size == 162_482_560 + len(header)
     told = initialise(learner, str(tmp_path / "darknet53.conv.74"))
     assert told.startswith(f"{tmp_path}/darknet53.conv.74: 260 of the network's ")
-    assert "at random start level_32.trunk.0.conv.weight" in told
+    assert "random weights remain in level_32.trunk.0.conv.weight" in told
     convolutions = [each for each in learner.network.backbone.modules() if hasattr(each, "norm")]
     for block, (norm, kernels) in zip(convolutions, values, strict=True):
         own = block.norm

@@ -265,7 +265,7 @@ def test_heads_that_learn_alone_see_what_they_would_see_otherwise(dataset):
 
 
 def test_a_part_that_is_not_there_cannot_learn(dataset):
-    with pytest.raises(SettingError, match=r"no part 'identty' .*did you mean 'identity'"):
+    with pytest.raises(SettingError, match=r"has no part 'identty'.*did you mean 'identity'"):
         learner_of("mottool-s", dataset).learn_only(["identty"])
 
 
