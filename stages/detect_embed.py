@@ -120,14 +120,14 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def pipeline_of(config: Config, sequences: int, warn: Callable[[str], None]) -> Pipeline:
     """The pipeline that the settings name, for so many sequences."""
-    from mottool.pipelines.build import assemble, full_name
+    from mottool.pipelines.build import build_pipeline, full_name
 
     chosen = config.pipeline or (PUBLIC if config.detections else DEFAULT)
     name, options = full_name(chosen, config.embedder, config.boxes, config)
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of <sequence>.txt or .npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
-    return assemble(name, options, warn)
+    return build_pipeline(name, options, warn)
 
 
 def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:

@@ -155,9 +155,9 @@ def _identify(path: Path, listing: Listing) -> dict[str, Any]:
     facts = {"pipeline": name, "sha256": file_digest(path), "bytes": path.stat().st_size}
     try:
         if name in registry.DETECTORS:
-            build.assemble_detector(name, Options(weights=path, device="cpu"))
+            build.build_detector(name, Options(weights=path, device="cpu"))
         else:
-            build.assemble_teacher(name, Options(embedder_weights=path, device="cpu"))
+            build.build_teacher(name, Options(embedder_weights=path, device="cpu"))
     except SettingError as error:  # its runtime is not installed
         return facts | {"opened": f"no: {error.problem}"}
     return facts | {"opened": "yes"}

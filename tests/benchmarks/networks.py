@@ -29,7 +29,7 @@ from footage import video
 from untrained import checkpoint
 
 from mottool.networks.registry import NETWORKS
-from mottool.pipelines.build import assemble
+from mottool.pipelines.build import build_pipeline
 from mottool.pipelines.detectors.torchvision import KINDS
 from mottool.pipelines.embedders.osnet import VARIANTS
 from mottool.pipelines.interfaces import FrameTimes, Pipeline
@@ -50,7 +50,7 @@ def made(name: str, folder: Path, options: Options, channels_last: bool = False)
     for part, flag in zip(name.split("+"), files, strict=False):
         if part in NETWORKS or part in KINDS or part in VARIANTS:
             files[flag] = checkpoint(part, folder)
-    pipeline = assemble(name, replace(options, **files))
+    pipeline = build_pipeline(name, replace(options, **files))
     if channels_last:
         for part in (pipeline, *(getattr(pipeline, key, None) for key in ("detector", "embedder"))):
             network = getattr(part, "network", None)

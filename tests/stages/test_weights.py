@@ -171,7 +171,7 @@ def test_one_bad_file_stops_no_other(tmp_path, osnet):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["odd.weight"], "is for no network that is known here"),
+        (["odd.weight"], "belongs to no known network"),
         (["model.0.conv.conv.weight", "model.24.m.0.weight"], "like a plain YOLOv5 detector"),
         (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "is missing"),
     ],

@@ -69,9 +69,8 @@ class CSTrackLearner(Learner):
 
     def optimiser(self, lr: float) -> Optimizer:
         """Create SGD with Nesterov momentum; only weights of convolutions and products decay."""
-        if (
-            self.share is not None
-        ):  # after initial weights are loaded, which may contain other shares
+        # After initial weights are loaded, which may contain other shares.
+        if self.share is not None:
             _fix(self.network, self.share)
         parameters = [each for each in self.parameters() if each.requires_grad]
         groups: list[dict[str, Any]] = [
