@@ -126,7 +126,7 @@ def test_a_damaged_state_is_told(scene, tmp_path):
     with pytest.raises(CheckpointError, match="training.pt is damaged"):
         trained(scene, tmp_path)
     torch.save({"epoch": 1}, tmp_path / "training.pt")
-    with pytest.raises(CheckpointError, match="no training of the schema"):
+    with pytest.raises(CheckpointError, match="not a training state of schema"):
         trained(scene, tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
 def test_a_step_in_parts_is_one_step(scene, tmp_path):
     trained(scene, tmp_path, batch=4, accumulate=2, epochs=2, augment=False)
     assert state(tmp_path)["step"] == 2
-    with pytest.raises(SettingError, match=r"4 images cannot be shared.*--batch 3"):
+    with pytest.raises(SettingError, match=r"4 images cannot be divided.*--batch 3"):
         trained(scene, tmp_path / "uneven", batch=4, accumulate=3)
 
 
@@ -224,7 +224,7 @@ def test_validation_needs_ground_truth(scene, tmp_path):
 def test_what_cannot_be_trained_is_told(scene, tmp_path, monkeypatch):
     with pytest.raises(SettingError, match="did you mean 'fairmot-dla34'"):
         train.run("fairmot-dla43", [scene], tmp_path)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("mottool.training.setup.find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r'pip install "mottool\[train\]"'):
         trained(scene, tmp_path)
 
@@ -279,7 +279,7 @@ def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
     trained(scene, tmp_path, epochs=1)
     with pytest.raises(CheckpointError, match="holds a training with epochs 1 instead of 2") as got:
         trained(scene, tmp_path, epochs=2)
-    assert got.value.fix.endswith("another --out, from what was learned with --init")
+    assert got.value.fix.endswith("starting from the saved weights with --init")
     told = []
     trained(scene, tmp_path, told.append, epochs=1)
     assert any("all 1 epochs are completed; --overwrite starts over" in line for line in told)
@@ -303,7 +303,7 @@ class Heard(Exception):
 
 def test_negative_pairs_of_a_single_video_are_told_to_be_none(scene, tmp_path):
     def warn(told):
-        if told.startswith("--negative changes nothing: all images are of one video"):
+        if told.startswith("--negative has no effect: all images belong to one video"):
             raise Heard
 
     learning = OUTrackLearning(negative=0.5)
@@ -331,7 +331,7 @@ train.run("tdt-mobilenet", [scene], out, config, learning, labels=[labels])
 
 @pytest.mark.heavy
 def test_what_a_loss_computes_itself_is_learned_by_all_processes(scene, tmp_path):
-    """TDT's embeddings are made in its loss: their gradients are shared out like all others."""
+    """TDT's embeddings are made in its loss: their gradients are shared like all others."""
     made = ["distill-labels", str(scene), "--teacher", "histogram", "--work", str(tmp_path)]
     assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
     (tmp_path / "shared.py").write_text(SHARED)

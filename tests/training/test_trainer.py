@@ -38,7 +38,7 @@ def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, 
         return terms
 
     monkeypatch.setattr(fairmot.FairMOTLearner, "forward", forward)
-    told = rf"after epoch {kept + 1} the weights network.offset.2.weight are NaN or inf.*lower --lr"
+    told = rf"epoch {kept + 1} the weights network.offset.2.weight are NaN or infinite.*lower --lr"
     with pytest.raises(TrainingError, match=told) as caught:
         train.run(NAME, [scene], tmp_path, Config(**SMALL))
     assert ("the weights of epoch 1 are saved: start from them" in caught.value.fix) == bool(kept)
