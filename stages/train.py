@@ -15,6 +15,7 @@ from mottool._version import __version__
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, merged_options, settings_options, work_option
 from mottool.errors import SettingError
+from mottool.metrics.registry import columns
 from mottool.pipelines.options import input_size
 from mottool.settings import Settings, build_settings, parse_key_values, setting, to_json
 from mottool.training.settings import LEARNERS, SETTINGS, family
@@ -95,7 +96,7 @@ class Config(Settings):
         "IDF1",
         "The figure of validation that tells which epoch is kept as the best; of equal ones the "
         "last. MOTA is 0 where nobody is found, and below 0 where more is false than right.",
-        choices=("MOTA", "IDF1", "AP", "TPR"),
+        choices=columns("train"),
     )
     workers: int = setting(4, "Processes that read images; 0 reads them in this one.", low=0)
     device: str = setting(
