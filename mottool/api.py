@@ -27,10 +27,11 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
+from mottool.metrics import evaluate
+from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.inputs import GroundTruthFile, find_truth, truth_of
-from mottool.metrics.preprocess import preprocess
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
-from mottool.motchallenge.rules import detect_rules
+from mottool.motchallenge.rules import AUTO
 from mottool.settings import build_settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ __all__ = [
     "track",
 ]
 
-DECIMALS = 4  # of a result file's boxes: figures are those of the file that would be written
 PACKAGES = "install what notebooks use: pip install 'mottool[notebook]'"
 
 
@@ -111,27 +111,17 @@ def read_tracks(path: str | Path) -> TrackTable:
     return TrackTable(name, int(rows.frames.max(initial=0)), plain)
 
 
-def score(found: TrackTable | Cache, truth: str | Path, rules: str = "auto") -> dict[str, float]:
+def score(found: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> dict[str, float]:
     """The figures of tracks or of a cache, as fractions and counts, as `mottool evaluate` has them.
 
     `truth` is a dataset, a sequence folder or one file of ground truth, `rules` a benchmark's
     (mot15, mot16, mot17, mot20) or auto. Raises `InputError` if the two do not belong together.
     """
     sequence = found.header.sequence if isinstance(found, Cache) else found.sequence
-    own = _truth(Path(truth), sequence)
-    objects = read_rows(own.path, "ground truth")
-    rules = detect_rules(sequence, objects) if rules == "auto" else rules
+    ground_truth = evaluate.load_ground_truth(_truth(Path(truth), sequence), sequence, rules)
     if isinstance(found, Cache):
-        from mottool.metrics.cache_metrics import figures, find
-        from mottool.metrics.evaluate import MIN_SCORE
-
-        return figures([find(found, objects, rules)], MIN_SCORE)
-    from mottool.metrics import tracking
-
-    rows = found.rows
-    length = own.length or max(found.frames, int(objects.frames.max(initial=0)))
-    written = Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
-    return tracking.score(preprocess(objects, written, length, rules, sequence)).figures()
+        return cache_metrics([evaluate.score_cache(found, ground_truth)], evaluate.MIN_SCORE)
+    return evaluate.score_tracks(found.rows, ground_truth, found.frames).metrics()
 
 
 def _truth(place: Path, sequence: str) -> GroundTruthFile:

@@ -16,6 +16,8 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, truth_flag, work_option
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
+from mottool.metrics.registry import columns
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Config", "command", "run"]
 
 USUAL = ("fairmot", "sort")  # one that goes by looks and one that does not
-FIGURES = ("MOTA", "IDF1", "HOTA", "IDSW", "AP", "TPR", "FPSD", "FPSE", "FPSA", "FPS")
+FIGURES = columns("compare")
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Config(Settings):
     """How rows are scored and what the plots show."""
 
     rules: str = setting(
-        "auto",
+        AUTO,
         "By which rules tracks are scored; auto goes by the ground truth, as evaluate does.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        choices=RULES,
     )
     x: str = setting("FPS", "The figure along the scatter plot.", choices=FIGURES)
     y: str = setting("MOTA", "The figure up the scatter plot, and of the bars.", choices=FIGURES)
@@ -77,11 +79,12 @@ def run(
     `InputError` and `CacheError` for files that are missing, malformed or do not belong together.
     """
     from mottool.comparison.comparison import Comparison
-    from mottool.comparison.tables import write_csv
+    from mottool.comparison.results import sequence_table
+    from mottool.metrics.tables import write_csv
 
     config, usual = config or Config(), {name: SequenceSettings() for name in USUAL}
     lineup = Comparison(caches, truth, trackers or usual, *_how(config))
-    return write_csv([lineup.measure(*pair) for pair in lineup.pairs], out)
+    return write_csv(sequence_table([lineup.measure(*pair) for pair in lineup.pairs]), out)
 
 
 @click.command("compare")
@@ -192,9 +195,10 @@ def command(
         if html:
             _page(standings, notes, _videos(lineup), config, html)
     if standings and not as_json:
-        from mottool.comparison.tables import as_text
+        from mottool.comparison.results import comparison_table
+        from mottool.metrics.tables import as_text
 
-        click.echo(as_text(standings))
+        click.echo(as_text([comparison_table(standings)]))
     for note in notes:
         batch.note(note)
     batch.done += _facts(standings)
@@ -248,11 +252,15 @@ def _measured(lineup: Comparison, contender: ComparedPipeline, tracker: str) -> 
 def _write(
     standings: list[ComparisonRow], csv: Path | None, markdown: Path | None, latex: Path | None
 ) -> None:
-    from mottool.comparison.tables import write_csv, write_latex, write_markdown
+    from mottool.comparison.results import comparison_table, sequence_table
+    from mottool.metrics.tables import write_csv, write_latex, write_markdown
 
-    for write, path in ((write_csv, csv), (write_markdown, markdown), (write_latex, latex)):
-        if path:
-            write(standings, path)
+    if csv:
+        write_csv(sequence_table(standings), csv)
+    if markdown:
+        write_markdown([comparison_table(standings)], markdown)
+    if latex:
+        write_latex(comparison_table(standings), latex)
 
 
 def _pictures(standings: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:

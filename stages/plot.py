@@ -26,6 +26,7 @@ from mottool.drawing.plots import (
     run_tracklets,
 )
 from mottool.errors import InputError, SettingError
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ _tracks = click.option(
 )
 _rules = click.option(
     "--rules",
-    type=click.Choice(("auto", "mot15", "mot16", "mot17", "mot20")),
-    default="auto",
+    type=click.Choice(RULES),
+    default=AUTO,
     show_default=True,
     help="By which rules the ground truth counts, as in mottool evaluate.",
 )

@@ -17,6 +17,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, list_flag, settings_options, work_option
 from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress
 from mottool.settings import Settings, setting, to_json
 from mottool.workdir import WorkDir, write_record
@@ -74,9 +75,9 @@ class Config(Settings):
         "occlusion centre lies in it.",
     )
     rules: str = setting(
-        "auto",
+        AUTO,
         "By which rules --gt judges; auto goes by its columns and the sequence's name.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        choices=RULES,
     )
     crf: int = setting(21, "x264's rate factor: lower is finer and larger.", low=1, high=51)
 

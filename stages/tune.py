@@ -19,6 +19,8 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, jobs_flag, settings_options, truth_flag, work_option
 from mottool.engines.local import cores, executor, result, submit
 from mottool.errors import InputError, SettingError
+from mottool.metrics.registry import headline
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress
 from mottool.settings import Settings, parse_key_values, setting
 from mottool.workdir import WorkDir
@@ -40,7 +42,7 @@ class Config(Settings):
     """What is looked for, and how."""
 
     objective: str = setting(
-        "HOTA", "The figure that is to be as high as can be.", choices=("HOTA", "IDF1", "MOTA")
+        "HOTA", "The figure that is to be as high as can be.", choices=headline()
     )
     method: str = setting(
         "random",
@@ -53,9 +55,9 @@ class Config(Settings):
     )
     seed: int = setting(0, "The same seed draws the same points.")
     rules: str = setting(
-        "auto",
+        AUTO,
         "By which rules tracks are scored; auto goes by the ground truth, as evaluate does.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        choices=RULES,
     )
 
 

@@ -11,8 +11,8 @@ from mottool.comparison.pipelines import ComparedPipeline, find_contenders
 from mottool.comparison.results import ComparisonRow, standing
 from mottool.errors import InputError
 from mottool.metrics.cache_metrics import CacheMatches
-from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import find_truth
+from mottool.motchallenge.rules import AUTO
 
 __all__ = ["Comparison"]
 

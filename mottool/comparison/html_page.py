@@ -9,9 +9,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mottool._version import __version__
-from mottool.comparison.results import FIGURES, ComparisonRow, ranks, shown
-from mottool.comparison.tables import HEAD
+from mottool.comparison.results import FIGURES, HEAD, ComparisonRow, ranks
 from mottool.files import atomic_write
+from mottool.metrics.registry import get_metric
+from mottool.metrics.tables import format_metric
 
 __all__ = ["PageVideo", "write_page"]
 
@@ -126,8 +127,8 @@ def _table(standings: Sequence[ComparisonRow]) -> str:
     head = [_heading("#", "the number in the plots", "number", "ascending")]
     head += [_heading(name, "", "text", "ascending") for name in HEAD]
     for name in FIGURES:
-        first = "ascending" if name == "IDSW" else "descending"
-        head.append(_heading(name, MEANINGS[name], "number", first))
+        first = "ascending" if get_metric(name).lower_is_better else "descending"
+        head.append(_heading(name, MEANINGS.get(name, ""), "number", first))
     columns = {name: ranks(standings, name) for name in FIGURES}
     rows = []
     for place, each in enumerate(standings):
@@ -137,7 +138,7 @@ def _table(standings: Sequence[ComparisonRow]) -> str:
         for name in FIGURES:
             value, mark = each.figures[name], MARKS[columns[name][place]]
             plain = "" if value is None else repr(round(value, 6))
-            text = "–" if value is None else shown(name, value)
+            text = "–" if value is None else format_metric(name, value)
             cells.append(f'<td data-value="{plain}"{mark}>{text}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     body = "\n".join(rows)

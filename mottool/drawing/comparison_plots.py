@@ -18,8 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mottool.comparison.pipelines import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
-from mottool.comparison.results import LOWER, SPEEDS, ComparisonRow
+from mottool.comparison.results import ComparisonRow
 from mottool.drawing.curves import COLOURS
+from mottool.metrics.registry import get_metric
 
 __all__ = ["as_svg", "bars", "crowd", "scatter"]
 
@@ -57,7 +58,7 @@ def scatter(standings: Sequence[ComparisonRow], x: str, y: str) -> Figure:
         (y, axes.yaxis, axes.set_yscale, 1),
     ):
         values = [place[column] for _, place in points]
-        if name in SPEEDS and values and max(values) > WIDE * min(values):
+        if get_metric(name).unit == "fps" and values and max(values) > WIDE * min(values):
             scale("log")
             axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
     _legend(figure, handles)
@@ -187,16 +188,15 @@ def _number(figure: Figure, axes: Axes, points: Sequence[tuple[int, Point]]) -> 
 
 
 def _label(name: str) -> str:
-    if name in SPEEDS:
-        return f"{name} (frames a second)"
-    return name if name in LOWER else f"{name} (%)"
+    unit = get_metric(name).unit
+    return {"fps": f"{name} (frames a second)", "count": name, "fraction": f"{name} (%)"}[unit]
 
 
 def _scaled(name: str, value: float | None) -> float:
     """A figure as the axis shows it, NaN where there is none."""
     if value is None:
         return float("nan")
-    return value if name in SPEEDS or name in LOWER else 100 * value
+    return 100 * value if get_metric(name).unit == "fraction" else value
 
 
 def _colour(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:

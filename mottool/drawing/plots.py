@@ -191,10 +191,10 @@ def run_hota(
 
     curves = {}
     for tracker, files in trackers.items():
-        board = TrackEvaluation(tracker)
+        evaluation = TrackEvaluation(tracker)
         for truth in truths:
-            board.add(truth.sequence, files[truth.sequence], truth, rules, warn)
-        curves[tracker] = board.entries()[-1].curves
+            evaluation.add(truth.sequence, files[truth.sequence], truth, rules, warn)
+        curves[tracker] = evaluation.rows()[-1].curves
     several = f"{len(truths)} sequences combined"
     return draw_alphas(curves, truths[0].sequence if len(truths) == 1 else several, out)
 

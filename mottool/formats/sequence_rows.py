@@ -5,16 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import CLASS_NAMES as CLASSES
 from mottool.motchallenge.seqinfo import SeqInfo
 
 __all__ = ["CLASSES", "Sheet", "class_number", "results_sheet", "truth_sheet"]
 
-# MOTChallenge's, numbered from 1: Milan et al., "MOT16", 2016, Table 3.
-CLASSES = (
-    *("pedestrian", "person on vehicle", "car", "bicycle", "motorbike"),
-    *("non motorized vehicle", "static person", "distractor", "occluder"),
-    *("occluder on the ground", "occluder full", "reflection", "crowd"),
-)
 PEOPLE = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
 
 

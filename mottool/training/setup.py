@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mottool._version import __version__
 from mottool.errors import SettingError
+from mottool.metrics.registry import columns
 from mottool.networks.entry import NetworkEntry
 from mottool.networks.registry import load, trainable
 from mottool.pipelines.options import input_size
@@ -100,7 +101,7 @@ class TrainSettings(Settings):
         "IDF1",
         "Metric of the validation that selects the best epoch; of equal ones the last. MOTA is 0 "
         "without detections, and below 0 with more false than true positives.",
-        choices=("MOTA", "IDF1", "AP", "TPR"),
+        choices=columns("train"),
     )
     workers: int = setting(
         4, "Processes that read images; 0 reads them in the main process.", low=0

@@ -12,14 +12,14 @@ from mottool.association.tracks import SequenceInfo, Tracker, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
-from mottool.metrics.detection import average_precision, hits
-from mottool.metrics.preprocess import preprocess
+from mottool.metrics.detection import average_precision, true_positives
+from mottool.metrics.evaluate import load_ground_truth, score_tracks
+from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.reid import true_positive_rate
-from mottool.metrics.tracking import TrackingScore, combined, score
+from mottool.metrics.tracking import TrackingScore, combine
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork
-from mottool.motchallenge.rows import Rows, read_rows
-from mottool.motchallenge.rules import detect_rules
+from mottool.motchallenge.rows import Rows
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShotPipeline
 from mottool.progress import progress
@@ -107,9 +107,9 @@ class Validation:
         scores, right = (
             np.concatenate([getattr(each, name) for each in found]) for name in ("scores", "right")
         )
-        tracking = combined(each.tracking for each in found)
+        tracking = combine(each.tracking for each in found).metrics()
         precision = average_precision(scores, right, len(identities))
-        values = [tracking.clear.mota, tracking.identity.f1, precision]
+        values = [tracking["MOTA"], tracking["IDF1"], precision]
         if self.family.embeds:
             seen = [each.embeddings for each in found if len(each.identities)] or [np.zeros((0, 0))]
             values.append(true_positive_rate(np.concatenate(seen), identities))
@@ -162,7 +162,7 @@ class Validation:
             boxes = xyxy_from_tlwh(truth.tlwh[here])  # (m, 4)
             counted = found.scores > MIN_SCORE  # whatever the tracker takes
             scores.append(found.scores[counted])
-            right.append(hits(found.boxes, found.scores, boxes)[counted])
+            right.append(true_positives(found.boxes, found.scores, boxes)[counted])
             highest = max(highest, float(found.scores.max(initial=0.0)))
             order.append(here)
             if self.family.embeds and len(here):
@@ -181,7 +181,7 @@ class Validation:
 
 def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
     """The score of a video's tracks by the rules of its benchmark."""
-    objects = read_rows(sequence.path / TRUTH, "ground truth")
+    file = GroundTruthFile(sequence.name, sequence.path / TRUTH, len(tracks))
     numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
     results = Rows(
         numbers,
@@ -189,8 +189,7 @@ def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
         tlwh_from_xyxy(np.concatenate([frame.boxes for frame in tracks])).astype(np.float64),
         np.ones((len(numbers), 1)),
     )
-    rules = detect_rules(sequence.name, objects)
-    return score(preprocess(objects, results, len(tracks), rules, sequence.name))
+    return score_tracks(results, load_ground_truth(file, sequence.name), decimals=None)
 
 
 def _silent(told: str) -> None:

@@ -46,8 +46,8 @@ class Objective:
         Raises what `associate` and `evaluate` do for caches and ground truth they cannot use.
         """
         from mottool.cache.reader import Cache
-        from mottool.metrics.evaluate import score_linked
-        from mottool.metrics.tracking import combined
+        from mottool.metrics.evaluate import cached_ground_truth, score_tracks
+        from mottool.metrics.tracking import combine
 
         scores = []
         kinds, given = kinds_of(self.tracker), self.fixed | point
@@ -58,6 +58,7 @@ class Objective:
                 rows = run_tracker(cache, self.tracker, settings, seen=cast(InputSettings, seen))
                 frames = cache.frame_count
             rows = postprocess(rows, cast(PostprocessSettings, finishing))
-            scores.append(score_linked(rows, sequence, frames, truth, self.rules))
-        figures: dict[str, Any] = combined(scores).figures()
+            ground_truth = cached_ground_truth(truth, sequence, self.rules)
+            scores.append(score_tracks(rows, ground_truth, frames))
+        figures: dict[str, Any] = combine(scores).metrics()
         return {name: round(figures[name], DIGITS) for name in FIGURES}

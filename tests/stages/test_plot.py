@@ -121,7 +121,7 @@ def test_the_curves_carry_the_means_that_evaluate_prints(work):
     truth = find_truth([work / "gt"])["seq"]
     board = TrackEvaluation("a")
     board.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
-    figures = board.entries()[0].figures
+    figures = board.rows()[0].metrics
     told = (work / "work/plots/hota.svg").read_text()
     for name in ("HOTA", "DetA", "AssA"):
         assert f"pipe.a ({100 * figures[name]:.1f})" in told
