@@ -1,6 +1,6 @@
-"""Multi-object tracking in stages: networks once, association a hundred times.
+"""Multi-object tracking in stages: run a network once, associate as often as needed.
 
-In a notebook, each step is a line (`mottool.api` describes them):
+The Python API has one function per step (see `mottool.api`):
 
     cache = mottool.open_cache("mottool-work/caches/public+histogram/scene.h5")
     tracks = mottool.track(cache, "fairmot")
@@ -43,9 +43,9 @@ __all__ = [
     "track",
 ]
 
-# Found when they are asked for: `import mottool` is also the beginning of every command.
-_ELSEWHERE = {
-    "Cache": "mottool.cache.writer",
+# Imported on first use: every command imports `mottool`. All other names are in `mottool.api`.
+_MODULES = {
+    "Cache": "mottool.cache.reader",
     "Detections": "mottool.detections",
     "MottoolError": "mottool.errors",
 }
@@ -54,7 +54,7 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'mottool' has no attribute {name!r}")
-    return getattr(import_module(_ELSEWHERE.get(name, "mottool.api")), name)
+    return getattr(import_module(_MODULES.get(name, "mottool.api")), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`python -m mottool` is the same command as `mottool`."""
+"""Run the command `mottool` as `python -m mottool`."""
 
 from mottool.cli.main import main
 

@@ -1,4 +1,4 @@
-"""mottool from Python, a line for each step; every name here is also one of `mottool` itself.
+"""Python API: one function per step. Every name here is also a name of `mottool`.
 
     import mottool
 
@@ -8,7 +8,7 @@
     mottool.draw(tracks, "scene", "scene.mp4", trail=60)
     mottool.to_pandas(tracks)
 
-What runs over many sequences is in `mottool.stages`: each command's `run` is a function of files.
+For many sequences use the `run` functions of `mottool.stages`, which read and write files.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ __all__ = [
     "track",
 ]
 
-PACKAGES = "install what notebooks use: pip install 'mottool[notebook]'"
+PACKAGES_FIX = "install the packages for notebooks: pip install 'mottool[notebook]'"
 
 
 @dataclass(frozen=True)
 class TrackTable:
-    """The tracks of one sequence of so many `frames`.
+    """The tracks of one sequence with `frames` frames.
 
-    `rows` are frame from 1, identity, left, top, width, height in pixels, and in `rest` the score.
+    `rows` contain frame from 1, identity, left, top, width and height in pixels; `rest` the score.
     """
 
     sequence: str
@@ -67,15 +67,16 @@ class TrackTable:
         return len(self.rows)
 
     def save(self, path: str | Path) -> Path:
-        """Write MOTChallenge's rows to `path`, as `mottool associate` does."""
+        """Write the tracks to `path` in MOTChallenge's format, as `mottool associate` does."""
         rows = self.rows
         return write_tracks(Path(path), rows.frames, rows.ids, rows.tlwh, rows.rest[:, 0])
 
 
 def open_cache(path: str | Path) -> Cache:
-    """Open a cache that `mottool detect-embed` made; a `CacheError` if it is none, or not whole.
+    """Open a cache written by `mottool detect-embed`.
 
-    Iterate over `cache.frames()` for the `Detections` of each frame; `with` closes it.
+    Iterate over `cache.frames()` for the `Detections` of each frame; `with` closes it. Raises
+    `CacheError` if the file is not a cache or not complete.
     """
     return Cache(Path(path))
 
@@ -85,10 +86,10 @@ def track(
 ) -> TrackTable:
     """Link a cache's detections into tracks; `settings` are those of `mottool associate`'s flags.
 
-    Without a `tracker` it is the one that suits the cache's network, or else fairmot. Settings
-    that fit the network are the defaults where there are some; with `published` they are those of
-    the tracker's authors. Raises `SettingError` for a tracker or a setting that does not exist,
-    `CacheError` if the cache lacks what the tracker needs.
+    The default `tracker` is the one fitted to the cache's network, or else fairmot. Default
+    settings are those fitted to the network, if any; with `published` those of the tracker's
+    authors. Raises `SettingError` for an unknown tracker or setting, and `CacheError` if the cache
+    lacks data that the tracker needs.
     """
     header = {} if published else cache.header.settings
     tracker = tracker or fitted_tracker(header) or "fairmot"
@@ -102,61 +103,62 @@ def track(
 
 
 def read_tracks(path: str | Path) -> TrackTable:
-    """Read a result file `SEQUENCE.txt`; an `InputError` if it is none."""
+    """Read a result file `SEQUENCE.txt`; raise `InputError` if it is not one."""
     path = Path(path)
     rows = read_rows(path, "result")
     scores = rows.rest[:, :1] if rows.rest.shape[1] else np.ones((len(rows), 1))
     name = path.name.removesuffix(".gz").removesuffix(".txt")
-    plain = Rows(rows.frames, rows.ids, rows.tlwh, scores)
-    return TrackTable(name, int(rows.frames.max(initial=0)), plain)
+    last = int(rows.frames.max(initial=0))
+    return TrackTable(name, last, Rows(rows.frames, rows.ids, rows.tlwh, scores))
 
 
-def score(found: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> dict[str, float]:
-    """The figures of tracks or of a cache, as fractions and counts, as `mottool evaluate` has them.
+def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> dict[str, float]:
+    """Return the metrics of tracks or of a cache, as fractions and counts.
 
-    `truth` is a dataset, a sequence folder or one file of ground truth, `rules` a benchmark's
-    (mot15, mot16, mot17, mot20) or auto. Raises `InputError` if the two do not belong together.
+    They are those of `mottool evaluate`. `truth` is a dataset, a sequence folder or one
+    ground-truth file; `rules` are a benchmark's (mot15, mot16, mot17, mot20) or auto. Raises
+    `InputError` if there is no ground truth of this sequence.
     """
-    sequence = found.header.sequence if isinstance(found, Cache) else found.sequence
-    ground_truth = evaluate.load_ground_truth(_truth(Path(truth), sequence), sequence, rules)
-    if isinstance(found, Cache):
-        return cache_metrics([evaluate.score_cache(found, ground_truth)], evaluate.MIN_SCORE)
-    return evaluate.score_tracks(found.rows, ground_truth, found.frames).metrics()
+    sequence = result.header.sequence if isinstance(result, Cache) else result.sequence
+    ground_truth = evaluate.load_ground_truth(_ground_truth(Path(truth), sequence), sequence, rules)
+    if isinstance(result, Cache):
+        return cache_metrics([evaluate.score_cache(result, ground_truth)], evaluate.MIN_SCORE)
+    return evaluate.score_tracks(result.rows, ground_truth, result.frames).metrics()
 
 
-def _truth(place: Path, sequence: str) -> GroundTruthFile:
-    """The sequence's ground truth; a file alone is, whatever its name."""
-    truths = find_truth([place])
-    if place.is_file():
-        return next(iter(truths.values()))
-    return truth_of(sequence, truths)
+def _ground_truth(path: Path, sequence: str) -> GroundTruthFile:
+    """Return the ground truth of a sequence; a single file matches any sequence."""
+    files = find_truth([path])
+    if path.is_file():
+        return next(iter(files.values()))
+    return truth_of(sequence, files)
 
 
-def draw(tracks: TrackTable, source: str | Path, out: str | Path, **looks: Any) -> Path:
+def draw(tracks: TrackTable, source: str | Path, out: str | Path, **settings: Any) -> Path:
     """Draw tracks over the frames of `source`, a video or folder, into the H.264 video `out`.
 
-    `looks` are the settings of `mottool render`'s flags, such as `scale=0.5` or `trail=60`.
+    `settings` are those of `mottool render`'s flags, such as `scale=0.5` or `trail=60`.
     Raises `InputError` if the source cannot be read or holds several sequences.
     """
+    from mottool.drawing.render import RenderSettings, render_video
     from mottool.sources.discovery import find_sequences
-    from mottool.stages import render
 
     sequences = find_sequences([source])
     if len(sequences) != 1:
-        names = ", ".join(each.name for each in sequences)
+        names = ", ".join(sequence.name for sequence in sequences)
         raise InputError(f"{source} holds several sequences: {names}", "name one of them")
     with TemporaryDirectory(prefix="mottool-") as folder:
         rows = tracks.save(Path(folder) / f"{sequences[0].name}.txt")
-        config = build_settings(render.Config, looks, "render")
-        return render.run(sequences[0], rows, Path(out), config)
+        config = build_settings(RenderSettings, settings, "render")
+        return render_video(sequences[0], rows, Path(out), config)
 
 
 def to_pandas(tracks: TrackTable) -> pandas.DataFrame:
-    """A row for each box: frame, id, left, top, width, height, score."""
+    """Return a row per box: frame, id, left, top, width, height, score."""
     try:
         from pandas import DataFrame
     except ImportError as error:
-        raise SettingError("pandas is not installed", PACKAGES) from error
+        raise SettingError("pandas is not installed", PACKAGES_FIX) from error
     rows = tracks.rows
     sides = zip(("left", "top", "width", "height"), rows.tlwh.T, strict=True)
     score = rows.rest[:, 0]
@@ -164,27 +166,28 @@ def to_pandas(tracks: TrackTable) -> pandas.DataFrame:
 
 
 def to_supervision(
-    found: TrackTable | Detections, frame: int | None = None
+    boxes: TrackTable | Detections, frame: int | None = None
 ) -> supervision.Detections:
-    """One frame as `supervision.Detections`, of tracks with their identities.
+    """Convert one frame to `supervision.Detections`; those of tracks have identities.
 
-    `found` are tracks, of which `frame` counted from 1 is taken, or the detections of a cache's
-    frame. A `SettingError` for tracks without a frame, or if supervision is not installed.
+    `boxes` are tracks, of which `frame` (from 1) is selected, or the detections of a cache's frame.
+    Raises `SettingError` for tracks without a frame, or if supervision is not installed.
     """
     try:
         import supervision
     except ImportError as error:
-        raise SettingError("supervision is not installed", PACKAGES) from error
-    if isinstance(found, Detections):
+        raise SettingError("supervision is not installed", PACKAGES_FIX) from error
+    if isinstance(boxes, Detections):
         return supervision.Detections(
-            xyxy=found.boxes, confidence=found.scores, class_id=found.classes.astype(int)
+            xyxy=boxes.boxes, confidence=boxes.scores, class_id=boxes.classes.astype(int)
         )
     if frame is None:
-        raise SettingError("tracks have many frames", "say which one, such as frame=1")
-    here = np.flatnonzero(found.rows.frames == frame)
+        raise SettingError("tracks have many frames", "choose one, such as frame=1")
+    rows = boxes.rows
+    in_frame = np.flatnonzero(rows.frames == frame)
     return supervision.Detections(
-        xyxy=xyxy_from_tlwh(found.rows.tlwh[here]).astype(np.float32),
-        confidence=found.rows.rest[here, 0].astype(np.float32),
-        class_id=np.zeros(len(here), int),
-        tracker_id=found.rows.ids[here],
+        xyxy=xyxy_from_tlwh(rows.tlwh[in_frame]).astype(np.float32),
+        confidence=rows.rest[in_frame, 0].astype(np.float32),
+        class_id=np.zeros(len(in_frame), int),
+        tracker_id=rows.ids[in_frame],
     )

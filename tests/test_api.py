@@ -19,7 +19,7 @@ LENGTH = 20
 
 @pytest.fixture
 def cache(tmp_path):
-    """Two people who walk side by side."""
+    """A cache of two people side by side."""
     frames = []
     for time in range(LENGTH):
         boxes = np.array([[10 + time, 10, 30 + time, 60], [60, 10, 80, 60]], np.float32)
@@ -41,7 +41,7 @@ def truth(tmp_path, cache):
     return path
 
 
-def test_a_notebooks_five_lines(cache, truth, tmp_path):
+def test_track_score_and_draw(cache, truth, tmp_path):
     tracks = mottool.track(cache, "sort", min_hits=1)
     assert len(tracks) == 2 * LENGTH
     assert mottool.score(tracks, truth.parents[1])["IDF1"] > 0.95
@@ -52,21 +52,21 @@ def test_a_notebooks_five_lines(cache, truth, tmp_path):
     assert out.stat().st_size > 1000
 
 
-def test_it_gives_what_the_commands_give(cache, truth, tmp_path):
+def test_results_equal_those_of_the_commands(cache, truth, tmp_path):
     tracks = mottool.track(cache)
     path = associate.run(cache.path, tmp_path / "mine" / "seq.txt")
     assert tracks.save(tmp_path / "seq.txt").read_bytes() == path.read_bytes()
     again = mottool.read_tracks(path)
     assert again.sequence == "seq"
     assert mottool.score(again, truth) == mottool.score(tracks, truth)
-    rows = evaluate.run([path], [truth.parents[1]], tmp_path / "scores.csv").read_text()
-    figures = rows.splitlines()[1].split(",")[3:]
-    assert [float(figure) for figure in figures] == pytest.approx(
+    table = evaluate.run([path], [truth.parents[1]], tmp_path / "scores.csv").read_text()
+    values = table.splitlines()[1].split(",")[3:]
+    assert [float(value) for value in values] == pytest.approx(
         list(mottool.score(tracks, truth).values()), abs=1e-6
     )
 
 
-def test_tracks_as_a_data_frame(cache):
+def test_tracks_are_converted_to_a_data_frame(cache):
     tracks = mottool.track(cache, "sort", min_hits=1)
     table = mottool.to_pandas(tracks)
     assert list(table) == ["frame", "id", "left", "top", "width", "height", "score"]
@@ -74,29 +74,29 @@ def test_tracks_as_a_data_frame(cache):
     assert table["frame"].dtype == np.int64
 
 
-def test_a_frame_for_supervision(cache):
+def test_a_frame_is_converted_to_supervision(cache):
     tracks = mottool.track(cache, "sort", min_hits=1)
-    shown = mottool.to_supervision(tracks, frame=7)
-    assert sorted(shown.tracker_id.tolist()) == [1, 2]
-    assert shown.xyxy[:, 0].min() == pytest.approx(16, abs=1)
+    converted = mottool.to_supervision(tracks, frame=7)
+    assert sorted(converted.tracker_id.tolist()) == [1, 2]
+    assert converted.xyxy[:, 0].min() == pytest.approx(16, abs=1)
     (first, *_) = cache.frames()
-    found = mottool.to_supervision(first)
-    np.testing.assert_array_equal(found.xyxy, first.boxes)
-    assert found.tracker_id is None
+    detections = mottool.to_supervision(first)
+    np.testing.assert_array_equal(detections.xyxy, first.boxes)
+    assert detections.tracker_id is None
     assert len(mottool.to_supervision(tracks, frame=99)) == 0
     with pytest.raises(SettingError, match="frame=1"):
         mottool.to_supervision(tracks)
 
 
 @pytest.mark.parametrize("package", ["pandas", "supervision"])
-def test_a_package_that_is_not_there_is_named(cache, monkeypatch, package):
+def test_a_missing_package_is_named(cache, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    make_it = getattr(mottool, f"to_{package}")
+    convert = getattr(mottool, f"to_{package}")
     with pytest.raises(SettingError, match=r"is not installed.*mottool\[notebook\]"):
-        make_it(mottool.track(cache, "sort"))
+        convert(mottool.track(cache, "sort"))
 
 
-def test_mistakes_are_told(cache, truth, tmp_path):
+def test_mistakes_are_reported(cache, truth, tmp_path):
     with pytest.raises(SettingError, match="did you mean 'sort'"):
         mottool.track(cache, "sorted")
     with pytest.raises(SettingError, match="did you mean 'max_age'"):
@@ -110,7 +110,7 @@ def test_mistakes_are_told(cache, truth, tmp_path):
         mottool.draw(mottool.track(cache), tmp_path / "both", tmp_path / "out.mp4")
 
 
-def test_benchmark_rules_hold(tmp_path):
+def test_benchmark_rules_apply(tmp_path):
     scene = make("plain-17")
     path = tmp_path / "MOT17-a.txt"
     path.write_text(rows_as_text(ground_truth_rows("MOT17-a", scene.truth)))
@@ -119,14 +119,14 @@ def test_benchmark_rules_hold(tmp_path):
     assert mottool.score(tracks, path) != mottool.score(tracks, path, "mot15")
 
 
-def test_importing_it_imports_nothing():
+def test_importing_mottool_imports_nothing_heavy():
     script = (
         "import sys; before = set(sys.modules); import mottool; mottool.__version__;"
         "print(sorted(set(sys.modules) - before)); dir(mottool)"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "numpy" not in told.stdout
-    assert "mottool.api" not in told.stdout
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "numpy" not in done.stdout
+    assert "mottool.api" not in done.stdout
     with pytest.raises(AttributeError, match="tracks"):
         _ = mottool.tracks
     assert set(dir(mottool)) == set(mottool.__all__)

@@ -10,19 +10,27 @@ from typing import Any, TypeVar
 import click
 
 from mottool.errors import SettingError
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, build_settings, is_optional, plain_type
 
 __all__ = [
+    "caches_argument",
+    "frame_pair_option",
+    "ground_truth_option",
     "merged_options",
     "as_json",
     "settings_options",
     "jobs_flag",
     "list_flag",
+    "plot_options",
     "published_flag",
+    "results_argument",
+    "rules_option",
     "set_flag",
     "settings_file",
     "shard_flag",
     "shard_of",
+    "tracks_option",
     "truth_flag",
     "work_option",
 ]
@@ -233,3 +241,72 @@ def _decorated(
     for option in reversed(options):
         wrapper = option(wrapper)
     return wrapper
+
+
+PLOT_FORMATS = ("png", "svg", "pdf")
+
+
+def plot_options(command: Command) -> Command:
+    """Add the options of every kind of plot: `--format` as `form`, `--work` and `--json`."""
+    format_option = click.option(
+        "--format",
+        "form",
+        type=click.Choice(PLOT_FORMATS),
+        default=PLOT_FORMATS[0],
+        show_default=True,
+        help="Format of the files.",
+    )
+    return format_option(work_option(as_json(command)))
+
+
+def ground_truth_option(
+    help: str = "Ground truth, as for mottool evaluate.", required: bool = False
+) -> Callable[[Command], Command]:
+    """Return the `--gt` option of stages that draw: `ground_truth`, a tuple of paths."""
+    return click.option(
+        "--gt",
+        "ground_truth",
+        multiple=True,
+        required=required,
+        type=click.Path(path_type=Path),
+        help=f"{help} May be given several times.",
+    )
+
+
+def tracks_option(command: Command) -> Command:
+    """Add the `--tracks` option of plots: result files that give the identities."""
+    return click.option(
+        "--tracks",
+        type=click.Path(path_type=Path),
+        help="The folder of result files that give the identities, or one result file.",
+    )(command)
+
+
+def rules_option(command: Command) -> Command:
+    """Add the `--rules` option of plots that are scored against ground truth."""
+    return click.option(
+        "--rules",
+        type=click.Choice(RULES),
+        default=AUTO,
+        show_default=True,
+        help="Benchmark rules for the ground truth, as in mottool evaluate.",
+    )(command)
+
+
+def frame_pair_option(metavar: str, help: str) -> Callable[[Command], Command]:
+    """Return the `--at` option of plots that compare two frames: `pair`, counted from 1."""
+    frame = click.IntRange(min=1)
+    return click.option(
+        "--at", "pair", required=True, type=(frame, frame), metavar=metavar, help=help
+    )
+
+
+def caches_argument(command: Command) -> Command:
+    """Add the argument `caches`, any number of cache files."""
+    kind = click.Path(path_type=Path)
+    return click.argument("caches", nargs=-1, metavar="[CACHE]...", type=kind)(command)
+
+
+def results_argument(command: Command) -> Command:
+    """Add the argument `tracks`, any number of result files or folders of them."""
+    return click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))(command)

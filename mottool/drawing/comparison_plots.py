@@ -1,7 +1,7 @@
-"""The comparison in pictures: accuracy against speed, speed against crowd, sequence by sequence.
+"""Plots of `compare`: accuracy against speed, speed against crowd, bars by sequence.
 
-A pipeline has one colour in all of them and a tracker one dash or hatch; each row of the table has
-its number, so that the pictures read in grey, too.
+In all plots a pipeline has one colour and a tracker one dash or hatch. Each row of the table has
+its number in the plots, so that they are also readable in grey.
 """
 
 import io
@@ -19,198 +19,195 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mottool.comparison.pipelines import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
 from mottool.comparison.results import ComparisonRow
-from mottool.drawing.curves import COLOURS
+from mottool.drawing.style import COLOURS, new_plot
 from mottool.metrics.registry import get_metric
 
 __all__ = ["as_svg", "bars", "crowd", "scatter"]
 
 Point = tuple[float, float]
 
-SHAPES = {ONE_SHOT: "o", TWO_STAGE: "s", BOXES: "D", ORACLE: "P"}
+MARKERS = {ONE_SHOT: "o", TWO_STAGE: "s", BOXES: "D", ORACLE: "P"}
 DASHES = ("-", "--", ":", "-.")
 HATCHES = ("", "///", "...", "xxx")
 DARK = "#222222"
 SIZE = 7.2, 4.0  # inches
-POINTS = 72.0  # an inch
-LINE, ROOM = 9.0, 14.0  # points that a number is high, and wide with a margin
-WIDE = 20.0  # from so many times the smallest speed on, an axis is logarithmic
+POINTS_PER_INCH = 72.0
+NUMBER_HEIGHT, NUMBER_WIDTH = 9.0, 14.0  # points, margins included
+LOG_RATIO = 20.0  # an axis is logarithmic if its largest speed is more times the smallest
 BINS = 12  # of people per frame
-LINES = 8.0  # numbers at the ends of curves fit below each other, for a factor of e in speed
-FEWEST = 3  # frames that a bin needs for its mean to say anything
+MIN_FRAMES = 3  # in a bin, for its mean to be meaningful
 
 
-def scatter(standings: Sequence[ComparisonRow], x: str, y: str) -> Figure:
-    """One figure of each row against another, as JDE's Fig. 3 draws MOTA against FPS."""
-    figure, axes = _panel()
+def scatter(rows: Sequence[ComparisonRow], x: str, y: str) -> Figure:
+    """Plot metric `y` against metric `x`, a point per row, as MOTA against FPS in JDE's Fig. 3."""
+    figure, axes = _new_plot()
     points, handles = [], []
-    for number, each in enumerate(standings, 1):
-        place = _scaled(x, each.figures[x]), _scaled(y, each.figures[y])
-        if np.isnan(place).any():
+    for number, row in enumerate(rows, 1):
+        point = _axis_value(x, row.figures[x]), _axis_value(y, row.figures[y])
+        if np.isnan(point).any():
             continue
-        points.append((number, place))
-        style: dict[str, Any] = {"marker": SHAPES[each.kind], "color": _colour(standings, each)}
-        axes.scatter(*place, s=80, edgecolors="white", zorder=3, **style)
-        handles.append(Line2D([], [], linestyle="", label=_told(number, each), **style))
-    axes.set(xlabel=_label(x), ylabel=_label(y))
+        points.append((number, point))
+        style: dict[str, Any] = {"marker": MARKERS[row.kind], "color": _colour(rows, row)}
+        axes.scatter(*point, s=80, edgecolors="white", zorder=3, **style)
+        handles.append(Line2D([], [], linestyle="", label=_label(number, row), **style))
+    axes.set(xlabel=_axis_label(x), ylabel=_axis_label(y))
     axes.margins(0.12)
-    for name, axis, scale, column in (
-        (x, axes.xaxis, axes.set_xscale, 0),
-        (y, axes.yaxis, axes.set_yscale, 1),
-    ):
-        values = [place[column] for _, place in points]
-        if get_metric(name).unit == "fps" and values and max(values) > WIDE * min(values):
-            scale("log")
-            axis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    _legend(figure, handles)
-    _number(figure, axes, points)
+    for side, metric in enumerate((x, y)):
+        if get_metric(metric).unit == "fps":
+            _use_log_scale_if_wide(axes, "xy"[side], [point[side] for _, point in points])
+    _add_legend(figure, handles)
+    _number_points(figure, axes, points)
     return figure
 
 
-def crowd(standings: Sequence[ComparisonRow]) -> Figure:
-    """Frames a second of the whole against people in the frame, as TDT's supplement C shows it.
+def crowd(rows: Sequence[ComparisonRow]) -> Figure:
+    """Plot total frames per second against detections per frame, as TDT's supplement C does.
 
     Each point is the mean of the frames with about as many detections.
     """
-    figure, axes = _panel()
+    figure, axes = _new_plot()
     ends, speeds = [], list[float]()
-    for number, each in enumerate(standings, 1):
-        people, rates = _by_crowd(each)
+    for number, row in enumerate(rows, 1):
+        people, rates = _speed_by_crowd(row)
         axes.plot(
-            people, rates, _dash(standings, each), color=_colour(standings, each), linewidth=1.8,
-            marker=SHAPES[each.kind], markersize=5, label=_told(number, each),
+            people, rates, _by_tracker(DASHES, rows, row), color=_colour(rows, row), linewidth=1.8,
+            marker=MARKERS[row.kind], markersize=5, label=_label(number, row),
         )  # fmt: skip
         if len(rates):
             ends.append((number, (float(people[-1]), float(rates[-1]))))
             speeds += [float(rates.min()), float(rates.max())]
-    axes.set(xlabel="detections in the frame", ylabel=_label("FPS"))
+    axes.set(xlabel="detections in the frame", ylabel=_axis_label("FPS"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if max(speeds, default=1) > WIDE * min(speeds, default=1):
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
-    else:
+    if not _use_log_scale_if_wide(axes, "y", speeds):
         axes.set_ylim(bottom=0)
-    _legend(figure, axes.get_legend_handles_labels()[0])
-    _number(figure, axes, ends)
+    _add_legend(figure, axes.get_legend_handles_labels()[0])
+    _number_points(figure, axes, ends)
     return figure
 
 
-def _by_crowd(each: ComparisonRow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """The middle and the mean speed of every bin of people per frame."""
-    if not each.seconds.sum():
+def _speed_by_crowd(row: ComparisonRow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the mean detections and frames per second of every bin of detections per frame."""
+    if not row.seconds.sum():
         return np.zeros(0), np.zeros(0)
-    low, high = each.people.min(), each.people.max()
+    low, high = row.people.min(), row.people.max()
     width = max(1, -(-(high - low + 1) // BINS))
-    place = (each.people - low) // width  # (F,)
-    count = np.bincount(place)
-    seconds = np.bincount(place, each.seconds)
-    full = np.flatnonzero((count >= min(FEWEST, count.max())) & (seconds > 0))
-    people = np.bincount(place, each.people)
-    return people[full] / count[full], count[full] / seconds[full]
+    bins = (row.people - low) // width  # (F,)
+    counts = np.bincount(bins)
+    seconds = np.bincount(bins, row.seconds)
+    full = np.flatnonzero((counts >= min(MIN_FRAMES, counts.max())) & (seconds > 0))
+    people = np.bincount(bins, row.people)
+    return people[full] / counts[full], counts[full] / seconds[full]
 
 
-def bars(standings: Sequence[ComparisonRow], name: str) -> Figure:
-    """One figure of every row on each sequence."""
-    sequences = list(standings[0].by_sequence)
-    width = 0.8 / len(standings)
-    inches = min(30.0, max(SIZE[0], 1.2 + 0.16 * len(standings) * len(sequences)))
-    figure, axes = _panel(inches)
-    for number, each in enumerate(standings):
-        values = [_scaled(name, each.by_sequence[sequence][name]) for sequence in sequences]
-        places = np.arange(len(sequences)) + (number - (len(standings) - 1) / 2) * width
-        drawn = axes.bar(
-            places, values, width * 0.92, color=_colour(standings, each), edgecolor="white",
-            linewidth=0.5, hatch=_hatch(standings, each),
-            label=_told(number + 1, each),
+def bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
+    """Plot a metric of every row on each sequence as bars."""
+    sequences = list(rows[0].by_sequence)
+    width = 0.8 / len(rows)
+    inches = min(30.0, max(SIZE[0], 1.2 + 0.16 * len(rows) * len(sequences)))
+    figure, axes = _new_plot(inches)
+    for index, row in enumerate(rows):
+        values = [_axis_value(metric, row.by_sequence[sequence][metric]) for sequence in sequences]
+        centres = np.arange(len(sequences)) + (index - (len(rows) - 1) / 2) * width
+        container = axes.bar(
+            centres, values, width * 0.92, color=_colour(rows, row), edgecolor="white",
+            linewidth=0.5, hatch=_by_tracker(HATCHES, rows, row), label=_label(index + 1, row),
         )  # fmt: skip
-        texts = ["" if np.isnan(value) else str(number + 1) for value in values]
-        axes.bar_label(drawn, texts, padding=1, fontsize=7)
+        texts = ["" if np.isnan(value) else str(index + 1) for value in values]
+        axes.bar_label(container, texts, padding=1, fontsize=7)
     axes.axhline(0, color=DARK, linewidth=0.8)
     axes.set_xticks(
         range(len(sequences)), sequences, rotation=30 if len(sequences) > 4 else 0,
         ha="right" if len(sequences) > 4 else "center",
     )  # fmt: skip
-    axes.set_ylabel(_label(name))
+    axes.set_ylabel(_axis_label(metric))
     axes.grid(visible=False, axis="x")
-    _legend(figure, axes.get_legend_handles_labels()[0])
+    _add_legend(figure, axes.get_legend_handles_labels()[0])
     return figure
 
 
 def as_svg(figure: Figure, name: str) -> str:
-    """A picture as an `svg` element for a page, `name` before all of its ids."""
-    told = io.StringIO()
+    """Return the figure as an `svg` element for a page, with `name` as prefix of all its ids."""
+    buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(told, format="svg", metadata={"Date": None})
-    text = told.getvalue()
-    text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", text)
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", buffer.getvalue())
     return text[text.index("<svg") :]
 
 
-def _panel(width: float = SIZE[0]) -> tuple[Figure, Axes]:
-    figure = Figure((width, SIZE[1]), layout="constrained")
-    axes = figure.subplots()
+def _new_plot(width: float = SIZE[0]) -> tuple[Figure, Axes]:
+    figure, axes = new_plot(width, SIZE[1])
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
     return figure, axes
 
 
-def _legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """What the numbers stand for, below the panel, which grows by the room that takes."""
+def _use_log_scale_if_wide(axes: Axes, side: str, values: Sequence[float]) -> bool:
+    """Make the axis `x` or `y` logarithmic if its values span a wide range; return whether."""
+    if max(values, default=1) <= LOG_RATIO * min(values, default=1):
+        return False
+    axes.set(**{f"{side}scale": "log"})
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:g}"))
+    return True
+
+
+def _add_legend(figure: Figure, handles: Sequence[Any]) -> None:
+    """Add the legend of the row numbers below the plot, and make room for it."""
     columns = 2 if figure.get_figwidth() < 12 else 3
-    rows = -(-len(handles) // columns)
-    figure.set_figheight(SIZE[1] + 0.2 * rows)
+    lines = -(-len(handles) // columns)
+    figure.set_figheight(SIZE[1] + 0.2 * lines)
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
     )
 
 
-def _told(number: int, each: ComparisonRow) -> str:
-    return f"{number}  {each.name} ({each.kind})"
+def _label(number: int, row: ComparisonRow) -> str:
+    return f"{number}  {row.name} ({row.kind})"
 
 
-def _number(figure: Figure, axes: Axes, points: Sequence[tuple[int, Point]]) -> None:
-    """Write the numbers of rows beside their points, none over another."""
-    figure.draw_without_rendering()  # the layout decides how near the points come
-    taken: list[Point] = []
-    for number, place in sorted(points, key=lambda point: -point[1][1]):
-        x, y = axes.transData.transform(place) * (POINTS / figure.dpi)
+def _number_points(figure: Figure, axes: Axes, points: Sequence[tuple[int, Point]]) -> None:
+    """Write the numbers of rows beside their points, without overlap."""
+    figure.draw_without_rendering()  # the layout decides the distances between the points
+    occupied: list[Point] = []
+    for number, point in sorted(points, key=lambda item: -item[1][1]):
+        x, y = axes.transData.transform(point) * (POINTS_PER_INCH / figure.dpi)
         step = next(
             step
             for step in range(len(points))
-            if all(abs(x - a) > ROOM or abs(y - step * LINE - b) >= LINE for a, b in taken)
+            if all(
+                abs(x - a) > NUMBER_WIDTH or abs(y - step * NUMBER_HEIGHT - b) >= NUMBER_HEIGHT
+                for a, b in occupied
+            )
         )
-        taken.append((x, y - step * LINE))
+        occupied.append((x, y - step * NUMBER_HEIGHT))
         line = {"arrowstyle": "-", "color": "#888888", "linewidth": 0.6} if step else None
         axes.annotate(
-            str(number), place, (9, -step * LINE), textcoords="offset points", va="center",
-            size=8, arrowprops=line, zorder=4,
+            str(number), point, (9, -step * NUMBER_HEIGHT), textcoords="offset points",
+            va="center", size=8, arrowprops=line, zorder=4,
         )  # fmt: skip
 
 
-def _label(name: str) -> str:
-    unit = get_metric(name).unit
-    return {"fps": f"{name} (frames a second)", "count": name, "fraction": f"{name} (%)"}[unit]
+def _axis_label(metric: str) -> str:
+    unit = get_metric(metric).unit
+    labels = {"fps": f"{metric} (frames a second)", "count": metric, "fraction": f"{metric} (%)"}
+    return labels[unit]
 
 
-def _scaled(name: str, value: float | None) -> float:
-    """A figure as the axis shows it, NaN where there is none."""
+def _axis_value(metric: str, value: float | None) -> float:
+    """Convert a metric to the unit of its axis; NaN if it does not exist."""
     if value is None:
         return float("nan")
-    return 100 * value if get_metric(name).unit == "fraction" else value
+    return 100 * value if get_metric(metric).unit == "fraction" else value
 
 
-def _colour(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:
-    pipelines = list(dict.fromkeys(other.pipeline for other in standings))
-    return COLOURS[pipelines.index(each.pipeline) % len(COLOURS)]
+def _colour(rows: Sequence[ComparisonRow], row: ComparisonRow) -> str:
+    """Return the colour of the row's pipeline."""
+    pipelines = list(dict.fromkeys(other.pipeline for other in rows))
+    return COLOURS[pipelines.index(row.pipeline) % len(COLOURS)]
 
 
-def _tracker_place(standings: Sequence[ComparisonRow], each: ComparisonRow) -> int:
-    return list(dict.fromkeys(other.tracker for other in standings)).index(each.tracker)
-
-
-def _dash(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:
-    return DASHES[_tracker_place(standings, each) % len(DASHES)]
-
-
-def _hatch(standings: Sequence[ComparisonRow], each: ComparisonRow) -> str:
-    return HATCHES[_tracker_place(standings, each) % len(HATCHES)]
+def _by_tracker(styles: Sequence[str], rows: Sequence[ComparisonRow], row: ComparisonRow) -> str:
+    """Return the dash or hatch of the row's tracker."""
+    trackers = list(dict.fromkeys(other.tracker for other in rows))
+    return styles[trackers.index(row.tracker) % len(styles)]

@@ -1,6 +1,6 @@
-"""What a network said of a frame, drawn under the tracks: detections, where people hide others.
+"""Layers of a cache below the tracks: detections, occlusion heatmap and occlusion centres.
 
-The heatmap with its centres is what Fig. 9 shows of Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online
+Heatmap and centres are drawn as in Fig. 9 of Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online
 multi-object tracking with unsupervised re-identification learning and occlusion estimation",
 Neurocomputing 2022.
 """
@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
-from mottool.drawing.overlay import BoxStyle, Overlay
-from mottool.drawing.track_layer import VisibleBoxes, unseen
+from mottool.drawing.overlay import DARK, BoxStyle, Overlay
+from mottool.drawing.track_layer import VisibleBoxes, mark_undetected
 
 __all__ = ["DetectionLayers", "draw_centres", "draw_detections", "draw_heatmap"]
 
@@ -22,67 +22,66 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
 DETECTION = BoxStyle((255, 255, 255))
-CENTRE = BoxStyle((66, 228, 240))  # the yellow of Okabe and Ito's palette, BGR
-GUESS = BoxStyle((250, 250, 250), label="7", dashed=True)
-NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint16))
-STRONGEST = 0.8  # opacity of the heatmap where the score is 1
-SHADE = (32, 32, 32)
+CENTRE = BoxStyle((66, 228, 240))  # yellow of Okabe and Ito's palette, BGR
+UNDETECTED = BoxStyle((250, 250, 250), dashed=True)
+EMPTY = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint16))
+MAX_OPACITY = 0.8  # of the heatmap, where the score is 1
 
 
 def draw_detections(overlay: Overlay, image: Image, boxes: Floats, scores: Floats) -> Image:
-    """A copy of the image with boxes (n, 4) x1 y1 x2 y2 thin in white, scores (n,) in them.
+    """Return a copy of the image with thin white boxes (n, 4) x1 y1 x2 y2 and their scores (n,).
 
-    The scores stand inside the lower edge, out of the way of the tracks' labels.
+    The scores are inside the lower edge, where they do not cover the captions of tracks.
     """
-    looks = [DETECTION] * len(boxes)
-    image = overlay.boxes(image, boxes, looks)
+    image = overlay.draw_boxes(image, boxes, [DETECTION] * len(boxes))
     for (x1, _, _, y2), score in zip(boxes.tolist(), scores.tolist(), strict=True):
-        overlay.tell(image, f"{score:.2f}", x1, y2)
+        overlay.write_text(image, f"{score:.2f}", x1, y2)
     return image
 
 
 def draw_heatmap(image: Image, scores: npt.NDArray[np.uint8], stride: int) -> Image:
-    """The image (H, W, 3) under a heatmap (h, w) of a network whose cells are `stride` pixels.
+    """Blend the image (H, W, 3) with a heatmap (h, w) whose cells are `stride` network pixels wide.
 
-    `scores` are 255 times each cell's; what scores nothing shows the image as it is. The network
-    saw the frame at the largest scale that fits, in the middle, as a cache's `/occlusion/maps` do.
+    `scores` are 255 times the score of each cell; where they are 0 the image is unchanged. The
+    network's input is the frame at the largest scale that fits, centred, as in `/occlusion/maps` of
+    a cache.
     """
     height, width = image.shape[:2]
     rows, columns = (side * stride for side in scores.shape)
     scale = min(columns / width, rows / height)
-    # From the middle of a frame's pixel to the place in the map that lies under it.
+    # From the centres of the frame's pixels to coordinates in the map.
     x = ((np.arange(width) + 0.5 - width / 2) * scale + columns / 2) / stride - 0.5
     y = ((np.arange(height) + 0.5 - height / 2) * scale + rows / 2) / stride - 0.5
-    across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))  # (H, W) each
-    seen = cv2.remap(
-        scores, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    map_x, map_y = np.meshgrid(x.astype(np.float32), y.astype(np.float32))  # (H, W) each
+    resampled = cv2.remap(
+        scores, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )  # (H, W)
-    # The root lets weak scores be seen, too.
-    opacity = (STRONGEST * np.sqrt(np.asarray(seen, np.float32) / 255))[..., None]  # (H, W, 1)
-    colours = cv2.applyColorMap(seen, cv2.COLORMAP_INFERNO)  # (H, W, 3)
-    mixed = image * (1 - opacity) + np.asarray(colours) * opacity
-    return np.asarray(np.rint(mixed), np.uint8)
+    # The square root makes low scores visible.
+    opacity = (MAX_OPACITY * np.sqrt(np.asarray(resampled, np.float32) / 255))[..., None]
+    colours = cv2.applyColorMap(resampled, cv2.COLORMAP_INFERNO)  # (H, W, 3)
+    blended = image * (1 - opacity) + np.asarray(colours) * opacity
+    return np.asarray(np.rint(blended), np.uint8)
 
 
 def draw_centres(overlay: Overlay, image: Image, centres: Floats, scores: bool = True) -> Image:
-    """A copy of the image with occlusion centres (k, 3) x, y, score as crosses.
+    """Return a copy of the image with occlusion centres (k, 3) x, y, score as crosses.
 
-    Their `scores` are written beside them, for where no heatmap shows how strong they are.
+    With `scores` the score is written beside each cross, for use without a heatmap.
     """
-    image, size = image.copy(), 9 * overlay.line
+    image, size = image.copy(), 9 * overlay.line_width
     for x, y, score in centres.tolist():
-        place = round(x), round(y)
-        for colour, width in ((SHADE, overlay.line + 2), (CENTRE.colour, overlay.line)):
-            cv2.drawMarker(image, place, colour, cv2.MARKER_TILTED_CROSS, size, width, cv2.LINE_AA)
+        point = round(x), round(y)
+        for colour, width in ((DARK, overlay.line_width + 2), (CENTRE.colour, overlay.line_width)):
+            cv2.drawMarker(image, point, colour, cv2.MARKER_TILTED_CROSS, size, width, cv2.LINE_AA)
         if scores:
-            overlay.tell(image, f"{score:.2f}", x + size, y + size)
+            overlay.write_text(image, f"{score:.2f}", x + size, y + size)
     return image
 
 
 class DetectionLayers:
-    """What an open cache says of each frame, drawn as the frames pass.
+    """Layers of an open cache, drawn frame by frame.
 
-    `scale` is the video's share of the source. Frames come in order, each once or not at all.
+    `scale` is the video's size over the source's. Frames come in order; some may be skipped.
     """
 
     def __init__(
@@ -92,38 +91,39 @@ class DetectionLayers:
         first: int,
         detections: bool,
         occlusion: bool,
-        guesses: bool,
+        undetected: bool,
     ) -> None:
-        """Begin at frame `first`; draw detections, occlusions, and tell the tracker's guesses."""
+        """Start at frame `first`; draw detections and occlusions, and mark undetected tracks."""
         self._cache, self._scale = cache, scale
-        self._detections, self._occlusion, self._guesses = detections, occlusion, guesses
+        self._detections, self._occlusion, self._undetected = detections, occlusion, undetected
         self._frames = cache.frames(first - 1)
-        self._next, self._now = first, NOTHING
-        self.legend: list[tuple[BoxStyle, str]] = []
-        if detections:
-            self.legend.append((DETECTION, "detection"))
-        if occlusion:
-            self.legend.append((CENTRE, "occlusion centre"))
-        if guesses:
-            self.legend.append((GUESS, "no detection"))
+        self._next, self._current = first, EMPTY
+        entries = (
+            (detections, DETECTION, "detection"),
+            (occlusion, CENTRE, "occlusion centre"),
+            (undetected, UNDETECTED, "no detection"),
+        )
+        self.legend = [(style, text) for drawn, style, text in entries if drawn]
 
-    def under(self, overlay: Overlay, image: Image, number: int) -> Image:
-        """The image (H, W, 3) of frame `number` with what was asked for drawn over it."""
+    def draw(self, overlay: Overlay, image: Image, number: int) -> Image:
+        """Return the image (H, W, 3) of frame `number` with the chosen layers drawn over it."""
         while self._next <= number:
-            self._now = next(self._frames, NOTHING)
+            self._current = next(self._frames, EMPTY)
             self._next += 1
-        scale, now = self._scale, self._now
+        scale, current = self._scale, self._current
         if self._occlusion:
-            maps = self._cache.has_occlusion_maps
-            if maps and number <= self._cache.frame_count:
+            has_maps = self._cache.has_occlusion_maps
+            if has_maps and number <= self._cache.frame_count:
                 scores = self._cache.occlusion_map(number - 1)
                 image = draw_heatmap(image, scores, self._cache.occlusion_stride)
-            centres = now.occlusion_centres * [scale, scale, 1]
-            image = draw_centres(overlay, image, centres, scores=not maps)
+            centres = current.occlusion_centres * [scale, scale, 1]
+            image = draw_centres(overlay, image, centres, scores=not has_maps)
         if self._detections:
-            image = draw_detections(overlay, image, now.boxes * scale, now.scores)
+            image = draw_detections(overlay, image, current.boxes * scale, current.scores)
         return image
 
-    def marked(self, shown: VisibleBoxes) -> VisibleBoxes:
-        """The frame's tracks, those that lie on no detection marked where that is asked."""
-        return unseen(shown, self._now, self._scale) if self._guesses else shown
+    def mark(self, visible: VisibleBoxes) -> VisibleBoxes:
+        """Return the frame's tracks, with undetected ones marked if that is chosen."""
+        if not self._undetected:
+            return visible
+        return mark_undetected(visible, self._current, self._scale)

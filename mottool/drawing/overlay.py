@@ -1,4 +1,4 @@
-"""What is drawn over a frame: boxes with labels, trails of foot points, number and legend."""
+"""Overlay of a frame: boxes with captions, trails of foot points, frame number and legend."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -9,84 +9,84 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.drawing.style import colour_of, ink_on
+from mottool.drawing.style import colour_of, text_colour_on
 
-__all__ = ["BoxStyle", "Overlay", "beside_each_other", "looks_of"]
+__all__ = ["DARK", "BoxStyle", "Overlay", "identity_styles", "side_by_side"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-SHADE, PAPER = (32, 32, 32), (240, 240, 240)
-FAR = 1e5  # pixels; OpenCV's coordinates overflow beyond
-SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
-DASH = 5  # lengths of a dash in widths of its line; the gap is three
+DARK, LIGHT = (32, 32, 32), (240, 240, 240)
+MAX_COORDINATE = 1e5  # pixels; OpenCV's coordinates overflow beyond
+FRACTION_BITS = 4  # of OpenCV's coordinates
+DASH_LENGTH = 5  # in line widths, as long as a gap
 
 
 class BoxStyle(NamedTuple):
-    """How a box is drawn: its colour (blue, green, red), texts and line.
+    """Style of a box: its colour (blue, green, red), texts and line.
 
-    `label` stands on the colour, `note` beside it on dark; an empty one is left out.
+    `caption` is written on the colour and `note` beside it on dark; an empty text is not drawn.
     """
 
     colour: Colour
-    label: str = ""
+    caption: str = ""
     note: str = ""
     dashed: bool = False
     heavy: bool = False
 
 
-def looks_of(ids: npt.NDArray[np.int64], scores: Floats | None = None) -> list[BoxStyle]:
-    """Each identity (n,) in its own colour with its number, its score (n,) beside it."""
+def identity_styles(ids: npt.NDArray[np.int64], scores: Floats | None = None) -> list[BoxStyle]:
+    """Return a style for each identity (n,): its colour, its number and its score (n,), if any."""
     notes = [""] * len(ids) if scores is None else [f"{score:.2f}" for score in scores.tolist()]
     return [
         BoxStyle(colour_of(i), str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)
     ]
 
 
-def beside_each_other(pictures: Sequence[Image]) -> Image:
-    """Pictures of one size (H, W, 3) in a row, a white line between two."""
-    height, width = pictures[0].shape[:2]
+def side_by_side(images: Sequence[Image]) -> Image:
+    """Join images of one size (H, W, 3) in a row, with a white line between two of them."""
+    height, width = images[0].shape[:2]
     line = np.full((height, max(2, width // 160), 3), 255, np.uint8)
-    parts = [part for picture in pictures for part in (line, picture)]
+    parts = [part for image in images for part in (line, image)]
     return np.concatenate(parts[1:], axis=1)
 
 
-class _Patch(NamedTuple):
-    """A text on its ground: where it lies in pixels, and its colours."""
+class _TextBox(NamedTuple):
+    """A text on a filled rectangle in pixels, with the colours of both."""
 
     text: str
     left: int
     top: int
     width: int
     height: int
-    ground: Colour
-    ink: Colour
+    background: Colour
+    colour: Colour
 
 
 class Overlay:
-    """Draws the tracks of one sequence, frame after frame.
+    """Draws the tracks of one sequence, frame by frame.
 
-    `trail` is how many frames back the line of foot points (the middle of a box's lower edge)
-    reaches; 0 draws none. `title` stands before the frame's number. Lines and letters grow with
-    the frame; lines are at least `finest` pixels wide.
+    A trail joins the foot points (the middle of a box's lower edge) of the last `trail` frames; 0
+    draws none. `title` is written before the frame number. Lines and text grow with the frame;
+    lines are at least `min_line_width` pixels wide.
     """
 
     def __init__(
-        self, width: int, height: int, trail: int = 30, title: str = "", finest: int = 1
+        self, width: int, height: int, trail: int = 30, title: str = "", min_line_width: int = 1
     ) -> None:
-        """`width` and `height` are pixels of the frames that will be drawn on."""
+        """Set the size of lines and text for frames of `width` times `height` pixels."""
         size = (width * height) ** 0.5
-        self.line = max(finest, round(size / 600))
-        self.letters = max(0.36, size / 1900)  # OpenCV's unit: capitals of 22 pixels
-        self.weight = max(1, round(1.6 * self.letters))
+        self.line_width = max(min_line_width, round(size / 600))
+        self.font_scale = max(0.36, size / 1900)  # OpenCV's unit: capitals of 22 pixels
+        self.text_thickness = max(1, round(1.6 * self.font_scale))
         self.trail, self.title = trail, title
         self._feet: dict[int, deque[tuple[int, float, float]]] = defaultdict(deque)
 
-    def remember(self, number: int, ids: npt.NDArray[np.int64], boxes: Floats) -> None:
-        """Add the foot points of frame `number` to the trails, and forget those too old.
+    def add_foot_points(self, number: int, ids: npt.NDArray[np.int64], boxes: Floats) -> None:
+        """Add the foot points of frame `number` to the trails, and remove those too old.
 
-        `ids` (n,), `boxes` (n, 4) x1 y1 x2 y2 in pixels of the frame that is drawn on.
+        `ids` (n,); `boxes` (n, 4) x1 y1 x2 y2 in pixels of the drawn frame.
         """
         for identity, (x1, _, x2, y2) in zip(ids.tolist(), boxes.tolist(), strict=True):
             self._feet[identity].append((number, (x1 + x2) / 2, y2))
@@ -104,150 +104,160 @@ class Overlay:
         ids: npt.NDArray[np.int64],
         boxes: Floats,
         scores: Floats | None = None,
-        looks: Sequence[BoxStyle] | None = None,
+        styles: Sequence[BoxStyle] | None = None,
     ) -> Image:
-        """The BGR image (H, W, 3) with frame `number` drawn over it; the given one is unchanged.
+        """Return a copy of the BGR image (H, W, 3) with frame `number` drawn over it.
 
-        `ids` (n,), `boxes` (n, 4) x1 y1 x2 y2 in pixels of `image`, `scores` (n,) or None for
-        labels without them; n `looks` take the place of those of the identities. Boxes that stand
-        lower in the frame lie over those higher up.
+        `ids` (n,); `boxes` (n, 4) x1 y1 x2 y2 in pixels of `image`; `scores` (n,) or None for
+        captions without them. The n `styles` replace those of the identities. Boxes whose lower
+        edge is lower in the frame cover those higher up.
         """
-        self.remember(number, ids, boxes)
-        for age, strength in ((2, 0.35), (1, 0.6), (0, 0.85)):  # the oldest third first
-            image = _blended(image, strength, partial(self._trails, number=number, age=age))
-        image = self.boxes(image, boxes, looks_of(ids, scores) if looks is None else looks)
-        self._number(image, number)
+        self.add_foot_points(number, ids, boxes)
+        for third, opacity in ((2, 0.35), (1, 0.6), (0, 0.85)):  # the oldest third first
+            image = _blend(image, opacity, partial(self._draw_trails, number=number, third=third))
+        styles = identity_styles(ids, scores) if styles is None else styles
+        image = self.draw_boxes(image, boxes, styles)
+        self._draw_number(image, number)
         return image
 
-    def boxes(self, image: Image, boxes: Floats, looks: Sequence[BoxStyle]) -> Image:
-        """A copy of the image with boxes (n, 4) and their labels only."""
+    def draw_boxes(self, image: Image, boxes: Floats, styles: Sequence[BoxStyle]) -> Image:
+        """Return a copy of the image with boxes (n, 4) and their captions only."""
         order = np.argsort(boxes[:, 3], kind="stable").tolist()
-        image = _blended(image, 0.45, partial(self._outlines, boxes=boxes, looks=looks, under=True))
-        ranked = [looks[row] for row in order]
-        self._outlines(image, boxes[order], ranked)
-        labels = [
-            self._label(image, np.clip(boxes[row], -FAR, FAR).tolist(), looks[row]) for row in order
+        outlines = partial(self._draw_lines, boxes=boxes, styles=styles, background=True)
+        image = _blend(image, 0.45, outlines)
+        self._draw_lines(image, boxes[order], [styles[row] for row in order])
+        texts = [
+            self._caption(image, np.clip(boxes[row], -MAX_COORDINATE, MAX_COORDINATE), styles[row])
+            for row in order
         ]
-        for part in (1, 0):  # notes under all labels
-            for label in labels:
-                for patch in label[part : part + 1]:
-                    self._write(image, patch)
+        for index in (1, 0):  # notes below all captions
+            for text_boxes in texts:
+                self._write(image, text_boxes[index])
         return image
 
-    def _trails(self, image: Image, number: int, age: int) -> None:
-        """Each trail's part of one third of its length, `age` 0 being the newest."""
-        newest = number - age * self.trail / 3
+    def _draw_trails(self, image: Image, number: int, third: int) -> None:
+        """Draw one third of each trail, 0 being the newest."""
+        newest = number - third * self.trail / 3
         oldest = newest - self.trail / 3
         for identity, feet in self._feet.items():
             part = [(x, y) for frame, x, y in feet if oldest - 1 <= frame <= newest]
             if len(part) > 1:
-                line = _fixed(np.array(part))  # (k, 2)
+                line, width = _fixed_point(np.array(part)), self.line_width + 1  # (k, 2)
                 colour = colour_of(identity)
-                cv2.polylines(image, [line], False, colour, self.line + 1, cv2.LINE_AA, SUBPIXEL)
+                cv2.polylines(image, [line], False, colour, width, cv2.LINE_AA, FRACTION_BITS)
 
-    def _outlines(
-        self, image: Image, boxes: Floats, looks: Sequence[BoxStyle], under: bool = False
+    def _draw_lines(
+        self, image: Image, boxes: Floats, styles: Sequence[BoxStyle], background: bool = False
     ) -> None:
-        """Each box's line, or the dark ground `under` it, so that it is seen on anything."""
-        ends = _fixed(boxes.reshape(-1, 2, 2)).tolist()  # n of upper left and lower right
-        for (first, second), look in zip(ends, looks, strict=True):
-            colour = SHADE if under else look.colour
-            width = self.line * (3 if look.heavy else 1) + (2 if under else 0)
-            if look.dashed:
-                self._dashes(image, [first, second], colour, width)
+        """Draw the line of each box, or its dark `background` for contrast with any image."""
+        corners = _fixed_point(boxes.reshape(-1, 2, 2)).tolist()  # n of upper left and lower right
+        for (first, second), style in zip(corners, styles, strict=True):
+            colour = DARK if background else style.colour
+            width = self.line_width * (3 if style.heavy else 1) + (2 if background else 0)
+            if style.dashed:
+                self._draw_dashes(image, [first, second], colour, width)
             else:
-                cv2.rectangle(image, first, second, colour, width, cv2.LINE_AA, SUBPIXEL)
+                cv2.rectangle(image, first, second, colour, width, cv2.LINE_AA, FRACTION_BITS)
 
-    def _dashes(self, image: Image, corners: list[list[int]], colour: Colour, width: int) -> None:
-        """A rectangle of dashes, which are counted from its own corners."""
-        step = DASH * self.line << SUBPIXEL
-        limits = [side << SUBPIXEL for side in image.shape[1::-1]]
+    def _draw_dashes(
+        self, image: Image, corners: list[list[int]], colour: Colour, width: int
+    ) -> None:
+        """Draw a dashed rectangle, whose dashes start at its corners."""
+        length = DASH_LENGTH * self.line_width << FRACTION_BITS
+        limits = [side << FRACTION_BITS for side in image.shape[1::-1]]
         for axis in (0, 1):
             begin, end = (corner[axis] for corner in corners)
-            skipped = max(0, -begin // (2 * step)) * 2 * step  # what lies before the frame
-            for start in range(begin + skipped, min(end, limits[axis]), 2 * step):
+            skipped = max(0, -begin // (2 * length)) * 2 * length  # outside the frame
+            for start in range(begin + skipped, min(end, limits[axis]), 2 * length):
                 for across in (corner[1 - axis] for corner in corners):
-                    ends = [[at, across] for at in (start, min(start + step, end))]
-                    one, other = (place[::-1] if axis else place for place in ends)
-                    cv2.line(image, one, other, colour, width, cv2.LINE_AA, SUBPIXEL)
+                    ends = [[along, across] for along in (start, min(start + length, end))]
+                    first, second = (point[::-1] if axis else point for point in ends)
+                    cv2.line(image, first, second, colour, width, cv2.LINE_AA, FRACTION_BITS)
 
-    def _label(self, image: Image, box: list[float], look: BoxStyle) -> list[_Patch]:
-        """The label on its colour, then any note on dark: above the box if there is room."""
-        pad = self.line + 1
-        told = [(look.label, look.colour, ink_on(look.colour)), (look.note, SHADE, PAPER)]
-        widths = [self._text_size(text)[0] + 2 * pad if text else 0 for text, _, _ in told]
-        height = self._text_size("0")[1] + 2 * pad
-        left = min(round(box[0]) - self.line // 2, image.shape[1] - sum(widths))
-        left, top = max(left, 0), round(box[1]) - self.line - height
+    def _caption(self, image: Image, box: Floats, style: BoxStyle) -> list[_TextBox]:
+        """Return caption and note of a box (4,), above it if there is room, else inside it."""
+        x1, y1 = box[:2].tolist()
+        padding = self.line_width + 1
+        texts = [
+            (style.caption, style.colour, text_colour_on(style.colour)),
+            (style.note, DARK, LIGHT),
+        ]
+        widths = [self._text_size(text)[0] + 2 * padding if text else 0 for text, _, _ in texts]
+        height = self._text_size("0")[1] + 2 * padding
+        left = max(min(round(x1) - self.line_width // 2, image.shape[1] - sum(widths)), 0)
+        top = round(y1) - self.line_width - height
         if top < 0:
-            top = round(max(box[1], 0)) + self.line
-        lefts = [left, left + widths[0]]
+            top = round(max(y1, 0)) + self.line_width
         return [
-            _Patch(text, start, top, width, height, ground, ink)
-            for (text, ground, ink), start, width in zip(told, lefts, widths, strict=True)
+            _TextBox(text, start, top, width, height, background, colour)
+            for (text, background, colour), start, width in zip(
+                texts, (left, left + widths[0]), widths, strict=True
+            )
         ]
 
-    def legend(self, image: Image, entries: Sequence[tuple[BoxStyle, str]]) -> None:
-        """Write onto the image's lower left what looks mean: a piece of line, then the text."""
+    def draw_legend(self, image: Image, entries: Sequence[tuple[BoxStyle, str]]) -> None:
+        """Write the meaning of styles at the lower left of the image: a line, then the text."""
         if not entries:
             return
-        pad, sample = 2 * self.line + 3, round(90 * self.letters)
-        widths = [3 * pad + sample + self._text_size(text)[0] for _, text in entries]
-        height = self._text_size("0")[1] + 2 * pad
-        places, left, line = [], 0, 0
+        padding, sample_width = 2 * self.line_width + 3, round(90 * self.font_scale)
+        widths = [3 * padding + sample_width + self._text_size(text)[0] for _, text in entries]
+        height = self._text_size("0")[1] + 2 * padding
+        offsets, left, line = [], 0, 0
         for width in widths:
             if left and left + width > image.shape[1]:
                 left, line = 0, line + 1
-            places.append((left, line * height))
+            offsets.append((left, line * height))
             left += width
         top = image.shape[0] - (line + 1) * height
         image[max(top, 0) :] //= 3
-        for (look, text), (left, down) in zip(entries, places, strict=True):
-            lower, end = top + down + height - pad, left + pad + sample
+        for (style, text), (left, down) in zip(entries, offsets, strict=True):
+            baseline, end = top + down + height - padding, left + padding + sample_width
             middle = top + down + height / 2
-            sample_line = np.array([[left + pad, middle, end, middle]])  # a box without height
-            self._outlines(image, sample_line, [look], under=True)
-            self._outlines(image, sample_line, [look])
-            self._text(image, text, (end + pad, lower), PAPER)
+            sample = np.array([[left + padding, middle, end, middle]])  # a box without height
+            self._draw_lines(image, sample, [style], background=True)
+            self._draw_lines(image, sample, [style])
+            self._put_text(image, text, (end + padding, baseline), LIGHT)
 
-    def tell(self, image: Image, text: str, x: float, y: float) -> None:
-        """Write a small text onto the image, on dark, its lower left corner at `x`, `y` pixels."""
-        pad = self.line + 1
-        width, height = (side + 2 * pad for side in self._text_size(text))
-        left, low = round(max(-FAR, min(x, FAR))), round(max(-FAR, min(y, FAR)))
-        self._write(image, _Patch(text, left, low - height, width, height, SHADE, PAPER))
+    def write_text(self, image: Image, text: str, x: float, y: float) -> None:
+        """Write a small text on dark, with its lower left corner at `x`, `y` in pixels."""
+        padding = self.line_width + 1
+        width, height = (side + 2 * padding for side in self._text_size(text))
+        left, bottom = (round(max(-MAX_COORDINATE, min(side, MAX_COORDINATE))) for side in (x, y))
+        self._write(image, _TextBox(text, left, bottom - height, width, height, DARK, LIGHT))
 
-    def _write(self, image: Image, patch: _Patch) -> None:
-        if not patch.text:
+    def _write(self, image: Image, box: _TextBox) -> None:
+        if not box.text:
             return
-        end = (patch.left + patch.width - 1, patch.top + patch.height - 1)
-        cv2.rectangle(image, (patch.left, patch.top), end, patch.ground, cv2.FILLED)
-        pad = self.line + 1
-        self._text(image, patch.text, (patch.left + pad, end[1] + 1 - pad), patch.ink)
+        end = (box.left + box.width - 1, box.top + box.height - 1)
+        cv2.rectangle(image, (box.left, box.top), end, box.background, cv2.FILLED)
+        padding = self.line_width + 1
+        self._put_text(image, box.text, (box.left + padding, end[1] + 1 - padding), box.colour)
 
-    def _number(self, image: Image, number: int) -> None:
-        """The frame's number in the upper left corner, on a darkened patch."""
+    def _draw_number(self, image: Image, number: int) -> None:
+        """Write title and frame number in the upper left corner, on a darkened background."""
         text = f"{self.title}  frame {number}".strip()
-        (width, height), pad = self._text_size(text), 2 * self.line + 3
-        patch = image[: height + 2 * pad, : width + 2 * pad]
-        patch[:] = patch // 3
-        self._text(image, text, (pad, height + pad), PAPER)
+        (width, height), padding = self._text_size(text), 2 * self.line_width + 3
+        region = image[: height + 2 * padding, : width + 2 * padding]
+        region[:] = region // 3
+        self._put_text(image, text, (padding, height + padding), LIGHT)
 
     def _text_size(self, text: str) -> tuple[int, int]:
-        (width, height), _ = cv2.getTextSize(text, FONT, self.letters, self.weight)
+        (width, height), _ = cv2.getTextSize(text, FONT, self.font_scale, self.text_thickness)
         return width, height
 
-    def _text(self, image: Image, text: str, place: tuple[int, int], ink: Colour) -> None:
-        cv2.putText(image, text, place, FONT, self.letters, ink, self.weight, cv2.LINE_AA)
+    def _put_text(self, image: Image, text: str, origin: tuple[int, int], colour: Colour) -> None:
+        scale, thickness = self.font_scale, self.text_thickness
+        cv2.putText(image, text, origin, FONT, scale, colour, thickness, cv2.LINE_AA)
 
 
-def _fixed(points: Floats) -> npt.NDArray[np.int32]:
-    """Points (k, 2) in OpenCV's fixed-point pixels, kept where they can be drawn."""
-    return np.asarray(np.rint(np.clip(points, -FAR, FAR) * 2**SUBPIXEL), np.int32)
+def _fixed_point(points: Floats) -> npt.NDArray[np.int32]:
+    """Convert points (k, 2) to OpenCV's fixed-point pixels, clipped to its range."""
+    clipped = np.clip(points, -MAX_COORDINATE, MAX_COORDINATE)
+    return np.asarray(np.rint(clipped * 2**FRACTION_BITS), np.int32)
 
 
-def _blended(image: Image, strength: float, draw: Callable[[Image], None]) -> Image:
-    """A copy of the image with what `draw` puts on it, opaque by `strength` in [0, 1]."""
+def _blend(image: Image, opacity: float, draw: Callable[[Image], None]) -> Image:
+    """Return a copy of the image with what `draw` draws on it, at an opacity in [0, 1]."""
     drawn = image.copy()
     draw(drawn)
-    return np.asarray(cv2.addWeighted(drawn, strength, image, 1 - strength, 0), np.uint8)
+    return np.asarray(cv2.addWeighted(drawn, opacity, image, 1 - opacity, 0), np.uint8)

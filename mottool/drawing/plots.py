@@ -1,12 +1,13 @@
-"""Every kind of plot as one function: what was found in a sequence in, one figure out.
+"""One function per kind of plot: caches, result files or frames in, one image file out.
 
-They are the `run` functions of the stage `plot`, and as light to import as it is.
+Imports no torch, numpy, cv2 or h5py: the command line reads the settings classes for `--help`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,144 +16,152 @@ from mottool.errors import InputError, SettingError
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import input_size
 from mottool.settings import Settings, setting
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from mottool.cli.jobs import Jobs
     from mottool.metrics.inputs import GroundTruthFile
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
     from mottool.sources.sequence import Sequence
 
 __all__ = [
-    "EmbeddingConfig",
-    "SimilarityConfig",
-    "TrackletConfig",
-    "run_embeddings",
-    "run_frames",
-    "run_hota",
-    "run_similarity",
-    "run_timelines",
-    "run_tracklets",
+    "EmbeddingPlotSettings",
+    "SimilarityPlotSettings",
+    "TrackletPlotSettings",
+    "check_identity_source",
+    "plot_caches",
+    "plot_embeddings",
+    "plot_frames",
+    "plot_hota",
+    "plot_similarity",
+    "plot_timelines",
+    "plot_tracklets",
 ]
 
 
-def _person(text: str) -> tuple[float, ...]:
-    """The box of `X,Y,W,H`: left, top, width, height in pixels."""
+def _parse_box(text: str) -> tuple[float, ...]:
+    """Parse the box `X,Y,W,H`: left, top, width, height in pixels."""
     try:
         box = tuple(float(part) for part in text.split(","))
     except ValueError:
         box = ()
     if len(box) != 4 or not all(map(isfinite, box)) or min(box[2:]) <= 0:
         fix = "write left, top, width and height in pixels, as 310,120,40,110"
-        raise SettingError(f"--person {text!r} is no box", fix)
+        raise SettingError(f"--person {text!r} is not a box", fix)
     return box
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig(Settings):
-    """Whose embeddings are mapped, and how."""
+class EmbeddingPlotSettings(Settings):
+    """Settings of the t-SNE map: the selection of embeddings and the projection."""
 
-    people: int = setting(10, "How many identities are shown: those seen most.", low=2)
-    samples: int = setting(60, "At most so many embeddings of each, evenly over time.", low=2)
-    perplexity: float = setting(30.0, "About how many neighbours each point keeps.", low=1)
-    seed: int = setting(0, "What the map starts from.", low=0)
-
-
-@dataclass(frozen=True)
-class TrackletConfig(Settings):
-    """Which tracklets are compared."""
-
-    memory: int = setting(30, "Tracklets not seen for more frames are left out.", low=1)
+    people: int = setting(10, "Number of identities: those with most detections.", low=2)
+    samples: int = setting(60, "Maximum of embeddings per identity, evenly over time.", low=2)
+    perplexity: float = setting(
+        30.0, "Approximate number of neighbours that each point keeps.", low=1
+    )
+    seed: int = setting(0, "Random seed of the map.", low=0)
 
 
 @dataclass(frozen=True)
-class SimilarityConfig(Settings):
-    """Which network looks, and for whom."""
+class TrackletPlotSettings(Settings):
+    """Settings of the tracklets that are compared."""
+
+    memory: int = setting(30, "Skip tracklets without a detection for more frames.", low=1)
+
+
+@dataclass(frozen=True)
+class SimilarityPlotSettings(Settings):
+    """Settings of the similarity map: the network and the person."""
 
     pipeline: str = setting(DEFAULT, "The one-shot network, as detect-embed names it.")
     weights: Path | None = setting(None, "Its checkpoint, as its authors publish it.")
     input: tuple[int, int] | None = setting(
         None,
-        "Its input in pixels, WxH, multiples of 32. Without it, the size it was published with.",
+        "Its input in pixels, WxH, multiples of 32. Without it, the published size.",
         parse=input_size,
     )
-    device: str = setting("auto", "Where it runs: auto, cpu, cuda or cuda:N.")
+    device: str = setting("auto", "Device: auto, cpu, cuda or cuda:N.")
     person: tuple[float, ...] | None = setting(
         None,
-        "The person, by the box in FRAME: X,Y,W,H, its left, top, width and height in pixels.",
-        parse=_person,
+        "The person's box in FRAME as X,Y,W,H: left, top, width and height in pixels.",
+        parse=_parse_box,
     )
-    id: int | None = setting(None, "The person, by the identity that --gt or --tracks gives.")
+    id: int | None = setting(None, "The person's identity in --gt or --tracks.")
 
 
-def run_embeddings(
-    cache: Path, rows: Rows, out: Path, config: EmbeddingConfig | None = None
+def plot_embeddings(
+    cache: Path, rows: Rows, out: Path, settings: EmbeddingPlotSettings | None = None
 ) -> Path:
-    """Map the embeddings of the people in a cache by t-SNE, as FairMOT's Fig. 3, into `out`.
+    """Plot a t-SNE map of a cache's embeddings, as FairMOT's Fig. 3, into `out`.
 
-    `rows`, ground truth or tracks, say who is who. An `InputError` with fewer than two people
-    among the detections; a `SettingError` without scikit-learn; a `CacheError` without embeddings.
+    `rows`, ground truth or tracks, give the identities of detections. Raises `InputError` if they
+    match fewer than two people, `SettingError` without scikit-learn, and `CacheError` without
+    embeddings.
     """
     from mottool.cache.reader import Cache
-    from mottool.drawing.embedding_plots import draw_map, flat
+    from mottool.drawing.embedding_plots import draw_map, project_tsne
     from mottool.metrics.embedding_similarity import of_people
 
-    config = config or EmbeddingConfig()
+    settings = settings or EmbeddingPlotSettings()
     with Cache(cache) as opened:
-        embeddings, ids = of_people(opened, rows, config.people, config.samples)
-        title = f"{opened.header.sequence}: {opened.header.pipeline}"
-    return draw_map(flat(embeddings, config.seed, config.perplexity), ids, title, out)
+        embeddings, ids = of_people(opened, rows, settings.people, settings.samples)
+        title = _title(opened.header.sequence, opened.header.pipeline)
+    points = project_tsne(embeddings, settings.seed, settings.perplexity)
+    return draw_map(points, ids, title, out)
 
 
-def run_frames(cache: Path, rows: Rows | None, pair: tuple[int, int], out: Path) -> Path:
-    """Draw the cosines between the detections of two frames, as CSTrack's Fig. 6, into `out`.
+def plot_frames(cache: Path, rows: Rows | None, out: Path, pair: tuple[int, int]) -> Path:
+    """Plot the cosines between the detections of two frames, as CSTrack's Fig. 6, into `out`.
 
-    `rows`, ground truth or tracks, name the people; without them nobody is named. An `InputError`
-    if one of the frames has no detections.
+    `rows`, ground truth or tracks, give the identities; without them, identities are unknown.
+    Raises `InputError` if one of the frames has no detections.
     """
     from mottool.cache.reader import Cache
     from mottool.drawing.embedding_plots import draw_cosines
     from mottool.metrics.embedding_similarity import between_frames
 
     with Cache(cache) as opened:
-        found = between_frames(opened, rows, pair)
-        title = f"{opened.header.sequence}: {opened.header.pipeline}"
-    return draw_cosines(found, f"frame {pair[0]}", f"frame {pair[1]}", title, out)
+        matrix = between_frames(opened, rows, pair)
+        title = _title(opened.header.sequence, opened.header.pipeline)
+    return draw_cosines(matrix, f"frame {pair[0]}", f"frame {pair[1]}", title, out)
 
 
-def run_tracklets(
-    cache: Path, rows: Rows, frame: int, out: Path, config: TrackletConfig | None = None
+def plot_tracklets(
+    cache: Path, rows: Rows, out: Path, frame: int, settings: TrackletPlotSettings | None = None
 ) -> Path:
-    """Draw the cosines between tracklets and a frame's detections, as OUTrack's Fig. 7.
+    """Plot the cosines between tracklets and a frame's detections, as OUTrack's Fig. 7.
 
-    `rows`, tracks or ground truth, say which detections are whose. An `InputError` if there is no
-    tracklet or no detection.
+    `rows`, tracks or ground truth, give the identities of detections. Raises `InputError` if there
+    is no tracklet or no detection.
     """
     from mottool.cache.reader import Cache
     from mottool.drawing.embedding_plots import draw_cosines
     from mottool.metrics.embedding_similarity import of_tracklets
 
     with Cache(cache) as opened:
-        found = of_tracklets(opened, rows, frame, (config or TrackletConfig()).memory)
-        title = f"{opened.header.sequence}: {opened.header.pipeline}"
-    return draw_cosines(found, f"tracklets before frame {frame}", f"frame {frame}", title, out)
+        matrix = of_tracklets(opened, rows, frame, (settings or TrackletPlotSettings()).memory)
+        title = _title(opened.header.sequence, opened.header.pipeline)
+    return draw_cosines(matrix, f"tracklets before frame {frame}", f"frame {frame}", title, out)
 
 
-def run_similarity(
+def plot_similarity(
     sequence: Sequence,
     embedder: NetworkEmbedder,
     pair: tuple[int, int],
     box: npt.NDArray[np.floating[Any]],
     out: Path,
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """Draw where in a later frame a network sees somebody like a person, as JDE's Fig. 4.
+    """Plot the similarity of every cell of a later frame with a person, as JDE's Fig. 4.
 
-    `pair` are the two frames, `box` (4,) x1 y1 x2 y2 is the person in the first; `warn` hears what
-    the source lacks. An `InputError` if a frame is not there, or nothing of the box in it, and a
-    `SettingError` if the network embeds boxes only.
+    `pair` are the numbers of the two frames and `box` (4,) x1 y1 x2 y2 is the person in the first.
+    `warn` receives a message for anything the source lacks. Raises `InputError` if a frame does not
+    exist or does not contain the box, and `SettingError` if the network embeds boxes only.
     """
     from mottool.drawing.similarity_plot import cut, draw_similarity
     from mottool.pipelines.similarity_map import similarity
@@ -171,44 +180,46 @@ def run_similarity(
     crop = cut(query, box)
     cosines = similarity(embedder, query, box, later)  # (H, W)
     names = f"frame {pair[0]}", f"frame {pair[1]}"
-    return draw_similarity(crop, later, cosines, names, f"{sequence.name}: {embedder.name}", out)
+    return draw_similarity(crop, later, cosines, names, _title(sequence.name, embedder.name), out)
 
 
-def run_hota(
+def plot_hota(
     trackers: dict[str, dict[str, Path]],
-    truths: list[GroundTruthFile],
+    ground_truth: list[GroundTruthFile],
     out: Path,
     rules: str = "auto",
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """Draw HOTA, DetA and AssA over the localisation threshold, a line for each tracker.
+    """Plot HOTA, DetA and AssA over the localisation threshold, a line per tracker.
 
-    `trackers` have result files by sequence, and one for each of `truths`; several sequences are
-    joined as TrackEval does. `rules` are a benchmark's or `auto`; `warn` hears what a score costs.
+    `trackers` maps each tracker to its result files by sequence, one for each of `ground_truth`;
+    several sequences are combined as in TrackEval. `rules` are a benchmark's or `auto`. `warn`
+    receives a message for anything that lowers a score.
     """
-    from mottool.drawing.curves import draw_alphas
+    from mottool.drawing.curves import draw_hota_curves
     from mottool.metrics.evaluate import TrackEvaluation
 
     curves = {}
     for tracker, files in trackers.items():
         evaluation = TrackEvaluation(tracker)
-        for truth in truths:
+        for truth in ground_truth:
             evaluation.add(truth.sequence, files[truth.sequence], truth, rules, warn)
         curves[tracker] = evaluation.rows()[-1].curves
-    several = f"{len(truths)} sequences combined"
-    return draw_alphas(curves, truths[0].sequence if len(truths) == 1 else several, out)
+    several = f"{len(ground_truth)} sequences combined"
+    title = ground_truth[0].sequence if len(ground_truth) == 1 else several
+    return draw_hota_curves(curves, title, out)
 
 
-def run_timelines(
+def plot_timelines(
     tracks: Path,
     out: Path,
-    truth: GroundTruthFile | None = None,
+    ground_truth: GroundTruthFile | None = None,
     rules: str = "auto",
     name: str = "",
 ) -> Path:
-    """Draw a lane for each identity, or with `truth` for each person and who hits them.
+    """Plot a lane per identity, or with `ground_truth` a lane per person and its matches.
 
-    `rules` are a benchmark's or `auto`; `name` is the sequence's, by default the file's. An
+    `rules` are a benchmark's or `auto`; `name` is the sequence's, by default the file's. Raises
     `InputError` if there are no rows to draw.
     """
     from mottool.drawing.timelines import draw_objects, draw_tracks
@@ -217,11 +228,64 @@ def run_timelines(
 
     rows = read_rows(tracks, "result")
     name = name or tracks.name.removesuffix(".gz").removesuffix(".txt")
-    title = f"{name}: {tracks.resolve().parent.name}"
-    if truth is not None:
-        objects, found = classify_boxes(rows, truth, rules, name)
+    title = _title(name, tracks.resolve().parent.name)
+    if ground_truth is not None:
+        objects, outcomes = classify_boxes(rows, ground_truth, rules, name)
         if len(objects):
-            return draw_objects(objects, found, title, out)
-    if not len(rows) or truth is not None:
-        raise InputError(f"there is nothing to draw for {tracks}", "give files that hold rows")
-    return draw_tracks(rows, title, out)
+            return draw_objects(objects, outcomes, title, out)
+    elif len(rows):
+        return draw_tracks(rows, title, out)
+    raise InputError(f"there is nothing to draw for {tracks}", "give files that contain rows")
+
+
+def plot_caches(
+    kind: str,
+    plot: Callable[[Path, Any, Path], Path],
+    jobs: Jobs,
+    caches: tuple[Path, ...],
+    ground_truth: tuple[Path, ...],
+    tracks: Path | None,
+    form: str,
+    work: Path,
+    identities_required: bool = True,
+) -> None:
+    """Plot each cache, by default those of the work folder, and report the files to `jobs`.
+
+    `plot` receives a cache, the rows that give the identities of its detections (None without
+    `ground_truth` and `tracks`) and the output file, WORK/plots/PIPELINE/SEQUENCE.KIND.FORM.
+    Raises `InputError` if there are no caches, and `SettingError` unless there is one source of
+    identities, or none if `identities_required` is false.
+    """
+    from mottool.cache.reader import Cache
+    from mottool.metrics.identity_matching import who_is_who
+    from mottool.metrics.inputs import find_truth
+
+    check_identity_source(ground_truth, tracks)
+    if identities_required and not (ground_truth or tracks):
+        raise SettingError("no identities are given", "give --gt or --tracks")
+    truth_files = find_truth(ground_truth)
+    paths = caches or tuple(WorkDir(work).caches())
+    if not paths:
+        fix = "run mottool detect-embed first, or name the caches"
+        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+
+    def job(cache: Path) -> None:
+        with Cache(cache) as opened:
+            name, pipeline = opened.header.sequence, opened.header.pipeline
+        out = WorkDir(work).plot(pipeline, name, kind, form)
+        rows = who_is_who(name, truth_files, tracks)
+        jobs.report(name, plot(cache, rows, out), "drawn")
+
+    for cache in paths:
+        jobs.run(cache.stem, partial(job, cache))
+    jobs.close()
+
+
+def check_identity_source(ground_truth: tuple[Path, ...], tracks: Path | None) -> None:
+    """Raise `SettingError` if both ground truth and tracks are given."""
+    if ground_truth and tracks:
+        raise SettingError("--gt and --tracks both give identities", "give one of them")
+
+
+def _title(sequence: str, maker: str) -> str:
+    return f"{sequence}: {maker}"

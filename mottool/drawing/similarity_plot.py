@@ -1,4 +1,4 @@
-"""A person beside a later frame, and over that how like the person every place of it is.
+"""A query crop beside a later frame, which is covered by its similarity map.
 
 Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 2020, Fig. 4.
 """
@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from mottool.drawing.style import save
+from mottool.drawing.style import VERMILION, save
 from mottool.errors import InputError
 
 __all__ = ["cut", "draw_similarity"]
@@ -22,23 +22,23 @@ __all__ = ["cut", "draw_similarity"]
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
-WIDTH, HEIGHT = 9.6, 4.6  # inches, at most, of the whole and of the later frame
-QUERY = 1.5  # inches, about, of the person's width
-VEIL = 0.7  # how opaque the map is
-MARK = "#d55e00"
+MAX_WIDTH, MAX_HEIGHT = 9.6, 4.6  # inches, of the figure and of the later frame
+QUERY_WIDTH = 1.5  # inches, approximately
+MARGINS = 1.2, 0.9  # inches, of the figure around the two images
+OPACITY = 0.7  # of the map
 
 
 def cut(image: Image, box: Floats) -> Image:
-    """The pixels of a frame (H, W, 3) in a box (4,) x1 y1 x2 y2: all that it touches, one at least.
+    """Crop a frame (H, W, 3) to all pixels that a box (4,) x1 y1 x2 y2 touches, at least one.
 
-    An `InputError` if the box lies outside the frame.
+    Raises `InputError` if the box is outside the frame.
     """
     height, width = image.shape[:2]
     left, top = np.floor(np.clip(box[:2], 0, None)).astype(int).tolist()
     right, bottom = np.ceil(np.minimum(box[2:], [width, height])).astype(int).tolist()
     if left >= right or top >= bottom:
-        told = ", ".join(f"{side:g}" for side in box)
-        problem = f"the person's box ({told}) is not in the frame of {width}x{height}"
+        coordinates = ", ".join(f"{side:g}" for side in box)
+        problem = f"the person's box ({coordinates}) is not in the frame of {width}x{height}"
         raise InputError(problem, "give a box in pixels of the frame, or another frame")
     return image[top:bottom, left:right]
 
@@ -46,31 +46,32 @@ def cut(image: Image, box: Floats) -> Image:
 def draw_similarity(
     query: Image, frame: Image, cosines: Floats, names: tuple[str, str], title: str, path: Path
 ) -> Path:
-    """Draw a `query` (h, w, 3) and the `frame` (H, W, 3), both BGR, with its `cosines` (H, W).
+    """Draw a `query` (h, w, 3) and a `frame` (H, W, 3), both BGR, with the `cosines` (H, W).
 
-    `names` are those of the frames that they are from. The frame is grey, so that only the map has
-    colours, of one scale in every figure; a ring marks its highest place.
+    `names` are the titles of the two images. The frame is grey, so that only the map has colours,
+    on the same scale in every plot. A ring marks the maximum.
     """
     height, width = frame.shape[:2]
-    wide = min(WIDTH - QUERY - 1.2, HEIGHT * width / height)
-    figure = Figure((wide + QUERY + 1.2, wide * height / width + 0.9), layout="constrained")
+    frame_width = min(MAX_WIDTH - QUERY_WIDTH - MARGINS[0], MAX_HEIGHT * width / height)
+    size = frame_width + QUERY_WIDTH + MARGINS[0], frame_width * height / width + MARGINS[1]
+    figure = Figure(size, layout="constrained")
     figure.suptitle(title, fontsize="medium")
-    left, right = figure.subplots(1, 2, width_ratios=(QUERY, wide))
-    left.imshow(cv2.cvtColor(query, cv2.COLOR_BGR2RGB))
-    left.set_title(f"query, {names[0]}", fontsize="small")
-    right.imshow(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cmap="gray", vmin=0, vmax=255)
+    query_axes, frame_axes = figure.subplots(1, 2, width_ratios=(QUERY_WIDTH, frame_width))
+    query_axes.imshow(cv2.cvtColor(query, cv2.COLOR_BGR2RGB))
+    query_axes.set_title(f"query, {names[0]}", fontsize="small")
+    frame_axes.imshow(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cmap="gray", vmin=0, vmax=255)
     scale = ScalarMappable(Normalize(0, 1), "cividis")
-    right.imshow(cosines, cmap=scale.cmap, norm=scale.norm, alpha=VEIL)
+    frame_axes.imshow(cosines, cmap=scale.cmap, norm=scale.norm, alpha=OPACITY)
     row, column = np.unravel_index(cosines.argmax(), cosines.shape)
-    right.plot(
-        column, row, "o", markersize=14, markerfacecolor="none", markeredgecolor=MARK,
+    frame_axes.plot(
+        column, row, "o", markersize=14, markerfacecolor="none", markeredgecolor=VERMILION,
         markeredgewidth=2, path_effects=[withStroke(linewidth=4, foreground="white")],
     )  # fmt: skip
-    best = f"most alike, {cosines.max():.2f}, at x {column}, y {row}"
-    right.set_title(f"{names[1]}: {best}", fontsize="small")
-    for axes in (left, right):
+    maximum = f"most alike, {cosines.max():.2f}, at x {column}, y {row}"
+    frame_axes.set_title(f"{names[1]}: {maximum}", fontsize="small")
+    for axes in (query_axes, frame_axes):
         axes.set_xticks([])
         axes.set_yticks([])
-    below = "min" if cosines.min() < 0 else "neither"
-    figure.colorbar(scale, ax=right, label="cosine", extend=below)
+    extend = "min" if cosines.min() < 0 else "neither"
+    figure.colorbar(scale, ax=frame_axes, label="cosine", extend=extend)
     return save(figure, path)

@@ -1,23 +1,42 @@
-"""Colours, line styles and resolution that all drawings share.
+"""Style shared by all drawings: identity colours, plot colours and markers, new plots, saving.
 
-The colour of an identity is always the same, differs from those of neighbouring numbers, and is
-visible on light and dark backgrounds.
+An identity has the same colour everywhere. It differs from the colours of neighbouring identities
+and is visible on light and dark backgrounds.
 """
 
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mottool.drawing.curves import COLOURS
 from mottool.files import atomic_write
 
-__all__ = ["SHAPES", "colour_of", "ink_on", "paint_of", "save", "style_of"]
+__all__ = [
+    "BLUE",
+    "COLOURS",
+    "MARKERS",
+    "VERMILION",
+    "colour_of",
+    "new_plot",
+    "point_style",
+    "rgb_from_bgr",
+    "save",
+    "text_colour_on",
+]
 
-HUES = 12  # as many as are told apart at a glance
+BGR = tuple[int, int, int]
+
+# Okabe & Ito, "Color universal design", 2008: distinguishable by colour-blind readers.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+BLUE, VERMILION = COLOURS[:2]
+MARKERS = "os^Dv<>p"  # one more than there are colours
+DPI = 200  # of PNG files
+
+HUES = 12  # as many as a reader can distinguish at a glance
 STRIDE = 5  # steps around the circle of hues from one identity to the next; prime to HUES
-LIGHTNESS = (0.69, 0.79)  # for even and odd identities: hues next to each other differ in it
+LIGHTNESS = (0.69, 0.79)  # of even and odd identities: neighbouring hues differ in it
 CHROMA = 0.155
 
 # Ottosson, "A perceptual color space for image processing" (2020): OKLab to linear sRGB.
@@ -36,46 +55,49 @@ RGB_FROM_LMS = np.array(
     ]
 )
 
-SHAPES = "os^Dv<>p"  # one more than there are colours
-DOTS = 200  # an inch, of PNG files
-
 
 @lru_cache(maxsize=4096)
-def colour_of(identity: int) -> tuple[int, int, int]:
-    """The colour (blue, green, red), 0 to 255, of an identity, which may be any whole number."""
-    turn, place = divmod(identity, HUES)
-    step = place * STRIDE + turn % 3 / 3  # each turn falls between the hues of the one before
-    hue, lightness = 2 * np.pi * step / HUES, LIGHTNESS[place % 2]
+def colour_of(identity: int) -> BGR:
+    """Return the colour (blue, green, red), 0 to 255, of an identity, which is any integer."""
+    turn, index = divmod(identity, HUES)
+    step = index * STRIDE + turn % 3 / 3  # each turn falls between the hues of the one before
+    hue, lightness = 2 * np.pi * step / HUES, LIGHTNESS[index % 2]
     lab = np.array([lightness, CHROMA * np.cos(hue), CHROMA * np.sin(hue)])
     linear = np.clip(RGB_FROM_LMS @ (LMS_FROM_LAB @ lab) ** 3, 0, 1)
-    curved = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    red, green, blue = (int(value) for value in np.rint(255 * curved))
+    encoded = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    red, green, blue = (int(value) for value in np.rint(255 * encoded))
     return blue, green, red
 
 
-def ink_on(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Black or white, whichever reads better on a colour (blue, green, red)."""
-    blue, green, red = colour
+def text_colour_on(background: BGR) -> BGR:
+    """Return black or white, whichever is more legible on a colour (blue, green, red)."""
+    blue, green, red = background
     luma = 0.114 * blue + 0.587 * green + 0.299 * red
     return (16, 16, 16) if luma > 120 else (255, 255, 255)
 
 
-def paint_of(identity: int) -> tuple[float, float, float]:
-    """The colour red, green, blue in [0, 1] that the identity has in videos too."""
-    blue, green, red = colour_of(identity)
+def rgb_from_bgr(colour: BGR) -> tuple[float, float, float]:
+    """Convert blue, green, red from 0 to 255 to matplotlib's red, green, blue in [0, 1]."""
+    blue, green, red = colour
     return red / 255, green / 255, blue / 255
 
 
-def style_of(place: int) -> tuple[str, str]:
-    """Colour and marker of the `place`-th of many, the same pair only after 56.
-
-    The colours are Okabe and Ito's, which colour-blind readers tell apart.
-    """
-    return COLOURS[place % len(COLOURS)], SHAPES[place % len(SHAPES)]
+def point_style(index: int) -> tuple[str, str]:
+    """Return colour and marker of the point set `index`; a pair repeats only after 56 sets."""
+    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure in the form that the suffix of `path` names, whole or not at all."""
-    with atomic_write(path) as part:
-        figure.savefig(part, dpi=DOTS)
+def new_plot(width: float, height: float, title: str = "") -> tuple[Figure, Axes]:
+    """Create a figure of `width` times `height` inches with one pair of axes and a title."""
+    figure = Figure((width, height), layout="constrained")
+    axes = figure.subplots()
+    if title:
+        axes.set_title(title, fontsize="medium")
+    return figure, axes
+
+
+def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
+    """Write the figure atomically, in the format that the suffix of `path` names."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=dpi)
     return path

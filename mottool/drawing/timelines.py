@@ -1,5 +1,6 @@
-"""Tracks over time: who is there when, and under which identity each person goes."""
+"""Identity timelines: a bar for every run of frames in which an identity is present."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mottool.drawing.style import colour_of, ink_on, paint_of, save
+from mottool.drawing.style import colour_of, new_plot, rgb_from_bgr, save, text_colour_on
 from mottool.metrics.box_outcomes import Outcome, Verdicts
 from mottool.motchallenge.rows import Rows
 
@@ -17,86 +18,84 @@ __all__ = ["draw_objects", "draw_tracks"]
 
 Ints = npt.NDArray[np.int64]
 
-LINE = 0.2  # inches of a lane
-WIDTH = 8.0
-HIGH = 0.7  # share of its lane that a bar fills
-LETTER = 0.012  # of the width of the plot that one letter takes
-GREY, INK = "#c8c8c8", "#202020"
+LANE_HEIGHT = 0.2  # inches
+WIDTH = 8.0  # inches
+BAR_HEIGHT = 0.7  # as a share of its lane
+CHARACTER_WIDTH = 0.012  # as a share of the width of the plot
+GREY, DARK = "#c8c8c8", "#202020"
 
 
 def draw_tracks(rows: Rows, title: str, path: Path) -> Path:
-    """A lane for every identity of a result file, in the order of their first frames."""
-    lanes = _in_order(rows.ids, rows.frames)
-    figure, axes = _paper(len(lanes), title, "identity", lanes)
+    """Draw a lane for each identity of a result file, ordered by first frame."""
+    identities = _by_first_frame(rows.ids, rows.frames)
     last = int(rows.frames.max(initial=1))
-    for lane, identity in enumerate(lanes):
+    figure, axes = _plot_lanes(identities, "identity", last, title)
+    for lane, identity in enumerate(identities):
         for begin, end in _runs(np.sort(rows.frames[rows.ids == identity])):
-            _bar(axes, lane, begin, end, identity)
-    axes.set_xlim(0.5, last + 0.5)
+            _draw_bar(axes, lane, begin, end, identity)
     return save(figure, path)
 
 
-def draw_objects(truth: Rows, found: Verdicts, title: str, path: Path) -> Path:
-    """A lane for every person of the ground truth, coloured by the identity that hits them.
+def draw_objects(ground_truth: Rows, outcomes: Verdicts, title: str, path: Path) -> Path:
+    """Draw a lane for each ground-truth person, coloured by the identities matched with it.
 
-    Thin grey is where the person is there and missed, nothing where they are not; a black tick is
-    an identity switch.
+    A thin grey line is a false negative, an empty part a frame without the person, and a black
+    tick an identity switch.
     """
-    counts = found.truth != Outcome.UNJUDGED
-    frames, ids, partners = truth.frames[counts], truth.ids[counts], found.partners[counts]
-    lanes = _in_order(ids, frames)
-    figure, axes = _paper(len(lanes), title, "person of the ground truth", lanes)
+    scored = outcomes.truth != Outcome.UNJUDGED
+    frames, ids = ground_truth.frames[scored], ground_truth.ids[scored]
+    matched_ids = outcomes.partners[scored]
+    people = _by_first_frame(ids, frames)
     last = int(frames.max(initial=1))
-    for lane, person in enumerate(lanes):
-        own = np.flatnonzero(ids == person)
-        own = own[np.argsort(frames[own])]
-        for begin, end in _runs(frames[own]):
+    figure, axes = _plot_lanes(people, "person of the ground truth", last, title)
+    for lane, person in enumerate(people):
+        rows = np.flatnonzero(ids == person)
+        rows = rows[np.argsort(frames[rows])]
+        for begin, end in _runs(frames[rows]):
             axes.plot([begin - 0.5, end + 0.5], [lane, lane], color=GREY, linewidth=1.5, zorder=1)
-        for identity in np.unique(partners[own][partners[own] >= 0]).tolist():
-            for begin, end in _runs(frames[own[partners[own] == identity]]):
-                _bar(axes, lane, begin, end, identity, last)
-    place = {person: lane for lane, person in enumerate(lanes)}
-    for switch in found.switches:
-        lane, frame = place[switch.object], switch.frame - 0.5
-        axes.plot([frame, frame], [lane - 0.5, lane + 0.5], color=INK, linewidth=1.4, zorder=4)
-    axes.set_xlim(0.5, last + 0.5)
+        for identity in np.unique(matched_ids[rows][matched_ids[rows] >= 0]).tolist():
+            for begin, end in _runs(frames[rows[matched_ids[rows] == identity]]):
+                _draw_bar(axes, lane, begin, end, identity, last)
+    for switch in outcomes.switches:
+        lane, frame = people.index(switch.object), switch.frame - 0.5
+        axes.plot([frame, frame], [lane - 0.5, lane + 0.5], color=DARK, linewidth=1.4, zorder=4)
     return save(figure, path)
 
 
-def _paper(lanes: int, title: str, what: str, names: list[int]) -> tuple[Figure, Axes]:
-    figure = Figure((WIDTH, LINE * lanes + 1.0), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title, fontsize="medium")
-    axes.set_yticks(range(lanes), [str(name) for name in names], fontsize="x-small")
-    axes.set_ylim(lanes - 0.4, -0.6)
-    axes.set_ylabel(what)
+def _plot_lanes(names: Sequence[int], label: str, last: int, title: str) -> tuple[Figure, Axes]:
+    """Create a plot with a lane per name, over frames 1 to `last`."""
+    figure, axes = new_plot(WIDTH, LANE_HEIGHT * len(names) + 1.0, title)
+    axes.set_yticks(range(len(names)), [str(name) for name in names], fontsize="x-small")
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_ylabel(label)
     axes.set_xlabel("frame")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0.5, last + 0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
     return figure, axes
 
 
-def _in_order(ids: Ints, frames: Ints) -> list[int]:
-    """The identities by their first frame."""
+def _by_first_frame(ids: Ints, frames: Ints) -> list[int]:
+    """Return the distinct identities ordered by first frame."""
     order = np.lexsort((ids, frames))
     return list(dict.fromkeys(ids[order].tolist()))
 
 
 def _runs(frames: Ints) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive frames (n,), which are sorted."""
+    """Return first and last frame of each run of consecutive frames; `frames` (n,) are sorted."""
     breaks = np.flatnonzero(np.diff(frames) != 1) + 1
     ends = [0, *breaks.tolist(), len(frames)]
     return [(int(frames[a]), int(frames[b - 1])) for a, b in pairwise(ends) if b > a]
 
 
-def _bar(axes: Axes, lane: int, begin: int, end: int, identity: int, last: int = 0) -> None:
-    """One run of an identity, with its number in it where `last`, the plot's end, gives room."""
+def _draw_bar(axes: Axes, lane: int, begin: int, end: int, identity: int, last: int = 0) -> None:
+    """Draw a run of an identity; with `last`, the plot's last frame, its number if it fits."""
     length = end - begin + 1
-    axes.barh(lane, length, HIGH, begin - 0.5, color=paint_of(identity), zorder=2)
+    colour = colour_of(identity)
+    axes.barh(lane, length, BAR_HEIGHT, begin - 0.5, color=rgb_from_bgr(colour), zorder=2)
     text = str(identity)
-    if last and length / last > LETTER * len(text):
-        blue, green, red = ink_on(colour_of(identity))
-        ink = (red / 255, green / 255, blue / 255)
+    if last and length / last > CHARACTER_WIDTH * len(text):
+        text_colour = rgb_from_bgr(text_colour_on(colour))
         axes.text(begin - 0.5 + length / 2, lane, text, ha="center", va="center_baseline",
-                  fontsize="x-small", color=ink, zorder=3)  # fmt: skip
+                  fontsize="x-small", color=text_colour, zorder=3)  # fmt: skip

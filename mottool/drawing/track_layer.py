@@ -1,4 +1,4 @@
-"""One result file over the frames: which boxes lie in a frame, and how each of them looks."""
+"""Boxes of one result file per frame, with the style of each."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,35 +8,43 @@ import numpy.typing as npt
 
 from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
-from mottool.drawing.overlay import BoxStyle, looks_of
+from mottool.drawing.overlay import BoxStyle, identity_styles
 from mottool.drawing.style import colour_of
 from mottool.metrics.box_outcomes import Outcome, Verdicts
 from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["TrackLayer", "VisibleBoxes", "VERDICTS", "compared", "judged", "plain", "unseen"]
+__all__ = [
+    "OUTCOME_STYLES",
+    "TrackLayer",
+    "VisibleBoxes",
+    "difference_layers",
+    "identity_layer",
+    "mark_undetected",
+    "outcome_layer",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 
-# Okabe & Ito, "Color universal design", 2008, in BGR: apart for colour-blind eyes too. Missed ones
-# are dashed and switches heavy, so that nobody depends on the colours alone.
-VERDICTS = {
+# Okabe and Ito's colours (style.py) in BGR. False negatives are also dashed and identity switches
+# heavy, so that the meaning does not depend on colour alone.
+OUTCOME_STYLES = {
     Outcome.HIT: (BoxStyle((115, 158, 0)), "hit"),
     Outcome.FALSE: (BoxStyle((0, 94, 213)), "false (FP)"),
     Outcome.MISSED: (BoxStyle((233, 180, 86), dashed=True), "missed (FN)"),
     Outcome.SWITCHED: (BoxStyle((66, 228, 240), heavy=True), "switched (IDs)"),
     Outcome.UNJUDGED: (BoxStyle((170, 170, 170)), "not judged"),
 }
-OVERLAP = 0.5  # the IoU from which a detection is that of a track's box
+MIN_IOU = 0.5  # of a track's box with its detection
 
 
 class VisibleBoxes(NamedTuple):
-    """What is drawn in a frame: identities (n,), boxes (n, 4) x1 y1 x2 y2 pixels, n looks."""
+    """The boxes drawn in a frame: identities (n,), boxes (n, 4) x1 y1 x2 y2 pixels, n styles."""
 
     ids: npt.NDArray[np.int64]
     boxes: Floats
-    looks: list[BoxStyle]
+    styles: list[BoxStyle]
 
 
 class TrackLayer:
@@ -45,63 +53,63 @@ class TrackLayer:
     def __init__(
         self,
         rows: Rows,
-        looks: Sequence[BoxStyle],
+        styles: Sequence[BoxStyle],
         scale: float,
         legend: Sequence[tuple[BoxStyle, str]],
     ) -> None:
-        """`looks` are the rows', in their order; `scale` is the video's share of the source."""
+        """Sort rows and their styles by frame; `scale` is the video's size over the source's."""
         order = np.argsort(rows.frames, kind="stable")
         self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
         self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * scale)  # (n, 4)
-        self.looks = [looks[row] for row in order.tolist()]
+        self.styles = [styles[row] for row in order.tolist()]
         self.last = int(self.frames.max(initial=0))
         self.legend = list(legend)
 
     def at(self, number: int) -> VisibleBoxes:
-        """What belongs to one frame."""
-        begin, end = self.frames.searchsorted([number, number + 1])
-        here = slice(begin, end)
-        return VisibleBoxes(self.ids[here], self.boxes[here], self.looks[here])
+        """Return the boxes of frame `number`."""
+        start, stop = self.frames.searchsorted([number, number + 1])
+        rows = slice(start, stop)
+        return VisibleBoxes(self.ids[rows], self.boxes[rows], self.styles[rows])
 
 
-def plain(rows: Rows, scale: float, scores: bool) -> TrackLayer:
-    """Every identity in its colour; with `scores` each row's, unless all are the same."""
-    told = rows.rest[:, 0] if scores and rows.rest.shape[1] else None  # (n,)
-    telling = told is not None and len(told) and np.ptp(told) > 0
-    return TrackLayer(rows, looks_of(rows.ids, told if telling else None), scale, [])
+def identity_layer(rows: Rows, scale: float, scores: bool) -> TrackLayer:
+    """Style rows by identity; with `scores`, add each row's score unless all are equal."""
+    values = rows.rest[:, 0] if scores and rows.rest.shape[1] else None  # (n,)
+    varied = values is not None and len(values) and np.ptp(values) > 0
+    return TrackLayer(rows, identity_styles(rows.ids, values if varied else None), scale, [])
 
 
-def judged(rows: Rows, truth: Rows, found: Verdicts, scale: float) -> TrackLayer:
-    """The results by their verdicts, and over them what of the ground truth was missed."""
-    before = {(switch.frame, switch.after): switch.before for switch in found.switches}
-    looks = []
-    keys = zip(rows.frames.tolist(), rows.ids.tolist(), found.results.tolist(), strict=True)
-    for frame, identity, verdict in keys:
-        label = str(identity)
-        if verdict == Outcome.SWITCHED:
-            label = f"{before[frame, identity]}>{identity}"
-        looks.append(VERDICTS[Outcome(verdict)][0]._replace(label=label))
-    missed = found.truth == Outcome.MISSED
+def outcome_layer(rows: Rows, ground_truth: Rows, outcomes: Verdicts, scale: float) -> TrackLayer:
+    """Style results by their outcomes, and add the false negatives of the ground truth."""
+    before = {(switch.frame, switch.after): switch.before for switch in outcomes.switches}
+    styles = []
+    keys = zip(rows.frames.tolist(), rows.ids.tolist(), outcomes.results.tolist(), strict=True)
+    for frame, identity, outcome in keys:
+        caption = str(identity)
+        if outcome == Outcome.SWITCHED:
+            caption = f"{before[frame, identity]}>{identity}"
+        styles.append(OUTCOME_STYLES[Outcome(outcome)][0]._replace(caption=caption))
+    missed = outcomes.truth == Outcome.MISSED
     both = Rows(
-        np.concatenate([rows.frames, truth.frames[missed]]),
-        np.concatenate([rows.ids, truth.ids[missed]]),
-        np.concatenate([rows.tlwh, truth.tlwh[missed]]),
+        np.concatenate([rows.frames, ground_truth.frames[missed]]),
+        np.concatenate([rows.ids, ground_truth.ids[missed]]),
+        np.concatenate([rows.tlwh, ground_truth.tlwh[missed]]),
         np.zeros((len(rows) + int(missed.sum()), 0)),
     )
-    looks += [VERDICTS[Outcome.MISSED][0]] * int(missed.sum())
-    shown = list(VERDICTS.values())
-    if not (found.results == Outcome.UNJUDGED).any():
-        shown.pop()
-    return TrackLayer(both, looks, scale, shown)
+    styles += [OUTCOME_STYLES[Outcome.MISSED][0]] * int(missed.sum())
+    legend = list(OUTCOME_STYLES.values())
+    if not (outcomes.results == Outcome.UNJUDGED).any():
+        legend.pop()
+    return TrackLayer(both, styles, scale, legend)
 
 
-def compared(
-    first: Rows, second: Rows, found: Differences, scale: float
+def difference_layers(
+    first: Rows, second: Rows, differences: Differences, scale: float
 ) -> tuple[TrackLayer, TrackLayer]:
-    """Two trackers in the colours of the first's identities; what differs is heavy.
+    """Style two trackers by the first one's identities, with heavy lines where they differ.
 
-    A box that agrees has a thin line. `only here`: the other has none for it; `other identity`: it
-    has one, whose identity does not belong to this one's.
+    A box that agrees has a thin line. `only here`: the other tracker has no box there; `other
+    identity`: it has one, whose identity does not correspond to this one's.
     """
     legend = [
         (BoxStyle((240, 240, 240)), "as in the other"),
@@ -109,32 +117,35 @@ def compared(
         (BoxStyle((240, 240, 240), heavy=True, dashed=True), "only here"),
     ]
 
-    def panel(rows: Rows, alone: Bools, parted: Bools, names: dict[int, int]) -> TrackLayer:
+    def layer(rows: Rows, alone: Bools, parted: Bools, names: dict[int, int]) -> TrackLayer:
         keys = zip(rows.ids.tolist(), alone.tolist(), parted.tolist(), strict=True)
-        looks = [
-            BoxStyle(colour_of(names.get(i, i)), str(i), dashed=lone, heavy=lone or apart)
-            for i, lone, apart in keys
+        styles = [
+            BoxStyle(
+                colour_of(names.get(i, i)), str(i), dashed=only_here, heavy=only_here or differs
+            )
+            for i, only_here, differs in keys
         ]
-        return TrackLayer(rows, looks, scale, legend)
+        return TrackLayer(rows, styles, scale, legend)
 
-    ours = panel(first, found.alone[0], found.parted[0], {})
-    return ours, panel(second, found.alone[1], found.parted[1], found.names)
+    (alone, other_alone), (parted, other_parted) = differences.alone, differences.parted
+    other = layer(second, other_alone, other_parted, differences.names)
+    return layer(first, alone, parted, {}), other
 
 
-def unseen(shown: VisibleBoxes, detections: Detections, scale: float) -> VisibleBoxes:
-    """The same with every box dashed that lies on no detection of the frame.
+def mark_undetected(visible: VisibleBoxes, detections: Detections, scale: float) -> VisibleBoxes:
+    """Dash every box that matches no detection of the frame.
 
-    `refound` is noted where one of its occlusion centres lies in the box: a person found behind
-    another. Elsewhere the place is the tracker's guess, or filled in afterwards.
+    The note `refound` is added where an occlusion centre is inside the box: a person found behind
+    another. Elsewhere the box was predicted by the tracker, or interpolated afterwards.
     """
-    overlaps = iou(shown.boxes, detections.boxes * scale)  # (n, d)
-    guessed = overlaps.max(axis=1, initial=0.0) < OVERLAP  # (n,)
+    overlaps = iou(visible.boxes, detections.boxes * scale)  # (n, d)
+    undetected = overlaps.max(axis=1, initial=0.0) < MIN_IOU  # (n,)
     points = detections.occlusion_centres[:, :2] * scale  # (k, 2)
-    low, high = shown.boxes[:, None, :2], shown.boxes[:, None, 2:]  # (n, 1, 2)
+    low, high = visible.boxes[:, None, :2], visible.boxes[:, None, 2:]  # (n, 1, 2)
     inside = np.logical_and(points >= low, points <= high).all(axis=2)  # (n, k)
-    behind = np.any(inside, axis=1)  # (n,)
-    looks = [
-        look._replace(dashed=True, note="refound" if hidden else look.note) if guess else look
-        for look, guess, hidden in zip(shown.looks, guessed.tolist(), behind.tolist(), strict=True)
+    flags = zip(undetected.tolist(), np.any(inside, axis=1).tolist(), strict=True)
+    styles = [
+        style._replace(dashed=True, note="refound" if occluded else style.note) if dashed else style
+        for style, (dashed, occluded) in zip(visible.styles, flags, strict=True)
     ]
-    return shown._replace(looks=looks)
+    return visible._replace(styles=styles)

@@ -1,4 +1,4 @@
-"""Annotated frames as a video that browsers play: H.264, yuv420p, MP4 with its index in front."""
+"""Write videos that browsers play: H.264, yuv420p, MP4 with its index in front."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,17 +15,17 @@ from mottool.files import atomic_write
 
 __all__ = ["VideoWriter", "video_writer"]
 
-CLOCK = Fraction(1, 90_000)  # seconds a tick: every usual frame rate and a millisecond are whole
-SECONDS_BETWEEN_KEYS = 2  # a browser can only jump to key frames quickly
+TICK = Fraction(1, 90_000)  # seconds; usual frame intervals and a millisecond are whole ticks
+KEY_FRAME_SECONDS = 2  # interval; browsers seek quickly to key frames only
 # Without accurate rounding swscale tints every grey by three levels.
 CONVERSION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
 
 class VideoWriter:
-    """Encodes BGR frames of one size, each with its own time; made by `video_writer`."""
+    """Encoder of BGR frames of one size, each with its own time; opened by `video_writer`."""
 
     def __init__(self, path: Path, fps: float, crf: int) -> None:
-        """Open the file; the size will be that of the first frame."""
+        """Open the file; the first frame sets the size."""
         self._container = av.open(
             f"file:{path}", "w", format="mp4", options={"movflags": "+faststart"}
         )
@@ -36,56 +36,56 @@ class VideoWriter:
         )
         context = self._stream.codec_context
         context.pix_fmt = "yuv420p"
-        context.time_base = CLOCK
-        context.gop_size = max(1, round(SECONDS_BETWEEN_KEYS * fps))
-        # BT.709 in every one of H.273's three code points; untagged colours are anyone's guess.
+        context.time_base = TICK
+        context.gop_size = max(1, round(KEY_FRAME_SECONDS * fps))
+        # BT.709 in all three code points of H.273; players interpret untagged colours differently.
         context.colorspace = context.color_primaries = context.color_trc = 1
         self._first: float | None = None
         self._ticks = -1
 
     def write(self, image: npt.NDArray[np.uint8], seconds: float) -> None:
-        """Add a BGR frame (H, W, 3), shown `seconds - (seconds of the first)` after the start.
+        """Add a BGR frame (H, W, 3), shown at `seconds` minus those of the first frame.
 
-        An odd height or width repeats its last row or column: yuv420p has even sizes only.
+        The last row or column of an odd size is repeated: yuv420p has even sizes only.
         """
         height, width = image.shape[:2]
         if height % 2 or width % 2:
             border = cv2.BORDER_REPLICATE
-            even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, border)
-            image = np.asarray(even, np.uint8)
+            padded = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, border)
+            image = np.asarray(padded, np.uint8)
         if self._first is None:
             self._first = seconds
             self._stream.codec_context.height, self._stream.codec_context.width = image.shape[:2]
-        # Two frames closer than a tick would otherwise share one.
-        self._ticks = max(self._ticks + 1, round((seconds - self._first) / CLOCK))
+        # Frames less than a tick apart must not share one.
+        self._ticks = max(self._ticks + 1, round((seconds - self._first) / TICK))
         frame = av.VideoFrame.from_ndarray(image, format="bgr24")
         frame = frame.reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, interpolation=CONVERSION
         )
-        frame.pts, frame.time_base = self._ticks, CLOCK
+        frame.pts, frame.time_base = self._ticks, TICK
         self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Encode what is still waiting and complete the file."""
+        """Encode the remaining frames and complete the file."""
         self._container.mux(self._stream.encode())
         self._container.close()
 
     def abandon(self) -> None:
-        """Let go of the file without completing it."""
+        """Close the file without completing it."""
         with suppress(av.error.FFmpegError):
             self._container.close()
 
 
 @contextmanager
 def video_writer(path: Path, fps: float, crf: int) -> Iterator[VideoWriter]:
-    """A writer of the video `path`, which appears when the block ends well and not before.
+    """Open a writer of the video `path`, which is created only if the block succeeds.
 
-    `fps` is only what the file says of its rate; each frame comes with its own time. `crf` is
-    x264's constant rate factor, 1 (finest) to 51: browsers refuse the profile of the lossless 0.
-    An `OutputError` if the file cannot be written.
+    `fps` is only the rate recorded in the file; each frame has its own time. `crf` is x264's
+    constant rate factor, 1 (best quality) to 51; browsers do not play the profile of the lossless
+    0. Raises `OutputError` if the file cannot be written.
     """
-    with atomic_write(path) as part:
-        writer = VideoWriter(part, fps, crf)
+    with atomic_write(path) as temporary:
+        writer = VideoWriter(temporary, fps, crf)
         try:
             yield writer
             writer.close()

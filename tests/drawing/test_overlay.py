@@ -9,45 +9,45 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.drawing.overlay import Overlay
-from mottool.drawing.style import colour_of, ink_on
+from mottool.drawing.style import colour_of, text_colour_on
 from mottool.drawing.video_writer import video_writer
 
 GREY = np.full((240, 320, 3), 128, np.uint8)
 ONE = np.array([7]), np.array([[100.0, 80.0, 160.0, 200.0]])
 
 
-def perceived(colour):
-    """CIELAB of a colour: a distance of 2.3 is just noticeable."""
+def cielab(colour):
+    """Convert a colour to CIELAB, where a distance of 2.3 is just noticeable."""
     return cv2.cvtColor(np.float32([[colour]]) / 255, cv2.COLOR_BGR2Lab)[0, 0]
 
 
-def test_identities_seen_together_are_told_apart():
+def test_neighbouring_identities_have_distinguishable_colours():
     for first in range(1, 120):
         for second in range(first + 1, first + 12):
-            distance = np.linalg.norm(perceived(colour_of(first)) - perceived(colour_of(second)))
+            distance = np.linalg.norm(cielab(colour_of(first)) - cielab(colour_of(second)))
             assert distance > 14, (first, second)
 
 
 @given(st.integers(-10, 10**12))
 @settings(derandomize=True, deadline=None)
-def test_a_colour_stands_out_from_light_and_dark_and_carries_its_ink(identity):
+def test_a_colour_contrasts_with_light_and_dark_and_with_its_text(identity):
     colour = colour_of(identity)
-    lightness = perceived(colour)[0]
+    lightness = cielab(colour)[0]
     assert 50 < lightness < 88
-    assert abs(lightness - perceived(ink_on(colour))[0]) > 40
+    assert abs(lightness - cielab(text_colour_on(colour))[0]) > 40
     assert colour == colour_of.__wrapped__(identity)
 
 
-def test_a_box_and_its_label_have_the_colour_of_the_identity():
+def test_a_box_and_its_caption_have_the_colour_of_the_identity():
     overlay = Overlay(320, 240)
     before = GREY.copy()
     image = overlay.draw(GREY, 1, *ONE)
     np.testing.assert_array_equal(GREY, before)
     for row, column in ((140, 100), (140, 160), (80, 130), (200, 130)):
         assert np.abs(image[row, column].astype(int) - colour_of(7)).max() < 24  # anti-aliased
-    assert (image[85:195, 105:155] == 128).all()  # what is inside the box stays as it was
-    label = image[80 - 11 : 79, 100:107].reshape(-1, 3)
-    assert (label == colour_of(7)).all(1).sum() > 20
+    assert (image[85:195, 105:155] == 128).all()  # inside the box nothing changes
+    caption = image[80 - 11 : 79, 100:107].reshape(-1, 3)
+    assert (caption == colour_of(7)).all(1).sum() > 20
 
 
 def test_frame_number_and_score_change_the_picture():
@@ -60,15 +60,15 @@ def test_frame_number_and_score_change_the_picture():
     assert (base[120:] == drawn(2, np.array([0.5]))[120:]).all()
 
 
-def test_a_score_covers_no_identity():
+def test_a_score_does_not_cover_a_caption():
     boxes = np.array([[100.0, 80.0, 110.0, 200.0], [118.0, 80.0, 128.0, 190.0]])
-    alone = Overlay(320, 240).draw(GREY, 1, np.array([7, 4]), boxes)
+    plain = Overlay(320, 240).draw(GREY, 1, np.array([7, 4]), boxes)
     scored = Overlay(320, 240).draw(GREY, 1, np.array([7, 4]), boxes, np.array([0.5, 0.9]))
-    for left in (101, 119):  # inside the label of each identity
-        np.testing.assert_array_equal(scored[70:78, left : left + 5], alone[70:78, left : left + 5])
+    for left in (101, 119):  # inside the caption of each identity
+        np.testing.assert_array_equal(scored[70:78, left : left + 5], plain[70:78, left : left + 5])
 
 
-def test_a_label_stays_in_the_frame():
+def test_a_caption_stays_in_the_frame():
     for x1, y1 in ((-20.0, -30.0), (300.0, -5.0), (315.0, 235.0), (-900.0, -900.0), (1e12, -1e12)):
         box = np.array([[x1, y1, x1 + 40, y1 + 90]])
         image = Overlay(320, 240).draw(GREY, 1, np.array([1234567]), box, np.array([0.5]))
@@ -77,38 +77,38 @@ def test_a_label_stays_in_the_frame():
     assert (image[2:12, 150:160] == colour_of(7)).all(2).any()
 
 
-def test_a_trail_follows_the_feet_as_far_back_as_asked_and_fades():
-    def walked(trail, until=40):
+def test_a_trail_has_the_set_length_and_fades():
+    def trail_change(trail, until=40):
+        """Return the change of the pixels along the path of the feet."""
         overlay = Overlay(320, 240, trail)
         for number in range(1, until + 1):
             box = np.array([[5.0 * number, 100.0, 5.0 * number + 20, 180.0]])
             ids, box = (np.array([3]), box) if number <= 40 else (np.zeros(0, int), box[:0])
             image = overlay.draw(GREY, number, ids, box)
-        changed = np.abs(image[180].astype(int) - 128).sum(1)  # of the pixels the feet went over
-        return changed
+        return np.abs(image[180].astype(int) - 128).sum(1)
 
-    changed = walked(30)
+    changed = trail_change(30)
     foot = 5 * 40 + 10
     oldest = foot - 5 * 30
     assert changed[oldest + 4 : foot - 15].min() > 20
     assert changed[: oldest - 8].max() == 0
     assert changed[oldest + 10] < changed[foot - 75] < changed[foot - 20]
-    assert walked(0)[: foot - 15].max() == 0
-    assert walked(30, until=71).max() == 0  # the track has ended and its trail with it
+    assert trail_change(0)[: foot - 15].max() == 0
+    assert trail_change(30, until=71).max() == 0  # no trail is left of an ended track
 
 
-def test_lines_and_letters_grow_with_the_frame():
+def test_lines_and_text_grow_with_the_frame():
     small, large = Overlay(480, 360), Overlay(3840, 2160)
-    assert small.line == 1
-    assert large.line > 3
-    assert large.letters > 3 * small.letters
+    assert small.line_width == 1
+    assert large.line_width > 3
+    assert large.font_scale > 3 * small.font_scale
 
 
 def frames_of(path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        told = stream.codec_context
-        assert (told.name, told.pix_fmt, container.format.name[:7]) == (
+        codec = stream.codec_context
+        assert (codec.name, codec.pix_fmt, container.format.name[:7]) == (
             "h264",
             "yuv420p",
             "mov,mp4",
@@ -127,12 +127,12 @@ def test_a_video_keeps_times_sizes_and_colours(tmp_path, size):
         for seconds in times:
             video.write(np.full((*size, 3), colour, np.uint8), seconds)
         assert not out.exists()
-    found = frames_of(out)
-    np.testing.assert_allclose([time for time, _ in found], np.array(times) - 2, atol=2e-5)
-    assert found[0][1].shape[:2] == (size[0] + size[0] % 2, size[1] + size[1] % 2)
-    assert np.abs(found[-1][1].astype(int) - colour).max() < 8
+    frames = frames_of(out)
+    np.testing.assert_allclose([time for time, _ in frames], np.array(times) - 2, atol=2e-5)
+    assert frames[0][1].shape[:2] == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    assert np.abs(frames[-1][1].astype(int) - colour).max() < 8
     data = out.read_bytes()
-    assert data.index(b"moov") < data.index(b"mdat")  # the index in front: plays while it loads
+    assert data.index(b"moov") < data.index(b"mdat")  # the index is in front, for streaming
     assert [path.name for path in out.parent.iterdir()] == ["a.mp4"]
 
 
@@ -147,7 +147,7 @@ def test_an_interrupted_video_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
     code = f"""
 import resource
 import numpy as np

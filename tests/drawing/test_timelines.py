@@ -1,7 +1,7 @@
 import matplotlib.image
 import numpy as np
 
-from mottool.drawing.style import paint_of, style_of
+from mottool.drawing.style import colour_of, point_style, rgb_from_bgr
 from mottool.drawing.timelines import draw_objects, draw_tracks
 from mottool.metrics.box_outcomes import IdentitySwitch, Outcome, Verdicts
 from mottool.motchallenge.rows import Rows
@@ -13,38 +13,38 @@ def rows(frames, ids):
 
 
 def share(path, colour):
-    """How much of the picture has a colour."""
+    """Return the share of pixels that have a colour."""
     image = matplotlib.image.imread(path)[..., :3]
     return (np.abs(image - np.array(colour)).max(axis=2) < 0.02).mean()
 
 
 def test_a_bar_is_as_long_as_its_run(tmp_path):
     frames = [*range(1, 41), *range(1, 11), *range(31, 41)]
-    path = draw_tracks(rows(frames, [3] * 40 + [8] * 20), "made", tmp_path / "a.png")
-    whole, half = (share(path, paint_of(identity)) for identity in (3, 8))
-    assert whole > 0.05
-    assert 0.45 < half / whole < 0.55
+    path = draw_tracks(rows(frames, [3] * 40 + [8] * 20), "title", tmp_path / "a.png")
+    full, half = (share(path, rgb_from_bgr(colour_of(identity))) for identity in (3, 8))
+    assert full > 0.05
+    assert 0.45 < half / full < 0.55
 
 
-def test_people_are_coloured_by_who_hits_them_and_switches_ticked(tmp_path):
+def test_lanes_have_the_colours_of_matched_identities_and_ticks_at_switches(tmp_path):
     truth = rows(range(1, 41), [5] * 40)
     partners = np.array([3] * 20 + [-1] * 10 + [8] * 10)
-    verdict = np.where(partners < 0, Outcome.MISSED, Outcome.HIT)
+    outcomes = np.where(partners < 0, Outcome.MISSED, Outcome.HIT)
     switch = IdentitySwitch(31, 20, 5, 3, 8)
-    found = Verdicts(verdict, np.zeros(0, int), partners, [switch])
-    path = draw_objects(truth, found, "made", tmp_path / "a.png")
-    first, second = (share(path, paint_of(identity)) for identity in (3, 8))
+    verdicts = Verdicts(outcomes, np.zeros(0, int), partners, [switch])
+    path = draw_objects(truth, verdicts, "title", tmp_path / "a.png")
+    first, second = (share(path, rgb_from_bgr(colour_of(identity))) for identity in (3, 8))
     assert 1.8 < first / second < 2.3  # the number in the bar takes a little
-    without = draw_objects(truth, found._replace(switches=[]), "made", tmp_path / "b.png")
-    ink = (0x20 / 255,) * 3
-    assert share(path, ink) > share(without, ink)
-    nobody = found._replace(truth=np.full(40, Outcome.UNJUDGED), switches=[])
-    empty = draw_objects(truth, nobody, "made", tmp_path / "c.png")
-    assert share(empty, paint_of(3)) == 0
+    without = draw_objects(truth, verdicts._replace(switches=[]), "title", tmp_path / "b.png")
+    tick = (0x20 / 255,) * 3
+    assert share(path, tick) > share(without, tick)
+    unscored = verdicts._replace(truth=np.full(40, Outcome.UNJUDGED), switches=[])
+    empty = draw_objects(truth, unscored, "title", tmp_path / "c.png")
+    assert share(empty, rgb_from_bgr(colour_of(3))) == 0
 
 
-def test_many_people_are_told_apart_by_colour_or_marker():
-    styles = [style_of(place) for place in range(56)]
+def test_many_identities_differ_by_colour_or_marker():
+    styles = [point_style(index) for index in range(56)]
     assert len(set(styles)) == 56
     for one, other in zip(styles, styles[1:], strict=False):
         assert one[0] != other[0]

@@ -1,10 +1,11 @@
-"""The picture of a search: its size, its panels, and the mark of the best."""
+"""Plot of a search: its size, its panels, and the marker of the best trial."""
 
 import cv2
 import numpy as np
 import pytest
 
-from mottool.drawing.tuning_plot import COLUMNS, DOTS, HEIGHT, VERMILION, WIDTH, draw
+from mottool.drawing.style import VERMILION
+from mottool.drawing.tuning_plot import COLUMNS, DPI, HEIGHT, WIDTH, draw
 from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
 
@@ -32,13 +33,13 @@ def trials(count):
 
 @pytest.mark.parametrize("count", [1, 20])
 @pytest.mark.parametrize("axes", [1, 2, 4])
-def test_every_axis_has_its_panel_and_the_best_is_marked_in_each(tmp_path, count, axes):
+def test_every_axis_has_a_panel_with_the_best_trial_marked(tmp_path, count, axes):
     path = draw(trials(count)[::-1], SPACE[:axes], "HOTA", tmp_path / "search.png")
     image = cv2.imread(str(path))  # (H, W, 3) BGR
     columns = min(COLUMNS, axes + 1)
     rows = -(-(axes + 1) // COLUMNS)
-    assert image.shape[:2] == (round(HEIGHT * DOTS * rows), round(WIDTH * DOTS * columns))
-    red, green, blue = (int(VERMILION[place : place + 2], 16) for place in (1, 3, 5))
+    assert image.shape[:2] == (round(HEIGHT * DPI * rows), round(WIDTH * DPI * columns))
+    red, green, blue = (int(VERMILION[start : start + 2], 16) for start in (1, 3, 5))
     stars = (np.abs(image.astype(int) - [blue, green, red]) < 12).all(axis=2)
     panels = np.array_split(np.arange(image.shape[1]), columns)
     for number in range(axes + 1):

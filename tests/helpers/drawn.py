@@ -1,4 +1,4 @@
-"""The street scene of the examples, drawn by the script that users run."""
+"""The street scene of the examples, drawn by its script."""
 
 import importlib.util
 import shutil

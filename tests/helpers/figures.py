@@ -1,4 +1,4 @@
-"""A made street for training: a few plain figures, each in its own colours, that walk and cross."""
+"""A synthetic street for training: a few figures of different colours that walk and cross."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ COLOURS = [(40, 40, 220), (60, 200, 60), (220, 90, 40), (40, 210, 230), (200, 60
 def street(
     folder: Path, frames: int = 8, people: int = 3, size: tuple[int, int] = (128, 96), seed: int = 0
 ) -> Path:
-    """A MOTChallenge folder of PNG images with MOT17's columns; boxes fit the figures exactly."""
+    """Draw a MOTChallenge folder of PNG images with MOT17's columns and exact boxes."""
     draw = np.random.default_rng(seed)
     width, height = size
     (folder / "img1").mkdir(parents=True)
@@ -24,12 +24,12 @@ def street(
     steps = np.linspace(0.1, 0.9, people)
     left = steps * (width - wide)
     top = draw.uniform(0.05, 0.95, people) * (height - tall)
-    pace = np.where(np.arange(people) % 2, -1, 1) * draw.uniform(0.01, 0.02, people) * width
+    speed = np.where(np.arange(people) % 2, -1, 1) * draw.uniform(0.01, 0.02, people) * width
     rows = []
     for frame in range(1, frames + 1):
         image = ground.copy()
         for person in np.argsort(top + tall):
-            x, y = left[person] + pace[person] * (frame - 1), top[person]
+            x, y = left[person] + speed[person] * (frame - 1), top[person]
             x1, y1, x2, y2 = (round(side) for side in (x, y, x + wide[person], y + tall[person]))
             if x1 < 0 or x2 > width:
                 continue

@@ -1,7 +1,7 @@
-"""Small videos, image folders and MOTChallenge sequences, written by the tests that read them.
+"""Write small videos, image folders and MOTChallenge sequences.
 
-Frame i of n is a level grey of its own (`grey(i)`), with a red quarter in the upper left, so that
-a test can tell which frame it sees and how it is turned.
+Frame i has a uniform grey of its own (`grey(i)`) and a red quarter in the upper left, so that a
+test can identify the frame and its rotation.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,12 @@ __all__ = ["grey", "images", "picture", "seqinfo", "video"]
 
 
 def grey(index: int) -> int:
-    """The level of frame `index` (from 0) away from the red quarter."""
+    """Return the grey level of frame `index` (from 0) outside the red quarter."""
     return 40 + 8 * (index % 24)
 
 
 def picture(index: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """Return frame `index`, (height, width, 3) BGR."""
     image = np.full((height, width, 3), grey(index), np.uint8)
     image[: height // 2, : width // 2] = (0, 0, 230)
     return image
@@ -37,7 +38,7 @@ def video(
     turned: int = 0,
     keys: int = 12,
 ) -> Path:
-    """A video whose frame i is shown at ticks[i] / 30 seconds, by default i / 30."""
+    """Write a video whose frame i is shown at ticks[i] / 30 seconds, by default i / 30."""
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -55,7 +56,7 @@ def video(
 def images(
     folder: Path, count: int = 3, size: tuple[int, int] = (64, 48), name: str = "{:06d}.png"
 ) -> Path:
-    """A folder of `count` images, numbered from 1."""
+    """Write a folder of `count` images, numbered from 1."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         cv2.imwrite(str(folder / name.format(index + 1)), picture(index, *size))
@@ -63,10 +64,10 @@ def images(
 
 
 def seqinfo(folder: Path, **changed: object) -> Path:
-    """A MOTChallenge folder with nothing but its seqinfo.ini; None leaves a key out."""
-    told = {"name": "told", "imDir": "img1", "frameRate": 25, "seqLength": 3}
-    told |= {"imWidth": 64, "imHeight": 48, **changed}
+    """Write a MOTChallenge folder with only its seqinfo.ini; None omits a key."""
+    values = {"name": "told", "imDir": "img1", "frameRate": 25, "seqLength": 3}
+    values |= {"imWidth": 64, "imHeight": 48, **changed}
     folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"{key}={value}" for key, value in told.items() if value is not None]
+    lines = [f"{key}={value}" for key, value in values.items() if value is not None]
     (folder / "seqinfo.ini").write_text("\n".join(["[Sequence]", *lines]))
     return folder

@@ -1,8 +1,8 @@
-"""Made-up scenes for the metrics: ground truth and results that follow from a name.
+"""Synthetic scenes for the metrics: ground truth and results generated from a name.
 
-People walk through a small picture and cross; the tracker misses some, invents some, swaps
-identities, doubles boxes and loses whole frames. Every number comes from a generator seeded with
-the scene's name, so that only the official scorer's figures need to be stored.
+People walk through a small image and cross. The tracker has false negatives, false positives,
+identity switches, duplicate boxes and empty frames. The random generator is seeded with the scene's
+name, so that only the official scorer's metrics need to be stored.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ __all__ = ["SCENES", "Scene", "crowd", "make"]
 
 @dataclass(frozen=True)
 class Scene:
-    """One sequence: its rules, its number of frames, and both files' rows."""
+    """One sequence: its rules, its number of frames, and the rows of both files."""
 
     rules: str
     length: int
@@ -25,7 +25,7 @@ class Scene:
     results: Rows
 
 
-# Name: rules, people, frames, rounding of the boxes in pixels (coarse boxes tie), what is missing.
+# Name: rules, people, frames, rounding of boxes in pixels (coarse boxes tie), missing part.
 SCENES = {
     "plain-15": ("mot15", 6, 40, 0.01, ""),
     "plain-16": ("mot16", 12, 40, 0.01, ""),
@@ -44,7 +44,7 @@ SCENES = {
 
 
 def make(name: str) -> Scene:
-    """The scene of that name in `SCENES`, or of any other name of the same form."""
+    """Generate the scene NAME of `SCENES`; a suffix `#...` gives another seed."""
     stem = name.split("#")[0]
     rules, people, length, grain, missing = SCENES[stem]
     draw = seeded(name)
@@ -58,10 +58,10 @@ def make(name: str) -> Scene:
         rest[:, 1], rest[:, 2] = kinds[truth[:, 1].astype(int) - 1], draw.random(len(truth))
     results = _track(draw, truth, length, grain)
     if missing == "frames":
-        truth_lost, results_lost = draw.random((2, length + 1)) < 0.25
-        keep = ~truth_lost[truth[:, 0].astype(int)]
+        missing_truth, missing_results = draw.random((2, length + 1)) < 0.25
+        keep = ~missing_truth[truth[:, 0].astype(int)]
         truth, rest = truth[keep], rest[keep]
-        results = results[~results_lost[results[:, 0].astype(int)]]
+        results = results[~missing_results[results[:, 0].astype(int)]]
     if missing in ("truth", "both"):
         truth, rest = truth[:0], rest[:0]
     if missing in ("results", "both"):
@@ -71,44 +71,44 @@ def make(name: str) -> Scene:
 
 
 def crowd(people: int, length: int) -> Scene:
-    """A crowd in a Full HD picture, MOT17 rules: 8 % of the boxes missed, 5 % false."""
+    """Generate a crowd in Full HD with MOT17 rules, 8 % false negatives and 5 % false positives."""
     draw = seeded(f"crowd {people} {length}")
     truth = _walk(draw, people, length, 0.01, (1920.0, 1080.0), (50.0, 130.0), stay=True)
     results = _track(draw, truth, length, 0.01, swap=0.002, double=0.0)
     rest = np.tile([1.0, 1.0, 1.0], (len(truth), 1))
     unused = np.column_stack([np.ones(len(results)), np.full((len(results), 3), -1.0)])
-    by_frame = np.argsort(results[:, 0], kind="stable")  # as trackers write their files
+    by_frame = np.argsort(results[:, 0], kind="stable")  # the order of trackers' files
     return Scene("mot17", length, _rows(truth, rest), _rows(results[by_frame], unused))
 
 
 def _walk(draw, people, length, grain, picture, size, stay=False):
-    """Rows frame, id, left, top, width, height of people who walk and turn at the border."""
+    """Return rows frame, id, left, top, width, height of people who turn at the border."""
     time = np.arange(1, length + 1)[:, None]  # (F, 1)
     start, speed = draw.random((2, people, 2))
-    way = (start * 2 + (speed - 0.5) * 0.02 * time[..., None]) % 2  # (F, people, 2)
-    centre = np.abs(1 - way) * picture
+    position = (start * 2 + (speed - 0.5) * 0.02 * time[..., None]) % 2  # (F, people, 2)
+    centre = np.abs(1 - position) * picture
     shape = np.array(size) * (0.7 + 0.6 * draw.random((people, 1)))
     first = np.zeros(people) if stay else draw.random(people) * length * 0.4
     last = np.full(people, length) if stay else length * (0.6 + 0.4 * draw.random(people))
-    there = (time > first) & (time <= last)  # (F, people)
-    frame, person = np.nonzero(there)
+    present = (time > first) & (time <= last)  # (F, people)
+    frame, person = np.nonzero(present)
     boxes = np.column_stack([centre[frame, person] - shape[person] / 2, shape[person]])
     return np.column_stack([frame + 1, person + 1, np.round(boxes / grain) * grain])
 
 
 def _track(draw, truth, length, grain, swap=0.02, double=0.05):
-    """Rows of a tracker: noise, misses, swapped identities, doubles, inventions."""
+    """Return rows with noise, false negatives, swapped identities, duplicates, false positives."""
     rows = truth[draw.random(len(truth)) > 0.08].copy()
     rows[:, 2:] += draw.normal(0, 1, (len(rows), 4)) * [3, 5, 3, 5]
     people = int(truth[:, 1].max())
-    name = np.arange(people + 1)
-    names = np.empty((length + 1, people + 1), int)
+    current = np.arange(people + 1)
+    ids = np.empty((length + 1, people + 1), int)
     for frame in range(length + 1):
         for person in np.flatnonzero(draw.random(people + 1) < swap):
             other = draw.integers(0, people + 1)
-            name[[person, other]] = name[[other, person]]
-        names[frame] = name
-    rows[:, 1] = names[rows[:, 0].astype(int), rows[:, 1].astype(int)]
+            current[[person, other]] = current[[other, person]]
+        ids[frame] = current
+    rows[:, 1] = ids[rows[:, 0].astype(int), rows[:, 1].astype(int)]
     doubled = rows[draw.random(len(rows)) < double]
     doubled[:, 1] += 1000
     false = rows[draw.random(len(rows)) < 0.05]

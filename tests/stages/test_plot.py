@@ -17,7 +17,7 @@ PEOPLE, FRAMES = 4, 12
 
 
 def detections(frame, size=6, draw=None):
-    """Four people side by side, whose embeddings point along an axis each, and a stray box."""
+    """Return four people side by side, each with an embedding along its axis, and a stray box."""
     left = 20.0 + 100 * np.arange(PEOPLE + 1)
     boxes = np.stack([left, left * 0 + 50, left + 40, left * 0 + 150], axis=1) + frame
     embeddings = np.eye(PEOPLE + 1, size) + draw.normal(0, 0.05, (PEOPLE + 1, size))
@@ -34,14 +34,14 @@ def work(tmp_path):
     frames = [detections(frame, draw=draw) for frame in range(FRAMES)]
     write(tmp_path / "work/caches/pipe/seq.h5", frames)
     boxes = [tlwh_from_xyxy(frame.boxes[:PEOPLE]).tolist() for frame in frames]
-    for place, switch in (("gt", FRAMES), ("work/tracks/pipe.a", 5), ("work/tracks/pipe.b", 8)):
-        (tmp_path / place).mkdir(parents=True)
+    for folder, switch in (("gt", FRAMES), ("work/tracks/pipe.a", 5), ("work/tracks/pipe.b", 8)):
+        (tmp_path / folder).mkdir(parents=True)
         rows = [
             f"{frame + 1},{person + 1 + 10 * (frame >= switch)},{','.join(map(str, box))},1"
-            for frame, own in enumerate(boxes)
-            for person, box in enumerate(own)
+            for frame, frame_boxes in enumerate(boxes)
+            for person, box in enumerate(frame_boxes)
         ]
-        (tmp_path / place / "seq.txt").write_text("\n".join(rows))
+        (tmp_path / folder / "seq.txt").write_text("\n".join(rows))
     return tmp_path
 
 
@@ -50,8 +50,8 @@ def called(work, *arguments):
     return CliRunner().invoke(command, words)
 
 
-def made(work, *arguments):
-    """The one picture that a command makes, as pixels."""
+def drawn(work, *arguments):
+    """Return the pixels of the only plot that a command draws."""
     done = called(work, *arguments, "--json")
     assert done.exit_code == 0, (done.output, done.exception)
     paths = {entry["path"] for entry in json.loads(done.stdout)["done"]}
@@ -59,26 +59,26 @@ def made(work, *arguments):
     return matplotlib.image.imread(paths.pop())
 
 
-def test_every_cell_of_one_identity_is_framed_and_light(work):
-    image = made(work, "frames", "--at", 2, 9, "--gt", work / "gt")
+def test_cells_of_one_identity_are_framed(work):
+    image = drawn(work, "frames", "--at", 2, 9, "--gt", work / "gt")
     orange = np.abs(image[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
     assert orange.sum() > 1000
-    unnamed = made(work, "frames", "--at", 2, 9)
-    assert not (np.abs(unnamed[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
+    unknown = drawn(work, "frames", "--at", 2, 9)
+    assert not (np.abs(unknown[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
 
 
-def test_tracklets_stand_by_the_detections_of_their_identities(work):
+def test_tracklets_are_framed_with_detections_of_their_identity(work):
     tracks = work / "work/tracks/pipe.a"
-    named = made(work, "tracklets", "--at", 4, "--tracks", tracks)
-    orange = np.abs(named[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
+    same = drawn(work, "tracklets", "--at", 4, "--tracks", tracks)
+    orange = np.abs(same[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
     assert orange.sum() > 1000
-    # In frame 6 all have new identities: nobody is who they were.
-    switched = made(work, "tracklets", "--at", 6, "--tracks", tracks)
+    # In frame 6 all identities are new: none matches a tracklet.
+    switched = drawn(work, "tracklets", "--at", 6, "--tracks", tracks)
     assert not (np.abs(switched[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
-def test_every_kind_is_drawn_in_every_form(work, form):
+def test_every_kind_is_drawn_in_every_format(work, form):
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     gt = ("--gt", work / "gt", "--format", form)
     for kind in (
@@ -90,8 +90,8 @@ def test_every_kind_is_drawn_in_every_form(work, form):
     ):
         done = called(work, *kind, *gt)
         assert done.exit_code == 0, (kind, done.output, done.exception)
-    found = sorted((work / "work/plots").rglob(f"*.{form}"))
-    assert [str(path.relative_to(work / "work/plots")) for path in found] == [
+    paths = sorted((work / "work/plots").rglob(f"*.{form}"))
+    assert [str(path.relative_to(work / "work/plots")) for path in paths] == [
         f"hota.{form}",
         f"pipe/seq.embeddings.{form}",
         f"pipe/seq.frames.{form}",
@@ -99,7 +99,7 @@ def test_every_kind_is_drawn_in_every_form(work, form):
         f"pipe.a/seq.timelines.{form}",
         f"pipe.b/seq.timelines.{form}",
     ]
-    assert all(path.read_bytes().startswith(starts[form]) for path in found)
+    assert all(path.read_bytes().startswith(starts[form]) for path in paths)
 
 
 def test_timelines_of_results_need_no_ground_truth(work):
@@ -109,28 +109,28 @@ def test_timelines_of_results_need_no_ground_truth(work):
     assert (
         called(work, "timelines", work / "work/tracks/pipe.a", "--gt", work / "gt").exit_code == 0
     )
-    judged = matplotlib.image.imread(work / "work/plots/pipe.a/seq.timelines.png")
-    assert plain.shape != judged.shape  # eight identities, four people
+    classified = matplotlib.image.imread(work / "work/plots/pipe.a/seq.timelines.png")
+    assert plain.shape != classified.shape  # eight identities, four people
 
 
-def test_the_curves_carry_the_means_that_evaluate_prints(work):
+def test_the_legend_of_curves_has_the_means_that_evaluate_prints(work):
     assert called(work, "hota", "--gt", work / "gt", "--format", "svg").exit_code == 0
     from mottool.metrics.evaluate import TrackEvaluation
     from mottool.metrics.inputs import find_truth
 
     truth = find_truth([work / "gt"])["seq"]
-    board = TrackEvaluation("a")
-    board.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
-    figures = board.rows()[0].metrics
-    told = (work / "work/plots/hota.svg").read_text()
+    evaluation = TrackEvaluation("a")
+    evaluation.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
+    metrics = evaluation.rows()[0].metrics
+    svg = (work / "work/plots/hota.svg").read_text()
     for name in ("HOTA", "DetA", "AssA"):
-        assert f"pipe.a ({100 * figures[name]:.1f})" in told
+        assert f"pipe.a ({100 * metrics[name]:.1f})" in svg
 
 
-def test_what_is_missing_is_said(work):
-    told = called(work, "embeddings")
-    assert isinstance(told.exception, SettingError)
-    assert "--gt or --tracks" in told.exception.fix
+def test_missing_inputs_are_reported(work):
+    done = called(work, "embeddings")
+    assert isinstance(done.exception, SettingError)
+    assert "--gt or --tracks" in done.exception.fix
     both = called(work, "frames", "--at", 1, 2, "--gt", work / "gt", "--tracks", work / "gt")
     assert isinstance(both.exception, SettingError)
     far = called(work, "frames", "--at", 1, 99)
@@ -145,22 +145,22 @@ def test_what_is_missing_is_said(work):
     assert "detect-embed" in nothing.exception.fix
 
 
-def test_a_cache_without_embeddings_says_how_to_make_them(work):
+def test_a_cache_without_embeddings_is_reported(work):
     plain = [Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32),
                         np.zeros(1, np.uint16))]  # fmt: skip
     path = write(work / "plain.h5", plain, HEADER)
-    told = called(work, "frames", path, "--at", 1, 1)
-    assert told.exit_code == 1
-    assert "has no embeddings" in told.stderr
+    done = called(work, "frames", path, "--at", 1, 1)
+    assert done.exit_code == 1
+    assert "has no embeddings" in done.stderr
 
 
-def test_two_people_are_needed_for_a_map(work):
+def test_a_map_needs_two_people(work):
     (work / "one").mkdir()
     first = (work / "gt/seq.txt").read_text().splitlines()[0]
     (work / "one/seq.txt").write_text(first)
-    told = called(work, "embeddings", "--gt", work / "one")
-    assert told.exit_code == 1
-    assert "fewer than two people" in told.stderr
+    done = called(work, "embeddings", "--gt", work / "one")
+    assert done.exit_code == 1
+    assert "fewer than two people" in done.stderr
 
 
 def test_help_is_light():
@@ -173,18 +173,18 @@ def test_help_is_light():
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-def test_likeness_and_its_errors(work):
+def test_similarity_matrices_and_their_errors(work):
     from mottool.cache.reader import Cache
     from mottool.metrics.embedding_similarity import between_frames, of_people, of_tracklets
     from mottool.metrics.identity_matching import named, who_is_who
 
     rows = who_is_who("seq", {}, work / "gt")
     with Cache(work / "work/caches/pipe/seq.h5") as cache:
-        found = between_frames(cache, rows, (1, 5))
-        assert found.rows.tolist() == found.columns.tolist() == [1, 2, 3, 4, -1]
-        assert (np.diag(found.cosines) > 0.9).all()
-        assert found.cosines[~np.eye(5, dtype=bool)].max() < 0.5
-        assert all((each.ids == -1).all() for each in named(cache, None))
+        matrix = between_frames(cache, rows, (1, 5))
+        assert matrix.rows.tolist() == matrix.columns.tolist() == [1, 2, 3, 4, -1]
+        assert (np.diag(matrix.cosines) > 0.9).all()
+        assert matrix.cosines[~np.eye(5, dtype=bool)].max() < 0.5
+        assert all((frame.ids == -1).all() for frame in named(cache, None))
         embeddings, ids = of_people(cache, rows, people=3, samples=5)
         assert embeddings.shape == (15, 6)
         assert np.bincount(ids).tolist() == [0, 5, 5, 5]
@@ -193,7 +193,7 @@ def test_likeness_and_its_errors(work):
         assert switched.rows.tolist() == [11, 12, 13, 14]
         older = of_tracklets(cache, tracks, 9, memory=4)
         assert older.rows.tolist() == [1, 2, 3, 4, 11, 12, 13, 14]
-        means = [each.embeddings[0] for each in named(cache, tracks)][5:8]
+        means = [frame.embeddings[0] for frame in named(cache, tracks)][5:8]
         mean = means[0]
         for embedding in means[1:]:
             mean = 0.9 * mean + 0.1 * embedding

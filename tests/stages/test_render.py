@@ -13,7 +13,7 @@ from footage import images, seqinfo, video
 
 from mottool.detections import Detections
 from mottool.drawing.style import colour_of
-from mottool.drawing.track_layer import VERDICTS
+from mottool.drawing.track_layer import OUTCOME_STYLES
 from mottool.errors import InputError, SettingError
 from mottool.metrics.box_outcomes import Outcome
 from mottool.sources.discovery import find_sequences
@@ -37,7 +37,7 @@ def film(tmp_path):
 
 
 def called(tmp_path, *arguments):
-    """The exit code, what is printed and the exception of `mottool render` in this process."""
+    """Run `mottool render` in this process and return its result."""
     words = [str(word) for word in arguments]
     return CliRunner().invoke(command, ["--work", str(tmp_path / "work"), *words])
 
@@ -51,31 +51,31 @@ def frames_of(path):
 
 
 def near(colour, pixel):
-    """Whether a pixel of a thin line, its chroma shared with its neighbours, has a colour."""
+    """Return whether a pixel of a thin line has a colour; neighbours share chroma."""
     return np.abs(pixel.astype(int) - colour).max() < 60
 
 
-def test_a_video_is_drawn_with_its_own_times_and_stable_colours(tmp_path, film):
+def test_a_video_keeps_its_times_and_identity_colours(tmp_path, film):
     result = called(tmp_path, film, "--crf", "5")
     assert result.exit_code == 0
     out = tmp_path / "work" / "videos" / "public.sort" / "film.mp4"
     assert result.output == f"{out}  rendered\n"
-    found = frames_of(out)
+    frames = frames_of(out)
     expected = [(index + (20 if index > 11 else 0)) / 30 for index in range(24)]
-    np.testing.assert_allclose([time for time, _ in found], expected, atol=2e-5)
-    for number, (_, image) in enumerate(found, 1):
+    np.testing.assert_allclose([time for time, _ in frames], expected, atol=2e-5)
+    for number, (_, image) in enumerate(frames, 1):
         for identity, left in ((3, 20), (8, 160)):
             assert near(colour_of(identity), image[100, left + 2 * number]), number
 
 
-def test_a_span_and_a_scale_are_drawn_at_their_places_with_earlier_trails(tmp_path, film):
+def test_a_span_at_a_scale_has_trails_from_before(tmp_path, film):
     assert (
         called(tmp_path, film, "--frames", "13-20", "--scale", "0.5", "--crf", "5").exit_code == 0
     )
-    found = frames_of(tmp_path / "work" / "videos" / "public.sort" / "film.mp4")
-    assert len(found) == 8
-    assert found[0][0] == 0
-    first = found[0][1]
+    frames = frames_of(tmp_path / "work" / "videos" / "public.sort" / "film.mp4")
+    assert len(frames) == 8
+    assert frames[0][0] == 0
+    first = frames[0][1]
     assert first.shape == (120, 160, 3)
     assert near(colour_of(8), first[50, (160 + 2 * 13) // 2])
     trail = first[75, (160 + 2 * 5 + 20) // 2].astype(int)  # where the feet were in frame 5
@@ -86,7 +86,7 @@ def test_a_span_and_a_scale_are_drawn_at_their_places_with_earlier_trails(tmp_pa
 def test_a_constant_score_is_not_written(tmp_path, film):
     (sequence,) = find_sequences([film])
     same = "\n".join(",".join([*row.split(",")[:6], "1"]) for row in ROWS.split())
-    texts = {"same": same, "told": ROWS}
+    texts = {"same": same, "varied": ROWS}
     pictures = {}
     for name, text in texts.items():
         (tmp_path / f"{name}.txt").write_text(text)
@@ -95,7 +95,7 @@ def test_a_constant_score_is_not_written(tmp_path, film):
             out = run(sequence, tmp_path / f"{name}.txt", tmp_path / f"{name}.mp4", config)
             pictures[name, scores] = frames_of(out)[0][1]
     np.testing.assert_array_equal(pictures["same", True], pictures["same", False])
-    assert (pictures["told", True] != pictures["told", False]).any()
+    assert (pictures["varied", True] != pictures["varied", False]).any()
 
 
 def test_a_frame_without_rows_and_an_empty_result_are_drawn(tmp_path, film):
@@ -105,7 +105,7 @@ def test_a_frame_without_rows_and_an_empty_result_are_drawn(tmp_path, film):
     assert len(frames_of(out)) == 24
 
 
-def test_many_sequences_are_drawn_and_the_failed_named(tmp_path, film):
+def test_many_sequences_are_drawn_and_failures_named(tmp_path, film):
     images(seqinfo(tmp_path / "data" / "A") / "img1")
     images(seqinfo(tmp_path / "data" / "B") / "img1")
     seqinfo(tmp_path / "data" / "C")
@@ -115,11 +115,11 @@ def test_many_sequences_are_drawn_and_the_failed_named(tmp_path, film):
         (results / f"{name}.txt").write_text("1,1,5,5,10,20,1,-1,-1,-1\n")
     result = called(tmp_path, tmp_path / "data", tmp_path / "no.mp4", "--tracks", results, "--json")
     assert result.exit_code == 1
-    told = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     out = tmp_path / "work" / "videos" / "results" / "A.mp4"
-    assert told["done"] == [{"sequence": "A", "path": str(out)}]
+    assert report["done"] == [{"sequence": "A", "path": str(out)}]
     assert len(frames_of(out)) == 3
-    errors = {failure["sequence"]: failure["error"] for failure in told["failed"]}
+    errors = {failure["sequence"]: failure["error"] for failure in report["failed"]}
     assert "there is no result file" in errors["B"]
     assert "mottool associate" in errors["B"]
     assert "no images" in errors["C"]
@@ -127,7 +127,7 @@ def test_many_sequences_are_drawn_and_the_failed_named(tmp_path, film):
     assert [path.name for path in out.parent.iterdir()] == ["A.mp4"]
 
 
-def test_one_result_file_serves_one_sequence(tmp_path, film):
+def test_one_result_file_is_for_one_sequence(tmp_path, film):
     rows = tmp_path / "work" / "tracks" / "public.sort" / "film.txt"
     other = video(tmp_path / "other.mp4", 3)
     assert called(tmp_path, other, "--tracks", rows).exit_code == 0
@@ -137,7 +137,7 @@ def test_one_result_file_serves_one_sequence(tmp_path, film):
     assert "is one result file but there are 2 sequences" in str(failed)
 
 
-def test_which_results_must_be_clear(tmp_path, film):
+def test_ambiguous_or_missing_results_are_an_error(tmp_path, film):
     (tmp_path / "work" / "tracks" / "public.fairmot").mkdir()
     several = called(tmp_path, film).exception
     assert isinstance(several, SettingError)
@@ -149,7 +149,7 @@ def test_which_results_must_be_clear(tmp_path, film):
 
 
 @pytest.mark.parametrize("text", ["0-5", "9-3", "a-b", "5-x", "", "-"])
-def test_a_range_that_is_none_is_refused(tmp_path, film, text):
+def test_an_invalid_range_is_an_error(tmp_path, film, text):
     failed = called(tmp_path, film, "--frames", text).exception
     assert isinstance(failed, SettingError)
     assert "write 1-100, 50- or 7" in failed.fix
@@ -168,12 +168,12 @@ def test_a_range_beyond_the_end_fails_and_leaves_no_video(tmp_path, film):
     assert not list((tmp_path / "work").rglob("*.mp4"))
 
 
-def test_rows_beyond_the_end_are_told(tmp_path, film):
+def test_rows_beyond_the_end_are_reported(tmp_path, film):
     rows = tmp_path / "film.txt"
     rows.write_text(ROWS + "25,3,20,60,40,90,1,-1,-1,-1\n")
-    told = "has rows up to frame 25"
-    assert told in called(tmp_path, film, "--tracks", rows).stderr
-    assert told not in called(tmp_path, film, "--tracks", rows, "--frames", "1-5").stderr
+    message = "has rows up to frame 25"
+    assert message in called(tmp_path, film, "--tracks", rows).stderr
+    assert message not in called(tmp_path, film, "--tracks", rows, "--frames", "1-5").stderr
     assert not called(tmp_path, film).stderr
 
 
@@ -188,7 +188,7 @@ def test_help_is_light(tmp_path):
     assert "mottool render video.mp4" in done.stdout
 
 
-def test_ground_truth_colours_what_is_hit_false_missed_and_switched(tmp_path, film):
+def test_boxes_have_the_colours_of_their_outcomes(tmp_path, film):
     people = {5: 20, 6: 160, 7: 240}  # 7 is missed, 6 switches from 8 to 9 in frame 13
     truth = tmp_path / "gt.txt"
     truth.write_text(
@@ -211,21 +211,21 @@ def test_ground_truth_colours_what_is_hit_false_missed_and_switched(tmp_path, fi
     )
     assert done.exit_code == 0, done.output
     frames = frames_of(tmp_path / "work" / "videos" / "tracks" / "film.mp4")
-    look = {verdict: VERDICTS[verdict][0].colour for verdict in Outcome}
+    colours = {outcome: OUTCOME_STYLES[outcome][0].colour for outcome in Outcome}
     for number, (_, image) in zip((12, 13, 14), frames, strict=True):
-        assert near(look[Outcome.HIT], image[100, 20 + 2 * number])
-        assert near(look[Outcome.FALSE], image[25, 5])
-        own = Outcome.SWITCHED if number == 13 else Outcome.HIT
-        assert near(look[own], image[100, 160 + 2 * number]), number
-        line = image[60:150, 240 + 2 * number]  # dashes, not a whole line
-        dashes = [near(look[Outcome.MISSED], pixel) for pixel in line]
+        assert near(colours[Outcome.HIT], image[100, 20 + 2 * number])
+        assert near(colours[Outcome.FALSE], image[25, 5])
+        outcome = Outcome.SWITCHED if number == 13 else Outcome.HIT
+        assert near(colours[outcome], image[100, 160 + 2 * number]), number
+        line = image[60:150, 240 + 2 * number]  # dashes, not a solid line
+        dashes = [near(colours[Outcome.MISSED], pixel) for pixel in line]
         assert 20 < sum(dashes) < 70
 
 
-def test_two_trackers_stand_side_by_side_and_what_differs_is_heavy(tmp_path, film):
+def test_two_trackers_are_drawn_side_by_side_with_differences_heavy(tmp_path, film):
     other = tmp_path / "other"
     other.mkdir()
-    # The other names them 1 and 2, and loses the second person in frame 10.
+    # The other tracker has identities 1 and 2, and no second box in frame 10.
     renamed = ROWS.replace(",3,", ",1,").replace(",8,", ",2,").splitlines()
     (other / "film.txt").write_text("\n".join(row for row in renamed if row[:5] != "10,2,"))
     done = called(tmp_path, film, "--beside", other, "--crf", "5", "--frames", "9-10")
@@ -233,7 +233,7 @@ def test_two_trackers_stand_side_by_side_and_what_differs_is_heavy(tmp_path, fil
     out = tmp_path / "work/videos/public.sort_vs_other/film.mp4"
     (_, agreed), (_, alone) = frames_of(out)
     assert agreed.shape[1] == 2 * 320 + 2
-    for left, identity in ((20, 3), (160, 8)):  # one colour in both, the first one's
+    for left, identity in ((20, 3), (160, 8)):  # the first tracker's colour in both
         for shift in (0, 322):
             assert near(colour_of(identity), agreed[100, shift + left + 18])
 
@@ -248,7 +248,7 @@ def test_two_trackers_stand_side_by_side_and_what_differs_is_heavy(tmp_path, fil
     assert lines(alone, 322 + 160 + 20) == 0
 
 
-def test_what_a_cache_holds_is_drawn_under_the_tracks(tmp_path, film):
+def test_layers_of_a_cache_are_drawn_below_the_tracks(tmp_path, film):
     def frame(number):
         boxes = np.array([[20 + 2 * number, 60, 60 + 2 * number, 150]], np.float32)
         one = np.ones(1, np.float32)
@@ -280,7 +280,7 @@ def test_what_a_cache_holds_is_drawn_under_the_tracks(tmp_path, film):
     assert "there is no cache" in missing.stderr
 
 
-def test_every_switch_is_a_strip_and_old_ones_go(tmp_path, film):
+def test_every_switch_has_a_strip_and_old_strips_are_removed(tmp_path, film):
     truth = tmp_path / "gt.txt"
     rows = tmp_path / "tracks" / "film.txt"
     rows.parent.mkdir()
