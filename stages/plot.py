@@ -18,7 +18,6 @@ from mottool.cli.options import (
     ground_truth_option,
     plot_options,
     results_argument,
-    rules_option,
     settings_options,
     tracks_option,
 )
@@ -36,12 +35,21 @@ from mottool.drawing.plots import (
     plot_tracklets,
 )
 from mottool.errors import InputError, SettingError
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence
 
 __all__ = ["command"]
+
+rules_option = click.option(
+    "--rules",
+    type=click.Choice(RULES),
+    default=AUTO,
+    show_default=True,
+    help="Benchmark rules for the ground truth, as in mottool evaluate.",
+)
 
 
 @click.group("plot")

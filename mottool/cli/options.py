@@ -10,24 +10,22 @@ from typing import Any, TypeVar
 import click
 
 from mottool.errors import SettingError
-from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, build_settings, is_optional, plain_type
 
 __all__ = [
+    "as_json",
     "caches_argument",
     "frame_pair_option",
     "ground_truth_option",
-    "merged_options",
-    "as_json",
-    "settings_options",
     "jobs_flag",
     "list_flag",
+    "merged_options",
     "plot_options",
     "published_flag",
     "results_argument",
-    "rules_option",
     "set_flag",
     "settings_file",
+    "settings_options",
     "shard_flag",
     "shard_of",
     "tracks_option",
@@ -279,17 +277,6 @@ def tracks_option(command: Command) -> Command:
         "--tracks",
         type=click.Path(path_type=Path),
         help="The folder of result files that give the identities, or one result file.",
-    )(command)
-
-
-def rules_option(command: Command) -> Command:
-    """Add the `--rules` option of plots that are scored against ground truth."""
-    return click.option(
-        "--rules",
-        type=click.Choice(RULES),
-        default=AUTO,
-        show_default=True,
-        help="Benchmark rules for the ground truth, as in mottool evaluate.",
     )(command)
 
 
