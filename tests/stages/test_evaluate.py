@@ -212,7 +212,7 @@ def test_results_after_the_labelled_frames_are_told_of(dataset):
 
 def test_a_table_replaces_nothing_but_a_file(dataset):
     (dataset / "scores.csv").mkdir()
-    with pytest.raises(OutputError, match="no regular file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "scores.csv")
 
 
