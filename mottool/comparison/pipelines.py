@@ -125,9 +125,7 @@ def _caches(places: Iterable[Path]) -> list[Path]:
     for place in places:
         here = [place]
         if place.is_dir():
-            unfinished = (".part.h5",)
-            own = [path for path in place.glob("*.h5") if not path.name.endswith(unfinished)]
-            here = WorkDir(place).caches() or sorted(own)
+            here = WorkDir(place).caches() or sorted(place.glob("*.h5"))
         if not here:
             fix = "run mottool detect-embed first, or name work folders or caches"
             raise InputError(f"there are no caches under {place}", fix)

@@ -114,13 +114,10 @@ def _results(place: Path) -> list[Path]:
 
 
 def find_caches(places: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """The caches among `places`, themselves or in folders of them, and the places that are none.
-
-    An unfinished cache counts only if it is named by itself.
-    """
+    """The caches among `places`, themselves or in folders of them, and the places that are none."""
     caches, others = [], []
     for place in places:
-        found = [path for path in sorted(place.glob("*.h5")) if not path.name.endswith(".part.h5")]
+        found = sorted(place.glob("*.h5"))
         if place.suffix == ".h5" and not place.is_dir():
             caches.append(place)
         elif found:
