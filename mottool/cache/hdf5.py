@@ -22,6 +22,7 @@ from mottool.errors import CacheError
 __all__ = [
     "CHUNK",
     "DatasetSpec",
+    "HDF5_VERSIONS",
     "Layout",
     "as_cache_error",
     "check_same_inputs",
@@ -35,6 +36,7 @@ __all__ = [
 
 H = TypeVar("H")
 
+HDF5_VERSIONS = ("earliest", "v110")  # HDF5 1.8 can open a file that needs nothing newer
 CHUNK = 16384  # numbers in a chunk of rows whose size the file decides
 
 

@@ -15,13 +15,13 @@ file is certain to be intact. Writers ignore `<name>.part.h5`, the unfinished fi
 versions, and readers refuse it.
 """
 
-import io
 import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from errno import ENOLCK, ENOSYS, EOPNOTSUPP
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import h5py
 import numpy.typing as npt
 
 from mottool.cache.hdf5 import (
-    DatasetSpec,
+    HDF5_VERSIONS,
     Layout,
     check_same_inputs,
     create_dataset,
@@ -37,12 +37,12 @@ from mottool.cache.hdf5 import (
     shard_folder,
     write_header,
 )
+from mottool.cache.merge import merge
 from mottool.errors import CacheError, MottoolError, writing
 from mottool.files import replace_file
 
 __all__ = ["Shards", "open_shards", "read_progress", "shard_files"]
 
-FORMAT = ("earliest", "v110")  # HDF5 1.8 opens the file if nothing in it needs more
 NO_LOCKS = {ENOLCK, ENOSYS, EOPNOTSUPP}
 
 
@@ -173,7 +173,7 @@ class Shards:
         """
         # Made in memory: HDF5 cannot close a file whose disk is full.
         name = f"{_stem(self.committed)}.h5"
-        with h5py.File(name, "w", driver="core", backing_store=False, libver=FORMAT) as file:
+        with h5py.File(name, "w", driver="core", backing_store=False, libver=HDF5_VERSIONS) as file:
             write_header(file, self._header, self._layout)
             for dataset, values in columns.items():
                 spec = self._layout.datasets.get(dataset, self._layout.pointer)
@@ -197,7 +197,8 @@ class Shards:
         """
         with writing(self.path):
             self._mark.touch()
-        self._write(self.path, self._merge_into)
+        paths = shard_files(self.path)
+        self._write(self.path, partial(merge, paths, self._layout, self.lengths))
         self.remove()
 
     def _write(self, path: Path, write: Callable[[Path], object]) -> None:
@@ -210,62 +211,6 @@ class Shards:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-
-    def _merge_into(self, temporary: Path) -> None:
-        with _Output(temporary, "w+b") as output:
-            try:
-                with h5py.File(output, "w", libver=FORMAT) as target:
-                    done: Counter[str] = Counter()  # lengths that are copied
-                    for path in shard_files(self.path):
-                        file, _, lengths = open_file(path, self._layout, shard=True)
-                        with file:
-                            self._copy(file, lengths, target, done)
-                        done.update(lengths)
-                    target.attrs["complete"] = True
-            finally:
-                if output.failure:
-                    raise output.failure
-            os.fsync(output.fileno())
-
-    def _copy(
-        self,
-        shard: h5py.File,
-        lengths: Mapping[str, int],
-        target: h5py.File,
-        done: Mapping[str, int],
-    ) -> None:
-        """Append a shard of these lengths to the merged file, of which `done` is written."""
-        layout = self._layout
-        if not target.attrs:
-            target.attrs.update(shard.attrs)
-        for name, counted in layout.pointers.items():
-            first, values = done[layout.items], shard[name][:] + done[counted]
-            dataset = self._merged(target, shard[name], name, layout.pointer, 1)
-            dataset[first : first + len(values)] = values
-        for name, spec in layout.datasets.items():
-            if name not in shard:
-                if name in self.rows and lengths[spec.length]:
-                    problem = f"{self.folder} is damaged: a shard has no /{name}"
-                    raise CacheError(problem, layout.rebuild_fix)
-                continue
-            source, first = shard[name], done[spec.length]
-            dataset = self._merged(target, source, name, spec)
-            if not spec.compressed:
-                dataset[first : first + len(source)] = source[:]
-                continue
-            for row in range(len(source)):
-                filters, chunk = source.id.read_direct_chunk((row, 0, 0))
-                dataset.id.write_direct_chunk((first + row, 0, 0), chunk, filters)
-
-    def _merged(
-        self, target: h5py.File, source: h5py.Dataset, name: str, spec: DatasetSpec, more: int = 0
-    ) -> h5py.Dataset:
-        """Return a dataset of the merged file, created at its final length if it is new."""
-        if name not in target:
-            rows = self.lengths[spec.length] + more
-            dataset = create_dataset(target, name, spec, rows, source.shape[1:])
-            dataset.attrs.update(source.attrs)
-        return target[name]
 
     def clear(self) -> None:
         """Remove all shards, newest first. Raises `OutputError` if that is impossible."""
@@ -291,22 +236,6 @@ class Shards:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-class _Output(io.FileIO):
-    """A file that keeps a failed write in `failure`: HDF5 cannot close a file on a full disk."""
-
-    failure: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        """Write all of `data`, unless an earlier write failed."""
-        view = remaining = memoryview(data).cast("B")
-        try:
-            while remaining and self.failure is None:
-                remaining = remaining[super().write(remaining) :]
-        except OSError as error:
-            self.failure = error
-        return len(view)
 
 
 def _stem(items: int) -> str:
