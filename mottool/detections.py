@@ -1,4 +1,4 @@
-"""What a pipeline says about one frame: the unit that flows from networks to caches to trackers."""
+"""Detections of one frame, passed from networks to caches to trackers."""
 
 from dataclasses import dataclass, field
 
@@ -21,11 +21,11 @@ class Detections:
     """The detections of one frame, in the pixels of the original frame.
 
     `boxes` (n, 4) float32 x1 y1 x2 y2; `scores` (n,) float32 in [0, 1]; `classes` (n,) uint16;
-    `embeddings` (n, D) float32 of unit length, or None where the pipeline has none;
+    `embeddings` (n, D) float32 L2-normalised, or None if the pipeline makes none;
     `occlusion_centres` (k, 3) float32 x, y, score; `occlusion_map` (h, w) uint8, 255 times the
-    score of every cell of the network's own grid, or None where it is not kept. A pipeline that
-    sees the frame before too says which points it tracks, `centres` (n, 2) float32 x y, and how
-    far from each it was in that frame, `offsets` (n, 2) float32 x y; elsewhere both are None.
+    score of every cell of the network's grid, or None if it is not kept. A pipeline that reads the
+    previous frame too returns the tracked points, `centres` (n, 2) float32 x y, and the offset of
+    each to its position in that frame, `offsets` (n, 2) float32 x y; otherwise both are None.
     """
 
     boxes: Floats
@@ -41,17 +41,17 @@ class Detections:
         return len(self.boxes)
 
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Detections":
-        """The detections of some rows; the occlusion centres, which belong to none, all stay."""
+        """Return the detections of some rows, with all occlusion centres but no map."""
 
-        def of(values: Floats | None) -> Floats | None:
+        def select(values: Floats | None) -> Floats | None:
             return None if values is None else values[rows]
 
         return Detections(
             self.boxes[rows],
             self.scores[rows],
             self.classes[rows],
-            of(self.embeddings),
+            select(self.embeddings),
             self.occlusion_centres,
-            of(self.centres),
-            of(self.offsets),
+            select(self.centres),
+            select(self.offsets),
         )

@@ -13,64 +13,77 @@ from typing import Any
 
 from mottool.errors import OutputError, writing
 
-__all__ = ["digest", "file_digest", "safe_name", "atomic_write"]
+__all__ = ["atomic_write", "digest", "file_digest", "replace_file", "safe_name"]
 
-FORGOTTEN = 3600  # seconds without a write after which what is half written has no writer any more
+STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
+ATTEMPTS, PAUSE_SECONDS = 3, 0.05  # of a rename that Windows refuses
 
 
 def safe_name(text: str) -> str:
-    """`text` as a single file name: no separators, no leading dot, never empty or reserved."""
+    """Return `text` as one file name: no separators or leading dot, never empty or reserved."""
     return re.sub(r"[^\w.+=@ -]", "_", text, flags=re.UNICODE).strip(". ")[:200] or "unnamed"
 
 
 @contextmanager
 def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[Path]:
-    """Give a temporary path; when the block ends well it becomes `path`, else it vanishes.
+    """Yield a temporary path that becomes `path` if the block succeeds, and is removed otherwise.
 
-    The temporary file lies in `scratch` (same file system; by default beside `path`), keeps the
-    suffix of `path`, and is flushed to the disk before the rename, so `path` is always whole. What
-    a killed process left of an earlier one is removed.
+    The temporary file is in `scratch` (on the same file system; by default the folder of `path`)
+    and keeps the suffix of `path`. It is flushed to the disk before the rename, so `path` is always
+    complete. Temporary files of killed processes are removed.
     """
     folder = scratch or path.parent
-    part = _part(folder, path, str(os.getpid()))
+    temporary = _temporary(folder, path, str(os.getpid()))
     with writing(path):
         if path.exists() and not path.is_file():  # a rename would replace a device or a pipe
-            problem = f"{path} is no regular file and cannot be written whole"
+            problem = f"{path} is not a regular file and cannot be replaced"
             raise OutputError(problem, "name a file that does not exist yet, or an ordinary one")
         path.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder, path)
+        _remove_stale(folder, path)
     try:
         with writing(path):
-            yield part
-            with part.open("rb+") as file:
+            yield temporary
+            with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-            part.replace(path)
+            replace_file(temporary, path)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def _part(folder: Path, path: Path, process: str) -> Path:
-    """Where a process writes what becomes `path`."""
+def replace_file(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`; retry if Windows refuses because a scanner has it open."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def _temporary(folder: Path, path: Path, process: str) -> Path:
+    """Return where a process writes the file that becomes `path`."""
     return folder / f".{path.stem}.{process}.part{path.suffix}"
 
 
-def _sweep(folder: Path, path: Path) -> None:
-    """Remove what processes left of `path` that were killed; what was just written is let be."""
-    pattern = _part(Path(), Path(glob.escape(path.name)), "*").name
-    for left in folder.glob(pattern):
+def _remove_stale(folder: Path, path: Path) -> None:
+    """Remove temporary files of `path` that killed processes left; keep recent ones."""
+    pattern = _temporary(Path(), Path(glob.escape(path.name)), "*").name
+    for temporary in folder.glob(pattern):
         with suppress(OSError):
-            if time.time() - left.stat().st_mtime > FORGOTTEN:
-                left.unlink()
+            if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
+                temporary.unlink()
 
 
 def digest(content: Any) -> str:
-    """Return the SHA-256, hex, of what JSON can hold."""
+    """Return the SHA-256, in hex, of a value that JSON can represent."""
     text = json.dumps(content, sort_keys=True, default=dict)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256, hex, of a file."""
+    """Return the SHA-256, in hex, of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,8 +10,9 @@
 <work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
 
-A record is a JSON file that lists what a result was made from. It is in a folder of its own, so
-that a folder of results contains nothing else and can be zipped.
+A record is a JSON file that lists what a result was made from. It is in a separate folder, so that
+a folder of results contains nothing else and can be zipped. An unfinished cache or label file is
+the folder `<name>.part/`.
 """
 
 import json
@@ -27,46 +28,45 @@ __all__ = ["WorkDir", "is_made_from", "read_record", "record_of", "write_record"
 
 @dataclass(frozen=True)
 class WorkDir:
-    """The folder everything lands in (`--work`, `$MOTTOOL_WORK`, by default `mottool-work`)."""
+    """The folder of all results (`--work`, `$MOTTOOL_WORK`, by default `mottool-work`)."""
 
     root: Path
 
     def cache(self, pipeline: str, sequence: str) -> Path:
-        """The cache file of one sequence."""
+        """Return the cache file of one sequence."""
         return self.root / "caches" / safe_name(pipeline) / f"{safe_name(sequence)}.h5"
 
     def caches(self) -> list[Path]:
-        """Every finished cache below the folder, in order of name."""
-        found = self.root.glob("caches/*/*.h5")
-        return sorted(path for path in found if not path.name.endswith(".part.h5"))
+        """Return every complete cache of the folder, sorted by name."""
+        return sorted(self.root.glob("caches/*/*.h5"))
 
     def tracks(self, pipeline: str, tracker: str) -> Path:
-        """The folder of one tracker's result files: it holds nothing else and can be zipped."""
+        """Return the folder of one tracker's result files: it holds nothing else, to be zipped."""
         return self.root / "tracks" / safe_name(f"{pipeline}.{tracker}")
 
     def results(self) -> list[Path]:
-        """Every folder of result files below the work folder, in order of name."""
-        found = self.root.glob("tracks/*")
-        return sorted(path for path in found if path.is_dir() and path.suffix != ".settings")
+        """Return every folder of result files, sorted by name."""
+        folders = self.root.glob("tracks/*")
+        return sorted(path for path in folders if path.is_dir() and path.suffix != ".settings")
 
     def tuning(self, pipeline: str, tracker: str) -> Path:
-        """The folder of a search for the tracker's best settings."""
+        """Return the folder of a search for the tracker's best settings."""
         return self.root / "tuning" / safe_name(f"{pipeline}.{tracker}")
 
     def video(self, tracks: str, sequence: str) -> Path:
-        """The annotated video of one sequence, `tracks` being its result folder's name."""
+        """Return the annotated video of one sequence; `tracks` is its result folder's name."""
         return self.root / "videos" / safe_name(tracks) / f"{safe_name(sequence)}.mp4"
 
     def plot(self, group: str, sequence: str, kind: str, form: str) -> Path:
-        """One figure of a sequence; `group` is its pipeline's or result folder's name."""
+        """Return one plot of a sequence; `group` is its pipeline's or result folder's name."""
         return self.root / "plots" / safe_name(group) / f"{safe_name(sequence)}.{kind}.{form}"
 
     def training(self, pipeline: str) -> Path:
-        """The folder of a training: the weights that came of it and its log."""
+        """Return the folder of a training: its weights and its log."""
         return self.root / "training" / safe_name(pipeline)
 
     def labels(self, teacher: str, dataset: str) -> Path:
-        """The label file of one dataset."""
+        """Return the label file of one dataset."""
         return self.root / "labels" / safe_name(teacher) / f"{safe_name(dataset)}.h5"
 
 
@@ -77,7 +77,7 @@ def record_of(result: Path) -> Path:
 
 
 def read_record(result: Path) -> dict[str, Any]:
-    """Return the record of a result; {} where there is none that can be read."""
+    """Return the record of a result; {} if it is missing or unreadable."""
     try:
         content = json.loads(record_of(result).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -86,15 +86,15 @@ def read_record(result: Path) -> dict[str, Any]:
 
 
 def write_record(result: Path, record: Mapping[str, Any]) -> None:
-    """Write the record of a result; an `OutputError` if that cannot be done."""
-    with atomic_write(record_of(result)) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    """Write the record of a result. Raises `OutputError` if that is impossible."""
+    with atomic_write(record_of(result)) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def is_made_from(result: Path, inputs: Mapping[str, Any]) -> bool:
-    """Whether a result is there and its record says that it was made from these inputs."""
+    """Return whether a result exists and its record lists these inputs."""
     record = read_record(result)
-    wanted = json.loads(json.dumps(inputs))
+    expected = json.loads(json.dumps(inputs))
     return result.is_file() and all(
-        name in record and record[name] == value for name, value in wanted.items()
+        name in record and record[name] == value for name, value in expected.items()
     )

@@ -1,4 +1,4 @@
-"""`mottool inspect`: what a cache, label or result file holds, and whether it is whole."""
+"""`mottool inspect`: the content of a cache, label or result file, and whether it is complete."""
 
 from functools import partial
 from pathlib import Path
@@ -13,37 +13,67 @@ from mottool.errors import InputError
 __all__ = ["command", "run"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+UNFINISHED = ".part"  # suffix of the folder of an unfinished cache or label file
 
 
 def run(path: Path) -> dict[str, Any]:
-    """What `path` holds, as JSON can hold it: `kind`, `state` and the facts of that kind.
+    """Return the content of `path` as JSON can represent it: `kind`, `state` and further facts.
 
-    Finishes a commit that a killed writer had begun, if there is one; changes nothing else.
-    Raises `InputError` for what is no file of ours, `CacheError` for a damaged or foreign HDF5
-    file.
+    Raises `InputError` if it is none of our files, `CacheError` for a damaged HDF5 file or one of
+    another program.
     """
+    if path.suffix in {UNFINISHED, ".h5"}:
+        complete, folder = path.with_suffix(".h5"), path.with_suffix(UNFINISHED)
+        if not complete.exists() and folder.is_dir():
+            return _unfinished(folder)
+        if path.is_dir() and path == folder:
+            return _complete(complete)  # with leftovers of its shards
     if not path.is_file():
         fix = "name a cache or label file (.h5), or a result file (.txt)"
         raise InputError(f"{path} is not a file", fix)
     with path.open("rb") as file:
         start = file.read(len(HDF5))
     if start == HDF5 or path.suffix == ".h5":
-        return _hdf5(path)
+        return _complete(path)
     if path.name.endswith((".txt", ".txt.gz")):
         return _rows(path)
     raise InputError(
         f"{path} is neither a cache nor MOTChallenge rows",
-        "name an .h5, .txt or .txt.gz file; `mottool weights verify` looks into weights",
+        "name an .h5, .txt or .txt.gz file; `mottool weights verify` inspects weights",
     )
 
 
-def _hdf5(path: Path) -> dict[str, Any]:
-    from mottool.cache.hdf5 import open_file
+def _has_labels(path: Path) -> bool:
+    """Return whether a file is one of labels."""
+    from mottool.cache.hdf5 import open_unchecked
+    from mottool.cache.layout import LAYOUT
     from mottool.data import distilled_labels
 
-    with open_file(path, "detect-embed", "frame", unfinished=True) as file:
-        schema = file.attrs.get("schema")
-    return _labels(path) if schema == distilled_labels.SCHEMA else _cache(path)
+    with open_unchecked(path, LAYOUT) as file:
+        return bool(file.attrs.get("schema") == distilled_labels.SCHEMA)
+
+
+def _complete(path: Path) -> dict[str, Any]:
+    return _labels(path) if _has_labels(path) else _cache(path)
+
+
+def _unfinished(folder: Path) -> dict[str, Any]:
+    """Return the header of an unfinished cache or label file and how much is committed."""
+    import dataclasses
+
+    from mottool.cache import layout
+    from mottool.cache.shards import read_progress, shard_files
+    from mottool.data import distilled_labels
+
+    files = shard_files(folder)
+    if files and _has_labels(files[0]):
+        header, committed = read_progress(folder, distilled_labels.LAYOUT)
+        facts = {"kind": "labels", "sequence": header.dataset, "embeddings": committed}
+    else:
+        header, committed = read_progress(folder, layout.LAYOUT)
+        facts = {"kind": "cache", "frames": committed}
+    size = sum(file.stat().st_size for file in files)
+    return {**facts, "state": "unfinished", **dataclasses.asdict(header), "bytes": size}
 
 
 def _labels(path: Path) -> dict[str, Any]:
@@ -51,11 +81,11 @@ def _labels(path: Path) -> dict[str, Any]:
 
     from mottool.data.distilled_labels import DistilledLabels
 
-    labels = DistilledLabels(path, unfinished=True)
+    labels = DistilledLabels(path)
     size = path.stat().st_size
     return {
         "kind": "labels",
-        "state": "whole" if labels.complete else "unfinished",
+        "state": "complete",
         "sequence": labels.header.dataset,
         **dataclasses.asdict(labels.header),
         "embedding_size": labels.size,
@@ -68,16 +98,16 @@ def _labels(path: Path) -> dict[str, Any]:
 def _cache(path: Path) -> dict[str, Any]:
     import dataclasses
 
+    from mottool.cache.layout import TIMING
     from mottool.cache.reader import Cache
-    from mottool.cache.writer import TIMING
 
-    with Cache(path, unfinished=True) as cache:
+    with Cache(path) as cache:
         costs = cache.timing.mean(axis=0).tolist() if cache.frame_count else []
         total = sum(costs)
         header = dataclasses.asdict(cache.header)
         return {
             "kind": "cache",
-            "state": "whole" if cache.complete else "unfinished",
+            "state": "complete",
             **header,
             "frames": cache.frame_count,
             "seconds": float(cache.pts[-1]) if cache.frame_count else 0.0,
@@ -101,7 +131,7 @@ def _rows(path: Path) -> dict[str, Any]:
     rows = read_rows(path, "result file")
     return {
         "kind": "MOTChallenge rows",
-        "state": "whole",
+        "state": "complete",
         "sequence": path.name.partition(".txt")[0],
         "rows": len(rows),
         "frames": len(np.unique(rows.frames)),
@@ -117,33 +147,33 @@ def _rows(path: Path) -> dict[str, Any]:
 )
 @as_json
 def command(files: tuple[Path, ...], as_json: bool) -> None:
-    """Tell what FILE holds, and whether it is whole.
+    """Show the content of FILE, and whether it is complete.
 
-    FILE is a cache or a label file (.h5), one that is not finished yet (.part.h5), or a result or
+    FILE is a cache or a label file (.h5), the folder of an unfinished one (.part), or a result or
     detection file with MOTChallenge rows (.txt, .txt.gz).
 
     \b
         mottool inspect mottool-work/caches/*/*.h5
         mottool inspect --json mottool-work/caches/public/TUD-Campus.h5
 
-    Of a cache it tells the sequence, the pipeline, the source, the weights and settings it was
-    made with, how much it holds and what each frame cost; of a label file the dataset, its
-    fingerprint, the teacher, and what the labels take beside the images. An unfinished file is no
-    error: the command that began it goes on from its last commit. A damaged file, one of another
-    schema, and one that is no file of ours are: the exit code is then 1.
+    For a cache it shows the sequence, the pipeline, the source, the weights and settings it was
+    made with, the amount of its content and the cost of each frame; for a label file the dataset,
+    its fingerprint, the teacher, and the size of the labels relative to the images. An unfinished
+    file is not an error: the same command resumes it after its last commit. A damaged file, one of
+    another schema, and one that mottool does not know are errors: the exit code is then 1.
     """
-    batch = Jobs(as_json)
+    jobs = Jobs(as_json)
     for path in files:
-        facts = batch.run(path.name, partial(run, path))
+        facts = jobs.run(path.name, partial(run, path))
         if facts is None:
             continue
-        told = f"{facts['kind']}, {facts['state']}"
+        summary = f"{facts['kind']}, {facts['state']}"
         if facts["state"] == "unfinished":
             frames = facts.get("frames")
             boxes = f"{facts.get('embeddings')} of {facts.get('boxes')} boxes"
-            told += f", {boxes if frames is None else f'{frames} frames'} committed"
+            summary += f", {boxes if frames is None else f'{frames} frames'} committed"
         lines = fact_lines({key: facts[key] for key in facts if key not in {"kind", "state"}})
-        batch.report(facts.pop("sequence"), path, told, **facts)
+        jobs.report(facts.pop("sequence"), path, summary, **facts)
         if not as_json:
             click.echo("\n".join(lines))
-    batch.close()
+    jobs.close()

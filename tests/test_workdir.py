@@ -29,9 +29,9 @@ def test_traversal_becomes_a_plain_name(tmp_path):
         assert work.cache("p", bad).parent == tmp_path / "caches/p"
 
 
-def test_only_finished_caches_and_result_folders_are_listed(tmp_path):
+def test_only_complete_caches_and_result_folders_are_listed(tmp_path):
     work = WorkDir(tmp_path)
-    for name in ("caches/p/a.h5", "caches/p/b.part.h5", "tracks/p.sort/a.txt"):
+    for name in ("caches/p/a.h5", "caches/p/b.part/00000000.h5", "tracks/p.sort/a.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "tracks/p.sort.settings").mkdir()
@@ -39,7 +39,7 @@ def test_only_finished_caches_and_result_folders_are_listed(tmp_path):
     assert work.results() == [tmp_path / "tracks/p.sort"]
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
+def test_a_file_appears_complete_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "a.txt"
     with atomic_write(path) as part:
         part.write_text("half")
@@ -65,7 +65,7 @@ def test_the_scratch_folder_keeps_the_target_folder_clean(tmp_path):
     assert path.read_text() == "x"
 
 
-def test_a_full_disk_says_so_with_a_fix(tmp_path):
+def test_a_full_disk_is_reported_with_a_fix(tmp_path):
     for error in (OSError(errno.ENOSPC, "x"), OSError("write failed (errno = 28, error message")):
         with pytest.raises(OutputError, match="no room left on the disk"), writing(tmp_path):
             raise error
@@ -73,24 +73,40 @@ def test_a_full_disk_says_so_with_a_fix(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
 
 
-def test_a_place_that_is_no_folder_is_an_output_error(tmp_path):
+def test_a_path_below_a_file_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file/a", tmp_path / "file/deep/a"):
         with pytest.raises(OutputError, match="should be its folder is a file"), atomic_write(path):
             pass
 
 
-def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+def test_temporary_files_of_killed_processes_are_removed(tmp_path):
     path = tmp_path / "training[1].pt"
-    left, writing_now, other = (
+    stale, writing_now, other = (
         tmp_path / name
         for name in (".training[1].7.part.pt", ".training[1].8.part.pt", ".state.7.part.pt")
     )
-    for each in (left, writing_now, other):
+    for each in (stale, writing_now, other):
         each.write_text("half")
     long_ago = time.time() - 7200
-    for each in (left, other):
+    for each in (stale, other):
         os.utime(each, (long_ago, long_ago))
     with atomic_write(path) as part:
         part.write_text("whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, writing_now, other])
+
+
+def test_a_refused_rename_is_tried_again(tmp_path, monkeypatch):
+    attempts, replace = [], Path.replace
+
+    def refuse_twice(temporary, target):
+        attempts.append(target)
+        if len(attempts) < 3:
+            raise PermissionError(errno.EACCES, "a virus scanner has it open")
+        return replace(temporary, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_twice)
+    with atomic_write(tmp_path / "a.txt") as part:
+        part.write_text("x")
+    assert (tmp_path / "a.txt").read_text() == "x"
+    assert len(attempts) == 3

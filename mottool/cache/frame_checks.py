@@ -1,4 +1,4 @@
-"""What a frame must be to be kept in a cache: sound by itself, and like those before it."""
+"""Check a frame before it is written: its values, and that it is consistent with earlier frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ import numpy.typing as npt
 from mottool.cache.layout import TIMING, TRACKED
 from mottool.detections import Detections
 
-__all__ = ["Uniformity", "wrong_frame"]
+__all__ = ["FrameConsistency", "check_frame"]
 
 
-def wrong_frame(detections: Detections, seconds: float, timing: Sequence[float]) -> str:
-    """What is wrong with a frame's values, or "".
+def check_frame(detections: Detections, seconds: float, timing: Sequence[float]) -> str:
+    """Return what is wrong with the values of a frame, or "".
 
-    `seconds` is its presentation time and `timing` what it cost, in the order of `TIMING`.
+    `seconds` is its presentation time and `timing` its cost in seconds, in the order of `TIMING`.
     """
     count = len(detections)
-    parts: dict[str, tuple[npt.NDArray[Any], tuple[int, ...]]] = {
+    arrays: dict[str, tuple[npt.NDArray[Any], tuple[int, ...]]] = {
         "boxes": (detections.boxes, (count, 4)),
         "scores": (detections.scores, (count,)),
         "classes": (detections.classes, (count,)),
@@ -33,12 +33,12 @@ def wrong_frame(detections: Detections, seconds: float, timing: Sequence[float])
     for name in TRACKED:
         points = getattr(detections, name)
         if points is not None:
-            parts[name] = points, (count, 2)
+            arrays[name] = points, (count, 2)
     if detections.embeddings is not None and count:
         size = detections.embeddings.shape[-1]
         with np.errstate(over="ignore"):
-            parts["embeddings"] = detections.embeddings.astype(np.float16), (count, size)
-    for name, (values, shape) in parts.items():
+            arrays["embeddings"] = detections.embeddings.astype(np.float16), (count, size)
+    for name, (values, shape) in arrays.items():
         if values.shape != shape:
             return f"its {name} are of shape {values.shape}, not {shape}"
         if not np.isfinite(values).all():
@@ -49,12 +49,12 @@ def wrong_frame(detections: Detections, seconds: float, timing: Sequence[float])
 
 
 @dataclass
-class Uniformity:
-    """What the frames of one cache have in common.
+class FrameConsistency:
+    """What all frames of a cache must have in common.
 
-    `stride` is that of their occlusion maps, 0 where there are none. The others are learnt from
-    the frames: `embedding_size` (0: there are none), whether there are offsets (`tracks`), and
-    the maps' height and width (`map_shape`); None while it is not known.
+    `stride` is that of the occlusion maps, 0 for none. The other fields are set by the first frames
+    that define them, and None until then: `embedding_size` (0: no embeddings), `tracks` (whether
+    there are offsets) and `map_shape` (height and width of the occlusion maps).
     """
 
     stride: int
@@ -62,40 +62,41 @@ class Uniformity:
     tracks: bool | None = None
     map_shape: tuple[int, ...] | None = None
 
-    def wrong(self, detections: Detections) -> str:
-        """How a sound frame differs from those before it, or ""; what it tells is learnt."""
+    def check(self, detections: Detections) -> str:
+        """Return how a frame that passed `check_frame` differs from earlier frames, or ""."""
         return (
-            self._wrong_size(detections)
-            or self._wrong_offsets(detections)
-            or self._wrong_map(detections.occlusion_map)
+            self._check_embeddings(detections)
+            or self._check_offsets(detections)
+            or self._check_map(detections.occlusion_map)
         )
 
-    def _wrong_size(self, detections: Detections) -> str:
-        found = detections.embeddings
-        size = 0 if found is None else found.shape[1]
+    def _check_embeddings(self, detections: Detections) -> str:
+        embeddings = detections.embeddings
+        size = 0 if embeddings is None else embeddings.shape[1]
         if size == 0 and len(detections) == 0:
-            return ""  # an empty frame need not know
+            return ""  # an empty frame does not define the size
         if self.embedding_size not in {None, size}:
             return f"its embeddings are {size}-d, those before {self.embedding_size}-d"
         self.embedding_size = size
         return ""
 
-    def _wrong_offsets(self, detections: Detections) -> str:
-        given = detections.offsets is not None and detections.centres is not None
+    def _check_offsets(self, detections: Detections) -> str:
+        tracks = detections.offsets is not None and detections.centres is not None
         if len(detections) == 0:
             return ""
-        if self.tracks not in {None, given}:
-            return "it has offsets, those before have none" if given else "it has no offsets"
-        self.tracks = given
+        if self.tracks not in {None, tracks}:
+            return "it has offsets, those before have none" if tracks else "it has no offsets"
+        self.tracks = tracks
         return ""
 
-    def _wrong_map(self, found: npt.NDArray[np.uint8] | None) -> str:
-        if (found is None) != (self.stride == 0):
-            return "it has no occlusion map" if found is None else "it has an occlusion map"
-        if found is None:
+    def _check_map(self, occlusion_map: npt.NDArray[np.uint8] | None) -> str:
+        if (occlusion_map is None) != (self.stride == 0):
+            return f"it has {'no' if occlusion_map is None else 'an'} occlusion map"
+        if occlusion_map is None:
             return ""
-        expected = self.map_shape or found.shape
-        if found.ndim != 2 or found.shape != expected or found.dtype != np.uint8:
-            return f"its occlusion map is {found.dtype} {found.shape}, not uint8 {expected}"
-        self.map_shape = found.shape
+        shape = self.map_shape or occlusion_map.shape
+        if occlusion_map.ndim != 2 or occlusion_map.shape != shape or occlusion_map.dtype != "u1":
+            actual = f"{occlusion_map.dtype} {occlusion_map.shape}"
+            return f"its occlusion map is {actual}, not uint8 {shape}"
+        self.map_shape = shape
         return ""

@@ -1,192 +1,206 @@
-"""HDF5 files of ours: whole under their final name, and trusted only after a look inside.
+"""HDF5 files that follow a layout: open one and check it before its content is trusted.
 
-What the layouts of caches (`mottool.cache.layout`) and of teachers' embeddings
-(`mottool.data.distilled_labels`) have in common: how a file is written so that no kill can tear it,
-how it is opened, and what a reader checks before it believes what the file claims to hold.
+A `Layout` describes one schema: `mottool.cache.layout` that of caches,
+`mottool.data.distilled_labels` that of label files.
 """
 
 import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import h5py
 import numpy as np
 
 from mottool._version import __version__
-from mottool.cache.shards import JournalledFile, recover
-from mottool.errors import CacheError, writing
+from mottool.errors import CacheError
 
 __all__ = [
+    "CHUNK",
+    "DatasetSpec",
+    "HDF5_VERSIONS",
     "Layout",
-    "Unfinished",
-    "add",
-    "again",
-    "anew",
-    "check_links",
-    "check_shapes",
-    "checking",
-    "flat",
+    "as_cache_error",
+    "check_same_inputs",
+    "create_dataset",
     "open_file",
-    "part_of",
-    "put",
-    "read_header",
+    "open_unchecked",
     "refuse_others",
-    "stored",
+    "shard_folder",
     "write_header",
 ]
 
-T = TypeVar("T")
+H = TypeVar("H")
 
-Layout = tuple[str, int, int]  # type, columns (0 for one number per row), rows per chunk
-
-
-def part_of(path: Path) -> Path:
-    """Where the file `path` lies while it is unfinished."""
-    return path.with_name(f"{path.stem}.part.h5")
+HDF5_VERSIONS = ("earliest", "v110")  # HDF5 1.8 can open a file that needs nothing newer
+CHUNK = 16384  # numbers in a chunk of rows whose size the file decides
 
 
-def again(maker: str) -> str:
-    """What to do about an unfinished file, `maker` being the command that makes such files."""
-    return f"run the same {maker} command again, it goes on from there"
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Type and storage of one dataset.
 
-
-def anew(maker: str) -> str:
-    """What to do about a broken file, `maker` as in `again`."""
-    return f"run {maker} again with --overwrite"
-
-
-class Unfinished:
-    """A file on its way: locked, each commit one step, renamed when it is finished.
-
-    `file` is what to write to, begun with `write_header`, and `new` whether nothing is in it yet.
+    `row` is the shape of a row, () for one number; a size of None is any. `length` names what the
+    rows are: "frames", "detections", … A chunk has `chunk_rows` rows, fewer if rows are long and
+    their size is None. A `compressed` dataset is stored by gzip.
     """
 
-    def __init__(self, path: Path, maker: str, fresh: bool = False) -> None:
-        """Begin or go on with the file that will be `path`; `fresh` starts again.
+    dtype: str
+    row: tuple[int | None, ...]
+    length: str
+    chunk_rows: int
+    optional: bool = False
+    compressed: bool = False
 
-        Raises `CacheError` if what is there is damaged or being written by another process,
-        `OutputError` if the place cannot be written.
-        """
-        self.path, self.part = path, part_of(path)
-        self.file: Any = None
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._disk = JournalledFile(self.part, fresh=fresh)
-        self.new = self._disk.seek(0, os.SEEK_END) == 0
-        try:
-            mode = "w" if self.new else "r+"
-            self.file = h5py.File(self._disk, mode, libver=("earliest", "v110"))
-        except BaseException as error:
-            self.close()
-            if isinstance(error, OSError | RuntimeError):
-                raise CacheError(f"{self.part} is damaged ({error})", anew(maker)) from error
-            raise
 
-    def commit(self) -> None:
-        """Make everything written since the last commit part of the file, all of it or nothing."""
-        with writing(self.part):
-            self.file.flush()
-            self._disk.commit()
+@dataclass(frozen=True)
+class Layout(Generic[H]):
+    """The content of the files of one schema.
+
+    `kind` names such a file and `command` the command that writes it. `items` is the length that
+    counts its progress. `header` is a dataclass with a mapping `settings`: the attributes of the
+    root. Its field `may_differ` is not compared when a file is resumed. `pointers` are datasets
+    with a row per item and one more; each ends at the length it names.
+    """
+
+    schema: str
+    kind: str
+    command: str
+    items: str
+    header: type[H]
+    may_differ: str
+    datasets: Mapping[str, DatasetSpec]
+    pointers: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def complete(self) -> bool:
-        """Whether only its final name is missing, as a kill may leave it."""
-        return bool(self.file.attrs["complete"])
+    def pointer(self) -> DatasetSpec:
+        """The type and storage of every pointer."""
+        return DatasetSpec("<i8", (), self.items, 512)
 
-    def finish(self) -> None:
-        """Mark the file complete, have all of it reach the disk, and give it its final name."""
-        if not self.complete:
-            self.file.attrs["complete"] = True
-            self.commit()
-        self.file.close()
-        with writing(self.path):
-            self._disk.sync()
-            self.part.replace(self.path)
-        self._disk.close()
+    @property
+    def resume_fix(self) -> str:
+        """The fix for an unfinished file."""
+        return f"run the same {self.command} command again, it resumes from there"
 
-    def close(self) -> None:
-        """Let go of the file, as it was at the last commit."""
-        # Without its disk HDF5 may not close in order; what was committed does not depend on it.
-        with suppress(OSError, RuntimeError):
-            if self.file is not None:
-                self.file.close()
-        self._disk.close()
+    @property
+    def rebuild_fix(self) -> str:
+        """The fix for a damaged file."""
+        return f"run {self.command} again with --overwrite"
 
 
-def open_file(path: Path, maker: str, unit: str, unfinished: bool = False) -> h5py.File:
-    """The file `path` for reading; one that has no final name only if `unfinished`.
+def shard_folder(path: Path) -> Path:
+    """Return the folder that holds the file `path` until it is complete."""
+    return path.with_suffix(".part")
 
-    `maker` is the command that makes such files and `unit` what it commits. Raises `CacheError`
-    for what is missing, no HDF5, or being written right now.
+
+def open_file(
+    path: Path, layout: Layout[H], shard: bool = False
+) -> tuple[h5py.File, H, dict[str, int]]:
+    """Open a file and check its schema, links, storage, pointers and shapes against `layout`.
+
+    Returns the open file, its header and its lengths by name. Raises `CacheError` if the file is
+    missing, unreadable, damaged, of another schema, or not complete; a `shard` never is.
     """
-    if unfinished:
-        recover(path)
-    if not path.exists() and part_of(path).exists():
-        problem = f"{path} is unfinished, only {part_of(path).name} is there"
-        raise CacheError(problem, again(maker))
-    if unfinished and path.exists() and path.stat().st_size == 0:
-        raise CacheError(f"{path} is unfinished, not one {unit} is committed", again(maker))
+    file = open_unchecked(path, layout)
+    try:
+        _check_schema(file, path, layout)
+        with as_cache_error(path, layout):
+            header = _read_header(file, layout.header)
+            _check_links(file, layout)
+            lengths = _check_datasets(file, layout)
+            complete = bool(file.attrs["complete"])
+        if not (complete or shard):
+            count = f"{lengths[layout.items]} {layout.items}"
+            raise CacheError(
+                f"{path} is unfinished ({count} committed)",
+                f"name the complete file, or delete this one and run {layout.command} again",
+            )
+    except BaseException:
+        file.close()
+        raise
+    return file, header, lengths
+
+
+def open_unchecked(path: Path, layout: Layout[Any]) -> h5py.File:
+    """Open a file for reading without a look at its content.
+
+    Raises `CacheError` if the file is missing, unfinished, unreadable or not an HDF5 file.
+    """
+    folder = shard_folder(path)
+    if folder.is_dir() and (folder == path or not path.exists()):
+        missing = "" if folder == path else f", only {folder.name} is there"
+        raise CacheError(f"{path} is unfinished{missing}", layout.resume_fix)
+    command = layout.command
     try:
         return h5py.File(path, "r")
     except FileNotFoundError:
-        raise CacheError(f"{path} does not exist", f"make it with {maker}") from None
+        raise CacheError(f"{path} does not exist", f"make it with {command}") from None
     except BlockingIOError:
-        raise CacheError(f"{path} is being written", f"wait until {maker} is done") from None
+        raise CacheError(f"{path} is being written", "wait until that is done") from None
     except (PermissionError, IsADirectoryError) as error:
         reason = os.strerror(error.errno or 0)
-        raise CacheError(f"{path} cannot be read: {reason}", f"name what {maker} wrote") from error
+        fix = f"name a file that {command} wrote"
+        raise CacheError(f"{path} cannot be read: {reason}", fix) from error
     except OSError as error:
-        told = " ".join(str(error).split())
-        raise CacheError(f"{path} is torn or no HDF5 file ({told})", anew(maker)) from error
+        reason = " ".join(str(error).split())
+        problem = f"{path} is truncated or not an HDF5 file ({reason})"
+        raise CacheError(problem, layout.rebuild_fix) from error
 
 
-def write_header(file: h5py.File, header: Any, schema: str) -> None:
-    """Begin a file: its schema, and the fields of a dataclass with a mapping `settings`."""
-    told = dataclasses.asdict(header) | {
-        "schema": schema,
+@contextmanager
+def as_cache_error(path: Path, layout: Layout[Any]) -> Iterator[None]:
+    """Convert what reading a damaged file raises into a `CacheError`."""
+    try:
+        yield
+    # h5py reports damage inside a file by any of these, depending on where it is.
+    except (KeyError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
+        reason = error.args[0] if error.args else error
+        problem = f"{path} is damaged or not a {layout.kind}: {reason}"
+        raise CacheError(problem, layout.rebuild_fix) from error
+
+
+def write_header(file: h5py.File, header: Any, layout: Layout[Any]) -> None:
+    """Write the root attributes of an unfinished file."""
+    attributes = dataclasses.asdict(header) | {
+        "schema": layout.schema,
         "version": __version__,
         "settings": json.dumps(dict(header.settings), sort_keys=True),
         "complete": False,
     }
-    for name, value in sorted(told.items()):
+    for name, value in sorted(attributes.items()):
         file.attrs[name] = value
 
 
-def read_header(file: h5py.File, kind: type[T]) -> T:
-    """The dataclass that `write_header` was given; a `KeyError` or `ValueError` if it is broken."""
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # T is a dataclass
-        value = file.attrs[field.name]
-        if field.type in {int, float}:
-            values[field.name] = field.type(value)
-        elif not isinstance(value, str):
-            raise ValueError(f"attribute {field.name} is no text")
-        else:
-            values[field.name] = value
-    values["settings"] = json.loads(values["settings"])
-    if not isinstance(values["settings"], dict):
-        raise ValueError("attribute settings is no JSON object")
-    return kind(**values)
+def create_dataset(
+    file: h5py.File, name: str, spec: DatasetSpec, rows: int, row: tuple[int, ...]
+) -> h5py.Dataset:
+    """Create a dataset of `rows` rows of shape `row` that can grow, without content."""
+    chunk_rows = spec.chunk_rows
+    if spec.compressed:
+        chunk_rows = 1
+    elif None in spec.row:
+        chunk_rows = min(chunk_rows, max(16, CHUNK // row[0]))
+    gzip = {"compression": "gzip", "compression_opts": 1} if spec.compressed else {}
+    shapes = {"maxshape": (None, *row), "chunks": (chunk_rows, *row)}
+    return file.create_dataset(name, (rows, *row), spec.dtype, **shapes, **gzip)
 
 
-def flat(header: Any) -> dict[str, Any]:
-    """A header's fields by name, each setting one of its own."""
-    values = dataclasses.asdict(header)
-    # Settings are compared as JSON holds them: there a tuple is a list.
-    settings = json.loads(json.dumps(dict(values.pop("settings"))))
-    return values | {f"settings.{key}": value for key, value in settings.items()}
+def check_same_inputs(path: Path, recorded: H, current: H, layout: Layout[H]) -> None:
+    """Raise a `CacheError` if `path` records other inputs than the current ones."""
+    a, b = _flatten_header(recorded), _flatten_header(current)
+    refuse_others(path, a | {layout.may_differ: b[layout.may_differ]}, b)
 
 
-def refuse_others(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise a `CacheError` naming what `path` was made of and is not wanted now, if anything."""
+def refuse_others(path: Path, recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raise a `CacheError` that names the fields in which `recorded` and `current` differ."""
     different = [
-        f"{key} ({found.get(key)!r}, now {wanted.get(key)!r})"
-        for key in sorted(found.keys() | wanted.keys())
-        if found.get(key) != wanted.get(key)
+        f"{key} ({recorded.get(key)!r}, now {current.get(key)!r})"
+        for key in sorted(recorded.keys() | current.keys())
+        if recorded.get(key) != current.get(key)
     ]
     if different:
         raise CacheError(
@@ -195,69 +209,98 @@ def refuse_others(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any
         )
 
 
-def add(file: h5py.File, name: str, kind: str, columns: int, chunk: int) -> None:
-    """An empty dataset that can grow, as in `Layout`."""
-    tail = (columns,) if columns else ()
-    file.create_dataset(name, (0, *tail), kind, maxshape=(None, *tail), chunks=(chunk, *tail))
+def _flatten_header(header: Any) -> dict[str, Any]:
+    """Return the fields of a header by name; each setting is a field too."""
+    values = dataclasses.asdict(header)
+    # Settings are compared as JSON stores them: there a tuple is a list.
+    settings = json.loads(json.dumps(dict(values.pop("settings"))))
+    return values | {f"settings.{key}": value for key, value in settings.items()}
 
 
-def put(file: h5py.File, name: str, at: int, values: Any) -> None:
-    """Write `values` from row `at` on; the dataset then ends with them."""
-    dataset = file[name]
-    dataset.resize(at + len(values), axis=0)
-    if len(values):
-        dataset[at:] = values
+def _check_schema(file: h5py.File, path: Path, layout: Layout[Any]) -> None:
+    schema = file.attrs.get("schema")
+    if schema == layout.schema:
+        return
+    if isinstance(schema, str) and schema.startswith("mottool/"):
+        fix = f"run {layout.command} again with this version, which reads {layout.schema}"
+        raise CacheError(f"{path} is of schema {schema!r}", fix)
+    fix = f"name a file that {layout.command} wrote"
+    raise CacheError(f"{path} is not a mottool {layout.kind}", fix)
 
 
-@contextmanager
-def checking(file: h5py.File, path: Path, schema: str, what: str, maker: str) -> Iterator[None]:
-    """Around the checks of an opened file: what they meet becomes a `CacheError`.
-
-    So does another schema. `what` says what the file should be, and `maker` which command makes it.
-    """
-    found = file.attrs.get("schema")
-    if found != schema:
-        if isinstance(found, str) and found.startswith("mottool/"):
-            fix = f"run {maker} again with this version, which reads {schema}"
-            raise CacheError(f"{path} is of schema {found!r}", fix)
-        raise CacheError(f"{path} is not a mottool {what}", f"name one that {maker} wrote")
-    try:
-        yield
-    # h5py reports damage inside a file by any of these, according to where it lies.
-    except (KeyError, ValueError, TypeError, OSError, RuntimeError, OverflowError) as error:
-        told = error.args[0] if error.args else error
-        raise CacheError(
-            f"{path} is damaged or not a {what}: {told}", f"make it anew: {maker} --overwrite"
-        ) from error
+def _read_header(file: h5py.File, header_class: type[H]) -> H:
+    """Return the header that `write_header` wrote; a `KeyError` or `ValueError` if damaged."""
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(header_class):  # type: ignore[arg-type]  # H is a dataclass
+        value = file.attrs[item.name]
+        if item.type in {int, float}:
+            values[item.name] = item.type(value)
+        elif isinstance(value, str):
+            values[item.name] = value
+        else:
+            raise ValueError(f"attribute {item.name} is not text")
+    values["settings"] = json.loads(values["settings"])
+    if not isinstance(values["settings"], dict):
+        raise ValueError("attribute settings is not a JSON object")
+    return header_class(**values)
 
 
-def check_links(group: h5py.Group) -> None:
-    """Raise a `ValueError` if anything in the group leads elsewhere."""
-    if not isinstance(group, h5py.Group):
-        raise ValueError("what should be a group is none")
-    for name in group:
-        link = group.get(name, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"/{name} is a link that may lead out of the file")
+def _check_links(file: h5py.File, layout: Layout[Any]) -> None:
+    """Raise a `ValueError` if a group of the layout links to something outside of it."""
+    for name in sorted({f"/{name}".rpartition("/")[0] for name in layout.datasets}):
+        group = file[name or "/"]
+        if not isinstance(group, h5py.Group):
+            raise ValueError(f"{name} is not a group")
+        for child in group:
+            if not isinstance(group.get(child, getlink=True), h5py.HardLink):
+                raise ValueError(f"/{child} is a link that may lead out of the file")
 
 
-def check_shapes(file: h5py.File, datasets: Mapping[str, Layout], rows: int) -> None:
-    """Raise a `ValueError` if one of the datasets is not of its layout and `rows` long."""
-    for name, (kind, columns, _) in datasets.items():
-        dataset = stored(file, name)
-        shape = (rows, columns) if columns else (rows,)
-        if dataset.shape != shape or dataset.dtype != np.dtype(kind):
-            raise ValueError(
-                f"/{name} is {dataset.dtype} {dataset.shape}, where {kind} {shape} is due"
-            )
+def _check_datasets(file: h5py.File, layout: Layout[Any]) -> dict[str, int]:
+    """Return the lengths of a file after a check of all its pointers and datasets."""
+    lengths: dict[str, int] = {}
+    first = next(iter(layout.pointers), "")
+    for name, counted in layout.pointers.items():
+        items, lengths[counted] = _check_pointer(file, name, layout.pointer)
+        if lengths.setdefault(layout.items, items) != items:
+            raise ValueError(f"/{name} and /{first} count different {layout.items}")
+    for name, spec in layout.datasets.items():
+        if not spec.optional or name in file:
+            dataset = _require_stored(file, name, spec)
+            _check_shape(dataset, name, spec, lengths.setdefault(spec.length, len(dataset)))
+    lengths.setdefault(layout.items, 0)
+    return lengths
 
 
-def stored(file: h5py.File, name: str) -> h5py.Dataset:
-    """The dataset, if all that it claims to hold is in this file; else a `ValueError`."""
+def _check_pointer(file: h5py.File, name: str, spec: DatasetSpec) -> tuple[int, int]:
+    """Return the number of items of a pointer and the length that it ends at."""
+    dataset = _require_stored(file, name, spec)
+    _check_shape(dataset, name, spec, len(dataset))
+    pointer = dataset[:]
+    if len(pointer) == 0 or pointer[0] != 0 or (pointer[1:] < pointer[:-1]).any():
+        raise ValueError(f"/{name} does not rise from 0")
+    return len(pointer) - 1, int(pointer[-1])
+
+
+def _require_stored(file: h5py.File, name: str, spec: DatasetSpec) -> h5py.Dataset:
+    """Return a dataset; raise a `ValueError` if its data is not all stored in this file."""
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
         raise ValueError(f"/{name} does not keep its data in this file")
-    # What is claimed but not stored would read as zeros, or fill the memory.
-    if dataset.id.get_storage_size() < dataset.nbytes:
+    # Missing chunks would be read as zeros, or fill the memory.
+    if not spec.compressed:
+        stored = dataset.id.get_storage_size() >= dataset.nbytes
+    else:
+        one_row = (1, *dataset.shape[1:])
+        stored = dataset.chunks == one_row and dataset.id.get_num_chunks() >= len(dataset)
+    if not stored:
         raise ValueError(f"/{name} is shorter than it says")
     return dataset
+
+
+def _check_shape(dataset: h5py.Dataset, name: str, spec: DatasetSpec, rows: int) -> None:
+    sizes = dataset.shape[1:] if dataset.ndim == 1 + len(spec.row) else (1,) * len(spec.row)
+    row = tuple(size or actual for size, actual in zip(spec.row, sizes, strict=True))
+    if dataset.shape != (rows, *row) or 0 in row or dataset.dtype != np.dtype(spec.dtype):
+        actual = f"{dataset.dtype} {dataset.shape}"
+        raise ValueError(f"/{name} is {actual}, but must be {spec.dtype} {(rows, *row)}")

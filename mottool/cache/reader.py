@@ -14,95 +14,78 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.hdf5 import open_file
-from mottool.cache.layout import (
-    AGAIN,
-    ANEW,
-    MAKER,
-    MAPS,
-    TRACKED,
-    check,
-)
+from mottool.cache.layout import EMBEDDINGS, LAYOUT, MAPS, TRACKED, read
 from mottool.detections import Detections
 from mottool.errors import CacheError
 
 __all__ = ["Cache"]
 
-READ_FRAMES, READ_ROWS = 1024, 16384  # what a reader holds at once, a crowded frame aside
+READ_FRAMES, READ_ROWS = 1024, 16384  # limits of a block in memory, unless one frame is larger
 
 
 class Cache:
-    """Reads a cache; open it in the process that uses it, never before a fork."""
+    """Reads a complete cache; open it in the process that uses it, never before a fork."""
 
-    def __init__(self, path: Path, unfinished: bool = False) -> None:
-        """Open `path`; a file that is not whole is refused unless `unfinished` allows it.
+    def __init__(self, path: Path) -> None:
+        """Open `path`.
 
-        Raises `CacheError` for what is missing, no cache, damaged, of another schema, or being
-        written right now.
+        Raises `CacheError` if it is missing, unfinished, damaged, of another schema, or not a
+        cache.
         """
         self.path = path
-        self._file = open_file(path, MAKER, "frame", unfinished)
-        try:
-            self.header = check(self._file, path)
-            self.complete = bool(self._file.attrs["complete"])
-            self._pointer: npt.NDArray[np.int64] = self._file["frame_ptr"][:]
-            self._centre_pointer: npt.NDArray[np.int64] = self._file["occlusion/ptr"][:]
-            self.frame_count = len(self._pointer) - 1
-            if not (self.complete or unfinished):
-                problem = f"{path} is unfinished ({self.frame_count} frames committed)"
-                raise CacheError(problem, AGAIN)
-        except BaseException:
-            self._file.close()
-            raise
-        self.has_embeddings = "embeddings" in self._file
-        self.embedding_size: int = self._file["embeddings"].shape[1] if self.has_embeddings else 0
+        self._file, self.header, lengths = read(path)
+        self.frame_count = lengths["frames"]
+        self.detection_count = lengths["detections"]
+        self.occlusion_count = lengths["centres"]
+        self.has_embeddings = EMBEDDINGS in self._file
+        self.embedding_size: int = self._file[EMBEDDINGS].shape[1] if self.has_embeddings else 0
         self.has_offsets = all(name in self._file for name in TRACKED)
-        self.detection_count = int(self._pointer[-1])
-        self.occlusion_count = int(self._centre_pointer[-1])
+        self._pointer: npt.NDArray[np.int64] = self._file["frame_ptr"][:]
+        self._centre_pointer: npt.NDArray[np.int64] = self._file["occlusion/ptr"][:]
         self._data = {name: self._file[name] for name in ("boxes", "scores", "classes")}
-        self._embeddings = self._file["embeddings"] if self.has_embeddings else None
+        self._embeddings = self._file[EMBEDDINGS] if self.has_embeddings else None
         self._tracked = {name: self._file[name] for name in TRACKED if self.has_offsets}
         self._centres = self._file["occlusion/centres"]
 
     @property
     def pts(self) -> npt.NDArray[np.float64]:
-        """The presentation time of every frame, (F,), in seconds."""
+        """Presentation time of every frame, (F,), in seconds."""
         times: npt.NDArray[np.float64] = self._file["pts"][:]
         return times
 
     @property
     def timing(self) -> npt.NDArray[np.float32]:
-        """What every frame cost, (F, 4) seconds, columns as in `TIMING`."""
+        """Cost of every frame, (F, 4) seconds, columns as in `TIMING`."""
         costs: npt.NDArray[np.float32] = self._file["timing"][:]
         return costs
 
     @property
     def has_occlusion_maps(self) -> bool:
-        """Whether the heatmaps of occlusion centres were kept."""
+        """Whether the cache contains heatmaps of occlusion centres."""
         return MAPS in self._file
 
     @property
     def occlusion_stride(self) -> int:
-        """Network pixels from cell to cell of the occlusion maps; 0 where there are none."""
+        """Network pixels from cell to cell of the occlusion maps; 0 without maps."""
         return int(self._file[MAPS].attrs["stride"]) if self.has_occlusion_maps else 0
 
     def occlusion_map(self, frame: int) -> npt.NDArray[np.uint8]:
-        """The occlusion map (h, w) of a frame counted from 0: 255 times each cell's score."""
+        """Return the occlusion map (h, w) of a frame counted from 0: 255 times each score."""
         try:
-            found: npt.NDArray[np.uint8] = self._file[MAPS][frame]
+            values: npt.NDArray[np.uint8] = self._file[MAPS][frame]
         except OSError as error:
-            raise CacheError(f"{self.path} is damaged ({error})", ANEW) from error
-        return found
+            raise self._damaged(error) from error
+        return values
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Detections]:
-        """The detections of the frames `start:stop`, counted from 0, embeddings as float32.
+        """Yield the detections of the frames `start:stop`, counted from 0, embeddings as float32.
 
-        The arrays of neighbouring frames are slices of one block: copy what is to be kept long.
+        The arrays of neighbouring frames are slices of one block: copy those to keep for long.
         """
         start, stop, _ = slice(start, stop).indices(self.frame_count)
         while start < stop:
-            room = self._pointer[start] + READ_ROWS
-            last = int(np.searchsorted(self._pointer, room, side="right")) - 1
+            max_row = self._pointer[start] + READ_ROWS
+            last = int(np.searchsorted(self._pointer, max_row, side="right")) - 1
             last = min(max(last, start + 1), start + READ_FRAMES, stop)
             yield from self._block(start, last)
             start = last
@@ -118,10 +101,10 @@ class Cache:
                 embeddings = self._embeddings[low:high].astype(np.float32)  # (n, D)
             tracked = {name: data[low:high] for name, data in self._tracked.items()}
         except OSError as error:
-            raise CacheError(f"{self.path} is damaged ({error})", ANEW) from error
-        own = pairwise((rows - low).tolist())
-        own_centres = pairwise((centre_rows - centre_rows[0]).tolist())
-        for (a, b), (c, d) in zip(own, own_centres, strict=True):
+            raise self._damaged(error) from error
+        spans = pairwise((rows - low).tolist())
+        centre_spans = pairwise((centre_rows - centre_rows[0]).tolist())
+        for (a, b), (c, d) in zip(spans, centre_spans, strict=True):
             yield Detections(
                 boxes[a:b],
                 scores[a:b],
@@ -130,6 +113,9 @@ class Cache:
                 centres[c:d],
                 **{name: points[a:b] for name, points in tracked.items()},
             )
+
+    def _damaged(self, error: OSError) -> CacheError:
+        return CacheError(f"{self.path} is damaged ({error})", LAYOUT.rebuild_fix)
 
     def __enter__(self) -> Self:
         return self

@@ -1,225 +1,288 @@
-"""A file that goes from one state to the next all at once, whenever its writer is killed.
+"""Shards: the committed blocks of an unfinished file, which killing the writer cannot damage.
 
-HDF5 rewrites its own tables in place, one after the other, so a writer killed inside a flush can
-leave a file in which one table points to what another does not know yet. `JournalledFile` stands
-between h5py and the disk and makes such a flush one step, as the redo log of a database does:
+    <name>.part/
+      lock              locked by the writer for as long as it is open
+      00000000.h5       the first block: a file of the same layout, not marked as complete
+      00000064.h5       the next one, named by the number of items before it
+      finished          there are no more blocks, only the merge is missing
+      *.tmp             a write that was interrupted; removed by the next writer
+    <name>.h5           all blocks in one file; appears by a rename when it has reached the disk
 
-1. What lies beyond the last commit goes straight to the file: nothing points there yet.
-2. What would change bytes below the last commit is kept in memory, as whole pages.
-3. `commit` writes those pages to `<file>.journal` with a checksum, then to the file, then
-   empties the journal.
-
-A kill before the journal is whole leaves the previous state, untouched; a kill after it leaves
-a whole journal, which the next opening applies (again, if need be) before anything is read.
-This holds when the process dies. It says nothing about a power cut, against which only `sync`
-helps.
+A shard is renamed into its place when it is written, and never changes. `finish` merges the shards
+into the complete file, then removes them, newest first: what an interruption leaves is always the
+beginning of the file. This holds if the process is killed; after a power failure only a complete
+file is certain to be intact. Writers ignore `<name>.part.h5`, the unfinished file of earlier
+versions, and readers refuse it.
 """
 
-import fcntl
 import os
-import struct
 import sys
-import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from errno import ENOLCK, ENOSYS, EOPNOTSUPP
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from mottool.errors import CacheError, writing
+import h5py
+import numpy.typing as npt
 
-__all__ = ["JournalledFile", "recover"]
+from mottool.cache.hdf5 import (
+    HDF5_VERSIONS,
+    Layout,
+    check_same_inputs,
+    create_dataset,
+    open_file,
+    shard_folder,
+    write_header,
+)
+from mottool.cache.merge import merge
+from mottool.errors import CacheError, MottoolError, writing
+from mottool.files import replace_file
 
-PAGE = 4096
-MAGIC = b"mottool journal 1\n"
-HEAD = struct.Struct("<QQ")  # size of the file after the commit, number of pages
-PLACE = struct.Struct("<Q")  # number of the page that follows
+__all__ = ["Shards", "open_shards", "read_progress", "shard_files"]
+
+NO_LOCKS = {ENOLCK, ENOSYS, EOPNOTSUPP}
 
 
-class JournalledFile:
-    """One writer's view of a file: what it writes is there after `commit`, and only then.
+def shard_files(path: Path) -> list[Path]:
+    """Return the shards of the file that will be `path`, oldest first."""
+    return sorted(shard_folder(path).glob("[0-9]*.h5"))
 
-    Offers what h5py asks of a file-like object. A write that fails (a full disk) is not reported
-    to HDF5, which could not undo it, but by the next `commit`; from then on nothing is written.
-    The file is made if it does not exist, and is locked until `close`.
+
+def read_progress(path: Path, layout: Layout[Any]) -> tuple[Any, int]:
+    """Return the header and the number of committed items of the file that will be `path`.
+
+    A writer may be at work. Raises `CacheError` if nothing is committed or a shard is damaged.
+    """
+    files = shard_files(path)
+    if not files:
+        problem = f"{shard_folder(path)} is unfinished, no {layout.items} are committed"
+        raise CacheError(problem, layout.resume_fix)
+    file, header, _ = open_file(files[0], layout, shard=True)
+    file.close()
+    file, _, lengths = open_file(files[-1], layout, shard=True)
+    file.close()
+    return header, int(files[-1].stem) + lengths[layout.items]
+
+
+def open_shards(
+    path: Path, layout: Layout[Any], header: Any, overwrite: bool = False
+) -> "Shards | None":
+    """Open the unfinished file of `path`; return None if `path` is complete.
+
+    Complete what a killed writer left to do: an interrupted merge, or removing its shards. With
+    `overwrite` a complete `path` stays until it is replaced, and all shards are removed. Raises as
+    the methods of `Shards`.
     """
 
-    def __init__(self, path: Path, fresh: bool = False) -> None:
-        """Open `path` and finish a commit that a kill had cut short; `fresh` empties it instead.
+    def complete() -> bool:
+        return path.exists() and not overwrite
 
-        Raises `CacheError` if another process has it open, `OutputError` if it can't be written.
+    if complete() and not shard_folder(path).exists():
+        return None
+    try:
+        shards = Shards(path, layout, header)
+    except MottoolError:
+        if complete():
+            return None  # another process merged it, or the leftovers cannot be removed
+        raise
+    # Only now: the writer that had the lock before may have completed the file.
+    if complete():
+        shards.remove()
+        return None
+    try:
+        if overwrite:
+            shards.clear()
+        shards.resume()
+        if shards.finished:
+            shards.merge()
+            return None
+    except BaseException:
+        shards.close()
+        raise
+    return shards
+
+
+class Shards:
+    """The committed blocks of one unfinished file, in order, for one writer at a time.
+
+    `lengths` are the committed rows by what they are, as the layout names them, and `rows` the
+    shape of a row of each dataset that exists so far.
+    """
+
+    def __init__(self, path: Path, layout: Layout[Any], header: Any) -> None:
+        """Lock the folder of the file that will be `path`.
+
+        Raises `CacheError` if another process writes the file, `OutputError` if the folder cannot
+        be written.
         """
-        self._path = path
-        self._pages: dict[int, bytearray] = {}
-        self._failure: BaseException | None = None
-        self._at = 0
+        self.path, self.folder = path, shard_folder(path)
+        self.lengths: Counter[str] = Counter()
+        self.rows: dict[str, tuple[int, ...]] = {}
+        self._layout, self._header, self._mark = layout, header, self.folder / "finished"
+        self._lock: int | None = None
         with writing(path):
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            try:
-                _lock(self._file, path)
-                self._journal = os.open(journal_of(path), os.O_RDWR | os.O_CREAT, 0o666)
-                if fresh:
-                    os.ftruncate(self._journal, 0)
-                    os.ftruncate(self._file, 0)
-                self._replay()
-            except BaseException:
-                os.close(self._file)
-                raise
-        self._size = os.fstat(self._file).st_size
-        # In a new file everything waits for the first commit, so that no part of it is ever seen.
-        self._committed = _whole_pages(self._size) or sys.maxsize
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.folder / "lock", path)
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to `offset` from the start, from here or from the end."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        self._at = base + offset
-        return self._at
+    @property
+    def committed(self) -> int:
+        """The number of committed items."""
+        return self.lengths[self._layout.items]
 
-    def tell(self) -> int:
-        """The position of the next read or write."""
-        return self._at
+    @property
+    def finished(self) -> bool:
+        """Whether a merge was begun, so that all items are committed."""
+        return self._mark.exists()
 
-    def read(self, size: int) -> bytes:
-        """What the writer has written here, `size` bytes, zeros where nothing is yet."""
-        start, self._at = self._at, self._at + size
-        stored = os.pread(self._file, size, start)
-        view = bytearray(stored + bytes(size - len(stored)))
-        for number, here, there in _spans(start, size):
-            if number in self._pages:
-                view[here] = self._pages[number][there]
-        return bytes(view)
+    def resume(self) -> None:
+        """Count what is committed; remove a write that was interrupted.
 
-    def write(self, data: memoryview) -> int:
-        """Take `data` for this place; a failure is kept for `commit` to raise."""
-        view = memoryview(data).cast("B")
-        at, self._at = self._at, self._at + len(view)
-        self._size = max(self._size, self._at)
-        if self._failure is None:
-            try:
-                below = max(0, min(len(view), self._committed - at))
-                if below:
-                    self._keep(view[:below], at)
-                _write_all(self._file, view[below:], at + below)
-            except BaseException as failure:
-                self._failure = failure
-        return len(view)
-
-    def _keep(self, view: memoryview, at: int) -> None:
-        for number, here, there in _spans(at, len(view)):
-            if number not in self._pages:
-                stored = os.pread(self._file, PAGE, number * PAGE)
-                self._pages[number] = bytearray(stored + bytes(PAGE - len(stored)))
-            self._pages[number][there] = view[here]
-
-    def truncate(self, size: int) -> int:
-        """Say how long the file is from the next commit on."""
-        self._size = size
-        return size
-
-    def flush(self) -> None:
-        """Do nothing: only `commit` makes writes visible."""
-
-    def commit(self) -> None:
-        """Make all writes since the last commit part of the file, in one step.
-
-        Raises what made a write fail (an `OSError`); the file then stays at the last commit.
+        Raises `CacheError` if the shards were made from other inputs or are damaged.
         """
-        if self._failure is not None:
-            raise self._failure
-        try:
-            parts = [MAGIC, HEAD.pack(self._size, len(self._pages))]
-            for number, page in sorted(self._pages.items()):
-                parts += [PLACE.pack(number), bytes(page)]
-            record = b"".join(parts)
-            _write_all(self._journal, record + PLACE.pack(zlib.crc32(record)), 0)
-            self._apply()
-        except BaseException as failure:
-            self._failure = failure
-            raise
+        with writing(self.path):
+            for temporary in self.folder.glob("*.tmp"):
+                temporary.unlink()
+        for path in shard_files(self.path):
+            if path.stem != _stem(self.committed):
+                problem = f"{path} is damaged or a shard before it is missing"
+                raise CacheError(problem, self._layout.rebuild_fix)
+            file, header, lengths = open_file(path, self._layout, shard=True)
+            with file:
+                if not self.committed:
+                    check_same_inputs(self.folder, header, self._header, self._layout)
+                for name in self._layout.datasets:
+                    if name in file:
+                        row = file[name].shape[1:]
+                        if self.rows.setdefault(name, row) != row:
+                            problem = f"{path} is damaged: /{name} differs from earlier shards"
+                            raise CacheError(problem, self._layout.rebuild_fix)
+            self.lengths.update(lengths)
 
-    def _apply(self) -> None:
-        for number, page in self._pages.items():
-            _write_all(self._file, page, number * PAGE)
-        os.ftruncate(self._file, self._size)
-        os.ftruncate(self._journal, 0)
-        self._pages.clear()
-        self._committed = _whole_pages(self._size)
+    def commit(
+        self,
+        columns: Mapping[str, npt.NDArray[Any]],
+        attributes: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Add a shard: all of it or nothing.
 
-    def _replay(self) -> None:
-        """Apply the journal if it is whole; what a kill has cut short counts for nothing."""
-        with open(self._journal, "rb", closefd=False) as file:
-            record = file.read()
-        body, check = record[: -PLACE.size], record[-PLACE.size :]
-        if record.startswith(MAGIC) and check == PLACE.pack(zlib.crc32(body)):
-            self._size, count = HEAD.unpack_from(body, len(MAGIC))
-            first = len(MAGIC) + HEAD.size
-            for at in range(first, first + count * (PLACE.size + PAGE), PLACE.size + PAGE):
-                (number,) = PLACE.unpack_from(body, at)
-                self._pages[number] = bytearray(body[at + PLACE.size :][:PAGE])
-            self._apply()
-        os.ftruncate(self._journal, 0)
+        `columns` are the rows by dataset, pointers included; `attributes` those of some datasets.
+        Raises `OutputError` if the shard cannot be written.
+        """
+        # Made in memory: HDF5 cannot close a file whose disk is full.
+        name = f"{_stem(self.committed)}.h5"
+        with h5py.File(name, "w", driver="core", backing_store=False, libver=HDF5_VERSIONS) as file:
+            write_header(file, self._header, self._layout)
+            for dataset, values in columns.items():
+                spec = self._layout.datasets.get(dataset, self._layout.pointer)
+                if spec.compressed:
+                    create_dataset(file, dataset, spec, len(values), values.shape[1:])[:] = values
+                else:
+                    file.create_dataset(dataset, data=values, dtype=spec.dtype)
+                for key, value in attributes.get(dataset, {}).items():
+                    file[dataset].attrs[key] = value
+            file.flush()
+            image = file.id.get_file_image()
+        self._write(self.folder / name, lambda temporary: temporary.write_bytes(image))
+        present = {key: spec for key, spec in self._layout.datasets.items() if key in columns}
+        self.rows |= {key: columns[key].shape[1:] for key in present}
+        self.lengths.update({spec.length: len(columns[key]) for key, spec in present.items()})
 
-    def sync(self) -> None:
-        """Have the last commit reach the disk itself."""
-        os.fsync(self._file)
+    def merge(self) -> None:
+        """Write the complete file under its final name, then remove the shards.
+
+        Raises `OutputError` if the file cannot be written, `CacheError` if a shard is damaged.
+        """
+        with writing(self.path):
+            self._mark.touch()
+        paths = shard_files(self.path)
+        self._write(self.path, partial(merge, paths, self._layout, self.lengths))
+        self.remove()
+
+    def _write(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Write a temporary file and rename it to `path`; remove it if that fails."""
+        temporary = self.folder / f"{path.name}.tmp"
+        with writing(path):
+            try:
+                write(temporary)
+                replace_file(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    def clear(self) -> None:
+        """Remove all shards, newest first. Raises `OutputError` if that is impossible."""
+        with writing(self.folder):
+            self._mark.unlink(missing_ok=True)  # first: fewer shards must not pass for all
+            for path in reversed(shard_files(self.path)):
+                path.unlink()
+
+    def remove(self) -> None:
+        """Remove the folder and unlock it; what cannot be removed is left to the next writer."""
+        with suppress(OSError, MottoolError):
+            self.clear()
+            for temporary in self.folder.glob("*.tmp"):
+                temporary.unlink()
+            if sys.platform == "win32":
+                self.close()  # an open file cannot be removed, another writer's lock neither
+            (self.folder / "lock").unlink()
+            self.folder.rmdir()
+        self.close()
 
     def close(self) -> None:
-        """Let go of the file, as it was at the last commit."""
-        whole = os.fstat(self._journal).st_size == 0
-        os.close(self._journal)
-        if whole:
-            journal_of(self._path).unlink(missing_ok=True)
-        os.close(self._file)
+        """Unlock the folder; the shards stay."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
-def journal_of(path: Path) -> Path:
-    """Where the journal of `path` lies."""
-    return path.with_name(path.name + ".journal")
+def _stem(items: int) -> str:
+    return f"{items:08d}"
 
 
-def recover(path: Path) -> None:
-    """Finish a commit of `path` that a kill had cut short, if there is one.
-
-    Raises `CacheError` if a process is writing the file now.
-    """
-    if journal_of(path).exists() and path.exists():
-        JournalledFile(path).close()
-
-
-def _lock(file: int, path: Path) -> None:
+def _locked(lock: Path, path: Path) -> int:
+    """Return an open descriptor of `lock` that locks it against other writers of `path`."""
     busy = CacheError(
         f"{path} is being written by another process",
         "wait until that one has ended, or give this one another --work folder",
     )
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    except FileNotFoundError:
+        raise busy from None  # the other one has just removed the folder
+    try:
+        _lock(descriptor)
+        # The other process may have removed the file between the two calls above.
+        if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+            return descriptor
+        raise busy
+    except (BlockingIOError, FileNotFoundError):
+        os.close(descriptor)
         raise busy from None
-    except OSError as error:
-        # Some network file systems have no locks: there it is the user who keeps order.
-        if error.errno not in {ENOLCK, ENOSYS, EOPNOTSUPP}:
-            raise
-    # The other process may have renamed or removed the file between our opening and locking it.
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(file), os.stat(path)):
-            return
-    raise busy
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
-def _spans(at: int, size: int) -> Iterator[tuple[int, slice, slice]]:
-    """The pages under `at:at + size`: number, the slice of those bytes, the slice of the page."""
-    for number in range(at // PAGE, _whole_pages(at + size) // PAGE):
-        first = number * PAGE
-        low, high = max(at, first), min(at + size, first + PAGE)
-        yield number, slice(low - at, high - at), slice(low - first, high - first)
+if sys.platform == "win32":
+    import msvcrt
 
+    def _lock(descriptor: int) -> None:
+        """Lock a file until it is closed. Raises `BlockingIOError` if it is locked already."""
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            raise BlockingIOError from None
+else:
+    import fcntl
 
-def _whole_pages(size: int) -> int:
-    """`size` rounded up to whole pages: the last page of a commit is journalled as one."""
-    return -(-size // PAGE) * PAGE
-
-
-def _write_all(file: int, data: bytes | bytearray | memoryview, at: int) -> None:
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(file, view, at)
-        view, at = view[done:], at + done
+    def _lock(descriptor: int) -> None:
+        """Lock a file until it is closed. Raises `BlockingIOError` if it is locked already."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # Some network file systems have no locks; there users must run one writer at a time.
+            if error.errno not in NO_LOCKS:
+                raise

@@ -5,105 +5,81 @@
             cache.append(detections_of(frame), frame.seconds, timing)
         cache.finish()
 
-The layout of the file is specified in `mottool.cache.layout`.
+The layout of the file is specified in `mottool.cache.layout`, that of an unfinished one in
+`mottool.cache.shards`.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from mottool.cache.frame_checks import Uniformity, wrong_frame
-from mottool.cache.hdf5 import Unfinished, part_of
-from mottool.cache.layout import (
-    MAKER,
-    MAPS,
-    SCHEMA,
-    TIMING,
-    TRACKED,
-    Header,
-    check,
-    create,
-    extend,
-    same_work,
-)
+from mottool.cache.frame_checks import FrameConsistency, check_frame
+from mottool.cache.hdf5 import check_same_inputs
+from mottool.cache.layout import EMBEDDINGS, LAYOUT, MAPS, SCHEMA, TIMING, TRACKED, Header
 from mottool.cache.reader import Cache
+from mottool.cache.shards import open_shards
 from mottool.detections import Detections
 from mottool.errors import InputError
 
-__all__ = ["CacheWriter", "Header", "SCHEMA", "TIMING", "part_of"]
+__all__ = ["CacheWriter", "Header", "SCHEMA", "TIMING"]
 
 BLOCK = 64  # frames per commit
-FAINT = 13  # 255 times the score below which a cell of an occlusion map is left out, 0.05
+MIN_MAP_VALUE = 13  # 255 times 0.05: lower scores in occlusion maps are stored as 0
 
 
 class CacheWriter:
-    """Writes the cache of one sequence, going on where an earlier run was stopped.
+    """Writes the cache of one sequence, after the last frame that an earlier run committed.
 
-    `committed` is the number of frames that are safe whatever happens to this process; a fresh
-    writer's tells from where to go on. With `already_complete` the cache is finished, and there
-    is nothing left to append.
+    `committed` is the number of frames that are kept if this process is killed. With
+    `already_complete` the cache is complete, and there is nothing to append.
     """
 
     def __init__(self, path: Path, header: Header, overwrite: bool = False) -> None:
-        """Begin or go on with the cache `path`; `overwrite` starts again whatever is there.
+        """Start or resume the cache `path`; `overwrite` starts over.
 
-        Raises `CacheError` if what is there was made from another source, by another pipeline or
-        with other settings, is damaged, or is being written by another process; `OutputError` if
-        the place cannot be written.
+        Raises `CacheError` if the existing cache was made from another source, by another pipeline
+        or with other settings, is damaged, or is being written by another process; `OutputError` if
+        `path` cannot be written.
         """
         self.path = path
-        self.already_complete = False
         self.committed = 0
         self._pending: list[tuple[Detections, float, Sequence[float]]] = []
-        self._rows = self._centres = 0  # committed
-        self._alike = Uniformity(int(header.settings.get("occlusion_stride", 0)))
+        self._stride = int(header.settings.get("occlusion_stride", 0))
+        self._consistency = FrameConsistency(self._stride)
         self._broken = False
-        if path.exists() and not overwrite:
+        self._shards = open_shards(path, LAYOUT, header, overwrite)
+        self.already_complete = self._shards is None
+        if self._shards is None:
             with Cache(path) as cache:
-                same_work(path, cache.header, header)
-                self.already_complete, self.committed = True, cache.frame_count
+                check_same_inputs(path, cache.header, header, LAYOUT)
+                self.committed = cache.frame_count
             return
-        self._part = Unfinished(path, MAKER, fresh=overwrite)
-        self._file = self._part.file
-        try:
-            self._begin(header)
-        except BaseException:
-            self._part.close()
-            raise
-
-    def _begin(self, header: Header) -> None:
-        if self._part.new:
-            create(self._file, header)
-            self._part.commit()
-            return
-        same_work(self._part.part, check(self._file, self._part.part), header)
-        self.committed = len(self._file["pts"])
-        self._rows, self._centres = len(self._file["boxes"]), len(self._file["occlusion/centres"])
-        if "embeddings" in self._file:
-            self._alike.embedding_size = self._file["embeddings"].shape[1]
-        elif self._rows:
-            self._alike.embedding_size = 0
-        if self._rows:
-            self._alike.tracks = "offsets" in self._file
-        if MAPS in self._file:
-            self._alike.map_shape = self._file[MAPS].shape[1:]
-        if self._part.complete:
-            self._finish()
+        self.committed = self._shards.committed
+        rows, has_detections = self._shards.rows, self._shards.lengths["detections"] > 0
+        if EMBEDDINGS in rows:
+            self._consistency.embedding_size = rows[EMBEDDINGS][0]
+        elif has_detections:
+            self._consistency.embedding_size = 0
+        if has_detections:
+            self._consistency.tracks = "offsets" in rows
+        self._consistency.map_shape = rows.get(MAPS)
 
     def append(self, detections: Detections, seconds: float, timing: Sequence[float]) -> None:
         """Add the next frame; every 64th call commits.
 
-        `seconds` is its presentation time and `timing` what it cost, in the order of `TIMING`.
-        Raises `InputError` for values that no cache may hold, `OutputError` on a full disk.
+        `seconds` is its presentation time and `timing` its cost in seconds, in the order of
+        `TIMING`. Raises `InputError` for values that a cache must not contain, `OutputError` on a
+        full disk.
         """
         number = self.committed + len(self._pending) + 1
-        wrong = wrong_frame(detections, seconds, timing) or self._alike.wrong(detections)
-        if wrong:
+        problem = check_frame(detections, seconds, timing) or self._consistency.check(detections)
+        if problem:
             raise InputError(
-                f"frame {number} cannot be kept in {self.path}: {wrong}",
+                f"frame {number} cannot be kept in {self.path}: {problem}",
                 "correct the detections, or the weights, that this comes from",
             )
         self._pending.append((detections, seconds, timing))
@@ -111,60 +87,55 @@ class CacheWriter:
             self._commit()
 
     def _commit(self) -> None:
-        """Make the pending frames part of the file, all of them or none."""
-        if not self._pending:
-            return
-        frames = [detections for detections, _, _ in self._pending]
-        counts = np.array([len(frame) for frame in frames])
-        centres = [frame.occlusion_centres for frame in frames]
-        centre_counts = np.array([len(each) for each in centres])
-        columns = {
-            "boxes": (self._rows, np.concatenate([frame.boxes for frame in frames])),
-            "scores": (self._rows, np.concatenate([frame.scores for frame in frames])),
-            "classes": (self._rows, np.concatenate([frame.classes for frame in frames])),
-            "occlusion/centres": (self._centres, np.concatenate(centres)),
-            "pts": (self.committed, np.array([seconds for _, seconds, _ in self._pending])),
-            "timing": (self.committed, np.array([timing for _, _, timing in self._pending])),
-            "occlusion/ptr": (self.committed + 1, self._centres + np.cumsum(centre_counts)),
+        """Write the pending frames as a shard: all of them or none."""
+        assert self._shards is not None
+        attributes: dict[str, dict[str, Any]] = {
+            "timing": {"columns": " ".join(TIMING)},
+            MAPS: {"stride": self._stride},
         }
-        if self._alike.embedding_size:
-            none = np.zeros((0, self._alike.embedding_size), np.float16)
-            found = [frame.embeddings for frame in frames if len(frame)]
-            half = [none] + [each.astype(np.float16) for each in found if each is not None]
-            columns["embeddings"] = self._rows, np.concatenate(half)  # (n, D)
-        if self._alike.tracks:
-            for name in TRACKED:
-                found = [getattr(frame, name) for frame in frames if len(frame)]
-                columns[name] = self._rows, np.concatenate([np.zeros((0, 2), np.float32), *found])
-        maps = [frame.occlusion_map for frame in frames if frame.occlusion_map is not None]
-        if maps:
-            stacked = np.stack(maps)  # (frames, h, w)
-            columns[MAPS] = self.committed, np.where(stacked < FAINT, 0, stacked)
-        columns["frame_ptr"] = self.committed + 1, self._rows + np.cumsum(counts)  # last: the mark
         try:
-            for name, (at, values) in columns.items():
-                extend(self._file, name, at, values)
-            if maps:
-                self._file[MAPS].attrs["stride"] = self._alike.stride
-            self._part.commit()
+            self._shards.commit(self._columns(), attributes)
         except BaseException:
             self._broken = True
             raise
-        self.committed += len(frames)
-        self._rows += int(counts.sum())
-        self._centres += int(centre_counts.sum())
+        self.committed = self._shards.committed
         self._pending.clear()
+
+    def _columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the rows of the pending frames by dataset; pointers start at 0."""
+        frames = [detections for detections, _, _ in self._pending]
+        centres = [frame.occlusion_centres for frame in frames]
+        columns = {
+            "pts": np.array([seconds for _, seconds, _ in self._pending]),
+            "timing": _rows("timing", [np.asarray([timing]) for _, _, timing in self._pending]),
+            "frame_ptr": _pointer([len(frame) for frame in frames]),
+            "occlusion/ptr": _pointer([len(points) for points in centres]),
+            "occlusion/centres": _rows("occlusion/centres", centres),
+        }
+        for name in ("boxes", "scores", "classes"):
+            columns[name] = _rows(name, [getattr(frame, name) for frame in frames])
+        with_detections = [frame for frame in frames if len(frame)]
+        if size := self._consistency.embedding_size:
+            embeddings = [frame.embeddings for frame in with_detections]
+            columns[EMBEDDINGS] = _rows(EMBEDDINGS, embeddings, (size,))  # (n, D)
+        if self._consistency.tracks:
+            for name in TRACKED:
+                columns[name] = _rows(name, [getattr(frame, name) for frame in with_detections])
+        maps = [frame.occlusion_map for frame in frames if frame.occlusion_map is not None]
+        if maps:
+            stacked = np.stack(maps)  # (frames, h, w)
+            columns[MAPS] = np.where(stacked < MIN_MAP_VALUE, 0, stacked)
+        return columns
 
     def finish(self) -> Path:
         """Commit the last frames and give the file, now complete, its final name."""
-        if not self.already_complete:
-            self._commit()
-            self._finish()
+        if self._shards is not None:
+            # A cache without frames has one shard too, for its header.
+            if self._pending or not self.committed:
+                self._commit()
+            self._shards.merge()
+            self.already_complete, self._shards = True, None
         return self.path
-
-    def _finish(self) -> None:
-        self._part.finish()
-        self.already_complete = True
 
     def __enter__(self) -> Self:
         return self
@@ -175,11 +146,23 @@ class CacheWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Commit what was appended, also after an error elsewhere; only `finish` ends the file."""
-        if self.already_complete:
+        """Commit the appended frames, also after an error elsewhere; only `finish` completes."""
+        if self._shards is None:
             return
         try:
-            if not self._broken:
+            if self._pending and not self._broken:
                 self._commit()
         finally:
-            self._part.close()
+            self._shards.close()
+
+
+def _rows(name: str, parts: Sequence[Any], row: tuple[int, ...] = ()) -> npt.NDArray[Any]:
+    """Concatenate the rows of frames, in the type of a dataset; none give (0, …)."""
+    spec = LAYOUT.datasets[name]
+    shape = row or tuple(size or 0 for size in spec.row)
+    empty = np.zeros((0, *shape), spec.dtype)
+    return np.concatenate([empty, *parts]).astype(spec.dtype)
+
+
+def _pointer(counts: list[int]) -> npt.NDArray[np.int64]:
+    return np.cumsum([0, *counts], dtype=np.int64)  # (frames + 1,)

@@ -128,8 +128,7 @@ def _find_caches(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         files = [path]
         if path.is_dir():
-            finished = (file for file in path.glob("*.h5") if not file.name.endswith(".part.h5"))
-            files = WorkDir(path).caches() or sorted(finished)
+            files = WorkDir(path).caches() or sorted(path.glob("*.h5"))
         if not files:
             fix = "run mottool detect-embed first, or name work folders or caches"
             raise InputError(f"there are no caches under {path}", fix)

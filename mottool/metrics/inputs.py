@@ -117,13 +117,10 @@ def _result_files(source: Path) -> list[Path]:
 
 
 def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the caches among `sources` or in folders of them, and the remaining sources.
-
-    An unfinished cache is included only if it is a source itself.
-    """
+    """Return the caches among `sources` or in folders of them, and the remaining sources."""
     caches, others = [], []
     for source in sources:
-        paths = [path for path in sorted(source.glob("*.h5")) if not path.name.endswith(".part.h5")]
+        paths = sorted(source.glob("*.h5"))
         if source.suffix == ".h5" and not source.is_dir():
             caches.append(source)
         elif paths:

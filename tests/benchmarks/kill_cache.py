@@ -1,12 +1,12 @@
-"""Kills a writer of caches over and over and counts what is lost. Run it by hand:
+"""Kill a writer of caches again and again and count what is lost. Run it by hand:
 
     python tests/benchmarks/kill_cache.py [KILLS [SEED]]
 
-A child process writes a made-up sequence as fast as it can, and tells through a pipe how many
-frames are committed, after each commit. It is killed (SIGKILL) after a random time. Then the part
-file must open, hold at least the frames that were told, and each of them with its right values;
-the next child goes on with it. When the sequence is finished, its content must equal that of an
-uninterrupted run. `tests/test_cache.py` does the same a dozen times.
+A child process writes a made-up sequence as fast as it can, and prints how many frames are
+committed, after each commit. It is killed (SIGKILL) after a random time. Then the shards, or the
+complete file, must contain at least the printed number of frames, with the right values; the next
+child resumes. When the sequence is complete, its content must equal that of an uninterrupted run.
+`tests/cache/test_writer.py` does the same a dozen times.
 """
 
 import random
@@ -22,17 +22,19 @@ from tempfile import TemporaryDirectory
 import h5py
 import numpy as np
 
-from mottool.cache.reader import Cache
-from mottool.cache.writer import CacheWriter, Header, part_of
+from mottool.cache.hdf5 import open_file, shard_folder
+from mottool.cache.layout import LAYOUT
+from mottool.cache.shards import shard_files
+from mottool.cache.writer import CacheWriter, Header
 from mottool.detections import Detections
 from mottool.errors import MottoolError
 
 SIZE = 128  # of the embeddings
-FIRST = 20  # frames without anything, so that the embedding size is not known at first
+FIRST = 20  # frames without detections, so that the embedding size is not known at first
 
 
 def made_up(number: int) -> Detections:
-    """The detections of frame `number` (from 0): the same in every process."""
+    """Return the detections of frame `number` (from 0): the same in every process."""
     draw = np.random.default_rng(number)
     count = 0 if number < FIRST else int(draw.integers(0, 12))
     return Detections(
@@ -45,81 +47,109 @@ def made_up(number: int) -> Detections:
 
 
 def header(frames: int) -> Header:
-    """The header of a made-up sequence of so many frames."""
+    """Return the header of a made-up sequence of so many frames."""
     settings = {"frames": frames, "name": "made up"}
     return Header("made-up", "kill+test", "/nowhere", "c0ffee", 1920, 1080, 29.97, "", settings)
 
 
-def write(path: Path, frames: int, tell: Callable[[int], None]) -> None:
-    """Write the sequence from where it stands and tell the committed frames after each commit."""
-    with CacheWriter(path, header(frames)) as cache:
-        told = cache.committed
-        tell(told)
+def write(path: Path, frames: int, report: Callable[[int], None], overwrite: bool = False) -> None:
+    """Start or resume the sequence and report the committed frames after each commit."""
+    with CacheWriter(path, header(frames), overwrite) as cache:
+        reported = cache.committed
+        report(reported)
         for number in range(cache.committed, frames):
             cache.append(made_up(number), number / 29.97, (0.25, 0.5, number, 0))
-            if cache.committed > told:
-                told = cache.committed
-                tell(told)
+            if cache.committed > reported:
+                reported = cache.committed
+                report(reported)
         cache.finish()
 
 
 def content(path: Path) -> dict[str, bytes]:
-    """Every dataset's and attribute's type, shape and bytes, by name."""
-    found: dict[str, bytes] = {}
+    """Return every dataset's and attribute's type, shape and bytes, by name."""
+    items: dict[str, bytes] = {}
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset):
-            found[name] = f"{item.dtype} {item.shape} {item.chunks} ".encode() + item[:].tobytes()
+            items[name] = f"{item.dtype} {item.shape} {item.chunks} ".encode() + item[:].tobytes()
         for key, value in item.attrs.items():
-            found[f"{name}@{key}"] = f"{type(value)} {value!r}".encode()
+            items[f"{name}@{key}"] = f"{type(value)} {value!r}".encode()
 
     with h5py.File(path, "r") as file:
         visit("", file)
         file.visititems(visit)
-    return found
+    return items
 
 
 @dataclass
 class Report:
-    """What the kills of one run came to."""
+    """What the kills of one run caused."""
 
     kills: int = 0
     finished: int = 0
-    commits_cut_short: int = 0
+    phases: dict[str, int] = field(
+        default_factory=lambda: {
+            "writing a shard": 0,
+            "merging": 0,
+            "removing shards": 0,
+            "at another time": 0,
+        }
+    )
     wrong: list[str] = field(default_factory=list)
 
 
-def check(path: Path, told: int, report: Report) -> None:
-    """Look at what a killed writer has left."""
-    kept = path if path.exists() else part_of(path)
-    if not kept.exists() or kept.stat().st_size == 0 and told == 0:
-        return  # killed before the first commit
-    journal = kept.with_name(kept.name + ".journal")
-    report.commits_cut_short += journal.exists() and journal.stat().st_size > 0
+def phase(path: Path) -> str:
+    """Return what a killed writer was doing, judged by the files that it left."""
+    folder = shard_folder(path)
+    if path.exists():
+        return "removing shards" if folder.exists() else "at another time"
+    if (folder / f"{path.name}.tmp").exists():
+        return "merging"
+    return "writing a shard" if any(folder.glob("0*.tmp")) else "at another time"
+
+
+def check(path: Path, committed: int, report: Report) -> None:
+    """Compare what a killed writer has left with what it wrote: at least `committed` frames."""
+    first = 0
     try:
-        with Cache(kept, unfinished=True) as cache:
-            if cache.frame_count < told:
-                report.wrong.append(f"{told} committed, {cache.frame_count} there")
-            for number, found in enumerate(cache.frames()):
-                wanted = made_up(number)
-                for name in ("boxes", "scores", "classes", "occlusion_centres"):
-                    if not np.array_equal(getattr(found, name), getattr(wanted, name)):
-                        report.wrong.append(f"{name} of frame {number}")
-                if len(wanted) and not np.array_equal(found.embeddings, wanted.embeddings):
-                    report.wrong.append(f"embeddings of frame {number}")
+        for file in [path] if path.exists() else shard_files(path):
+            if not path.exists() and int(file.stem) != first:
+                report.wrong.append(f"{file.name} follows frame {first}")
+            opened, _, lengths = open_file(file, LAYOUT, shard=not path.exists())
+            with opened:
+                check_frames(opened, first, report)
+            first += lengths["frames"]
     except MottoolError as error:
         report.wrong.append(str(error))
+    if first < committed:
+        report.wrong.append(f"{committed} frames were committed, {first} are there")
+
+
+def check_frames(file: h5py.File, first: int, report: Report) -> None:
+    """Compare all frames of a file with the made-up ones, beginning with frame `first`."""
+    columns = {name: file[name][:] for name in ("boxes", "scores", "classes")}
+    columns["occlusion_centres"] = file["occlusion/centres"][:]
+    if "embeddings" in file:
+        columns["embeddings"] = file["embeddings"][:].astype(np.float32)
+    rows, centre_rows = file["frame_ptr"][:], file["occlusion/ptr"][:]
+    for i in range(len(rows) - 1):
+        expected = made_up(first + i)
+        for name, values in columns.items():
+            pointer = centre_rows if name == "occlusion_centres" else rows
+            if not np.array_equal(values[pointer[i] : pointer[i + 1]], getattr(expected, name)):
+                report.wrong.append(f"{name} of frame {first + i}")
 
 
 def run(folder: Path, kills: int, seed: int, frames: int = 3000, longest: float = 0.25) -> Report:
     """Kill `kills` writers, each at most `longest` seconds after it has begun to write."""
     draw = random.Random(seed)
     report = Report()
-    write(folder / "whole.h5", frames, lambda committed: None)
-    wanted = content(folder / "whole.h5")
+    write(folder / "complete.h5", frames, lambda committed: None)
+    expected = content(folder / "complete.h5")
     path = folder / "killed.h5"
     while report.kills < kills or not path.exists():
         if path.exists():
+            # Shards that are left beside it must be a beginning that the next child can resume.
             report.finished += 1
             path.unlink()
         child = subprocess.Popen(
@@ -131,11 +161,13 @@ def run(folder: Path, kills: int, seed: int, frames: int = 3000, longest: float 
             time.sleep(draw.uniform(0, longest))
             child.kill()
         lines += child.stdout.readlines()
-        report.kills += child.wait() == -SIGKILL  # and not done before the kill
+        if child.wait() == -SIGKILL:  # and not finished before the kill
+            report.kills += 1
+            report.phases[phase(path)] += 1
         child.stdout.close()
         check(path, max(int(line or 0) for line in lines), report)
-        if path.exists() and content(path) != wanted:
-            report.wrong.append("the finished file differs from an uninterrupted run's")
+        if path.exists() and content(path) != expected:
+            report.wrong.append("the complete file differs from that of an uninterrupted run")
     report.finished += 1
     return report
 
@@ -147,8 +179,8 @@ if __name__ == "__main__":
         kills, seed = map(int, [*sys.argv[1:], *("1000", "0")[len(sys.argv) - 1 :]])
         with TemporaryDirectory() as scratch:
             start = time.monotonic()
-            told = run(Path(scratch), kills, seed)
-            print(f"{told.kills} kills in {time.monotonic() - start:.0f} s, seed {seed}")
-            print(f"{told.finished} sequences finished, each equal to an uninterrupted run's")
-            print(f"{told.commits_cut_short} commits were cut short and completed by the journal")
-            print(f"{len(told.wrong)} losses", *told.wrong[:20], sep="\n  ")
+            report = run(Path(scratch), kills, seed)
+            print(f"{report.kills} kills in {time.monotonic() - start:.0f} s, seed {seed}")
+            print(*(f"{count} {name}" for name, count in report.phases.items()), sep="\n")
+            print(f"{report.finished} sequences finished, each compared to an uninterrupted run")
+            print(f"{len(report.wrong)} losses", *report.wrong[:20], sep="\n  ")

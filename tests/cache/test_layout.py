@@ -85,11 +85,11 @@ DAMAGE = {
     "missing group": (lambda file: file.__delitem__("occlusion"), "occlusion"),
     "group for data": (group_for_data, "/pts does not keep"),
     "missing attribute": (lambda file: file.attrs.__delitem__("width"), "width"),
-    "number for text": (attribute("sequence", 3), "attribute sequence is no text"),
+    "number for text": (attribute("sequence", 3), "attribute sequence is not text"),
     "text for number": (attribute("fps", "fast"), "could not convert"),
     "no time between frames": (attribute("fps", 0.0), "not all above 0"),
     "settings that are no JSON": (attribute("settings", "{"), "Expecting"),
-    "settings that are a list": (attribute("settings", "[]"), "settings is no JSON object"),
+    "settings that are a list": (attribute("settings", "[]"), "settings is not a JSON object"),
     "fewer rows": (put("scores", np.zeros(5, "f4")), r"/scores is float32 \(5,\)"),
     "another type": (put("boxes", np.zeros((6, 4))), r"/boxes is float64"),
     "falling pointer": (put("frame_ptr", np.array([0, 9, 6])), "/frame_ptr does not rise"),
@@ -104,12 +104,12 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize(("damage", "told"), DAMAGE.values(), ids=DAMAGE)
-def test_readers_refuse(tmp_path, damage, told):
+@pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_readers_refuse(tmp_path, damage, message):
     path = write(tmp_path / "a.h5", [made(), made()])
     with h5py.File(path, "r+") as file:
         damage(file)
-    with pytest.raises(CacheError, match=told) as refused:
+    with pytest.raises(CacheError, match=message) as refused:
         Cache(path)
     assert "detect-embed" in refused.value.fix
     with h5py.File(path, "r+"):  # the refused file was let go
@@ -117,18 +117,18 @@ def test_readers_refuse(tmp_path, damage, told):
 
 
 def test_the_archived_cache_still_opens():
-    told = json.loads((HERE / "cache-v1" / "cache-v1.json").read_text())
+    expected = json.loads((HERE / "cache-v1" / "cache-v1.json").read_text())
     with Cache(HERE / "cache-v1" / "cache-v1.h5") as cache:
         frames = list(cache.frames())
-        assert cache.header.settings == told["settings"]
-        assert cache.header.sequence == told["sequence"]
-        assert cache.pts.tolist() == told["pts"]
-    for found, wanted in zip(frames, told["frames"], strict=True):
-        assert found.boxes.tolist() == wanted["boxes"]
-        assert found.scores.tolist() == wanted["scores"]
-        assert found.classes.tolist() == wanted["classes"]
-        assert found.embeddings.tolist() == wanted["embeddings"]
-        assert found.occlusion_centres.tolist() == wanted["occlusion_centres"]
+        assert cache.header.settings == expected["settings"]
+        assert cache.header.sequence == expected["sequence"]
+        assert cache.pts.tolist() == expected["pts"]
+    for detections, frame in zip(frames, expected["frames"], strict=True):
+        assert detections.boxes.tolist() == frame["boxes"]
+        assert detections.scores.tolist() == frame["scores"]
+        assert detections.classes.tolist() == frame["classes"]
+        assert detections.embeddings.tolist() == frame["embeddings"]
+        assert detections.occlusion_centres.tolist() == frame["occlusion_centres"]
 
 
 def test_older_readers_can_open_it(tmp_path):

@@ -1,151 +1,255 @@
-"""The redo journal: a commit has happened or it has not, whatever stops it."""
+"""Shards: a block is committed or not, wherever its writer is killed, and merges lose nothing."""
 
+import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import h5py
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from benchmarks import kill_cache
+from caches import HEADER, made, write
 
 from mottool.cache import shards
-from mottool.cache.shards import PAGE, JournalledFile, recover
+from mottool.cache.hdf5 import open_file, shard_folder
+from mottool.cache.layout import LAYOUT
+from mottool.cache.reader import Cache
+from mottool.cache.shards import Shards, open_shards, read_progress, shard_files
+from mottool.cache.writer import CacheWriter
 from mottool.errors import CacheError, OutputError
 
-writes = st.lists(
-    st.one_of(
-        st.tuples(st.just("write"), st.integers(0, 3 * PAGE), st.integers(1, 2 * PAGE)),
-        st.tuples(st.just("truncate"), st.integers(0, 3 * PAGE), st.just(0)),
-        st.just(("commit", 0, 0)),
-        st.just(("reopen", 0, 0)),
-    ),
-    max_size=20,
-)
+FRAMES = 200
+KILLED = """
+import os, sys
+from pathlib import Path
+from benchmarks import kill_cache
+from mottool.cache import shards
+from mottool.cache.shards import Shards
+
+point, path, overwrite = sys.argv[1], Path(sys.argv[2]), len(sys.argv) > 3
+replace, unlink, counts = shards.replace_file, Path.unlink, {}
+
+def reached(name, count):
+    counts[name] = counts.get(name, 0) + 1
+    if name == point and counts[name] == count:
+        os._exit(7)
+
+def replace_file(temporary, target):
+    merged = target == path
+    reached("merging" if merged else "writing a shard", 1 if merged else 3)
+    replace(temporary, target)
+    reached("merged" if merged else "shard written", 1 if merged else 2)
+
+def unlink_file(self, *args, **more):
+    if self.parent.suffix == ".part" and self.suffix == ".h5":
+        reached("emptying" if overwrite else "removing shards", 3)
+    unlink(self, *args, **more)
+
+shards.replace_file, Path.unlink = replace_file, unlink_file
+kill_cache.write(path, 200, lambda committed: None, overwrite)
+"""
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
-@given(writes)
-def test_it_behaves_like_a_file_and_keeps_exactly_what_was_committed(tmp_path_factory, steps):
-    path = tmp_path_factory.mktemp("journal") / "a"
-    file = JournalledFile(path)
-    model, kept = bytearray(), b""
-    for turn, (step, at, size) in enumerate(steps, 1):
-        if step == "write":
-            data = bytes([turn]) * size
-            file.seek(at)
-            assert file.write(data) == size
-            model.extend(bytes(max(0, at + size - len(model))))
-            model[at : at + size] = data
-        elif step == "truncate" and at >= len(model):
-            file.truncate(at)
-            model.extend(bytes(at - len(model)))
-        elif step == "commit":
-            file.commit()
-            kept = bytes(model)
-            assert path.read_bytes() == kept
-        elif step == "reopen":
-            file.close()
-            assert path.read_bytes()[: len(kept)] == kept
-            file = JournalledFile(path)
-            os.truncate(path, len(kept))  # what hung over the last commit counts for nothing
-            file.close()
-            file, model = JournalledFile(path), bytearray(kept)
-        file.seek(0)
-        assert file.read(len(model)) == model
-    file.close()
-    assert not shards.journal_of(path).exists()
+def killed(point, path, *more):
+    """Run a writer that exits without any clean-up at a named point."""
+    command = [sys.executable, "-c", KILLED, point, str(path), *more]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
+    assert subprocess.run(command, env=environment).returncode == 7
 
 
-class Killed(BaseException):
-    pass
+ROOT = Path(__file__).parents[2]
+NAMES = ["00000000.h5", "00000064.h5", "00000128.h5", "00000192.h5"]
+# Point: what is in the folder then, and whether the final file exists.
+POINTS = {
+    "writing a shard": ([*NAMES[:2], "00000128.h5.tmp", "lock"], False),
+    "shard written": ([*NAMES[:2], "lock"], False),
+    "merging": ([*NAMES, "a.h5.tmp", "finished", "lock"], False),
+    "merged": ([*NAMES, "finished", "lock"], True),
+    "removing shards": ([*NAMES[:2], "lock"], True),
+}
 
 
-def stopped_after(monkeypatch, calls):
-    """Let the process die, as it were, after so many system calls that write."""
-    left = iter(range(calls))
-
-    def counted(call):
-        def wrapper(*args):
-            if next(left, None) is None:
-                raise Killed
-            return call(*args)
-
-        return wrapper
-
-    monkeypatch.setattr(os, "pwrite", counted(os.pwrite))
-    monkeypatch.setattr(os, "ftruncate", counted(os.ftruncate))
+def contents(folder):
+    return sorted(file.name for file in folder.iterdir())
 
 
-@pytest.mark.parametrize("fresh", [True, False], ids=["first commit", "second commit"])
-def test_a_commit_stopped_after_any_system_call_has_happened_or_has_not(tmp_path, fresh):
-    old, new = b"" if fresh else b"a" * (2 * PAGE + 5), b"b" * (4 * PAGE + 7)
-    outcomes = []
-    for calls in range(40):
-        path = tmp_path / str(calls)
-        if not fresh:
-            file = JournalledFile(path)
-            file.write(old)
-            file.commit()
-            file.close()
-        file = JournalledFile(path)
-        with pytest.MonkeyPatch.context() as patch:
-            stopped_after(patch, calls)
-            file.write(new)
-            try:
-                file.commit()
-                died = False
-            except Killed:
-                died = True
-        # What a dead process leaves to the next: its files, and no lock.
-        os.close(file._file)
-        os.close(file._journal)
-        recover(path)
-        found = path.read_bytes()
-        assert found == new or found[: len(old)] == old
-        outcomes.append(found == new)
-        if not died:
-            break
-    assert not died
-    assert outcomes == sorted(outcomes)  # once it has happened it stays so
-    assert outcomes.count(False) >= 1
-    assert outcomes.count(True) > 5  # a whole journal is enough
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    path = tmp_path_factory.mktemp("uninterrupted") / "a.h5"
+    kill_cache.write(path, FRAMES, lambda committed: None)
+    return kill_cache.content(path)
 
 
-def test_a_journal_cut_short_or_altered_counts_for_nothing(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"whole")
-    record = shards.MAGIC + shards.HEAD.pack(3, 0)
-    for broken in (b"", record, record + bytes(8), b"noise" * 100):
-        shards.journal_of(path).write_bytes(broken)
-        recover(path)
-        assert path.read_bytes() == b"whole"
+@pytest.mark.parametrize("point", POINTS)
+def test_a_writer_killed_at_any_point_is_resumed(tmp_path, uninterrupted, point):
+    path = tmp_path / "a.h5"
+    killed(point, path)
+    files, complete = POINTS[point]
+    assert contents(shard_folder(path)) == files
+    assert path.exists() == complete
+    with CacheWriter(path, kill_cache.header(FRAMES)) as cache:
+        assert cache.already_complete == (complete or point == "merging")
+        assert cache.committed == (FRAMES if cache.already_complete else 128)
+    kill_cache.write(path, FRAMES, lambda committed: None)
+    assert contents(tmp_path) == ["a.h5"]
+    assert kill_cache.content(path) == uninterrupted
+
+
+def test_one_killed_while_overwriting_leaves_the_beginning_of_the_old_shards(
+    tmp_path, uninterrupted
+):
+    path = tmp_path / "a.h5"
+    killed("merging", path)
+    killed("emptying", path, "--overwrite")
+    assert contents(shard_folder(path)) == [*NAMES[:2], "a.h5.tmp", "lock"]
+    with pytest.raises(CacheError, match=r"a.part was made with other settings.frames"):
+        CacheWriter(path, kill_cache.header(FRAMES + 1))
+    with CacheWriter(path, kill_cache.header(FRAMES)) as cache:
+        assert cache.committed == 128
+    kill_cache.write(path, FRAMES, lambda committed: None)
+    assert contents(tmp_path) == ["a.h5"]
+    assert kill_cache.content(path) == uninterrupted
+
+
+def test_shards_of_a_killed_merge_can_be_resumed_without_the_final_file(tmp_path, uninterrupted):
+    path = tmp_path / "a.h5"
+    killed("removing shards", path)
+    path.unlink()
+    kill_cache.write(path, FRAMES, lambda committed: None)
+    assert kill_cache.content(path) == uninterrupted
+
+
+def test_a_shard_is_a_file_of_the_same_layout(tmp_path):
+    part = write(tmp_path / "a.h5", [made(count) for count in range(70)], finish=False)
+    first, second = shard_files(part)
+    assert contents(part) == [first.name, second.name, "lock"]
+    for path, frames, detections in ((first, 64, 2016), (second, 6, 399)):
+        file, header, lengths = open_file(path, LAYOUT, shard=True)
+        file.close()
+        assert header == HEADER
+        assert (lengths["frames"], lengths["detections"]) == (frames, detections)
+        with pytest.raises(CacheError, match=rf"unfinished \({frames} frames committed\). Fix"):
+            Cache(path)
+    assert read_progress(part, LAYOUT) == (HEADER, 70)
+
+
+def test_damaged_shards_are_refused_and_can_be_overwritten(tmp_path):
+    def damaged(change, message):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
+        frames = [made()] * 150
+        change(shard_files(write(path, frames, finish=False)))
+        with pytest.raises(CacheError, match=message) as refused:
+            write(path, frames)
+        assert "--overwrite" in refused.value.fix
+        assert not path.exists()
+        write(path, frames, overwrite=True)
+        assert not shard_folder(path).exists()
+
+    def resized(files):
+        with h5py.File(files[1], "r+") as file:
+            values = file["embeddings"][:, :2]
+            del file["embeddings"]
+            file["embeddings"] = values
+
+    def without(files):
+        with h5py.File(files[2], "r+") as file:
+            del file["embeddings"]
+
+    damaged(lambda files: files[1].unlink(), "00000128.h5 is damaged or a shard before it")
+    damaged(lambda files: files[0].unlink(), "00000064.h5 is damaged or a shard before it")
+    damaged(lambda files: files[1].write_bytes(b""), "is truncated or not an HDF5 file")
+    damaged(resized, "/embeddings differs from earlier shards")
+    damaged(without, "a shard has no /embeddings")
 
 
 def test_a_second_writer_is_refused_and_a_third_may_follow(tmp_path):
-    first = JournalledFile(tmp_path / "a")
-    with pytest.raises(CacheError, match="is being written by another process. Fix: wait"):
-        JournalledFile(tmp_path / "a")
+    path = tmp_path / "a.h5"
+    first = open_shards(path, LAYOUT, HEADER)
+    with pytest.raises(CacheError, match=r"a.h5 is being written by another process. Fix: wait"):
+        open_shards(path, LAYOUT, HEADER)
     first.close()
-    JournalledFile(tmp_path / "a").close()
+    open_shards(path, LAYOUT, HEADER).close()
 
 
-def test_a_full_disk_is_told_by_commit_and_changes_nothing(tmp_path, monkeypatch):
-    path = tmp_path / "a"
-    file = JournalledFile(path)
-    file.write(b"first")
-    file.commit()
+def test_a_lock_of_a_removed_folder_is_not_trusted(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    first, lock = Shards(path, LAYOUT, HEADER), shards._lock
 
-    def full(*args):
-        raise OSError(28, "No space left on device")
+    def meanwhile(descriptor):
+        """Let the first writer remove its folder between the opening and the locking."""
+        first.remove()
+        lock(descriptor)
+
+    monkeypatch.setattr(shards, "_lock", meanwhile)
+    with pytest.raises(CacheError, match="is being written by another process"):
+        Shards(path, LAYOUT, HEADER)
+
+
+def test_a_writer_that_waited_for_a_merge_does_not_start_over(tmp_path, monkeypatch):
+    path, lock = tmp_path / "a.h5", shards._lock
+
+    def meanwhile(descriptor):
+        path.write_bytes(b"merged by another process")
+        lock(descriptor)
+
+    monkeypatch.setattr(shards, "_lock", meanwhile)
+    assert open_shards(path, LAYOUT, HEADER) is None
+    assert contents(tmp_path) == ["a.h5"]
+
+
+def test_file_systems_without_locks_are_used_without(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert write(tmp_path / "a.h5", [made()]).exists()
+
+
+def test_a_complete_file_is_kept_while_another_process_overwrites_it(tmp_path):
+    path = write(tmp_path / "a.h5", [made()])
+    with CacheWriter(path, HEADER, overwrite=True), CacheWriter(path, HEADER) as cache:
+        assert cache.already_complete
+    assert shard_folder(path).exists()
+
+
+def test_a_full_disk_is_reported_and_leaves_no_temporary_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    part = write(path, [made()] * 150, finish=False)
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "pwrite", full)
-        file.write(b"x" * 2 * PAGE)
-    file.write(b"more")
-    with pytest.raises(OSError, match="No space left"):
-        file.commit()
-    file.close()
-    assert path.read_bytes() == b"first"
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OutputError, match=r"no room left .*00000150.h5. Fix: free some room"):
+            write(path, [made()] * 300, finish=False)
+    before = [*NAMES[:3], "lock"]
+    assert contents(part) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.os, "fsync", lambda descriptor: full(None, None))
+        with pytest.raises(OutputError, match=r"no room left .*a.h5. Fix: free some room"):
+            write(path, [made()] * 150)
+    assert contents(part) == [*NAMES[:3], "finished", "lock"]
+    assert not path.exists()
+    write(path, [made()] * 150)
+    with Cache(path) as cache:
+        assert cache.frame_count == 150
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
-        JournalledFile(tmp_path / "missing" / "a")
+        open_shards(tmp_path / "file" / "a.h5", LAYOUT, HEADER)
+    (tmp_path / "b.part").touch()
+    with pytest.raises(OutputError, match="should be its folder is a file"):
+        open_shards(tmp_path / "b.h5", LAYOUT, HEADER)
+
+
+def test_an_unfinished_file_of_earlier_versions_is_ignored(tmp_path):
+    (tmp_path / "a.part.h5").write_bytes(b"journalled")
+    with Cache(write(tmp_path / "a.h5", [made()])) as cache:
+        assert cache.frame_count == 1
+    assert contents(tmp_path) == ["a.h5", "a.part.h5"]

@@ -51,7 +51,9 @@ def test_caches_of_one_folder_and_pipeline_belong_together(tmp_path):
 @pytest.mark.parametrize("by", ["folder", "files"])
 def test_folders_of_caches_and_cache_files_are_accepted(tmp_path, by):
     paths = [cached(tmp_path, "public+histogram", name) for name in ("a", "b")]
-    cached(tmp_path, "public+histogram", "c").rename(tmp_path / "caches/public+histogram/c.part.h5")
+    unfinished = cached(tmp_path, "public+histogram", "c")
+    unfinished.with_suffix(".part").mkdir()
+    unfinished.rename(unfinished.with_suffix(".part") / "00000000.h5")
     (only,) = find_pipelines([paths[0].parent] if by == "folder" else paths)
     assert dict(only.caches) == dict(zip("ab", paths, strict=True))
 

@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[2]
 # From the ground up. A package or module imports from earlier lines only.
 FLOORS = """
     errors boxes detections progress _version
-    settings files cache engines
+    settings files engines
+    cache
     motchallenge networks workdir cli
     metrics sources checkpoints
     formats models

@@ -1,5 +1,6 @@
-"""Label files: what is written comes back for the same data, across stops, and for no other."""
+"""Label files: written labels are read for the same data, also after interruptions."""
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.cache.hdf5 import part_of
+from mottool.cache.hdf5 import shard_folder
+from mottool.cache.shards import read_progress, shard_files
 from mottool.data.dataset import joined
-from mottool.data.distilled_labels import DistilledLabels, JoinedLabels, LabelHeader, LabelWriter
+from mottool.data.distilled_labels import (
+    LAYOUT,
+    DistilledLabels,
+    JoinedLabels,
+    LabelHeader,
+    LabelWriter,
+)
 from mottool.data.formats import open_dataset
 from mottool.errors import CacheError, CheckpointError, InputError, OutputError, SettingError
 
@@ -26,7 +34,7 @@ def made(count, size=4, seed=0):
 
 
 def write(path, rows, header=HEADER, blocks=(7, 20), finish=True, **more):
-    """Write what is missing of `rows` in blocks that end at the same places in every run."""
+    """Write the missing ones of `rows` in blocks that end at the same positions in every run."""
     ends = [*blocks, len(rows)]
     with LabelWriter(path, header, **more) as labels:
         for end in ends:
@@ -34,7 +42,7 @@ def write(path, rows, header=HEADER, blocks=(7, 20), finish=True, **more):
                 labels.append(rows[labels.committed : end])
         if finish:
             labels.finish()
-    return path if finish else part_of(path)
+    return path if finish else shard_folder(path)
 
 
 def half(rows):
@@ -48,9 +56,7 @@ def half(rows):
     stops=st.lists(st.integers(0, 60), max_size=3),
     chosen=st.lists(st.integers(0, 59), max_size=10),
 )
-def test_what_is_written_in_any_number_of_runs_is_read(
-    tmp_path_factory, count, size, stops, chosen
-):
+def test_labels_written_in_several_runs_are_read(tmp_path_factory, count, size, stops, chosen):
     path = tmp_path_factory.mktemp("labels") / "a.h5"
     rows, header = made(count, size), replace(HEADER, boxes=count)
     for stop in stops:
@@ -61,11 +67,11 @@ def test_what_is_written_in_any_number_of_runs_is_read(
     write(path, rows, header, blocks=())
     assert [file.name for file in path.parent.iterdir()] == ["a.h5"]
     labels = DistilledLabels(path)
-    assert (labels.header, labels.size, len(labels), labels.complete) == (header, size, count, True)
-    places = np.array([place % count for place in chosen], np.int64)
-    found = labels(places)
-    assert (found.shape, found.dtype) == ((len(chosen), size), np.float32)
-    np.testing.assert_array_equal(found, half(rows)[places])
+    assert (labels.header, labels.size, len(labels)) == (header, size, count)
+    positions = np.array([position % count for position in chosen], np.int64)
+    embeddings = labels(positions)
+    assert (embeddings.shape, embeddings.dtype) == ((len(chosen), size), np.float32)
+    np.testing.assert_array_equal(embeddings, half(rows)[positions])
 
 
 def test_every_process_opens_the_file_for_itself(tmp_path):
@@ -78,7 +84,7 @@ def test_every_process_opens_the_file_for_itself(tmp_path):
 
 @pytest.mark.parametrize("finish", [True, False])
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"fingerprint": "cd34"}, "fingerprint ('ab12', now 'cd34')"),
         ({"boxes": 41}, "boxes (40, now 41)"),
@@ -87,31 +93,34 @@ def test_every_process_opens_the_file_for_itself(tmp_path):
         ({"settings": {"low": 0.4, "by": (1, 2)}}, "settings.low (0.5, now 0.4)"),
     ],
 )
-def test_other_work_is_not_mixed_in(tmp_path, finish, change, told):
+def test_other_inputs_are_refused(tmp_path, finish, change, message):
     path = tmp_path / "a.h5"
     kept = write(path, made(40), finish=finish)
-    before = kept.read_bytes()
+    (file,) = [kept] if finish else shard_files(kept)[:1]
+    before = file.read_bytes()
     with pytest.raises(CacheError) as refused:
         LabelWriter(path, replace(HEADER, **change))
-    assert f"was made with other {told}. Fix:" in str(refused.value)
-    assert kept.read_bytes() == before
+    assert f"was made with other {message}. Fix:" in str(refused.value)
+    assert file.read_bytes() == before
     header = replace(HEADER, **change)
     write(path, made(header.boxes, seed=1), header, overwrite=True)
     assert DistilledLabels(path).header.boxes == header.boxes
 
 
-def test_a_finished_file_is_left_alone(tmp_path):
+def test_a_complete_file_is_kept(tmp_path):
     path = write(tmp_path / "a.h5", made(40))
     with LabelWriter(path, replace(HEADER, dataset="renamed")) as labels:
         assert (labels.already_complete, labels.committed) == (True, 40)
         assert labels.finish() == path
 
 
-def test_one_stopped_before_its_renaming_is_finished_by_the_next(tmp_path, monkeypatch):
+def test_a_failed_rename_is_repeated_by_the_next_writer(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
 
-    def refuse(*args):
-        raise PermissionError(13, "Permission denied")
+    def refuse(temporary, target):
+        if target == path:
+            raise PermissionError(13, "Permission denied")
+        os.replace(temporary, target)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", refuse)
@@ -120,17 +129,17 @@ def test_one_stopped_before_its_renaming_is_finished_by_the_next(tmp_path, monke
     assert not path.exists()
     with LabelWriter(path, HEADER) as labels:
         assert labels.already_complete
-    assert DistilledLabels(path).complete
+    assert len(DistilledLabels(path)) == 40
 
 
-def test_an_unfinished_file_is_refused_unless_asked_for(tmp_path):
+def test_an_unfinished_file_is_refused(tmp_path):
     path = tmp_path / "a.h5"
     part = write(path, made(20), finish=False)
-    with pytest.raises(CacheError, match=r"only a.part.h5 .*the same distill-labels command"):
+    with pytest.raises(CacheError, match=r"only a.part .*the same distill-labels command"):
         DistilledLabels(path)
-    with pytest.raises(CacheError, match=r"unfinished \(20 of 40 boxes\). Fix: run the same"):
+    with pytest.raises(CacheError, match=r"a.part is unfinished. Fix: run the same"):
         DistilledLabels(part)
-    assert len(DistilledLabels(part, unfinished=True)) == 20
+    assert read_progress(path, LAYOUT) == (HEADER, 20)
     with pytest.raises(CacheError, match=r"b.h5 does not exist. Fix: make it with distill-labels"):
         DistilledLabels(tmp_path / "b.h5")
 
@@ -143,10 +152,10 @@ def test_two_writers_are_refused(tmp_path):
         LabelWriter(tmp_path / "a.h5", HEADER)
 
 
-def test_a_teacher_that_says_nan_is_refused_and_what_was_before_is_kept(tmp_path):
+def test_nan_is_refused_and_earlier_blocks_are_kept(tmp_path):
     rows = made(40)
     rows[25, 1] = np.nan
-    with pytest.raises(CheckpointError, match=r"osnet_x1_0 says NaN .* the 21. and the 40. of"):
+    with pytest.raises(CheckpointError, match=r"osnet_x1_0 predicts NaN .* the 21. and the 40. of"):
         write(tmp_path / "a.h5", rows)
     with LabelWriter(tmp_path / "a.h5", HEADER) as labels:
         assert labels.committed == 20
@@ -154,10 +163,10 @@ def test_a_teacher_that_says_nan_is_refused_and_what_was_before_is_kept(tmp_path
 
 def test_a_file_cut_short_anywhere_is_refused(tmp_path):
     path = write(tmp_path / "a.h5", made(40))
-    whole = path.read_bytes()
-    for size in np.linspace(1, len(whole) - 1, 25).astype(int):
-        path.write_bytes(whole[:size])
-        with pytest.raises(CacheError, match="torn|damaged|not a mottool label file"):
+    content = path.read_bytes()
+    for size in np.linspace(1, len(content) - 1, 25).astype(int):
+        path.write_bytes(content[:size])
+        with pytest.raises(CacheError, match="truncated|damaged|not a mottool label file"):
             DistilledLabels(path)
 
 
@@ -190,7 +199,7 @@ def nothing(file):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (shorter, "39 embeddings of 40 boxes"),
         (claimed, "is shorter than it says"),
@@ -199,14 +208,14 @@ def nothing(file):
         (renamed, "is of schema 'mottool/labels/9'"),
         (nothing, "0 embeddings of 40 boxes"),
         (lambda file: file.attrs.pop("teacher"), "teacher"),
-        (lambda file: file.attrs.modify("settings", "[]"), "settings is no JSON object"),
+        (lambda file: file.attrs.modify("settings", "[]"), "settings is not a JSON object"),
     ],
 )
-def test_what_a_reader_must_not_believe_is_refused(tmp_path, change, told):
+def test_damaged_files_are_refused(tmp_path, change, message):
     path = write(tmp_path / "a.h5", made(40))
     with h5py.File(path, "r+") as file:
         change(file)
-    with pytest.raises(CacheError, match=told) as refused:
+    with pytest.raises(CacheError, match=message) as refused:
         DistilledLabels(path)
     assert "distill-labels" in refused.value.fix
 
@@ -228,22 +237,24 @@ def test_labels_are_of_one_version_of_the_data(tmp_path):
         DistilledLabels.of(other, path)
     datasets.photo(folder / "PNGImages" / "FudanPed00001.png", 65)
     changed = open_dataset(folder, print)
-    with pytest.raises(InputError, match=r"but of another version of it. Fix: distill them anew"):
+    with pytest.raises(InputError, match=r"but of another version of it. Fix: distill them again"):
         DistilledLabels.of(changed, path)
 
 
-def test_a_teacher_of_fewer_dimensions_than_the_student_is_told(tmp_path):
+def test_a_teacher_with_fewer_dimensions_than_the_student_is_refused(tmp_path):
     dataset = open_dataset(datasets.penn_fudan(tmp_path / "set"), print)
     path, _ = labelled(dataset, tmp_path / "a.h5", size=4)
     assert DistilledLabels.of(dataset, path, 4).size == 4
-    told = r"4-d embeddings of osnet_x1_0, but the student is to learn 5-d ones. Fix: train one of"
-    with pytest.raises(SettingError, match=told):
+    message = (
+        r"4-d embeddings of osnet_x1_0, but the student is to learn 5-d ones. Fix: train one of"
+    )
+    with pytest.raises(SettingError, match=message):
         DistilledLabels.of(dataset, path, 5)
-    with pytest.raises(SettingError, match=told):
+    with pytest.raises(SettingError, match=message):
         JoinedLabels([dataset], [path], 5)
 
 
-def test_labels_of_joined_datasets_are_found_by_what_they_are_of(tmp_path):
+def test_labels_of_joined_datasets_are_matched_by_fingerprint(tmp_path):
     several = [
         open_dataset(datasets.motchallenge(tmp_path / "film", ROWS), print),
         open_dataset(datasets.crops(tmp_path / "crops"), print),
@@ -275,15 +286,15 @@ def test_a_dataset_without_labels_and_two_teachers_are_refused(tmp_path):
         JoinedLabels([film, crops], [path, other])
 
 
-def test_a_teacher_is_its_weights_and_its_pixels_too(tmp_path):
+def test_teachers_differ_by_weights_and_pixels_too(tmp_path):
     film = open_dataset(datasets.motchallenge(tmp_path / "film"), print)
     crops = open_dataset(datasets.crops(tmp_path / "crops"), print)
     first, _ = labelled(film, tmp_path / "film.h5", weights="ab" * 32, pixels="rgb1")
     for name, change in (("pixels", {"pixels": "bgr255"}), ("weights", {"weights": "cd" * 32})):
         here = {"weights": "ab" * 32, "pixels": "rgb1", **change}
         second, _ = labelled(crops, tmp_path / f"{name}.h5", **here)
-        told = rf"\(4-d\), pixels {here['pixels']}, weights {here['weights'][:12]}"
-        with pytest.raises(InputError, match=told):
+        message = rf"\(4-d\), pixels {here['pixels']}, weights {here['weights'][:12]}"
+        with pytest.raises(InputError, match=message):
             JoinedLabels([film, crops], [first, second])
     assert (
         JoinedLabels([film], [first]).teacher

@@ -1,8 +1,9 @@
-"""Made-up caches, small ones, for every test that needs a file to read."""
+"""Small made-up caches, for every test that needs a file to read."""
 
 import numpy as np
 
-from mottool.cache.writer import CacheWriter, Header, part_of
+from mottool.cache.hdf5 import shard_folder
+from mottool.cache.writer import CacheWriter, Header
 from mottool.detections import Detections
 
 HEADER = Header("seq", "pipe", "/video.mp4", "ab12", 640, 480, 25.0, "", {"low": 0.5, "by": [1, 2]})
@@ -27,4 +28,4 @@ def write(path, frames, header=HEADER, finish=True, **more):
             cache.append(frames[number], number / 25, COST)
         if finish:
             cache.finish()
-    return path if finish else part_of(path)
+    return path if finish else shard_folder(path)

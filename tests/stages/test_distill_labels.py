@@ -105,43 +105,42 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from signal import SIGKILL
-import mottool.cache.shards as journal
+from mottool.cache import shards
 from mottool.data.formats import open_dataset
 from mottool.pipelines.embedders.histogram import Histogram
 from mottool.stages.distill_labels import run
 
-left, write = int(sys.argv[3]), journal._write_all
+remaining, replace_file = int(sys.argv[3]), shards.replace_file
 
-def writes(*arguments):
-    global left
-    left -= 1
-    if not left:
+def replace(temporary, path):
+    global remaining
+    remaining -= 1
+    if not remaining:
         os.kill(os.getpid(), SIGKILL)
-    write(*arguments)
+    replace_file(temporary, path)
 
-journal._write_all = writes
+shards.replace_file = replace
 run(open_dataset(sys.argv[1], print), Path(sys.argv[2]), Histogram())
 """
 
 
-def test_a_killed_run_goes_on_to_what_an_uninterrupted_one_gives(film, tmp_path):
-    whole, killed = tmp_path / "whole.h5", tmp_path / "killed.h5"
-    distill(film, "--out", whole)
-    seen = []
-    for writes in (5, 12, 17):
-        command = [sys.executable, "-c", KILLED, str(film), str(killed), str(writes)]
+def test_a_killed_run_is_resumed_with_the_result_of_an_uninterrupted_one(film, tmp_path):
+    complete, killed = tmp_path / "complete.h5", tmp_path / "killed.h5"
+    distill(film, "--out", complete)
+    committed = []
+    for renames in (1, 2, 2):
+        command = [sys.executable, "-c", KILLED, str(film), str(killed), str(renames)]
         assert subprocess.run(command, env=os.environ).returncode == -SIGKILL
         assert not killed.exists()
-        part = tmp_path / "killed.part.h5"
-        if part.stat().st_size:
-            facts = inspect.run(part)
+        if committed or renames > 1:
+            facts = inspect.run(tmp_path / "killed.part")
             assert (facts["state"], facts["boxes"]) == ("unfinished", len(ROWS))
-            seen.append(facts["embeddings"])
-    assert seen == sorted(seen)
-    assert 0 < seen[-1] < len(ROWS)
+            committed.append(facts["embeddings"])
+    assert committed == sorted(committed)
+    assert committed[0] > 0
     assert "complete already" not in distill(film, "--out", killed).output
-    assert content(killed) == content(whole)
-    assert not list(tmp_path.glob("*.part.h5*"))
+    assert content(killed) == content(complete)
+    assert not list(tmp_path.glob("*.part*"))
 
 
 def test_an_image_that_is_gone_stops_it_and_the_rest_is_kept(film, tmp_path):
@@ -151,8 +150,7 @@ def test_an_image_that_is_gone_stops_it_and_the_rest_is_kept(film, tmp_path):
     told = distill(film, "--out", tmp_path / "a.h5", code=1).output
     assert "000050.png cannot be read as an image" in told
     image.write_bytes(pixels)
-    part = DistilledLabels(tmp_path / "a.part.h5", unfinished=True)
-    assert 0 < len(part) < len(ROWS)
+    assert 0 < inspect.run(tmp_path / "a.part")["embeddings"] < len(ROWS)
     distill(film, "--out", tmp_path / "a.h5")
     distill(film, "--out", tmp_path / "b.h5")
     assert content(tmp_path / "a.h5") == content(tmp_path / "b.h5")
@@ -165,7 +163,7 @@ def test_one_dataset_that_fails_stops_no_other(film, tmp_path):
     told = distill(nobody, tmp_path / "none", crops, "--work", tmp_path / "work", code=1).output
     assert "nobody holds 1 images and nobody in them" in told
     assert "there is no file or folder" in told
-    assert DistilledLabels(tmp_path / "work/labels/histogram/crops.h5").committed == 2
+    assert len(DistilledLabels(tmp_path / "work/labels/histogram/crops.h5")) == 2
 
 
 def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
@@ -303,7 +301,7 @@ def test_an_interrupted_detection_goes_on(tmp_path, detector, monkeypatch):
     broken.write_bytes(b"no image")
     told = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
     assert "000068.png cannot be read as an image" in told
-    facts = inspect.run(tmp_path / "a.boxes.part.h5")
+    facts = inspect.run(tmp_path / "a.boxes.part")
     assert facts["frames"] == 67
     broken.write_bytes(pixels)
     told = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
@@ -315,7 +313,7 @@ def test_an_interrupted_detection_goes_on(tmp_path, detector, monkeypatch):
 def test_inspect_tells_what_labels_are_of(film, tmp_path):
     distill(film, "--out", tmp_path / "a.h5")
     told = invoke(tmp_path / "a.h5", of=inspect).output
-    assert "a.h5  labels, whole" in told
+    assert "a.h5  labels, complete" in told
     dataset = open_dataset(film, print)
     facts = dict(line.split(maxsplit=1) for line in told.splitlines()[1:])
     assert facts["fingerprint"] == dataset.fingerprint()

@@ -212,7 +212,7 @@ def test_results_after_the_ground_truth_are_reported(dataset):
 
 def test_a_table_replaces_only_a_file(dataset):
     (dataset / "scores.csv").mkdir()
-    with pytest.raises(OutputError, match="no regular file"):
+    with pytest.raises(OutputError, match="not a regular file"):
         run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "scores.csv")
 
 

@@ -1,4 +1,4 @@
-"""`mottool inspect`: whole, unfinished and broken files, for people and for scripts."""
+"""`mottool inspect`: complete, unfinished and broken files, for people and for scripts."""
 
 import json
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mottool.cache.shards import journal_of
-from mottool.cache.writer import CacheWriter, Header, part_of
+from mottool.cache.hdf5 import shard_folder
+from mottool.cache.writer import CacheWriter, Header
 from mottool.detections import Detections
 from mottool.stages.inspect import command, run
 
@@ -28,18 +28,18 @@ def cache(path, finish=True):
             writer.append(one, number / 25, (0.25, 0.0, 0.125, 0.125))
         if finish:
             writer.finish()
-    return path if finish else part_of(path)
+    return path if finish else shard_folder(path)
 
 
 def invoke(*arguments):
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def test_a_cache_is_told_whole(tmp_path):
+def test_a_complete_cache(tmp_path):
     path = cache(tmp_path / "a.h5")
     assert run(path) == {
         "kind": "cache",
-        "state": "whole",
+        "state": "complete",
         "sequence": "TUD",
         "pipeline": "public",
         "source": "/data/TUD",
@@ -65,24 +65,41 @@ def test_a_person_reads_lines(tmp_path):
     result = invoke(cache(tmp_path / "a.h5"))
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert lines[0] == f"{tmp_path / 'a.h5'}  cache, whole"
-    told = dict(line.strip().split("  ", 1) for line in lines[1:])
-    assert told["embedding size"].strip() == "8"
-    assert told["weights"].strip() == "none"
-    assert told["settings"].strip() == "embedder histogram, min_score 0.1"
+    assert lines[0] == f"{tmp_path / 'a.h5'}  cache, complete"
+    facts = dict(line.strip().split("  ", 1) for line in lines[1:])
+    assert facts["embedding size"].strip() == "8"
+    assert facts["weights"].strip() == "none"
+    assert facts["settings"].strip() == "embedder histogram, min_score 0.1"
 
 
-def test_an_unfinished_cache_is_no_error(tmp_path):
-    result = invoke(cache(tmp_path / "a.h5", finish=False))
-    assert result.exit_code == 0
-    assert "a.part.h5  cache, unfinished, 3 frames committed" in result.output
-
-
-def test_a_commit_cut_short_is_finished_first(tmp_path):
+@pytest.mark.parametrize("name", ["a.part", "a.h5"])
+def test_an_unfinished_cache_is_not_an_error(tmp_path, name):
     part = cache(tmp_path / "a.h5", finish=False)
-    journal_of(part).write_bytes(b"mottool jour")
-    assert run(part)["frames"] == 3
-    assert not journal_of(part).exists()
+    result = invoke(tmp_path / name)
+    assert result.exit_code == 0
+    assert f"{name}  cache, unfinished, 3 frames committed" in result.output
+    facts = run(tmp_path / name)
+    assert (facts["pipeline"], facts["frames"], facts["settings"]) == ("public", 3, SETTINGS)
+    assert facts["bytes"] == (part / "00000000.h5").stat().st_size
+
+
+def test_a_complete_cache_with_leftover_shards_is_complete(tmp_path):
+    path = cache(tmp_path / "a.h5")
+    shard_folder(path).mkdir()
+    assert run(shard_folder(path)) == run(path)
+
+
+def test_a_cache_can_be_inspected_while_it_is_written(tmp_path):
+    part = cache(tmp_path / "a.h5", finish=False)
+    with CacheWriter(tmp_path / "a.h5", HEADER):
+        assert run(part)["frames"] == 3
+
+
+def test_an_unfinished_cache_without_frames_is_reported(tmp_path):
+    with CacheWriter(tmp_path / "a.h5", HEADER):
+        result = invoke(tmp_path / "a.part")
+    assert result.exit_code == 1
+    assert "a.part is unfinished, no frames are committed. Fix: run the same" in result.output
 
 
 def test_an_empty_cache_has_no_speed(tmp_path):
@@ -103,7 +120,7 @@ def test_result_rows_are_counted(tmp_path):
             "sequence": "TUD",
             "path": str(path),
             "kind": "MOTChallenge rows",
-            "state": "whole",
+            "state": "complete",
             "rows": 3,
             "frames": 2,
             "last_frame": 7,
@@ -114,16 +131,16 @@ def test_result_rows_are_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
-        ("a.h5", b"text", "is torn or no HDF5 file"),
-        ("a.part.h5", b"", "is unfinished, not one frame is committed"),
+        ("a.h5", b"text", "is truncated or not an HDF5 file"),
+        ("a.part.h5", b"", "is truncated or not an HDF5 file"),
         ("a.mp4", b"text", "is neither a cache nor MOTChallenge rows"),
         ("a.txt", b"1,2,3\n", "has 3 columns"),
         ("missing.h5", None, "is not a file"),
     ],
 )
-def test_what_is_broken_is_told_and_the_others_are_shown(tmp_path, name, content, told):
+def test_errors_are_reported_and_the_other_files_are_shown(tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
@@ -131,5 +148,5 @@ def test_what_is_broken_is_told_and_the_others_are_shown(tmp_path, name, content
     assert result.exit_code == 1
     report = json.loads(result.stdout)
     assert [entry["sequence"] for entry in report["failed"]] == [name]
-    assert told in report["failed"][0]["error"]
+    assert message in report["failed"][0]["error"]
     assert [entry["sequence"] for entry in report["done"]] == ["TUD"]
