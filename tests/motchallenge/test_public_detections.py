@@ -31,7 +31,9 @@ def test_text_and_npy_are_equal_and_keep_their_order_inside_a_frame(tmp_path):
             in_frame = table[table[:, 0] == frame]
             detections = public.on(frame)
             np.testing.assert_allclose(detections.boxes[:, :2], in_frame[:, 2:4], rtol=1e-6)
-            np.testing.assert_allclose(detections.boxes[:, 2:] - detections.boxes[:, :2], in_frame[:, 4:6], 1e-5)
+            np.testing.assert_allclose(
+                detections.boxes[:, 2:] - detections.boxes[:, :2], in_frame[:, 4:6], 1e-5
+            )
             np.testing.assert_allclose(detections.scores, in_frame[:, 6], rtol=1e-6)
             assert (detections.classes == 0).all()
 
