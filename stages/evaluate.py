@@ -84,14 +84,13 @@ def run(
     roots, sequence folders, or folders of `<sequence>.txt`. Raises `InputError` for files that are
     missing, malformed, or do not belong together, `CacheError` for caches that cannot be read.
     """
-    from mottool.metrics.inputs import find_caches, find_results, find_truth
-    from mottool.metrics.tables import write_evaluation_csv
+    from mottool.metrics import inputs, tables
 
-    sources, files = list(tracks), find_truth(truth)
-    caches, others = find_caches(sources)
-    results = find_results(others) if others or not caches else {}
+    files = inputs.find_truth(truth)
+    caches, others = inputs.find_caches(tracks)
+    results = inputs.find_results(others) if others or not caches else {}
     rows = _evaluate(results, caches, files, config or Config())
-    return write_evaluation_csv(rows, out)
+    return tables.write_evaluation_csv(rows, out)
 
 
 def _evaluate(
@@ -178,25 +177,18 @@ def command(
     people reaches; Rank1 and mAP are of a search with the first half of every track for people in
     the second halves of the same sequence.
     """
+    from mottool.metrics import inputs, tables
     from mottool.metrics.evaluate import drop_without_ground_truth
-    from mottool.metrics.inputs import find_caches, find_results, find_truth
-    from mottool.metrics.tables import (
-        COMBINED,
-        as_text,
-        evaluation_tables,
-        write_evaluation_csv,
-        write_markdown,
-    )
 
     batch, folder = Jobs(as_json), WorkDir(work)
-    cache_paths, sources = find_caches(tracks)
+    cache_paths, sources = inputs.find_caches(tracks)
     from_work = caches and not cache_paths
     cache_paths += folder.caches() if from_work else []
     sources = sources or ([] if tracks or caches else folder.results())
-    files = find_truth(truth)
+    files = inputs.find_truth(truth)
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
-        results = find_results(sources)
+        results = inputs.find_results(sources)
     if len(sources) == len(truth) == 1 and sources[0].is_file() and truth[0].is_file():
         (only,) = files.values()
         files = {sequence: only for paths in results.values() for sequence in paths}
@@ -213,10 +205,11 @@ def command(
         warn=batch.note,
     )
     if rows and not as_json:
-        click.echo(as_text(evaluation_tables(rows, by_tracker=True)))
+        click.echo(tables.as_text(tables.evaluation_tables(rows, by_tracker=True)))
     if rows and csv:
-        write_evaluation_csv(rows, csv)
+        tables.write_evaluation_csv(rows, csv)
     if rows and markdown:
-        write_markdown(evaluation_tables(rows), markdown)
-    batch.done += [row.to_json() for row in rows if as_json or row.sequence != COMBINED]
+        tables.write_markdown(tables.evaluation_tables(rows), markdown)
+    listed = [row for row in rows if as_json or row.sequence != tables.COMBINED]
+    batch.done += [row.to_json() for row in listed]
     batch.close()

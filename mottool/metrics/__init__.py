@@ -1,1 +1,1 @@
-"""How good tracks are: CLEAR, Identity and HOTA by MOTChallenge's rules."""
+"""Tracking, detection and re-identification metrics, by the rules of MOTChallenge."""

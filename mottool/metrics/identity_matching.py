@@ -89,6 +89,6 @@ def box_of(rows: Rows, identity: int, frame: int) -> Floats:
     boxes = in_frame.tlwh[in_frame.ids == identity]
     if not len(boxes):
         present = ", ".join(map(str, np.unique(in_frame.ids).tolist()))
-        fix = f"choose one of those who are: {present}" if present else "choose another frame"
+        fix = f"choose one of {present}" if present else "choose another frame"
         raise InputError(f"identity {identity} is not in frame {frame}", fix)
     return xyxy_from_tlwh(boxes[0])

@@ -15,9 +15,10 @@ __all__ = ["TrackMetric", "TrackingScore", "combine", "score"]
 
 
 class TrackMetric(Protocol):
-    """What a class of `TRACK_METRICS` provides; made without arguments, it is of no sequence.
+    """Interface of the classes in `TRACK_METRICS`.
 
-    A class may have `curves()`, too: its metrics at each of HOTA's thresholds, by name.
+    An instance made without arguments contains no sequence. A class may also have `curves()`: its
+    metrics at each of HOTA's thresholds, by name.
     """
 
     @classmethod

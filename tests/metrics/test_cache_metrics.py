@@ -92,8 +92,8 @@ def test_without_detections_or_ground_truth(matched):
         "Rcll": 0,
         "Prcn": 0,
     }
-    nobody = people.select(np.zeros(1, bool))
-    assert cache_metrics([matched([frame((0, *SMALL, 0.9))], nobody)], 0.5)["AP"] == 0
+    none = people.select(np.zeros(1, bool))
+    assert cache_metrics([matched([frame((0, *SMALL, 0.9))], none)], 0.5)["AP"] == 0
 
 
 def test_an_unknown_class_is_an_error(matched):

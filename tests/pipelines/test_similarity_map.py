@@ -252,7 +252,7 @@ def test_what_the_source_lacks_is_said(made, tmp_path):
     assert "is not in the frame of 128x96" in made("--at", 1, 2, "--person", "500,1,9,9").stderr
     who = made("--at", 1, 2, "--id", 77, "--gt", tmp_path / "street")
     assert who.exit_code == 1
-    assert "identity 77 is not in frame 1. Fix: choose one of those who are: 1, 2, 3" in who.stderr
+    assert "identity 77 is not in frame 1. Fix: choose one of 1, 2, 3" in who.stderr
     rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
     with pytest.raises(InputError) as told:
         box_of(rows, 1, 99)
