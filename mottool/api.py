@@ -27,10 +27,11 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
+from mottool.metrics import evaluate
+from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.inputs import GroundTruthFile, find_truth, truth_of
-from mottool.metrics.preprocess import preprocess
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
-from mottool.motchallenge.rules import detect_rules
+from mottool.motchallenge.rules import AUTO
 from mottool.settings import build_settings
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ __all__ = [
     "track",
 ]
 
-DECIMALS = 4  # of boxes in a result file, so that metrics equal those of the saved file
 PACKAGES_FIX = "install the packages for notebooks: pip install 'mottool[notebook]'"
 
 
@@ -112,7 +112,7 @@ def read_tracks(path: str | Path) -> TrackTable:
     return TrackTable(name, last, Rows(rows.frames, rows.ids, rows.tlwh, scores))
 
 
-def score(result: TrackTable | Cache, truth: str | Path, rules: str = "auto") -> dict[str, float]:
+def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> dict[str, float]:
     """Return the metrics of tracks or of a cache, as fractions and counts.
 
     They are those of `mottool evaluate`. `truth` is a dataset, a sequence folder or one
@@ -121,19 +121,10 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = "auto") ->
     """
     sequence = result.header.sequence if isinstance(result, Cache) else result.sequence
     truth_file = _ground_truth(Path(truth), sequence)
-    objects = read_rows(truth_file.path, "ground truth")
-    rules = detect_rules(sequence, objects) if rules == "auto" else rules
+    ground_truth = evaluate.load_ground_truth(truth_file, sequence, rules)
     if isinstance(result, Cache):
-        from mottool.metrics.cache_metrics import figures, find
-        from mottool.metrics.evaluate import MIN_SCORE
-
-        return figures([find(result, objects, rules)], MIN_SCORE)
-    from mottool.metrics import tracking
-
-    rows = result.rows
-    length = truth_file.length or max(result.frames, int(objects.frames.max(initial=0)))
-    saved = Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
-    return tracking.score(preprocess(objects, saved, length, rules, sequence)).figures()
+        return cache_metrics([evaluate.score_cache(result, ground_truth)], evaluate.MIN_SCORE)
+    return evaluate.score_tracks(result.rows, ground_truth, result.frames).metrics()
 
 
 def _ground_truth(path: Path, sequence: str) -> GroundTruthFile:

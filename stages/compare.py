@@ -1,4 +1,4 @@
-"""Stage `compare`: caches of several pipelines and ground truth in, one table and its plots out."""
+"""Stage `compare`: compare pipelines and trackers on the same sequences, in a table and plots."""
 
 from __future__ import annotations
 
@@ -11,54 +11,61 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.association.registry import REGISTRY
-from mottool.association.sequence_settings import SequenceSettings, kinds_of
+from mottool.association.sequence_settings import (
+    SequenceSettings,
+    settings_by_tracker,
+    unused_tables,
+)
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, truth_flag, work_option
 from mottool.engines.local import executor
-from mottool.errors import SettingError, did_you_mean
-from mottool.progress import progress
+from mottool.errors import SettingError
+from mottool.metrics.registry import columns
+from mottool.motchallenge.rules import AUTO, RULES
+from mottool.progress import progress as show_progress
 from mottool.settings import Settings, setting
-from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from mottool.comparison.comparison import Comparison
-    from mottool.comparison.html_page import PageVideo
     from mottool.comparison.pipelines import ComparedPipeline
     from mottool.comparison.results import ComparisonRow
 
 __all__ = ["Config", "command", "run"]
 
-USUAL = ("fairmot", "sort")  # one that goes by looks and one that does not
-FIGURES = ("MOTA", "IDF1", "HOTA", "IDSW", "AP", "TPR", "FPSD", "FPSE", "FPSA", "FPS")
+DEFAULT_TRACKERS = ("fairmot", "sort")  # one that uses embeddings and one that does not
+FIGURES = columns("compare")
 
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """How rows are scored and what the plots show."""
+    """How the rows are scored, and what the plots show."""
 
     rules: str = setting(
-        "auto",
-        "By which rules tracks are scored; auto goes by the ground truth, as evaluate does.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        AUTO,
+        "The benchmark whose rules score the tracks; auto detects it from the ground truth, as "
+        "evaluate does.",
+        choices=RULES,
     )
-    x: str = setting("FPS", "The figure along the scatter plot.", choices=FIGURES)
-    y: str = setting("MOTA", "The figure up the scatter plot, and of the bars.", choices=FIGURES)
+    x: str = setting("FPS", "The metric on the x axis of the scatter plot.", choices=FIGURES)
+    y: str = setting(
+        "MOTA", "The metric on the y axis of the scatter plot, and of the bars.", choices=FIGURES
+    )
     plot_format: str = setting(
-        "png", "The kind of picture that --plots writes.", choices=("png", "svg", "pdf")
+        "png", "The file format of the plots.", choices=("png", "svg", "pdf")
     )
     oracle: bool = setting(
         False,
-        "Also track ground-truth boxes (detect-embed --boxes gt): what a perfect detector would "
-        "give. These rows compete for no mark.",
+        "Also track ground-truth boxes (detect-embed --boxes gt), which shows the result of a "
+        "perfect detector. These rows are not ranked.",
     )
     published: bool = setting(
         False,
         "Use the settings that trackers' authors published, not those that fit the pipelines.",
     )
     embed_videos: float = setting(
-        4.0, "Videos of up to so many megabytes are put into the page, not linked.", low=0
+        4.0, "Embed videos of up to this many megabytes in the page; link larger ones.", low=0
     )
 
 
@@ -69,19 +76,20 @@ def run(
     trackers: Mapping[str, SequenceSettings] | None = None,
     config: Config | None = None,
 ) -> Path:
-    """Compare pipelines and trackers, and write every figure to the CSV file `out`.
+    """Compare pipelines and trackers, and write all metrics to the CSV file `out`.
 
-    `caches` are work folders, folders of caches or cache files of any number of pipelines,
-    `truth` places of ground truth, `trackers` names with the settings of each sequence, by
-    default fairmot and sort with those that fit the pipelines, else their published ones. Raises
+    `caches` are work folders, folders of caches or cache files of any number of pipelines, and
+    `truth` paths of ground truth. `trackers` are names with their settings by sequence, by default
+    fairmot and sort with those that fit the pipelines, else their published ones. Raises
     `InputError` and `CacheError` for files that are missing, malformed or do not belong together.
     """
-    from mottool.comparison.comparison import Comparison
-    from mottool.comparison.tables import write_csv
+    from mottool.comparison.results import sequence_table
+    from mottool.metrics.tables import write_csv
 
-    config, usual = config or Config(), {name: SequenceSettings() for name in USUAL}
-    lineup = Comparison(caches, truth, trackers or usual, *_how(config))
-    return write_csv([lineup.measure(*pair) for pair in lineup.pairs], out)
+    trackers = trackers or settings_by_tracker(DEFAULT_TRACKERS, ())
+    comparison = _comparison(caches, truth, trackers, config or Config())
+    rows = [comparison.measure(*pair) for pair in comparison.pairs]
+    return write_csv(sequence_table(rows), out)
 
 
 @click.command("compare")
@@ -93,19 +101,17 @@ def run(
     multiple=True,
     type=click.Choice(list(REGISTRY)),
     help="A tracker, with the settings that fit each pipeline, else its published ones; may be "
-    "given several times.  "
-    f"[default: {' and '.join(USUAL)}]",
+    f"repeated.  [default: {' and '.join(DEFAULT_TRACKERS)}]",
 )
 @click.option(
     "--settings",
     "files",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A TOML file with the settings of the tracker that it names, as tune writes it; may be "
-    "given several times.",
+    help="A TOML file that names a tracker and its settings, as tune writes it; may be repeated.",
 )
 @settings_options(Config)
-@click.option("--csv", type=click.Path(path_type=Path), help="Write every figure to this file.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
 @click.option(
     "--latex", type=click.Path(path_type=Path), help="Write the table, for booktabs, to this file."
@@ -113,12 +119,12 @@ def run(
 @click.option(
     "--plots",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write scatter, crowd and sequences (.png, or as --plot-format says) to this folder.",
+    help="Write the plots scatter, crowd and sequences to this folder.",
 )
 @click.option(
     "--html",
     type=click.Path(path_type=Path),
-    help="Write one page with the table, to be sorted, the plots and the videos to this file.",
+    help="Write a page with the table, which can be sorted, the plots and the videos to this file.",
 )
 @work_option
 @as_json
@@ -136,11 +142,11 @@ def command(
     work: Path,
     as_json: bool,
 ) -> None:
-    """Compare pipelines and trackers on the same sequences: how well, and how fast.
+    """Compare the accuracy and speed of pipelines and trackers on the same sequences.
 
     CACHES are work folders, folders of caches or single caches, by default the work folder. Each
-    pipeline in them is tracked by each tracker here and now; result files are not needed.
-    Sequences that lack ground truth, or the cache of one pipeline, are left out.
+    tracker runs on the caches of each pipeline; result files are not needed. Sequences without
+    ground truth, or without a cache of every pipeline, are left out.
 
     \b
         mottool compare --gt MOT17/train
@@ -150,173 +156,149 @@ def command(
         mottool compare --gt MOT17/train --x FPSA --y IDF1 --plots figures --latex table.tex
 
     \b
-    MOTA IDF1 HOTA IDSW   as evaluate tells them
+    MOTA IDF1 HOTA IDSW   as in evaluate
     AP                    of the detections of people, at an IoU of 0.5
-    TPR                   of the embeddings at a false accept rate of 0.1, where the work folder
-                          has them at ground-truth boxes too (detect-embed --boxes gt)
-    FPSD FPSE FPSA FPS    frames a second of detection, of embedding, of association and of all
-                          three; reading of frames and the first frame of a sequence, which waits
-                          for libraries to load, do not count
+    TPR                   of the embeddings at a false accept rate of 0.1, if the work folder also
+                          has them at ground-truth boxes (detect-embed --boxes gt)
+    FPSD FPSE FPSA FPS    frames per second of detection, of embedding, of association and of all
+                          three, without reading frames and without the first frame of each
+                          sequence, during which libraries are loaded
 
-    Kind says one-shot where one network does both, two-stage for DETECTOR+EMBEDDER, boxes only
-    where nothing is embedded, true boxes for --oracle. The best figure of a column has a * and the
-    second best a +.
+    Kind is one-shot for one network that does both, two-stage for DETECTOR+EMBEDDER, boxes only
+    without embeddings, true boxes for --oracle. The best value of a column has a * and the second
+    best a +.
 
-    Detection and embedding are timed by detect-embed, association now: compare speeds of caches
-    that one machine made, and let it do nothing else meanwhile.
+    Detection and embedding are timed by detect-embed, association by this command. Compare speeds
+    only of caches made on one machine, and run nothing else on it meanwhile.
 
-    The plots are a scatter of --y against --x, frames a second against people in the frame, and
-    --y on every sequence. The page finds the videos that render left in the work folders.
+    The plots are a scatter of --y against --x, frames per second against people per frame, and
+    --y on every sequence. The page includes the videos that render has written to the work folders.
     """
-    profiles = _profiles(names, files)
+    trackers = settings_by_tracker(names, files) or settings_by_tracker(DEFAULT_TRACKERS, ())
     if html and html.suffix.lower() not in {".html", ".htm"}:
-        raise SettingError(f"{html} is no name for a page", "end it in .html")
-    batch = Jobs(as_json)
+        raise SettingError(f"{html} is not a file name for a page", "end it in .html")
+    jobs = Jobs(as_json)
     with executor(1):  # before numpy is loaded, for linear algebra on one thread
-        from mottool.comparison.comparison import Comparison
-
-        lineup = Comparison(caches or (work,), truth, profiles, *_how(config))
-        standings = [
-            made
-            for pair in lineup.pairs
-            if (made := batch.run(_name(*pair), partial(_measured, lineup, *pair)))
+        comparison = _comparison(caches or (work,), truth, trackers, config)
+        rows = [
+            row
+            for pair in comparison.pairs
+            if (row := jobs.run(_name(*pair), partial(_measure, comparison, *pair)))
         ]
-    notes = lineup.notes + _unused(profiles)
-    if standings:
+    notes = comparison.notes + unused_tables(trackers)
+    if rows:
         from mottool.comparison.results import chance
+        from mottool.comparison.results import comparison_table
+        from mottool.metrics.tables import as_text
 
-        notes += chance(standings)
-        _write(standings, csv, markdown, latex)
+        notes += chance(rows)
+        _write_tables(rows, csv, markdown, latex)
         if plots:
-            _draw(standings, config, plots)
+            _write_plots(rows, config, plots)
         if html:
-            _page(standings, notes, _videos(lineup), config, html)
-    if standings and not as_json:
-        from mottool.comparison.tables import as_text
-
-        click.echo(as_text(standings))
+            _write_page(rows, notes, comparison, config, html)
+        if not as_json:
+            click.echo(as_text([comparison_table(rows)]))
     for note in notes:
-        batch.note(note)
-    batch.done += _facts(standings)
-    batch.close()
+        jobs.note(note)
+    jobs.done += _json_rows(rows)
+    jobs.close()
 
 
-def _how(config: Config) -> tuple[str, bool, bool]:
-    """Return the settings that decide what is compared."""
-    return config.rules, config.oracle, config.published
+def _comparison(
+    caches: Iterable[Path],
+    truth: Iterable[Path],
+    trackers: Mapping[str, SequenceSettings],
+    config: Config,
+) -> Comparison:
+    from mottool.comparison.comparison import Comparison
+
+    return Comparison(
+        caches,
+        truth,
+        trackers,
+        rules=config.rules,
+        oracle=config.oracle,
+        published=config.published,
+    )
 
 
-def _profiles(names: Iterable[str], files: Iterable[Path]) -> dict[str, SequenceSettings]:
-    """The trackers that are named, by themselves or by a file of their settings."""
-    found = {name: SequenceSettings() for name in names}
-    given: dict[str, Path] = {}
-    for file in files:
-        profiles = SequenceSettings(file)
-        name = profiles.tracker
-        if name is None:
-            raise SettingError(f"{file} names no tracker", 'write tracker = "fairmot" at its top')
-        if name not in REGISTRY:
-            raise SettingError(f"{file} is for {name!r}", did_you_mean(name, REGISTRY))
-        if name in given:
-            fix = "compare them one after the other"
-            raise SettingError(f"{given[name]} and {file} are both for {name}", fix)
-        profiles.check(kinds_of(name))
-        found[name], given[name] = profiles, file
-    return found or {name: SequenceSettings() for name in USUAL}
+def _name(pipeline: ComparedPipeline, tracker: str) -> str:
+    return f"{pipeline.name}.{tracker}"
 
 
-def _unused(profiles: Mapping[str, SequenceSettings]) -> list[str]:
-    return [
-        f"the settings of {tracker} for [{name}] fit none of these sequences"
-        for tracker, own in profiles.items()
-        for name in own.unused
-    ]
+def _measure(comparison: Comparison, pipeline: ComparedPipeline, tracker: str) -> ComparisonRow:
+    """Measure a row with a progress bar."""
+
+    def progress(sequences: Iterable[str]) -> Iterator[str]:
+        total = len(comparison.sequences)
+        return show_progress(sequences, _name(pipeline, tracker), total, unit="sequences")
+
+    return comparison.measure(pipeline, tracker, progress)
 
 
-def _name(contender: ComparedPipeline, tracker: str) -> str:
-    return f"{contender.name}.{tracker}"
-
-
-def _measured(lineup: Comparison, contender: ComparedPipeline, tracker: str) -> ComparisonRow:
-    def watch(sequences: Iterable[str]) -> Iterator[str]:
-        total = len(lineup.sequences)
-        return progress(sequences, _name(contender, tracker), total, unit="sequences")
-
-    return lineup.measure(contender, tracker, watch)
-
-
-def _write(
-    standings: list[ComparisonRow], csv: Path | None, markdown: Path | None, latex: Path | None
+def _write_tables(
+    rows: list[ComparisonRow], csv: Path | None, markdown: Path | None, latex: Path | None
 ) -> None:
-    from mottool.comparison.tables import write_csv, write_latex, write_markdown
+    from mottool.comparison.results import comparison_table, sequence_table
+    from mottool.metrics.tables import write_csv, write_latex, write_markdown
 
-    for write, path in ((write_csv, csv), (write_markdown, markdown), (write_latex, latex)):
-        if path:
-            write(standings, path)
+    if csv:
+        write_csv(sequence_table(rows), csv)
+    if markdown:
+        write_markdown([comparison_table(rows)], markdown)
+    if latex:
+        write_latex(comparison_table(rows), latex)
 
 
-def _pictures(standings: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
-    """The plots by the names of their files, each with what it shows."""
+def _plots(rows: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
+    """Return the plots by file name, each with its caption."""
     from mottool.drawing.comparison_plots import bars, crowd, scatter
 
     return {
-        "scatter": (f"{config.y} against {config.x}", scatter(standings, config.x, config.y)),
-        "crowd": ("Speed of the whole against people in the frame", crowd(standings)),
-        "sequences": (f"{config.y} on every sequence", bars(standings, config.y)),
+        "scatter": (f"{config.y} against {config.x}", scatter(rows, config.x, config.y)),
+        "crowd": ("Overall speed against people per frame", crowd(rows)),
+        "sequences": (f"{config.y} on every sequence", bars(rows, config.y)),
     }
 
 
-def _draw(standings: list[ComparisonRow], config: Config, folder: Path) -> None:
+def _write_plots(rows: list[ComparisonRow], config: Config, folder: Path) -> None:
     from mottool.drawing.style import save
 
-    for name, (_, figure) in _pictures(standings, config).items():
+    for name, (_, figure) in _plots(rows, config).items():
         save(figure, folder / f"{name}.{config.plot_format}")
 
 
-def _page(
-    standings: list[ComparisonRow],
+def _write_page(
+    rows: list[ComparisonRow],
     notes: list[str],
-    videos: list[PageVideo],
+    comparison: Comparison,
     config: Config,
     path: Path,
 ) -> None:
-    from mottool.comparison.html_page import write_page
+    from mottool.comparison.html_page import find_videos, write_page
     from mottool.drawing.comparison_plots import as_svg
 
-    pictures = {
-        told: as_svg(figure, name) for name, (told, figure) in _pictures(standings, config).items()
+    plots = {
+        caption: as_svg(figure, name) for name, (caption, figure) in _plots(rows, config).items()
     }
-    write_page(standings, pictures, notes, videos, path, config.embed_videos)
+    write_page(rows, plots, notes, find_videos(comparison), path, config.embed_videos)
 
 
-def _videos(lineup: Comparison) -> list[PageVideo]:
-    """What render made of the rows, in the work folders that the caches lie in."""
-    from mottool.comparison.html_page import PageVideo
-
-    found = []
-    for contender, tracker in lineup.pairs:
-        for sequence in lineup.sequences:
-            folder = contender.caches[sequence].resolve().parents[2]
-            path = WorkDir(folder).video(f"{contender.pipeline}.{tracker}", sequence)
-            if path.is_file():
-                found.append(PageVideo(_name(contender, tracker), sequence, path))
-    return found
-
-
-def _facts(standings: list[ComparisonRow]) -> list[dict[str, Any]]:
-    """The rows as JSON holds them; `rank` has 1 for the best and 2 for the second best figures."""
+def _json_rows(rows: list[ComparisonRow]) -> list[dict[str, Any]]:
+    """Return the rows for JSON; `rank` has 1 for the best and 2 for the second best metrics."""
     from mottool.comparison.results import ranks
 
-    columns = {name: ranks(standings, name) for name in FIGURES if standings}
+    columns = {name: ranks(rows, name) for name in FIGURES if rows}
     return [
         {
-            "sequence": each.name,
-            "pipeline": each.pipeline,
-            "kind": each.kind,
-            "tracker": each.tracker,
-            "figures": dict(each.figures),
-            "rank": {name: column[place] for name, column in columns.items() if column[place]},
-            "by_sequence": {name: dict(told) for name, told in each.by_sequence.items()},
+            "sequence": row.name,
+            "pipeline": row.pipeline,
+            "kind": row.kind,
+            "tracker": row.tracker,
+            "figures": dict(row.figures),
+            "rank": {name: column[index] for name, column in columns.items() if column[index]},
+            "by_sequence": {name: dict(metrics) for name, metrics in row.by_sequence.items()},
         }
-        for place, each in enumerate(standings)
+        for index, row in enumerate(rows)
     ]

@@ -1,4 +1,4 @@
-"""Stage `convert`: tracks or ground truth in, another program's form of them out."""
+"""Stage `convert`: convert tracks or ground truth into the format of another program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options
 from mottool.errors import InputError
-from mottool.formats.registry import WRITERS
+from mottool.formats.registry import TRACK_FORMATS
 from mottool.settings import Settings, setting
 
 __all__ = ["Config", "command", "run"]
@@ -19,14 +19,12 @@ __all__ = ["Config", "command", "run"]
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """Into what is converted."""
+    """The format to convert into."""
 
     to: str = setting(
         "motchallenge",
-        "motchallenge: SEQUENCE.txt of results, SEQUENCE/gt/gt.txt of ground truth. trackeval: the "
-        "same, results in data/. server: the zip file that MOTChallenge's server takes. cvat: MOT "
-        "1.1, a zip file a sequence. coco: one JSON file of videos.",
-        choices=WRITERS,
+        " ".join(f"{key}: {entry.name}." for key, entry in TRACK_FORMATS.items()),
+        choices=TRACK_FORMATS,
     )
 
 
@@ -35,33 +33,36 @@ def run(
     out: Path,
     config: Config | None = None,
     dataset: Iterable[Path] = (),
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """Write the tracks or the ground truth in `sources` to `out`, in the form of `config.to`.
+    """Write the tracks or the ground truth in `sources` to `out`, in the format `config.to`.
 
-    `dataset` are the sequences themselves, which tell width, height, frame rate and length where
-    `sources` do not. `warn` hears what is left out. Raises `InputError` for what cannot be read,
-    or what the form cannot hold.
+    `dataset` are paths of the sequences themselves, for the width, height, frame rate and length
+    that `sources` do not contain. `warn` receives a message for everything that is left out. Raises
+    `InputError` for sources that cannot be read, and for what the format cannot hold.
     """
     from mottool.formats.registry import read, write
     from mottool.motchallenge.seqinfo import SeqInfo
     from mottool.sources.discovery import find_sequences
 
-    sheets = [sheet for source in sources for sheet in read(source, warn)]
-    places = list(dataset)
-    if places:
-        found = {each.name: each for each in find_sequences(places)}
-        for place, sheet in enumerate(sheets):
-            own = found.get(sheet.name)
-            if own is None:
-                warn(f"no sequence {sheet.name} in {', '.join(map(str, places))}: its size unknown")
+    converted = [rows for source in sources for rows in read(source, warn)]
+    paths = list(dataset)
+    if paths:
+        sequences = {sequence.name: sequence for sequence in find_sequences(paths)}
+        for index, rows in enumerate(converted):
+            sequence = sequences.get(rows.name)
+            if sequence is None:
+                named = ", ".join(map(str, paths))
+                warn(f"there is no sequence {rows.name} in {named}: its size is unknown")
                 continue
-            folder = own.media.name if own.media and own.media.is_dir() else "img1"
-            info = SeqInfo(own.name, folder, own.fps, own.length, own.width, own.height)
-            sheets[place] = replace(sheet, info=info)
-    if not sheets:
+            media = sequence.media
+            folder = media.name if media and media.is_dir() else "img1"
+            size = sequence.width, sequence.height
+            info = SeqInfo(sequence.name, folder, sequence.fps, sequence.length, *size)
+            converted[index] = replace(rows, info=info)
+    if not converted:
         raise InputError("there is nothing to convert", "name results or ground truth")
-    return write(sheets, (config or Config()).to, out)
+    return write(converted, (config or Config()).to, out)
 
 
 @click.command("convert")
@@ -70,15 +71,15 @@ def run(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file or folder to write; its sequences are written over.",
+    help="The file or folder to write. Existing sequences in it are overwritten.",
 )
 @settings_options(Config)
 @click.option(
     "--dataset",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="The dataset or the videos themselves, for what SOURCES do not tell: width, height, "
-    "frame rate, and length of each sequence. May be given several times.",
+    help="The dataset or the videos themselves, for the width, height, frame rate and length of "
+    "each sequence where SOURCES do not contain them. May be repeated.",
 )
 @as_json
 def command(
@@ -88,11 +89,11 @@ def command(
     dataset: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Convert results or ground truth into another program's form.
+    """Convert results or ground truth into the format of another program.
 
     SOURCES are folders of SEQUENCE.txt, TrackEval's TRACKER/data, sequence folders or datasets
     with gt/gt.txt, zip files for MOTChallenge's server, zip files that CVAT exported as MOT 1.1 or
-    folders of those, or COCO's JSON with videos. What they are is told by what is in them.
+    folders of those, or COCO's JSON with videos. Their format is detected from their content.
 
     \b
         mottool convert mottool-work/tracks/jde-1088x608.jde --to server --out upload.zip
@@ -100,16 +101,17 @@ def command(
         mottool convert corrected.zip --to motchallenge --out dataset/ --dataset videos/
         mottool convert MOT17/train --to coco --out train.json
 
-    Every form keeps frames, identities and boxes; scores are lost in CVAT's, which takes results
-    as boxes to be corrected there. Classes go by MOTChallenge's names: boxes of others are left
-    out, and told of. Images are not copied; in COCO's they are named SEQUENCE/img1/000001.jpg.
+    Every format keeps frames, identities and boxes. CVAT's has no scores; it receives results as
+    boxes to be corrected. Classes are matched by MOTChallenge's names: boxes of other classes are
+    left out with a message. Images are not copied; in COCO's format they are named
+    SEQUENCE/img1/000001.jpg.
     """
-    batch = Jobs(as_json)
+    jobs = Jobs(as_json)
     name = ", ".join(map(str, sources))
 
     def job() -> None:
-        made = run(sources, out, config, dataset, batch.note)
-        batch.report(name, made, f"{config.to} of {name}")
+        path = run(sources, out, config=config, dataset=dataset, warn=jobs.note)
+        jobs.report(name, path, f"{config.to} of {name}")
 
-    batch.run(name, job)
-    batch.close()
+    jobs.run(name, job)
+    jobs.close()

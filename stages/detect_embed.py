@@ -21,8 +21,9 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.errors import SettingError
+from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import DEFAULT, PUBLIC
+from mottool.pipelines.registry import PUBLIC
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 
@@ -97,7 +98,7 @@ def run(
             warn(f"{out} is complete already; --overwrite makes it anew")
             return out
         done = cache.committed
-        start = 1 if begun.replays else done + 1
+        start = 1 if begun.needs_all_frames else done + 1
         frames = sequence.frames(start, warn, begun.needs_pixels)
         decoded = ahead(frames, AHEAD * pipeline.batch)
         for batch in _batches(
@@ -119,14 +120,14 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def pipeline_of(config: Config, sequences: int, warn: Callable[[str], None]) -> Pipeline:
     """The pipeline that the settings name, for so many sequences."""
-    from mottool.pipelines.build import assemble, full_name
+    from mottool.pipelines.build import build_pipeline, full_name
 
     chosen = config.pipeline or (PUBLIC if config.detections else DEFAULT)
     name, options = full_name(chosen, config.embedder, config.boxes, config)
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of <sequence>.txt or .npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
-    return assemble(name, options, warn)
+    return build_pipeline(name, options, warn)
 
 
 def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:

@@ -247,7 +247,7 @@ def _check_detector(config: Config, root: Path | None) -> None:
 
 
 def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
-    from mottool.pipelines.build import assemble_teacher
+    from mottool.pipelines.build import build_teacher
 
     options = Options(
         embedder_weights=config.teacher_weights,
@@ -255,7 +255,7 @@ def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
         device=config.device,
     )
     with _own_flags("--embedder-", "--teacher-"):
-        return assemble_teacher(config.teacher, options, warn)
+        return build_teacher(config.teacher, options, warn)
 
 
 @contextmanager
@@ -295,7 +295,7 @@ def _found(
 ) -> Iterator[tuple[Dataset, Path]]:
     """The datasets that the detector makes of unlabelled sources, one after the other."""
     from mottool.data.formats import open_dataset
-    from mottool.pipelines.build import assemble_detector
+    from mottool.pipelines.build import build_detector
     from mottool.sources.discovery import find_sequences
 
     sequences = find_sequences(sources, None, batch.fail)
@@ -305,7 +305,7 @@ def _found(
         return
     options = Options(weights=config.detector_weights, device=config.device)
     with _own_flags("--weights", "--detector-weights"):
-        detector = assemble_detector(config.detector, options, batch.note)
+        detector = build_detector(config.detector, options, batch.note)
     for sequence in sequences:
         path = place(sequence.name)
         boxes = path.parent / f"{path.stem}.json"

@@ -2,69 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, truth_flag, work_option
-from mottool.errors import InputError, SettingError
+from mottool.errors import SettingError
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.metrics.evaluate import CacheEvaluation, TrackEvaluation
     from mottool.metrics.inputs import GroundTruthFile
     from mottool.metrics.tables import TableRow
 
 __all__ = ["Config", "command", "run"]
 
-CLASS_COLUMNS = (2, 3)  # after the box: flag, class, and perhaps visibility
-Attempt = Callable[[str, Callable[[], None]], object]  # does a job, that of a sequence
-Note = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """By which rules results and caches are scored, and what is told of them."""
+    """The rules by which results and caches are scored, and additional metrics."""
 
     rules: str = setting(
-        "auto",
-        "Which ground truth counts, and which results count neither way. auto goes by the ground "
-        "truth's columns and the sequence's name.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        AUTO,
+        "Which ground truth is scored, and which is ignored with the results on it. auto chooses "
+        "by the ground truth's columns and the sequence's name.",
+        choices=RULES,
     )
     by_size: bool = setting(
-        False, "Count identity switches of small, medium and large people too (IDSW_S, _M, _L)."
+        False,
+        "Also count identity switches of small, medium and large people (IDSW_S, _M, _L).",
     )
     per_class: bool = setting(
         False,
-        "Score each class of the ground truth by itself. Results say their class in column 8, as "
-        "ground truth does; of classes other than pedestrians, all rows count whose flag is not 0.",
+        "Score each class of the ground truth separately. Results give their class in column 8, "
+        "as ground truth does. Of classes other than pedestrians, all rows are scored whose flag "
+        "is not 0.",
     )
     small: float = setting(
-        7000.0, "A person whose box is below so many square pixels is small.", low=0
+        7000.0, "A person with a smaller box, in square pixels, is small.", low=0
     )
     large: float = setting(
-        15000.0, "A person whose box is above so many square pixels is large.", low=0
+        15000.0, "A person with a larger box, in square pixels, is large.", low=0
     )
     min_score: float = setting(
         0.5,
-        "From this score on a cache's detection counts in Rcll and Prcn; AP ranks all.",
+        "Lowest score of a cache's detections that count in Rcll and Prcn; AP ranks all.",
         low=0,
         high=1,
     )
     bootstrap: int = setting(
         0,
-        "Draw the sequences so many times with replacement, such as 1000, and tell between which "
-        "values 95 % of the draws' COMBINED figures lie.",
+        "Draw the sequences this many times with replacement, such as 1000, and show the 95 % "
+        "confidence interval of the COMBINED metrics.",
         low=0,
     )
-    seed: int = setting(0, "The seed of --bootstrap.", low=0)
+    seed: int = setting(0, "Random seed of --bootstrap.", low=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,143 +70,59 @@ class Config(Settings):
             raise SettingError(f"{problem} overlap", "let --small be no more than --large")
 
     @property
-    def limits(self) -> tuple[float, float]:
-        """The limits between small, medium and large, in square pixels."""
+    def size_limits(self) -> tuple[float, float]:
+        """Return the limits between small, medium and large, in square pixels."""
         return self.small, self.large
 
 
 def run(
     tracks: Iterable[Path], truth: Iterable[Path], out: Path, config: Config | None = None
 ) -> Path:
-    """Score result files, caches, or folders of them and write every figure to the CSV file `out`.
+    """Score result files, caches, or folders of them and write all metrics to the CSV file `out`.
 
-    One row per tracker or pipeline and sequence, and one COMBINED of each. `truth` are dataset
+    One row per tracker or pipeline and sequence, and a COMBINED row of each. `truth` are dataset
     roots, sequence folders, or folders of `<sequence>.txt`. Raises `InputError` for files that are
     missing, malformed, or do not belong together, `CacheError` for caches that cannot be read.
     """
     from mottool.metrics.inputs import find_caches, find_results, find_truth
-    from mottool.metrics.tables import write_csv
+    from mottool.metrics.tables import write_evaluation_csv
 
-    config, places, truths = config or Config(), list(tracks), find_truth(truth)
-    caches, others = find_caches(places)
+    sources, files = list(tracks), find_truth(truth)
+    caches, others = find_caches(sources)
     results = find_results(others) if others or not caches else {}
-
-    def straight(name: str, job: Callable[[], None]) -> None:
-        job()
-
-    def silent(told: str) -> None: ...
-
-    entries = _of_results(results, truths, config, straight, silent)
-    return write_csv(entries + _of_caches(caches, truths, config, straight, silent), out)
+    rows = _evaluate(results, caches, files, config or Config())
+    return write_evaluation_csv(rows, out)
 
 
-def _of_results(
+def _evaluate(
     results: Mapping[str, Mapping[str, Path]],
-    truths: dict[str, GroundTruthFile],
-    config: Config,
-    attempt: Attempt,
-    note: Note,
-    second_opinion: bool = False,
-) -> list[TableRow]:
-    """The rows of every tracker's results."""
-    from mottool.metrics.evaluate import TrackEvaluation
-    from mottool.metrics.inputs import truth_of
-
-    def score(board: TrackEvaluation, sequence: str, path: Path, kind: int | None) -> None:
-        board.add(sequence, path, truth_of(sequence, truths), config.rules, note, kind)
-
-    kinds = _classes(truths.values()) if config.per_class else {None: ""}
-    limits = config.limits if config.by_size else None
-    entries = []
-    for tracker, files in results.items():
-        for kind, name in kinds.items():
-            board = TrackEvaluation(f"{tracker}{name}", second_opinion, limits)
-            for sequence, path in files.items():
-                attempt(f"{tracker}/{sequence}", partial(score, board, sequence, path, kind))
-            entries += _told(board, files, truths, config, note)
-    return entries
-
-
-def _classes(truths: Iterable[GroundTruthFile]) -> dict[int | None, str]:
-    """The classes of the ground truth that count, by number, as the names of trackers end."""
-    from mottool.formats.sequence_rows import CLASSES
-    from mottool.motchallenge.rows import read_rows
-
-    found: set[int] = set()
-    for truth in truths:
-        rest = read_rows(truth.path, "ground truth").rest
-        if rest.shape[1] in CLASS_COLUMNS:
-            found.update(rest[rest[:, 0] != 0, 1].astype(int).tolist())
-    if not found:
-        fix = "leave --per-class out, or put classes 1 to 13 in column 8"
-        raise InputError("the ground truth has no classes", fix)
-    known = range(1, len(CLASSES) + 1)
-    return {kind: f" ({CLASSES[kind - 1]})" for kind in sorted(found.intersection(known))}
-
-
-def _of_caches(
     caches: Iterable[Path],
-    truths: dict[str, GroundTruthFile],
+    files: Mapping[str, GroundTruthFile],
     config: Config,
-    attempt: Attempt,
-    note: Note,
-    picky: bool = False,
+    motmetrics: bool = False,
+    skip_without_ground_truth: bool = False,
+    **handlers: Any,
 ) -> list[TableRow]:
-    """The rows of every pipeline's caches; `picky` passes those without ground truth over."""
-    from mottool.cache.reader import Cache
-    from mottool.metrics.evaluate import CacheEvaluation
-    from mottool.metrics.inputs import truth_of
+    """Return the rows of results, then of caches; `handlers` are `attempt` and `warn`."""
+    from mottool.metrics.evaluate import evaluate_caches, evaluate_results
 
-    boards: dict[str, CacheEvaluation] = {}
-    scored: dict[str, list[str]] = {}
-
-    def score(path: Path) -> None:
-        with Cache(path) as cache:
-            pipeline, sequence = cache.header.pipeline, cache.header.sequence
-            if picky and sequence not in truths:
-                note(f"{pipeline}: {sequence} not scored, no ground truth is given")
-                return
-            truth = truth_of(sequence, truths)
-            fresh = CacheEvaluation(pipeline, config.min_score, config.limits)
-            boards.setdefault(pipeline, fresh).add(cache, truth, config.rules, note)
-            scored.setdefault(pipeline, []).append(sequence)
-
-    for path in caches:
-        attempt(str(path), partial(score, path))
-    entries = []
-    for pipeline, board in boards.items():
-        entries += _told(board, scored.get(pipeline, []), truths, config, note)
-    return entries
-
-
-def _told(
-    board: TrackEvaluation | CacheEvaluation,
-    given: Iterable[str],
-    truths: Iterable[str],
-    config: Config,
-    note: Note,
-) -> list[TableRow]:
-    """The rows of a board, after saying which sequences they are without."""
-    entries = board.entries(config.bootstrap, config.seed)
-    missing = [sequence for sequence in truths if sequence not in given]
-    if entries and missing:
-        name = entries[0].tracker
-        note(f"{name} has no results for {', '.join(missing)}: not scored, not in COMBINED")
-    return entries
-
-
-def _of_known_sequences(
-    results: dict[str, dict[str, Path]], truths: dict[str, GroundTruthFile], note: Note
-) -> dict[str, dict[str, Path]]:
-    """What of a work folder's results can be scored; nobody named the others one by one."""
-    known = {}
-    for tracker, files in results.items():
-        others = [sequence for sequence in files if sequence not in truths]
-        if len(others) < len(files):
-            known[tracker] = {name: path for name, path in files.items() if name in truths}
-            if others:
-                note(f"{tracker}: {', '.join(others)} not scored, no ground truth is given")
-    return known or results
+    shared = {"rules": config.rules, "draws": config.bootstrap, "seed": config.seed, **handlers}
+    rows = evaluate_results(
+        results,
+        files,
+        size_limits=config.size_limits if config.by_size else None,
+        per_class=config.per_class,
+        motmetrics=motmetrics,
+        **shared,
+    )
+    return rows + evaluate_caches(
+        caches,
+        files,
+        min_score=config.min_score,
+        size_limits=config.size_limits,
+        skip_without_ground_truth=skip_without_ground_truth,
+        **shared,
+    )
 
 
 @click.command("evaluate")
@@ -220,10 +133,10 @@ def _of_known_sequences(
 @click.option(
     "--second-opinion",
     is_flag=True,
-    help="Also print what motmetrics says. It counts IDSW, Frag and MT a little differently and "
-    "has no HOTA; the official figures are the first ones.",
+    help="Also print the metrics of the package motmetrics. It counts IDSW, Frag and MT slightly "
+    "differently and has no HOTA; the official metrics are the first ones.",
 )
-@click.option("--csv", type=click.Path(path_type=Path), help="Write every figure to this file.")
+@click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
 @as_json
 @work_option
@@ -241,9 +154,9 @@ def command(
     """Score result files and caches against ground truth, as TrackEval and PASCAL do.
 
     TRACKS are folders of SEQUENCE.txt (one folder is one tracker), TrackEval's folders
-    TRACKER/data, or single files, plain or gzipped; without any, whatever has ground truth in the
-    result folders under the work folder. A result file is scored against the ground truth of the
-    sequence of the same name; a single result file and a single ground-truth file belong together
+    TRACKER/data, or single files, plain or gzipped. Without any, all results with ground truth in
+    the work folder are scored. A result file is scored against the ground truth of the sequence
+    of the same name; a single result file and a single ground-truth file belong together
     whatever their names.
 
     \b
@@ -253,40 +166,57 @@ def command(
         mottool evaluate --caches --gt MOT17/train
 
     The screen shows percentages in MOTChallenge's order of columns, each sequence with the rules
-    it was scored by; --csv and --json hold fractions and every figure, --json also the curves
-    whose means HOTA and its parts are, for the thresholds 0.05, 0.10 to 0.95. COMBINED joins the
+    it was scored by. --csv and --json hold fractions and all metrics, --json also the curves
+    whose means are HOTA and its parts, for the thresholds 0.05, 0.10 to 0.95. COMBINED joins the
     sequences as TrackEval does. Sequences with ground truth but no result file are listed and
-    left out of COMBINED: the official benchmarks demand all of them.
+    not in COMBINED: the official benchmarks demand all of them.
 
-    Caches, files *.h5 or folders of them, tell how good a network is before any tracker. AP is the
+    Caches, files *.h5 or folders of them, show how good a network is before any tracker. AP is the
     average precision of its detections at an IoU of 0.5, AP_S, AP_M and AP_L that of small, medium
-    and large people. The embeddings are judged of a cache that detect-embed --boxes gt made: TPR
+    and large people. The embeddings are scored of a cache that detect-embed --boxes gt made: TPR
     is the share of pairs of one person above the similarity that one in ten pairs of different
     people reaches; Rank1 and mAP are of a search with the first half of every track for people in
-    the second halves of their own sequence.
+    the second halves of the same sequence.
     """
+    from mottool.metrics.evaluate import drop_without_ground_truth
     from mottool.metrics.inputs import find_caches, find_results, find_truth
-    from mottool.metrics.tables import COMBINED, as_text, write_csv, write_markdown
+    from mottool.metrics.tables import (
+        COMBINED,
+        as_text,
+        evaluation_tables,
+        write_evaluation_csv,
+        write_markdown,
+    )
 
-    batch = Jobs(as_json)
-    files, places = find_caches(tracks)
-    mine, listed = WorkDir(work), caches and not files
-    files += mine.caches() if listed else []
-    places = places or ([] if tracks or caches else mine.results())
-    truths, results = find_truth(truth), find_results(places) if places or not files else {}
-    alone = [*places, *truth] if len(places) == len(truth) == 1 else []
-    if alone and all(place.is_file() for place in alone):
-        (only,) = truths.values()
-        truths = {sequence: only for found in results.values() for sequence in found}
+    batch, folder = Jobs(as_json), WorkDir(work)
+    cache_paths, sources = find_caches(tracks)
+    from_work = caches and not cache_paths
+    cache_paths += folder.caches() if from_work else []
+    sources = sources or ([] if tracks or caches else folder.results())
+    files = find_truth(truth)
+    results: Mapping[str, Mapping[str, Path]] = {}
+    if sources or not cache_paths:
+        results = find_results(sources)
+    if len(sources) == len(truth) == 1 and sources[0].is_file() and truth[0].is_file():
+        (only,) = files.values()
+        files = {sequence: only for paths in results.values() for sequence in paths}
     if not tracks:
-        results = _of_known_sequences(results, truths, batch.note)
-    entries = _of_results(results, truths, config, batch.run, batch.note, second_opinion)
-    entries += _of_caches(files, truths, config, batch.run, batch.note, picky=listed)
-    if entries and not as_json:
-        click.echo(as_text(entries))
-    if entries and csv:
-        write_csv(entries, csv)
-    if entries and markdown:
-        write_markdown(entries, markdown)
-    batch.done += [asdict(entry) for entry in entries if as_json or entry.sequence != COMBINED]
+        results = drop_without_ground_truth(results, files, batch.note)
+    rows = _evaluate(
+        results,
+        cache_paths,
+        files,
+        config,
+        motmetrics=second_opinion,
+        skip_without_ground_truth=from_work,
+        attempt=batch.run,
+        warn=batch.note,
+    )
+    if rows and not as_json:
+        click.echo(as_text(evaluation_tables(rows, by_tracker=True)))
+    if rows and csv:
+        write_evaluation_csv(rows, csv)
+    if rows and markdown:
+        write_markdown(evaluation_tables(rows), markdown)
+    batch.done += [row.to_json() for row in rows if as_json or row.sequence != COMBINED]
     batch.close()

@@ -18,7 +18,6 @@ from mottool.cli.options import (
     ground_truth_option,
     plot_options,
     results_argument,
-    rules_option,
     settings_options,
     tracks_option,
 )
@@ -36,12 +35,21 @@ from mottool.drawing.plots import (
     plot_tracklets,
 )
 from mottool.errors import InputError, SettingError
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence
 
 __all__ = ["command"]
+
+_rules = click.option(
+    "--rules",
+    type=click.Choice(RULES),
+    default=AUTO,
+    show_default=True,
+    help="Benchmark rules for the ground truth, as in mottool evaluate.",
+)
 
 
 @click.group("plot")
@@ -127,7 +135,7 @@ def tracklets(frame: int, config: TrackletPlotSettings, as_json: bool, **options
 @command.command("hota", short_help="HOTA over the localisation threshold, by tracker.")
 @results_argument
 @ground_truth_option(required=True)
-@rules_option
+@_rules
 @plot_options
 def hota(
     tracks: tuple[Path, ...],
@@ -168,7 +176,7 @@ def hota(
 @command.command("timelines", short_help="Identities over time.")
 @results_argument
 @ground_truth_option()
-@rules_option
+@_rules
 @plot_options
 def timelines(
     tracks: tuple[Path, ...],
@@ -238,7 +246,7 @@ def similarity(
     from mottool.boxes import xyxy_from_tlwh
     from mottool.metrics.identity_matching import box_of, who_is_who
     from mottool.metrics.inputs import find_truth
-    from mottool.pipelines.similarity_map import seeker
+    from mottool.pipelines.similarity_map import load_similarity_network
     from mottool.sources.discovery import find_sequences
 
     check_identity_source(ground_truth, tracks)
@@ -249,7 +257,9 @@ def similarity(
         fix = "give both, or --person X,Y,W,H"
         raise SettingError("--id requires --gt or --tracks, and they require --id", fix)
     jobs, truth_files = Jobs(as_json), find_truth(ground_truth)
-    embedder = seeker(config.pipeline, config.weights, config.input, config.device, jobs.note)
+    embedder = load_similarity_network(
+        config.pipeline, config.weights, config.input, config.device, jobs.note
+    )
 
     def job(sequence: Sequence) -> None:
         rows = who_is_who(sequence.name, truth_files, tracks)

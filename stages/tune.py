@@ -1,4 +1,4 @@
-"""Stage `tune`: caches and ground truth in, the best settings of a tracker and every trial out."""
+"""Stage `tune`: search the settings of a tracker that score highest on caches with ground truth."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,45 +16,44 @@ from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
 from mottool.association.sequence_settings import kinds_of
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, jobs_flag, settings_options, truth_flag, work_option
-from mottool.engines.local import cores, executor, result, submit
+from mottool.engines.local import cores, executor
 from mottool.errors import InputError, SettingError
-from mottool.progress import progress
-from mottool.settings import Settings, parse_key_values, setting
+from mottool.metrics.registry import headline
+from mottool.motchallenge.rules import AUTO, RULES
+from mottool.progress import progress as show_progress
+from mottool.settings import Settings, parse_key_values, setting, to_json
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.tuning.objective import Objective
-    from mottool.tuning.samplers import Sampler
     from mottool.tuning.search_space import Axis, Point
-    from mottool.tuning.trials import Trial, Trials
+    from mottool.tuning.trials import Trial
 
 __all__ = ["Config", "command", "run"]
 
-TRIALS = 100  # of a search that is no grid
-COMBINED = "COMBINED"  # all sequences as one, as evaluate calls them
+TRIALS = 100  # of a method other than grid
+COMBINED = "COMBINED"  # the name that evaluate gives all sequences together
 
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """What is looked for, and how."""
+    """The objective of a search, and its method."""
 
-    objective: str = setting(
-        "HOTA", "The figure that is to be as high as can be.", choices=("HOTA", "IDF1", "MOTA")
-    )
+    objective: str = setting("HOTA", "The metric to maximise.", choices=headline())
     method: str = setting(
         "random",
-        "How points are chosen: by chance, all those of a grid, or by what was learnt from earlier "
-        "ones (optuna, which pip install 'mottool[tune]' brings).",
+        "How points are chosen: at random, all points of a grid, or from the scores of earlier "
+        "points (optuna, which pip install 'mottool[tune]' installs).",
         choices=("random", "grid", "optuna"),
     )
     trials: int | None = setting(
-        None, f"How many points are tried.  [default: {TRIALS}; all of a grid]", low=1
+        None, f"Number of points to try.  [default: {TRIALS}; all points of a grid]", low=1
     )
-    seed: int = setting(0, "The same seed draws the same points.")
+    seed: int = setting(0, "Random seed; the same seed draws the same points.")
     rules: str = setting(
-        "auto",
-        "By which rules tracks are scored; auto goes by the ground truth, as evaluate does.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        AUTO,
+        "The benchmark whose rules score the tracks; auto detects it from the ground truth, as "
+        "evaluate does.",
+        choices=RULES,
     )
 
 
@@ -69,58 +67,69 @@ def run(
     config: Config | None = None,
     jobs: int = 1,
     overwrite: bool = False,
-    watch: Callable[[Iterable[Trial], int, int], Iterable[Trial]] = lambda each, total, done: each,
+    progress: Callable[[Iterable[Trial], int, int], Iterable[Trial]] = lambda trials, *_: trials,
 ) -> Path:
-    """Search settings of `tracker` on `caches` and write the best to `out`/best.toml.
+    """Search the settings of `tracker` on `caches` and write the best to `out`/best.toml.
 
-    `search` are texts as `axes` reads them and `fixed` settings that all points have; `truth` are
-    places of ground truth, which every cache's sequence must have. All trials are in
-    `out`/trials.csv, where a search that was stopped goes on, and drawn in `out`/trials.png.
-    `watch` may follow the trials as they are known; it is told how many there will be and how many
-    an earlier run had done. Raises a `SettingError` for settings that mean nothing or another
-    search in `out`, an `InputError` or `CacheError` for files that cannot be used.
+    `search` are texts as `parse_axes` reads them and `fixed` settings that all points have; `truth`
+    are paths of ground truth, which every cache's sequence must have. All trials are written to
+    `out`/trials.csv, from which an interrupted search resumes, and plotted in `out`/trials.png.
+    `progress` wraps the trials as they end; it also receives their total number and the number that
+    an earlier run has done. Raises `SettingError` for invalid settings and for another search in
+    `out`, `InputError` or `CacheError` for files that cannot be used.
     """
     from mottool.drawing.tuning_plot import draw
     from mottool.tuning.objective import Objective
-    from mottool.tuning.samplers import proposer
-    from mottool.tuning.search_space import axes, grid_size, read_value
-    from mottool.tuning.trials import Trials, write_best
+    from mottool.tuning.samplers import make_sampler
+    from mottool.tuning.search_space import grid_size, parse_axes
+    from mottool.tuning.trials import Trials, describe_best, run_trials, search_plan, write_best
 
-    config, kinds = config or Config(), kinds_of(tracker)
-    space = axes(kinds, search)
-    given = {key.replace("-", "_"): value for key, value in (fixed or {}).items()}
-    given = without_remarks(given, SETTINGS[tracker])
-    held = {key: read_value(kinds, key, value) for key, value in given.items()}
-    for axis in space:
-        if axis.name in held:
-            raise SettingError(f"{axis.name} is set and searched", "leave one of them out")
-    count = config.trials or (grid_size(space) if config.method == "grid" else TRIALS)
-    proposed = proposer(config.method, space, count, config.seed)
+    config, settings_classes = config or Config(), kinds_of(tracker)
+    method, objective = config.method, config.objective
+    space = parse_axes(settings_classes, search)
+    fixed_point = _parse_fixed(tracker, fixed or {}, space)
+    count = config.trials or (grid_size(space) if method == "grid" else TRIALS)
+    sampler = make_sampler(method, space, count, config.seed)
     sequences, headers = _sequences(caches, truth)
-    plan = _plan(config, tracker, space, held, headers)
-    trials = Trials(out, plan, space, kinds, overwrite)
-    judge = Objective(tracker, held, sequences, config.rules)
+    plan = search_plan(tracker, space, fixed_point, to_json(config), headers)
+    trials = Trials(out, plan, space, settings_classes, overwrite)
+    score = Objective(tracker, fixed_point, sequences, config.rules)
     with executor(jobs) as engine:
-        earlier = sum(number < count for number in trials.done)
-        made = _tried(engine, judge, proposed, trials, count, jobs, config.objective)
-        for _ in watch(made, count, earlier):
+        done = sum(number < count for number in trials.done)
+        running = run_trials(trials, sampler, score, objective, count, engine, jobs)
+        for _ in progress(running, count, done):
             pass
     trials.sort()
-    best = trials.best(config.objective)
-    draw(list(trials.done.values()), space, config.objective, out / "trials.png")
-    remark = _remark(best, config, len(trials.done), [name for _, name, _ in sequences])
-    return write_best(out / "best.toml", tracker, held | best.point, remark)
+    best = trials.best(objective)
+    draw(list(trials.done.values()), space, objective, out / "trials.png")
+    names = [name for _, name, _ in sequences]
+    comment = describe_best(best, objective, method, len(trials.done), names)
+    return write_best(out / "best.toml", tracker, fixed_point | best.point, comment)
+
+
+def _parse_fixed(tracker: str, fixed: Mapping[str, str], space: tuple[Axis, ...]) -> Point:
+    """Parse the settings that all points have; raise `SettingError` for one that is searched."""
+    from mottool.tuning.search_space import parse_value
+
+    texts = {key.replace("-", "_"): value for key, value in fixed.items()}
+    texts = without_remarks(texts, SETTINGS[tracker])
+    settings_classes = kinds_of(tracker)
+    point = {key: parse_value(settings_classes, key, value) for key, value in texts.items()}
+    for axis in space:
+        if axis.name in point:
+            raise SettingError(f"{axis.name} is set and searched", "leave one of them out")
+    return point
 
 
 def _sequences(
     caches: Iterable[Path], truth: Iterable[Path]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return each cache with its sequence and ground truth, as `Objective` takes them."""
+    """Return the `sequences` of an `Objective`, and the header of each cache by sequence."""
     from mottool.cache.reader import Cache
     from mottool.metrics.inputs import find_truth, truth_of
 
-    truths = find_truth(truth)
-    found, headers = [], dict[str, Any]()
+    ground_truth_files = find_truth(truth)
+    sequences, headers = [], dict[str, Any]()
     for path in caches:
         with Cache(path) as cache:
             header = cache.header
@@ -128,65 +137,8 @@ def _sequences(
             fix = "name the caches of one pipeline only"
             raise InputError(f"two caches are of the sequence {header.sequence}", fix)
         headers[header.sequence] = dataclasses.asdict(header)
-        found.append((path, header.sequence, truth_of(header.sequence, truths)))
-    return tuple(found), headers
-
-
-def _plan(
-    config: Config, tracker: str, space: tuple[Axis, ...], held: Point, headers: dict[str, Any]
-) -> dict[str, Any]:
-    """What makes a search this one: trials of another are of no use to it."""
-    plan = {
-        "tracker": tracker,
-        "search": [str(axis) for axis in space],
-        "set": held,
-        "method": config.method,
-        "seed": config.seed,
-        "rules": config.rules,
-        "caches": headers,
-    }
-    # Only a method that learns goes other ways for another objective.
-    return plan | ({"objective": config.objective} if config.method == "optuna" else {})
-
-
-def _tried(
-    engine: Executor,
-    judge: Objective,
-    proposed: Sampler,
-    trials: Trials,
-    count: int,
-    jobs: int,
-    objective: str,
-) -> Iterator[Trial]:
-    """The trials up to `count` that are not done yet, as they end, `jobs` of them at once."""
-    from mottool.tuning.trials import Trial
-
-    for number, trial in sorted(trials.done.items()):
-        proposed.learn(number, trial.point, trial.figures[objective])
-    numbers = iter([number for number in range(count) if number not in trials.done])
-    running: dict[Any, tuple[int, Point]] = {}
-    while True:
-        for number in numbers:
-            point = proposed.propose(number)
-            running[submit(engine, judge, point)] = number, point
-            if len(running) == jobs:
-                break
-        if not running:
-            return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            number, point = running.pop(future)
-            trial = Trial(number, point, result(future))
-            trials.add(trial)
-            proposed.learn(number, point, trial.figures[objective])
-            yield trial
-
-
-def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> str:
-    score = f"{config.objective} {best.figures[config.objective]:.4f}"
-    return (
-        f"{score}: the best of {count} trials ({config.method}), found by mottool tune on\n"
-        f"{', '.join(sequences)}."
-    )
+        sequences.append((path, header.sequence, truth_of(header.sequence, ground_truth_files)))
+    return tuple(sequences), headers
 
 
 @click.command("tune")
@@ -197,14 +149,14 @@ def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> st
     type=click.Choice(list(REGISTRY)),
     default="fairmot",
     show_default=True,
-    help="Whose settings are searched.",
+    help="The tracker whose settings are searched.",
 )
 @click.option(
     "--search",
     multiple=True,
     metavar="KEY=LOW:HIGH[:STEP]",
-    help="A setting and its range, or KEY=A,B,C, or KEY alone for all it may be; may be repeated.  "
-    "[default: every setting of the tracker that has a range of its own]",
+    help="A setting and its range, or KEY=A,B,C, or KEY alone for all its values; may be repeated."
+    "  [default: every setting of the tracker that has a range or choices]",
 )
 @click.option(
     "--set",
@@ -219,7 +171,7 @@ def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> st
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder of the search.  [default: WORK/tuning/PIPELINE.TRACKER]",
 )
-@click.option("--overwrite", is_flag=True, help="Drop another search that the folder holds.")
+@click.option("--overwrite", is_flag=True, help="Remove another search from the folder.")
 @jobs_flag
 @work_option
 @as_json
@@ -238,9 +190,9 @@ def command(
 ) -> None:
     """Search the settings of a tracker that score highest on CACHEs with ground truth.
 
-    Without any CACHE, all in the work folder are taken. Besides the tracker's settings those of
-    associate that hold for every tracker can be searched and set: min-score, fill-gaps, smooth
-    and so on.
+    Without any CACHE, all caches in the work folder are used. Besides the tracker's own settings,
+    those that associate has for every tracker can be searched and set: min-score, fill-gaps,
+    smooth and so on.
 
     \b
         mottool tune --gt MOT17/train
@@ -250,47 +202,55 @@ def command(
         mottool associate --settings mottool-work/tuning/public.fairmot/best.toml
 
     The folder of the search gets best.toml, which associate --settings reads, trials.csv with
-    every trial and its scores, and trials.png, which draws them. A search that was stopped goes on
-    when the same command is given again, and one with more --trials adds the missing ones.
+    every trial and its scores, and trials.png, a plot of them. The same command resumes an
+    interrupted search; with more --trials it adds the missing ones.
 
     Settings that were chosen on some sequences score better on those than on any others: report
-    figures of sequences that took no part.
+    scores on sequences that were not searched.
     """
-    found = list(caches) or WorkDir(work).caches()
-    if not found:
+    paths = list(caches) or WorkDir(work).caches()
+    if not paths:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
-    folder = out or WorkDir(work).tuning(_pipeline(found[0]), tracker)
 
-    def watch(made: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
-        return progress(made, "tune", total, done, unit="trials")
+    def progress(trials: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
+        return show_progress(trials, "tune", total, done, unit="trials")
 
-    fixed = parse_key_values(texts)
-    own = tracker, search, fixed, config, jobs or cores(), overwrite, watch
-    path = run(found, truth, folder, *own)
-    batch = Jobs(as_json)
-    _report(batch, path, config.objective)
-    batch.close()
+    best = run(
+        paths,
+        truth,
+        out or WorkDir(work).tuning(_pipeline(paths[0]), tracker),
+        tracker=tracker,
+        search=search,
+        fixed=parse_key_values(texts),
+        config=config,
+        jobs=jobs or cores(),
+        overwrite=overwrite,
+        progress=progress,
+    )
+    report = Jobs(as_json)
+    _report(report, best, config.objective)
+    report.close()
 
 
-def _pipeline(cache: Path) -> str:
+def _pipeline(path: Path) -> str:
     from mottool.cache.reader import Cache
 
-    with Cache(cache) as opened:
-        return opened.header.pipeline
+    with Cache(path) as cache:
+        return cache.header.pipeline
 
 
-def _report(batch: Jobs, path: Path, objective: str) -> None:
-    """Tell the best settings and what they scored."""
+def _report(jobs: Jobs, path: Path, objective: str) -> None:
+    """Report the best settings, in `path`, and their score."""
     with (path.parent / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
     best = max(trials, key=lambda trial: float(trial[objective]))
     settings = tomllib.loads(path.read_text())["default"]
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
-    batch.report(
+    values = ", ".join(f"{name} {value}" for name, value in settings.items())
+    jobs.report(
         COMBINED,
         path,
-        f"{objective} {float(best[objective]):.4f}, the best of {len(trials)} trials: {told}",
+        f"{objective} {float(best[objective]):.4f}, the best of {len(trials)} trials: {values}",
         objective=objective,
         score=float(best[objective]),
         trials=len(trials),

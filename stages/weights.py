@@ -40,7 +40,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     the manifest describes; `SettingError` for a pipeline without a network.
     """
     from mottool.checkpoints.cards import read_card
-    from mottool.models.marks import looks_like
+    from mottool.networks.registry import describe
     from mottool.pipelines.load_network import load_network
 
     card = read_card(path)
@@ -56,7 +56,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
         "format": checkpoint.format,
         "sha256": checkpoint.sha256,
         "bytes": path.stat().st_size,
-        "looks_like": looks_like(checkpoint.tensors),
+        "looks_like": describe(checkpoint.tensors),
         "tensors": len(checkpoint.tensors),
         "numbers": sum(value.numel() for value in checkpoint.tensors.values()),
         "left_out": left,
@@ -144,19 +144,20 @@ def _chosen(name: str, warn: Callable[[str], None]) -> Listing:
 
 def _identify(path: Path, listing: Listing) -> dict[str, Any]:
     """Load the file of `listing` into its network or its runtime, and describe it."""
+    from mottool.networks.registry import NETWORKS
     from mottool.pipelines import build, registry
     from mottool.pipelines.embedders.osnet import VARIANTS
     from mottool.pipelines.options import Options
 
     name = listing.name
-    if name in registry.NETWORKS or name in VARIANTS:
+    if name in NETWORKS or name in VARIANTS:
         return verify(path, name)
     facts = {"pipeline": name, "sha256": file_digest(path), "bytes": path.stat().st_size}
     try:
         if name in registry.DETECTORS:
-            build.assemble_detector(name, Options(weights=path, device="cpu"))
+            build.build_detector(name, Options(weights=path, device="cpu"))
         else:
-            build.assemble_teacher(name, Options(embedder_weights=path, device="cpu"))
+            build.build_teacher(name, Options(embedder_weights=path, device="cpu"))
     except SettingError as error:  # its runtime is not installed
         return facts | {"opened": f"no: {error.problem}"}
     return facts | {"opened": "yes"}

@@ -10,8 +10,8 @@ from scenes import make
 import mottool
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
-from mottool.formats.folders import text_of
-from mottool.formats.sequence_rows import truth_sheet
+from mottool.formats.folders import rows_as_text
+from mottool.formats.sequence_rows import ground_truth_rows
 from mottool.stages import associate, evaluate
 
 LENGTH = 20
@@ -113,7 +113,7 @@ def test_mistakes_are_reported(cache, truth, tmp_path):
 def test_benchmark_rules_apply(tmp_path):
     scene = make("plain-17")
     path = tmp_path / "MOT17-a.txt"
-    path.write_text(text_of(truth_sheet("MOT17-a", scene.truth)))
+    path.write_text(rows_as_text(ground_truth_rows("MOT17-a", scene.truth)))
     tracks = mottool.TrackTable("MOT17-a", scene.length, scene.results)
     assert mottool.score(tracks, path) == mottool.score(tracks, path, "mot17")
     assert mottool.score(tracks, path) != mottool.score(tracks, path, "mot15")

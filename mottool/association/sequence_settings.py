@@ -18,17 +18,24 @@ were run on the benchmarks.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from mottool.association.registry import SETTINGS
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.settings import Settings, build_settings, setting
 
-__all__ = ["PostprocessSettings", "InputSettings", "SequenceSettings", "kinds_of"]
+__all__ = [
+    "PostprocessSettings",
+    "InputSettings",
+    "SequenceSettings",
+    "kinds_of",
+    "settings_by_tracker",
+    "unused_tables",
+]
 
 DEFAULT = "default"
 
@@ -177,3 +184,37 @@ def _built(kinds: Mapping[str, type[Settings]], told: Mapping[str, Any]) -> list
         owners = (name for name, kind in kinds.items() if key in kind.__dataclass_fields__)
         parts[next(owners, first)][key] = value
     return [build_settings(kind, parts[name], name) for name, kind in kinds.items()]
+
+
+def settings_by_tracker(
+    trackers: Iterable[str], files: Iterable[Path]
+) -> dict[str, SequenceSettings]:
+    """Return the settings of trackers that are given by name, and of those that files name.
+
+    A file replaces the empty settings of a name. Raises `SettingError` for a file that names no
+    tracker or an unknown one, for two files of one tracker, and for settings it does not have.
+    """
+    settings = {name: SequenceSettings() for name in trackers}
+    file_of: dict[str, Path] = {}
+    for file in files:
+        file_settings = SequenceSettings(file)
+        name = file_settings.tracker
+        if name is None:
+            raise SettingError(f"{file} names no tracker", 'write tracker = "fairmot" at its top')
+        if name not in SETTINGS:
+            raise SettingError(f"{file} is for {name!r}", did_you_mean(name, SETTINGS))
+        if name in file_of:
+            fix = "compare them in separate runs"
+            raise SettingError(f"{file_of[name]} and {file} are both for {name}", fix)
+        file_settings.check(kinds_of(name))
+        settings[name], file_of[name] = file_settings, file
+    return settings
+
+
+def unused_tables(settings: Mapping[str, SequenceSettings]) -> list[str]:
+    """Return a message for each table of settings, by tracker, that matched no sequence."""
+    return [
+        f"the settings of {tracker} for [{name}] match none of these sequences"
+        for tracker, tracker_settings in settings.items()
+        for name in tracker_settings.unused
+    ]

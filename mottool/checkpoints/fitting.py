@@ -7,7 +7,7 @@ from itertools import zip_longest
 from torch import Tensor, nn
 
 from mottool.errors import CheckpointError
-from mottool.models.marks import looks_like
+from mottool.networks.registry import describe, identify
 
 __all__ = ["NotFiniteError", "dimension", "fit", "listed", "need_finite"]
 
@@ -46,10 +46,11 @@ def fit(
     }
     if problems := _misfits(needed, given):
         problem = f"these weights do not fit {pipeline}: {listed(problems)}"
-        other = looks_like(file_names) or looks_like(tensors)
+        names = next((names for names in (set(file_names), set(tensors)) if describe(names)), set())
+        other = describe(names)
         fix = f"give a checkpoint of {pipeline}, or name the network that this one is of; "
         fix += "`mottool weights list` says where there is one"
-        if other is not None and not pipeline.startswith(other):
+        if other is not None and pipeline not in identify(names) and pipeline != other:
             fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)
     need_finite(given)

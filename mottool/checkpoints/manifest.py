@@ -1,19 +1,20 @@
-"""The manifest of checkpoints: `weights/manifest.toml`, and the cards of the weights in the box."""
+"""Provenance of published checkpoints: `weights/manifest.toml` and the cards of bundled weights."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from mottool.pipelines.registry import NETWORKS
+from mottool.networks.registry import NETWORKS
 
 __all__ = ["Listing", "listings"]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One checkpoint, or the word that there is none: the keys of weights/README.md."""
+    """One checkpoint, or why there is none. The fields are the keys of `weights/README.md`."""
 
     name: str
     page: str
@@ -29,20 +30,43 @@ class Listing:
 
     @property
     def file_name(self) -> str:
-        """The name that a downloaded file gets: the authors', or one made of the network's."""
+        """Return the name of the downloaded file: the authors', or one made from the network's."""
         return self.file or f"{self.name}.pth"
 
 
 def listings() -> list[Listing]:
-    """Every checkpoint: first those in the box, then the manifest's, in its order."""
+    """Return every checkpoint: bundled ones first, then those of the manifest in its order.
+
+    A network without a checkpoint in the manifest is listed as not published.
+    """
     text = (files("mottool.weights") / "manifest.toml").read_text(encoding="utf-8")
-    entries = [Listing(**entry) for entry in tomllib.loads(text)["checkpoint"]]
-    bundled = {name: entry.bundled for name, entry in NETWORKS.items() if entry.bundled}
-    return [*(_bundled(name, file) for name, file in bundled.items()), *entries]
+    published = [_published(table) for table in tomllib.loads(text)["checkpoint"]]
+    bundled = [_bundled(name, entry.bundled) for name, entry in NETWORKS.items() if entry.bundled]
+    listed = {listing.name for listing in (*bundled, *published)}
+    others = [_unpublished(name) for name in NETWORKS if name not in listed]
+    return [*bundled, *published, *others]
+
+
+def _command(name: str, file: str) -> str:
+    """Return the command that uses a checkpoint of a network."""
+    return f"mottool detect-embed SOURCE --pipeline {name} --weights {file or 'FILE'}"
+
+
+def _published(table: dict[str, Any]) -> Listing:
+    """Read a table of the manifest; the command of a network follows from its name and file."""
+    if table["name"] in NETWORKS:
+        table = {"command": _command(table["name"], table.get("file", ""))} | table
+    return Listing(**table)
+
+
+def _unpublished(name: str) -> Listing:
+    """Return the listing of a network that has no checkpoint."""
+    note = "No weights are published: train it"
+    return Listing(name, page="", licence="", command=_command(name, ""), note=note)
 
 
 def _bundled(name: str, file: str) -> Listing:
-    """The listing of a weights file in the box, which its card describes."""
+    """Return the listing of a bundled checkpoint, from its card."""
     card = tomllib.loads((files("mottool.weights") / f"{Path(file).stem}.toml").read_text("utf-8"))
     return Listing(
         name=name,

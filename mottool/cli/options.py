@@ -24,7 +24,6 @@ __all__ = [
     "plot_options",
     "published_flag",
     "results_argument",
-    "rules_option",
     "set_flag",
     "settings_file",
     "shard_flag",
@@ -278,17 +277,6 @@ def tracks_option(command: Command) -> Command:
         "--tracks",
         type=click.Path(path_type=Path),
         help="The folder of result files that give the identities, or one result file.",
-    )(command)
-
-
-def rules_option(command: Command) -> Command:
-    """Add the `--rules` option of plots that are scored against ground truth."""
-    return click.option(
-        "--rules",
-        type=click.Choice(("auto", "mot15", "mot16", "mot17", "mot20")),
-        default="auto",
-        show_default=True,
-        help="Benchmark rules for the ground truth, as in mottool evaluate.",
     )(command)
 
 

@@ -1,1 +1,1 @@
-"""Pipelines and trackers side by side: what each finds, how well, and how fast."""
+"""Compare pipelines and trackers on the same sequences: accuracy, speed and their ranks."""

@@ -1,4 +1,4 @@
-"""Who is compared: every pipeline with every tracker that its caches suit, on common sequences."""
+"""Measure every pipeline with every tracker that can use its caches, on common sequences."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -7,109 +7,113 @@ from typing import Any
 from mottool.association.fitted_settings import fitted_settings
 from mottool.association.sequence_settings import SequenceSettings, kinds_of
 from mottool.comparison.measure import DetectionMeasurement, judged, tracked
-from mottool.comparison.pipelines import ComparedPipeline, find_contenders
+from mottool.comparison.pipelines import ComparedPipeline, find_pipelines
 from mottool.comparison.results import ComparisonRow, standing
 from mottool.errors import InputError
 from mottool.metrics.cache_metrics import CacheMatches
-from mottool.metrics.evaluate import AUTO
 from mottool.metrics.inputs import find_truth
+from mottool.motchallenge.rules import AUTO
 
 __all__ = ["Comparison"]
 
 
 class Comparison:
-    """The pairs of pipelines and trackers, and what is measured of each.
+    """The pairs of pipelines and trackers to compare, and the measurements that they share.
 
-    `pairs` are to be measured; `sequences` are those that have ground truth and a cache of every
-    pipeline; `notes` say what was left out and what a reader should know.
+    `pairs` are to be measured; `sequences` are those with ground truth and a cache of every
+    pipeline; `notes` are messages for the reader, for example what was left out.
     """
 
     def __init__(
         self,
-        places: Iterable[Path],
-        truth: Iterable[Path],
+        paths: Iterable[Path],
+        ground_truth: Iterable[Path],
         trackers: Mapping[str, SequenceSettings],
+        *,
         rules: str = AUTO,
         oracle: bool = False,
         published: bool = False,
     ) -> None:
-        """`places` and `oracle` are as in `find_contenders`, `truth` as in `find_truth`.
+        """Find the pipelines and their sequences, without measuring yet.
 
-        `trackers` are names with the settings of each sequence, which go before those that fit a
-        cache's network; with `published` the latter are left out. Raises `InputError` for files
-        that are missing or do not belong together, `CacheError` for caches that cannot be read.
+        `paths` and `oracle` are as in `find_pipelines`, `ground_truth` as in `find_truth`.
+        `trackers` are names with their settings by sequence, which override those that fit a
+        cache's network; `published` ignores the latter. Raises `InputError` for files that are
+        missing or do not belong together, `CacheError` for caches that cannot be read.
         """
         self.notes: list[str] = []
-        self.truths = find_truth(truth)
-        self.contenders = find_contenders(places, oracle)
-        self.sequences = self._common()
+        self.ground_truth_files = find_truth(ground_truth)
+        self.pipelines = find_pipelines(paths, oracle)
+        self.sequences = self._common_sequences()
         self.trackers, self.rules, self.published = trackers, rules, published
         self.pairs = [
-            (contender, tracker)
-            for contender in self.contenders
+            (pipeline, tracker)
+            for pipeline in self.pipelines
             for tracker in trackers
-            if not self._left_out(contender, tracker)
+            if self._is_possible(pipeline, tracker)
         ]
         if not self.pairs:
             fix = "name a tracker that suits them with --tracker, such as sort"
             raise InputError("the caches lack what these trackers need", fix)
-        given = dict.fromkeys(each.name for each, _ in self.pairs if each.boxes_given)
-        if given:
-            told = f"{', '.join(given)}: boxes come from files, so FPS counts no detection"
-            self.notes.append(told)
-        self._judged: dict[str, dict[str, DetectionMeasurement]] = {}
-        self._at_truth: dict[str, dict[str, CacheMatches]] = {}
+        untimed = dict.fromkeys(pipeline.name for pipeline, _ in self.pairs if pipeline.boxes_given)
+        if untimed:
+            self._note(f"{', '.join(untimed)}: boxes come from files, so FPS includes no detection")
+        self._measured: dict[str, dict[str, DetectionMeasurement]] = {}
+        self._at_ground_truth: dict[str, dict[str, CacheMatches]] = {}
 
-    def _common(self) -> list[str]:
-        every = sorted({name for each in self.contenders for name in each.caches})
+    def _common_sequences(self) -> list[str]:
+        """Return the sequences with ground truth and a cache of every pipeline; note the others."""
+        names = sorted({name for pipeline in self.pipelines for name in pipeline.caches})
         common = [
             name
-            for name in every
-            if name in self.truths and all(name in each.caches for each in self.contenders)
+            for name in names
+            if name in self.ground_truth_files
+            and all(name in pipeline.caches for pipeline in self.pipelines)
         ]
         if not common:
-            problem = f"none of {', '.join(every)} has ground truth and a cache of every pipeline"
+            problem = f"none of {', '.join(names)} has ground truth and a cache of every pipeline"
             fix = "run mottool detect-embed with each pipeline on the same sequences"
             raise InputError(problem, f"{fix}, and name their ground truth with --gt")
-        others = [name for name in every if name not in common]
-        if others:
-            why = "without ground truth or a cache of every pipeline"
-            self.notes.append(f"{', '.join(others)} left out, {why}")
+        skipped = [name for name in names if name not in common]
+        if skipped:
+            reason = "without ground truth or a cache of every pipeline"
+            self._note(f"{', '.join(skipped)} left out, {reason}")
         return common
 
-    def _left_out(self, contender: ComparedPipeline, tracker: str) -> bool:
-        lacks = contender.lacks(tracker)
-        if lacks:
-            told = f"{contender.name}.{tracker} left out: its caches have no {' and '.join(lacks)}"
-            self.notes.append(told)
-        return bool(lacks)
+    def _is_possible(self, pipeline: ComparedPipeline, tracker: str) -> bool:
+        """Return whether the caches have what a tracker needs; note it if they do not."""
+        missing = " and ".join(pipeline.missing_fields(tracker))
+        if missing:
+            self._note(f"{pipeline.name}.{tracker} left out: its caches have no {missing}")
+        return not missing
 
     def measure(
         self,
-        contender: ComparedPipeline,
+        pipeline: ComparedPipeline,
         tracker: str,
-        watch: Callable[[Iterable[str]], Iterable[str]] = lambda sequences: sequences,
+        progress: Callable[[Iterable[str]], Iterable[str]] = lambda sequences: sequences,
     ) -> ComparisonRow:
-        """The row of one pair; `watch` may follow the sequences.
+        """Measure one pair; `progress` wraps the sequences as they are measured.
 
-        Raises as `judged` and `tracked` do, `SettingError` for settings that mean nothing.
+        Raises the errors of `judged` and `tracked`, and `SettingError` for invalid settings.
         """
-        profiles, kinds = self.trackers[tracker], kinds_of(tracker)
-        found = self._judged.setdefault(contender.name, {})
-        apart = self._at_truth.setdefault(contender.name, {})
-        linked = {}
-        for name in watch(self.sequences):
-            truth = self.truths[name]
-            if name not in found:
-                found[name] = judged(contender.caches[name], truth, self.rules, self._note)
-            if name in contender.at_truth and name not in apart:
-                apart[name] = judged(contender.at_truth[name], truth, self.rules).finds
-            own = {} if self.published else contender.settings[name]
-            fitted = fitted_settings(own, tracker)
-            settings: Any = tuple(profiles.of(name, kinds, {}, fitted))
-            linked[name] = tracked(contender.caches[name], truth, tracker, settings, self.rules)
-        return standing(contender, tracker, found, linked, apart)
+        settings_files, settings_classes = self.trackers[tracker], kinds_of(tracker)
+        measured = self._measured.setdefault(pipeline.name, {})
+        at_ground_truth = self._at_ground_truth.setdefault(pipeline.name, {})
+        tracking = {}
+        for name in progress(self.sequences):
+            file, cache = self.ground_truth_files[name], pipeline.caches[name]
+            if name not in measured:
+                measured[name] = judged(cache, file, self.rules, self._note)
+            if name in pipeline.at_ground_truth and name not in at_ground_truth:
+                path = pipeline.at_ground_truth[name]
+                at_ground_truth[name] = judged(path, file, self.rules).finds
+            cache_settings = {} if self.published else pipeline.settings[name]
+            fitted = fitted_settings(cache_settings, tracker)
+            settings: Any = tuple(settings_files.of(name, settings_classes, {}, fitted))
+            tracking[name] = tracked(cache, file, tracker, settings, self.rules)
+        return standing(pipeline, tracker, measured, tracking, at_ground_truth)
 
-    def _note(self, told: str) -> None:
-        if told not in self.notes:
-            self.notes.append(told)
+    def _note(self, message: str) -> None:
+        if message not in self.notes:
+            self.notes.append(message)

@@ -1,4 +1,6 @@
-"""The comparison as one HTML page that needs no other file and no network, videos aside."""
+"""Write the comparison as one HTML page that needs no network and, except videos, no other file."""
+
+from __future__ import annotations
 
 import base64
 import os
@@ -6,28 +8,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mottool._version import __version__
-from mottool.comparison.results import FIGURES, ComparisonRow, ranks, shown
-from mottool.comparison.tables import HEAD
+from mottool.comparison.results import FIGURES, HEAD, ComparisonRow, ranks
 from mottool.files import atomic_write
+from mottool.metrics.registry import get_metric
+from mottool.metrics.tables import format_metric
+from mottool.workdir import WorkDir
 
-__all__ = ["PageVideo", "write_page"]
+if TYPE_CHECKING:
+    from mottool.comparison.comparison import Comparison
+
+__all__ = ["PageVideo", "find_videos", "write_page"]
 
 MEGABYTE = 1e6
 MARKS = "", ' class="best"', ' class="second"'
 MEANINGS = {
     "MOTA": "multi-object tracking accuracy, %",
-    "IDF1": "how long people keep their identity, F1, %",
+    "IDF1": "F1 score of identities over the whole sequence, %",
     "HOTA": "higher order tracking accuracy, %",
-    "IDSW": "identity switches, the fewer the better",
+    "IDSW": "identity switches, lower is better",
     "AP": "average precision of detections at IoU 0.5, %",
     "TPR": "true positive rate of embeddings at a false accept rate of 0.1, %",
-    "FPSD": "detection, frames a second",
-    "FPSE": "embedding, frames a second",
-    "FPSA": "association, frames a second",
-    "FPS": "all three, frames a second",
+    "FPSD": "detection, frames per second",
+    "FPSE": "embedding, frames per second",
+    "FPSA": "association, frames per second",
+    "FPS": "all three, frames per second",
 }
 STYLE = """
 :root { color-scheme: light; }
@@ -56,9 +64,9 @@ video { width: 100%; max-width: 40rem; background: #000; }
 SCRIPT = """
 for (const [column, head] of document.querySelectorAll("#table th").entries()) {
   head.firstChild.addEventListener("click", () => {
-    const other = head.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
-    const order = head.hasAttribute("aria-sort") ? other : head.dataset.first;
-    for (const each of head.parentNode.children) each.removeAttribute("aria-sort");
+    const next = head.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
+    const order = head.hasAttribute("aria-sort") ? next : head.dataset.first;
+    for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", order);
     const sign = order === "ascending" ? 1 : -1;
     const key = row => row.cells[column].dataset.value;
@@ -81,37 +89,49 @@ class PageVideo:
     path: Path
 
 
+def find_videos(comparison: Comparison) -> list[PageVideo]:
+    """Find the videos of the rows that `render` has written to the work folders of the caches."""
+    videos = []
+    for pipeline, tracker in comparison.pairs:
+        for sequence in comparison.sequences:
+            folder = pipeline.caches[sequence].resolve().parents[2]
+            path = WorkDir(folder).video(f"{pipeline.pipeline}.{tracker}", sequence)
+            if path.is_file():
+                videos.append(PageVideo(f"{pipeline.name}.{tracker}", sequence, path))
+    return videos
+
+
 def write_page(
-    standings: Sequence[ComparisonRow],
-    pictures: Mapping[str, str],
+    rows: Sequence[ComparisonRow],
+    plots: Mapping[str, str],
     notes: Sequence[str],
     videos: Sequence[PageVideo],
     path: Path,
     embed: float,
 ) -> Path:
-    """Write the page `path`: table, notes, `pictures` (caption to `svg` element), videos.
+    """Write the page `path`: table, notes, `plots` (caption to `svg` element), videos.
 
-    Videos of up to `embed` megabytes are put into the page; it links to larger ones.
+    Videos of up to `embed` megabytes are embedded in the page; larger ones are linked.
     """
-    sequences = list(standings[0].by_sequence)
+    sequences = list(rows[0].by_sequence)
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>Comparison of trackers</title><style>{STYLE}</style></head><body>",
         "<h1>Comparison of trackers</h1>",
-        f"<p>{len(standings)} rows on {len(sequences)} sequence{'s'[: len(sequences) > 1]}: "
+        f"<p>{len(rows)} rows on {len(sequences)} sequence{'s'[: len(sequences) > 1]}: "
         f"{escape(', '.join(sequences))}.</p>",
-        '<div class="wide">' + _table(standings) + "</div>",
-        '<p class="small">A click on a heading sorts. <b>Bold</b> is best, <u>underlined</u> '
+        '<div class="wide">' + _table(rows) + "</div>",
+        '<p class="small">Click a heading to sort. <b>Bold</b> is best, <u>underlined</u> '
         "second best.</p>",
     ]
     if notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in notes)
         parts.append(f'<h2>Notes</h2><ul class="small">{items}</ul>')
     parts.append("<h2>Plots</h2>")
-    for caption, picture in pictures.items():
-        parts.append(f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>")
+    for caption, plot in plots.items():
+        parts.append(f"<figure>{plot}<figcaption>{escape(caption)}</figcaption></figure>")
     if videos:
         parts.append("<h2>Videos</h2>")
         parts += [_video(video, path, embed) for video in videos]
@@ -122,38 +142,40 @@ def write_page(
     return path
 
 
-def _table(standings: Sequence[ComparisonRow]) -> str:
+def _table(rows: Sequence[ComparisonRow]) -> str:
+    """Return the table; the cells have unrounded values, for sorting."""
     head = [_heading("#", "the number in the plots", "number", "ascending")]
     head += [_heading(name, "", "text", "ascending") for name in HEAD]
     for name in FIGURES:
-        first = "ascending" if name == "IDSW" else "descending"
-        head.append(_heading(name, MEANINGS[name], "number", first))
-    columns = {name: ranks(standings, name) for name in FIGURES}
-    rows = []
-    for place, each in enumerate(standings):
-        cells = [f'<td data-value="{place + 1}">{place + 1}</td>']
-        for text in (each.pipeline, each.kind, each.tracker):
+        first = "ascending" if get_metric(name).lower_is_better else "descending"
+        head.append(_heading(name, MEANINGS.get(name, ""), "number", first))
+    columns = {name: ranks(rows, name) for name in FIGURES}
+    lines = []
+    for index, row in enumerate(rows):
+        cells = [f'<td data-value="{index + 1}">{index + 1}</td>']
+        for text in (row.pipeline, row.kind, row.tracker):
             cells.append(f'<td data-value="{escape(text)}">{escape(text)}</td>')
         for name in FIGURES:
-            value, mark = each.figures[name], MARKS[columns[name][place]]
+            value, mark = row.figures[name], MARKS[columns[name][index]]
             plain = "" if value is None else repr(round(value, 6))
-            text = "–" if value is None else shown(name, value)
+            text = "–" if value is None else format_metric(name, value)
             cells.append(f'<td data-value="{plain}"{mark}>{text}</td>')
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    body = "\n".join(rows)
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    body = "\n".join(lines)
     return f'<table id="table"><thead><tr>{"".join(head)}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _heading(name: str, meaning: str, kind: str, first: str) -> str:
-    told = f' title="{escape(meaning)}"' if meaning else ""
+    """Return a heading that sorts its column, by text or number, in the order `first` at first."""
+    title = f' title="{escape(meaning)}"' if meaning else ""
     return (
-        f'<th scope="col" data-kind="{kind}" data-first="{first}"{told}>'
+        f'<th scope="col" data-kind="{kind}" data-first="{first}"{title}>'
         f'<button type="button">{escape(name)}</button></th>'
     )
 
 
 def _video(video: PageVideo, page: Path, embed: float) -> str:
-    """A player of the video itself if it is small, else a link to where it lies from the page."""
+    """Return a player with the video in it if it is small, else a link relative to the page."""
     name = escape(f"{video.name}: {video.sequence}")
     size = video.path.stat().st_size
     if size <= embed * MEGABYTE:
@@ -162,5 +184,5 @@ def _video(video: PageVideo, page: Path, embed: float) -> str:
             f'<figure><video controls preload="metadata" src="data:video/mp4;base64,{data}">'
             f"</video><figcaption>{name}</figcaption></figure>"
         )
-    place = os.path.relpath(video.path.resolve(), page.resolve().parent)
-    return f'<p><a href="{escape(quote(place))}">{name}</a> ({size / MEGABYTE:.1f} MB)</p>'
+    link = os.path.relpath(video.path.resolve(), page.resolve().parent)
+    return f'<p><a href="{escape(quote(link))}">{name}</a> ({size / MEGABYTE:.1f} MB)</p>'

@@ -1,4 +1,4 @@
-"""One cache measured: what is found in it, the tracks that come out of it, and the time of both."""
+"""Measure one cache: detection metrics, tracking score, and the time of both."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,25 +14,26 @@ from mottool.association.sequence_settings import InputSettings, PostprocessSett
 from mottool.cache.layout import TIMING
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
-from mottool.metrics.cache_metrics import CacheMatches, find
-from mottool.metrics.evaluate import AUTO, objects_of, score_linked
+from mottool.metrics.cache_metrics import CacheMatches
+from mottool.metrics.evaluate import cached_ground_truth, score_cache, score_tracks
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.tracking import TrackingScore
-from mottool.motchallenge.rules import detect_rules
+from mottool.motchallenge.rules import AUTO
 from mottool.settings import Settings
 
 __all__ = ["DetectionMeasurement", "TrackingMeasurement", "judged", "tracked"]
 
 Floats = npt.NDArray[np.float64]
-Linking = tuple[Settings, InputSettings, PostprocessSettings]
+TrackingSettings = tuple[Settings, InputSettings, PostprocessSettings]
 
 
 @dataclass(frozen=True)
 class DetectionMeasurement:
-    """What a pipeline found in the F frames of a sequence, and what it cost.
+    """The detections of a pipeline in the F frames of a sequence, and their time.
 
-    `people` (F,) int64 are the detections of each frame; `detection` and `embedding` (F,) the
-    seconds each took, decoding of the network's heads included, reading of the frame not.
+    `finds` are matched with ground truth. `people` (F,) int64 counts the detections of each frame.
+    `detection` and `embedding` (F,) are seconds, including decoding of the network's heads but not
+    reading of the frame.
     """
 
     finds: CacheMatches
@@ -43,7 +44,7 @@ class DetectionMeasurement:
 
 @dataclass(frozen=True)
 class TrackingMeasurement:
-    """The score of a tracker on a sequence, and the seconds that each frame took it, (F,)."""
+    """The score of a tracker on a sequence, and its seconds per frame, (F,)."""
 
     score: TrackingScore
     association: Floats
@@ -53,40 +54,41 @@ def judged(
     path: Path,
     truth: GroundTruthFile,
     rules: str = AUTO,
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> DetectionMeasurement:
-    """Hold what a cache has against the ground truth of its sequence.
+    """Match the detections of a cache with the ground truth of its sequence.
 
-    `warn` hears of ground truth after the cache's last frame. Raises `InputError` or `CacheError`
-    for what cannot be read.
+    `warn` receives a message for ground truth after the cache's last frame. Raises `InputError` or
+    `CacheError` for files that cannot be read.
     """
-    objects = objects_of(truth.path)
     with Cache(path) as cache:
-        sequence = cache.header.sequence
-        rules = detect_rules(sequence, objects) if rules == AUTO else rules
-        finds = find(cache, objects, rules, warn=warn)
+        ground_truth = cached_ground_truth(truth, cache.header.sequence, rules)
+        matches = score_cache(cache, ground_truth, warn=warn)
         people = np.array([len(detections) for detections in cache.frames()], np.int64)
-        cost = dict(zip(TIMING, cache.timing.T.astype(np.float64), strict=True))  # (F,) each
-    return DetectionMeasurement(finds, people, cost["network"] + cost["heads"], cost["embed"])
+        seconds = dict(zip(TIMING, cache.timing.T.astype(np.float64), strict=True))  # (F,) each
+    detection = seconds["network"] + seconds["heads"]
+    return DetectionMeasurement(matches, people, detection, seconds["embed"])
 
 
 def tracked(
-    path: Path, truth: GroundTruthFile, tracker: str, settings: Linking, rules: str = AUTO
+    path: Path, truth: GroundTruthFile, tracker: str, settings: TrackingSettings, rules: str = AUTO
 ) -> TrackingMeasurement:
-    """Link a cache and score the tracks; reading the cache does not count as association.
+    """Track a cache and score the tracks; reading the cache does not count as association.
 
-    Raises `InputError` or `CacheError` for what cannot be read, or what the tracker lacks.
+    Raises `InputError` or `CacheError` for files that cannot be read, or a cache without what the
+    tracker needs.
     """
-    own, seen, finishing = settings
+    tracker_settings, inputs, postprocessing = settings
     seconds: list[float] = []
 
     def timed(frames: Iterable[Detections]) -> Iterator[Detections]:
         for detections in frames:
-            begun = perf_counter()
+            start = perf_counter()
             yield detections
-            seconds.append(perf_counter() - begun)
+            seconds.append(perf_counter() - start)
 
     with Cache(path) as cache:
-        rows = postprocess(run_tracker(cache, tracker, own, timed, seen), finishing)
-        score = score_linked(rows, cache.header.sequence, cache.frame_count, truth, rules)
+        tracks = run_tracker(cache, tracker, tracker_settings, timed, inputs)
+        ground_truth = cached_ground_truth(truth, cache.header.sequence, rules)
+        score = score_tracks(postprocess(tracks, postprocessing), ground_truth, cache.frame_count)
     return TrackingMeasurement(score, np.array(seconds))

@@ -1,4 +1,4 @@
-"""Which pipelines are compared: their caches, found and grouped."""
+"""Find the caches of the compared pipelines, and group them by pipeline."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,8 @@ from mottool.association.registry import REGISTRY
 from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
-from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
+from mottool.networks.registry import NETWORKS, load
+from mottool.pipelines.registry import DETECTORS, PUBLIC
 from mottool.workdir import WorkDir
 
 __all__ = [
@@ -18,52 +19,52 @@ __all__ = [
     "ORACLE",
     "TWO_STAGE",
     "ComparedPipeline",
-    "find_contenders",
+    "find_pipelines",
     "kind_of",
 ]
 
 ONE_SHOT, TWO_STAGE, BOXES = "one-shot", "two-stage", "boxes only"
 ORACLE = "true boxes"
-TRUTH = "gt"  # the detector that hands on ground truth
+GROUND_TRUTH_DETECTOR = "gt"  # its boxes are the ground truth's
 
 
 @dataclass(frozen=True)
 class ComparedPipeline:
     """A pipeline in the comparison.
 
-    `name` is that of the pipeline, or of its folder where several share a pipeline; `kind` is one
-    of `ONE_SHOT`, `TWO_STAGE`, `BOXES` and `ORACLE`; `caches` has its cache of each sequence,
-    `settings` the settings in each one's header, and `holds` what is in them beside boxes.
-    `at_truth` are caches of its embeddings at the boxes of the ground truth, as far as there are
-    any.
+    `name` is that of the pipeline, or of its folder if several folders share a pipeline; `kind` is
+    one of `ONE_SHOT`, `TWO_STAGE`, `BOXES` and `ORACLE`. `caches` and `settings` are the cache of
+    each sequence and the settings in its header. `fields` are those that any of the caches has
+    beside boxes. `at_ground_truth` are caches of the pipeline's embeddings at ground-truth boxes,
+    for the sequences that have one.
     """
 
     name: str
     pipeline: str
     kind: str
     caches: Mapping[str, Path]
-    holds: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    at_truth: Mapping[str, Path] = field(default_factory=dict)
+    at_ground_truth: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def boxes_given(self) -> bool:
-        """Whether its boxes come from files, at no recorded cost."""
-        return self.pipeline.partition("+")[0] in {PUBLIC, TRUTH}
+        """Whether its boxes come from files, without a recorded time."""
+        return self.pipeline.partition("+")[0] in {PUBLIC, GROUND_TRUTH_DETECTOR}
 
-    def lacks(self, tracker: str) -> list[str]:
-        """What this tracker needs and the caches do not hold: `embeddings`, `offsets`."""
-        needs: tuple[str, ...] = resolve(REGISTRY[tracker]).needs
-        return [name for name in needs if name not in self.holds]
+    def missing_fields(self, tracker: str) -> list[str]:
+        """Return the fields a tracker needs that no cache has: `embeddings`, `offsets`."""
+        needs: tuple[str, ...] = load(REGISTRY[tracker]).needs
+        return [name for name in needs if name not in self.fields]
 
 
 def kind_of(pipeline: str, embeds: bool) -> str:
-    """Whether a pipeline finds and describes people in one pass, in two, or only finds them.
+    """Return whether a pipeline detects and embeds in one pass, in two, or only detects.
 
-    The registry knows; of a name that is not in it, `embeds` says whether there are embeddings.
-    Boxes of the ground truth are of a kind of their own.
+    The registry decides. For names that are not in it, `embeds` says whether there are embeddings.
+    Pipelines on ground-truth boxes are `ORACLE`.
     """
-    if _of_truth(pipeline):
+    if _is_ground_truth(pipeline):
         return ORACLE
     if "+" in pipeline:
         return TWO_STAGE
@@ -72,75 +73,76 @@ def kind_of(pipeline: str, embeds: bool) -> str:
     return ONE_SHOT if embeds and pipeline not in DETECTORS else BOXES
 
 
-def find_contenders(places: Iterable[Path], oracle: bool = False) -> list[ComparedPipeline]:
-    """The pipelines whose caches are in `places`: work folders, folders of caches, cache files.
+def find_pipelines(paths: Iterable[Path], oracle: bool = False) -> list[ComparedPipeline]:
+    """Find the pipelines whose caches are in `paths`: work folders, folders of caches, cache files.
 
-    Caches of one folder and pipeline belong together. Those at ground-truth boxes, `gt+…`, tell
-    what the embeddings of that folder's pipelines are worth, and only with `oracle` are there
-    themselves, as the last. Raises `InputError` where there is no cache, or two of one pipeline
-    and sequence, and `CacheError` for one that cannot be read.
+    Caches of one folder and pipeline belong together. Caches at ground-truth boxes, `gt+…`, become
+    `at_ground_truth` of the pipelines with the same embedder in the same work folder; `oracle` also
+    lists them as pipelines, last. Raises `InputError` if there is no cache, or if there are two of
+    one pipeline and sequence, and `CacheError` for one that cannot be read.
     """
-    groups: dict[tuple[Path, str], dict[str, Path]] = {}
-    holds: dict[tuple[Path, str], set[str]] = {}
+    caches: dict[tuple[Path, str], dict[str, Path]] = {}
+    fields: dict[tuple[Path, str], set[str]] = {}
     embedder: dict[tuple[Path, str], tuple[str, str]] = {}
     settings: dict[tuple[Path, str], dict[str, Mapping[str, Any]]] = {}
-    for path in _caches(places):
+    for path in _find_caches(paths):
         with Cache(path) as cache:
             header = cache.header
-            kept = {"embeddings": cache.has_embeddings, "offsets": cache.has_offsets}
-        key = path.resolve().parent, header.pipeline
-        own = groups.setdefault(key, {})
-        other = own.setdefault(header.sequence, path)
-        if other.resolve() != path.resolve():
-            problem = f"{other} and {path} are both {header.pipeline}'s of {header.sequence}"
+            present = {"embeddings": cache.has_embeddings, "offsets": cache.has_offsets}
+        pipeline, sequence = header.pipeline, header.sequence
+        key = path.resolve().parent, pipeline
+        known = caches.setdefault(key, {}).setdefault(sequence, path)
+        if known.resolve() != path.resolve():
+            problem = f"{known} and {path} are both caches of {pipeline} for {sequence}"
             raise InputError(problem, "name one of them")
-        holds.setdefault(key, set()).update(name for name, there in kept.items() if there)
-        settings.setdefault(key, {})[header.sequence] = header.settings
+        fields.setdefault(key, set()).update(name for name, value in present.items() if value)
+        settings.setdefault(key, {})[sequence] = header.settings
         embedder[key] = _embedder(header)
-    at_truth = {
-        (key[0].parent, *embedder[key]): own for key, own in groups.items() if _of_truth(key[1])
+    at_ground_truth = {
+        (folder.parent, *embedder[folder, pipeline]): by_sequence
+        for (folder, pipeline), by_sequence in caches.items()
+        if _is_ground_truth(pipeline)
     }
-    rivals = [key for key in groups if not _of_truth(key[1])]
-    rivals += [key for key in groups if oracle and _of_truth(key[1])]
-    if not rivals:
-        problem = "there are only caches at ground-truth boxes, which no pipeline has found"
+    compared = [key for key in caches if not _is_ground_truth(key[1])]
+    compared += [key for key in caches if oracle and _is_ground_truth(key[1])]
+    if not compared:
+        problem = "there are only caches at ground-truth boxes, none of a detector"
         raise InputError(problem, "add caches of pipelines, or give --oracle")
-    names = [pipeline for _, pipeline in rivals]
+    names = [pipeline for _, pipeline in compared]
     return [
         ComparedPipeline(
             pipeline if names.count(pipeline) == 1 else str(folder),
             pipeline,
-            kind_of(pipeline, "embeddings" in holds[folder, pipeline]),
-            groups[folder, pipeline],
-            frozenset(holds[folder, pipeline]),
+            kind_of(pipeline, "embeddings" in fields[folder, pipeline]),
+            caches[folder, pipeline],
+            frozenset(fields[folder, pipeline]),
             settings[folder, pipeline],
-            at_truth.get((folder.parent, *embedder[folder, pipeline]), {}),
+            at_ground_truth.get((folder.parent, *embedder[folder, pipeline]), {}),
         )
-        for folder, pipeline in rivals
+        for folder, pipeline in compared
     ]
 
 
-def _caches(places: Iterable[Path]) -> list[Path]:
-    found = []
-    for place in places:
-        here = [place]
-        if place.is_dir():
-            unfinished = (".part.h5",)
-            own = [path for path in place.glob("*.h5") if not path.name.endswith(unfinished)]
-            here = WorkDir(place).caches() or sorted(own)
-        if not here:
+def _find_caches(paths: Iterable[Path]) -> list[Path]:
+    caches = []
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            finished = (file for file in path.glob("*.h5") if not file.name.endswith(".part.h5"))
+            files = WorkDir(path).caches() or sorted(finished)
+        if not files:
             fix = "run mottool detect-embed first, or name work folders or caches"
-            raise InputError(f"there are no caches under {place}", fix)
-        found += here
-    return found
+            raise InputError(f"there are no caches under {path}", fix)
+        caches += files
+    return caches
 
 
-def _of_truth(pipeline: str) -> bool:
-    return pipeline.partition("+")[0] == TRUTH
+def _is_ground_truth(pipeline: str) -> bool:
+    return pipeline.partition("+")[0] == GROUND_TRUTH_DETECTOR
 
 
 def _embedder(header: Header) -> tuple[str, str]:
-    """What made a cache's embeddings: its name, and the sha256 of its weights or ""."""
+    """Return the embedder of a cache: its name, and the SHA-256 of its weights or ""."""
     _, plus, name = header.pipeline.partition("+")
     if not plus:
         return header.pipeline, header.weights

@@ -1,41 +1,51 @@
-"""The rows of the comparison: their figures, which is best, and what chance has to do with it.
+"""The rows of a comparison: their metrics, ranks, and a sign test between the first two.
 
-FPSD, FPSE and FPSA are frames a second of detection, of embedding and of association, FPS of all
+FPSD, FPSE and FPSA are frames per second of detection, of embedding and of association, FPS of all
 three, as in Table 4 of Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking"
-(JDE), ECCV 2020; reading frames is nobody's merit and left out. A one-shot network embeds while it
-detects, so it has no FPSE.
+(JDE), ECCV 2020. Reading frames is not counted. A one-shot network embeds while it detects, so it
+has no FPSE.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binomtest
 
 from mottool.comparison.measure import DetectionMeasurement, TrackingMeasurement
 from mottool.comparison.pipelines import ORACLE, ComparedPipeline
-from mottool.metrics.cache_metrics import CacheMatches, figures
-from mottool.metrics.tracking import combined
+from mottool.metrics.cache_metrics import CacheMatches, cache_metrics
+from mottool.metrics.registry import columns, get_metric, headline
+from mottool.metrics.tables import COMBINED, Table, format_metric
+from mottool.metrics.tracking import combine
 
-__all__ = ["FIGURES", "LOWER", "SPEEDS", "ComparisonRow", "chance", "ranks", "shown", "standing"]
+__all__ = [
+    "FIGURES",
+    "HEAD",
+    "ComparisonRow",
+    "chance",
+    "comparison_table",
+    "ranks",
+    "sequence_table",
+    "standing",
+]
 
 Floats = npt.NDArray[np.float64]
 
-SPEEDS = ("FPSD", "FPSE", "FPSA", "FPS")
-FIGURES = ("MOTA", "IDF1", "HOTA", "IDSW", "AP", "TPR", *SPEEDS)
-LOWER = frozenset({"IDSW"})  # the lower the better
-JUDGED_BY = ("MOTA", "IDF1", "HOTA")
-SURE = 0.05  # a difference that chance makes less often is one
+FIGURES = columns("compare")
+SPEEDS = columns("compare", "speed")
+HEAD = ("Pipeline", "Kind", "Tracker")
+SIGNIFICANCE = 0.05  # p-value below which a difference is beyond chance
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth: a row equals itself only
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value: a row equals itself only
 class ComparisonRow:
     """One row: a pipeline with a tracker.
 
-    `figures` has those of all sequences joined, fractions, counts and frames a second by the
-    names in `FIGURES`, None for what does not exist; `by_sequence` the same of each sequence.
-    `people` and `seconds` (F,) are the detections of every frame and what it took altogether.
+    `figures` are the metrics of all sequences combined, by the names in `FIGURES`: fractions,
+    counts and frames per second, None if undefined. `by_sequence` are the same of each sequence.
+    `people` and `seconds` (F,) are the detections of every frame and the time of all three parts.
     """
 
     pipeline: str
@@ -48,135 +58,142 @@ class ComparisonRow:
 
     @property
     def name(self) -> str:
-        """Pipeline and tracker in one, as result folders are called."""
+        """Return pipeline and tracker in one, the name of its result folder."""
         return f"{self.pipeline}.{self.tracker}"
 
 
 def standing(
-    contender: ComparedPipeline,
+    pipeline: ComparedPipeline,
     tracker: str,
-    judged: Mapping[str, DetectionMeasurement],
-    tracked: Mapping[str, TrackingMeasurement],
+    detection: Mapping[str, DetectionMeasurement],
+    tracking: Mapping[str, TrackingMeasurement],
     at_truth: Mapping[str, CacheMatches],
 ) -> ComparisonRow:
-    """The row of a contender with a tracker, from what was measured on each sequence.
+    """Make the row of a pipeline with a tracker from the measurements of each sequence.
 
-    `at_truth` is what its embeddings show at ground-truth boxes; TPR is told of sequences that
-    all have it.
+    `at_truth` are the matches of its embeddings at ground-truth boxes. TPR is defined where all
+    sequences have them.
     """
 
-    def of(names: Sequence[str]) -> dict[str, float | None]:
-        told = combined(tracked[name].score for name in names).figures()
-        found = figures([judged[name].finds for name in names], 0.0)
-        apart = {}
-        if all(name in at_truth for name in names):
-            apart = figures([at_truth[name] for name in names], 0.0)
-        values = {**told, "AP": found["AP"], "TPR": apart.get("TPR")}
-        costs = [_costs(judged[name], tracked[name]) for name in names]
-        return {name: values.get(name) for name in FIGURES} | _speeds(contender, costs)
+    def metrics_of(sequences: Sequence[str]) -> dict[str, float | None]:
+        of_tracks = combine(tracking[name].score for name in sequences).metrics()
+        of_caches = cache_metrics([detection[name].finds for name in sequences], 0.0)
+        of_embeddings = {}
+        if all(name in at_truth for name in sequences):
+            of_embeddings = cache_metrics([at_truth[name] for name in sequences], 0.0)
+        values = {**of_tracks, "AP": of_caches["AP"], "TPR": of_embeddings.get("TPR")}
+        seconds = [_seconds(detection[name], tracking[name]) for name in sequences]
+        return {name: values.get(name) for name in FIGURES} | _speeds(pipeline, seconds)
 
-    costs = [_costs(judged[name], tracked[name]) for name in judged]
+    seconds = [_seconds(detection[name], tracking[name]) for name in detection]
     return ComparisonRow(
-        contender.name,
-        contender.kind,
+        pipeline.name,
+        pipeline.kind,
         tracker,
-        of(list(judged)),
-        {name: of([name]) for name in judged},
-        np.concatenate([each.people[_warm(each)] for each in judged.values()]),
-        np.concatenate([each.sum(axis=0) for each in costs]),
+        metrics_of(list(detection)),
+        {name: metrics_of([name]) for name in detection},
+        np.concatenate([measured.people[_warm(measured)] for measured in detection.values()]),
+        np.concatenate([parts.sum(axis=0) for parts in seconds]),
     )
 
 
-def _warm(judged: DetectionMeasurement) -> slice:
-    """All frames but the first, which pays for libraries and kernels that are loaded once."""
-    return slice(1 if len(judged.people) > 1 else 0, None)
+def _warm(detection: DetectionMeasurement) -> slice:
+    """Return all frames but the first, which includes the loading of libraries and kernels."""
+    return slice(1 if len(detection.people) > 1 else 0, None)
 
 
-def _costs(judged: DetectionMeasurement, tracked: TrackingMeasurement) -> Floats:
-    """Seconds of detection, embedding and association, (3, F), of the frames that count."""
-    costs = np.stack([judged.detection, judged.embedding, tracked.association])
-    return costs[:, _warm(judged)]
+def _seconds(detection: DetectionMeasurement, tracking: TrackingMeasurement) -> Floats:
+    """Return the seconds of detection, embedding and association, (3, F), of the warm frames."""
+    parts = np.stack([detection.detection, detection.embedding, tracking.association])
+    return parts[:, _warm(detection)]
 
 
-def _speeds(contender: ComparedPipeline, costs: Sequence[Floats]) -> dict[str, float | None]:
-    """Frames a second by the names in `SPEEDS`; None for a part whose time was not recorded."""
-    together = np.concatenate(costs, axis=1)  # (3, F)
+def _speeds(pipeline: ComparedPipeline, seconds: Sequence[Floats]) -> dict[str, float | None]:
+    """Return frames per second by the names in `SPEEDS`; None for a part without recorded time."""
+    together = np.concatenate(seconds, axis=1)  # (3, F)
     parts = [*together.sum(axis=1).tolist(), float(together.sum())]
-    if contender.boxes_given:
+    if pipeline.boxes_given:
         parts[0] = 0.0
     count = together.shape[1]
-    rates = [count / seconds if seconds > 0 else None for seconds in parts]
+    rates = [count / part if part > 0 else None for part in parts]
     return dict(zip(SPEEDS, rates, strict=True))
 
 
-def shown(name: str, value: float | None) -> str:
-    """A figure as tables print it: per cent to one decimal, counts and high speeds whole."""
-    if value is None:
-        return "-"
-    if name in SPEEDS:
-        return f"{value:.1f}" if value < 100 else f"{value:.0f}"
-    return f"{value:.0f}" if name in LOWER else f"{100 * value:.1f}"
+def comparison_table(rows: Sequence[ComparisonRow]) -> Table:
+    """Arrange the combined metrics of all rows in one table with ranks."""
+    lines = [((row.pipeline, row.kind, row.tracker), row.figures) for row in rows]
+    return Table(HEAD, FIGURES, lines, {name: ranks(rows, name) for name in FIGURES})
 
 
-def ranks(standings: Sequence[ComparisonRow], figure: str) -> list[int]:
-    """1 for the best and 2 for the second best in a column, 0 for the others.
+def sequence_table(rows: Sequence[ComparisonRow]) -> Table:
+    """Arrange the metrics of every row and sequence in one table, for CSV."""
+    lines = [
+        ((row.pipeline, row.kind, row.tracker, sequence), metrics)
+        for row in rows
+        for sequence, metrics in {**row.by_sequence, COMBINED: row.figures}.items()
+    ]
+    return Table(("pipeline", "kind", "tracker", "seq"), FIGURES, lines)
 
-    What prints alike ranks alike. Where all are alike nobody is best. Ground-truth boxes do not
-    compete, and in FPS those whose detection was not timed only among themselves.
+
+def ranks(rows: Sequence[ComparisonRow], name: str) -> list[int]:
+    """Rank the rows by a metric: 1 for the best, 2 for the second best, 0 for the others.
+
+    Values that print alike rank alike. If all do, no row is the best. Ground-truth boxes do not
+    compete, and in FPS rows without detection times do so only among themselves.
     """
-    rivals = [each for each in standings if each.kind != ORACLE]
-    if figure == "FPS" and any(each.figures["FPSD"] is not None for each in rivals):
-        rivals = [each for each in rivals if each.figures["FPSD"] is not None]
-    printed = [shown(figure, each.figures[figure]) if each in rivals else "-" for each in standings]
+    rivals = [row for row in rows if row.kind != ORACLE]
+    if name == "FPS" and any(row.figures["FPSD"] is not None for row in rivals):
+        rivals = [row for row in rivals if row.figures["FPSD"] is not None]
+    printed = [format_metric(name, row.figures[name]) if row in rivals else "-" for row in rows]
     distinct = {float(text) for text in printed if text != "-"}
-    order = sorted(distinct, reverse=figure not in LOWER)
-    if len(order) < 2:
+    best = sorted(distinct, reverse=not get_metric(name).lower_is_better)[:2]
+    if len(best) < 2:
         return [0] * len(printed)
-    places = {value: place for place, value in enumerate(order[:2], 1)}
-    return [0 if text == "-" else places.get(float(text), 0) for text in printed]
+    by_value = {value: rank for rank, value in enumerate(best, 1)}
+    return [0 if text == "-" else by_value.get(float(text), 0) for text in printed]
 
 
-def chance(standings: Sequence[ComparisonRow]) -> list[str]:
-    """What the number of sequences allows to be said of the first two, by the sign test.
+def chance(rows: Sequence[ComparisonRow]) -> list[str]:
+    """Report whether the first two rows differ by more than chance, according to the sign test.
 
     Sequences, not frames, are independent: with n of them, one of two equal trackers is ahead on
     every one with probability 2^(1-n) (Dixon & Mood, "The statistical sign test", 1946).
     """
-    standings = [each for each in standings if each.kind != ORACLE]
-    if len(standings) < 2:
+    rows = [row for row in rows if row.kind != ORACLE]
+    if len(rows) < 2:
         return []
-    count = len(standings[0].by_sequence)
-    if _sign_test(count, 0) >= SURE:
-        least = next(n for n in range(1, 64) if _sign_test(n, 0) < SURE)
-        of = "1 sequence" if count == 1 else f"{count} sequences"
-        often = f"{100 * _sign_test(count, 0):.0f} %"
+    count = len(rows[0].by_sequence)
+    if _p_value(0, count) >= SIGNIFICANCE:
+        needed = next(n for n in range(1, 64) if _p_value(0, n) < SIGNIFICANCE)
+        sequences = "1 sequence" if count == 1 else f"{count} sequences"
+        often = f"{100 * _p_value(0, count):.0f} %"
         return [
-            f"{of}: a tracker no better than another is ahead or behind on all of them in {often} "
-            f"of cases, so no difference here is beyond chance (sign test; it takes {least})"
+            f"{sequences}: a tracker no better than another is ahead or behind on all of them in "
+            f"{often} of cases, so no difference here is beyond chance (sign test; it takes "
+            f"{needed})"
         ]
-    return [_first_two(standings, figure) for figure in JUDGED_BY]
+    return [_first_two(rows, name) for name in headline()]
 
 
-def _first_two(standings: Sequence[ComparisonRow], figure: str) -> str:
-    first, second = sorted(standings, key=lambda each: -(each.figures[figure] or 0))[:2]
+def _first_two(rows: Sequence[ComparisonRow], metric: str) -> str:
+    first, second = sorted(rows, key=lambda row: -(row.figures[metric] or 0))[:2]
     values = [
-        (mine, first_other)
+        (of_first, of_second)
         for name in first.by_sequence
-        if (mine := first.by_sequence[name][figure]) is not None
-        and (first_other := second.by_sequence[name][figure]) is not None
+        if (of_first := first.by_sequence[name][metric]) is not None
+        and (of_second := second.by_sequence[name][metric]) is not None
     ]
-    ahead = sum(mine > other for mine, other in values)
-    behind = sum(mine < other for mine, other in values)
-    chance = _sign_test(ahead + behind, min(ahead, behind))
-    verdict = "beyond chance" if chance < SURE and ahead > behind else "not beyond chance"
+    ahead = sum(of_first > of_second for of_first, of_second in values)
+    behind = sum(of_first < of_second for of_first, of_second in values)
+    p_value = _p_value(ahead, behind)
+    beyond = p_value < SIGNIFICANCE and ahead > behind
     return (
-        f"{figure}: {first.name} is ahead of {second.name} on {ahead} of {len(values)} sequences, "
-        f"behind on {behind}: {verdict} (sign test, p = {chance:.3f})"
+        f"{metric}: {first.name} is ahead of {second.name} on {ahead} of {len(values)} sequences, "
+        f"behind on {behind}: {'beyond' if beyond else 'not beyond'} chance "
+        f"(sign test, p = {p_value:.3f})"
     )
 
 
-def _sign_test(count: int, fewer: int) -> float:
-    """The chance, two-sided, that of `count` fair coins at most `fewer` show the rarer side."""
-    if not count:
-        return 1.0
-    return min(1.0, 2.0 * sum(comb(count, k) for k in range(fewer + 1)) / 2.0**count)
+def _p_value(ahead: int, behind: int) -> float:
+    """Return the two-sided p-value of the sign test."""
+    return float(binomtest(ahead, ahead + behind).pvalue) if ahead + behind else 1.0

@@ -17,16 +17,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.settings import Settings, setting
+from mottool.networks.learning import Augmentation
 
 __all__ = [
-    "AUGMENTATIONS",
-    "Augmentation",
     "ImageTransform",
     "augment",
     "flip",
     "jitter",
     "matrix",
+    "recolour",
+    "sample_transform",
+    "sample_transform_near",
     "warp",
 ]
 
@@ -56,75 +57,47 @@ class ImageTransform:
     shear: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(frozen=True)
-class Augmentation(Settings):
-    """Within what limits looks are drawn; the defaults are FairMOT's."""
-
-    flip: float = setting(0.5, "How often an image is mirrored.", low=0, high=1)
-    hue: float = setting(0.0, "Most that hue changes, as a part of itself.", low=0, high=1)
-    saturation: float = setting(
-        0.5, "Most that saturation changes, as a part of itself.", low=0, high=1
-    )
-    value: float = setting(0.5, "Most that brightness changes, as a part of itself.", low=0, high=1)
-    angle: float = setting(5.0, "Most degrees of rotation, either way.", low=0, high=180)
-    shift: float = setting(0.1, "Most of its width and height that an image moves.", low=0, high=1)
-    shrink: float = setting(0.5, "Least scale.", low=0.01, high=1)
-    grow: float = setting(1.2, "Greatest scale.", low=1, high=100)
-    shear: float = setting(2.0, "Most degrees of shear, in x and in y.", low=0, high=45)
-    clip: bool = setting(
-        False, "Cut boxes off at the image's edge (JDE) or keep them whole (FairMOT)."
+def sample_transform(ranges: Augmentation, draw: np.random.Generator) -> ImageTransform:
+    """Draw a transform uniformly from the ranges."""
+    limits = np.array([ranges.hue, ranges.saturation, ranges.value])
+    gains = 1 + limits * draw.uniform(-1, 1, 3)
+    shift, shear = ranges.shift * draw.uniform(-1, 1, 2), ranges.shear * draw.uniform(-1, 1, 2)
+    return ImageTransform(
+        flipped=bool(draw.random() < ranges.flip),
+        gains=(gains[0], gains[1], gains[2]),
+        angle=ranges.angle * draw.uniform(-1, 1),
+        scale=draw.uniform(ranges.shrink, ranges.grow),
+        shift=(shift[0], shift[1]),
+        shear=(shear[0], shear[1]),
     )
 
-    def look(self, draw: np.random.Generator) -> ImageTransform:
-        """A look within the limits, uniformly."""
-        limits = np.array([self.hue, self.saturation, self.value])
-        gains = 1 + limits * draw.uniform(-1, 1, 3)
-        shift, shear = self.shift * draw.uniform(-1, 1, 2), self.shear * draw.uniform(-1, 1, 2)
-        return ImageTransform(
-            flipped=bool(draw.random() < self.flip),
-            gains=(gains[0], gains[1], gains[2]),
-            angle=self.angle * draw.uniform(-1, 1),
-            scale=draw.uniform(self.shrink, self.grow),
-            shift=(shift[0], shift[1]),
-            shear=(shear[0], shear[1]),
-        )
 
-    def look_near(self, first: ImageTransform, draw: np.random.Generator) -> ImageTransform:
-        """A look for the partner of an image with the look `first`.
+def sample_transform_near(
+    ranges: Augmentation, first: ImageTransform, draw: np.random.Generator
+) -> ImageTransform:
+    """Draw a transform for the second image of a pair whose first image has `first`.
 
-        Mirrored as that one, in colours of its own, and moved from it by 5 to 20 % of the limits.
-        """
-        other = self.look(draw)
-        reach = draw.uniform(NEAREST, FARTHEST)
-        middle = (self.shrink + self.grow) / 2
-        return ImageTransform(
-            flipped=first.flipped,
-            gains=other.gains,
-            angle=first.angle + reach * other.angle,
-            scale=max(first.scale + reach * (other.scale - middle), self.shrink),
-            shift=_moved(first.shift, reach, other.shift),
-            shear=_moved(first.shear, reach, other.shear),
-        )
-
-    def recoloured(self, first: ImageTransform, draw: np.random.Generator) -> ImageTransform:
-        """The look `first` in other colours, as for a frame of the same video."""
-        return replace(first, gains=self.look(draw).gains)
+    It flips as `first`, has colours of its own, and is shifted from `first` by 5 to 20 % of the
+    ranges.
+    """
+    other = sample_transform(ranges, draw)
+    reach = draw.uniform(NEAREST, FARTHEST)
+    middle = (ranges.shrink + ranges.grow) / 2
+    return ImageTransform(
+        flipped=first.flipped,
+        gains=other.gains,
+        angle=first.angle + reach * other.angle,
+        scale=max(first.scale + reach * (other.scale - middle), ranges.shrink),
+        shift=_moved(first.shift, reach, other.shift),
+        shear=_moved(first.shear, reach, other.shear),
+    )
 
 
-# Each paper's, by the name its pipelines begin with.
-AUGMENTATIONS = {
-    "fairmot": Augmentation(),
-    "fairmot-dla34-anchors": Augmentation(),
-    "outrack": Augmentation(),
-    "otrack": Augmentation(
-        saturation=0.4, value=0.4, angle=0, shift=0.4, shrink=0.7, grow=1.7, shear=0
-    ),
-    "jde": Augmentation(clip=True),
-    "cstrack": Augmentation(
-        hue=0.015, saturation=0.5, value=0.4, angle=0, shift=0, shrink=1, grow=1, shear=0
-    ),
-    "tdt": Augmentation(saturation=0, value=0, angle=0, shift=0, shrink=1, grow=1, shear=0),
-}
+def recolour(
+    ranges: Augmentation, first: ImageTransform, draw: np.random.Generator
+) -> ImageTransform:
+    """Draw other colours for the transform `first`, as for a frame of the same video."""
+    return replace(first, gains=sample_transform(ranges, draw).gains)
 
 
 def augment(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.data.scene_settings import Photometry
+from mottool.networks.learning import Photometry
 
 __all__ = ["vary"]
 

@@ -18,12 +18,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset as MapDataset
 
-from mottool.data.augmentation import Augmentation, ImageTransform, augment, jitter
+from mottool.data.augmentation import (
+    ImageTransform,
+    augment,
+    jitter,
+    recolour,
+    sample_transform,
+    sample_transform_near,
+)
 from mottool.data.dataset import STILL, AnnotatedImage, Dataset
-from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import TrainingView
+from mottool.networks.learning import Augmentation, PairSampling, PreviousFrameSampling
 
 __all__ = ["Place", "Sample", "Samples", "simulated"]
 
@@ -85,7 +92,7 @@ class Samples(MapDataset[Sample]):
     def __getitem__(self, place: Place) -> Sample:
         epoch, number = place
         draw = np.random.default_rng([self.seed, epoch, number])
-        look = self.augmentation.look(draw) if self.augmentation else ImageTransform()
+        look = sample_transform(self.augmentation, draw) if self.augmentation else ImageTransform()
         sample = self._seen(self.dataset[number], look)
         if isinstance(self.pairs, PairSampling):
             partner, negative = self._paired(number, self.pairs, look, draw)
@@ -101,7 +108,11 @@ class Samples(MapDataset[Sample]):
         other, negative = self._partner(number, pairs, draw)
         second, limits = look, self.augmentation
         if limits:
-            second = limits.look(draw) if negative else limits.look_near(look, draw)
+            second = (
+                sample_transform(limits, draw)
+                if negative
+                else sample_transform_near(limits, look, draw)
+            )
         return self._seen(self.dataset[other], second), negative
 
     def _before(
@@ -117,7 +128,9 @@ class Samples(MapDataset[Sample]):
         second, limits = look, self.augmentation
         if limits:
             still = other.video == STILL
-            second = limits.look_near(look, draw) if still else limits.recoloured(look, draw)
+            second = (
+                sample_transform_near(limits, look, draw) if still else recolour(limits, look, draw)
+            )
         sample = self._seen(other, second)
         width, height = self.view.width, self.view.height
         found = simulated(sample.labels.boxes.numpy(), steps, width, height, draw)

@@ -14,13 +14,12 @@ from torch.utils.data import Dataset as MapDataset
 
 from mottool.data.composition import Canvas, Region, Tile, scaled
 from mottool.data.dataset import AnnotatedImage, Dataset
-from mottool.data.pairs import PairSampling
 from mottool.data.photometry import vary
 from mottool.data.samples import Place, Sample
-from mottool.data.scene_settings import Composition
 from mottool.data.targets.labels import Labels
 from mottool.errors import InputError
 from mottool.models.preprocessing import TrainingView
+from mottool.networks.learning import Composition, PairSampling
 
 __all__ = ["Scenes"]
 

@@ -18,8 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mottool.comparison.pipelines import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
-from mottool.comparison.results import LOWER, SPEEDS, ComparisonRow
+from mottool.comparison.results import ComparisonRow
 from mottool.drawing.style import COLOURS, new_plot
+from mottool.metrics.registry import get_metric
 
 __all__ = ["as_svg", "bars", "crowd", "scatter"]
 
@@ -52,7 +53,7 @@ def scatter(rows: Sequence[ComparisonRow], x: str, y: str) -> Figure:
     axes.set(xlabel=_axis_label(x), ylabel=_axis_label(y))
     axes.margins(0.12)
     for side, metric in enumerate((x, y)):
-        if metric in SPEEDS:
+        if get_metric(metric).unit == "fps":
             _use_log_scale_if_wide(axes, "xy"[side], [point[side] for _, point in points])
     _add_legend(figure, handles)
     _number_points(figure, axes, points)
@@ -188,16 +189,16 @@ def _number_points(figure: Figure, axes: Axes, points: Sequence[tuple[int, Point
 
 
 def _axis_label(metric: str) -> str:
-    if metric in SPEEDS:
-        return f"{metric} (frames a second)"
-    return metric if metric in LOWER else f"{metric} (%)"
+    unit = get_metric(metric).unit
+    units = {"fps": f"{metric} (frames a second)", "count": metric, "fraction": f"{metric} (%)"}
+    return units[unit]
 
 
 def _axis_value(metric: str, value: float | None) -> float:
     """Convert a metric to the unit of its axis; NaN if it does not exist."""
     if value is None:
         return float("nan")
-    return value if metric in SPEEDS or metric in LOWER else 100 * value
+    return 100 * value if get_metric(metric).unit == "fraction" else value
 
 
 def _colour(rows: Sequence[ComparisonRow], row: ComparisonRow) -> str:

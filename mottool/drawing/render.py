@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mottool.errors import InputError, SettingError
+from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ class RenderSettings(Settings):
         "contain an occlusion centre.",
     )
     rules: str = setting(
-        "auto",
+        AUTO,
         "Benchmark rules for --gt; auto chooses by its columns and the sequence's name.",
-        choices=("auto", "mot15", "mot16", "mot17", "mot20"),
+        choices=RULES,
     )
     crf: int = setting(
         21, "x264's rate factor: lower is better quality and a larger file.", low=1, high=51

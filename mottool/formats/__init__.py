@@ -1,1 +1,1 @@
-"""Tracks and ground truth in other programs' forms: CVAT, COCO, TrackEval, the server's zip."""
+"""Read and write tracks and ground truth in the formats of other programs."""

@@ -1,8 +1,8 @@
 """COCO's JSON with videos: images have `video_id` and `frame_id`, annotations a `track_id`.
 
 Lin et al., "Microsoft COCO: common objects in context", ECCV 2014, extended as CenterTrack and
-ByteTrack do. Frames count from 1. What a benchmark does not score is `iscrowd`; results have a
-`score`, ground truth a `visibility`.
+ByteTrack do. Frames count from 1. Boxes that a benchmark does not score are `iscrowd`; results have
+a `score`, ground truth has a `visibility`.
 """
 
 import json
@@ -14,145 +14,159 @@ import numpy as np
 
 from mottool.errors import InputError
 from mottool.files import atomic_write, safe_name
-from mottool.formats.sequence_rows import CLASSES, Sheet, class_number, results_sheet, truth_sheet
+from mottool.formats.sequence_rows import (
+    CLASSES,
+    SequenceRows,
+    class_number,
+    ground_truth_rows,
+    result_rows,
+)
 from mottool.motchallenge.rows import Rows, rows_from_table
 from mottool.motchallenge.seqinfo import SeqInfo
 
 __all__ = ["read", "write"]
 
-FIX = "give COCO's form: videos, images with video_id and frame_id, annotations with track_id"
+FIX = "give COCO's format: videos, images with video_id and frame_id, annotations with track_id"
 IMAGES = "img1"
 
 
-def write(sheets: Sequence[Sheet], out: Path) -> Path:
-    """All sequences as the JSON file `out`; images are named as MOTChallenge's folders have them.
+def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
+    """Write all sequences as the JSON file `out`; images are named as in MOTChallenge's folders.
 
-    Their width and height are 0 where they are not known.
+    An unknown width or height is written as 0.
     """
-    told: dict[str, list[dict[str, Any]]] = {"videos": [], "images": [], "annotations": []}
-    for video, sheet in enumerate(sheets, 1):
-        info = sheet.info or SeqInfo(sheet.name, IMAGES, None, None, None, None)
+    document: dict[str, list[dict[str, Any]]] = {"videos": [], "images": [], "annotations": []}
+    for video, sequence in enumerate(sequences, 1):
+        info = sequence.info or SeqInfo(sequence.name, IMAGES, None, None, None, None)
         size = {"width": info.width or 0, "height": info.height or 0}
         rate = {"fps": info.frame_rate} if info.frame_rate else {}
-        told["videos"].append({"id": video, "name": sheet.name, "file_name": sheet.name} | rate)
-        first = len(told["images"])
-        told["images"] += [
+        names = {"name": sequence.name, "file_name": sequence.name}
+        document["videos"].append({"id": video, **names, **rate})
+        first = len(document["images"])
+        document["images"] += [
             {
                 "id": first + frame,
                 "video_id": video,
                 "frame_id": frame,
-                "file_name": f"{sheet.name}/{info.image_dir}/{frame:06d}.jpg",
+                "file_name": f"{sequence.name}/{info.image_dir}/{frame:06d}.jpg",
                 **size,
             }
-            for frame in range(1, sheet.length + 1)
+            for frame in range(1, sequence.length + 1)
         ]
-        told["annotations"] += _annotations(sheet, first, len(told["annotations"]))
-    names = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
+        document["annotations"] += _annotations(sequence, first, len(document["annotations"]))
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
     with atomic_write(out) as part, part.open("w", encoding="utf-8") as file:
-        json.dump({**told, "categories": names}, file)
+        json.dump({**document, "categories": categories}, file)
     return out
 
 
-def _annotations(sheet: Sheet, first: int, count: int) -> list[dict[str, Any]]:
-    """The rows of a sheet; its images count on from `first`, annotations from `count`."""
-    rows, made = sheet.rows, []
+def _annotations(sequence: SequenceRows, first: int, count: int) -> list[dict[str, Any]]:
+    """Return the annotations of a sequence: image ids follow `first`, annotation ids `count`."""
+    rows, annotations = sequence.rows, []
     columns = zip(rows.frames.tolist(), rows.ids.tolist(), rows.tlwh.tolist(), strict=True)
     for number, (frame, identity, box) in enumerate(columns):
         rest = rows.rest[number].tolist()
-        more = {"score": rest[0]}
-        if sheet.truth:
-            more = {"visibility": rest[2]}
-        made.append(
+        more = {"visibility": rest[2]} if sequence.is_ground_truth else {"score": rest[0]}
+        annotations.append(
             {
                 "id": count + number + 1,
                 "image_id": first + frame,
-                "category_id": int(rest[1]) if sheet.truth else 1,
+                "category_id": int(rest[1]) if sequence.is_ground_truth else 1,
                 "track_id": identity,
                 "bbox": box,
                 "area": box[2] * box[3],
-                "iscrowd": int(sheet.truth and rest[0] == 0),
+                "iscrowd": int(sequence.is_ground_truth and rest[0] == 0),
                 **more,
             }
         )
-    return made
+    return annotations
 
 
-def read(path: Path, warn: Callable[[str], None]) -> list[Sheet]:
-    """The sheet of each video; annotations with a `score` are results, else ground truth.
+def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
+    """Read the sequence of each video; return None for other files than `.json`.
 
-    `warn` hears of classes that MOTChallenge does not have: their boxes are left out. An
-    `InputError` names the entry that is broken.
+    Annotations with a `score` are results, others are ground truth. `warn` receives a message for
+    each class that MOTChallenge does not have, whose boxes are left out. Raises `InputError`, which
+    names the malformed entry.
     """
-    told = _load(path)
-    videos = _entries(path, told, "videos", lambda each: (each["id"], _video(each)))
-    names = _entries(path, told, "categories", lambda each: (each["id"], str(each["name"])))
-    sizes: dict[Any, SeqInfo] = {}
+    if path.suffix != ".json":
+        return None
+    document = _load(path)
+    videos = _entries(path, document, "videos", lambda entry: (entry["id"], _video(entry)))
+    names = _entries(path, document, "categories", lambda entry: (entry["id"], str(entry["name"])))
+    infos: dict[Any, SeqInfo] = {}
 
-    def placed(each: dict[str, Any]) -> tuple[Any, tuple[Any, int]]:
-        video = each["video_id"]
+    def frame_of(entry: dict[str, Any]) -> tuple[Any, tuple[Any, int]]:
+        video = entry["video_id"]
         name, rate = videos[video]
-        length = max(int(each["frame_id"]), sizes[video].length or 0 if video in sizes else 0)
-        size = int(each.get("width", 0)) or None, int(each.get("height", 0)) or None
-        sizes[video] = SeqInfo(name, IMAGES, rate, length, *size)
-        return each["id"], (video, int(each["frame_id"]))
+        length = max(int(entry["frame_id"]), infos[video].length or 0 if video in infos else 0)
+        size = int(entry.get("width", 0)) or None, int(entry.get("height", 0)) or None
+        infos[video] = SeqInfo(name, IMAGES, rate, length, *size)
+        return entry["id"], (video, int(entry["frame_id"]))
 
-    images = _entries(path, told, "images", placed)
+    images = _entries(path, document, "images", frame_of)
     rows: dict[Any, list[list[float]]] = {video: [] for video in videos}
-    scored, strange = False, dict[str, int]()
-    for place, each in enumerate(told["annotations"]):
+    are_results, unknown = False, dict[str, int]()
+    for index, entry in enumerate(document["annotations"]):
         try:
-            (video, frame), label = images[each["image_id"]], names[each["category_id"]]
+            (video, frame), label = images[entry["image_id"]], names[entry["category_id"]]
             number = class_number(label)
             if number is None:
-                strange[label] = strange.get(label, 0) + 1
+                unknown[label] = unknown.get(label, 0) + 1
                 continue
-            scored |= "score" in each
-            flag = 0 if each.get("iscrowd") or each.get("ignore") else 1
-            rest = [each["score"]] if "score" in each else [flag, number, each.get("visibility", 1)]
-            box = [float(side) for side in each["bbox"]]
-            rows[video].append([frame, int(each["track_id"]), *box, *map(float, rest)])
+            are_results |= "score" in entry
+            flag = 0 if entry.get("iscrowd") or entry.get("ignore") else 1
+            rest = [flag, number, entry.get("visibility", 1)]
+            if "score" in entry:
+                rest = [entry["score"]]
+            box = [float(side) for side in entry["bbox"]]
+            rows[video].append([frame, int(entry["track_id"]), *box, *map(float, rest)])
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise InputError(f"{path}: entry {place} of annotations is broken", FIX) from None
-    for label, count in strange.items():
-        warn(f"{path}: {count} boxes of {label!r} left out: no class of MOTChallenge")
-    make = results_sheet if scored else truth_sheet
+            raise InputError(f"{path}: entry {index} of annotations is broken", FIX) from None
+    for label, count in unknown.items():
+        warn(f"{path}: {count} boxes of {label!r} left out: not a MOTChallenge class")
+    make, columns = (result_rows, 7) if are_results else (ground_truth_rows, 9)
     return [
-        make(videos[video][0], _table(path, own, 7 if scored else 9), sizes.get(video))
-        for video, own in rows.items()
+        make(videos[video][0], _table(path, video_rows, columns), infos.get(video))
+        for video, video_rows in rows.items()
     ]
 
 
-def _video(each: dict[str, Any]) -> tuple[str, float | None]:
-    """A video's name and its rate; TAO has `name`, CenterTrack's converter `file_name`."""
-    rate = each.get("fps")
-    return safe_name(str(each.get("name") or each["file_name"])), float(rate) if rate else None
+def _video(entry: dict[str, Any]) -> tuple[str, float | None]:
+    """Return a video's name and frame rate; TAO has `name`, CenterTrack's converter `file_name`."""
+    rate = entry.get("fps")
+    return safe_name(str(entry.get("name") or entry["file_name"])), float(rate) if rate else None
 
 
 def _load(path: Path) -> dict[str, Any]:
+    """Load the JSON file and check that it has the four lists."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", "check the path") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", FIX) from error
     for key in ("videos", "images", "annotations", "categories"):
-        if not isinstance(told, dict) or not isinstance(told.get(key), list):
+        if not isinstance(document, dict) or not isinstance(document.get(key), list):
             raise InputError(f"{path} has no list of {key}", FIX)
-    return dict(told)
+    return dict(document)
 
 
 def _entries(
-    path: Path, told: dict[str, Any], key: str, read: Callable[[dict[str, Any]], tuple[Any, Any]]
+    path: Path,
+    document: dict[str, Any],
+    key: str,
+    parse: Callable[[dict[str, Any]], tuple[Any, Any]],
 ) -> dict[Any, Any]:
-    """The entries of a list as `read` reads each, by its id."""
-    found = {}
-    for place, each in enumerate(told[key]):
+    """Return the entries of the list `key` by id, parsed by `parse` into id and value."""
+    entries = {}
+    for index, entry in enumerate(document[key]):
         try:
-            number, value = read(each)
-            found[number] = value
+            number, value = parse(entry)
+            entries[number] = value
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise InputError(f"{path}: entry {place} of {key} is broken", FIX) from None
-    return found
+            raise InputError(f"{path}: entry {index} of {key} is broken", FIX) from None
+    return entries
 
 
 def _table(path: Path, rows: list[list[float]], columns: int) -> Rows:

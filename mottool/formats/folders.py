@@ -1,16 +1,16 @@
-"""MOTChallenge's and TrackEval's folders of text files, and the zip file that the server takes.
+"""The text files of MOTChallenge and TrackEval, and the zip file for MOTChallenge's server.
 
-TrackEval (Luiten & Hoffhues, github.com/JonathonLuiten/TrackEval) reads `TRACKER/data/SEQ.txt`
-and `SEQ/gt/gt.txt` beside `SEQ/seqinfo.ini`; MOTChallenge's server takes `SEQ.txt` in a zip file.
+TrackEval (Luiten & Hoffhues, github.com/JonathonLuiten/TrackEval) reads `TRACKER/data/SEQ.txt`,
+`SEQ/gt/gt.txt` and `SEQ/seqinfo.ini`; MOTChallenge's server accepts `SEQ.txt` in a zip file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mottool.errors import InputError
 from mottool.files import atomic_write
-from mottool.formats.sequence_rows import Sheet, results_sheet, truth_sheet
-from mottool.formats.zip_files import write_archive
+from mottool.formats.sequence_rows import SequenceRows, ground_truth_rows, result_rows
+from mottool.formats.zip_files import read_archive, write_archive
 from mottool.metrics.inputs import find_results, find_truth
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
@@ -18,90 +18,108 @@ from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 __all__ = [
     "read",
     "read_server",
-    "text_of",
+    "rows_as_text",
     "write_motchallenge",
     "write_server",
     "write_trackeval",
 ]
 
-TRUTH_COLUMNS = 3  # flag, class, visibility; results have four: score and three that are unused
+GROUND_TRUTH_COLUMNS = 3  # flag, class, visibility; results have four: score and three unused
 
 
-def read(place: Path) -> list[Sheet]:
-    """The sheets of a folder or file of rows.
+def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
+    """Read the sequences of a folder or text file.
 
-    `gt/gt.txt` is ground truth, and `SEQ.txt` is too if it has nine columns; with others it is a
-    result. An `InputError` if there is nothing, or rows are broken.
+    `gt/gt.txt` is ground truth, and so is a `SEQ.txt` with nine columns; with any other number of
+    columns it is a result. Raises `InputError` if there is nothing, or if rows are malformed.
     """
     try:
-        truths = list(find_truth([place]).values())
+        files = list(find_truth([path]).values())
     except InputError:
-        truths = []
-    if any(truth.path.name.startswith("gt.") for truth in truths):
+        files = []
+    if any(file.path.name.startswith("gt.") for file in files):
         return [
-            truth_sheet(truth.sequence, read_rows(truth.path, "ground truth"), _info(truth.path))
-            for truth in truths
+            ground_truth_rows(file.sequence, read_rows(file.path, "ground truth"), _info(file.path))
+            for file in files
         ]
-    trackers = find_results([place])
+    trackers = find_results([path])
     if len(trackers) > 1:
-        problem = f"{place} holds the results of {len(trackers)} trackers"
-        raise InputError(problem, f"name one of them, such as {place / next(iter(trackers))}")
-    (files,) = trackers.values()
-    return [_plain(name, read_rows(path, "result")) for name, path in files.items()]
+        problem = f"{path} holds the results of {len(trackers)} trackers"
+        raise InputError(problem, f"name one of them, such as {path / next(iter(trackers))}")
+    (results,) = trackers.values()
+    return [_by_columns(name, read_rows(file, "result")) for name, file in results.items()]
 
 
-def read_server(path: Path, texts: dict[str, str]) -> list[Sheet]:
-    """The sheets of the result files `texts` in a zip file `path`."""
-    named = {Path(name).stem: (name, text) for name, text in texts.items()}
+def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
+    """Read the sequences of the text files in a zip file; return None for other files.
+
+    Raises `InputError` if there are no text files, or if rows are malformed.
+    """
+    if path.suffix != ".zip":
+        return None
+    texts = read_archive(path)
+    if not texts:
+        raise InputError(f"{path} holds no text files", "give CVAT's MOT 1.1, or result files")
+    by_stem = {Path(name).stem: (name, text) for name, text in texts.items()}
     return [
-        _plain(stem, parse_rows(text, path / name)) for stem, (name, text) in sorted(named.items())
+        _by_columns(stem, parse_rows(text, path / name))
+        for stem, (name, text) in sorted(by_stem.items())
     ]
 
 
-def _plain(name: str, rows: Rows) -> Sheet:
-    is_truth = rows.rest.shape[1] == TRUTH_COLUMNS
-    return truth_sheet(name, rows) if is_truth else results_sheet(name, rows)
+def _by_columns(name: str, rows: Rows) -> SequenceRows:
+    """Return ground truth or results, according to the number of columns."""
+    is_ground_truth = rows.rest.shape[1] == GROUND_TRUTH_COLUMNS
+    return ground_truth_rows(name, rows) if is_ground_truth else result_rows(name, rows)
 
 
 def _info(path: Path) -> SeqInfo | None:
+    """Read the seqinfo.ini of a ground-truth file, if there is one."""
     folder = path.resolve().parent
     file = (folder.parent if folder.name == "gt" else folder) / "seqinfo.ini"
     return read_seqinfo(file) if file.is_file() else None
 
 
-def write_motchallenge(sheets: Sequence[Sheet], out: Path) -> Path:
-    """Results as `SEQ.txt` in the folder `out`, ground truth as `SEQ/gt/gt.txt` and seqinfo.ini."""
-    for sheet in sheets:
-        if not sheet.truth:
-            _write(text_of(sheet), out / f"{sheet.name}.txt")
+def write_motchallenge(sequences: Sequence[SequenceRows], out: Path) -> Path:
+    """Write results as `SEQ.txt` in the folder `out`, ground truth as `SEQ/gt/gt.txt`.
+
+    Ground truth also gets a `SEQ/seqinfo.ini`.
+    """
+    for sequence in sequences:
+        if not sequence.is_ground_truth:
+            _write(rows_as_text(sequence), out / f"{sequence.name}.txt")
             continue
-        _write(text_of(sheet), out / sheet.name / "gt" / "gt.txt")
-        _write(_seqinfo(sheet), out / sheet.name / "seqinfo.ini")
+        _write(rows_as_text(sequence), out / sequence.name / "gt" / "gt.txt")
+        _write(_seqinfo(sequence), out / sequence.name / "seqinfo.ini")
     return out
 
 
-def write_trackeval(sheets: Sequence[Sheet], out: Path) -> Path:
-    """As `write_motchallenge`, but results go into `data/` in the tracker's folder `out`."""
-    results = bool(sheets) and not sheets[0].truth
-    write_motchallenge(sheets, out / "data" if results else out)
+def write_trackeval(sequences: Sequence[SequenceRows], out: Path) -> Path:
+    """Write as `write_motchallenge`, but results into `data/` in the tracker's folder `out`."""
+    are_results = bool(sequences) and not sequences[0].is_ground_truth
+    write_motchallenge(sequences, out / "data" if are_results else out)
     return out
 
 
-def write_server(sheets: Sequence[Sheet], out: Path) -> Path:
-    """Results as `SEQ.txt` in the zip file `out`; an `InputError` for ground truth."""
-    if any(sheet.truth for sheet in sheets):
-        problem = f"{sheets[0].name} is ground truth, which no server takes"
-        raise InputError(problem, "give results, or choose another form")
-    return write_archive({f"{sheet.name}.txt": text_of(sheet) for sheet in sheets}, out)
+def write_server(sequences: Sequence[SequenceRows], out: Path) -> Path:
+    """Write results as `SEQ.txt` in the zip file `out`; raise `InputError` for ground truth."""
+    if any(sequence.is_ground_truth for sequence in sequences):
+        problem = f"{sequences[0].name} is ground truth, which the server does not accept"
+        raise InputError(problem, "give results, or choose another format")
+    texts = {f"{sequence.name}.txt": rows_as_text(sequence) for sequence in sequences}
+    return write_archive(texts, out)
 
 
-def text_of(sheet: Sheet) -> str:
-    """The rows as text, by frame and identity, in MOTChallenge's nine or ten columns."""
-    rows = sheet.rows
+def rows_as_text(sequence: SequenceRows) -> str:
+    """Return rows in MOTChallenge's text format, by frame and identity.
+
+    Ground truth has nine columns, results have ten.
+    """
+    rows = sequence.rows
     columns = zip(rows.frames, rows.ids, rows.tlwh.tolist(), rows.rest.tolist(), strict=True)
     lines = []
     for frame, identity, box, rest in sorted(columns, key=lambda row: row[:2]):
-        if sheet.truth:
+        if sequence.is_ground_truth:
             tail = f"{rest[0]:.0f},{rest[1]:.0f},{rest[2]:.6g}"
         else:
             tail = f"{rest[0]:.6g},-1,-1,-1"
@@ -110,23 +128,24 @@ def text_of(sheet: Sheet) -> str:
     return "".join(lines)
 
 
-def _seqinfo(sheet: Sheet) -> str:
-    info = sheet.info
-    known = {
-        "name": sheet.name,
+def _seqinfo(sequence: SequenceRows) -> str:
+    """Return the content of a seqinfo.ini, without keys whose value is unknown."""
+    info = sequence.info
+    values = {
+        "name": sequence.name,
         "imDir": info.image_dir if info else "img1",
         "frameRate": info.frame_rate if info else None,
-        "seqLength": sheet.length or None,
+        "seqLength": sequence.length or None,
         "imWidth": info.width if info else None,
         "imHeight": info.height if info else None,
         "imExt": ".jpg",
     }
-    told = [
+    lines = [
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in known.items()
+        for key, value in values.items()
         if value is not None
     ]
-    return "\n".join(["[Sequence]", *told]) + "\n"
+    return "\n".join(["[Sequence]", *lines]) + "\n"
 
 
 def _write(text: str, path: Path) -> None:

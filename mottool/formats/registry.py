@@ -1,8 +1,9 @@
-"""Every form that tracks and ground truth are read from and written in, by name."""
+"""The formats in which tracks and ground truth are read and written, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,59 +11,97 @@ from typing import TYPE_CHECKING, Any
 from mottool.errors import InputError
 
 if TYPE_CHECKING:
-    from mottool.formats.sequence_rows import Sheet
+    from mottool.formats.sequence_rows import SequenceRows
 
-__all__ = ["WRITERS", "read", "write"]
-
-WRITERS = {
-    "motchallenge": "mottool.formats.folders:write_motchallenge",
-    "trackeval": "mottool.formats.folders:write_trackeval",
-    "server": "mottool.formats.folders:write_server",
-    "cvat": "mottool.formats.cvat:write",
-    "coco": "mottool.formats.coco:write",
-}
-ENDINGS = {"server": ".zip", "coco": ".json"}  # of the forms that are one file
+__all__ = ["TRACK_FORMATS", "TrackFormat", "read", "write"]
 
 
-def read(place: Path, warn: Callable[[str], None]) -> list[Sheet]:
-    """The sheets of a file or folder, its form told by what lies there.
+@dataclass(frozen=True)
+class TrackFormat:
+    """A format of tracks and ground truth.
 
-    `warn` hears what is left out. An `InputError` if there is nothing, or it is broken.
+    `name` describes it in the help. `write` and `read` are functions, as "module:function", of
+
+        write(sequences: Sequence[SequenceRows], out: Path) -> Path
+        read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None
+
+    where `read` returns None for a path of another format. `suffix` is that of the output, for a
+    format that is one file.
     """
-    from mottool.formats import coco, cvat, folders
-    from mottool.formats.zip_files import read_archive
 
-    if place.suffix == ".json":
-        return coco.read(place, warn)
-    zips = [place] if place.suffix == ".zip" else sorted(place.glob("*.zip"))
-    if not zips:
-        return folders.read(place)
-    found = []
-    for path in zips:
-        texts = read_archive(path)
-        if not texts:
-            raise InputError(f"{path} holds no text files", "give CVAT's MOT 1.1, or result files")
-        if cvat.recognises(texts):
-            found.append(cvat.read(path, texts, warn))
-        else:
-            found += folders.read_server(path, texts)
-    return found
+    name: str
+    write: str
+    read: str = ""
+    suffix: str = ""
 
 
-def write(sheets: Sequence[Sheet], form: str, out: Path) -> Path:
-    """Write sheets in a form of `WRITERS`; an `InputError` for what the form cannot hold."""
-    ending = ENDINGS.get(form)
-    if ending and out.suffix != ending:
-        problem = f"{out} is no name for the one file that {form} is"
-        raise InputError(problem, f"let it end in {ending}")
-    if len({sheet.truth for sheet in sheets}) > 1:
-        fix = "convert one kind at a time"
-        raise InputError("some of these are results and some are ground truth", fix)
-    names = [sheet.name for sheet in sheets]
+# A path is read by the last format here that accepts it; MOTChallenge accepts any.
+TRACK_FORMATS = {
+    "motchallenge": TrackFormat(
+        "SEQUENCE.txt of results, SEQUENCE/gt/gt.txt of ground truth",
+        write="mottool.formats.folders:write_motchallenge",
+        read="mottool.formats.folders:read",
+    ),
+    "trackeval": TrackFormat(
+        "the same, results in data/", write="mottool.formats.folders:write_trackeval"
+    ),
+    "server": TrackFormat(
+        "the zip file that MOTChallenge's server accepts",
+        write="mottool.formats.folders:write_server",
+        read="mottool.formats.folders:read_server",
+        suffix=".zip",
+    ),
+    "cvat": TrackFormat(
+        "MOT 1.1, one zip file per sequence",
+        write="mottool.formats.cvat:write",
+        read="mottool.formats.cvat:read",
+    ),
+    "coco": TrackFormat(
+        "one JSON file of videos",
+        write="mottool.formats.coco:write",
+        read="mottool.formats.coco:read",
+        suffix=".json",
+    ),
+}
+
+
+def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
+    """Read the sequences of a file or folder, in the format that its content has.
+
+    A folder of zip files is read file by file. `warn` receives a message for everything that is
+    left out. Raises `InputError` if there is nothing to read, or if it is malformed.
+    """
+    sequences = []
+    for file in sorted(path.glob("*.zip")) or [path]:
+        for entry in reversed(TRACK_FORMATS.values()):
+            if entry.read and (content := _function(entry.read)(file, warn)) is not None:
+                sequences += content
+                break
+    return sequences
+
+
+def write(sequences: Sequence[SequenceRows], format: str, out: Path) -> Path:
+    """Write sequences to `out` in a format of `TRACK_FORMATS`, given by its key.
+
+    Raises `InputError` for a wrong suffix, for results mixed with ground truth, for two sequences
+    of one name, and for what the format cannot hold.
+    """
+    entry = TRACK_FORMATS[format]
+    if entry.suffix and out.suffix != entry.suffix:
+        problem = f"{out} is not a file name for {format}"
+        raise InputError(problem, f"give a name that ends in {entry.suffix}")
+    if len({sequence.is_ground_truth for sequence in sequences}) > 1:
+        fix = "convert results and ground truth separately"
+        raise InputError("some sources are results and some are ground truth", fix)
+    names = [sequence.name for sequence in sequences]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"there are two sequences {name}", "rename one, or leave it out")
-    module, _, attribute = WRITERS[form].partition(":")
-    writer: Any = getattr(import_module(module), attribute)
-    made: Path = writer(sheets, out)
-    return made
+    written: Path = _function(entry.write)(sequences, out)
+    return written
+
+
+def _function(path: str) -> Any:
+    """Import a function given as "module:function"."""
+    module, _, attribute = path.partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,60 +1,55 @@
-"""The tracks or the ground truth of one sequence: what every form is read into and written from."""
+"""The tracks or the ground truth of one sequence, which every format reads and writes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import CLASS_NAMES as CLASSES
 from mottool.motchallenge.seqinfo import SeqInfo
 
-__all__ = ["CLASSES", "Sheet", "class_number", "results_sheet", "truth_sheet"]
+__all__ = ["CLASSES", "SequenceRows", "class_number", "ground_truth_rows", "result_rows"]
 
-# MOTChallenge's, numbered from 1: Milan et al., "MOT16", 2016, Table 3.
-CLASSES = (
-    *("pedestrian", "person on vehicle", "car", "bicycle", "motorbike"),
-    *("non motorized vehicle", "static person", "distractor", "occluder"),
-    *("occluder on the ground", "occluder full", "reflection", "crowd"),
-)
-PEOPLE = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
+PEDESTRIANS = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """The rows of one sequence, and what is known of it.
+class SequenceRows:
+    """The rows of one sequence, and its metadata where they are known.
 
     `rows.rest` is flag, class and visibility (n, 3) of ground truth, the score (n, 1) of results.
     """
 
     name: str
     rows: Rows
-    truth: bool
+    is_ground_truth: bool
     info: SeqInfo | None = None
 
     @property
     def length(self) -> int:
-        """The number of frames, as far as it is known: at least that of the last row."""
-        known = self.info.length if self.info and self.info.length else 0
-        return max(known, int(self.rows.frames.max(initial=0)))
+        """The number of frames: the one in `info`, but at least the frame of the last row."""
+        length = self.info.length if self.info and self.info.length else 0
+        return max(length, int(self.rows.frames.max(initial=0)))
 
 
-def truth_sheet(name: str, rows: Rows, info: SeqInfo | None = None) -> Sheet:
-    """A sheet of ground truth; where there are no classes, as in MOT15, all are pedestrians."""
+def ground_truth_rows(name: str, rows: Rows, info: SeqInfo | None = None) -> SequenceRows:
+    """Return a sequence of ground truth; rows without a class, as in MOT15, are pedestrians."""
     rest = np.ones((len(rows), 3))
     columns = rows.rest.shape[1]
     given = columns if columns in (2, 3) else min(columns, 1)
     rest[:, :given] = rows.rest[:, :given]
-    return Sheet(name, Rows(rows.frames, rows.ids, rows.tlwh, rest), True, info)
+    return SequenceRows(name, Rows(rows.frames, rows.ids, rows.tlwh, rest), True, info)
 
 
-def results_sheet(name: str, rows: Rows, info: SeqInfo | None = None) -> Sheet:
-    """A sheet of results; without scores, all are certain."""
+def result_rows(name: str, rows: Rows, info: SeqInfo | None = None) -> SequenceRows:
+    """Return a sequence of results; rows without a score get a score of 1."""
     scores = rows.rest[:, :1] if rows.rest.shape[1] else np.ones((len(rows), 1))
-    return Sheet(name, Rows(rows.frames, rows.ids, rows.tlwh, scores), False, info)
+    return SequenceRows(name, Rows(rows.frames, rows.ids, rows.tlwh, scores), False, info)
 
 
 def class_number(label: str) -> int | None:
-    """MOTChallenge's number of a class by its name, None for one that it does not have."""
+    """Return the number that MOTChallenge gives a class, or None for other classes."""
     plain = " ".join(label.strip().strip("'\"").lower().replace("_", " ").split())
-    if plain in PEOPLE:
+    if plain in PEDESTRIANS:
         return 1
     return CLASSES.index(plain) + 1 if plain in CLASSES else None

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mottool.losses.identity import similarities
-from mottool.losses.settings import AssignmentSettings
+from mottool.networks.learning import AssignmentSettings
 
 __all__ = ["Assignment", "cycas", "reid_terms"]
 

@@ -1,7 +1,7 @@
-"""How far figures could move with other sequences: confidence intervals by the bootstrap.
+"""Confidence intervals of metrics by the bootstrap over sequences.
 
 Efron & Tibshirani, "An introduction to the bootstrap", 1993, chapter 13: sequences are drawn with
-replacement, as many as there are, and the figures of each draw are ranked.
+replacement, as many as there are, and the metrics of each draw are ranked.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,30 +9,30 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COVERED", "intervals"]
+__all__ = ["CONFIDENCE", "intervals"]
 
-COVERED = 0.95
+CONFIDENCE = 0.95
 
 
 def intervals(
-    figures: Callable[[npt.NDArray[np.int64]], Mapping[str, float]],
+    metrics: Callable[[npt.NDArray[np.int64]], Mapping[str, float]],
     sequences: int,
     draws: int,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """The range, low and high, that holds the middle 95 % of each figure's values over `draws`.
+    """Return the range, low and high, of the middle 95 % of each metric's values over `draws`.
 
-    `figures` makes them of how often each sequence counts, (sequences,) int64. Empty without
-    draws, or with fewer than two sequences: one alone says nothing about others.
+    `metrics` computes them from how often each sequence is drawn, (sequences,) int64. Empty without
+    draws, or with fewer than two sequences, which say nothing about others.
     """
     if sequences < 2 or not draws:
         return {}
-    draw = np.random.default_rng(seed)
-    times = draw.multinomial(sequences, np.full(sequences, 1 / sequences), draws)
-    found: dict[str, list[float]] = {}
-    for each in times:
-        for name, value in figures(each).items():
-            found.setdefault(name, []).append(value)
-    tails = (1 - COVERED) / 2, (1 + COVERED) / 2
-    ranges = {name: np.quantile(values, tails).tolist() for name, values in found.items()}
+    rng = np.random.default_rng(seed)
+    samples = rng.multinomial(sequences, np.full(sequences, 1 / sequences), draws)
+    values: dict[str, list[float]] = {}
+    for repeats in samples:
+        for name, value in metrics(repeats).items():
+            values.setdefault(name, []).append(value)
+    tails = (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
+    ranges = {name: np.quantile(drawn, tails).tolist() for name, drawn in values.items()}
     return {name: (low, high) for name, (low, high) in ranges.items()}

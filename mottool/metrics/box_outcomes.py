@@ -1,7 +1,7 @@
-"""What became of every box of a sequence: hit, missed, invented, or hit under another identity.
+"""The outcome of every box of a sequence: true positive, false positive, false negative, switch.
 
-These are the counts of CLEAR (Bernardin & Stiefelhagen 2008, section 2.3), box by box, for those
-who want to see them.
+These are the counts of CLEAR (Bernardin & Stiefelhagen 2008, section 2.3), box by box, so that
+they can be drawn.
 """
 
 from enum import IntEnum
@@ -10,29 +10,29 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.metrics.clear import hits
+from mottool.metrics.clear import true_positives
+from mottool.metrics.evaluate import load_ground_truth, preprocess_tracks
 from mottool.metrics.inputs import GroundTruthFile
-from mottool.metrics.preprocess import EvalSequence, preprocess
-from mottool.motchallenge.rows import Rows, read_rows
-from mottool.motchallenge.rules import detect_rules
+from mottool.metrics.preprocess import EvalSequence
+from mottool.motchallenge.rows import Rows
 
-__all__ = ["IdentitySwitch", "Outcome", "Verdicts", "classify_boxes", "verdicts"]
+__all__ = ["IdentitySwitch", "Outcome", "Verdicts", "box_outcomes", "classify_boxes"]
 
 Ints = npt.NDArray[np.int64]
 
 
 class Outcome(IntEnum):
-    """What is said of a box; `UNJUDGED` ones count neither way by the benchmark's rules."""
+    """The outcome of a box; `UNJUDGED` boxes are ignored by the benchmark's rules."""
 
     UNJUDGED = 0
-    HIT = 1
-    FALSE = 2  # a result without an object: FP
-    MISSED = 3  # an object without a result: FN
-    SWITCHED = 4  # a hit by another identity than the object's last one: IDSW
+    HIT = 1  # a true positive
+    FALSE = 2  # a false positive: a result without ground truth
+    MISSED = 3  # a false negative: ground truth without a result
+    SWITCHED = 4  # a true positive with another identity than the object's last one: IDSW
 
 
 class IdentitySwitch(NamedTuple):
-    """An object whose hits change from identity `before`, last in frame `last`, to `after`."""
+    """An object whose matches change from identity `before`, last in frame `last`, to `after`."""
 
     frame: int
     last: int
@@ -42,10 +42,10 @@ class IdentitySwitch(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """The verdicts on every row of both files, in their order, and the switches by frame.
+    """The outcomes of all rows of both files, in their order, and the switches by frame.
 
     `truth` (n,) holds UNJUDGED, HIT or MISSED; `results` (m,) UNJUDGED, HIT, FALSE or SWITCHED.
-    `partners` (n,) is the identity that hits each row of the ground truth, -1 where none does.
+    `partners` (n,) is the identity matched with each row of the ground truth, -1 if unmatched.
     """
 
     truth: Ints
@@ -54,46 +54,44 @@ class Verdicts(NamedTuple):
     switches: list[IdentitySwitch]
 
 
-def verdicts(scene: EvalSequence, truth: Rows, results: Rows) -> Verdicts:
-    """The verdicts on the rows of the two files that `scene` was prepared from."""
-    of_truth = np.full(len(truth), int(Outcome.UNJUDGED))
-    of_results = np.full(len(results), int(Outcome.UNJUDGED))
-    partners = np.full(len(truth), -1)
-    of_truth[scene.truth_rows] = Outcome.MISSED
-    of_results[scene.result_rows] = Outcome.FALSE
-    hit = hits(scene)
-    rows = scene.truth_rows[scene.pairs.truth[hit]]  # (h,) of the ground truth
-    columns = scene.result_rows[scene.pairs.result[hit]]  # (h,) of the results
-    of_truth[rows] = of_results[columns] = Outcome.HIT
+def box_outcomes(sequence: EvalSequence, ground_truth: Rows, results: Rows) -> Verdicts:
+    """Return the outcomes of the rows of the two files that `sequence` was made from."""
+    truth_outcomes = np.full(len(ground_truth), int(Outcome.UNJUDGED))
+    result_outcomes = np.full(len(results), int(Outcome.UNJUDGED))
+    partners = np.full(len(ground_truth), -1)
+    truth_outcomes[sequence.truth_rows] = Outcome.MISSED
+    result_outcomes[sequence.result_rows] = Outcome.FALSE
+    hit = true_positives(sequence)
+    rows = sequence.truth_rows[sequence.pairs.truth[hit]]  # (h,) of the ground truth
+    columns = sequence.result_rows[sequence.pairs.result[hit]]  # (h,) of the results
+    truth_outcomes[rows] = result_outcomes[columns] = Outcome.HIT
     partners[rows] = results.ids[columns]
-    order = np.lexsort((truth.frames[rows], truth.ids[rows]))
+    order = np.lexsort((ground_truth.frames[rows], ground_truth.ids[rows]))
     rows, columns = rows[order], columns[order]
-    same = np.diff(truth.ids[rows]) == 0
+    same = np.diff(ground_truth.ids[rows]) == 0
     changed = np.flatnonzero(same & (np.diff(results.ids[columns]) != 0))
-    of_results[columns[changed + 1]] = Outcome.SWITCHED
+    result_outcomes[columns[changed + 1]] = Outcome.SWITCHED
     switches = [
         IdentitySwitch(
-            frame=int(truth.frames[rows[at + 1]]),
-            last=int(truth.frames[rows[at]]),
-            object=int(truth.ids[rows[at]]),
-            before=int(results.ids[columns[at]]),
-            after=int(results.ids[columns[at + 1]]),
+            frame=int(ground_truth.frames[rows[index + 1]]),
+            last=int(ground_truth.frames[rows[index]]),
+            object=int(ground_truth.ids[rows[index]]),
+            before=int(results.ids[columns[index]]),
+            after=int(results.ids[columns[index + 1]]),
         )
-        for at in changed.tolist()
+        for index in changed.tolist()
     ]
-    return Verdicts(of_truth, of_results, partners, sorted(switches))
+    return Verdicts(truth_outcomes, result_outcomes, partners, sorted(switches))
 
 
 def classify_boxes(
-    rows: Rows, truth: GroundTruthFile, rules: str, sequence: str
+    tracks: Rows, file: GroundTruthFile, rules: str, sequence: str
 ) -> tuple[Rows, Verdicts]:
-    """The rows of a ground-truth file, and the verdicts on them and on the results `rows`.
+    """Return the rows of a ground-truth file, and the outcomes of them and of `tracks`.
 
     `rules` are a benchmark's, or `auto` for those that fit. Without a known length the sequence
     ends with the last row. Raises `InputError` as `read_rows` and `preprocess` do.
     """
-    objects = read_rows(truth.path, "ground truth")
-    rules = detect_rules(sequence, objects) if rules == "auto" else rules
-    ends = [int(each.frames.max(initial=0)) for each in (objects, rows)]
-    scene = preprocess(objects, rows, truth.length or max(ends), rules, sequence)
-    return objects, verdicts(scene, objects, rows)
+    ground_truth = load_ground_truth(file, sequence, rules)
+    scored = preprocess_tracks(tracks, ground_truth)
+    return ground_truth.rows, box_outcomes(scored, ground_truth.rows, tracks)

@@ -1,8 +1,8 @@
-"""What a cache shows against ground truth, and the figures of one sequence or several.
+"""Detection and embedding metrics of a cache against ground truth.
 
-Detections are judged as PASCAL does (`mottool.metrics.detection`), people a benchmark scores
-neither way being its difficult ones. Embeddings are judged where the boxes are the ground truth's
-own (`detect-embed --boxes gt`): elsewhere a detector would choose whom they are asked about.
+Detections are matched as in PASCAL VOC (`metrics.detection`); ground truth that the benchmark
+ignores is treated like "difficult" objects. Embeddings are evaluated only in caches made with
+`detect-embed --boxes gt`, so that the choice of boxes does not depend on a detector.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,168 +15,197 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import PERSON, Detections
-from mottool.metrics.detection import FAIRMOT, SIZES, average_precision, claims, size_of
-from mottool.metrics.reid import halves, search, true_positive_rate
+from mottool.metrics.detection import (
+    FAIRMOT_SIZE_LIMITS,
+    SIZES,
+    average_precision,
+    match_to_ground_truth,
+    size_of,
+)
+from mottool.metrics.reid import rank_gallery, split_query_gallery, true_positive_rate
 from mottool.motchallenge.rows import Rows
-from mottool.motchallenge.rules import roles
+from mottool.motchallenge.rules import scored_and_ignored
 
-__all__ = ["CacheMatches", "figures", "find"]
+__all__ = ["CacheMatches", "cache_metrics", "match_cache"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-TRUE_BOXES = "gt"  # the detector whose boxes are the ground truth's
+GROUND_TRUTH_DETECTOR = "gt"  # its boxes are the ground truth's
 
 
 @dataclass(frozen=True)
 class CacheMatches:
-    """What one sequence shows: n detections of people, of the m who were to be found.
+    """The detections of one sequence, matched with its ground truth.
 
-    `scores` (n,), `right` (n,) bool, and `sizes` (n,), the size of the person who is meant, or of
-    the box where nobody is: places in `SIZES`. `truths` (3,) counts the people of each size.
-    Of k embeddings at true boxes, k = 0 without any: `embeddings` (k, D), `identities` (k,),
-    `embedding_sizes` (k,), and of those that are queries `rank_1` and `precision` (q,).
+    `scores` (n,) and `correct` (n,) bool describe n person detections; `sizes` (n,) is the size
+    class (index into `SIZES`) of the matched ground-truth box, or of the detection if unmatched.
+    `ground_truth_counts` (3,) counts ground-truth boxes per size class. For k embeddings at
+    ground-truth boxes (k = 0 in other caches): `embeddings` (k, D), `identities` (k,) and
+    `embedding_sizes` (k,); for the q queries among them, `rank_1` and `average_precision` (q,).
     """
 
     scores: Floats
-    right: Bools
+    correct: Bools
     sizes: npt.NDArray[np.intp]
-    truths: Ints
+    ground_truth_counts: Ints
     embeddings: Floats
     identities: Ints
     embedding_sizes: npt.NDArray[np.intp]
     rank_1: Floats
-    precision: Floats
+    average_precision: Floats
 
 
-def find(
+def match_cache(
     cache: Cache,
-    truth: Rows,
+    ground_truth: Rows,
     rules: str,
-    limits: tuple[float, float] = FAIRMOT,
-    warn: Callable[[str], None] = lambda told: None,
+    size_limits: tuple[float, float] = FAIRMOT_SIZE_LIMITS,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> CacheMatches:
-    """Hold an open cache against the ground truth of its sequence, by a benchmark's rules.
+    """Match the detections of an open cache with ground truth, by a benchmark's rules.
 
-    `limits` in square pixels divide small, medium and large. `warn` hears of ground truth after
-    the last frame. Raises `InputError` as `roles` does, `CacheError` for a damaged file.
+    `size_limits` separate small, medium and large boxes, in square pixels. `warn` receives a
+    message if ground truth continues after the cache's last frame.
+
+    Raises `InputError` for ground truth that the rules cannot score, and `CacheError` for a damaged
+    cache.
     """
-    people = _People(truth, roles(truth, rules, cache.header.sequence), limits)
-    late = people.after(cache.frame_count)
+    roles = scored_and_ignored(ground_truth, rules, cache.header.sequence)
+    truth = _GroundTruth(ground_truth, roles, size_limits)
+    late = truth.count_after(cache.frame_count)
     if late:
-        warn(f"{cache.path} ends at frame {cache.frame_count}: {late} later people are missed")
-    asked = cache.has_embeddings and cache.header.pipeline.split("+")[0] == TRUE_BOXES
-    size = cache.embedding_size if asked else 0
-    none = np.zeros(0, np.float32), np.zeros(0, np.bool_), np.zeros(0, np.intp)
-    judged = [none]
-    known = [(np.zeros((0, size), np.float32), np.zeros(0, np.int64), np.zeros(0, np.intp))]
-    for number, found in enumerate(cache.frames(), 1):
-        shown = found.take(found.classes == PERSON)
-        row, first = people.meant(number, shown)
-        counted = ~people.ignored[row] | (row < 0)
-        own = size_of((shown.boxes[:, 2:] - shown.boxes[:, :2]).prod(axis=1), limits)
-        own = np.where(row < 0, own, people.sizes[row])
-        judged.append((shown.scores[counted], first[counted], own[counted]))
-        if asked and shown.embeddings is not None:
-            true = first & counted
-            known.append((shown.embeddings[true], people.ids[row[true]], people.sizes[row[true]]))
-    scores, right, sizes = map(np.concatenate, zip(*judged, strict=True))
-    embeddings, who, their_sizes = map(np.concatenate, zip(*known, strict=True))
-    query = halves(who)
-    ranked = search(embeddings[query], who[query], embeddings[~query], who[~query])
-    truths = people.truths
-    return CacheMatches(scores, right, sizes, truths, embeddings, who, their_sizes, *ranked)
+        problem = f"{cache.path} ends at frame {cache.frame_count}"
+        warn(f"{problem}: {late} later boxes of the ground truth are false negatives")
+    detector = cache.header.pipeline.split("+")[0]
+    with_embeddings = cache.has_embeddings and detector == GROUND_TRUTH_DETECTOR
+    width = cache.embedding_size if with_embeddings else 0
+    matches = [(np.zeros(0, np.float32), np.zeros(0, np.bool_), np.zeros(0, np.intp))]
+    known = [(np.zeros((0, width), np.float32), np.zeros(0, np.int64), np.zeros(0, np.intp))]
+    for number, frame in enumerate(cache.frames(), 1):
+        detections = frame.take(frame.classes == PERSON)
+        rows, first = truth.match(number, detections)
+        counted = ~truth.ignored[rows] | (rows < 0)
+        areas = (detections.boxes[:, 2:] - detections.boxes[:, :2]).prod(axis=1)
+        sizes = np.where(rows < 0, size_of(areas, size_limits), truth.sizes[rows])
+        matches.append((detections.scores[counted], first[counted], sizes[counted]))
+        if with_embeddings and detections.embeddings is not None:
+            correct = first & counted
+            known_rows = rows[correct]
+            embedded = detections.embeddings[correct]
+            known.append((embedded, truth.identities[known_rows], truth.sizes[known_rows]))
+    scores, correct, sizes = map(np.concatenate, zip(*matches, strict=True))
+    embeddings, identities, embedding_sizes = map(np.concatenate, zip(*known, strict=True))
+    query = split_query_gallery(identities)
+    ranked = rank_gallery(
+        embeddings[query], identities[query], embeddings[~query], identities[~query]
+    )
+    counts = truth.counts
+    return CacheMatches(
+        scores, correct, sizes, counts, embeddings, identities, embedding_sizes, *ranked
+    )
 
 
-class _People:
-    """The ground truth of a sequence by frame: who is to be found, and who counts neither way.
+class _GroundTruth:
+    """The ground-truth boxes of a sequence, sorted by frame, with the rows that are ignored.
 
-    The last row is nobody's, so that row -1 may be asked for.
+    Arrays have one extra last row, so that row -1 ("unmatched") can be looked up.
     """
 
     def __init__(
-        self, truth: Rows, roles: tuple[Bools, Bools], limits: tuple[float, float]
+        self, rows: Rows, scored_and_ignored: tuple[Bools, Bools], size_limits: tuple[float, float]
     ) -> None:
-        counts, distracts = roles
-        keep = np.flatnonzero(counts | distracts)
-        keep = keep[np.argsort(truth.frames[keep], kind="stable")]
-        self.frames, self.boxes = truth.frames[keep], xyxy_from_tlwh(truth.tlwh[keep])
-        self.ids = np.append(truth.ids[keep], -1)  # (t + 1,)
-        self.ignored = np.append(~counts[keep], False)
-        self.sizes = np.append(size_of(truth.tlwh[keep, 2] * truth.tlwh[keep, 3], limits), 0)
-        self.truths = np.bincount(self.sizes[:-1][~self.ignored[:-1]], minlength=len(SIZES))
+        """Keep the scored and the ignored rows; drop the others."""
+        scored, ignored = scored_and_ignored
+        keep = np.flatnonzero(scored | ignored)
+        keep = keep[np.argsort(rows.frames[keep], kind="stable")]
+        self.frames, self.boxes = rows.frames[keep], xyxy_from_tlwh(rows.tlwh[keep])
+        self.identities = np.append(rows.ids[keep], -1)  # (t + 1,)
+        self.ignored = np.append(~scored[keep], False)
+        self.sizes = np.append(size_of(rows.tlwh[keep, 2] * rows.tlwh[keep, 3], size_limits), 0)
+        self.counts = np.bincount(self.sizes[:-1][~self.ignored[:-1]], minlength=len(SIZES))
 
-    def after(self, frame: int) -> int:
-        """How many are to be found after a frame."""
+    def count_after(self, frame: int) -> int:
+        """Return the number of scored boxes after a frame."""
         return int(np.count_nonzero(~self.ignored[:-1][self.frames > frame]))
 
-    def meant(self, frame: int, shown: Detections) -> tuple[npt.NDArray[np.intp], Bools]:
-        """The row that each detection of a frame means, or -1, and whether it is the first."""
+    def match(self, frame: int, detections: Detections) -> tuple[npt.NDArray[np.intp], Bools]:
+        """Match the detections of a frame.
+
+        Return the ground-truth row of each detection, (n,), or -1, and which detections are the
+        highest-scoring match of their row, (n,).
+        """
         start, stop = np.searchsorted(self.frames, [frame, frame + 1])
-        whom, first = claims(shown.boxes, shown.scores, self.boxes[start:stop])
-        return np.where(whom < 0, -1, start + whom), first
+        rows, first = match_to_ground_truth(
+            detections.boxes, detections.scores, self.boxes[start:stop]
+        )
+        return np.where(rows < 0, -1, start + rows), first
 
 
-def figures(
-    finds: Sequence[CacheMatches],
-    min_score: float,
-    times: npt.NDArray[np.int64] | None = None,
+def cache_metrics(
+    matches: Sequence[CacheMatches], min_score: float, repeats: Ints | None = None
 ) -> dict[str, float]:
-    """The figures of some sequences together, as fractions; what is undefined is left out.
+    """Compute the metrics of several sequences together, as fractions.
 
-    `AP`, `AP_S`, `AP_M`, `AP_L` at an IoU of 0.5; `Rcll` and `Prcn` of the detections that score
-    at least `min_score`; at true boxes `TPR` at a false accept rate of 0.1, by size too, and
-    `Rank1` and `mAP`, each query searching its own sequence. `times` (s,) says how often each
-    sequence counts; TPR, which compares people of different sequences, is then left out.
+    `AP`, `AP_S`, `AP_M`, `AP_L` at IoU 0.5; `Rcll` and `Prcn` of detections scoring at least
+    `min_score`; at ground-truth boxes `TPR` at a false accept rate of 0.1 (also per size), `Rank1`
+    and `mAP`, where queries search their own sequence. `repeats` (s,) counts each sequence that
+    often (bootstrap); TPR, which compares sequences, is then omitted, as are undefined metrics.
     """
-    each = np.ones(len(finds)) if times is None else times.astype(float)
-    weight = np.repeat(each, [len(one.scores) for one in finds])  # (n,)
-    scores, right, sizes = (
-        np.concatenate([getattr(one, name) for one in finds])
-        for name in ("scores", "right", "sizes")
+    factors = np.ones(len(matches)) if repeats is None else repeats.astype(float)
+    weight = np.repeat(factors, [len(match.scores) for match in matches])  # (n,)
+    scores, correct, sizes = (
+        np.concatenate([getattr(match, name) for match in matches])
+        for name in ("scores", "correct", "sizes")
     )
-    truths = np.sum([number * one.truths for number, one in zip(each, finds, strict=True)], axis=0)
-    told = {"AP": average_precision(scores, right, truths.sum(), weight)}
-    for place, size in enumerate(SIZES):
-        own = sizes == place
-        if truths[place]:
-            found = average_precision(scores[own], right[own], truths[place], weight[own])
-            told[f"AP_{size}"] = found
-    sure = weight * (scores >= min_score)
-    hit = float(sure[right].sum())
-    told |= {"Rcll": hit / max(truths.sum(), 1), "Prcn": hit / max(float(sure.sum()), 1)}
-    if times is None:
-        told |= _told_apart(finds)
-    for name, of in (("Rank1", "rank_1"), ("mAP", "precision")):
-        values = np.concatenate([getattr(one, of) for one in finds])
-        asked = np.repeat(each, [len(getattr(one, of)) for one in finds]) * ~np.isnan(values)
-        if asked.sum():
-            told[name] = float((np.nan_to_num(values) * asked).sum() / asked.sum())
-    return told
+    pairs = zip(factors, matches, strict=True)
+    counts = np.sum([factor * match.ground_truth_counts for factor, match in pairs], axis=0)
+    metrics = {"AP": average_precision(scores, correct, counts.sum(), weight)}
+    for index, size in enumerate(SIZES):
+        if counts[index]:
+            of_size = sizes == index
+            metrics[f"AP_{size}"] = average_precision(
+                scores[of_size], correct[of_size], counts[index], weight[of_size]
+            )
+    confident = weight * (scores >= min_score)
+    hits = float(confident[correct].sum())
+    metrics |= {
+        "Rcll": hits / max(counts.sum(), 1),
+        "Prcn": hits / max(float(confident.sum()), 1),
+    }
+    if repeats is None:
+        metrics |= _tpr(matches)
+    for name, attribute in (("Rank1", "rank_1"), ("mAP", "average_precision")):
+        per_sequence = [getattr(match, attribute) for match in matches]
+        values = np.concatenate(per_sequence)
+        weights = np.repeat(factors, list(map(len, per_sequence))) * ~np.isnan(values)
+        if weights.sum():
+            metrics[name] = float((np.nan_to_num(values) * weights).sum() / weights.sum())
+    return metrics
 
 
-def _told_apart(finds: Sequence[CacheMatches]) -> dict[str, float]:
-    """The true positive rates of all and of each size; nobody is in two sequences."""
-    seen = [one for one in finds if len(one.identities)]
-    if len({one.embeddings.shape[1] for one in seen}) != 1:
+def _tpr(matches: Sequence[CacheMatches]) -> dict[str, float]:
+    """Compute TPR of all embeddings and per size class; identities of sequences are distinct."""
+    matches = [match for match in matches if len(match.identities)]
+    if len({match.embeddings.shape[1] for match in matches}) != 1:
         return {}
-    identities = np.concatenate(_apart(seen))
-    embeddings = np.concatenate([one.embeddings for one in seen])
-    sizes = np.concatenate([one.embedding_sizes for one in seen])
+    identities = np.concatenate(_distinct_identities(matches))
+    embeddings = np.concatenate([match.embeddings for match in matches])
+    sizes = np.concatenate([match.embedding_sizes for match in matches])
     rates = {"TPR": true_positive_rate(embeddings, identities)}
-    for place, size in enumerate(SIZES):
-        own = sizes == place
-        rates[f"TPR_{size}"] = true_positive_rate(embeddings[own], identities[own])
+    for index, size in enumerate(SIZES):
+        of_size = sizes == index
+        rates[f"TPR_{size}"] = true_positive_rate(embeddings[of_size], identities[of_size])
     return {name: rate for name, rate in rates.items() if not np.isnan(rate)}
 
 
-def _apart(finds: Sequence[CacheMatches]) -> list[Ints]:
-    """The identities of each sequence, (k,), renumbered so that none is in two."""
-    told: list[Ints] = []
-    known = 0
-    for one in finds:
-        names, place = np.unique(one.identities, return_inverse=True)
-        told.append(place + known)
-        known += len(names)
-    return told
+def _distinct_identities(matches: Sequence[CacheMatches]) -> list[Ints]:
+    """Renumber the identities of each sequence, (k,), so that no two sequences share one."""
+    renumbered: list[Ints] = []
+    count = 0
+    for match in matches:
+        distinct, index = np.unique(match.identities, return_inverse=True)
+        renumbered.append(index + count)
+        count += len(distinct)
+    return renumbered

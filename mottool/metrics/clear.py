@@ -1,4 +1,4 @@
-"""CLEAR: how many objects are found, missed, invented, and how often their identity switches.
+"""CLEAR: true positives, false positives, false negatives and identity switches.
 
 Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance: The CLEAR MOT
 Metrics", EURASIP Journal on Image and Video Processing, 2008, section 2.3, with the details of
@@ -11,169 +11,174 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from mottool.metrics.matching import components, settle
+from mottool.metrics.matching import connected_groups, match_group
 from mottool.metrics.pairs import EPSILON
 from mottool.metrics.preprocess import EvalSequence
 
-__all__ = ["Clear", "clear", "hits", "switches"]
+__all__ = ["Clear", "identity_switches", "true_positives"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-OVERLAP = 0.5  # the IoU from which a result hits an object
-MOSTLY_TRACKED, MOSTLY_LOST = 0.8, 0.2  # share of its frames in which an object is hit
+MIN_IOU = 0.5  # of a true positive
+MOSTLY_TRACKED, MOSTLY_LOST = 0.8, 0.2  # share of an object's boxes that are matched
 STAY = 1000.0  # weight of a pair that was matched in the frame before: more than any sum of IoUs
 
 
 @dataclass(frozen=True)
 class Clear:
-    """The counts of one or several sequences; adding two joins them, the ratios follow.
+    """The counts of one or several sequences; adding two combines them.
 
-    `overlap` is the summed IoU of the hits.
+    `iou_sum` is the summed IoU of the true positives.
     """
 
-    hits: int = 0
-    false_alarms: int = 0
-    misses: int = 0
-    switches: int = 0
+    true_positives: int = 0
+    false_positives: int = 0
+    false_negatives: int = 0
+    identity_switches: int = 0
     fragmentations: int = 0
     mostly_tracked: int = 0
     partly_tracked: int = 0
     mostly_lost: int = 0
-    overlap: float = 0.0
+    iou_sum: float = 0.0
+
+    @classmethod
+    def compute(cls, sequence: EvalSequence) -> "Clear":
+        """Compute the counts of one sequence."""
+        truth_count, result_count = len(sequence.truth_ids), len(sequence.result_ids)
+        object_count = sequence.identity_counts[0]
+        previous = _previous_rows(sequence)
+        matched = _match(sequence, previous)
+        partners = _partners(sequence, matched)
+        hit = partners >= 0  # (n,)
+        hit_count = int(hit.sum())
+        starts = hit & ~((previous >= 0) & hit[previous])  # of uninterrupted runs
+        runs = np.bincount(sequence.truth_ids[starts], minlength=object_count)
+        boxes = np.bincount(sequence.truth_ids, minlength=object_count)
+        hits = np.bincount(sequence.truth_ids[hit], minlength=object_count)
+        share = hits / np.maximum(1, boxes)
+        tracked = int((share > MOSTLY_TRACKED).sum())
+        partly = int((share >= MOSTLY_LOST).sum()) - tracked
+        return cls(
+            true_positives=hit_count,
+            false_positives=result_count - hit_count,
+            false_negatives=truth_count - hit_count,
+            identity_switches=len(_switch_rows(sequence.truth_ids, partners)),
+            fragmentations=int(np.maximum(runs - 1, 0).sum()),
+            mostly_tracked=tracked,
+            partly_tracked=partly,
+            mostly_lost=object_count - tracked - partly,
+            iou_sum=float(sequence.pairs.similarity[matched].sum()),
+        )
 
     def __add__(self, other: "Clear") -> "Clear":
         names = [field.name for field in fields(self)]
         return Clear(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
-    @property
-    def mota(self) -> float:
-        """1 - (misses + false alarms + switches) / objects, in (-inf, 1]; 0 without objects."""
-        objects = self.hits + self.misses
-        good = self.hits - self.false_alarms - self.switches
-        return good / objects if objects else 0.0
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics by TrackEval's names.
 
-    @property
-    def motp(self) -> float:
-        """Mean IoU of the hits, in [0.5, 1]; 0 without hits."""
-        return self.overlap / max(1, self.hits)
-
-    @property
-    def recall(self) -> float:
-        """The share of the objects that is hit, in [0, 1]."""
-        return self.hits / max(1, self.hits + self.misses)
-
-    @property
-    def precision(self) -> float:
-        """The share of the results that hit, in [0, 1]."""
-        return self.hits / max(1, self.hits + self.false_alarms)
-
-
-def clear(scene: EvalSequence) -> Clear:
-    """Score one sequence."""
-    truths, results = len(scene.truth_ids), len(scene.result_ids)
-    objects = scene.identities[0]
-    before = _rows_before(scene)
-    matched = _match(scene, before)
-    partner = _partners(scene, matched)
-    hit = partner >= 0
-    found = int(hit.sum())
-    began = hit & ~((before >= 0) & hit[before])
-    runs = np.bincount(scene.truth_ids[began], minlength=objects)
-    seen = np.bincount(scene.truth_ids, minlength=objects)
-    share = np.bincount(scene.truth_ids[hit], minlength=objects) / np.maximum(1, seen)
-    tracked = int((share > MOSTLY_TRACKED).sum())
-    partly = int((share >= MOSTLY_LOST).sum()) - tracked
-    return Clear(
-        hits=found,
-        false_alarms=results - found,
-        misses=truths - found,
-        switches=len(_switches(scene.truth_ids, partner)),
-        fragmentations=int(np.maximum(runs - 1, 0).sum()),
-        mostly_tracked=tracked,
-        partly_tracked=partly,
-        mostly_lost=objects - tracked - partly,
-        overlap=float(scene.pairs.similarity[matched].sum()),
-    )
+        MOTA is in (-inf, 1], 0 without ground truth. MOTP, the mean IoU of the true positives, is
+        in [0.5, 1], 0 without any. Recall and precision are in [0, 1].
+        """
+        hits, objects = self.true_positives, self.true_positives + self.false_negatives
+        correct = hits - self.false_positives - self.identity_switches
+        return {
+            "MOTA": correct / objects if objects else 0.0,
+            "MOTP": self.iou_sum / max(1, hits),
+            "Rcll": hits / max(1, objects),
+            "Prcn": hits / max(1, hits + self.false_positives),
+            "MT": self.mostly_tracked,
+            "PT": self.partly_tracked,
+            "ML": self.mostly_lost,
+            "TP": hits,
+            "FP": self.false_positives,
+            "FN": self.false_negatives,
+            "IDSW": self.identity_switches,
+            "Frag": self.fragmentations,
+        }
 
 
-def hits(scene: EvalSequence) -> Bools:
-    """The pairs in which a result hits an object, a mask (p,) over `scene.pairs`."""
-    return _match(scene, _rows_before(scene))
+def true_positives(sequence: EvalSequence) -> Bools:
+    """Return which pairs are true positives, a mask (p,) over `sequence.pairs`."""
+    return _match(sequence, _previous_rows(sequence))
 
 
-def switches(scene: EvalSequence) -> Ints:
-    """The rows of the ground truth, (k,), at which an object is hit by another identity than last.
+def identity_switches(sequence: EvalSequence) -> Ints:
+    """Return the ground-truth rows (k,) where an object's identity differs from its last match.
 
-    They come by object, and by frame within one; `Clear.switches` is their number.
+    They are sorted by object, then by frame; `Clear.identity_switches` is their number.
     """
-    return _switches(scene.truth_ids, _partners(scene, _match(scene, _rows_before(scene))))
+    return _switch_rows(sequence.truth_ids, _partners(sequence, true_positives(sequence)))
 
 
-def _partners(scene: EvalSequence, matched: Bools) -> Ints:
-    """The result identity that hits each truth, -1 where there is none, (n,)."""
-    partner = np.full(len(scene.truth_ids), -1)
-    partner[scene.pairs.truth[matched]] = scene.result_ids[scene.pairs.result[matched]]
-    return partner
+def _partners(sequence: EvalSequence, matched: Bools) -> Ints:
+    """Return the result identity matched with each ground-truth row, -1 if unmatched, (n,)."""
+    partners = np.full(len(sequence.truth_ids), -1)
+    pairs = sequence.pairs
+    partners[pairs.truth[matched]] = sequence.result_ids[pairs.result[matched]]
+    return partners
 
 
-def _rows_before(scene: EvalSequence) -> Ints:
-    """For each truth the row of its object in the frame before, -1 if it is not there, (n,).
+def _previous_rows(sequence: EvalSequence) -> Ints:
+    """Return for each ground-truth row that of its object in the frame before, or -1, (n,).
 
-    Frames without truths or without results are passed over, as in TrackEval.
+    Frames without ground truth or without results are skipped, as in TrackEval.
     """
-    truths, results = np.diff(scene.pairs.truth_ptr), np.diff(scene.pairs.result_ptr)
-    both = (truths > 0) & (results > 0)  # (F,)
-    frame = np.repeat(np.arange(len(both)), truths)  # (n,)
-    rows = np.flatnonzero(both[frame])
-    order = rows[np.argsort(scene.truth_ids[rows], kind="stable")]
-    turn = np.cumsum(both)[frame[order]]
-    follows = (np.diff(scene.truth_ids[order]) == 0) & (np.diff(turn) == 1)
-    before = np.full(len(frame), -1)
-    before[order[1:][follows]] = order[:-1][follows]
-    return before
+    truth_ids, pairs = sequence.truth_ids, sequence.pairs
+    truth_counts, result_counts = np.diff(pairs.truth_ptr), np.diff(pairs.result_ptr)
+    counted = (truth_counts > 0) & (result_counts > 0)  # (F,)
+    frame = np.repeat(np.arange(len(counted)), truth_counts)  # (n,)
+    rows = np.flatnonzero(counted[frame])
+    order = rows[np.argsort(truth_ids[rows], kind="stable")]
+    number = np.cumsum(counted)[frame[order]]
+    follows = (np.diff(truth_ids[order]) == 0) & (np.diff(number) == 1)
+    previous = np.full(len(frame), -1)
+    previous[order[1:][follows]] = order[:-1][follows]
+    return previous
 
 
-def _match(scene: EvalSequence, before: Ints) -> Bools:
-    """The hits, a mask over the pairs (p,)."""
-    pairs, ids = scene.pairs, scene.result_ids
-    close = np.flatnonzero(pairs.similarity >= OVERLAP - EPSILON)
+def _match(sequence: EvalSequence, previous: Ints) -> Bools:
+    """Match ground truth with results frame by frame; return a mask over the pairs (p,)."""
+    pairs, ids = sequence.pairs, sequence.result_ids
+    close = np.flatnonzero(pairs.similarity >= MIN_IOU - EPSILON)
     rows, columns = pairs.truth[close], pairs.result[close]
-    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
+    single = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
     matched = np.zeros(len(pairs.truth), bool)
-    matched[close[alone]] = True
-    partner = np.full(len(before) + 1, -1)  # the last entry answers for rows that have none before
-    partner[rows[alone]] = ids[columns[alone]]
+    matched[close[single]] = True
+    partners = np.full(len(previous) + 1, -1)  # the last entry serves rows without a previous row
+    partners[rows[single]] = ids[columns[single]]
 
-    def weigh(which: Ints) -> Floats:
-        similarity = pairs.similarity[which]
-        stays = partner[before[pairs.truth[which]]] == ids[pairs.result[which]]
-        return np.where(similarity >= OVERLAP - EPSILON, similarity + STAY * stays, 0.0)
+    def weigh(indices: Ints) -> Floats:
+        similarity = pairs.similarity[indices]
+        stays = partners[previous[pairs.truth[indices]]] == ids[pairs.result[indices]]
+        return np.where(similarity >= MIN_IOU - EPSILON, similarity + STAY * stays, 0.0)
 
-    contested = close[~alone]
+    contested = close[~single]
     rows, columns = pairs.truth[contested], pairs.result[contested]
-    number, row, column = contested.tolist(), rows.tolist(), columns.tolist()
-    identity, last = ids[columns].tolist(), before[rows].tolist()
-    for part in components(rows, columns):  # frame by frame: the frames before are settled
+    index, row, column = contested.tolist(), rows.tolist(), columns.tolist()
+    identity, last = ids[columns].tolist(), previous[rows].tolist()
+    # Groups come frame by frame, so that the partners of all frames before are known.
+    for group in connected_groups(rows, columns):
         # What was matched in the frame before outweighs all else, so it is chosen first.
-        chosen = [i for i in part if partner[last[i]] == identity[i]]
-        taken = {row[i] for i in chosen}
+        chosen = [i for i in group if partners[last[i]] == identity[i]]
+        taken_rows = {row[i] for i in chosen}
         taken_columns = {column[i] for i in chosen}
-        free = [i for i in part if row[i] not in taken and column[i] not in taken_columns]
+        free = [i for i in group if row[i] not in taken_rows and column[i] not in taken_columns]
         if len(free) > 1:
-            best = set(settle(pairs, [number[i] for i in free], weigh))
-            free = [i for i in free if number[i] in best]
+            best = set(match_group(pairs, [index[i] for i in free], weigh))
+            free = [i for i in free if index[i] in best]
         for i in chosen + free:
-            matched[number[i]] = True
-            partner[row[i]] = identity[i]
+            matched[index[i]] = True
+            partners[row[i]] = identity[i]
     return matched
 
 
-def _switches(objects: Ints, partners: Ints) -> Ints:
-    """The rows where an object's partner differs from the one it had last, however long ago."""
+def _switch_rows(objects: Ints, partners: Ints) -> Ints:
+    """Return the rows where an object's partner differs from its last one, however long ago."""
     hit = np.flatnonzero(partners >= 0)
-    order = hit[np.argsort(objects[hit], kind="stable")]  # the rows come by frame
+    order = hit[np.argsort(objects[hit], kind="stable")]  # the rows are sorted by frame
     same = np.diff(objects[order]) == 0
     rows: Ints = order[1:][same & (np.diff(partners[order]) != 0)]
     return rows

@@ -1,4 +1,4 @@
-"""Average precision, and size classes of boxes.
+"""Average precision of detections, and size classes of boxes.
 
 Everingham, Van Gool, Williams, Winn & Zisserman, "The PASCAL visual object classes (VOC)
 challenge", IJCV 2010, §4.2, with the area under the whole curve, as PASCAL computes it since 2010.
@@ -14,65 +14,73 @@ import numpy.typing as npt
 
 from mottool.boxes import iou
 
-__all__ = ["FAIRMOT", "SIZES", "average_precision", "claims", "hits", "size_of"]
+__all__ = [
+    "FAIRMOT_SIZE_LIMITS",
+    "SIZES",
+    "average_precision",
+    "match_to_ground_truth",
+    "size_of",
+    "true_positives",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 SIZES = ("S", "M", "L")
-FAIRMOT = (7000.0, 15000.0)  # square pixels
+FAIRMOT_SIZE_LIMITS = (7000.0, 15000.0)  # square pixels
 
 
-def claims(
-    boxes: Floats, scores: Floats, truth: Floats, overlap: float = 0.5
+def match_to_ground_truth(
+    boxes: Floats, scores: Floats, ground_truth: Floats, min_iou: float = 0.5
 ) -> tuple[Ints, Bools]:
-    """Whom each detection of one image means, and whether it is the first to do so.
+    """Match each detection of one image to its highest-IoU ground truth; flag the best of each box.
 
-    `boxes` (n, 4) and `truth` (m, 4) are x1 y1 x2 y2. A detection means the box of the truth that
-    it overlaps most, by an IoU of at least `overlap`: its row, (n,), or -1. The first, (n,) bool,
-    is the one of highest `scores` (n,) of those that mean the same.
+    `boxes` (n, 4) and `ground_truth` (m, 4) are x1 y1 x2 y2. Returns the ground-truth row of each
+    detection, (n,), or -1 where no IoU is at least `min_iou`; and which detections have the highest
+    of `scores` (n,) among those matched to the same row, (n,) bool.
     """
-    whom, first = np.full(len(boxes), -1), np.zeros(len(boxes), bool)
-    if not len(truth) or not len(boxes):
-        return whom, first
-    shared = iou(boxes, truth)  # (n, m)
-    best = shared.argmax(axis=1)
-    near = shared[np.arange(len(boxes)), best] >= overlap
-    whom[near] = best[near]
+    rows, first = np.full(len(boxes), -1), np.zeros(len(boxes), bool)
+    if not len(ground_truth) or not len(boxes):
+        return rows, first
+    ious = iou(boxes, ground_truth)  # (n, m)
+    best = ious.argmax(axis=1)
+    close = ious[np.arange(len(boxes)), best] >= min_iou
+    rows[close] = best[close]
     order = np.argsort(-scores, kind="stable")
-    order = order[near[order]]
-    first[order[np.unique(whom[order], return_index=True)[1]]] = True
-    return whom, first
+    order = order[close[order]]
+    first[order[np.unique(rows[order], return_index=True)[1]]] = True
+    return rows, first
 
 
-def hits(boxes: Floats, scores: Floats, truth: Floats, overlap: float = 0.5) -> Bools:
-    """Which detections of one image, (n,), are right: the first of `claims` on each box."""
-    return claims(boxes, scores, truth, overlap)[1]
+def true_positives(
+    boxes: Floats, scores: Floats, ground_truth: Floats, min_iou: float = 0.5
+) -> Bools:
+    """Return which detections of one image are true positives, (n,): the best match of each box."""
+    return match_to_ground_truth(boxes, scores, ground_truth, min_iou)[1]
 
 
 def average_precision(
-    scores: Floats, right: Bools, truths: float, counts: Floats | None = None
+    scores: Floats, correct: Bools, ground_truth_count: float, repeats: Floats | None = None
 ) -> float:
-    """The area under precision against recall, in [0, 1], over all images; 0 without truth.
+    """Return the area under precision over recall, in [0, 1]; 0 without ground truth.
 
-    `scores` and `right` (n,) are of every detection, `truths` boxes were to be found. At each
-    recall counts the highest precision there or at any higher one. Each detection stands for one,
-    or for `counts` (n,) alike.
+    `scores` and `correct` (n,) describe the detections of all images. The precision at a recall is
+    the highest one there or at any higher recall. `repeats` (n,) counts each detection that often.
     """
-    if not truths or not len(scores):
+    if not ground_truth_count or not len(scores):
         return 0.0
     order = np.argsort(-scores, kind="stable")
-    weight = np.ones(len(scores)) if counts is None else counts[order]
-    found = np.cumsum(right[order] * weight)  # (n,)
-    recall = found / truths
-    precision = found / np.maximum(np.cumsum(weight), np.finfo(float).tiny)
+    weight = np.ones(len(scores)) if repeats is None else repeats[order]
+    hits = np.cumsum(correct[order] * weight)  # (n,)
+    recall = hits / ground_truth_count
+    precision = hits / np.maximum(np.cumsum(weight), np.finfo(float).tiny)
     precision = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall, prepend=0.0)
     return float((steps * precision).sum())
 
 
 def size_of(
-    areas: npt.NDArray[np.floating[Any]], limits: tuple[float, float] = FAIRMOT
+    areas: npt.NDArray[np.floating[Any]], limits: tuple[float, float] = FAIRMOT_SIZE_LIMITS
 ) -> npt.NDArray[np.intp]:
-    """For each area (n,) in square pixels its place in `SIZES`; both limits are medium."""
+    """Return the index into `SIZES` of each area (n,) in square pixels; both limits are medium."""
     return (areas >= limits[0]).astype(np.intp) + (areas > limits[1])

@@ -1,4 +1,4 @@
-"""How like each other embeddings are: of chosen people, of two frames, of tracklets and a frame."""
+"""Cosine similarity of embeddings: of identities, of two frames, of tracklets and a frame."""
 
 from typing import Any, NamedTuple
 
@@ -15,11 +15,11 @@ __all__ = ["SimilarityMatrix", "between_frames", "of_people", "of_tracklets"]
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
-SMOOTH = 0.9  # share of the old in a tracklet's running embedding: JDE's and FairMOT's
+SMOOTHING = 0.9  # weight of the previous embedding in the running mean, as in JDE and FairMOT
 
 
 class SimilarityMatrix(NamedTuple):
-    """Cosines (r, c) and the identities (r,) and (c,) of their two sides, -1 where unknown."""
+    """Cosines (r, c) and the identities (r,) and (c,) of rows and columns, -1 where unknown."""
 
     cosines: Floats
     rows: Ints
@@ -29,52 +29,54 @@ class SimilarityMatrix(NamedTuple):
 def of_people(
     cache: Cache, rows: Rows, people: int, samples: int
 ) -> tuple[npt.NDArray[np.float32], Ints]:
-    """Embeddings (k, D) and identities (k,) of those `people` who are detected most.
+    """Return embeddings (k, D) and identities (k,) of the `people` with the most detections.
 
-    Of each at most `samples`, evenly over time. An `InputError` with fewer than two people.
+    Takes at most `samples` of each, evenly over time. Raises `InputError` with fewer than two.
     """
     frames = list(named(cache, rows))
     ids = np.concatenate([np.zeros(0, np.int64), *(frame.ids for frame in frames)])  # (n,)
-    met, counts = np.unique(ids[ids >= 0], return_counts=True)
-    if len(met) < 2:
-        problem = f"fewer than two people lie on the detections of {cache.path}"
+    identities, counts = np.unique(ids[ids >= 0], return_counts=True)
+    if len(identities) < 2:
+        problem = f"fewer than two people match detections of {cache.path}"
         raise InputError(problem, "give the ground truth or tracks of this very sequence")
     chosen = []
-    for person in met[np.argsort(-counts, kind="stable")][:people].tolist():
-        own = np.flatnonzero(ids == person)
-        chosen.append(own[np.linspace(0, len(own) - 1, min(samples, len(own))).astype(int)])
+    for identity in identities[np.argsort(-counts, kind="stable")][:people].tolist():
+        indices = np.flatnonzero(ids == identity)
+        steps = np.linspace(0, len(indices) - 1, min(samples, len(indices)))
+        chosen.append(indices[steps.astype(int)])
     kept = np.sort(np.concatenate(chosen))
     return np.concatenate([frame.embeddings for frame in frames])[kept], ids[kept]
 
 
 def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> SimilarityMatrix:
-    """The detections of two frames; an `InputError` if one of them has none."""
-    found = {each.frame: each for each in named(cache, rows) if each.frame in pair}
+    """Compare the detections of two frames; raise `InputError` if one of them has none."""
+    frames = {frame.frame: frame for frame in named(cache, rows) if frame.frame in pair}
     for number in pair:
-        if number not in found or not len(found[number].ids):
+        if number not in frames or not len(frames[number].ids):
             problem = f"{cache.path} has no detection in frame {number}"
             raise InputError(problem, "choose another frame")
-    first, second = (found[number] for number in pair)
+    first, second = (frames[number] for number in pair)
     return SimilarityMatrix(first.embeddings @ second.embeddings.T, first.ids, second.ids)
 
 
 def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> SimilarityMatrix:
-    """Tracklets before frame `number` and its detections.
+    """Compare tracklets before frame `number` with its detections.
 
-    A tracklet's embedding is the running mean of its detections', the old one weighing 0.9; those
-    not seen for more than `memory` frames are left out. An `InputError` if either side is empty.
+    A tracklet's embedding is the running mean of its detections', with weight 0.9 of the previous
+    one. Tracklets unmatched for more than `memory` frames are omitted. Raises `InputError` if
+    either side is empty.
     """
     means: dict[int, Floats] = {}
-    seen: dict[int, int] = {}
+    last_frames: dict[int, int] = {}
     for frame in named(cache, rows):
         if frame.frame >= number:
             break
         for identity, embedding in zip(frame.ids.tolist(), frame.embeddings, strict=True):
-            mean = SMOOTH * means.get(identity, embedding) + (1 - SMOOTH) * embedding
-            means[identity], seen[identity] = mean / np.linalg.norm(mean), frame.frame
-    lately = sorted(i for i in means if i >= 0 and number - seen[i] <= memory)
-    if number > cache.frame_count or not lately or not len(frame.ids):
+            mean = SMOOTHING * means.get(identity, embedding) + (1 - SMOOTHING) * embedding
+            means[identity], last_frames[identity] = mean / np.linalg.norm(mean), frame.frame
+    recent = sorted(i for i in means if i >= 0 and number - last_frames[i] <= memory)
+    if number > cache.frame_count or not recent or not len(frame.ids):
         problem = f"{cache.path} has no tracklets before frame {number}, or no detection in it"
         raise InputError(problem, "choose another frame")
-    tracklets = np.array([means[identity] for identity in lately])  # (t, D)
-    return SimilarityMatrix(tracklets @ frame.embeddings.T, np.array(lately), frame.ids)
+    tracklets = np.array([means[identity] for identity in recent])  # (t, D)
+    return SimilarityMatrix(tracklets @ frame.embeddings.T, np.array(recent), frame.ids)

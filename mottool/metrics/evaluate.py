@@ -1,201 +1,394 @@
-"""Score tracks and caches against ground truth, per sequence and combined."""
+"""Score tracks, result files and caches against ground truth, per sequence and combined."""
 
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mottool.cache.reader import Cache
+from mottool.errors import InputError
 from mottool.metrics.bootstrap import intervals
-from mottool.metrics.cache_metrics import CacheMatches, figures, find
-from mottool.metrics.clear import switches
-from mottool.metrics.detection import FAIRMOT, SIZES, size_of
-from mottool.metrics.inputs import GroundTruthFile
-from mottool.metrics.preprocess import preprocess
+from mottool.metrics.cache_metrics import CacheMatches, cache_metrics, match_cache
+from mottool.metrics.clear import identity_switches
+from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS, SIZES, size_of
+from mottool.metrics.inputs import GroundTruthFile, truth_of
+from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.metrics.tables import COMBINED, TableRow
-from mottool.metrics.tracking import TrackingScore, combined, score
+from mottool.metrics.tracking import TrackingScore, combine, score
 from mottool.motchallenge.rows import Rows, read_rows
-from mottool.motchallenge.rules import PEDESTRIAN, detect_rules, of_class
+from mottool.motchallenge.rules import (
+    AUTO,
+    CLASS_COLUMNS,
+    CLASS_NAMES,
+    PEDESTRIAN,
+    detect_rules,
+    of_class,
+)
 
-__all__ = ["AUTO", "CacheEvaluation", "MIN_SCORE", "TrackEvaluation", "objects_of", "score_linked"]
+__all__ = [
+    "MIN_SCORE",
+    "CacheEvaluation",
+    "GroundTruth",
+    "TrackEvaluation",
+    "cached_ground_truth",
+    "drop_without_ground_truth",
+    "evaluate_caches",
+    "evaluate_results",
+    "load_ground_truth",
+    "preprocess_tracks",
+    "score_cache",
+    "score_tracks",
+]
 
 Ints = npt.NDArray[np.int64]
-FLAGS_ONLY = "mot15"
-AUTO = "auto"  # rules that go by the ground truth's columns and the sequence's name
-MIN_SCORE = 0.5  # from here on a detection counts in recall and precision
-DECIMALS = 4  # of a result file's boxes
+Limits = tuple[float, float]
+Warn = Callable[[str], None]
+Attempt = Callable[[str, Callable[[], object]], object]
+
+FLAGS_ONLY = "mot15"  # rules that regard no classes
+MIN_SCORE = 0.5  # of a detection that counts in recall and precision
+DECIMALS = 4  # of the boxes in a result file
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """The ground truth of one sequence, and the rules by which it is scored.
+
+    `length` in frames is None where no `seqinfo.ini` gives it.
+    """
+
+    sequence: str
+    rows: Rows
+    rules: str
+    length: int | None
+
+    @property
+    def last_frame(self) -> int:
+        """Return the last frame with a row, 0 without rows."""
+        return int(self.rows.frames.max(initial=0))
+
+
+def load_ground_truth(file: GroundTruthFile, sequence: str, rules: str = AUTO) -> GroundTruth:
+    """Read the ground truth of a sequence; `auto` rules are replaced by those that fit.
+
+    Raises `InputError` as `read_rows` does.
+    """
+    rows = read_rows(file.path, "ground truth")
+    chosen = detect_rules(sequence, rows) if rules == AUTO else rules
+    return GroundTruth(sequence, rows, chosen, file.length)
+
+
+# For scoring the same sequences many times in one process.
+cached_ground_truth = lru_cache(maxsize=256)(load_ground_truth)
+
+
+def preprocess_tracks(tracks: Rows, ground_truth: GroundTruth, frames: int = 0) -> EvalSequence:
+    """Apply the rules to tracks and ground truth.
+
+    Where the length of the sequence is unknown, it is `frames`, by default the last one with a
+    track, or the last one with ground truth if that is later. Raises `InputError` as `preprocess`
+    does.
+    """
+    last = frames or int(tracks.frames.max(initial=0))
+    length = ground_truth.length or max(last, ground_truth.last_frame)
+    return preprocess(ground_truth.rows, tracks, length, ground_truth.rules, ground_truth.sequence)
+
+
+def score_tracks(
+    tracks: Rows, ground_truth: GroundTruth, frames: int = 0, decimals: int | None = DECIMALS
+) -> TrackingScore:
+    """Score the tracks of one sequence as `evaluate` scores their result file.
+
+    Boxes are therefore rounded to `decimals`; None keeps them. `frames` is as in
+    `preprocess_tracks`. Raises `InputError` as `preprocess` does.
+    """
+    if decimals is not None:
+        tracks = replace(tracks, tlwh=tracks.tlwh.round(decimals))
+    return score(preprocess_tracks(tracks, ground_truth, frames))
+
+
+def score_cache(
+    cache: Cache,
+    ground_truth: GroundTruth,
+    size_limits: Limits = FAIRMOT_SIZE_LIMITS,
+    warn: Warn = lambda message: None,
+) -> CacheMatches:
+    """Match an open cache with its ground truth, for `cache_metrics`; raise as `match_cache`."""
+    return match_cache(cache, ground_truth.rows, ground_truth.rules, size_limits, warn)
 
 
 class TrackEvaluation:
-    """Scores result files of one tracker and gives the rows of its table."""
+    """The scores of one tracker's result files, and their rows in a table."""
 
     def __init__(
-        self,
-        tracker: str,
-        second_opinion: bool = False,
-        limits: tuple[float, float] | None = None,
+        self, tracker: str, motmetrics: bool = False, size_limits: Limits | None = None
     ) -> None:
-        """`second_opinion` also asks motmetrics, which takes far longer.
+        """Start without sequences.
 
-        `limits` between small, medium and large, in square pixels, have the identity switches
-        counted by size too.
+        With `motmetrics` that package scores them, too, which takes much longer. With `size_limits`
+        between small, medium and large, in square pixels, identity switches are also counted by
+        the size of the object.
         """
-        self.tracker, self.limits = tracker, limits
+        self.tracker, self.size_limits = tracker, size_limits
         self._scores: dict[str, tuple[str, TrackingScore]] = {}
         self._switches: dict[str, Ints] = {}  # (3,) each
-        self._opinion = None
-        if second_opinion:
-            # Imported here because it brings pandas with it.
-            from mottool.metrics.motmetrics_check import SecondOpinion
+        self._check = None
+        if motmetrics:
+            # Imported here because it imports pandas.
+            from mottool.metrics.motmetrics_check import MotmetricsCheck
 
-            self._opinion = SecondOpinion()
+            self._check = MotmetricsCheck()
 
     def add(
         self,
         sequence: str,
         path: Path,
-        truth: GroundTruthFile,
+        file: GroundTruthFile,
         rules: str = AUTO,
-        warn: Callable[[str], None] = lambda told: None,
-        kind: int | None = None,
+        warn: Warn = lambda message: None,
+        number: int | None = None,
     ) -> None:
-        """Score the result file `path` by `rules` (`AUTO` or a benchmark's).
+        """Score the result file `path` by `rules` (`auto` or a benchmark's).
 
-        With `kind` only results of that class of MOTChallenge's are scored, against its objects.
-        Raises `InputError` as `read_rows` and `preprocess` do. Without a known length the sequence
-        ends with the last row of either file, and `warn` is told what that costs.
+        With `number` only results and objects of that MOTChallenge class are scored. Without a
+        known length the sequence ends with the last row of either file, and `warn` receives a
+        message about results after the ground truth. Raises `InputError` as `read_rows` and
+        `preprocess` do.
         """
-        objects, results = read_rows(truth.path, "ground truth"), read_rows(path, "result")
-        rules = detect_rules(sequence, objects) if rules == AUTO else rules
-        if kind is not None:
-            results = of_class(results, kind)
-        if kind is not None and kind != PEDESTRIAN:
-            # The benchmarks' rules are about pedestrians; what is left here is the flag.
-            objects, rules = of_class(objects, kind), FLAGS_ONLY
-        labelled = int(objects.frames.max(initial=0))
-        beyond = int(np.count_nonzero(results.frames > labelled))
-        length = truth.length or max(labelled, int(results.frames.max(initial=0)))
-        if truth.length is None and beyond:
+        truth, tracks = load_ground_truth(file, sequence, rules), read_rows(path, "result")
+        if number is not None:
+            tracks = of_class(tracks, number)
+        if number is not None and number != PEDESTRIAN:
+            # The benchmarks' rules are about pedestrians; of them only the flag applies here.
+            truth = replace(truth, rows=of_class(truth.rows, number), rules=FLAGS_ONLY)
+        late = int(np.count_nonzero(tracks.frames > truth.last_frame))
+        if truth.length is None and late:
             warn(
-                f"{sequence}: no seqinfo.ini says where it ends; {beyond} results after frame "
-                f"{labelled}, the last with ground truth, count as false positives"
+                f"{sequence}: no seqinfo.ini gives its length; {late} results after frame "
+                f"{truth.last_frame}, the last with ground truth, count as false positives"
             )
-        scene = preprocess(objects, results, length, rules, sequence)
-        if not len(scene.truth_ids):
-            warn(f"{sequence}: {truth.path} has no row that counts by {rules} rules")
-        self._scores[sequence] = (rules, score(scene))
-        if self.limits:
-            width, height = objects.tlwh[scene.truth_rows[switches(scene)], 2:].T
-            sizes = size_of(width * height, self.limits)
+        scored = preprocess_tracks(tracks, truth)
+        if not len(scored.truth_ids):
+            warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
+        self._scores[sequence] = (truth.rules, score(scored))
+        if self.size_limits:
+            switches = scored.truth_rows[identity_switches(scored)]
+            areas = truth.rows.tlwh[switches, 2] * truth.rows.tlwh[switches, 3]
+            sizes = size_of(areas, self.size_limits)
             self._switches[sequence] = np.bincount(sizes, minlength=len(SIZES))
-        if self._opinion:
-            self._opinion.add(sequence, scene)
+        if self._check:
+            self._check.add(sequence, scored)
 
-    def entries(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
-        """A row for each sequence and a last one for all of them; none if nothing was scored.
+    def rows(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
+        """Return a row for each sequence and a last one, `COMBINED`; none without sequences.
 
-        The last one has the interval of so many `draws` of sequences, see `intervals`.
+        The last one has confidence intervals from `draws` draws of sequences, see `intervals`.
         """
         if not self._scores:
             return []
-        every = "+".join(sorted({rules for rules, _ in self._scores.values()}))
-        joined = combined(score for _, score in self._scores.values())
-        rows = {**self._scores, COMBINED: (every, joined)}
-        by_size = {**self._switches, COMBINED: sum(self._switches.values())}
-        second = self._opinion.figures() if self._opinion else {}
-        return [
-            TableRow(
-                self.tracker,
-                rules,
-                sequence,
-                score.figures() | self._named(by_size.get(sequence)),
-                second.get(sequence),
-                {name: curve.tolist() for name, curve in score.hota.curves().items()},
-                self._interval(draws, seed) if sequence == COMBINED else {},
-            )
-            for sequence, (rules, score) in rows.items()
-        ]
-
-    def _named(self, switches: Any) -> dict[str, float]:
-        """The switches of each size, (3,), by name; nothing where they were not counted."""
-        if not self.limits:
-            return {}
-        return {f"IDSW_{size}": int(count) for size, count in zip(SIZES, switches, strict=True)}
-
-    def _interval(self, draws: int, seed: int) -> dict[str, tuple[float, float]]:
         scores = [score for _, score in self._scores.values()]
 
-        def figures(times: Ints) -> dict[str, float]:
-            drawn = zip(scores, times.tolist(), strict=True)
-            return combined(score for score, count in drawn for _ in range(count)).figures()
+        def drawn(repeats: Ints) -> dict[str, float]:
+            counts = zip(scores, repeats.tolist(), strict=True)
+            return combine(score for score, count in counts for _ in range(count)).metrics()
 
-        return intervals(figures, len(scores), draws, seed)
+        all_rules = "+".join(sorted({rules for rules, _ in self._scores.values()}))
+        every = {**self._scores, COMBINED: (all_rules, combine(scores))}
+        switches = {**self._switches, COMBINED: np.sum(list(self._switches.values()), axis=0)}
+        checked = self._check.metrics() if self._check else {}
+        rows = []
+        for name, (rules, total) in every.items():
+            metrics = total.metrics()
+            if self.size_limits:
+                for size, count in zip(SIZES, switches[name].tolist(), strict=True):
+                    metrics[f"IDSW_{size}"] = count
+            curves = {key: curve.tolist() for key, curve in total.curves().items()}
+            row = TableRow("tracks", self.tracker, rules, name, metrics, checked.get(name), curves)
+            rows.append(row)
+        rows[-1] = replace(rows[-1], interval=intervals(drawn, len(scores), draws, seed))
+        return rows
 
 
 class CacheEvaluation:
-    """Scores the caches of one pipeline and gives the rows of its table."""
+    """The scores of one pipeline's caches, and their rows in a table."""
 
     def __init__(
         self,
         pipeline: str,
         min_score: float = MIN_SCORE,
-        limits: tuple[float, float] = FAIRMOT,
+        size_limits: Limits = FAIRMOT_SIZE_LIMITS,
     ) -> None:
-        """`limits` are those between small, medium and large, in square pixels."""
-        self.pipeline, self.min_score, self.limits = pipeline, min_score, limits
-        self._finds: dict[str, tuple[str, CacheMatches]] = {}
+        """Start without sequences; `min_score` is as in `cache_metrics`.
+
+        `size_limits` are those between small, medium and large, in square pixels.
+        """
+        self.pipeline, self.min_score, self.size_limits = pipeline, min_score, size_limits
+        self._matches: dict[str, tuple[str, CacheMatches]] = {}
 
     def add(
         self,
         cache: Cache,
-        truth: GroundTruthFile,
+        file: GroundTruthFile,
         rules: str = AUTO,
-        warn: Callable[[str], None] = lambda told: None,
+        warn: Warn = lambda message: None,
     ) -> None:
-        """Score an open cache by `rules` (`AUTO` or a benchmark's); raises as `find` does."""
-        sequence, objects = cache.header.sequence, read_rows(truth.path, "ground truth")
-        rules = detect_rules(sequence, objects) if rules == AUTO else rules
-        self._finds[sequence] = rules, find(cache, objects, rules, self.limits, warn)
+        """Score an open cache by `rules` (`auto` or a benchmark's); raise as `match_cache`."""
+        sequence = cache.header.sequence
+        truth = load_ground_truth(file, sequence, rules)
+        self._matches[sequence] = truth.rules, score_cache(cache, truth, self.size_limits, warn)
 
-    def entries(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
-        """A row for each sequence and a last one for all of them; none if nothing was scored.
+    def rows(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
+        """Return a row for each sequence and a last one, `COMBINED`; none without sequences.
 
-        The last one has the interval of so many `draws` of sequences, see `intervals`.
+        The last one has confidence intervals from `draws` draws of sequences, see `intervals`.
         """
-        if not self._finds:
+        if not self._matches:
             return []
-        every = "+".join(sorted({rules for rules, _ in self._finds.values()}))
-        finds = [found for _, found in self._finds.values()]
+        matches = [match for _, match in self._matches.values()]
 
-        def drawn(times: npt.NDArray[np.int64]) -> dict[str, float]:
-            return figures(finds, self.min_score, times)
+        def metrics(
+            chosen: Sequence[CacheMatches], repeats: Ints | None = None
+        ) -> dict[str, float]:
+            return cache_metrics(chosen, self.min_score, repeats)
 
         rows = [
-            TableRow(self.pipeline, rules, sequence, figures([found], self.min_score))
-            for sequence, (rules, found) in self._finds.items()
+            TableRow("cache", self.pipeline, rules, sequence, metrics([match]))
+            for sequence, (rules, match) in self._matches.items()
         ]
-        joined, interval = figures(finds, self.min_score), intervals(drawn, len(finds), draws, seed)
-        return [*rows, TableRow(self.pipeline, every, COMBINED, joined, interval=interval)]
+        all_rules = "+".join(sorted({rules for rules, _ in self._matches.values()}))
+        interval = intervals(lambda repeats: metrics(matches, repeats), len(matches), draws, seed)
+        combined = metrics(matches)
+        last = TableRow("cache", self.pipeline, all_rules, COMBINED, combined, interval=interval)
+        return [*rows, last]
 
 
-def score_linked(
-    rows: Rows, sequence: str, frames: int, truth: GroundTruthFile, rules: str = AUTO
-) -> TrackingScore:
-    """Score the tracks `rows` of a sequence of `frames` frames, as `evaluate` would their file.
+def _run(name: str, job: Callable[[], object]) -> None:
+    job()
 
-    `rules` are a benchmark's or `AUTO`. Raises `InputError` as `read_rows` and `preprocess` do.
+
+def evaluate_results(
+    results: Mapping[str, Mapping[str, Path]],
+    files: Mapping[str, GroundTruthFile],
+    *,
+    rules: str = AUTO,
+    size_limits: Limits | None = None,
+    per_class: bool = False,
+    motmetrics: bool = False,
+    draws: int = 0,
+    seed: int = 0,
+    attempt: Attempt = _run,
+    warn: Warn = lambda message: None,
+) -> list[TableRow]:
+    """Score result files, by tracker and sequence, against the ground-truth `files`.
+
+    `attempt` runs the job of a file, by its name, and may handle its errors. With `per_class` each
+    class of the ground truth has its own rows. The other parameters are those of `TrackEvaluation`.
     """
-    objects = objects_of(truth.path)
-    rules = detect_rules(sequence, objects) if rules == AUTO else rules
-    length = truth.length or max(frames, int(objects.frames.max(initial=0)))
-    written = Rows(rows.frames, rows.ids, rows.tlwh.round(DECIMALS), rows.rest)
-    return score(preprocess(objects, written, length, rules, sequence))
+    classes = _scored_classes(files.values()) if per_class else {None: ""}
+    rows = []
+    for tracker, paths in results.items():
+        for number, suffix in classes.items():
+            evaluation = TrackEvaluation(f"{tracker}{suffix}", motmetrics, size_limits)
+            for sequence, path in paths.items():
+                job = partial(_add_result, evaluation, sequence, path, files, rules, warn, number)
+                attempt(f"{tracker}/{sequence}", job)
+            new = evaluation.rows(draws, seed)
+            _warn_of_missing(new, paths, files, warn)
+            rows += new
+    return rows
 
 
-@lru_cache(maxsize=256)
-def objects_of(path: Path) -> Rows:
-    """The ground truth in a file, read once by each process."""
-    return read_rows(path, "ground truth")
+def _add_result(
+    evaluation: TrackEvaluation,
+    sequence: str,
+    path: Path,
+    files: Mapping[str, GroundTruthFile],
+    rules: str,
+    warn: Warn,
+    number: int | None,
+) -> None:
+    evaluation.add(sequence, path, truth_of(sequence, files), rules, warn, number)
+
+
+def evaluate_caches(
+    caches: Iterable[Path],
+    files: Mapping[str, GroundTruthFile],
+    *,
+    rules: str = AUTO,
+    min_score: float = MIN_SCORE,
+    size_limits: Limits = FAIRMOT_SIZE_LIMITS,
+    draws: int = 0,
+    seed: int = 0,
+    skip_without_ground_truth: bool = False,
+    attempt: Attempt = _run,
+    warn: Warn = lambda message: None,
+) -> list[TableRow]:
+    """Score caches against the ground-truth `files`; return their rows by pipeline.
+
+    `attempt` runs the job of a cache, by its path, and may handle its errors. Caches without ground
+    truth are an error, or skipped with a message. The other parameters are those of
+    `CacheEvaluation`. Raises `CacheError` for caches that cannot be read.
+    """
+    evaluations: dict[str, CacheEvaluation] = {}
+
+    def add(path: Path) -> None:
+        with Cache(path) as cache:
+            pipeline, sequence = cache.header.pipeline, cache.header.sequence
+            if skip_without_ground_truth and sequence not in files:
+                warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
+                return
+            file = truth_of(sequence, files)
+            new = CacheEvaluation(pipeline, min_score, size_limits)
+            evaluations.setdefault(pipeline, new).add(cache, file, rules, warn)
+
+    for path in caches:
+        attempt(str(path), partial(add, path))
+    rows = []
+    for evaluation in evaluations.values():
+        new = evaluation.rows(draws, seed)
+        _warn_of_missing(new, [row.sequence for row in new], files, warn)
+        rows += new
+    return rows
+
+
+def _warn_of_missing(
+    rows: Sequence[TableRow], scored: Iterable[str], files: Iterable[str], warn: Warn
+) -> None:
+    """Warn of ground truth that a tracker or pipeline has no results for."""
+    missing = ", ".join(sequence for sequence in files if sequence not in scored)
+    if rows and missing:
+        warn(f"{rows[-1].tracker} has no results for {missing}: not scored, not in COMBINED")
+
+
+def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
+    """Return the classes of scored ground truth, by number, as suffixes of trackers' names."""
+    numbers: set[int] = set()
+    for file in files:
+        rest = read_rows(file.path, "ground truth").rest
+        if rest.shape[1] in CLASS_COLUMNS:
+            numbers.update(rest[rest[:, 0] != 0, 1].astype(int).tolist())
+    if not numbers:
+        fix = "leave --per-class out, or put classes 1 to 13 in column 8"
+        raise InputError("the ground truth has no classes", fix)
+    return {number: f" ({name})" for number, name in enumerate(CLASS_NAMES, 1) if number in numbers}
+
+
+def drop_without_ground_truth(
+    results: Mapping[str, Mapping[str, Path]], files: Iterable[str], warn: Warn
+) -> Mapping[str, Mapping[str, Path]]:
+    """Return the results that have ground truth; warn of sequences of a tracker that have none.
+
+    Trackers without any are dropped. If no tracker has any, all results are returned.
+    """
+    known = {}
+    for tracker, paths in results.items():
+        scored = {name: path for name, path in paths.items() if name in files}
+        others = ", ".join(name for name in paths if name not in files)
+        if scored:
+            known[tracker] = scored
+        if scored and others:
+            warn(f"{tracker}: {others} not scored, no ground truth is given")
+    return known or results

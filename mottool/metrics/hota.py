@@ -1,4 +1,4 @@
-"""HOTA: detection and association in one figure, over all thresholds of localisation.
+"""HOTA: detection and association in one metric, over all thresholds of localisation.
 
 Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2021,
 sections 5 and 6. One matching serves every threshold alpha, as in TrackEval: it maximises the
@@ -14,7 +14,7 @@ from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, renumber
 from mottool.metrics.preprocess import EvalSequence
 
-__all__ = ["ALPHAS", "Hota", "hota"]
+__all__ = ["ALPHAS", "Hota"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -28,85 +28,92 @@ def _zeros() -> Floats:
 
 @dataclass(frozen=True)
 class Hota:
-    """Sums of one or several sequences for each alpha, (19,); adding two joins them.
+    """Sums of one or several sequences for each alpha, (19,); adding two combines them.
 
-    `hits`, `misses` and `false_alarms` are detections; `association`, `association_recall` and
-    `association_precision` are summed over the hits (eq. 14-16), `overlap` is their summed IoU.
-    Adding sums weighs each sequence's mean by its hits, which is how TrackEval combines.
+    `association`, `association_recall` and `association_precision` are summed over the true
+    positives (eq. 14-16), `iou_sum` is their summed IoU. Adding sums weighs each sequence's mean by
+    its true positives, which is how TrackEval combines.
     """
 
-    hits: Floats = field(default_factory=_zeros)
-    misses: Floats = field(default_factory=_zeros)
-    false_alarms: Floats = field(default_factory=_zeros)
+    true_positives: Floats = field(default_factory=_zeros)
+    false_negatives: Floats = field(default_factory=_zeros)
+    false_positives: Floats = field(default_factory=_zeros)
     association: Floats = field(default_factory=_zeros)
     association_recall: Floats = field(default_factory=_zeros)
     association_precision: Floats = field(default_factory=_zeros)
-    overlap: Floats = field(default_factory=_zeros)
+    iou_sum: Floats = field(default_factory=_zeros)
+
+    @classmethod
+    def compute(cls, sequence: EvalSequence) -> "Hota":
+        """Compute the sums of one sequence."""
+        truth_count, result_count = len(sequence.truth_ids), len(sequence.result_ids)
+        pairs, columns = sequence.pairs, max(1, sequence.identity_counts[1])
+        cell = sequence.truth_ids[pairs.truth] * columns + sequence.result_ids[pairs.result]  # (p,)
+        cells, index = renumber(cell)  # the k pairs of identities that ever overlap; (p,) of them
+        truth_boxes = np.bincount(sequence.truth_ids)[cells // columns]  # (k,)
+        result_boxes = np.bincount(sequence.result_ids)[cells % columns]  # (k,)
+        common = np.bincount(index, _overlap_shares(sequence), minlength=len(cells))
+        alignment = common / (truth_boxes + result_boxes - common)  # (k,) in [0, 1]
+        matched = np.flatnonzero(best_matching(pairs, alignment[index] * pairs.similarity))
+
+        similarity, levels = pairs.similarity[matched], len(ALPHAS) + 1
+        reached = np.searchsorted(ALPHAS - EPSILON, similarity, "right")  # alphas, 0 to 19
+        true_positives = _at_each_alpha(np.bincount(reached, minlength=levels))
+        steps = np.bincount(index[matched] * levels + reached, minlength=len(cells) * levels)
+        together = _at_each_alpha(steps.reshape(-1, levels))  # (k, 19) frames
+        truth_boxes, result_boxes = truth_boxes[:, None], result_boxes[:, None]  # (k, 1)
+        return cls(
+            true_positives=true_positives,
+            false_negatives=truth_count - true_positives,
+            false_positives=result_count - true_positives,
+            association=(together**2 / (truth_boxes + result_boxes - together)).sum(0),
+            association_recall=(together**2 / truth_boxes).sum(0),
+            association_precision=(together**2 / result_boxes).sum(0),
+            iou_sum=_at_each_alpha(np.bincount(reached, similarity, minlength=levels)),
+        )
 
     def __add__(self, other: "Hota") -> "Hota":
         names = [field.name for field in fields(self)]
         return Hota(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
+    def metrics(self) -> dict[str, float]:
+        """Return HOTA, DetA, AssA and LocA, the means of their curves, in [0, 1]."""
+        curves = self.curves()
+        return {name: float(curves[name].mean()) for name in ("HOTA", "DetA", "AssA", "LocA")}
+
     def curves(self) -> dict[str, Floats]:
-        """Every figure at each alpha, (19,) in [0, 1]; the headline figures are their means."""
-        found = np.maximum(1, self.hits)
-        detection = self.hits / np.maximum(1, self.hits + self.misses + self.false_alarms)
-        association = self.association / found
+        """Return HOTA and its parts at each alpha, (19,) in [0, 1]."""
+        hits = np.maximum(1, self.true_positives)
+        objects = self.true_positives + self.false_negatives
+        detection = self.true_positives / np.maximum(1, objects + self.false_positives)
+        association = self.association / hits
         return {
             "HOTA": np.sqrt(detection * association),
             "DetA": detection,
             "AssA": association,
-            "DetRe": self.hits / np.maximum(1, self.hits + self.misses),
-            "DetPr": self.hits / np.maximum(1, self.hits + self.false_alarms),
-            "AssRe": self.association_recall / found,
-            "AssPr": self.association_precision / found,
-            # Without a hit LocA is 1, as TrackEval has it.
-            "LocA": np.where(self.hits > 0, self.overlap / found, 1.0),
+            "DetRe": self.true_positives / np.maximum(1, objects),
+            "DetPr": self.true_positives
+            / np.maximum(1, self.true_positives + self.false_positives),
+            "AssRe": self.association_recall / hits,
+            "AssPr": self.association_precision / hits,
+            # Without a true positive LocA is 1, as in TrackEval.
+            "LocA": np.where(self.true_positives > 0, self.iou_sum / hits, 1.0),
         }
 
 
-def hota(scene: EvalSequence) -> Hota:
-    """Score one sequence."""
-    truths, results = len(scene.truth_ids), len(scene.result_ids)
-    pairs, columns = scene.pairs, max(1, scene.identities[1])
-    cell = scene.truth_ids[pairs.truth] * columns + scene.result_ids[pairs.result]  # (p,)
-    met, which = renumber(cell)  # the k pairs of identities that ever overlap; (p,) among them
-    of_truth = np.bincount(scene.truth_ids)[met // columns]  # (k,) boxes
-    of_result = np.bincount(scene.result_ids)[met % columns]  # (k,) boxes
-    common = np.bincount(which, _shares(scene), minlength=len(met))
-    alignment = common / (of_truth + of_result - common)  # (k,) in [0, 1]
-    matched = np.flatnonzero(best_matching(pairs, alignment[which] * pairs.similarity))
+def _overlap_shares(sequence: EvalSequence) -> Floats:
+    """Return the share of each pair in all overlaps of its two boxes, (p,) in (0, 1].
 
-    similarity, levels = pairs.similarity[matched], len(ALPHAS) + 1
-    reached = np.searchsorted(ALPHAS - EPSILON, similarity, "right")  # alphas met, 0 to 19
-    hits = _at_each_alpha(np.bincount(reached, minlength=levels))
-    steps = np.bincount(which[matched] * levels + reached, minlength=len(met) * levels)
-    together = _at_each_alpha(steps.reshape(-1, levels))  # (k, 19) frames
-    of_truth, of_result = of_truth[:, None], of_result[:, None]  # (k, 1)
-    return Hota(
-        hits=hits,
-        misses=truths - hits,
-        false_alarms=results - hits,
-        association=(together**2 / (of_truth + of_result - together)).sum(0),
-        association_recall=(together**2 / of_truth).sum(0),
-        association_precision=(together**2 / of_result).sum(0),
-        overlap=_at_each_alpha(np.bincount(reached, similarity, minlength=levels)),
-    )
-
-
-def _shares(scene: EvalSequence) -> Floats:
-    """For each pair its share in all the overlaps of its two boxes, (p,) in (0, 1].
-
-    Summed over the frames in which two identities meet, it is the numerator of a soft Jaccard
-    index of the two: how well they align.
+    Summed over the frames in which two identities overlap, it is the numerator of their soft
+    Jaccard index: how well they align.
     """
-    pairs = scene.pairs
-    of_truth = np.bincount(pairs.truth, pairs.similarity)[pairs.truth]
-    of_result = np.bincount(pairs.result, pairs.similarity)[pairs.result]
-    shares: Floats = pairs.similarity / (of_truth + of_result - pairs.similarity)
+    pairs = sequence.pairs
+    truth_sums = np.bincount(pairs.truth, pairs.similarity)[pairs.truth]
+    result_sums = np.bincount(pairs.result, pairs.similarity)[pairs.result]
+    shares: Floats = pairs.similarity / (truth_sums + result_sums - pairs.similarity)
     return shares
 
 
 def _at_each_alpha(steps: Floats | Ints) -> Floats:
-    """Sums over everything that reaches alpha, from sums by the number of alphas reached."""
+    """Sum what reaches each alpha, from sums by the number of alphas reached."""
     return np.cumsum(steps[..., :0:-1], axis=-1)[..., ::-1].astype(float)  # (…, 20) to (…, 19)

@@ -1,6 +1,6 @@
-"""Whose embedding is whose: the identities of a cache's detections, by ground truth or tracks."""
+"""Identities of a cache's detections, assigned from ground truth or tracks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,18 +10,19 @@ import numpy.typing as npt
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
+from mottool.metrics.evaluate import load_ground_truth
 from mottool.metrics.inputs import GroundTruthFile, truth_of
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.motchallenge.rows import Rows, read_rows
-from mottool.motchallenge.rules import detect_rules, roles
+from mottool.motchallenge.rules import scored_and_ignored
 
 __all__ = ["IdentifiedFrame", "box_of", "named", "who_is_who"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
-OVERLAP = 0.5  # the IoU from which a detection is that of a row
+MIN_IOU = 0.5  # of a detection that is matched with a row
 
 
 class IdentifiedFrame(NamedTuple):
@@ -33,11 +34,11 @@ class IdentifiedFrame(NamedTuple):
 
 
 def named(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
-    """Every frame of an open cache, each detection with the identity of the row it lies on.
+    """Yield every frame of an open cache, each detection with the identity of its matched row.
 
     In each frame detections and rows are matched one to one so that their summed IoU is largest,
-    each of 0.5 or more; without rows nobody is known. A `CacheError` if the cache has no
-    embeddings.
+    each of 0.5 or more. Without rows all identities are unknown. Raises `CacheError` for a cache
+    without embeddings.
     """
     if cache.detection_count and not cache.has_embeddings:
         fix = "make them with detect-embed, with a pipeline of the form DETECTOR+EMBEDDER"
@@ -52,41 +53,42 @@ def named(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
 
 
 def _identities(cache: Cache, rows: Rows) -> Ints:
-    """The identity of every detection of a cache, (N,), -1 where there is none."""
-    order = np.argsort(rows.frames, kind="stable")
+    """Return the identity of every detection of a cache, (N,), -1 if unmatched."""
+    rows = rows.select(np.argsort(rows.frames, kind="stable"))
     boxes = [detections.boxes.astype(np.float64) for detections in cache.frames()]
     frames = np.repeat(np.arange(1, len(boxes) + 1), [len(frame) for frame in boxes])  # (N,)
     corners = np.concatenate([np.zeros((0, 4)), *boxes])
     tlwh = np.asarray(tlwh_from_xyxy(corners), np.float64)
-    pairs = overlapping(rows.frames[order], rows.tlwh[order], frames, tlwh)
-    matched = best_matching(pairs, np.where(pairs.similarity >= OVERLAP, pairs.similarity, 0.0))
+    pairs = overlapping(rows.frames, rows.tlwh, frames, tlwh)
+    matched = best_matching(pairs, np.where(pairs.similarity >= MIN_IOU, pairs.similarity, 0.0))
     ids = np.full(len(frames), -1)
-    ids[pairs.result[matched]] = rows.ids[order][pairs.truth[matched]]
+    ids[pairs.result[matched]] = rows.ids[pairs.truth[matched]]
     return ids
 
 
 def who_is_who(
-    sequence: str, truths: dict[str, GroundTruthFile], tracks: Path | None
+    sequence: str, ground_truth_files: Mapping[str, GroundTruthFile], tracks: Path | None
 ) -> Rows | None:
-    """The rows of a sequence: of `tracks`, a result file or a folder of them, or of ground truth.
+    """Read the rows of a sequence: of `tracks`, a result file or folder, or of ground truth.
 
-    Of the ground truth only those that count by the rules that fit; None if there is neither.
-    Raises `InputError` if there is none of this sequence.
+    Ground truth is limited to the rows that are scored by the rules that fit. Returns None if
+    there is neither. Raises `InputError` if there is none of this sequence.
     """
     if tracks:
         return read_rows(tracks if tracks.is_file() else tracks / f"{sequence}.txt", "result")
-    if not truths:
+    if not ground_truth_files:
         return None
-    rows = read_rows(truth_of(sequence, truths).path, "ground truth")
-    counts, _ = roles(rows, detect_rules(sequence, rows), sequence)
-    return Rows(rows.frames[counts], rows.ids[counts], rows.tlwh[counts], rows.rest[counts])
+    ground_truth = load_ground_truth(truth_of(sequence, ground_truth_files), sequence)
+    scored, _ = scored_and_ignored(ground_truth.rows, ground_truth.rules, sequence)
+    return ground_truth.rows.select(scored)
 
 
 def box_of(rows: Rows, identity: int, frame: int) -> Floats:
-    """The box (4,) x1 y1 x2 y2 of an identity in a frame; an `InputError` if it is not there."""
-    own = (rows.ids == identity) & (rows.frames == frame)
-    if not own.any():
-        there = ", ".join(map(str, np.unique(rows.ids[rows.frames == frame]).tolist()))
-        fix = f"choose one of those who are: {there}" if there else "choose another frame"
+    """Return the box (4,) x1 y1 x2 y2 of an identity in a frame; raise `InputError` without one."""
+    in_frame = rows.select(rows.frames == frame)
+    boxes = in_frame.tlwh[in_frame.ids == identity]
+    if not len(boxes):
+        present = ", ".join(map(str, np.unique(in_frame.ids).tolist()))
+        fix = f"choose one of those who are: {present}" if present else "choose another frame"
         raise InputError(f"identity {identity} is not in frame {frame}", fix)
-    return xyxy_from_tlwh(rows.tlwh[own][0])
+    return xyxy_from_tlwh(boxes[0])

@@ -1,6 +1,6 @@
-"""Which files are scored: results by tracker, caches, ground truth by sequence."""
+"""Find result files by tracker, caches, and ground truth by sequence."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,43 +23,43 @@ class GroundTruthFile:
     length: int | None
 
 
-def find_truth(places: Iterable[Path]) -> dict[str, GroundTruthFile]:
-    """Ground truth by sequence, named as `mottool` names the sequence's folder.
+def find_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
+    """Find ground truth by sequence; a sequence has the name of its folder.
 
-    A place is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
-    `<sequence>.txt`, or one such file; all may be gzipped. An `InputError` if a place holds none
-    or two places hold different ones for a sequence.
+    A source is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
+    `<sequence>.txt`, or one such file; all may be gzipped. Raises `InputError` if a source has no
+    ground truth, or if two sources have different ground truth of a sequence.
     """
-    found: dict[str, GroundTruthFile] = {}
-    for place in places:
-        paths = _truth_files(place)
+    files: dict[str, GroundTruthFile] = {}
+    for source in sources:
+        paths = _truth_files(source)
         if not paths:
             fix = (
                 "give a dataset root, a sequence folder with gt/gt.txt, or a folder of SEQUENCE.txt"
             )
-            raise InputError(f"there is no ground truth in {place}", fix)
+            raise InputError(f"there is no ground truth in {source}", fix)
         for path in paths:
-            truth = _truth(path)
-            other = found.setdefault(truth.sequence, truth)
+            file = _ground_truth_file(path)
+            other = files.setdefault(file.sequence, file)
             if other.path.parent.resolve() != path.parent.resolve():
-                problem = f"{other.path} and {path} are both ground truth of {truth.sequence}"
+                problem = f"{other.path} and {path} are both ground truth of {file.sequence}"
                 raise InputError(problem, "name only one of their folders with --gt")
-    return found
+    return files
 
 
-def _truth_files(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
+def _truth_files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
     for name in ("gt/gt", "gt"):
-        found = [
-            path for depth in DEPTHS for end in ENDINGS for path in place.glob(depth + name + end)
+        paths = [
+            path for depth in DEPTHS for end in ENDINGS for path in source.glob(depth + name + end)
         ]
-        if found:
-            return sorted(found)
-    return _texts(place)
+        if paths:
+            return sorted(paths)
+    return _text_files(source)
 
 
-def _truth(path: Path) -> GroundTruthFile:
+def _ground_truth_file(path: Path) -> GroundTruthFile:
     folder = path.resolve().parent
     if _stem(path) != "gt":
         return GroundTruthFile(safe_name(_stem(path)), path, None)
@@ -70,19 +70,19 @@ def _truth(path: Path) -> GroundTruthFile:
     return GroundTruthFile(safe_name(folder.name), path, length)
 
 
-def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
-    """Result files by tracker and sequence; a tracker is a folder of `<sequence>.txt` (or .gz).
+def find_results(sources: Iterable[Path]) -> dict[str, dict[str, Path]]:
+    """Find result files by tracker and sequence.
 
-    It may hold them in `data/`, as TrackEval has it, and a place may be a folder of such trackers.
-    A file named by itself belongs to the tracker of its folder. An `InputError` if a place holds
-    no result file, or two for a sequence.
+    A tracker is a folder of `<sequence>.txt` (or .gz), or of `data/` with these files, as in
+    TrackEval. A source is a tracker, a folder of such trackers, or a file, which belongs to the
+    tracker of its folder. Raises `InputError` if a source has no result file, or two of a sequence.
     """
     folders: dict[Path, dict[str, Path]] = {}
-    for place in places:
-        paths = [place] if place.is_file() else _results(place)
+    for source in sources:
+        paths = [source] if source.is_file() else _result_files(source)
         if not paths:
-            what = "holds no SEQUENCE.txt" if place.is_dir() else "does not exist"
-            raise InputError(f"{place} {what}", "name result files or folders of them")
+            problem = "holds no SEQUENCE.txt" if source.is_dir() else "does not exist"
+            raise InputError(f"{source} {problem}", "name result files or folders of them")
         for path in paths:
             files = folders.setdefault(path.resolve().parent, {})
             other = files.setdefault(_stem(path), path)
@@ -92,53 +92,56 @@ def find_results(places: Iterable[Path]) -> dict[str, dict[str, Path]]:
     if not folders:
         fix = "run `mottool associate` first, or name result files"
         raise InputError("there are no result files to score", fix)
-    homes = {folder.parent if folder.name == "data" else folder for folder in folders}
-    if len(homes) < len(folders):
+    trackers = [_tracker_folder(folder) for folder in folders]
+    if len(set(trackers)) < len(trackers):
         fix = "name either the folder or its data/, not both"
         raise InputError("a tracker has results in its folder and in data/ below it", fix)
-    names = [home.name for home in homes]
-    told = {}
-    for folder, files in folders.items():
-        home = folder.parent if folder.name == "data" else folder
-        told[home.name if names.count(home.name) == 1 else str(home)] = files
-    return told
+    names = [tracker.name for tracker in trackers]
+    return {
+        tracker.name if names.count(tracker.name) == 1 else str(tracker): files
+        for tracker, files in zip(trackers, folders.values(), strict=True)
+    }
 
 
-def _results(place: Path) -> list[Path]:
-    below = sorted(folder for folder in place.glob("*/data") if folder.is_dir())
+def _tracker_folder(folder: Path) -> Path:
+    return folder.parent if folder.name == "data" else folder
+
+
+def _result_files(source: Path) -> list[Path]:
+    data_folders = sorted(folder for folder in source.glob("*/data") if folder.is_dir())
     return (
-        _texts(place)
-        or _texts(place / "data")
-        or [path for folder in below for path in _texts(folder)]
+        _text_files(source)
+        or _text_files(source / "data")
+        or [path for folder in data_folders for path in _text_files(folder)]
     )
 
 
-def find_caches(places: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """The caches among `places`, themselves or in folders of them, and the places that are none.
+def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the caches among `sources` or in folders of them, and the remaining sources.
 
-    An unfinished cache counts only if it is named by itself.
+    An unfinished cache is included only if it is a source itself.
     """
     caches, others = [], []
-    for place in places:
-        found = [path for path in sorted(place.glob("*.h5")) if not path.name.endswith(".part.h5")]
-        if place.suffix == ".h5" and not place.is_dir():
-            caches.append(place)
-        elif found:
-            caches += found
+    for source in sources:
+        paths = [path for path in sorted(source.glob("*.h5")) if not path.name.endswith(".part.h5")]
+        if source.suffix == ".h5" and not source.is_dir():
+            caches.append(source)
+        elif paths:
+            caches += paths
         else:
-            others.append(place)
+            others.append(source)
     return caches, others
 
 
-def truth_of(sequence: str, truths: dict[str, GroundTruthFile]) -> GroundTruthFile:
-    """The ground truth of a result file's sequence; an `InputError` naming the near miss."""
-    if sequence not in truths:
+def truth_of(sequence: str, files: Mapping[str, GroundTruthFile]) -> GroundTruthFile:
+    """Return the ground truth of a sequence; raise `InputError` with the near miss without one."""
+    if sequence not in files:
         problem = f"there is no ground truth for {sequence!r}"
-        raise InputError(problem, f"{did_you_mean(sequence, truths)}, or add its folder with --gt")
-    return truths[sequence]
+        raise InputError(problem, f"{did_you_mean(sequence, files)}, or add its folder with --gt")
+    return files[sequence]
 
 
-def _texts(folder: Path) -> list[Path]:
+def _text_files(folder: Path) -> list[Path]:
     return sorted(path for end in ENDINGS for path in folder.glob("*" + end))
 
 

@@ -1,4 +1,4 @@
-"""Apply the rules of a benchmark to a sequence before it is scored (see `motchallenge.rules`)."""
+"""Apply a benchmark's rules to a sequence before it is scored (see `motchallenge.rules`)."""
 
 from dataclasses import dataclass
 
@@ -9,20 +9,20 @@ from mottool.errors import InputError
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, OverlappingPairs, overlapping, renumber
 from mottool.motchallenge.rows import Rows
-from mottool.motchallenge.rules import roles
+from mottool.motchallenge.rules import scored_and_ignored
 
 __all__ = ["EvalSequence", "preprocess"]
 
 Ints = npt.NDArray[np.int64]
-OVERLAP = 0.5  # a result is a distractor's from this IoU on
+MIN_IOU = 0.5  # of a result matched with an ignored object
 
 
 @dataclass(frozen=True)
 class EvalSequence:
-    """What is scored of one sequence: boxes sorted by frame, their identities and overlaps.
+    """The scored boxes of one sequence: sorted by frame, with their identities and overlaps.
 
     `truth_ids` (n,) and `result_ids` (m,) int64 count from 0 without gaps; `pairs` refers to rows
-    of both. `truth_rows` (n,) and `result_rows` (m,) int64 are where each stands in its file.
+    of both. `truth_rows` (n,) and `result_rows` (m,) int64 are their rows in the two files.
     """
 
     truth_ids: Ints
@@ -32,57 +32,65 @@ class EvalSequence:
     result_rows: Ints
 
     @property
-    def identities(self) -> tuple[int, int]:
-        """How many identities the ground truth and the results have."""
+    def identity_counts(self) -> tuple[int, int]:
+        """Return the number of identities of the ground truth and of the results."""
         return int(self.truth_ids.max(initial=-1)) + 1, int(self.result_ids.max(initial=-1)) + 1
 
 
-def preprocess(truth: Rows, results: Rows, length: int, rules: str, sequence: str) -> EvalSequence:
-    """Apply the rules to a sequence of `length` frames.
+def preprocess(
+    ground_truth: Rows, results: Rows, length: int, rules: str, sequence: str
+) -> EvalSequence:
+    """Apply `rules` to a sequence of `length` frames.
 
-    An `InputError` names an identity that occurs twice in a frame, a frame beyond the last one,
-    and a class that MOTChallenge does not have.
+    Raises `InputError` for an identity that occurs twice in a frame, a frame beyond the last one,
+    or a class that MOTChallenge does not have.
     """
-    (truth, truth_order), (results, result_order) = _by_frame(truth), _by_frame(results)
-    for rows, what in ((truth, "ground truth"), (results, "results")):
+    ground_truth, truth_order = _sort_by_frame(ground_truth)
+    results, result_order = _sort_by_frame(results)
+    for rows, what in ((ground_truth, "ground truth"), (results, "results")):
         _check(rows, length, f"{what} of {sequence}")
     if rules != "mot15" and results.rest.shape[1] > 1 and (results.rest[:, 1] >= 2).any():
         problem = f"results of {sequence}: column 8 holds classes, but only pedestrians are scored"
-        raise InputError(problem, "leave the rows of other classes out, or write -1 there")
-    pairs = overlapping(truth.frames, truth.tlwh, results.frames, results.tlwh)
-    counts, distracts = roles(truth, rules, sequence)
+        raise InputError(problem, "remove the rows of other classes, or write -1 there")
+    pairs = overlapping(ground_truth.frames, ground_truth.tlwh, results.frames, results.tlwh)
+    scored, ignored = scored_and_ignored(ground_truth, rules, sequence)
     keep = np.ones(len(results), bool)
-    if distracts.any():
-        close = pairs.similarity >= OVERLAP - EPSILON
+    if ignored.any():
+        close = pairs.similarity >= MIN_IOU - EPSILON
         matched = best_matching(pairs, np.where(close, pairs.similarity, 0.0))
-        keep[pairs.result[matched & distracts[pairs.truth]]] = False
-    truth_ids, result_ids = renumber(truth.ids[counts])[1], renumber(results.ids[keep])[1]
-    left = pairs.kept(counts, keep)
-    return EvalSequence(truth_ids, result_ids, left, truth_order[counts], result_order[keep])
+        keep[pairs.result[matched & ignored[pairs.truth]]] = False
+    return EvalSequence(
+        renumber(ground_truth.ids[scored])[1],
+        renumber(results.ids[keep])[1],
+        pairs.select(scored, keep),
+        truth_order[scored],
+        result_order[keep],
+    )
 
 
-def _by_frame(rows: Rows) -> tuple[Rows, Ints]:
-    """The rows sorted by frame, and where each stood before."""
+def _sort_by_frame(rows: Rows) -> tuple[Rows, Ints]:
+    """Sort rows by frame, stably; return them and their previous indices."""
     if (np.diff(rows.frames) >= 0).all():
         return rows, np.arange(len(rows))
     order = np.argsort(rows.frames, kind="stable")
-    return Rows(rows.frames[order], rows.ids[order], rows.tlwh[order], rows.rest[order]), order
+    return rows.select(order), order
 
 
 def _check(rows: Rows, length: int, what: str) -> None:
-    """Refuse frames beyond the last one, and an identity that is twice in a frame."""
+    """Raise `InputError` for a frame beyond the last one, or an identity twice in a frame."""
     if len(rows) and rows.frames[-1] > length:
         raise InputError(
             f"{what}: frame {rows.frames[-1]} lies beyond the last one, {length}",
             "score the files of this sequence, or correct seqLength in its seqinfo.ini",
         )
     frames, frame = renumber(rows.frames)
-    names, name = renumber(rows.ids)
-    cells = np.sort(frame * len(names) + name)
-    twice = cells[1:][np.diff(cells) == 0]
-    if len(twice):
-        frame_number, identity = frames[twice[0] // len(names)], names[twice[0] % len(names)]
+    identities, identity = renumber(rows.ids)
+    cells = np.sort(frame * len(identities) + identity)
+    repeated = cells[1:][np.diff(cells) == 0]
+    if len(repeated):
+        frame_index, identity_index = divmod(int(repeated[0]), len(identities))
+        number, name = frames[frame_index], identities[identity_index]
         fix = "keep one row of it per frame"
-        if identity == -1:
+        if name == -1:
             fix = "give tracks; rows without identities are detections for `mottool associate`"
-        raise InputError(f"{what}: identity {identity} occurs twice in frame {frame_number}", fix)
+        raise InputError(f"{what}: identity {name} occurs twice in frame {number}", fix)

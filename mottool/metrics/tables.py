@@ -1,148 +1,209 @@
-"""Tables of scores: text for a screen, CSV, Markdown."""
+"""Tables of metrics: text for a screen, CSV, Markdown and LaTeX."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from mottool.files import atomic_write
+from mottool.metrics.registry import Kind, columns, get_metric
 
-__all__ = ["COMBINED", "TableRow", "as_text", "write_csv", "write_markdown"]
+__all__ = [
+    "COMBINED",
+    "Table",
+    "TableRow",
+    "as_text",
+    "evaluation_tables",
+    "format_metric",
+    "write_csv",
+    "write_evaluation_csv",
+    "write_latex",
+    "write_markdown",
+]
 
-COMBINED = "COMBINED"
-# Of tracks: MOTChallenge's order first, then what its details page adds.
-COLUMNS = (
-    *("MOTA", "IDF1", "HOTA", "MT", "ML", "FP", "FN", "IDSW", "Frag"),
-    *("Rcll", "Prcn", "AssA", "DetA", "LocA", "MOTP", "IDP", "IDR"),
-    *("IDSW_S", "IDSW_M", "IDSW_L"),
-)
-OF_CACHES = (
-    *("AP", "AP_S", "AP_M", "AP_L", "Rcll", "Prcn"),
-    *("TPR", "TPR_S", "TPR_M", "TPR_L", "Rank1", "mAP"),
-)
-COUNTS = frozenset(
-    {"MT", "PT", "ML", "TP", "FP", "FN", "IDSW", "Frag", "IDTP", "IDFP", "IDFN"}
-    | {"IDSW_S", "IDSW_M", "IDSW_L"}
-)
-DIGITS = 6  # of a fraction in CSV
+COMBINED = "COMBINED"  # the sequence of a row that combines all of them
+DIGITS = 6  # decimals of a fraction in CSV
+BOUNDS = "95 % from", "95 % to"
+# Marks of ranks 0, 1 and 2.
+TEXT_MARKS = "{} ", "{}*", "{}+"
+MARKDOWN_MARKS = "{}", "**{}**", "*{}*"
+LATEX_MARKS = "{}", r"\textbf{{{}}}", r"\underline{{{}}}"
+
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text cells and metrics.
+
+    `head` are the headings of the text cells, `metrics` the names of the metrics, which are the
+    other columns. A metric that a row does not have is missing or None. `ranks` may give for each
+    metric a number per row: 1 for the best, 2 for the second best, 0 for the others.
+    """
+
+    head: Sequence[str]
+    metrics: Sequence[str]
+    rows: Sequence[tuple[Sequence[str], Metrics]]
+    ranks: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    title: str = ""
+
+    def cells(self, marks: Sequence[str]) -> Iterator[list[str]]:
+        """Yield the cells of each row; `marks` are the formats of metrics of rank 0, 1 and 2."""
+        unranked = [0] * len(self.rows)
+        for index, (texts, values) in enumerate(self.rows):
+            ranks = (self.ranks.get(name, unranked)[index] for name in self.metrics)
+            numbers = [format_metric(name, values.get(name)) for name in self.metrics]
+            yield [*texts, *(marks[rank].format(n) for rank, n in zip(ranks, numbers, strict=True))]
+
+
+def format_metric(name: str, value: float | None) -> str:
+    """Format a metric: per cent with one decimal, counts and high speeds as integers."""
+    if value is None:
+        return "-"
+    unit = get_metric(name).unit
+    if unit == "fraction":
+        return f"{100 * value:.1f}"
+    return f"{value:.1f}" if unit == "fps" and value < 100 else f"{value:.0f}"
+
+
+def as_text(tables: Sequence[Table]) -> str:
+    """Align the tables in columns; `*` follows the best metrics and `+` the second best."""
+    parts = []
+    for table in tables:
+        rows = [[*table.head, *map(TEXT_MARKS[0].format, table.metrics)], *table.cells(TEXT_MARKS)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [table.title] if table.title else []
+        texts = len(table.head)
+        for row in rows:
+            cells = list(zip(row, widths, strict=True))
+            left = [f"{cell:<{width}}" for cell, width in cells[:texts]]
+            right = [f"{cell:>{width}}" for cell, width in cells[texts:]]
+            lines.append(("  ".join(left) + "  " + " ".join(right)).rstrip())
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def write_csv(table: Table, path: Path) -> Path:
+    """Write a table to the CSV file `path`; fractions have six decimals, missing metrics are empty.
+
+    `head` and `metrics` are the names of the columns.
+    """
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*table.head, *table.metrics])
+        for texts, values in table.rows:
+            numbers = [values.get(name) for name in table.metrics]
+            rounded = ["" if number is None else round(number, DIGITS) for number in numbers]
+            writer.writerow([*texts, *rounded])
+    return path
+
+
+def write_markdown(tables: Sequence[Table], path: Path) -> Path:
+    """Write tables as Markdown; the best metrics are bold, the second best in italics."""
+    parts = []
+    for table in tables:
+        lines = [[*table.head, *table.metrics], *table.cells(MARKDOWN_MARKS)]
+        lines.insert(1, ["---"] * len(table.head) + ["---:"] * len(table.metrics))
+        rows = [" | ".join(cell.strip().replace("|", "\\|") for cell in line) for line in lines]
+        parts.append("".join(f"| {row} |\n" for row in rows))
+    return _write_text(path, "\n".join(parts))
+
+
+def write_latex(table: Table, path: Path) -> Path:
+    """Write a table as `tabular` for booktabs; the best are bold, the second best underlined."""
+    texts = len(table.head)
+    lines = [r"\begin{tabular}{" + "l" * texts + "r" * len(table.metrics) + "}", r"\toprule"]
+    lines += [" & ".join([*table.head, *table.metrics]) + r" \\", r"\midrule"]
+    for row in table.cells(LATEX_MARKS):
+        names = [_latex_text(name) for name in row[:texts]]
+        numbers = ["--" if cell == "-" else cell for cell in row[texts:]]
+        lines.append(" & ".join(names + numbers) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    return _write_text(path, "\n".join(lines) + "\n")
+
+
+def _latex_text(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
+
+
+def _write_text(path: Path, text: str) -> Path:
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return path
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row: a tracker on a sequence by some benchmark's rules, or on all of them `COMBINED`.
+    """The metrics of a tracker or a pipeline on a sequence, or on all of them, `COMBINED`.
 
-    `figures` are fractions and counts by TrackEval's names. `motmetrics` are
-    those of that package, None where it was not asked. `curves` are HOTA's figures at each of its
-    thresholds, `interval` the low and the high end of what each figure may be with 95 %
-    confidence; both are empty where there are none.
+    `of` says what is scored, "tracks" or "cache". `metrics` are fractions and counts by TrackEval's
+    names. `motmetrics` are those of that package, None if it was not used. `curves` are HOTA and
+    its parts at each threshold. `interval` are the ends of each metric's 95 % confidence interval.
+    Both are empty where there are none.
     """
 
+    of: Kind
     tracker: str
     rules: str
     sequence: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     motmetrics: Mapping[str, float] | None = None
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
     interval: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as `evaluate --json` prints it."""
+        return {
+            "tracker": self.tracker,
+            "rules": self.rules,
+            "sequence": self.sequence,
+            "figures": self.metrics,
+            "motmetrics": self.motmetrics,
+            "curves": self.curves,
+            "interval": self.interval,
+        }
 
-def as_text(entries: Iterable[TableRow]) -> str:
-    """An aligned table for each tracker: percentages to one decimal, counts whole."""
-    parts = []
-    for (tracker, _), group in groupby(entries, lambda entry: (entry.tracker, _kind(entry))):
-        scored = list(group)
-        columns = _columns(scored)
-        rows: list[tuple[str, ...]] = [("Sequence", "Rules", *columns)]
-        for entry in scored:
-            for name, figures in _lines(entry):
-                rules = entry.rules.upper() if name == entry.sequence else ""
-                shown = name if rules else f"  {name}"
-                rows.append((shown, rules, *_cells(figures, columns)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        parts.append("\n".join([tracker, *(_aligned(row, widths) for row in rows)]))
-    return "\n\n".join(parts)
+    def lines(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """Yield the lines of a table by name: metrics, those of motmetrics, interval bounds."""
+        yield self.sequence, self.metrics
+        if self.motmetrics is not None:
+            yield "by motmetrics", self.motmetrics
+        for index, bound in enumerate(BOUNDS):
+            if self.interval:
+                yield bound, {name: ends[index] for name, ends in self.interval.items()}
 
 
-def write_csv(entries: Iterable[TableRow], path: Path) -> Path:
-    """Every figure, in the columns bench, tracker, seq, HOTA, …: fractions with six decimals.
+def evaluation_tables(rows: Sequence[TableRow], by_tracker: bool = False) -> list[Table]:
+    """Arrange rows in one table of tracks and one of caches.
 
-    What an entry does not have is empty, as TrackEval's figures are for a cache.
+    With `by_tracker`, each tracker or pipeline has a table, with its name as the title. The columns
+    are the metrics of `evaluate` that any row has.
     """
-    entries = list(entries)
-    names = list(dict.fromkeys(name for entry in entries for name in entry.figures))
 
-    def write(part: Path) -> None:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["bench", "tracker", "seq", *names])
-            for entry in entries:
-                given = entry.figures
-                values = [round(given[name], DIGITS) if name in given else "" for name in names]
-                writer.writerow([entry.rules.upper(), entry.tracker, entry.sequence, *values])
+    def key(row: TableRow) -> tuple[Kind, str]:
+        return row.of, row.tracker if by_tracker else ""
 
-    return _write(path, write)
-
-
-def write_markdown(entries: Iterable[TableRow], path: Path) -> Path:
-    """The columns of the screen's table as one Markdown table, and one more for caches."""
     tables = []
-    for _, group in groupby(sorted(entries, key=_kind), _kind):
+    for (of, title), group in groupby(rows, key):
         scored = list(group)
-        columns = _columns(scored)
-        lines = [_piped(("Tracker", "Sequence", "Rules", *columns))]
-        lines.append("|---|---|---|" + "---:|" * len(columns))
-        for entry in scored:
-            for name, figures in _lines(entry):
-                rules = entry.rules.upper() if name == entry.sequence else ""
-                lines.append(_piped((entry.tracker, name, rules, *_cells(figures, columns))))
-        tables.append("\n".join(lines) + "\n")
-    return _write(path, lambda part: part.write_text("\n".join(tables), encoding="utf-8"))
+        names = columns("evaluate", of)
+        present = [name for name in names if any(name in row.metrics for row in scored)]
+        lines = []
+        for row in scored:
+            for name, values in row.lines():
+                of_sequence = name == row.sequence
+                texts = [name, row.rules.upper()] if of_sequence else [f"  {name}", ""]
+                lines.append((texts if by_tracker else [row.tracker, *texts], values))
+        head = ["Sequence", "Rules"] if by_tracker else ["Tracker", "Sequence", "Rules"]
+        tables.append(Table(head, present, lines, title=title))
+    return tables
 
 
-def _kind(entry: TableRow) -> bool:
-    """Whether the row is of a cache."""
-    return "AP" in entry.figures
-
-
-def _columns(entries: Sequence[TableRow]) -> list[str]:
-    """The columns of entries of one kind: those that any of them fills."""
-    every = OF_CACHES if _kind(entries[0]) else COLUMNS
-    return [name for name in every if any(name in entry.figures for entry in entries)]
-
-
-def _lines(entry: TableRow) -> Iterator[tuple[str, Mapping[str, float]]]:
-    """The lines of a row by name: its figures, a second opinion, both ends of the interval."""
-    yield entry.sequence, entry.figures
-    if entry.motmetrics is not None:
-        yield "by motmetrics", entry.motmetrics
-    for place, end in enumerate(("95 % from", "95 % to")):
-        if entry.interval:
-            yield end, {name: ends[place] for name, ends in entry.interval.items()}
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> Path:
-    with atomic_write(path) as part:
-        write(part)
-    return path
-
-
-def _cells(figures: Mapping[str, float], columns: Iterable[str]) -> list[str]:
-    return [_cell(name, figures.get(name)) for name in columns]
-
-
-def _cell(name: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(round(value)) if name in COUNTS else f"{100 * value:.1f}"
-
-
-def _aligned(row: Iterable[str], widths: list[int]) -> str:
-    """Names to the left, figures to the right."""
-    cells = list(zip(row, widths, strict=True))
-    names = [f"{cell:<{width}}" for cell, width in cells[:2]]
-    return "  ".join([*names, *(f"{cell:>{width}}" for cell, width in cells[2:])])
-
-
-def _piped(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def write_evaluation_csv(rows: Sequence[TableRow], path: Path) -> Path:
+    """Write all metrics to the CSV file `path`: bench, tracker, seq, HOTA, …; one line per row."""
+    names = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    lines = [([row.rules.upper(), row.tracker, row.sequence], row.metrics) for row in rows]
+    return write_csv(Table(["bench", "tracker", "seq"], names, lines), path)

@@ -1,4 +1,4 @@
-"""Where two trackers of one sequence differ: boxes that only one has, and identities that part."""
+"""Differences between two trackers of one sequence: single boxes, and differing identities."""
 
 from typing import NamedTuple
 
@@ -14,15 +14,15 @@ __all__ = ["Differences", "differences"]
 
 Bools = npt.NDArray[np.bool_]
 
-OVERLAP = 0.5  # the IoU from which two boxes are of the same person
+MIN_IOU = 0.5  # of two boxes of the same person
 
 
 class Differences(NamedTuple):
-    """What differs, by row of the two files: masks (n,) of the first, (m,) of the second.
+    """The differences by row of the two files: masks (n,) of the first, (m,) of the second.
 
-    `alone` are boxes that the other tracker has none for. `parted` are those that both have, but
-    not under identities that belong together; `names` says which identity of the first belongs to
-    an identity of the second.
+    `alone` are boxes that the other tracker does not have. `parted` are boxes of both, but under
+    identities that do not correspond. `names` maps identities of the second tracker to the
+    corresponding ones of the first.
     """
 
     alone: tuple[Bools, Bools]
@@ -31,31 +31,32 @@ class Differences(NamedTuple):
 
 
 def differences(first: Rows, second: Rows) -> Differences:
-    """Match the boxes of two result files frame by frame (IoU of 0.5 or more) and compare.
+    """Match the boxes of two result files frame by frame (IoU of 0.5 or more) and compare them.
 
-    Identities belong together one to one, so that most boxes agree: the assignment of IDF1
-    (Ristani et al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking",
-    2016) with the first tracker in the place of the ground truth.
+    Identities correspond one to one, so that most boxes agree: the assignment of IDF1 (Ristani et
+    al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking", 2016) with
+    the first tracker as ground truth.
     """
-    orders = [np.argsort(rows.frames, kind="stable") for rows in (first, second)]
-    (a, b), (one, other) = orders, (first, second)
-    pairs = overlapping(one.frames[a], one.tlwh[a], other.frames[b], other.tlwh[b])
-    weights = np.where(pairs.similarity >= OVERLAP, pairs.similarity, 0.0)
+    order_1, order_2 = (np.argsort(rows.frames, kind="stable") for rows in (first, second))
+    sorted_1, sorted_2 = first.select(order_1), second.select(order_2)
+    pairs = overlapping(sorted_1.frames, sorted_1.tlwh, sorted_2.frames, sorted_2.tlwh)
+    weights = np.where(pairs.similarity >= MIN_IOU, pairs.similarity, 0.0)
     matched = best_matching(pairs, weights)
-    rows, columns = a[pairs.truth[matched]], b[pairs.result[matched]]  # (k,), (k,)
-    ours, our = renumber(one.ids[rows])
-    theirs, their = renumber(other.ids[columns])
-    together = np.zeros((len(ours), len(theirs)), np.int64)  # frames
-    np.add.at(together, (our, their), 1)
-    mine, yours = linear_sum_assignment(together, maximize=True)
-    belongs = np.full(len(theirs), -1)
-    belongs[yours] = mine
-    agree = belongs[their] == our
+    rows_1, rows_2 = order_1[pairs.truth[matched]], order_2[pairs.result[matched]]  # (k,), (k,)
+    identities_1, index_1 = renumber(first.ids[rows_1])
+    identities_2, index_2 = renumber(second.ids[rows_2])
+    together = np.zeros((len(identities_1), len(identities_2)), np.int64)  # frames
+    np.add.at(together, (index_1, index_2), 1)
+    assigned_1, assigned_2 = linear_sum_assignment(together, maximize=True)
+    corresponding = np.full(len(identities_2), -1)
+    corresponding[assigned_2] = assigned_1
+    agree = corresponding[index_2] == index_1
     masks = []
-    for length, where in ((len(one), rows), (len(other), columns)):
+    for length, rows in ((len(first), rows_1), (len(second), rows_2)):
         alone, parted = np.ones(length, bool), np.zeros(length, bool)
-        alone[where], parted[where] = False, ~agree
+        alone[rows], parted[rows] = False, ~agree
         masks.append((alone, parted))
-    met = together[mine, yours] > 0
-    names = dict(zip(theirs[yours[met]].tolist(), ours[mine[met]].tolist(), strict=True))
+    shared = together[assigned_1, assigned_2] > 0
+    keys, values = identities_2[assigned_2[shared]], identities_1[assigned_1[shared]]
+    names = dict(zip(keys.tolist(), values.tolist(), strict=True))
     return Differences((masks[0][0], masks[1][0]), (masks[0][1], masks[1][1]), names)

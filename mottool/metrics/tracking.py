@@ -1,60 +1,75 @@
-"""The score of a tracker: CLEAR, Identity and HOTA of one sequence, or of several joined."""
+"""The tracking metrics of one sequence, or of several combined."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import Protocol, Self
 
-from mottool.metrics.clear import Clear, clear
-from mottool.metrics.hota import Hota, hota
-from mottool.metrics.identity import Identity, identity
+import numpy as np
+import numpy.typing as npt
+
 from mottool.metrics.preprocess import EvalSequence
+from mottool.metrics.registry import TRACK_METRICS, in_order
 
-__all__ = ["TrackingScore", "combined", "score"]
+__all__ = ["TrackMetric", "TrackingScore", "combine", "score"]
+
+
+class TrackMetric(Protocol):
+    """What a class of `TRACK_METRICS` provides; made without arguments, it is of no sequence.
+
+    A class may have `curves()`, too: its metrics at each of HOTA's thresholds, by name.
+    """
+
+    @classmethod
+    def compute(cls, sequence: EvalSequence) -> Self:
+        """Compute the metric of one sequence."""
+
+    def __add__(self, other: Self, /) -> Self:
+        """Combine two sets of sequences."""
+
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers by their names in `METRICS`."""
+
+
+def _classes() -> dict[str, type[TrackMetric]]:
+    return {name: resolve_name(path) for name, path in TRACK_METRICS.items()}
 
 
 @dataclass(frozen=True)
 class TrackingScore:
-    """The three families of figures; adding two joins their sequences as TrackEval combines."""
+    """The metrics of tracks, one part for each of `TRACK_METRICS`.
 
-    clear: Clear = field(default_factory=Clear)
-    identity: Identity = field(default_factory=Identity)
-    hota: Hota = field(default_factory=Hota)
+    Adding two combines their sequences as TrackEval does: counts are added, and HOTA's means are
+    weighted by the detections of each sequence.
+    """
+
+    parts: Mapping[str, TrackMetric] = field(
+        default_factory=lambda: {name: part() for name, part in _classes().items()}
+    )
 
     def __add__(self, other: "TrackingScore") -> "TrackingScore":
-        return TrackingScore(
-            self.clear + other.clear, self.identity + other.identity, self.hota + other.hota
-        )
+        return TrackingScore({name: part + other.parts[name] for name, part in self.parts.items()})
 
-    def figures(self) -> dict[str, float]:
-        """The figures by TrackEval's names: ratios as fractions (not per cent), counts whole."""
-        means = {name: float(curve.mean()) for name, curve in self.hota.curves().items()}
-        return {
-            **{name: means[name] for name in ("HOTA", "DetA", "AssA", "LocA")},
-            "MOTA": self.clear.mota,
-            "MOTP": self.clear.motp,
-            "IDF1": self.identity.f1,
-            "IDP": self.identity.precision,
-            "IDR": self.identity.recall,
-            "Rcll": self.clear.recall,
-            "Prcn": self.clear.precision,
-            "MT": self.clear.mostly_tracked,
-            "PT": self.clear.partly_tracked,
-            "ML": self.clear.mostly_lost,
-            "TP": self.clear.hits,
-            "FP": self.clear.false_alarms,
-            "FN": self.clear.misses,
-            "IDSW": self.clear.switches,
-            "Frag": self.clear.fragmentations,
-            "IDTP": self.identity.right,
-            "IDFP": self.identity.wrong,
-            "IDFN": self.identity.missed,
-        }
+    def metrics(self) -> dict[str, float]:
+        """Return the metrics by TrackEval's names: ratios as fractions, counts as integers."""
+        values: dict[str, float] = {}
+        for part in self.parts.values():
+            values |= part.metrics()
+        return in_order(values)
+
+    def curves(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Return HOTA and its parts at each threshold, (19,) each."""
+        curves: dict[str, npt.NDArray[np.float64]] = {}
+        for part in self.parts.values():
+            curves |= getattr(part, "curves", dict)()
+        return curves
 
 
-def score(scene: EvalSequence) -> TrackingScore:
-    """Score one sequence, prepared by its benchmark's rules."""
-    return TrackingScore(clear(scene), identity(scene), hota(scene))
+def score(sequence: EvalSequence) -> TrackingScore:
+    """Compute all tracking metrics of a preprocessed sequence."""
+    return TrackingScore({name: part.compute(sequence) for name, part in _classes().items()})
 
 
-def combined(scores: Iterable[TrackingScore]) -> TrackingScore:
-    """All sequences as one: counts are added, HOTA's means are weighted by their detections."""
+def combine(scores: Iterable[TrackingScore]) -> TrackingScore:
+    """Combine the scores of several sequences into one."""
     return sum(scores, TrackingScore())

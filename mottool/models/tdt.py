@@ -16,7 +16,6 @@ from torchvision.ops import box_iou
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.interfaces import Decoded
-from mottool.models.marks import looks_like
 from mottool.models.retinanet import (
     LEVELS,
     PYRAMID_CHANNELS,
@@ -28,6 +27,7 @@ from mottool.models.retinanet import (
     stage_maps,
     strongest,
 )
+from mottool.networks.registry import identify
 
 __all__ = ["ANCHORS", "TDT", "VARIANTS", "Embedder"]
 
@@ -134,8 +134,8 @@ class TDT(nn.Module):
         So is its variant, if none is given. Raises `CheckpointError` with the names that are
         missing, unknown or of another shape.
         """
-        told = looks_like(tensors)
-        variant = variant or (told if told in VARIANTS else "tdt-r34")
+        identified = (name for name in identify(tensors) if name in VARIANTS)
+        variant = variant or next(identified, "tdt-r34")
         channels = dimension(tensors, "embedder.embedding.weight", 0, 512 * len(ANCHORS))
         network = cls(variant, channels // len(ANCHORS))
         fit(network, tensors, variant)

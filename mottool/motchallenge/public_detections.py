@@ -3,7 +3,7 @@
 Two formats are read: MOTChallenge's `det.txt` (frame, -1, left, top, width, height, score, …) and
 DeepSORT's `.npy`, the same ten columns followed by one embedding per row.
 
-In the public-detection protocol, a tracker with a detector of its own may start tracks only near
+In the public-detection protocol, a tracker that has another detector may start tracks only near
 public boxes (Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §5.3, as the
 published code does it).
 """
@@ -26,18 +26,18 @@ __all__ = ["PublicDetections", "holds_features", "near_public", "probabilities"]
 
 Floats = npt.NDArray[np.float32]
 AnyFloats = npt.NDArray[np.floating[Any]]
-COLUMNS = 10  # of DeepSORT's form, before the embedding
-UNIT_TOLERANCE = 1e-2  # half-precision embeddings are this close to unit length
+COLUMNS = 10  # of DeepSORT's format, before the embedding
+UNIT_TOLERANCE = 1e-2  # on the norm of half-precision embeddings
 
 
 @dataclass(frozen=True)
 class PublicDetections:
-    """All detections of one sequence, sorted by frame, the file's order kept inside a frame.
+    """All detections of one sequence, sorted by frame; a frame keeps the file's order.
 
     `frames` (n,) from 1; `boxes` (n, 4) float32 x1 y1 x2 y2 pixels; `scores` (n,) float32 in
-    [0, 1]; `embeddings` (n, D) float32 of unit length or None. `margin` is what the file's scores
-    were divided by before the logistic function, None where they were probabilities already;
-    `dropped` counts boxes without area that were left out; `sha256` is the file's.
+    [0, 1]; `embeddings` (n, D) float32, L2-normalised, or None. `margin` is the divisor of the
+    file's scores before the logistic function, None if they were probabilities already; `dropped`
+    counts the skipped boxes without area; `sha256` is the file's.
     """
 
     frames: npt.NDArray[np.int64]
@@ -50,9 +50,9 @@ class PublicDetections:
 
     @classmethod
     def read(cls, path: Path, margin: float | None = None) -> "PublicDetections":
-        """Read `det.txt` (plain or gzipped) or `.npy`; an `InputError` names what is wrong.
+        """Read `det.txt` (plain or gzipped) or `.npy`; raise `InputError` for an invalid file.
 
-        Scores are made comparable: see `probabilities` for `margin`.
+        Scores become probabilities: see `probabilities` for `margin`.
         """
         if path.suffix == ".npy":
             rows, features = _read_npy(path)
@@ -74,7 +74,7 @@ class PublicDetections:
 
     @classmethod
     def of_ground_truth(cls, path: Path, sequence: str) -> "PublicDetections":
-        """The people of a `gt.txt` who count, by the rules of the benchmark, as certain boxes.
+        """Read the ground truth that the benchmark scores as boxes of score 1.
 
         Those are the rows whose flag is not 0 and, where there are classes, pedestrians.
         """
@@ -100,11 +100,11 @@ class PublicDetections:
 
     @property
     def last_frame(self) -> int:
-        """The last frame with a detection, 0 if there is none."""
+        """Return the last frame with a detection, 0 if there is none."""
         return int(self.frames[-1]) if len(self) else 0
 
     def on(self, frame: int) -> Detections:
-        """The detections of one frame, counted from 1."""
+        """Return the detections of one frame, counted from 1."""
         rows = slice(*np.searchsorted(self.frames, [frame, frame + 1]))
         boxes = self.boxes[rows]
         return Detections(
@@ -118,15 +118,14 @@ class PublicDetections:
 def probabilities(
     raw: npt.NDArray[np.float64], margin: float | None = None
 ) -> tuple[Floats, float | None]:
-    """Scores (n,) in [0, 1] from a file's scores, and the scale that was used.
+    """Convert a file's scores to scores (n,) in [0, 1]; return them and the scale that was used.
 
-    A file whose scores all lie in [0, 1] is taken as it is. One that says -1 throughout has no
-    scores: every box counts as certain. Anything else are raw detector margins (ACF and DPM of
-    MOT15 and MOT16 reach from below 0 to above 100): they go through the logistic function
-    1 / (1 + exp(-score / scale)), which keeps their order and puts the detector's own decision
-    boundary, 0, at 0.5. The scale is `margin`, or else the median magnitude in the file, so that
-    a middling detection scores 0.73 whatever the detector's unit. A given `margin` is applied to
-    every file, probabilities too.
+    Scores that are all in [0, 1] are kept. Scores that are all -1 are missing and become 1. All
+    others are raw detector margins (ACF and DPM of MOT15 and MOT16 reach from below 0 to above
+    100). They go through the logistic function 1 / (1 + exp(-score / scale)), which keeps their
+    order and maps the detector's decision boundary, 0, to 0.5. The scale is `margin`, or else the
+    median magnitude in the file, so that a median detection scores 0.73 whatever the detector's
+    unit. A given `margin` is applied to every file, probabilities too.
     """
     if margin is None:
         if ((raw >= 0) & (raw <= 1)).all():
@@ -139,7 +138,7 @@ def probabilities(
 
 
 def holds_features(path: Path) -> bool:
-    """Whether `path` is a `.npy` with embeddings, or a folder that has one; nothing is checked."""
+    """Return whether a `.npy`, or the first one of a folder, has embeddings; skip their values."""
     files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
     if not files or files[0].suffix != ".npy":
         return False
@@ -159,33 +158,33 @@ def _read_npy(path: Path) -> tuple[Rows, Floats | None]:
         fix = "save a plain (rows, 10 + D) float array with numpy.save"
         raise InputError(f"{path} is not a readable .npy array", fix) from error
     if table.ndim != 2 or table.shape[1] < COLUMNS or table.dtype.kind not in "fiu":
-        fix = "give DeepSORT's form: 10 MOTChallenge columns, then the embedding"
+        fix = "give DeepSORT's format: 10 MOTChallenge columns, then the embedding"
         raise InputError(f"{path} holds {table.dtype} {table.shape}", fix)
     features = table[:, COLUMNS:].astype(np.float32)
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise InputError(f"{path} row {row} has an embedding with NaN or infinity", "remake it")
+        raise InputError(f"{path} row {row} has an embedding with NaN or infinity", "make it again")
     rows = rows_from_table(path, table[:, :COLUMNS].astype(np.float64))
     return rows, features if features.shape[1] else None
 
 
 def _unit(features: Floats) -> Floats:
-    """Rows of unit length; those that were so before some rounding are left as they are."""
+    """L2-normalise rows; keep those whose norm differs from 1 only by rounding."""
     norms = np.linalg.norm(features, axis=1, keepdims=True)  # (n, 1)
-    off = np.abs(norms - 1) > UNIT_TOLERANCE
-    unit: Floats = np.where(off, features / np.maximum(norms, 1e-12), features)
+    unnormalised = np.abs(norms - 1) > UNIT_TOLERANCE
+    unit: Floats = np.where(unnormalised, features / np.maximum(norms, 1e-12), features)
     return unit
 
 
 def near_public(centres: AnyFloats, areas: AnyFloats, public: AnyFloats) -> npt.NDArray[np.intp]:
-    """Which detections may begin tracks, in the order of the public boxes they answer to.
+    """Return which detections may start tracks, in the order of their public boxes.
 
     Each of the `public` boxes (p, 4), in their order, admits the nearest detection that is not
     admitted yet, if the squared distance from its centre is less than the detection's area.
-    `centres` (n, 2) and `areas` (n,) are the detections'.
+    `centres` (n, 2) and `areas` (n,) describe the detections.
     """
-    middles = (public[:, :2] + public[:, 2:]) / 2
-    distances = np.square(centres[:, None] - middles).sum(axis=2)  # (n, p)
+    public_centres = (public[:, :2] + public[:, 2:]) / 2
+    distances = np.square(centres[:, None] - public_centres).sum(axis=2)  # (n, p)
     admitted = []
     for column in distances.T if len(centres) else ():
         nearest = int(column.argmin())

@@ -26,8 +26,8 @@ from mottool.files import atomic_write
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
-FARTHEST = 1e9  # pixels; a box beyond is no box, and its area would leave the range of numbers
-BLOCK = 4096  # rows formatted at once, which is three times as fast as one by one
+FARTHEST = 1e9  # pixels; a coordinate beyond is not valid, and the box area would overflow
+BLOCK = 4096  # rows formatted together, which is three times as fast as one by one
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,22 @@ class Rows:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def select(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Rows":
+        """Select rows by a mask (n,) or by their indices."""
+        return Rows(self.frames[rows], self.ids[rows], self.tlwh[rows], self.rest[rows])
+
 
 def read_rows(path: Path, what: str) -> Rows:
     """Read a text file of rows, plain or gzipped; `what` names its kind in errors.
 
-    An empty file has no rows. An `InputError` names the line that has another number of columns,
-    is not a number, is NaN or infinite, whose frame is below 1, or whose box is beyond any frame.
+    An empty file has no rows. Raises `InputError` that names the first line with another number of
+    columns, text that is not a number, NaN or infinity, a frame below 1, or a box beyond any frame.
     """
     return parse_rows(_text(path, what), path)
 
 
 def parse_rows(text: str, path: Path) -> Rows:
-    """The rows of a file's `text`, checked as `read_rows` checks; `path` is told in errors."""
+    """Parse the text of a file, with the checks of `read_rows`; errors name `path`."""
     lines = text.replace(",", " ").splitlines()
     numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
     columns = len(lines[numbers[0] - 1].split()) if numbers else LEAST_COLUMNS
@@ -85,17 +89,17 @@ def _text(path: Path, what: str) -> str:
 
 
 def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
-    """The error for the first line that is not `columns` numbers."""
+    """Return the error for the first line that is not `columns` numbers."""
     for number, line in enumerate(lines, 1):
-        words = line.split()
-        if words and len(words) != columns:
-            problem = f"{path} line {number} has {len(words)} columns, the lines before {columns}"
+        cells = line.split()
+        if cells and len(cells) != columns:
+            problem = f"{path} line {number} has {len(cells)} columns, the lines before {columns}"
             return InputError(problem, "give every line the same columns")
-        for word in words:
+        for cell in cells:
             try:
-                float(word)
+                float(cell)
             except ValueError:
-                problem = f"{path} line {number}: {word[:40]!r} is not a number"
+                problem = f"{path} line {number}: {cell[:40]!r} is not a number"
                 return InputError(problem, "give numbers separated by commas")
     return InputError(f"{path} cannot be read as rows of numbers", "give comma-separated numbers")
 
@@ -103,26 +107,26 @@ def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
 def rows_from_table(
     path: Path, table: npt.NDArray[np.float64], numbers: Sequence[int] | None = None
 ) -> Rows:
-    """Rows from a table (n, 6 to 10) of the columns above, checked as `read_rows` checks.
+    """Make rows from a table (n, 6 to 10) of the columns above, with the checks of `read_rows`.
 
-    `numbers` are the lines of `path` that the rows stand on; by default they count from 1.
+    `numbers` are the line numbers of the rows in `path`; by default rows count from 1.
     """
 
-    def refuse(wrong: npt.ArrayLike, problem: str, fix: str) -> None:
-        wrong = np.asarray(wrong)  # (n,) bool
-        if wrong.any():
-            row = int(wrong.argmax())
+    def refuse(invalid: npt.ArrayLike, problem: str, fix: str) -> None:
+        invalid = np.asarray(invalid)  # (n,) bool
+        if invalid.any():
+            row = int(invalid.argmax())
             line = f"line {numbers[row]}" if numbers else f"row {row + 1}"
             raise InputError(f"{path} {line} {problem}", fix)
 
     frames, ids = table[:, 0], table[:, 1]
     finite = np.isfinite(table).all(axis=1)
-    refuse(~finite, "holds NaN or infinity", "leave the row out or give its numbers")
+    refuse(~finite, "holds NaN or infinity", "remove the row or give its numbers")
     far = (np.abs(table[:, 2:6]) > FARTHEST).any(axis=1)
     refuse(far, "has a box beyond any frame", "give left, top, width, height in pixels")
     refuse(frames < 1, "has a frame below 1", "count frames from 1, as MOTChallenge does")
-    refuse((frames % 1 != 0) | (frames >= 2**53), "has a frame that is no whole number", "round it")
-    refuse((ids % 1 != 0) | (abs(ids) >= 2**53), "has an id that is no whole number", "round it")
+    refuse((frames % 1 != 0) | (frames >= 2**53), "has a frame that is not an integer", "round it")
+    refuse((ids % 1 != 0) | (abs(ids) >= 2**53), "has an id that is not an integer", "round it")
     return Rows(frames.astype(np.int64), ids.astype(np.int64), table[:, 2:6], table[:, 6:])
 
 
@@ -136,8 +140,8 @@ def write_tracks(
 ) -> Path:
     """Write results as `frame,id,left,top,width,height,score,-1,-1,-1` with four decimals.
 
-    All arrays have n rows and keep their order. The file appears whole or not at all; until then
-    it lies in `scratch` (see `atomic_write`).
+    All arrays have n rows and keep their order. The file appears complete or not at all; until
+    then it is in `scratch` (see `atomic_write`).
     """
     table = np.column_stack([frames, ids, tlwh, scores])  # (n, 7)
     row = "%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,-1,-1,-1\n"

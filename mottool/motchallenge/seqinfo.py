@@ -11,7 +11,7 @@ __all__ = ["SeqInfo", "read_seqinfo"]
 
 @dataclass(frozen=True)
 class SeqInfo:
-    """What `seqinfo.ini` says of a sequence; what it leaves out is None.
+    """The content of a `seqinfo.ini`; None for a value that it does not give.
 
     `frame_rate` is in frames a second, `length` in frames, `width` and `height` in pixels.
     """
@@ -25,7 +25,7 @@ class SeqInfo:
 
 
 def read_seqinfo(path: Path) -> SeqInfo:
-    """Read `seqinfo.ini`; an `InputError` if it is not one or holds what is no positive number."""
+    """Read `seqinfo.ini`; raise `InputError` for another file or a number that is not positive."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
@@ -45,7 +45,7 @@ def read_seqinfo(path: Path) -> SeqInfo:
         except ValueError:
             value = 0.0
         if not 0 < value < float("inf"):
-            raise InputError(f"{path} says {key}={text}", "give a positive number")
+            raise InputError(f"{path} has {key}={text}", "give a positive number")
         return value
 
     def count(key: str) -> int | None:

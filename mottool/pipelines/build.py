@@ -1,4 +1,4 @@
-"""From a pipeline's name and options to the pipeline: its parts found, made and joined."""
+"""Build the pipeline of a name: its detector, its embedder and their weights."""
 
 from collections.abc import Callable, Collection
 from dataclasses import fields, replace
@@ -7,15 +7,16 @@ from typing import Any
 
 from mottool.checkpoints.download import fetched
 from mottool.errors import SettingError, did_you_mean
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Embedder, Pipeline
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import PUBLIC, Part
+from mottool.pipelines.registry import PUBLIC, PartEntry
 
-__all__ = ["assemble", "assemble_detector", "assemble_teacher", "full_name"]
+__all__ = ["build_detector", "build_pipeline", "build_teacher", "full_name"]
 
 GROUND_TRUTH = "gt"
-FILE, NONE = "file", "none"  # embedders that need no work: as in the file of boxes, or no one
+FILE, NONE = "file", "none"  # embedders that keep the embeddings of the file, or make none
 ONE_SHOT = "mottool.pipelines.one_shot"
 ALWAYS = {"device", "batch"}
 
@@ -23,147 +24,146 @@ Warn = Callable[[str], None]
 
 
 def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[str, Options]:
-    """The pipeline's full name, `--embedder` and `--boxes` taken in, and the options that go on.
+    """Return the pipeline's full name with `--embedder` and `--boxes`, and the remaining options.
 
-    Either may be "". Boxes are `gt` or a path: they take the place of the pipeline's detector,
-    and a network that both detects and embeds then only embeds. Without an `embedder`, `public`
-    has the one that suits its file. Raises `SettingError` for what does not go together.
+    `embedder` and `boxes` can be "". `boxes` is `gt` or a path, which replaces the pipeline's
+    detector; a network that detects and embeds then only embeds. Without an `embedder`, `public`
+    uses the one that suits its file. Raises `SettingError` for combinations that do not work.
     """
-    detector, plus, described = name.partition("+")
+    detector, plus, embedding = name.partition("+")
     if embedder:
         if plus:
-            fix = f"leave out --embedder, or name {detector} alone"
-            raise SettingError(f"{name} has its embedder already", fix)
-        described = embedder
+            fix = f"omit --embedder, or use --pipeline {detector}"
+            raise SettingError(f"{name} already has an embedder", fix)
+        embedding = embedder
     if boxes:
-        described = described or (detector if _embeds(detector) else "")
-        if not described:
+        embedding = embedding or (detector if _embeds(detector) else "")
+        if not embedding:
             fix = f"give --embedder, such as {next(iter(registry.EMBEDDERS))}"
             raise SettingError(f"{name} makes no embeddings for the boxes", fix)
         if boxes == GROUND_TRUTH:
             detector = GROUND_TRUTH
         elif options.detections:
-            raise SettingError("--boxes and --detections are both given", "leave one of them out")
+            raise SettingError("--boxes and --detections are both given", "omit one of them")
         else:
             detector, options = PUBLIC, replace(options, detections=Path(boxes))
-    if detector == PUBLIC and not described:
-        described = _suiting(options.detections)
-    return (f"{detector}+{described}" if described not in {"", NONE} else detector), options
+    if detector == PUBLIC and not embedding:
+        embedding = _default_embedder(options.detections)
+    return (f"{detector}+{embedding}" if embedding not in {"", NONE} else detector), options
 
 
-def assemble(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
-    """The pipeline of a full name, its weights loaded.
+def build_pipeline(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
+    """Build the pipeline of a full name and load its weights.
 
-    A part without its weights uses the checkpoint that `mottool weights fetch` has downloaded for
-    it, and `warn` says which.
+    A part without weights uses the checkpoint that `mottool weights fetch` has downloaded, which is
+    reported to `warn`.
 
-    Raises `SettingError` for unknown names, missing weights, options that mean nothing to its
-    parts, or a device that is not here; `CheckpointError` for weights that do not fit.
+    Raises `SettingError` for unknown names, missing weights, options that do not apply to its
+    parts, or a missing device, and `CheckpointError` for weights that do not fit.
     """
     detector_name, plus, embedder_name = name.partition("+")
     detector = _detector_part(detector_name)
     if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
-        _refuse_others(name, options, *detector.takes)
-        options = _with_fetched(detector_name, "weights", detector.takes, options, warn)
-        found: Pipeline = registry.resolve(detector.make)(name, options)
-        return found
-    embedder = _embedder_part(embedder_name)
-    if "embedder_weights" in embedder.takes and "weights" not in detector.takes:
-        # Only one part has weights, so either flag means them.
-        given = options.embedder_weights or options.weights
-        options = replace(options, weights=None, embedder_weights=given)
-    _refuse_others(name, options, *detector.takes, *embedder.takes)
-    options = _with_fetched(detector_name, "weights", detector.takes, options, warn)
-    options = _with_fetched(embedder_name, "embedder_weights", embedder.takes, options, warn)
+        _refuse_others(name, options, *detector.options)
+        options = _with_fetched(detector_name, "weights", detector.options, options, warn)
+        pipeline: Pipeline = load(detector.factory)(name, options)
+        return pipeline
+    embedding = _embedder_part(embedder_name)
+    if "embedder_weights" in embedding.options and "weights" not in detector.options:
+        # Only the embedder has weights, so both flags refer to it.
+        weights = options.embedder_weights or options.weights
+        options = replace(options, weights=None, embedder_weights=weights)
+    _refuse_others(name, options, *detector.options, *embedding.options)
+    options = _with_fetched(detector_name, "weights", detector.options, options, warn)
+    options = _with_fetched(embedder_name, "embedder_weights", embedding.options, options, warn)
     from mottool.pipelines.two_stage import TwoStage
 
-    # The embedder first: if its weights are missing, that shows before a detector downloads its.
-    described = registry.resolve(embedder.make)(embedder_name, options)
-    return TwoStage(name, registry.resolve(detector.make)(detector_name, options), described)
+    # Embedder first: its missing weights are reported before a detector downloads its own.
+    embedder = load(embedding.factory)(embedder_name, options)
+    return TwoStage(name, load(detector.factory)(detector_name, options), embedder)
 
 
-def assemble_detector(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
-    """A detector or network that finds people in images by itself, its weights loaded.
+def build_detector(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
+    """Build a detector or network that detects people in images, and load its weights.
 
-    Downloaded weights are used as `assemble` does.
-    Raises as `assemble`, and `SettingError` for boxes from files and for embedders.
+    Downloaded weights are used as in `build_pipeline`. Raises the same errors, and `SettingError`
+    for boxes from files and for embedders.
     """
-    known = [part for part, its in registry.DETECTORS.items() if "weights" in its.takes]
-    known += registry.NETWORKS
+    known = [part for part, entry in registry.DETECTORS.items() if "weights" in entry.options]
+    known += NETWORKS
     if name not in known:
         fix = did_you_mean(name, known)
-        raise SettingError(f"there is no detector {name!r} that sees images", fix)
-    return assemble(name, options, warn)
+        raise SettingError(f"there is no detector {name!r} that reads images", fix)
+    return build_pipeline(name, options, warn)
 
 
-def assemble_teacher(name: str, options: Options, warn: Warn = lambda message: None) -> Embedder:
-    """An embedder that sees nothing but crops, its weights loaded.
+def build_teacher(name: str, options: Options, warn: Warn = lambda message: None) -> Embedder:
+    """Build an embedder of crops and load its weights.
 
-    Downloaded weights are used as `assemble` does.
-
-    Raises `SettingError` for unknown names, missing weights, or options that mean nothing to it;
-    `CheckpointError` for weights that do not fit.
+    Downloaded weights are used as in `build_pipeline`. Raises `SettingError` for unknown names,
+    missing weights, or options that do not apply to it, and `CheckpointError` for weights that do
+    not fit.
     """
     if name not in registry.EMBEDDERS:
         fix = did_you_mean(name, registry.EMBEDDERS)
         raise SettingError(f"there is no teacher {name!r}", fix)
     part = registry.EMBEDDERS[name]
-    _refuse_others(name, options, *part.takes)
-    options = _with_fetched(name, "embedder_weights", part.takes, options, warn)
-    teacher: Embedder = registry.resolve(part.make)(name, options)
+    _refuse_others(name, options, *part.options)
+    options = _with_fetched(name, "embedder_weights", part.options, options, warn)
+    teacher: Embedder = load(part.factory)(name, options)
     return teacher
 
 
 def _with_fetched(
-    name: str, option: str, takes: Collection[str], options: Options, warn: Warn
+    name: str, option: str, accepted: Collection[str], options: Options, warn: Warn
 ) -> Options:
-    """The options with the downloaded checkpoint of `name`, where it takes one and has none."""
-    if option not in takes or getattr(options, option) is not None:
+    """Add the downloaded checkpoint of `name` to the options, if it accepts one and has none."""
+    if option not in accepted or getattr(options, option) is not None:
         return options
     weights: Any = {option: fetched(name, warn)}
     return replace(options, **weights)
 
 
 def _embeds(name: str) -> bool:
-    return name in registry.NETWORKS and registry.NETWORKS[name].embeds
+    return name in NETWORKS and NETWORKS[name].family.embeds
 
 
-def _suiting(detections: Path | None) -> str:
-    """The embedder for public boxes when none is named."""
+def _default_embedder(detections: Path | None) -> str:
+    """Return the embedder of public boxes if none is named."""
     from mottool.motchallenge.public_detections import holds_features
 
     return FILE if detections and holds_features(detections) else "histogram"
 
 
-def _detector_part(name: str) -> Part:
-    if name in registry.NETWORKS:
-        takes = ("weights", "min_score", "input", "precision", "occlusion_maps")
-        return Part(f"{ONE_SHOT}:pipeline", takes)
+def _detector_part(name: str) -> PartEntry:
+    if name in NETWORKS:
+        options = ("weights", "min_score", "input", "precision", "occlusion_maps")
+        return PartEntry(f"{ONE_SHOT}:build_pipeline", options)
     if name not in registry.DETECTORS:
-        known = (*registry.DETECTORS, *registry.NETWORKS)
+        known = (*registry.DETECTORS, *NETWORKS)
         raise SettingError(f"there is no pipeline {name!r}", did_you_mean(name, known))
     return registry.DETECTORS[name]
 
 
-def _embedder_part(name: str) -> Part:
+def _embedder_part(name: str) -> PartEntry:
     if _embeds(name):
-        return Part(f"{ONE_SHOT}:embedder", ("embedder_weights", "input", "precision"))
+        return PartEntry(f"{ONE_SHOT}:build_embedder", ("embedder_weights", "input", "precision"))
     if name not in registry.EMBEDDERS:
-        networks = [network for network in registry.NETWORKS if _embeds(network)]
-        known = (FILE, NONE, *registry.EMBEDDERS, *networks)
+        embedding = [name for name in NETWORKS if _embeds(name)]
+        known = (FILE, NONE, *registry.EMBEDDERS, *embedding)
         raise SettingError(f"there is no embedder {name!r}", did_you_mean(name, known))
     return registry.EMBEDDERS[name]
 
 
-def _refuse_others(pipeline: str, options: Options, *takes: str) -> None:
-    """A `SettingError` for an option that was given though no part of the pipeline heeds it."""
-    plain = Options()
+def _refuse_others(pipeline: str, options: Options, *accepted: str) -> None:
+    """Raise `SettingError` for a given option that no part of the pipeline accepts."""
+    defaults = Options()
     for option in fields(Options):
-        given: Any = getattr(options, option.name)
-        if given == getattr(plain, option.name) or option.name in ALWAYS.union(takes):
+        value: Any = getattr(options, option.name)
+        if value == getattr(defaults, option.name) or option.name in ALWAYS.union(accepted):
             continue
-        fix = "leave it out"
+        fix = "omit it"
         if option.name.endswith("weights"):
             fix = "name the network they are for, for example --pipeline fairmot-dla34"
         flag = f"--{option.name.replace('_', '-')}"
-        raise SettingError(f"{flag} means nothing to {pipeline}", fix)
+        raise SettingError(f"{flag} does not apply to {pipeline}", fix)

@@ -14,7 +14,7 @@ __all__ = ["Embedder", "PipelineRun", "Pipeline", "FrameTimes"]
 
 
 class FrameTimes(NamedTuple):
-    """Seconds one frame took: the network, the decoding of its heads, the embedder."""
+    """Seconds spent on one frame: network, decoding of its heads, embedder."""
 
     network: float = 0.0
     heads: float = 0.0
@@ -22,28 +22,28 @@ class FrameTimes(NamedTuple):
 
 
 class PipelineRun(Protocol):
-    """One sequence on its way through a pipeline; frames come once, in order.
+    """A pipeline processing one sequence; each frame is passed once, in order.
 
-    `settings` is everything that decides the result beside the frames and the weights, as JSON
-    holds it. `needs_pixels` is False where the frames' numbers are enough. A pass that `replays`
-    remembers earlier frames: to go on in the middle it has to see all those before again.
+    `settings` contains everything beside frames and weights that the result depends on, as JSON
+    values. `needs_pixels` is False if frame numbers are enough. With `needs_all_frames` the result
+    depends on earlier frames: a resumed run must process all frames again.
     """
 
     settings: dict[str, Any]
     needs_pixels: bool
-    replays: bool
+    needs_all_frames: bool
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """What is in each of `frames`, a batch of at most the pipeline's size."""
+        """Detect people in each of `frames`, at most the pipeline's `batch`."""
         ...
 
 
 class Pipeline(Protocol):
-    """Detections, and mostly embeddings, by one method; holds the weights for all sequences.
+    """Makes detections, usually with embeddings; holds the weights for all sequences.
 
-    `weights` is the sha256 of the weights file, or "" where there is none; `batch` is how many
-    frames it takes at once; `fitted` are the settings of trackers that fit its network, as a
-    cache's header keeps them (`association.fitted`), {} for none.
+    `weights` is the sha256 of the weights file ("" without one), and `batch` the number of frames
+    per call. `fitted` are settings of trackers that fit the network, in the form of a cache's
+    header (`association.fitted_settings`); {} for none.
     """
 
     name: str
@@ -52,15 +52,15 @@ class Pipeline(Protocol):
     fitted: Mapping[str, Any]
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> PipelineRun:
-        """Begin a sequence; an `InputError` if it lacks what this pipeline needs."""
+        """Start a sequence. Raises `InputError` if it lacks what the pipeline needs."""
         ...
 
 
 class Embedder(Protocol):
-    """Describes people in given boxes, so that one person's vectors are near each other.
+    """Computes embeddings of given boxes; those of one person are close to each other.
 
-    `weights` is the sha256 of the weights file, or "" where there is none; `settings` is
-    everything else that decides the result, as JSON holds it.
+    `weights` is the sha256 of the weights file ("" without one). `settings` contains everything
+    else that the result depends on, as JSON values.
     """
 
     name: str
@@ -68,14 +68,15 @@ class Embedder(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """See the class."""
+        """Return the settings; see the class."""
         ...
 
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]
     ) -> list[npt.NDArray[np.float32]]:
-        """Unit embeddings (n, D) float32 of the boxes (n, 4) of each image (H, W, 3) BGR.
+        """Embed the boxes (n, 4) of each image (H, W, 3) BGR: one (n, D) float32 array per image.
 
-        Boxes are x1 y1 x2 y2 in the image's pixels and may reach beyond it, or lie beyond it.
+        Embeddings are L2-normalised. Boxes are x1 y1 x2 y2 in pixels and may be partly or fully
+        outside the image.
         """
         ...

@@ -1,4 +1,4 @@
-"""Networks by the name of their pipeline or embedder, with the tensors of a weights file."""
+"""Load a network from a weights file, by its name or identified from its tensors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,21 +12,18 @@ from mottool.checkpoints.fitting import NotFiniteError
 from mottool.checkpoints.read import Checkpoint, read
 from mottool.errors import CheckpointError, SettingError, did_you_mean
 from mottool.models.jde import JDE
-from mottool.models.marks import looks_like
+from mottool.networks.registry import NETWORKS, OSNET, describe, identify, load
 from mottool.pipelines.embedders.osnet import VARIANTS, build_network
-from mottool.pipelines.registry import NETWORKS, resolve
 
 __all__ = ["LoadedNetwork", "bundled_file", "load_network"]
-
-NAMES = (*NETWORKS, *VARIANTS)
 
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """The network of the pipeline or embedder `name`, in evaluation mode on the CPU.
+    """The network `name`, in evaluation mode on the CPU.
 
-    `others` are pipelines that its tensors may as well be for, where no name was given: JDE's
-    sizes, which differ in their anchors alone.
+    If no name was given, `others` are the networks that the file fits equally well: those of JDE,
+    which differ only in input size and anchors.
     """
 
     name: str
@@ -36,33 +33,32 @@ class LoadedNetwork:
 
 
 def bundled_file(name: str) -> Path:
-    """Return the path of a weights file in the box; a `CheckpointError` if it is not installed."""
+    """Return the path of a bundled weights file. Raises `CheckpointError` if it is missing."""
     path = Path(str(files("mottool.weights") / name))
     if not path.is_file():
-        fix = "install mottool again, from a wheel or a whole copy of its repository"
-        raise CheckpointError(f"the weights {path} that belong to mottool are missing", fix)
+        fix = "install mottool again, from a wheel or a complete copy of its repository"
+        raise CheckpointError(f"the bundled weights {path} are missing", fix)
     return path
 
 
 def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
-    """The network `name` with the tensors of `path`; without a name, the one they look like.
+    """Load the network `name` with the tensors of `path`; without a name, identify it.
 
-    Raises `SettingError` for a name that no network has, and `CheckpointError` for a file that
-    cannot be read, does not fit, or is of no network that is known here.
+    Raises `SettingError` for an unknown name, and `CheckpointError` for a file that cannot be read,
+    does not fit, or belongs to no known network.
     """
-    if name is not None and name not in NAMES:
-        raise SettingError(f"no network is called {name!r}", did_you_mean(name, NAMES))
-    takes_darknet = name is None or (
-        name in NETWORKS and issubclass(resolve(NETWORKS[name].network), JDE)
-    )
-    checkpoint = read(path, JDE.darknet_layers if takes_darknet else None)
+    names = (*NETWORKS, *VARIANTS)
+    if name is not None and name not in names:
+        raise SettingError(f"there is no network {name!r}", did_you_mean(name, names))
+    reads_darknet = name is None or (name in NETWORKS and NETWORKS[name].family.darknet)
+    checkpoint = read(path, JDE.darknet_layers if reads_darknet else None)
     failures = []
     for guess in _guesses(path, checkpoint) if name is None else [name]:
         try:
             network = _maker(guess)(checkpoint.tensors).eval()
             others = () if name else _others(guess)
             return LoadedNetwork(guess, network, checkpoint, others)
-        except NotFiniteError as error:  # whatever it is for, it is broken
+        except NotFiniteError as error:  # damaged for any network
             raise NotFiniteError(f"{path}: {error.problem}", error.fix) from error
         except CheckpointError as error:
             failures.append(CheckpointError(f"{path}: {error.problem}", error.fix))
@@ -70,30 +66,30 @@ def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
 
 
 def _maker(name: str) -> Callable[[Mapping[str, Tensor]], nn.Module]:
-    """What makes the network `name` of a checkpoint's tensors."""
+    """Return the function that builds the network `name` from tensors."""
     if name in VARIANTS:
         return partial(build_network, name)
     entry = NETWORKS[name]
-    return partial(resolve(entry.network).from_checkpoint, **entry.arguments)
+    return partial(load(entry.family.network).from_checkpoint, **entry.arguments)
 
 
 def _others(name: str) -> tuple[str, ...]:
-    """The pipelines that no file tells from `name`."""
+    """Return the networks whose checkpoints cannot be distinguished from those of `name`."""
     if name not in NETWORKS or "size" not in NETWORKS[name].arguments:
         return ()
-    same = NETWORKS[name].network
-    return tuple(other for other in NETWORKS if other != name and NETWORKS[other].network == same)
+    family = NETWORKS[name].family
+    return tuple(other for other in NETWORKS if other != name and NETWORKS[other].family == family)
 
 
 def _guesses(path: Path, checkpoint: Checkpoint) -> list[str]:
-    """The names of the networks that the tensors may be for, one at least."""
-    told = looks_like(checkpoint.tensors)
-    if told is None:
-        some = ", ".join(list(checkpoint.tensors)[:3])
-        fix = "name the pipeline that it is for with --pipeline"
-        raise CheckpointError(f"{path} is for no network that is known here ({some} …)", fix)
-    guesses = [name for name in NAMES if name.startswith(told)]
+    """Return the names of the networks that the tensors may belong to, at least one."""
+    description = describe(checkpoint.tensors)
+    if description is None:
+        names = ", ".join(list(checkpoint.tensors)[:3])
+        fix = "name its network with --pipeline"
+        raise CheckpointError(f"{path} belongs to no known network ({names} …)", fix)
+    guesses = VARIANTS if description == OSNET else identify(checkpoint.tensors)
     if not guesses:
         fix = "give the checkpoint of a pipeline; `mottool weights list` names them"
-        raise CheckpointError(f"{path} looks like {told}, which no pipeline takes", fix)
-    return guesses
+        raise CheckpointError(f"{path} looks like {description}, which mottool does not have", fix)
+    return list(guesses)

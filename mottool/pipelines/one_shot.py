@@ -1,4 +1,4 @@
-"""One-shot networks in pipelines: as a whole, or as the embedder of boxes from elsewhere."""
+"""One-shot networks: as a whole pipeline, or as the embedder of given boxes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,73 +16,72 @@ from mottool.errors import InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.preprocessing import Letterbox, View
-from mottool.pipelines import registry
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import Options, input_size
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["NetworkEmbedder", "OneShotPipeline", "embedder", "pipeline"]
+__all__ = ["NetworkEmbedder", "OneShotPipeline", "build_embedder", "build_pipeline"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
-def pipeline(name: str, options: Options) -> "OneShotPipeline":
-    """The pipeline of one of `registry.NETWORKS`, with the weights of its checkpoint.
+def build_pipeline(name: str, options: Options) -> "OneShotPipeline":
+    """Build the pipeline of the network `name` and load its weights.
 
-    Raises `SettingError` for missing weights or what this network cannot do, `CheckpointError`
-    for a file that does not fit.
+    Raises `SettingError` if weights are missing or an option does not apply to this network, and
+    `CheckpointError` if the weights do not fit.
     """
-    entry = registry.NETWORKS[name]
-    if entry.session and options.batch > 1:
-        problem = f"{name} is recurrent: an image needs what was found in the one before"
-        raise SettingError(f"{problem}, so they cannot go in batches", "leave out --batch")
+    entry = NETWORKS[name]
+    if entry.family.session and options.batch > 1:
+        problem = f"{name} is recurrent: each frame needs the detections of the previous one"
+        raise SettingError(f"{problem}, so frames cannot be batched", "omit --batch")
     compute = Compute.named(options.device, options.precision)
     path = _weights(name, options.weights, "--weights")
-    network, weights = _loaded(name, path, compute)
+    network, weights = _load(name, path, compute)
     card = read_card(path)
     if options.occlusion_maps and getattr(network, "occlusion", None) is None:
-        fix = (
-            "leave it out, or choose outrack, or otrack with weights that have the occlusion heads"
-        )
-        raise SettingError(f"--occlusion-maps: {name} makes none", fix)
+        others = [entry.name for entry in NETWORKS.values() if entry.family.occlusion]
+        fix = f"omit it, or use one of {', '.join(others)} with weights that have occlusion heads"
+        raise SettingError(f"--occlusion-maps: these weights of {name} make none", fix)
     return OneShotPipeline(
         name,
         network,
         weights,
-        _view(name, options, card),
+        _preprocessor(name, options, card),
         compute,
-        entry.min_score if options.min_score is None else options.min_score,
+        entry.family.min_score if options.min_score is None else options.min_score,
         options.batch,
-        session=registry.resolve(entry.session) if entry.session else None,
-        stride=network.stride if options.occlusion_maps else 0,
+        session=load(entry.family.session) if entry.family.session else None,
+        occlusion_stride=network.stride if options.occlusion_maps else 0,
         fitted=_fitted(card, weights),
     )
 
 
-def embedder(name: str, options: Options) -> "NetworkEmbedder":
-    """The embeddings of one of `registry.NETWORKS`, read at given boxes."""
+def build_embedder(name: str, options: Options) -> "NetworkEmbedder":
+    """Build an embedder that reads the embeddings of the network `name` at given boxes."""
     compute = Compute.named(options.device, options.precision)
     path = _weights(name, options.embedder_weights, "--embedder-weights")
-    network, weights = _loaded(name, path, compute)
-    view = _view(name, options, read_card(path))
-    return NetworkEmbedder(name, network, weights, view, compute)
+    network, weights = _load(name, path, compute)
+    preprocessor = _preprocessor(name, options, read_card(path))
+    return NetworkEmbedder(name, network, weights, preprocessor, compute)
 
 
 def _weights(name: str, given: Path | None, flag: str) -> Path:
-    """The weights file that is given, or else the one in the box; a `SettingError` for neither."""
-    bundled = registry.NETWORKS[name].bundled
+    """Return the given weights file, else the bundled one. Raises `SettingError` without either."""
+    bundled = NETWORKS[name].bundled
     if given is None and not bundled:
         raise SettingError(f"{name} needs its weights", missing_weights_fix(name, flag))
     return given or bundled_file(bundled)
 
 
 def _fitted(card: Card | None, sha256: str) -> dict[str, Any]:
-    """What the card beside a weights file says of trackers, as a cache's header keeps it.
+    """Return the tracker settings of a card, in the form of a cache's header.
 
-    A card of another file than that with `sha256` says nothing.
+    A card that belongs to another file than the one with `sha256` is ignored.
     """
     if card is None or card.sha256 != sha256 or not card.trackers:
         return {}
@@ -90,16 +89,19 @@ def _fitted(card: Card | None, sha256: str) -> dict[str, Any]:
     return {"trackers": trackers} | ({"tracker": card.tracker} if card.tracker else {})
 
 
-def _view(name: str, options: Options, card: Card | None) -> Any:
-    """How the network sees frames: as it was told, was trained, or was published."""
-    entry = registry.NETWORKS[name]
+def _preprocessor(name: str, options: Options, card: Card | None) -> Any:
+    """Return the network's preprocessor.
+
+    Its input size is that of `--input`, else of the weights' card, else of the registry entry.
+    """
+    entry = NETWORKS[name]
     trained = input_size(card.input) if card and card.input else None
-    size = options.input or trained or (entry.width, entry.height)
-    return registry.resolve(entry.view)(*size)
+    size = options.input or trained or entry.input_size
+    return load(entry.family.preprocessor)(*size)
 
 
-def _loaded(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
-    """The network of that name and the sha256 of its checkpoint."""
+def _load(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
+    """Load the network onto the device; return it with the sha256 of its checkpoint."""
     loaded = load_network(weights, name)
     network = loaded.network
     if isinstance(network, Deployable):
@@ -108,104 +110,106 @@ def _loaded(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
 
 
 class OneShotPipeline:
-    """A network with its pre-processing."""
+    """A network and its preprocessor; detects and embeds in one forward pass."""
 
     def __init__(
         self,
         name: str,
         network: Network,
         weights: str,
-        view: View,
+        preprocessor: View,
         compute: Compute,
         min_score: float,
         batch: int,
         session: Callable[[Any], Network] | None = None,
-        stride: int = 0,
+        occlusion_stride: int = 0,
         fitted: Mapping[str, Any] | None = None,
     ) -> None:
-        """Detections scoring above `min_score` are kept; `batch` frames go through in one call.
+        """Create the pipeline of a loaded network.
 
-        `weights` is the sha256 of the checkpoint that `network` was loaded from. `session` makes
-        of a recurrent network what one sequence goes through. With a `stride`, that of the
-        network's heads, their heatmap of occlusion centres is kept whole. `fitted` are the
-        settings of trackers that fit the network, which a cache's header keeps.
+        `weights` is the checkpoint's sha256. Detections that score above `min_score` are kept;
+        `batch` frames share a forward pass. `session` wraps a recurrent network for one sequence.
+        With an `occlusion_stride` above 0, the stride of the heads, the heatmaps of occlusion
+        centres are returned too. `fitted` are settings of trackers that fit the network.
         """
         self.name, self.weights, self.batch = name, weights, batch
-        self.network, self.view, self.compute = network, view, compute
+        self.network, self.preprocessor, self.compute = network, preprocessor, compute
         self.min_score = min_score
         self.session = session
-        self.stride = stride
+        self.occlusion_stride = occlusion_stride
         self.fitted = fitted or {}
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "OneShotPass":
-        """Begin a sequence; an `InputError` if it has no images."""
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> "OneShotRun":
+        """Start a sequence. Raises `InputError` if it has no images."""
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"
-            raise InputError(f"{sequence.path} has no images for a network to see", fix)
-        return OneShotPass(self)
+            raise InputError(f"{sequence.path} has no images for a network", fix)
+        return OneShotRun(self)
 
 
-class OneShotPass:
-    """One sequence going through a one-shot network."""
+class OneShotRun:
+    """A one-shot pipeline processing one sequence."""
 
     needs_pixels = True
 
     def __init__(self, pipeline: OneShotPipeline) -> None:
         self.pipeline = pipeline
-        self.replays = pipeline.session is not None
+        self.needs_all_frames = pipeline.session is not None
         self.network = pipeline.session(pipeline.network) if pipeline.session else pipeline.network
-        view = pipeline.view
+        preprocessor = pipeline.preprocessor
         self.settings: dict[str, Any] = {
-            "input": f"{view.width}x{view.height}",
+            "input": f"{preprocessor.width}x{preprocessor.height}",
             "min_score": pipeline.min_score,
             "precision": str(pipeline.compute.dtype).removeprefix("torch."),
         }
-        if pipeline.stride:
-            self.settings["occlusion_stride"] = pipeline.stride
+        if pipeline.occlusion_stride:
+            self.settings["occlusion_stride"] = pipeline.occlusion_stride
         self.settings |= pipeline.fitted
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """What the network sees in each frame, all of them in one call."""
-        compute, begun = self.pipeline.compute, perf_counter()
-        images = _stacked([frame.image for frame in frames], self.pipeline.view, compute)
+        """Detect and embed people in a batch of frames, with one forward pass."""
+        compute, start = self.pipeline.compute, perf_counter()
+        images = _stack([frame.image for frame in frames], self.pipeline.preprocessor, compute)
         with compute.autocast():
             heads = self.network.forward(images)
         compute.wait()
-        network = (perf_counter() - begun) / len(frames)
-        begun = perf_counter()
+        network = (perf_counter() - start) / len(frames)
+        start = perf_counter()
         decoded = self.network.decode(heads, self.pipeline.min_score)
         maps: list[Image | None] = [None] * len(frames)
-        if self.pipeline.stride:
+        if self.pipeline.occlusion_stride:
             maps = [
                 *(heads["occlusion"].float().sigmoid()[:, 0] * 255).round().byte().cpu().numpy()
             ]
-        found = [
-            self._on_frame(each, frame.image, own)
-            for each, frame, own in zip(decoded, frames, maps, strict=True)
+        results = [
+            self._to_frame(people, frame.image, occlusion)
+            for people, frame, occlusion in zip(decoded, frames, maps, strict=True)
         ]
-        seconds = (perf_counter() - begun) / len(frames)
-        for detections in found:
+        seconds = (perf_counter() - start) / len(frames)
+        for detections in results:
             yield detections, FrameTimes(network=network, heads=seconds)
 
-    def _on_frame(self, found: Decoded, image: Image, occlusion: Image | None) -> Detections:
-        """The detections of one image in the pixels of its frame, with its occlusion map."""
+    def _to_frame(self, decoded: Decoded, image: Image, occlusion: Image | None) -> Detections:
+        """Map the decoded detections of one image from network pixels to frame pixels."""
         height, width = image.shape[:2]
-        view = self.pipeline.view
+        preprocessor = self.pipeline.preprocessor
         centres = np.zeros((0, 3), np.float32)
-        if found.occlusion_centres is not None:
-            centres = found.occlusion_centres.cpu().numpy()  # (k, 3)
-            centres[:, :2] = view.to_frame(centres[:, :2], width, height)
+        if decoded.occlusion_centres is not None:
+            centres = decoded.occlusion_centres.cpu().numpy()  # (k, 3)
+            centres[:, :2] = preprocessor.to_frame(centres[:, :2], width, height)
         points = offsets = None
-        if found.centres is not None and found.offsets is not None:
-            before = view.to_frame((found.centres + found.offsets).cpu().numpy(), width, height)
-            points = view.to_frame(found.centres.cpu().numpy(), width, height)
+        if decoded.centres is not None and decoded.offsets is not None:
+            before = preprocessor.to_frame(
+                (decoded.centres + decoded.offsets).cpu().numpy(), width, height
+            )
+            points = preprocessor.to_frame(decoded.centres.cpu().numpy(), width, height)
             offsets = before - points
-        embeddings = found.embeddings
+        embeddings = decoded.embeddings
         return Detections(
-            boxes=view.to_frame(found.boxes.cpu().numpy(), width, height),
-            scores=found.scores.cpu().numpy(),
-            classes=found.classes.cpu().numpy().astype(np.uint16),
+            boxes=preprocessor.to_frame(decoded.boxes.cpu().numpy(), width, height),
+            scores=decoded.scores.cpu().numpy(),
+            classes=decoded.classes.cpu().numpy().astype(np.uint16),
             embeddings=None if embeddings is None else embeddings.cpu().numpy(),
             occlusion_centres=centres,
             centres=points,
@@ -215,35 +219,45 @@ class OneShotPass:
 
 
 class NetworkEmbedder:
-    """A one-shot network's embeddings at boxes that are not its own."""
+    """Embeddings of a one-shot network, read at boxes from another detector."""
 
     def __init__(
-        self, name: str, network: EmbeddingNetwork, weights: str, view: Letterbox, compute: Compute
+        self,
+        name: str,
+        network: EmbeddingNetwork,
+        weights: str,
+        preprocessor: Letterbox,
+        compute: Compute,
     ) -> None:
-        """As `OneShotPipeline`."""
+        """Create the embedder of a loaded network; `weights` is the checkpoint's sha256."""
         self.name, self.weights = name, weights
-        self.network, self.view, self.compute = network, view, compute
-        self.settings: dict[str, Any] = {"input": f"{view.width}x{view.height}"}
+        self.network, self.preprocessor, self.compute = network, preprocessor, compute
+        self.settings: dict[str, Any] = {"input": f"{preprocessor.width}x{preprocessor.height}"}
 
     @torch.inference_mode()
     def heads(self, images: Sequence[Image]) -> dict[str, torch.Tensor]:
-        """The network's raw heads of frames (h, w, 3), all in one call."""
+        """Run the network on frames (h, w, 3) and return its raw heads, batched."""
         with self.compute.autocast():
-            return self.network.forward(_stacked(images, self.view, self.compute))
+            return self.network.forward(_stack(images, self.preprocessor, self.compute))
 
     @torch.inference_mode()
     def embed(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Floats]:
-        """Unit embeddings (n, D) of the boxes (n, 4) of each image, all images in one call."""
+        """Embed the boxes (n, 4) of each frame: one (n, D) array per frame, L2-normalised.
+
+        Boxes are x1 y1 x2 y2 in frame pixels. All frames share a forward pass.
+        """
         heads = self.heads(images)
-        placed = [
-            torch.from_numpy(self.view.from_frame(own, image.shape[1], image.shape[0])).to(
+        mapped = [
+            torch.from_numpy(self.preprocessor.from_frame(rows, image.shape[1], image.shape[0])).to(
                 self.compute.device
             )
-            for image, own in zip(images, boxes, strict=True)
+            for image, rows in zip(images, boxes, strict=True)
         ]
-        return [found.cpu().numpy() for found in self.network.embed_at(heads, placed)]
+        return [rows.cpu().numpy() for rows in self.network.embed_at(heads, mapped)]
 
 
-def _stacked(images: Sequence[Image], view: View, compute: Compute) -> torch.Tensor:
-    """Network inputs (B, 3, H, W) of frames (h, w, 3)."""
-    return torch.from_numpy(np.stack([view.image(image) for image in images])).to(compute.device)
+def _stack(images: Sequence[Image], preprocessor: View, compute: Compute) -> torch.Tensor:
+    """Preprocess frames (h, w, 3) into one network input (B, 3, H, W) on the device."""
+    return torch.from_numpy(np.stack([preprocessor.image(image) for image in images])).to(
+        compute.device
+    )

@@ -1,7 +1,7 @@
-"""Two-stage pipelines: a detector finds the people, an embedder then describes each of them.
+"""Two-stage pipelines: a detector finds people, then an embedder embeds each of their boxes.
 
-This is what one-shot networks are compared with (separate detection and embedding, SDE, in JDE's
-words): its second stage takes longer the more people there are.
+JDE's paper calls this separate detection and embedding (SDE). The time of the second stage grows
+with the number of people.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,43 +19,44 @@ __all__ = ["TwoStage"]
 
 
 class TwoStage:
-    """A detector, which is a pipeline whose embeddings do not count, and an embedder."""
+    """A detector and an embedder; embeddings of the detector, if any, are replaced."""
 
     def __init__(self, name: str, detector: Pipeline, embedder: Embedder) -> None:
-        """`name` is that of the whole."""
+        """Create the pipeline `name` of both parts."""
         self.name, self.detector, self.embedder = name, detector, embedder
         self.weights, self.batch = detector.weights, detector.batch
         self.fitted = detector.fitted
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "TwoStagePass":
-        """Begin a sequence; an `InputError` if it has no images to describe boxes by."""
-        found = self.detector.start(sequence, warn)
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> "TwoStageRun":
+        """Start a sequence. Raises `InputError` if it has no images to embed boxes from."""
+        run = self.detector.start(sequence, warn)
         if not sequence.has_images:
             fix = "put the frames beside its seqinfo.ini, or give --embedder none"
-            raise InputError(f"{sequence.path} has no images to describe boxes by", fix)
-        return TwoStagePass(found, self.embedder)
+            raise InputError(f"{sequence.path} has no images to embed boxes from", fix)
+        return TwoStageRun(run, self.embedder)
 
 
-class TwoStagePass:
-    """One sequence going through both stages."""
+class TwoStageRun:
+    """A two-stage pipeline processing one sequence."""
 
     needs_pixels = True
 
     def __init__(self, detector: PipelineRun, embedder: Embedder) -> None:
         self.detector, self.embedder = detector, embedder
-        self.replays = detector.replays
-        own = {f"embedder_{key}": value for key, value in embedder.settings.items()}
+        self.needs_all_frames = detector.needs_all_frames
+        settings = {f"embedder_{key}": value for key, value in embedder.settings.items()}
         if embedder.weights:
-            own["embedder_weights"] = embedder.weights
-        self.settings: dict[str, Any] = detector.settings | {"embedder": embedder.name} | own
+            settings["embedder_weights"] = embedder.weights
+        self.settings: dict[str, Any] = detector.settings | {"embedder": embedder.name}
+        self.settings |= settings
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """What is in each frame, the crops of all of them embedded together."""
-        found = list(self.detector.detect(frames))
-        begun = perf_counter()
+        """Detect people in each frame; embed the boxes of all frames together."""
+        detected = list(self.detector.detect(frames))
+        start = perf_counter()
         embeddings = self.embedder.embed(
-            [frame.image for frame in frames], [detections.boxes for detections, _ in found]
+            [frame.image for frame in frames], [detections.boxes for detections, _ in detected]
         )
-        seconds = (perf_counter() - begun) / len(frames)
-        for (detections, times), own in zip(found, embeddings, strict=True):
-            yield replace(detections, embeddings=own), times._replace(embed=seconds)
+        seconds = (perf_counter() - start) / len(frames)
+        for (detections, times), rows in zip(detected, embeddings, strict=True):
+            yield replace(detections, embeddings=rows), times._replace(embed=seconds)

@@ -1,4 +1,4 @@
-"""What a training starts from: a checkpoint, of which whatever fits is taken, or ImageNet."""
+"""Initialise a network from a checkpoint, as far as it fits, or from ImageNet weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,31 +13,37 @@ from mottool.checkpoints.fitting import NotFiniteError, need_finite
 from mottool.checkpoints.read import is_darknet, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.load_network import bundled_file, load_network
-from mottool.pipelines.registry import NETWORKS
 from mottool.training.learner import Learner
 
 __all__ = ["IMAGENET", "initialise"]
 
 IMAGENET = "imagenet"
-SHOWN = 6  # names in the report
+MAX_NAMES = 6  # in the report
 
 
-def initialise(learner: Learner, source: str) -> str:
-    """Give the network of `learner` the tensors of `source` that fit, and report which did.
+def initialise(learner: Learner, source: str, torchvision_backbone: str = "") -> str:
+    """Load the tensors of `source` that fit into the network of `learner`; return a report.
 
-    `source` is `imagenet`, a network whose weights are in the box, or a checkpoint: ours, the
-    authors' of any network here, one whose names the learner knows, or for JDE a file of
-    darknet's that holds DarkNet-53. Raises `CheckpointError` if it cannot be read, nothing in it
-    fits or what fits holds NaN, `SettingError` for ImageNet where torchvision has no such
-    backbone, and `InputError` if its weights cannot be downloaded.
+    `source` is `imagenet`, the name of a network with bundled weights, or a checkpoint: ours, the
+    authors' of any network, one whose tensor names the learner can map, or for JDE a darknet file
+    of DarkNet-53. `torchvision_backbone` is torchvision's name of the backbone, for `imagenet`.
+
+    Raises `CheckpointError` if the file cannot be read, no tensor fits, or one that fits contains
+    NaN, `SettingError` if torchvision has no such backbone, and `InputError` if its weights cannot
+    be downloaded.
     """
-    given = _imagenet(learner) if source == IMAGENET else _checkpoint(learner, _path(source))
-    own = learner.network.state_dict()
+    tensors = (
+        _imagenet(learner, torchvision_backbone)
+        if source == IMAGENET
+        else _checkpoint(learner, _path(source))
+    )
+    expected = learner.network.state_dict()
     fitting = {
         name: value
-        for name, value in given.items()
-        if name in own and own[name].shape == value.shape
+        for name, value in tensors.items()
+        if name in expected and expected[name].shape == value.shape
     }
     if not fitting:
         fix = "give a checkpoint of the same network, or of one with the same backbone"
@@ -47,26 +53,28 @@ def initialise(learner: Learner, source: str) -> str:
     except NotFiniteError as error:
         raise NotFiniteError(f"{source}: {error.problem}", error.fix) from error
     learner.network.load_state_dict(fitting, strict=False)
-    left = [name for name in own if name not in fitting and not name.endswith("batches_tracked")]
-    told = f"{source}: {len(fitting)} of the network's {len(own)} tensors are taken from it"
-    if not left:
-        return told
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    return f"{told}; at random start {', '.join(left[:SHOWN])}{more}"
+    missing = [
+        name for name in expected if name not in fitting and not name.endswith("batches_tracked")
+    ]
+    report = f"{source}: {len(fitting)} of the network's {len(expected)} tensors are taken from it"
+    if not missing:
+        return report
+    more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
+    return f"{report}; random weights remain in {', '.join(missing[:MAX_NAMES])}{more}"
 
 
 def _path(source: str) -> Path:
-    """Return the file that `source` is, or the weights in the box of the network it names."""
+    """Return the path of a checkpoint, or of the bundled weights of a network's name."""
     bundled = NETWORKS[source].bundled if source in NETWORKS else ""
     return bundled_file(bundled) if bundled and not Path(source).exists() else Path(source)
 
 
 def _checkpoint(learner: Learner, path: Path) -> Mapping[str, Tensor]:
-    """The tensors of a weights file under the names of our networks."""
+    """Read the tensors of a weights file under our names."""
     try:
         return load_network(path).network.state_dict()
     except CheckpointError:
-        # Of no whole network that is known here, or it cannot be read, which this tells again.
+        # Not a complete known network, or unreadable, which is reported by the next reader.
         prefix = _darknet53(learner)
         if prefix is not None and is_darknet(path):
             return read_darknet_backbone(path, DarkNet53.darknet_layers(prefix), FILES)
@@ -74,18 +82,18 @@ def _checkpoint(learner: Learner, path: Path) -> Mapping[str, Tensor]:
 
 
 def _darknet53(learner: Learner) -> str | None:
-    """What the names of DarkNet-53 begin with in a network; None if it is not in there."""
-    found = (name for name, part in learner.network.named_modules() if isinstance(part, DarkNet53))
-    name = next(found, None)
+    """Return the prefix of DarkNet-53's tensors in a network; None if it has no DarkNet-53."""
+    names = (name for name, part in learner.network.named_modules() if isinstance(part, DarkNet53))
+    name = next(names, None)
     return None if name is None else f"{name}."
 
 
-def _imagenet(learner: Learner) -> Mapping[str, Tensor]:
-    """torchvision's weights of the backbone, which it downloads unless it has them."""
-    if not learner.torchvision:
-        fix = "give --init a checkpoint, or leave it out"
+def _imagenet(learner: Learner, backbone: str) -> Mapping[str, Tensor]:
+    """Return torchvision's ImageNet weights of the backbone, downloaded if necessary."""
+    if not backbone:
+        fix = "give --init a checkpoint, or omit it"
         raise SettingError("torchvision has no ImageNet weights of this backbone", fix)
-    weights = get_model_weights(learner.torchvision).DEFAULT
+    weights = get_model_weights(backbone).DEFAULT
     try:
         tensors: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:

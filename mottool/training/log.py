@@ -1,4 +1,4 @@
-"""What a training leaves to look at: its figures epoch by epoch as CSV, and the curves of them."""
+"""Write the metrics of every epoch as CSV and as curves."""
 
 import csv
 import math
@@ -16,7 +16,7 @@ NOT_LOSSES = ("epoch", "lr", "seconds", *FIGURES, HIGHEST, TRACKED)
 
 
 def write_log(history: Sequence[Row], path: Path) -> None:
-    """One line per epoch; a figure that was not taken in an epoch is left empty there."""
+    """Write one line per epoch; a metric that an epoch lacks is left empty."""
     columns = list(dict.fromkeys(name for row in history for name in row))
     with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
@@ -25,7 +25,7 @@ def write_log(history: Sequence[Row], path: Path) -> None:
 
 
 def write_curves(history: Sequence[Row], path: Path, title: str) -> None:
-    """The loss's terms, and the figures of validation where there are any, against the epochs."""
+    """Plot the loss terms, and the validation metrics if there are any, over epochs."""
     losses = [name for name in history[0] if name not in NOT_LOSSES]
     panels = {"loss": _curves(history, losses), "validation": _curves(history, FIGURES)}
     draw_curves({name: curves for name, curves in panels.items() if curves}, "epoch", title, path)
@@ -34,7 +34,7 @@ def write_curves(history: Sequence[Row], path: Path, title: str) -> None:
 def _curves(
     history: Sequence[Row], names: Sequence[str]
 ) -> dict[str, tuple[list[float], list[float]]]:
-    """Epochs and values of every name that has a finite one."""
+    """Return the epochs and values of every name with a finite value."""
     curves = {}
     for name in names:
         rows = [row for row in history if math.isfinite(row.get(name, math.nan))]

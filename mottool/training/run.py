@@ -1,8 +1,8 @@
-"""What is done after every epoch of a training, in an order that no kill at any moment can break.
+"""Run the epochs of a training; save, validate and write weights after each.
 
-The state is written before the validation, which may take long, and again with its figures; then
-what is kept for use. Whoever goes on does what is missing of the last epoch first, so that
-everything is as if nothing had happened.
+The state is saved before the validation, which can take long, and again with its metrics; then the
+weights are written. On resume, finish the last epoch's validation and weights first, so that
+results equal an uninterrupted run's.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,15 +20,15 @@ __all__ = ["TrainingRun"]
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A training from its beginning, or from where it was stopped, to its end.
+    """A training from its start, or from its saved state, to its end.
 
-    `state` is the file to go on from and `settings` what decides the training's course; every
-    `every` epochs, and after the last, `validation` scores the network. `warn` is told of every
-    epoch.
+    `state` is the file of the training state, and `settings` are those that must be equal to
+    resume. `validation` scores the network every `every` epochs and after the last. `warn` receives
+    a line per epoch.
     """
 
-    training: Trainer
-    keeping: CheckpointWriter
+    trainer: Trainer
+    writer: CheckpointWriter
     state: Path
     settings: Mapping[str, Any]
     validation: Validation | None
@@ -36,79 +36,79 @@ class TrainingRun:
     warn: Callable[[str], None]
 
     def run(self) -> None:
-        """Train every epoch that is left.
+        """Train the remaining epochs.
 
-        A `SettingError` if images are too small to be alone, a `CheckpointError` if not all
-        processes found the same state, and an `OutputError` where nothing can be written.
+        Raises `SettingError` if a single image is too small for batch norm, `CheckpointError` if
+        the processes have different states, and `OutputError` if a file cannot be written.
         """
-        if self.training.accelerator.is_main_process:
-            self.keeping.prepare()
-        self.training.agree()
-        epochs = self.training.epochs()
+        if self.trainer.accelerator.is_main_process:
+            self.writer.prepare()
+        self.trainer.agree()
+        epochs = self.trainer.epochs()
         while self._next(epochs):
-            if self.training.accelerator.is_main_process:
-                self._close()
-            self.training.wait()
+            if self.trainer.accelerator.is_main_process:
+                self._finish_epoch()
+            self.trainer.wait()
 
     def _next(self, epochs: Iterator[Any]) -> bool:
-        """Train one epoch; whether there was one."""
+        """Train one epoch; return False if none remained."""
         try:
             return next(epochs, None) is not None
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            width, height = self.training.samples.view.width, self.training.samples.view.height
-            problem = f"one image of {width}x{height} by itself is too small for batch norm"
-            fix = "give a larger --input, or a --batch that leaves no process a single image"
+            width, height = self.trainer.samples.view.width, self.trainer.samples.view.height
+            problem = f"a single image of {width}x{height} is too small for batch norm"
+            fix = "give a larger --input, or a --batch with several images per process"
             raise SettingError(problem, fix) from error
 
-    def take_up(self) -> None:
-        """Go on from the state that was written, and do what is missing of its last epoch."""
-        state = self.training.state
+    def resume(self) -> None:
+        """Load the saved state, and finish the validation and weights of its last epoch."""
+        state = self.trainer.state
         state.load(self.state, self.settings)
-        self.warn(f"{self.state}: {self._begun()}")
-        if self.training.accelerator.is_main_process and state.history:
+        self.warn(f"{self.state}: {self._progress()}")
+        if self.trainer.accelerator.is_main_process and state.history:
             if self._due():
-                self._close()
+                self._finish_epoch()
             else:
-                self.keeping.keep(self.training)
-            if lost := self.keeping.lost(state.history):
-                self.warn(lost)
+                self.writer.write(self.trainer)
+            if message := self.writer.missing_best(state.history):
+                self.warn(message)
 
-    def _begun(self) -> str:
-        """What is done already, and what comes next."""
-        state = self.training.state
+    def _progress(self) -> str:
+        """Report how many epochs are completed, and what follows."""
+        state = self.trainer.state
         due = state.history and self._due()
-        if not self.training.finished:
-            return f"going on after epoch {state.epoch}{', which is validated first' * bool(due)}"
-        rest = "the last is validated now" if due else "--overwrite begins again"
-        return f"all {state.epoch} epochs are done; {rest}"
+        if not self.trainer.finished:
+            return f"resuming after epoch {state.epoch}{', which is validated first' * bool(due)}"
+        rest = "the last is validated now" if due else "--overwrite starts over"
+        return f"all {state.epoch} epochs are completed; {rest}"
 
-    def _close(self) -> None:
-        """Write the state, validate if that is due, write what is kept, and tell."""
-        row = self.training.state.history[-1]
-        self.training.save(self.state, self.settings)
+    def _finish_epoch(self) -> None:
+        """Save the state, validate if due, write the weights, and report."""
+        row = self.trainer.state.history[-1]
+        self.trainer.save(self.state, self.settings)
         if self.validation and self._due():
-            self.training.network.eval()
-            row |= self.validation(self.training.network)
-            self.training.save(self.state, self.settings)
-        best = self.keeping.keep(self.training)
-        self.warn(self._told(row, best))
+            self.trainer.network.eval()
+            row |= self.validation(self.trainer.network)
+            self.trainer.save(self.state, self.settings)
+        best = self.writer.write(self.trainer)
+        self.warn(self._summary(row, best))
 
     def _due(self) -> bool:
-        """Whether the last epoch is one to validate, and has not been."""
-        row = self.training.state.history[-1]
-        wanted = row["epoch"] % self.every == 0 or self.training.finished
-        return self.validation is not None and wanted and FIGURES[0] not in row
+        """Return whether the last epoch must still be validated."""
+        row = self.trainer.state.history[-1]
+        selected = row["epoch"] % self.every == 0 or self.trainer.finished
+        return self.validation is not None and selected and FIGURES[0] not in row
 
-    def _told(self, row: Mapping[str, float], best: bool) -> str:
-        """An epoch's row of the log in one line for a person."""
-        figures = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
+    def _summary(self, row: Mapping[str, float], best: bool) -> str:
+        """Format the metrics of an epoch as one line."""
+        metrics = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
         epoch = f"epoch {row['epoch']:.0f}"
-        if self.training.plan.seconds is None:
-            epoch += f" of {self.training.plan.recipe.epochs}"
-        told = ", ".join([f"{epoch}: loss {row['total']:.4g}", *figures, f"{row['seconds']:.0f} s"])
-        if best and row[self.keeping.best] > 0:
-            told += f", the best {self.keeping.best} so far"
+        if self.trainer.plan.seconds is None:
+            epoch += f" of {self.trainer.plan.recipe.epochs}"
+        line = ", ".join([f"{epoch}: loss {row['total']:.4g}", *metrics, f"{row['seconds']:.0f} s"])
+        if best and row[self.writer.best] > 0:
+            line += f", the best {self.writer.best} so far"
         remark = self.validation.remark(row) if self.validation else ""
-        return f"{told}; {remark}" if remark else told
+        return f"{line}; {remark}" if remark else line

@@ -27,16 +27,16 @@ from mottool.files import atomic_write
 __all__ = ["Average", "State"]
 
 SCHEMA = "mottool/training/1"
-GROWTH = 2000  # steps after which the decay is 63 % of what it grows to
+GROWTH = 2000  # steps after which the decay reaches 63 % of its final value
 
 
 class Average(nn.Module):
-    """The average of a network's parameters and buffers; whole numbers in them are copied."""
+    """Moving average of a network's parameters and buffers; integer values are copied."""
 
     steps: torch.Tensor
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        """`decay` in [0, 1): what each step leaves of the average."""
+        """Start from the weights of `network`; `decay` in [0, 1) is the factor per step."""
         super().__init__()
         self.network = deepcopy(network).requires_grad_(False).eval()
         self.decay = decay
@@ -44,7 +44,7 @@ class Average(nn.Module):
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
-        """Move towards `network` by one step."""
+        """Update the average with the weights of `network`."""
         self.steps += 1
         decay = self.decay * (1 - math.exp(-int(self.steps) / GROWTH))
         current = network.state_dict()
@@ -57,22 +57,22 @@ class Average(nn.Module):
 
 @dataclass
 class State:
-    """A training between two epochs.
+    """State of a training between two epochs.
 
-    `epoch` counts those that are done, `step` the optimiser's steps; `history` has one row of
-    figures per epoch. The order of the samples follows from the epoch and the seed alone.
+    `epoch` counts completed epochs and `step` optimiser steps; `history` has one row of metrics per
+    epoch. The order of samples depends only on the epoch and the seed.
     """
 
     learner: nn.Module
     optimiser: Optimizer
     average: Average | None
-    scaler: Any | None  # of fp16's losses
+    scaler: Any | None  # of losses in fp16
     epoch: int = 0
     step: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Write everything to `path`, with what decides the training's course (`settings`)."""
+        """Save the state to `path`, with the settings that must be equal to resume."""
         content = {
             "schema": SCHEMA,
             "settings": json.dumps(settings, sort_keys=True),
@@ -86,29 +86,29 @@ class State:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         }
-        # By way of memory, since torch's own writer loses why a file could not be written.
+        # Through memory, because torch's own writer hides why a file could not be written.
         buffer = io.BytesIO()
         torch.save(content, buffer)
         with atomic_write(path) as part:
             part.write_bytes(buffer.getbuffer())
 
     def load(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Take up what `path` holds; a `CheckpointError` if other settings made it."""
+        """Load the state from `path`. Raises `CheckpointError` if its settings differ."""
         content = _read(path)
-        made_with = json.loads(content["settings"])
-        wanted = json.loads(json.dumps(settings))
-        keys = [*wanted, *(key for key in made_with if key not in wanted)]
-        changed = [key for key in keys if made_with.get(key) != wanted.get(key)]
+        saved = json.loads(content["settings"])
+        current = json.loads(json.dumps(settings))
+        keys = [*current, *(key for key in saved if key not in current)]
+        changed = [key for key in keys if saved.get(key) != current.get(key)]
         if changed:
             key = changed[0]
             problem = f"{path.parent} holds a training "
-            if key == "data":  # fingerprints, which tell a person nothing
-                problem += "on other data, or on these before they were changed"
+            if key == "data":  # the values are fingerprints
+                problem += "on other data, or on this data before it was changed"
             else:
-                problem += f"with {key} {made_with.get(key)} instead of {wanted.get(key)}"
-            fix = "give the same settings to go on, --overwrite to begin again, or another --out"
+                problem += f"with {key} {saved.get(key)} instead of {current.get(key)}"
+            fix = "give the same settings to resume, --overwrite to start over, or another --out"
             if key == "epochs":
-                fix += ", from what was learned with --init"
+                fix += ", starting from the saved weights with --init"
             raise CheckpointError(problem, fix)
         self.epoch, self.step, self.history = (content[key] for key in ("epoch", "step", "history"))
         self.learner.load_state_dict(content["learner"])
@@ -123,11 +123,12 @@ class State:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    fix = "give --overwrite to begin again, or another --out"
+    """Read a training state. Raises `CheckpointError` if it is damaged or of another schema."""
+    fix = "give --overwrite to start over, or another --out"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is damaged", fix) from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path} is no training of the schema {SCHEMA}", fix)
+        raise CheckpointError(f"{path} is not a training state of schema {SCHEMA}", fix)
     return content

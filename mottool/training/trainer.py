@@ -1,6 +1,6 @@
-"""The loop: epochs of batches, and after each what is kept of it.
+"""The training loop: epochs of batches and optimiser steps.
 
-Devices, mixed precision and several processes are Hugging Face accelerate's; the rest is here.
+Devices, mixed precision and distributed processes are handled by Hugging Face accelerate.
 """
 
 import math
@@ -22,23 +22,24 @@ from mottool.data.batches import LoaderSettings, LossInputs, ResumableSampler, b
 from mottool.data.samples import Samples
 from mottool.data.scenes import Scenes
 from mottool.errors import CheckpointError, InputError, SettingError, TrainingError
+from mottool.networks.learning import Recipe
 from mottool.progress import progress
-from mottool.training.learner import Learner, Recipe
+from mottool.training.learner import Learner
 from mottool.training.state import Average, State
 
 __all__ = ["TrainerSettings", "Trainer"]
 
-PATIENCE = timedelta(hours=12)  # while the first process validates, the others wait
-SHOWN = 3  # images named of a batch
+TIMEOUT = timedelta(hours=12)  # the other processes wait while the first one validates
+MAX_NAMES = 3  # images of a batch that an error names
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """How to train: a paper's recipe, perhaps changed, and how it is carried out.
+    """Recipe of a training and how it is executed.
 
-    `accumulate` is in how many parts a step of `recipe.batch` images is computed, `precision` one
-    of `no`, `fp16` and `bf16`, as accelerate calls them. With `seconds` the training lasts so long,
-    validation not counted, and not for the recipe's number of epochs.
+    `accumulate` is the number of parts in which a step of `recipe.batch` images is computed, and
+    `precision` one of `no`, `fp16` and `bf16`, accelerate's names. With `seconds` the training
+    lasts this long, without validation, instead of the recipe's epochs.
     """
 
     recipe: Recipe
@@ -51,19 +52,19 @@ class TrainerSettings:
 
 
 class Trainer:
-    """A learner, its samples, and the state between them; `epochs` carries it on."""
+    """Trains a learner on samples; `epochs` runs the training."""
 
     def __init__(self, learner: Learner, samples: Samples | Scenes, plan: TrainerSettings) -> None:
-        """Put everything where it is to run.
+        """Move the learner to its device and set up the loader.
 
-        Raises `SettingError` if a step's images cannot be shared out evenly or for fp16 on a CPU,
-        and `InputError` if there are fewer images than processes.
+        Raises `SettingError` if the images of a step cannot be divided evenly among processes and
+        parts, or for fp16 on a CPU, and `InputError` if there are fewer images than processes.
         """
         AcceleratorState._reset_state()  # of an earlier training in this process
         self.accelerator = Accelerator(
             cpu=plan.cpu,
             mixed_precision=plan.precision,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
         )
         if plan.precision == "fp16" and self.accelerator.device.type == "cpu":
             raise SettingError("--precision fp16 needs a GPU", "train with bf16 or fp32")
@@ -89,51 +90,53 @@ class Trainer:
 
     @property
     def network(self) -> Any:
-        """The network as it is to be used: the average of its weights, if one is kept."""
+        """Return the network to use: with averaged weights, if an average is computed."""
         return self.state.average.network if self.state.average else self.bare.network
 
     @property
     def finished(self) -> bool:
-        """Whether the training has come to its end, by its epochs or by its time."""
+        """Return whether the training is complete, by epochs or by time."""
         if self.plan.seconds is None:
             return self.state.epoch >= self.plan.recipe.epochs
         return self._spent() >= self.plan.seconds
 
     def _spent(self) -> float:
-        """Return the seconds that the epochs that are done have taken."""
+        """Return the seconds of the completed epochs."""
         return sum(row["seconds"] for row in self.state.history)
 
-    def _progress(self, begun: float, steps: int) -> float:
-        """Return how much of the training is done, in [0, 1]; `steps` are those of an epoch.
+    def _progress(self, start: float, steps: int) -> float:
+        """Return the completed part of the training, in [0, 1], with `steps` per epoch.
 
-        By the clock it is the same in all processes, so that they stop together.
+        If it depends on time, all processes receive the same value, so that they stop together.
         """
         if self.plan.seconds is None:
             return self.state.step / (steps * self.plan.recipe.epochs)
-        passed = self._spent() + time.perf_counter() - begun
+        passed = self._spent() + time.perf_counter() - start
         clock = [min(passed / self.plan.seconds, 1.0)]
         return float(broadcast_object_list(clock)[0])
 
     def epochs(self) -> Iterator[dict[str, float]]:
-        """Train epoch by epoch to the end; each gives its row of figures when it is done.
+        """Train until the end; yield a row of metrics after each epoch.
 
-        The row, `epoch`, `lr`, the mean of every term of the loss, and `seconds`, is the last of
-        `state.history`. Raises `TrainingError` if a term or a weight stops being a number.
+        The row contains `epoch`, `lr`, the mean of every loss term, and `seconds`; it is the last
+        of `state.history`. Raises `TrainingError` if a loss term or a weight becomes NaN or
+        infinite.
         """
         state = self.state
         while not self.finished:
-            begun = time.perf_counter()
+            start = time.perf_counter()
             self.order.epoch = state.epoch
-            means, lr = self._epoch(begun)
+            means, lr = self._epoch(start)
             state.epoch += 1
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - start
             state.history.append({"epoch": state.epoch, "lr": lr, **means, "seconds": seconds})
             yield state.history[-1]
 
-    def _epoch(self, begun: float) -> tuple[dict[str, float], float]:
-        """All samples once: the mean of every term on all processes, the last learning rate.
+    def _epoch(self, start: float) -> tuple[dict[str, float], float]:
+        """Train one epoch; return the mean of every loss term and the last learning rate.
 
-        It began at `begun`, and ends early where the time of the training does.
+        The means are over all processes. `start` is the time at which the epoch began; it ends
+        early when the time of the training is used up.
         """
         plan, state = self.plan, self.state
         parts = math.ceil(len(self.order) / self.part)
@@ -141,21 +144,21 @@ class Trainer:
         label = f"epoch {state.epoch + 1}"
         if plan.seconds is None:
             label += f" of {plan.recipe.epochs}"
-        shown = batches(self.loader)
+        loaded = batches(self.loader)
         if self.accelerator.is_main_process:
-            shown = progress(shown, label, parts, unit="batches")
+            loaded = progress(loaded, label, parts, unit="batches")
         self.learner.train()
         sums: dict[str, float] = {}
-        lr, done = 0.0, 0
-        numbered = enumerate(shown)
+        lr, count = 0.0, 0
+        numbered = enumerate(loaded)
         while group := list(islice(numbered, plan.accumulate)):
-            progress_made = self._progress(begun, steps)
-            lr = plan.recipe.lr * plan.recipe.factor(state.step, steps, progress_made)
-            for settings in self.optimiser.param_groups:
-                settings["lr"] = lr * settings.get("rate", 1.0)
-            done += len(group)
-            for place, (number, batch) in enumerate(group, 1):
-                last = place == len(group)
+            completed = self._progress(start, steps)
+            lr = plan.recipe.lr * plan.recipe.factor(state.step, steps, completed)
+            for parameters in self.optimiser.param_groups:
+                parameters["lr"] = lr * parameters.get("rate", 1.0)
+            count += len(group)
+            for position, (number, batch) in enumerate(group, 1):
+                last = position == len(group)
                 with nullcontext() if last else self.accelerator.no_sync(self.learner):
                     terms = self._terms(batch, number)
                     self.accelerator.backward(terms["total"] / len(group))
@@ -166,79 +169,83 @@ class Trainer:
             state.step += 1
             if state.average:
                 state.average.update(self.bare.network)
-            if plan.seconds is not None and progress_made >= 1:
+            if plan.seconds is not None and completed >= 1:
                 break
         self._need_finite()
-        own = torch.tensor(
-            [value / done for value in sums.values()], device=self.accelerator.device
+        local = torch.tensor(
+            [value / count for value in sums.values()], device=self.accelerator.device
         )
-        means = self.accelerator.reduce(own, "mean").tolist()
+        means = self.accelerator.reduce(local, "mean").tolist()
         return dict(zip(sums, means, strict=True)), lr
 
     def _terms(self, batch: LossInputs, number: int) -> dict[str, torch.Tensor]:
-        """The loss's terms of a batch, which are numbers."""
+        """Compute the loss terms of a batch; raise `TrainingError` if one is not finite."""
         batch = batch.to(self.accelerator.device)
         terms: dict[str, torch.Tensor] = self.learner(batch.inputs, batch.targets)
         values = torch.stack([value.detach().float() for value in terms.values()])
         if not values.isfinite().all():
             bad = [name for name, value in terms.items() if not value.isfinite()]
-            own = list(self.order)[number * self.part : (number + 1) * self.part]
-            names = [Path(self.samples.path(image)).name for _, image in own[:SHOWN]]
+            items = list(self.order)[number * self.part : (number + 1) * self.part]
+            names = [Path(self.samples.path(image)).name for _, image in items[:MAX_NAMES]]
             problem = (
                 f"the loss became {terms[bad[0]].item():g} in its term {bad[0]}, in epoch "
                 f"{self.state.epoch + 1}, batch {number + 1} ({', '.join(names)} …)"
             )
-            raise TrainingError(problem, self._remedy())
+            raise TrainingError(problem, self._divergence_fix())
         return terms
 
     def _need_finite(self) -> None:
-        """A `TrainingError` if a weight is no number, though the loss of every batch was one.
+        """Raise `TrainingError` if a weight is not finite.
 
-        A step may lead there whose loss nothing is computed from any more in this epoch.
+        The last step of an epoch can diverge although the loss of every batch was finite.
         """
         tensors = self.bare.state_dict().items()
         bad = next((name for name, value in tensors if not value.isfinite().all()), None)
         if bad is not None:
-            problem = f"by the end of epoch {self.state.epoch + 1} the weights {bad} are no numbers"
-            raise TrainingError(problem, self._remedy())
+            problem = (
+                f"by the end of epoch {self.state.epoch + 1} the weights {bad} are NaN or infinite"
+            )
+            raise TrainingError(problem, self._divergence_fix())
 
-    def _remedy(self) -> str:
-        """What to do about a training that diverged."""
+    def _divergence_fix(self) -> str:
+        """Return the fix for a diverged training."""
         fix = "lower --lr"
         if self.plan.precision != "no":
             fix += ", or train with --precision fp32"
         if self.state.epoch:
             fix += (
-                f"; what was learned up to epoch {self.state.epoch} is kept: start from it with "
+                f"; the weights of epoch {self.state.epoch} are saved: start from them with "
                 "--init, in another --out"
             )
         return fix
 
     def save(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Write the state from the first process."""
+        """Save the state, in the first process only."""
         if self.accelerator.is_main_process:
             self.state.save(path, settings)
 
     def agree(self) -> None:
-        """Let every process come here; a `CheckpointError` if they are not after one epoch."""
-        own = torch.tensor([self.state.epoch], device=self.accelerator.device)
-        epochs = sorted({*self.accelerator.gather(own).tolist()})
+        """Wait for all processes. Raises `CheckpointError` if their epochs differ."""
+        local = torch.tensor([self.state.epoch], device=self.accelerator.device)
+        epochs = sorted({*self.accelerator.gather(local).tolist()})
         if len(epochs) > 1:
-            problem = f"some processes would go on after epoch {epochs[-1]}, some after {epochs[0]}"
+            problem = (
+                f"some processes would resume after epoch {epochs[-1]}, some after {epochs[0]}"
+            )
             fix = "give an --out that all machines share, or copy its training.pt to each"
             raise CheckpointError(problem, fix)
 
     def wait(self) -> None:
-        """Let every process come here before any goes on."""
+        """Wait until all processes arrive here."""
         self.accelerator.wait_for_everyone()
 
 
 def _part(plan: TrainerSettings, world: int) -> int:
-    """The images of one forward pass of one process."""
+    """Return the number of images per forward pass and process."""
     shares = plan.accumulate * world
     if plan.recipe.batch % shares:
-        told = f"{world} processes in {plan.accumulate} parts each"
-        problem = f"a step of {plan.recipe.batch} images cannot be shared out to {told}"
+        divisors = f"{world} processes with {plan.accumulate} parts each"
+        problem = f"a step of {plan.recipe.batch} images cannot be divided among {divisors}"
         near = max(round(plan.recipe.batch / shares), 1) * shares
         raise SettingError(problem, f"give for example --batch {near}")
     return plan.recipe.batch // shares

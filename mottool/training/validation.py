@@ -12,16 +12,16 @@ from mottool.association.tracks import SequenceInfo, Tracker, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
-from mottool.metrics.detection import average_precision, hits
-from mottool.metrics.preprocess import preprocess
+from mottool.metrics.detection import average_precision, true_positives
+from mottool.metrics.evaluate import load_ground_truth, score_tracks
+from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.reid import true_positive_rate
-from mottool.metrics.tracking import TrackingScore, combined, score
+from mottool.metrics.tracking import TrackingScore, combine
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork
-from mottool.motchallenge.rows import Rows, read_rows
-from mottool.motchallenge.rules import detect_rules
+from mottool.motchallenge.rows import Rows
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShotPipeline
-from mottool.pipelines.registry import NETWORKS, resolve
 from mottool.progress import progress
 from mottool.settings import Settings
 from mottool.sources.sequence import Sequence as Source
@@ -81,8 +81,8 @@ class Validation:
             if sequence.ground_truth is None or not sequence.has_images:
                 problem = f"{sequence.path} has no ground truth or no images to validate on"
                 raise InputError(problem, "give MOTChallenge folders with both")
-        self.entry, self.pipeline = NETWORKS[pipeline], pipeline
-        self.view = resolve(self.entry.view)(*size)
+        self.family, self.pipeline = NETWORKS[pipeline].family, pipeline
+        self.view = load(self.family.preprocessor)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
         self.tracking = tracking or SETTINGS[tracker]()
         self.thresholds = {
@@ -107,10 +107,10 @@ class Validation:
         scores, right = (
             np.concatenate([getattr(each, name) for each in found]) for name in ("scores", "right")
         )
-        tracking = combined(each.tracking for each in found)
+        tracking = combine(each.tracking for each in found).metrics()
         precision = average_precision(scores, right, len(identities))
-        values = [tracking.clear.mota, tracking.identity.f1, precision]
-        if self.entry.embeds:
+        values = [tracking["MOTA"], tracking["IDF1"], precision]
+        if self.family.embeds:
             seen = [each.embeddings for each in found if len(each.identities)] or [np.zeros((0, 0))]
             values.append(true_positive_rate(np.concatenate(seen), identities))
         figures = dict(zip(FIGURES, map(float, values), strict=False))
@@ -144,14 +144,14 @@ class Validation:
     def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> Findings:
         """One video through the network, the tracker and the metrics."""
         truth = scored_rows(sequence)
-        session = resolve(self.entry.session) if self.entry.session else None
+        session = load(self.family.session) if self.family.session else None
         how = self.view, self.compute
         whole = OneShotPipeline(
             self.pipeline, network, "", *how, self.floor, batch=1, session=session
         )
         begun = whole.start(sequence, _silent)
         embedder = NetworkEmbedder(self.pipeline, network, "", *how)
-        tracker: Tracker = resolve(REGISTRY[self.tracker])(
+        tracker: Tracker = load(REGISTRY[self.tracker])(
             self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
         scores, right, embeddings, order, tracks = [], [], [], [], []
@@ -162,10 +162,10 @@ class Validation:
             boxes = xyxy_from_tlwh(truth.tlwh[here])  # (m, 4)
             counted = found.scores > MIN_SCORE  # whatever the tracker takes
             scores.append(found.scores[counted])
-            right.append(hits(found.boxes, found.scores, boxes)[counted])
+            right.append(true_positives(found.boxes, found.scores, boxes)[counted])
             highest = max(highest, float(found.scores.max(initial=0.0)))
             order.append(here)
-            if self.entry.embeds and len(here):
+            if self.family.embeds and len(here):
                 embeddings += embedder.embed([frame.image], [boxes])
             tracks.append(tracker.step(found))
         return Findings(
@@ -181,7 +181,7 @@ class Validation:
 
 def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
     """The score of a video's tracks by the rules of its benchmark."""
-    objects = read_rows(sequence.path / TRUTH, "ground truth")
+    file = GroundTruthFile(sequence.name, sequence.path / TRUTH, len(tracks))
     numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
     results = Rows(
         numbers,
@@ -189,8 +189,7 @@ def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
         tlwh_from_xyxy(np.concatenate([frame.boxes for frame in tracks])).astype(np.float64),
         np.ones((len(numbers), 1)),
     )
-    rules = detect_rules(sequence.name, objects)
-    return score(preprocess(objects, results, len(tracks), rules, sequence.name))
+    return score_tracks(results, load_ground_truth(file, sequence.name), decimals=None)
 
 
 def _silent(told: str) -> None:

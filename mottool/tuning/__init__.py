@@ -1,1 +1,1 @@
-"""Searching the settings of a tracker: the space, who proposes, what a trial scores."""
+"""Search the settings of a tracker: the search space, the samplers, the trials and their scores."""

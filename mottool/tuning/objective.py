@@ -1,4 +1,4 @@
-"""What a point of the space is worth: the score of the tracks that it gives on every sequence."""
+"""Score a point of the search space: the metrics of its tracks on all sequences together."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "Objective"]
 
 FIGURES = ("HOTA", "MOTA", "IDF1", "DetA", "AssA", "FP", "FN", "IDSW")
-DIGITS = 6  # of a figure, as evaluate writes them
+DIGITS = 6  # of a metric, as evaluate writes them
 
 
 @dataclass(frozen=True)
 class Objective:
-    """Scores points for one tracker on caches whose sequences have ground truth.
+    """The score of a point, for one tracker on caches whose sequences have ground truth.
 
-    `fixed` are settings that every point has, `rules` a benchmark's or `auto`. It is sent to
-    other processes and holds no file open.
+    `fixed` are settings that every point has, `sequences` are cache, name and ground truth of each,
+    and `rules` are a benchmark's or `auto`. An instance holds no open file, so that it can be sent
+    to other processes.
     """
 
     tracker: str
@@ -41,23 +42,27 @@ class Objective:
     rules: str = "auto"
 
     def __call__(self, point: Point) -> dict[str, float]:
-        """The `FIGURES` of all sequences joined, as `evaluate` would tell for the result files.
+        """Return the `FIGURES` of all sequences combined, as `evaluate` computes them.
 
-        Raises what `associate` and `evaluate` do for caches and ground truth they cannot use.
+        Raises the errors of `associate` and `evaluate` for caches and ground truth that they cannot
+        use.
         """
         from mottool.cache.reader import Cache
-        from mottool.metrics.evaluate import score_linked
-        from mottool.metrics.tracking import combined
+        from mottool.metrics.evaluate import cached_ground_truth, score_tracks
+        from mottool.metrics.tracking import combine
 
         scores = []
-        kinds, given = kinds_of(self.tracker), self.fixed | point
-        for path, sequence, truth in self.sequences:
+        settings_classes, given = kinds_of(self.tracker), self.fixed | point
+        for path, sequence, ground_truth in self.sequences:
             with Cache(path) as cache:
                 fitted = fitted_settings(cache.header.settings, self.tracker)
-                settings, seen, finishing = SequenceSettings().of("", kinds, given, fitted)
-                rows = run_tracker(cache, self.tracker, settings, seen=cast(InputSettings, seen))
+                settings, inputs, postprocessing = SequenceSettings().of(
+                    "", settings_classes, given, fitted
+                )
+                rows = run_tracker(cache, self.tracker, settings, seen=cast(InputSettings, inputs))
                 frames = cache.frame_count
-            rows = postprocess(rows, cast(PostprocessSettings, finishing))
-            scores.append(score_linked(rows, sequence, frames, truth, self.rules))
-        figures: dict[str, Any] = combined(scores).figures()
-        return {name: round(figures[name], DIGITS) for name in FIGURES}
+            rows = postprocess(rows, cast(PostprocessSettings, postprocessing))
+            evaluated = cached_ground_truth(ground_truth, sequence, self.rules)
+            scores.append(score_tracks(rows, evaluated, frames))
+        metrics: dict[str, Any] = combine(scores).metrics()
+        return {name: round(metrics[name], DIGITS) for name in FIGURES}

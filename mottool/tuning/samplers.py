@@ -1,4 +1,8 @@
-"""Who proposes the next point to try: a grid, chance, or optuna's sampler."""
+"""Samplers suggest the next point of the search space: on a grid, at random, or with optuna.
+
+The grid and the random sampler are not optuna's. They work without it, and a random point depends
+only on the seed and on its number, so that workers and resumed runs try the same points.
+"""
 
 from collections.abc import Iterable
 from random import Random
@@ -7,46 +11,49 @@ from typing import Any, Protocol
 from mottool.errors import SettingError
 from mottool.tuning.search_space import Axis, Point, grid, grid_size
 
-__all__ = ["Sampler", "proposer"]
+__all__ = ["Sampler", "make_sampler"]
 
 
 class Sampler(Protocol):
-    """Proposes points of a space by number, and may learn from what they scored."""
+    """Suggests the points of trials, and may learn from their scores."""
 
-    def propose(self, number: int) -> Point:
-        """The point of trial `number`, counted from 0."""
+    def suggest(self, number: int) -> Point:
+        """Return the point of trial `number`, counted from 0."""
         ...
 
-    def learn(self, number: int, point: Point, score: float) -> None:
-        """Hear what a point scored, whether it was proposed in this run or in an earlier one."""
+    def report(self, number: int, point: Point, score: float) -> None:
+        """Receive the score of a point that this run or an earlier one has suggested."""
         ...
 
 
-def proposer(method: str, space: tuple[Axis, ...], trials: int, seed: int) -> Sampler:
-    """The proposer of that name; a `SettingError` if it does not fit the space or is missing."""
+def make_sampler(method: str, space: tuple[Axis, ...], trials: int, seed: int) -> Sampler:
+    """Return the sampler of a method: `grid`, `random` or `optuna`.
+
+    Raises `SettingError` if a grid does not fit the space or `trials`, or if optuna is missing.
+    """
     if method == "grid":
-        return _Grid(space, trials)
+        return _GridSampler(space, trials)
     if method == "optuna":
-        return _Optuna(space, seed)
-    return _Random(space, seed)
+        return _OptunaSampler(space, seed)
+    return _RandomSampler(space, seed)
 
 
-class _Random:
-    """Points by chance; each follows from the seed and its number alone."""
+class _RandomSampler:
+    """Draws random points; each depends only on the seed and its number."""
 
     def __init__(self, space: tuple[Axis, ...], seed: int) -> None:
         self._space, self._seed = space, seed
 
-    def propose(self, number: int) -> Point:
+    def suggest(self, number: int) -> Point:
         random = Random(f"{self._seed} {number}")
-        return {axis.name: axis.draw(random) for axis in self._space}
+        return {axis.name: axis.sample(random) for axis in self._space}
 
-    def learn(self, number: int, point: Point, score: float) -> None:
-        """Chance learns nothing."""
+    def report(self, number: int, point: Point, score: float) -> None:
+        """Ignore the score."""
 
 
-class _Grid:
-    """All points in order."""
+class _GridSampler:
+    """Suggests all points in order."""
 
     def __init__(self, space: tuple[Axis, ...], trials: int) -> None:
         count = grid_size(space)
@@ -55,15 +62,15 @@ class _Grid:
             raise SettingError(f"the grid has {count} points for {trials} trials", fix)
         self._points = list(grid(space))
 
-    def propose(self, number: int) -> Point:
+    def suggest(self, number: int) -> Point:
         return self._points[number]
 
-    def learn(self, number: int, point: Point, score: float) -> None:
-        """A grid goes on whatever it finds."""
+    def report(self, number: int, point: Point, score: float) -> None:
+        """Ignore the score."""
 
 
-class _Optuna:
-    """The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), of several at once."""
+class _OptunaSampler:
+    """The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), run in parallel."""
 
     def __init__(self, space: tuple[Axis, ...], seed: int) -> None:
         try:
@@ -73,46 +80,51 @@ class _Optuna:
             raise SettingError("optuna is not installed", fix) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna = optuna
-        # Points that run are taken for bad ones, so that those asked for meanwhile are others.
+        # Running trials are assumed to score badly, so that parallel suggestions differ.
         sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
         self._axes = {axis.name: axis for axis in space}
-        self._ranges = {axis.name: self._range(axis) for axis in space}
-        self._asked: dict[int, Any] = {}
+        self._distributions = {axis.name: self._distribution(axis) for axis in space}
+        self._running: dict[int, Any] = {}
 
-    def propose(self, number: int) -> Point:
-        trial = self._asked[number] = self._study.ask(self._ranges)
+    def suggest(self, number: int) -> Point:
+        trial = self._running[number] = self._study.ask(self._distributions)
         return {name: self._value(axis, trial.params[name]) for name, axis in self._axes.items()}
 
-    def learn(self, number: int, point: Point, score: float) -> None:
-        trial = self._asked.pop(number, None)
+    def report(self, number: int, point: Point, score: float) -> None:
+        trial = self._running.pop(number, None)
         if trial is not None:
             self._study.tell(trial, score)
             return
-        told = {name: self._told(axis, point[name]) for name, axis in self._axes.items()}
+        params = {name: self._param(axis, point[name]) for name, axis in self._axes.items()}
         create = self._optuna.trial.create_trial
-        self._study.add_trial(create(params=told, distributions=self._ranges, value=score))
+        trial = create(params=params, distributions=self._distributions, value=score)
+        self._study.add_trial(trial)
 
-    def _range(self, axis: Axis) -> Any:
-        """Evenly spaced numbers have an order, which a list of categories would hide."""
-        kinds = self._optuna.distributions
+    def _distribution(self, axis: Axis) -> Any:
+        """Return the optuna distribution of an axis.
+
+        Ascending numbers become integer indices: categories would lose their order.
+        """
+        distributions = self._optuna.distributions
         if not axis.values:
-            return kinds.FloatDistribution(axis.low, axis.high)
-        if _numbers(axis.values):
-            return kinds.IntDistribution(0, len(axis.values) - 1)
-        return kinds.CategoricalDistribution(range(len(axis.values)))
+            return distributions.FloatDistribution(axis.low, axis.high)
+        if _are_ascending_numbers(axis.values):
+            return distributions.IntDistribution(0, len(axis.values) - 1)
+        return distributions.CategoricalDistribution(range(len(axis.values)))
 
     @staticmethod
-    def _value(axis: Axis, told: Any) -> Any:
-        return axis.values[told] if axis.values else axis.rounded(told)
+    def _value(axis: Axis, param: Any) -> Any:
+        return axis.values[param] if axis.values else axis.rounded(param)
 
     @staticmethod
-    def _told(axis: Axis, value: Any) -> Any:
+    def _param(axis: Axis, value: Any) -> Any:
         return axis.values.index(value) if axis.values else value
 
 
-def _numbers(values: Iterable[Any]) -> bool:
-    """Whether these are numbers in rising order."""
-    listed = list(values)
-    plain = all(isinstance(each, int | float) and not isinstance(each, bool) for each in listed)
-    return plain and listed == sorted(listed)
+def _are_ascending_numbers(values: Iterable[Any]) -> bool:
+    values = list(values)
+    numbers = all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in values
+    )
+    return numbers and values == sorted(values)

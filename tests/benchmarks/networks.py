@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from footage import video
 from untrained import checkpoint
 
-from mottool.pipelines.build import assemble
+from mottool.networks.registry import NETWORKS
+from mottool.pipelines.build import build_pipeline
 from mottool.pipelines.detectors.torchvision import KINDS
 from mottool.pipelines.embedders.osnet import VARIANTS
 from mottool.pipelines.interfaces import FrameTimes, Pipeline
 from mottool.pipelines.options import Options
-from mottool.pipelines.registry import NETWORKS
 from mottool.sources.discovery import find_sequences
 from mottool.sources.prefetch import ahead
 from mottool.sources.sequence import Sequence
@@ -50,7 +50,7 @@ def made(name: str, folder: Path, options: Options, channels_last: bool = False)
     for part, flag in zip(name.split("+"), files, strict=False):
         if part in NETWORKS or part in KINDS or part in VARIANTS:
             files[flag] = checkpoint(part, folder)
-    pipeline = assemble(name, replace(options, **files))
+    pipeline = build_pipeline(name, replace(options, **files))
     if channels_last:
         for part in (pipeline, *(getattr(pipeline, key, None) for key in ("detector", "embedder"))):
             network = getattr(part, "network", None)
@@ -88,7 +88,7 @@ def table(
     for name in names:
         for told in options:
             for channels_last in layouts:
-                if name in NETWORKS and NETWORKS[name].session and told.batch > 1:
+                if name in NETWORKS and NETWORKS[name].family.session and told.batch > 1:
                     continue
                 decode, times = cost(made(name, folder, told, channels_last), sequence, calls)
                 layout = "last" if channels_last else "first"

@@ -10,22 +10,22 @@ VOID = {"meta", "use", "path", "br"}
 
 
 class Outline(HTMLParser):
-    """Checks that elements close in order, and keeps their attributes."""
+    """A parser that checks that elements close in order, and keeps their attributes."""
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.found, self.words = [], [], []
+        self.open, self.elements, self.words = [], [], []
         self.feed(text)
         self.close()
         assert not self.open
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         if tag not in VOID:
@@ -35,7 +35,7 @@ class Outline(HTMLParser):
         self.words.append(data)
 
     def all(self, tag):
-        return [attrs for name, attrs in self.found if name == tag]
+        return [attrs for name, attrs in self.elements if name == tag]
 
 
 @pytest.fixture
@@ -45,23 +45,23 @@ def rows():
     return [one, two]
 
 
-def test_the_page_holds_everything_and_asks_nobody(rows, tmp_path):
-    picture = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
-    pictures = {"MOTA against FPS": picture}
-    out = write_page(rows, pictures, ["5 < 6 sequences"], [], tmp_path / "page.html", 1.0)
+def test_the_page_has_all_parts_and_refers_to_no_other_file(rows, tmp_path):
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
+    plots = {"MOTA against FPS": svg}
+    out = write_page(rows, plots, ["5 < 6 sequences"], [], tmp_path / "page.html", 1.0)
     text = out.read_text()
     assert text.startswith("<!DOCTYPE html>")
     page = Outline(text)
     assert not page.all("link")
     assert not page.all("img")
-    assert not [each for each in page.all("script") if "src" in each]
+    assert not [script for script in page.all("script") if "src" in script]
     assert len(page.all("svg")) == 1
     assert "5 < 6 sequences" in page.words
     assert "yolox+<b>reid" in page.words
     assert not page.all("b")[1:]  # the legend's only: names are text
 
 
-def test_the_table_can_be_sorted_by_plain_values(rows, tmp_path):
+def test_the_table_is_sorted_by_unrounded_values(rows, tmp_path):
     page = Outline(write_page(rows, {}, [], [], tmp_path / "page.html", 1.0).read_text())
     heads, cells = page.all("th"), page.all("td")
     assert len(heads) == 14
@@ -73,7 +73,7 @@ def test_the_table_can_be_sorted_by_plain_values(rows, tmp_path):
     assert [cell["data-value"] for cell in cells[5::14]] == ["", ""]
 
 
-def test_small_videos_are_put_in_and_large_ones_linked(rows, tmp_path):
+def test_small_videos_are_embedded_and_large_ones_linked(rows, tmp_path):
     small, large = tmp_path / "small.mp4", tmp_path / "videos & more" / "large.mp4"
     large.parent.mkdir()
     small.write_bytes(b"x" * 1000)

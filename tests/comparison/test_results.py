@@ -4,19 +4,20 @@ from hypothesis import strategies as st
 from results import row
 from scipy.stats import binomtest
 
-from mottool.comparison.results import LOWER, chance, ranks, shown
+from mottool.comparison.results import chance, ranks
+from mottool.metrics.tables import format_metric
 
 
-def test_figures_are_shown_as_papers_print_them():
-    assert shown("MOTA", 0.7128) == "71.3"
-    assert shown("MOTA", -0.05) == "-5.0"
-    assert shown("IDSW", 1031) == "1031"
-    assert shown("FPS", 18.84) == "18.8"
-    assert shown("FPSA", 2345.6) == "2346"
-    assert shown("TPR", None) == "-"
+def test_metrics_are_formatted_as_in_papers():
+    assert format_metric("MOTA", 0.7128) == "71.3"
+    assert format_metric("MOTA", -0.05) == "-5.0"
+    assert format_metric("IDSW", 1031) == "1031"
+    assert format_metric("FPS", 18.84) == "18.8"
+    assert format_metric("FPSA", 2345.6) == "2346"
+    assert format_metric("TPR", None) == "-"
 
 
-def test_the_best_are_marked_by_what_is_printed():
+def test_ranks_follow_the_printed_values():
     rows = [row(MOTA=value) for value in (0.5, 0.7001, 0.6, None, 0.7003)]
     assert ranks(rows, "MOTA") == [0, 1, 2, 0, 1]
     assert ranks([row(IDSW=value) for value in (10, 7, 9)], "IDSW") == [0, 1, 2]
@@ -24,7 +25,7 @@ def test_the_best_are_marked_by_what_is_printed():
     assert ranks([row(TPR=None), row(TPR=0.3)], "TPR") == [0, 0]
 
 
-def test_true_boxes_and_untimed_detection_do_not_compete():
+def test_ground_truth_boxes_and_detection_without_times_do_not_compete():
     rows = [row(kind="true boxes", MOTA=0.99), row(MOTA=0.5), row(MOTA=0.6)]
     assert ranks(rows, "MOTA") == [0, 2, 1]
     public, slow, fast = row(FPS=2000), row(FPS=5, FPSD=6), row(FPS=30, FPSD=40)
@@ -37,14 +38,12 @@ values = st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=8)
 
 @settings(derandomize=True, deadline=None)
 @given(values, st.sampled_from(["MOTA", "IDSW"]))
-def test_no_row_beats_the_best(given_values, figure):
-    scale = 1000 if figure in LOWER else 1
-    rows = [row(**{figure: value and value * scale}) for value in given_values]
-    found = ranks(rows, figure)
-    sign = -1 if figure in LOWER else 1
-    printed = [shown(figure, each.figures[figure]) for each in rows]
+def test_no_row_beats_the_best(given_values, name):
+    scale, sign = (1000, -1) if name == "IDSW" else (1, 1)
+    rows = [row(**{name: value and value * scale}) for value in given_values]
+    printed = [format_metric(name, row.figures[name]) for row in rows]
     present = [sign * float(text) for text in printed if text != "-"]
-    for text, rank in zip(printed, found, strict=True):
+    for text, rank in zip(printed, ranks(rows, name), strict=True):
         if rank == 1:
             assert sign * float(text) == max(present)
         if rank == 2:
@@ -54,15 +53,15 @@ def test_no_row_beats_the_best(given_values, figure):
 
 
 @pytest.mark.parametrize(("count", "often"), [(1, "100 %"), (2, "50 %"), (5, "6 %")])
-def test_few_sequences_say_little(count, often):
+def test_few_sequences_cannot_be_significant(count, often):
     rows = [row(by=[{}] * count), row(by=[{}] * count)]
-    (told,) = chance(rows)
-    assert told.startswith(f"{count} sequence")
-    assert often in told
-    assert "it takes 6" in told
+    (message,) = chance(rows)
+    assert message.startswith(f"{count} sequence")
+    assert often in message
+    assert "it takes 6" in message
 
 
-def test_many_sequences_decide():
+def test_many_sequences_can_be_significant():
     good = row("good", by=[{"MOTA": 0.6, "IDF1": 0.6, "HOTA": 0.5}] * 7, MOTA=0.6, HOTA=0.5)
     half = [{"MOTA": 0.5, "IDF1": 0.6, "HOTA": value} for value in (0.4, 0.6, 0.6, 0.4, 0.5, 0, 0)]
     mota, idf1, hota = chance([row("bad", by=half, MOTA=0.5, HOTA=0.4), good])
@@ -73,5 +72,5 @@ def test_many_sequences_decide():
     assert f"p = {binomtest(4, 6).pvalue:.3f}" in hota
 
 
-def test_one_row_has_nobody_to_be_better_than():
+def test_one_row_has_no_rival():
     assert chance([row(by=[{}] * 3), row(kind="true boxes", by=[{}] * 3)]) == []

@@ -9,7 +9,8 @@ import pytest
 from shells import Shell
 
 from mottool.association.registry import REGISTRY as TRACKERS
-from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
+from mottool.networks.registry import NETWORKS
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

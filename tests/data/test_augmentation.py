@@ -8,16 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.data.augmentation import (
-    AUGMENTATIONS,
-    Augmentation,
     ImageTransform,
     augment,
     flip,
     jitter,
     matrix,
+    recolour,
+    sample_transform,
+    sample_transform_near,
     warp,
 )
 from mottool.errors import SettingError
+from mottool.networks.cstrack import CSTRACK
+from mottool.networks.learning import Augmentation
+from mottool.networks.otrack import OTRACK
+from mottool.networks.registry import families
+from mottool.networks.tdt import TDT
 
 WIDTH, HEIGHT = 96, 64
 exact = settings(derandomize=True, deadline=None, max_examples=60)
@@ -57,7 +63,7 @@ def test_what_is_in_a_box_stays_in_it_when_mirrored():
 @exact
 @given(seeds)
 def test_a_box_is_about_its_mapped_corners(seed):
-    look = Augmentation(angle=0).look(np.random.default_rng(seed))
+    look = sample_transform(Augmentation(angle=0), np.random.default_rng(seed))
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
     mapping = matrix(look, WIDTH, HEIGHT)
@@ -82,7 +88,7 @@ def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
 @exact
 @given(seeds)
 def test_a_bright_patch_is_found_in_the_mapped_box(seed):
-    look = Augmentation().look(np.random.default_rng(seed))
+    look = sample_transform(Augmentation(), np.random.default_rng(seed))
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[20:44, 36:60] = 255
     shown, boxes, keep = augment(pixels, np.array([[36, 20, 60, 44]], np.float32), look)
@@ -95,7 +101,7 @@ def test_a_bright_patch_is_found_in_the_mapped_box(seed):
 @exact
 @given(seeds)
 def test_clipped_boxes_stay_in_the_image(seed):
-    look = Augmentation(shift=0.5, angle=30).look(np.random.default_rng(seed))
+    look = sample_transform(Augmentation(shift=0.5, angle=30), np.random.default_rng(seed))
     _, boxes, keep = augment(image(), some_boxes(seed), look, clip=True)
     assert (boxes >= 0).all()
     assert (boxes <= [WIDTH, HEIGHT, WIDTH, HEIGHT]).all()
@@ -138,11 +144,10 @@ def test_colours_are_multiplied_and_cut_off():
 
 
 @exact
-@given(seeds, st.sampled_from(sorted(AUGMENTATIONS)))
-def test_looks_stay_within_their_limits_and_follow_the_seed(seed, name):
-    limits = AUGMENTATIONS[name]
-    look = limits.look(np.random.default_rng(seed))
-    assert look == limits.look(np.random.default_rng(seed))
+@given(seeds, st.sampled_from([family.augmentation for family in families()]))
+def test_looks_stay_within_their_limits_and_follow_the_seed(seed, limits):
+    look = sample_transform(limits, np.random.default_rng(seed))
+    assert look == sample_transform(limits, np.random.default_rng(seed))
     for gain, limit in zip(look.gains, (limits.hue, limits.saturation, limits.value), strict=True):
         assert abs(gain - 1) <= limit
     assert limits.shrink <= look.scale <= limits.grow
@@ -155,8 +160,8 @@ def test_looks_stay_within_their_limits_and_follow_the_seed(seed, name):
 @given(seeds)
 def test_the_second_look_of_a_pair_is_near_the_first(seed):
     draw, limits = np.random.default_rng(seed), Augmentation()
-    first = limits.look(draw)
-    second = limits.look_near(first, draw)
+    first = sample_transform(limits, draw)
+    second = sample_transform_near(limits, first, draw)
     assert second.flipped == first.flipped
     assert second.gains != first.gains
     assert abs(second.angle - first.angle) <= 0.2 * limits.angle
@@ -167,16 +172,16 @@ def test_the_second_look_of_a_pair_is_near_the_first(seed):
 @exact
 @given(seeds)
 def test_another_frame_of_a_video_differs_in_its_colours_alone(seed):
-    draw, limits = np.random.default_rng(seed), AUGMENTATIONS["otrack"]
-    first = limits.look(draw)
-    second = limits.recoloured(first, draw)
+    draw, limits = np.random.default_rng(seed), OTRACK.augmentation
+    first = sample_transform(limits, draw)
+    second = recolour(limits, first, draw)
     assert second.gains != first.gains
     assert replace(second, gains=first.gains) == first
 
 
 def test_tdt_and_cstrack_do_not_move_images():
-    for name in ("tdt", "cstrack"):
-        look = AUGMENTATIONS[name].look(np.random.default_rng(3))
+    for family in (TDT, CSTRACK):
+        look = sample_transform(family.augmentation, np.random.default_rng(3))
         np.testing.assert_array_equal(matrix(look, 10, 10), np.eye(3))
 
 

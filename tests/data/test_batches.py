@@ -7,7 +7,6 @@ import datasets
 import pytest
 import torch
 
-from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import (
     LoaderSettings,
     LossInputs,
@@ -16,12 +15,13 @@ from mottool.data.batches import (
     collate,
     loader,
 )
-from mottool.data.pairs import PairSampling
 from mottool.data.samples import Samples
 from mottool.data.targets.jde import AnchorTargets, JDETargets, jde_targets
 from mottool.data.targets.labels import Labels, Targets
 from mottool.errors import InputError
 from mottool.models.preprocessing import Letterbox
+from mottool.networks.fairmot import FAIRMOT
+from mottool.networks.learning import PairSampling
 
 VIEW = Letterbox(96, 64)
 ANCHORS = {16: ((8, 24), (11, 34)), 8: ((4, 12), (6, 17))}
@@ -44,7 +44,7 @@ def data(tmp_path):
 
 
 def test_collated_samples_come_apart_again(data):
-    samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], PairSampling())
+    samples = Samples(data, VIEW, FAIRMOT.augmentation, PairSampling())
     made = [samples[0, number] for number in (0, 7, 3)]
     batch = collate(made)
     assert batch.images.shape == (3, 3, 64, 96)
@@ -76,7 +76,7 @@ def test_processes_share_an_epoch_without_overlap():
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_run_taken_up_again_goes_on_as_if_it_had_not_stopped(data, workers):
-    samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=5)
+    samples = Samples(data, VIEW, FAIRMOT.augmentation, seed=5)
     order, again = ResumableSampler(len(data), seed=5), ResumableSampler(len(data), seed=5)
     whole = loader(samples, order, LoaderSettings(2, workers=0), examples)
     order.epoch = 1

@@ -7,13 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from mottool.data.augmentation import AUGMENTATIONS
 from mottool.data.batches import collate
 from mottool.data.formats import open_dataset
-from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.samples import Samples
 from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import CenterWarp, Letterbox
+from mottool.networks.fairmot import FAIRMOT
+from mottool.networks.jde import JDE
+from mottool.networks.learning import PairSampling, PreviousFrameSampling
+from mottool.networks.otrack import OTRACK
+from mottool.networks.outrack import OUTRACK
+from mottool.networks.tdt import TDT
 
 VIEW = Letterbox(96, 64)
 
@@ -41,18 +45,18 @@ def test_without_augmentation_a_sample_is_the_network_s_view(data):
 
 
 def test_a_sample_follows_from_seed_epoch_and_number_alone(data):
-    samples = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=3)
-    again = Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=3)
+    samples = Samples(data, VIEW, FAIRMOT.augmentation, seed=3)
+    again = Samples(data, VIEW, FAIRMOT.augmentation, seed=3)
     first = samples[2, 4]
     for number in range(3):
         again[1, number]
     assert same(first, again[2, 4])
-    for other in (samples[3, 4], Samples(data, VIEW, AUGMENTATIONS["fairmot"], seed=4)[2, 4]):
+    for other in (samples[3, 4], Samples(data, VIEW, FAIRMOT.augmentation, seed=4)[2, 4]):
         assert not torch.equal(first.image, other.image)
 
 
 def test_rows_tell_which_boxes_are_left(data):
-    samples = Samples(data, VIEW, AUGMENTATIONS["jde"])
+    samples = Samples(data, VIEW, JDE.augmentation)
     for number in range(len(data)):
         sample = samples[0, number]
         labels = sample.labels
@@ -63,14 +67,14 @@ def test_rows_tell_which_boxes_are_left(data):
 
 def test_a_teacher_s_embeddings_come_with_their_boxes(data):
     table = np.arange(len(data.boxes) * 2, dtype=np.float32).reshape(-1, 2)
-    samples = Samples(data, VIEW, AUGMENTATIONS["tdt"], embeddings=lambda rows: table[rows])
+    samples = Samples(data, VIEW, TDT.augmentation, embeddings=lambda rows: table[rows])
     batch = collate([samples[0, number] for number in (1, 6, 7)])
     np.testing.assert_array_equal(batch.embeddings.numpy(), table[batch.rows])
     assert [len(labels.embeddings) for labels in batch.labels] == batch.counts.tolist()
 
 
 def test_pairs_are_frames_of_one_video_or_one_image_twice(data):
-    samples = Samples(data, VIEW, AUGMENTATIONS["outrack"], PairSampling(reach=2))
+    samples = Samples(data, VIEW, OUTRACK.augmentation, PairSampling(reach=2))
     for epoch in range(4):
         for number in range(len(data)):
             sample = samples[epoch, number]
@@ -94,9 +98,7 @@ def test_negative_pairs_show_other_people(data, tmp_path):
 
 
 def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
-    samples = Samples(
-        data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], PreviousFrameSampling(reach=2)
-    )
+    samples = Samples(data, CenterWarp(96, 64), OTRACK.augmentation, PreviousFrameSampling(reach=2))
     apart = set()
     for epoch in range(8):
         for number in range(6):
@@ -110,15 +112,13 @@ def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
 
 
 def test_a_still_image_is_the_one_before_itself_under_another_look(data):
-    sample = Samples(data, CenterWarp(96, 64), AUGMENTATIONS["otrack"], PreviousFrameSampling())[
-        0, 6
-    ]
+    sample = Samples(data, CenterWarp(96, 64), OTRACK.augmentation, PreviousFrameSampling())[0, 6]
     assert sample.rows.tolist() == sample.partner.rows.tolist() != []
     assert not torch.equal(sample.labels.boxes, sample.partner.labels.boxes)
 
 
 def test_what_was_found_before_follows_from_seed_epoch_and_number_too(data):
-    view, limits = CenterWarp(96, 64), AUGMENTATIONS["otrack"]
+    view, limits = CenterWarp(96, 64), OTRACK.augmentation
     samples, again = (
         Samples(data, view, limits, PreviousFrameSampling(), seed=3) for _ in range(2)
     )
@@ -144,5 +144,5 @@ def test_without_errors_all_were_found_where_they_were(data):
 
 
 def test_samples_can_go_to_another_process(data):
-    samples = pickle.loads(pickle.dumps(Samples(data, VIEW, AUGMENTATIONS["fairmot"])))
-    assert same(samples[0, 1], Samples(data, VIEW, AUGMENTATIONS["fairmot"])[0, 1])
+    samples = pickle.loads(pickle.dumps(Samples(data, VIEW, FAIRMOT.augmentation)))
+    assert same(samples[0, 1], Samples(data, VIEW, FAIRMOT.augmentation)[0, 1])

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.data.pairs import PreviousFrameSampling
 from mottool.data.samples import simulated
+from mottool.networks.learning import PreviousFrameSampling
 
 WIDTH, HEIGHT = 96, 64
 NONE = PreviousFrameSampling(jitter=0, lost=0, false=0)

@@ -7,12 +7,11 @@ from datasets import crops, mixed, motchallenge, penn_fudan, photo
 
 from mottool.data.dataset import joined
 from mottool.data.formats import open_dataset
-from mottool.data.pairs import PairSampling
 from mottool.data.photometry import vary
-from mottool.data.scene_settings import Composition, Photometry
 from mottool.data.scenes import Scenes
 from mottool.errors import InputError
 from mottool.models.preprocessing import SmoothLetterbox
+from mottool.networks.learning import Composition, PairSampling, Photometry
 
 VIEW = SmoothLetterbox(128, 96)
 PLAIN = {"light": 0, "saturation": 0, "grey": 0, "blur": 0, "low_resolution": 0, "noise": 0}

@@ -1,7 +1,7 @@
-"""TrackEval's figures for made-up scenes; it is no dependency of the tests.
+"""TrackEval's metrics of generated scenes; TrackEval is not a dependency of the tests.
 
 pip install trackeval
-python tests/official.py      writes tests/golden/metrics.json
+python tests/helpers/official.py      writes tests/golden/metrics.json
 """
 
 import contextlib
@@ -28,40 +28,40 @@ FAMILIES = {
 
 
 class Official:
-    """Runs TrackEval on scenes and keeps its results, to combine them."""
+    """TrackEval's scores of scenes, kept to combine them."""
 
     def __init__(self) -> None:
-        """Import TrackEval and make its metrics."""
+        """Import TrackEval and create its metrics."""
         import trackeval
 
         self.trackeval = trackeval
         with contextlib.redirect_stdout(io.StringIO()):
             self.metrics = {name: getattr(trackeval.metrics, name)() for name in FAMILIES}
         self.results: dict[str, dict[str, dict]] = {name: {} for name in FAMILIES}
-        self.seconds = 0.0  # of the processor, for the last scene without reading its files
+        self.seconds = 0.0  # processor time for the last scene, without reading its files
 
     def score(self, name: str, scene: Scene) -> dict[str, float]:
-        """The figures of one scene."""
+        """Score one scene."""
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             raw, dataset = self._load(Path(folder), name, scene)
-            began = time.process_time()
+            start = time.process_time()
             raw["similarity_scores"] = [
                 dataset._calculate_similarities(truth, result)
                 for truth, result in zip(raw["gt_dets"], raw["tracker_dets"], strict=True)
             ]
-            ready = dataset.get_preprocessed_seq_data(raw, "pedestrian")
+            data = dataset.get_preprocessed_seq_data(raw, "pedestrian")
             for family, metric in self.metrics.items():
-                self.results[family][name] = metric.eval_sequence(ready)
-            self.seconds = time.process_time() - began
-        return self._figures({family: self.results[family][name] for family in FAMILIES})
+                self.results[family][name] = metric.eval_sequence(data)
+            self.seconds = time.process_time() - start
+        return self._metrics({family: self.results[family][name] for family in FAMILIES})
 
     def combined(self, names: list[str]) -> dict[str, float]:
-        """The figures of several scenes joined."""
-        joined = {}
+        """Combine the scores of several scenes."""
+        combined = {}
         for family, metric in self.metrics.items():
-            every = {name: self.results[family][name] for name in names}
-            joined[family] = metric.combine_sequences(every)
-        return self._figures(joined)
+            by_scene = {name: self.results[family][name] for name in names}
+            combined[family] = metric.combine_sequences(by_scene)
+        return self._metrics(combined)
 
     def _load(self, folder: Path, name: str, scene: Scene):
         truth = folder / "gt" / name / "gt" / "gt.txt"
@@ -84,7 +84,7 @@ class Official:
         }
         return raw, dataset
 
-    def _figures(self, results: dict[str, dict]) -> dict[str, float]:
+    def _metrics(self, results: dict[str, dict]) -> dict[str, float]:
         return {
             name: float(np.mean(results[family][NAMES.get(name, name)]))
             for family, names in FAMILIES.items()
@@ -98,11 +98,11 @@ def _text(rows: Rows) -> str:
 
 
 def main() -> None:
-    """Write the figures of every scene, and of all together, to tests/golden/metrics.json."""
+    """Write the metrics of every scene, and of all combined, to tests/golden/metrics.json."""
     official = Official()
-    figures = {name: official.score(name, make(name)) for name in SCENES}
-    figures["COMBINED"] = official.combined(list(SCENES))
-    (HERE / "metrics.json").write_text(json.dumps(figures, indent=1) + "\n")
+    metrics = {name: official.score(name, make(name)) for name in SCENES}
+    metrics["COMBINED"] = official.combined(list(SCENES))
+    (HERE / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
 
 
 if __name__ == "__main__":

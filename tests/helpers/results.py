@@ -7,14 +7,15 @@ from mottool.comparison.results import FIGURES, ComparisonRow
 __all__ = ["row"]
 
 
-def row(name="p", kind="two-stage", by=(), **figures):
-    nothing = dict.fromkeys(FIGURES)
+def row(name="p", kind="two-stage", by=(), **metrics):
+    """Return a row with the given metrics, and with those of each sequence in `by`."""
+    undefined = dict.fromkeys(FIGURES)
     return ComparisonRow(
         name,
         kind,
         "sort",
-        nothing | figures,
-        {f"seq{place}": nothing | told for place, told in enumerate(by)},
+        undefined | metrics,
+        {f"seq{index}": undefined | values for index, values in enumerate(by)},
         np.zeros(0, np.int64),
         np.zeros(0),
     )

@@ -1,4 +1,4 @@
-"""A made dataset and caches of made pipelines on it, whose figures can be worked out by hand."""
+"""A synthetic dataset, and caches of pipelines on it whose metrics can be computed by hand."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ FRAMES, PEOPLE = 12, 4
 
 
 def box(frame, person):
-    """Left, top, width, height of a person: they walk side by side, two pixels a frame."""
+    """Return left, top, width, height of a person: they walk side by side, two pixels a frame."""
     return 20 + 80 * person + 2 * frame, 40, 36, 90
 
 
 def dataset(folder: Path, *sequences: str) -> Path:
-    """MOTChallenge folders with ground truth in MOT17's columns, and no images."""
+    """Write MOTChallenge folders with ground truth in MOT17's columns, without images."""
     for name in sequences:
         (folder / name / "gt").mkdir(parents=True)
         rows = [
@@ -40,26 +40,27 @@ def cached(
     times: tuple[float, float, float] = (0.0, 0.0, 0.0),
     **header: object,
 ) -> Path:
-    """The cache of a pipeline that finds exactly the people who are not `missed`.
+    """Write the cache of a pipeline that detects exactly the people that are not `missed`.
 
-    Embeddings are one axis for each person. `times` are seconds of the network, of decoding its
+    Embeddings are one-hot, one axis per person. `times` are seconds of the network, of decoding its
     heads and of the embedder, in every frame but the first, which takes ten more.
     """
     path = work / "caches" / pipeline / f"{sequence}.h5"
     path.parent.mkdir(parents=True, exist_ok=True)
-    seen = [person for person in range(PEOPLE) if person not in missed]
-    told = Header(sequence, pipeline, sequence, "ab", 640, 480, 25.0, **header)
-    with CacheWriter(path, told) as cache:
+    detected = [person for person in range(PEOPLE) if person not in missed]
+    header_of_cache = Header(sequence, pipeline, sequence, "ab", 640, 480, 25.0, **header)
+    with CacheWriter(path, header_of_cache) as cache:
         for frame in range(1, FRAMES + 1):
-            left, top, width, height = np.array([box(frame, person) for person in seen]).T
-            found = Detections(
+            left, top, width, height = np.array([box(frame, person) for person in detected]).T
+            detections = Detections(
                 np.stack([left, top, left + width, top + height], axis=1).astype(np.float32),
-                np.linspace(0.9, 0.95, len(seen), dtype=np.float32),
-                np.zeros(len(seen), np.uint16),
-                np.eye(PEOPLE, dtype=np.float32)[seen] if embeds else None,
+                np.linspace(0.9, 0.95, len(detected), dtype=np.float32),
+                np.zeros(len(detected), np.uint16),
+                np.eye(PEOPLE, dtype=np.float32)[detected] if embeds else None,
                 np.zeros((0, 3), np.float32),
             )
             slow = 10.0 if frame == 1 else 0.0
-            cache.append(found, frame / 25, (7.0, *(each and each + slow for each in times)))
+            seconds = (value and value + slow for value in times)
+            cache.append(detections, frame / 25, (7.0, *seconds))
         cache.finish()
     return path

@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import detection
 
 from mottool.models.fairmot import BACKBONES
-from mottool.pipelines import registry
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.detectors import torchvision
 from mottool.pipelines.embedders import osnet
 
@@ -26,9 +26,9 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
     if name in torchvision.KINDS:
         build = getattr(detection, torchvision.KINDS[name].build)
         return build(weights=None, weights_backbone=None, num_classes=91)
-    entry = registry.NETWORKS[name]
-    kind = registry.resolve(entry.network)
-    sized = {"embedding_size": embedding_size} if embedding_size and entry.embeds else {}
+    entry = NETWORKS[name]
+    kind = load(entry.family.network)
+    sized = {"embedding_size": embedding_size} if embedding_size and entry.family.embeds else {}
     if "embedding_size" in entry.arguments:
         sized = {"embedding_size": entry.arguments["embedding_size"]}
     if "anchors" in name:

@@ -13,7 +13,7 @@ def unit(rows):
 
 
 def roc(embeddings, identities, level):
-    """By the definition, all pairs sorted, with straight lines between the curve's points."""
+    """Compute the rate from all pairs, sorted, with straight lines between the points."""
     first, second = np.triu_indices(len(identities), 1)
     similarity = (embeddings[first] * embeddings[second]).sum(1)
     same = identities[first] == identities[second]
@@ -27,14 +27,14 @@ def roc(embeddings, identities, level):
     return before[1] + share * (after[1] - before[1])
 
 
-def test_people_far_apart_are_told_apart():
+def test_separable_people_are_all_accepted():
     embeddings = unit([[1, 0], [1, 0.1], [0, 1], [0.1, 1]])
     assert true_positive_rate(embeddings, np.array([0, 0, 1, 1])) == 1
-    # Whoever looks like the others and not like themselves is not found at all.
+    # People who look like others and not like themselves.
     assert true_positive_rate(embeddings, np.array([0, 1, 0, 1])) == 0
 
 
-def test_without_pairs_there_is_no_rate():
+def test_without_pairs_the_rate_is_nan():
     embeddings = unit([[1, 0], [0, 1], [1, 1]])
     assert np.isnan(true_positive_rate(embeddings, np.array([0, 1, 2])))
     assert np.isnan(true_positive_rate(embeddings, np.array([0, 0, 0])))
@@ -43,20 +43,20 @@ def test_without_pairs_there_is_no_rate():
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(st.integers(0, 10**6), st.sampled_from([0.1, 0.01, 0.5]))
-def test_it_is_the_curve_of_all_pairs(seed, level):
+def test_the_rate_equals_that_of_all_pairs(seed, level):
     draw = np.random.default_rng(seed)
     identities = draw.integers(0, 4, 24)
     people = draw.normal(size=(4, 3))
     embeddings = unit(people[identities] + draw.normal(size=(24, 3)))
-    found = true_positive_rate(embeddings, identities, level)
-    # Pairs closer than a level of similarity are taken together.
-    assert found == pytest.approx(roc(embeddings, identities, level), abs=0.02)
+    rate = true_positive_rate(embeddings, identities, level)
+    # Pairs within one level of similarity are not separated.
+    assert rate == pytest.approx(roc(embeddings, identities, level), abs=0.02)
 
 
-def test_blocks_make_no_difference(monkeypatch):
+def test_blocks_do_not_change_the_rate(monkeypatch):
     draw = np.random.default_rng(0)
     identities = draw.integers(-1, 5, 50)
     embeddings = unit(draw.normal(size=(50, 8)))
-    whole = true_positive_rate(embeddings, identities)
+    expected = true_positive_rate(embeddings, identities)
     monkeypatch.setattr(reid, "BLOCK", 7)
-    assert true_positive_rate(embeddings, identities) == whole
+    assert true_positive_rate(embeddings, identities) == expected

@@ -13,8 +13,8 @@ from mottool.losses.jde import JDELoss
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import FairMOT
 from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
-from mottool.models.marks import looks_like
 from mottool.models.preprocessing import Letterbox
+from mottool.networks.registry import describe
 from mottool.pipelines.load_network import load_network
 
 WIDTH, HEIGHT = 192, 160
@@ -195,8 +195,8 @@ def test_the_other_stride_s_file_is_refused():
 def test_files_with_and_without_anchors_are_told_apart():
     with torch.device("meta"):
         anchored, centred = FairMOTAnchors().state_dict(), FairMOT(DLA34()).state_dict()
-    assert looks_like(anchored) == "fairmot-dla34-anchors"
-    assert looks_like(centred) == "fairmot-dla34"
+    assert describe(anchored) == "fairmot-dla34-anchors"
+    assert describe(centred) == "fairmot-dla34"
     with pytest.raises(CheckpointError, match="look like weights of fairmot-dla34-anchors"):
         FairMOT.from_checkpoint(anchored)
     with pytest.raises(CheckpointError, match="heatmap.0.weight is unexpected"):

@@ -19,7 +19,7 @@ def rows(count=6, features=0, seed=0):
     return table
 
 
-def test_text_and_npy_say_the_same_and_keep_their_order_inside_a_frame(tmp_path):
+def test_text_and_npy_are_equal_and_keep_their_order_inside_a_frame(tmp_path):
     table = rows(20)
     np.savetxt(tmp_path / "det.txt", table, delimiter=",", fmt="%.9g")
     np.save(tmp_path / "det.npy", table)
@@ -28,16 +28,18 @@ def test_text_and_npy_say_the_same_and_keep_their_order_inside_a_frame(tmp_path)
         public = PublicDetections.read(tmp_path / name)
         assert public.embeddings is None
         for frame in (1, 2, 3, 4):
-            here = table[table[:, 0] == frame]
-            found = public.on(frame)
-            np.testing.assert_allclose(found.boxes[:, :2], here[:, 2:4], rtol=1e-6)
-            np.testing.assert_allclose(found.boxes[:, 2:] - found.boxes[:, :2], here[:, 4:6], 1e-5)
-            np.testing.assert_allclose(found.scores, here[:, 6], rtol=1e-6)
-            assert (found.classes == 0).all()
+            in_frame = table[table[:, 0] == frame]
+            detections = public.on(frame)
+            np.testing.assert_allclose(detections.boxes[:, :2], in_frame[:, 2:4], rtol=1e-6)
+            np.testing.assert_allclose(
+                detections.boxes[:, 2:] - detections.boxes[:, :2], in_frame[:, 4:6], 1e-5
+            )
+            np.testing.assert_allclose(detections.scores, in_frame[:, 6], rtol=1e-6)
+            assert (detections.classes == 0).all()
 
 
 def test_corners_are_added_up_in_single_precision(tmp_path):
-    """The references were fed float32(x) + float32(w), which is not float32(x + w)."""
+    """The reference values are float32(x) + float32(w), which is not float32(x + w)."""
     np.save(tmp_path / "det.npy", rows(500))
     tlwh = rows(500)[:, 2:6].astype(np.float32)
     order = np.argsort(rows(500)[:, 0], kind="stable")
@@ -78,7 +80,7 @@ def test_margins_centre_on_the_decision_boundary_and_the_median_magnitude():
     assert scores.tolist() == [1, 1]
 
 
-def test_boxes_without_area_are_left_out_and_counted(tmp_path):
+def test_boxes_without_area_are_skipped_and_counted(tmp_path):
     table = rows(3)
     table[1, 4] = 0
     np.save(tmp_path / "a.npy", table)
@@ -87,7 +89,7 @@ def test_boxes_without_area_are_left_out_and_counted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("array", "told"),
+    ("array", "message"),
     [
         (np.zeros((2, 9)), r"holds float64 \(2, 9\)"),
         (np.zeros(12), "holds float64"),
@@ -97,9 +99,9 @@ def test_boxes_without_area_are_left_out_and_counted(tmp_path):
         (rows(2) * np.where(np.arange(10) == 0, 0, 1), "row 1 has a frame below 1"),
     ],
 )
-def test_a_bad_array_is_refused(tmp_path, array, told):
+def test_an_invalid_array_is_an_error(tmp_path, array, message):
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         PublicDetections.read(tmp_path / "a.npy")
 
 
@@ -115,7 +117,7 @@ def test_a_pickled_array_is_not_opened(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-def test_features_are_seen_without_reading_the_file_through(tmp_path):
+def test_features_are_detected_from_the_header(tmp_path):
     np.save(tmp_path / "with.npy", rows(2, features=4))
     assert holds_features(tmp_path / "with.npy")
     assert holds_features(tmp_path)

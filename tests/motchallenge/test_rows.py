@@ -8,7 +8,7 @@ from mottool.motchallenge.rows import read_rows, write_tracks
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 
 
-def test_results_come_back_as_they_were_written(tmp_path):
+def test_written_results_are_read_back(tmp_path):
     draw = np.random.default_rng(0)
     frames, ids = np.arange(1, 6), np.array([3, 1, 4, 1, 5])
     tlwh, scores = draw.uniform(-50, 2000, (5, 4)), draw.random(5)
@@ -21,7 +21,7 @@ def test_results_come_back_as_they_were_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_gzip_spaces_blank_lines_and_floats_for_whole_numbers_are_read(tmp_path):
+def test_gzip_spaces_blank_lines_and_floats_for_integers_are_read(tmp_path):
     path = tmp_path / "gt.txt.gz"
     path.write_bytes(gzip.compress(b"\n1, 2.0, 3, 4, 5, 6, 1\n\n2 2 3 4 5 6 1\n"))
     rows = read_rows(path, "ground truth")
@@ -36,13 +36,13 @@ def test_an_empty_file_has_no_rows(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("1,-1,1,2,3,4,0.5\n2,-1,nan,2,3,4,0.5\n", "line 2 holds NaN"),
         ("1,-1,1,2,3,inf,0.5\n", "line 1 holds NaN or infinity"),
         ("\n0,-1,1,2,3,4,0.5\n", "line 2 has a frame below 1"),
-        ("1.5,-1,1,2,3,4,0.5\n", "frame that is no whole number"),
-        ("1,0.5,1,2,3,4,0.5\n", "id that is no whole number"),
+        ("1.5,-1,1,2,3,4,0.5\n", "frame that is not an integer"),
+        ("1,0.5,1,2,3,4,0.5\n", "id that is not an integer"),
         ("1,-1,1,2,3e9,4,0.5\n", "line 1 has a box beyond any frame"),
         ("1,-1,1,2,3\n", "line 1 has 5 columns"),
         ("1,1,1,1,1,1,1,1,1,1,1\n", "line 1 has 11 columns"),
@@ -51,12 +51,12 @@ def test_an_empty_file_has_no_rows(tmp_path):
         ("# a comment of just as many words as columns\n", "is not a number"),
     ],
 )
-def test_a_bad_line_is_named_with_a_fix(tmp_path, text, told):
+def test_a_bad_line_is_named_with_a_fix(tmp_path, text, message):
     path = tmp_path / "det.txt"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
         read_rows(path, "detection")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "Fix: " in str(caught.value)
 
@@ -74,7 +74,7 @@ def test_a_missing_or_binary_file_is_an_input_error(tmp_path):
         read_rows(tmp_path / "torn.txt.gz", "result")
 
 
-def test_seqinfo_gives_its_numbers_and_none_for_what_it_leaves_out(tmp_path):
+def test_seqinfo_has_numbers_and_none_for_missing_keys(tmp_path):
     path = tmp_path / "seqinfo.ini"
     path.write_text("[Sequence]\nname=A\nimDir=img1\nframeRate=12.5\nseqLength=7\nimWidth=640\n")
     assert read_seqinfo(path) == SeqInfo("A", "img1", 12.5, 7, 640, None)

@@ -1,31 +1,32 @@
-"""Checkpoints are recognised by their names: the authors' as well as ours, and other people's."""
+"""Checkpoints are identified by tensor names: the authors', ours, and those of other networks."""
 
 import json
 
 import pytest
 import torch
 from goldens import HERE
+from untrained import network
 
-from mottool.models.backbones.dla import DLA34
-from mottool.models.cstrack import CSTrack
-from mottool.models.fairmot import BACKBONES, FairMOT
-from mottool.models.jde import JDE
-from mottool.models.marks import looks_like
-from mottool.models.mottool_s import MottoolS
 from mottool.models.otrack import OTrack
-from mottool.models.outrack import OUTrack
-from mottool.models.tdt import TDT, VARIANTS
+from mottool.networks.registry import NETWORKS, describe, identify, names_help
 
-OURS = {
-    "mottool-s": MottoolS,
-    **{f"fairmot-{name}": lambda kind=kind: FairMOT(kind()) for name, kind in BACKBONES.items()},
-    **{name: lambda name=name: TDT(name) for name in VARIANTS},
-    "jde": JDE,
-    "cstrack": CSTrack,
-    "cstrack-s": lambda: CSTrack(0.3, 0.3),
-    "outrack": lambda: OUTrack(DLA34()),
-    "otrack": OTrack,
-    "otrack without occlusion": lambda: OTrack(occlusion=False),
+# What the names of tensors do not distinguish; their shapes do, or (JDE) nothing in the file.
+SAME_NAMES = {
+    "fairmot-dla34": "fairmot-dla34",
+    "fairmot-dla34-stride2": "fairmot-dla34",
+    "fairmot-dla34-stride8": "fairmot-dla34",
+    "fairmot-dla34-64d": "fairmot-dla34",
+    "fairmot-dla34-256d": "fairmot-dla34",
+    "fairmot-dla34-512d": "fairmot-dla34",
+    "fairmot-dla34-anchors4": "fairmot-dla34-anchors",
+    "fairmot-dla34-anchors8": "fairmot-dla34-anchors",
+    "fairmot-hrnet18": "fairmot-hrnet",
+    "fairmot-hrnet32": "fairmot-hrnet",
+    "jde-1088x608": "jde",
+    "jde-864x480": "jde",
+    "jde-576x320": "jde",
+    "cstrack": "cstrack",
+    "cstrack-s": "cstrack",
 }
 AUTHORS = {
     "fairmot_dla34": "fairmot-dla34",
@@ -33,39 +34,48 @@ AUTHORS = {
     "fairmot_resdcn34": "fairmot-resnet34",
     "fairmot_resfpndcn34": "fairmot-resnet34-fpn",
     "fairmot_resdcn50": "fairmot-resnet50",
-    "fairmot_hrnet18": "fairmot-hrnet",
-    "fairmot_hrnet32": "fairmot-hrnet",
+    "fairmot_hrnet18": "fairmot-hrnet18",
+    "fairmot_hrnet32": "fairmot-hrnet32",
     "fairmot_yolov5s": "fairmot-yolov5s",
-    "jde": "jde",
+    "jde": "jde-1088x608",
     "outrack": "outrack",
     "otrack": "otrack",
 }
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_our_names(name):
+def alternatives(name):
+    """The networks whose tensors have the same names as those of `name`."""
+    same = SAME_NAMES.get(name)
+    return [name] if same is None else [key for key in SAME_NAMES if SAME_NAMES[key] == same]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_our_names_identify_one_network(name):
     with torch.device("meta"):
-        network = OURS[name]()
-    told = looks_like(network.state_dict())
-    assert told is not None
-    assert name.startswith(told)
-    if name.startswith(("fairmot-resnet", "tdt")):  # where one name is the beginning of another
-        assert told == name
+        names = network(name).state_dict()
+    assert sorted(identify(names)) == sorted(alternatives(name))
+    assert describe(names) == SAME_NAMES.get(name, name)
+
+
+def test_otrack_without_occlusion_heads_is_identified():
+    with torch.device("meta"):
+        names = OTrack(occlusion=False).state_dict()
+    assert identify(names) == ("otrack",)
 
 
 @pytest.mark.parametrize("model", AUTHORS)
-def test_the_authors_names(model):
+def test_the_authors_names_identify_one_network(model):
     names = [name for name, _ in json.loads((HERE / model / "tensors.json").read_text())]
-    assert looks_like(names) == AUTHORS[model]
+    assert sorted(identify(names)) == sorted(alternatives(AUTHORS[model]))
 
 
 def test_the_authors_names_of_cstrack():
     manifest = json.loads((HERE / "cstrack" / "manifest.json").read_text())
-    assert looks_like(row[0] for row in manifest["tensors"]) == "cstrack"
+    assert describe(row[0] for row in manifest["tensors"]) == "cstrack"
 
 
 @pytest.mark.parametrize(
-    ("names", "network"),
+    ("names", "description"),
     [
         (["conv1.conv.weight", "conv5.conv.weight", "fc.0.weight"], "osnet"),
         (["model.0.conv.conv.weight", "model.24.m.0.weight"], "a plain YOLOv5 detector"),
@@ -75,5 +85,13 @@ def test_the_authors_names_of_cstrack():
         ([], None),
     ],
 )
-def test_other_names(names, network):
-    assert looks_like(names) == network
+def test_other_networks_are_described(names, description):
+    assert describe(names) == description
+    assert identify(names) == ()
+
+
+def test_help_lists_each_network_once_by_family():
+    lines = names_help(NETWORKS.values()).splitlines()
+    assert lines[0] == "mottool-s: mottool-s"
+    named = [name for line in lines for name in line.partition(": ")[2].split(", ")]
+    assert sorted(named) == sorted(NETWORKS)

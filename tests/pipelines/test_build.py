@@ -15,8 +15,9 @@ from mottool.models.fairmot import BACKBONES, FairMOT
 from mottool.models.otrack import OTrack
 from mottool.models.outrack import OUTrack
 from mottool.models.parts import HEIGHTS
+from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
-from mottool.pipelines.build import assemble, full_name
+from mottool.pipelines.build import build_pipeline, full_name
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import find_sequences
 from mottool.stages.detect_embed import command, run
@@ -51,11 +52,8 @@ def sequence(tmp_path):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Every network at the size of the sequence, for speed."""
-    networks = {
-        name: replace(entry, width=WIDTH, height=HEIGHT)
-        for name, entry in registry.NETWORKS.items()
-    }
-    monkeypatch.setattr(registry, "NETWORKS", networks)
+    for name, entry in NETWORKS.items():
+        monkeypatch.setitem(NETWORKS, name, replace(entry, input_size=(WIDTH, HEIGHT)))
 
 
 def kept(tmp_path, network, name="net.pth"):
@@ -87,7 +85,7 @@ def fairmot(tmp_path):
 
 def cached(sequence, tmp_path, name, options=None, work="out"):
     out = tmp_path / work / f"{name}.h5"
-    run(sequence, out, assemble(name, options or Options()))
+    run(sequence, out, build_pipeline(name, options or Options()))
     with Cache(out) as cache:
         return cache.header, list(cache.frames())
 
@@ -117,7 +115,7 @@ def test_full_names(name, embedder, boxes, expected):
 @pytest.mark.parametrize(
     ("name", "embedder", "boxes", "told"),
     [
-        ("yolox+reid", "histogram", "", "has its embedder already"),
+        ("yolox+reid", "histogram", "", "already has an embedder"),
         ("yolox", "", "gt", "makes no embeddings for the boxes"),
         ("otrack", "", "gt", "makes no embeddings for the boxes"),
     ],
@@ -139,18 +137,18 @@ def test_names_that_cannot_be(name, embedder, boxes, told):
         ("public+osnet_x1_0", Options(), "pth with --embedder-weights"),
         ("yolox+histogram", Options(), "or .xml file with --weights"),
         ("public+reid", Options(), "file with --embedder-weights"),
-        ("public+histogram", Options(weights="a.pth"), "--weights means nothing to public"),
-        ("gt+histogram", Options(detections="a.txt"), "--detections means nothing to gt"),
-        ("public", Options(input=(64, 64)), "--input means nothing to public"),
-        ("yolox+histogram", Options(precision="fp16"), "--precision means nothing to yolox"),
-        ("cstrack", Options(pixels="rgb1"), "--pixels means nothing to cstrack"),
-        ("fasterrcnn", Options(occlusion_maps=True), "--occlusion-maps means nothing to"),
+        ("public+histogram", Options(weights="a.pth"), "--weights does not apply to public"),
+        ("gt+histogram", Options(detections="a.txt"), "--detections does not apply to gt"),
+        ("public", Options(input=(64, 64)), "--input does not apply to public"),
+        ("yolox+histogram", Options(precision="fp16"), "--precision does not apply to yolox"),
+        ("cstrack", Options(pixels="rgb1"), "--pixels does not apply to cstrack"),
+        ("fasterrcnn", Options(occlusion_maps=True), "--occlusion-maps does not apply to"),
         ("otrack", Options(batch=2), "otrack is recurrent"),
     ],
 )
 def test_options_that_mean_nothing_or_are_missing(name, options, told):
     with pytest.raises(SettingError, match=told):
-        assemble(name, options)
+        build_pipeline(name, options)
 
 
 def test_an_input_that_is_no_multiple_of_32_is_refused_with_one_that_is():
@@ -164,15 +162,15 @@ def test_an_input_that_is_no_multiple_of_32_is_refused_with_one_that_is():
             build_settings(Options, {"input": text}, "it")
 
 
-@pytest.mark.parametrize("name", registry.NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_s_entry_names_what_is_there(name):
-    entry = registry.NETWORKS[name]
-    kind = registry.resolve(entry.network)
+    entry = NETWORKS[name]
+    kind = load(entry.family.network)
     assert callable(kind.from_checkpoint)
-    assert hasattr(kind, "embed_at") == entry.embeds
-    view = registry.resolve(entry.view)(entry.width, entry.height)
+    assert hasattr(kind, "embed_at") == entry.family.embeds
+    view = load(entry.family.preprocessor)(*entry.input_size)
     assert view.image(np.zeros((50, 60, 3), np.uint8)).shape == (3, HEIGHT, WIDTH)
-    assert entry.width % 32 == entry.height % 32 == 0
+    assert not any(side % 32 for side in entry.input_size)
 
 
 def test_a_network_s_detections_can_be_described_by_another(sequence, tmp_path, fairmot):
@@ -255,8 +253,8 @@ def test_ground_truth_boxes_are_those_of_people_who_count(sequence, tmp_path):
     assert header.pipeline == "gt+histogram"
     (sequence.path / "gt/gt.txt").unlink()
     (again,) = find_sequences([sequence.path])
-    with pytest.raises(InputError, match="comes with no gt/gt.txt"):
-        assemble("gt+histogram", Options()).start(again, print)
+    with pytest.raises(InputError, match="has no gt/gt.txt"):
+        build_pipeline("gt+histogram", Options()).start(again, print)
 
 
 def test_a_detector_alone_makes_no_embeddings(sequence, tmp_path):
@@ -274,7 +272,7 @@ def test_without_images_there_is_nothing_to_describe(sequence, tmp_path, fairmot
         ("fairmot-yolov5s", Options(weights=fairmot)),
     ]:
         with pytest.raises(InputError, match="has no images"):
-            assemble(name, options).start(empty, print)
+            build_pipeline(name, options).start(empty, print)
 
 
 @pytest.fixture
@@ -288,7 +286,7 @@ def outrack(tmp_path):
 def test_occlusion_maps_are_kept_where_they_are_asked_for(sequence, tmp_path, outrack):
     options = Options(weights=outrack, occlusion_maps=True, min_score=0.5)
     out = tmp_path / "maps.h5"
-    run(sequence, out, assemble("outrack", options))
+    run(sequence, out, build_pipeline("outrack", options))
     with Cache(out) as cache:
         assert cache.has_occlusion_maps
         assert cache.occlusion_stride == 4
@@ -303,15 +301,15 @@ def test_occlusion_maps_are_kept_where_they_are_asked_for(sequence, tmp_path, ou
             near = heat[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
             assert abs(near / 255 - score).min() < 0.003
     plain = replace(options, occlusion_maps=False)
-    run(sequence, tmp_path / "plain.h5", assemble("outrack", plain))
+    run(sequence, tmp_path / "plain.h5", build_pipeline("outrack", plain))
     with Cache(tmp_path / "plain.h5") as cache:
         assert not cache.has_occlusion_maps
         assert cache.occlusion_count > 0
 
 
 def test_networks_without_occlusion_heads_have_no_maps(tmp_path, fairmot):
-    with pytest.raises(SettingError, match="fairmot-yolov5s makes none"):
-        assemble("fairmot-yolov5s", Options(weights=fairmot, occlusion_maps=True))
+    with pytest.raises(SettingError, match="these weights of fairmot-yolov5s make none"):
+        build_pipeline("fairmot-yolov5s", Options(weights=fairmot, occlusion_maps=True))
 
 
 def test_a_recurrent_network_goes_on_as_if_it_had_not_stopped(sequence, tmp_path, monkeypatch):
@@ -320,7 +318,7 @@ def test_a_recurrent_network_goes_on_as_if_it_had_not_stopped(sequence, tmp_path
     network = OTrack(occlusion=True, hidden=16)
     torch.nn.init.constant_(network.heatmap[-1].bias, 0.1)
     options = Options(weights=kept(tmp_path, network, "otrack.pth"), min_score=0.3)
-    pipeline = assemble("otrack", options)
+    pipeline = build_pipeline("otrack", options)
     run(sequence, tmp_path / "whole.h5", pipeline)
     monkeypatch.setattr("mottool.cache.writer.BLOCK", 1)
     image = sequence.path / "img1/000004.png"
@@ -353,20 +351,20 @@ def test_lower_precision_stays_near(sequence, tmp_path, fairmot, precision):
 
 def test_another_network_s_weights_are_refused_by_name(tmp_path, fairmot):
     with pytest.raises(CheckpointError, match="look like weights of fairmot-yolov5s"):
-        assemble("jde-576x320", Options(weights=fairmot))
+        build_pipeline("jde-576x320", Options(weights=fairmot))
 
 
 def test_a_gpu_that_is_not_there_is_told_in_one_line(fairmot):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     with pytest.raises(SettingError, match="this machine has no cuda that torch can use"):
-        assemble("fairmot-yolov5s", Options(weights=fairmot, device="cuda"))
+        build_pipeline("fairmot-yolov5s", Options(weights=fairmot, device="cuda"))
 
 
 @pytest.mark.parametrize("device", ["gpu", "meta", "cuda:", "cuda:x"])
 def test_a_device_of_another_kind_is_refused(fairmot, device):
     with pytest.raises(SettingError, match=f"no device '{device}'.*auto, cpu, cuda or cuda:N"):
-        assemble("fairmot-yolov5s", Options(weights=fairmot, device=device))
+        build_pipeline("fairmot-yolov5s", Options(weights=fairmot, device=device))
 
 
 LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
@@ -374,16 +372,16 @@ LIGHT = {"fairmot-yolov5s", "cstrack-s", "tdt-mobilenet"}
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in LIGHT else pytest.mark.heavy) for n in registry.NETWORKS],
+    [pytest.param(n, marks=() if n in LIGHT else pytest.mark.heavy) for n in NETWORKS],
 )
 def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
-    size = registry.NETWORKS[name].arguments.get("embedding_size", 16)
+    size = NETWORKS[name].arguments.get("embedding_size", 16)
     size *= len(HEIGHTS) if name == "mottool-s" else 1  # which describes several parts
     path = checkpoint(name, tmp_path, embedding_size=16)
     _, frames = cached(sequence, tmp_path, name, Options(weights=path, min_score=0.0))
     assert all(np.isfinite(found.boxes).all() for found in frames)
     assert sum(map(len, frames)) > 0
-    if not registry.NETWORKS[name].embeds:
+    if not NETWORKS[name].family.embeds:
         return
     assert {found.embeddings.shape[1] for found in frames if len(found)} == {size}
     draw = np.random.default_rng(0).uniform(-40, 170, (30, 4))
@@ -401,6 +399,6 @@ def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
 def test_the_manual_names_every_part():
     """Families are written as their first name and the other endings."""
     manual = " ".join(command.help.split())
-    for name in (*registry.NETWORKS, *registry.DETECTORS, *registry.EMBEDDERS):
+    for name in (*NETWORKS, *registry.DETECTORS, *registry.EMBEDDERS):
         endings = [name[i:] for i, letter in enumerate(name) if letter in "-_"]
         assert name in manual or any(f" {ending}" in manual for ending in endings), name

@@ -21,9 +21,9 @@ from mottool.models.device import Compute
 from mottool.models.fairmot import FairMOT
 from mottool.models.preprocessing import Letterbox
 from mottool.motchallenge.rows import read_rows
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder
-from mottool.pipelines.registry import NETWORKS
-from mottool.pipelines.similarity_map import seeker, similarity
+from mottool.pipelines.similarity_map import load_similarity_network, similarity
 from mottool.stages.plot import command
 
 WIDTH, HEIGHT = 128, 96
@@ -97,21 +97,21 @@ def test_a_cell_lies_on_the_frame_where_boxes_are_read_of_it(name, head, shift):
 
 def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not():
     with pytest.raises(SettingError) as told:
-        seeker("tdt-r34", None)
+        load_similarity_network("tdt-r34", None)
     named = told.value.fix.removeprefix("choose one of ").split(", ")
     assert named == [name for name in NETWORKS if not name.startswith(("tdt", "otrack"))]
     with pytest.raises(SettingError, match="no dense map"):
-        seeker("otrack", None)
-    with pytest.raises(SettingError, match="no one-shot network is called 'fairmot-dla43'") as told:
-        seeker("fairmot-dla43", None)
+        load_similarity_network("otrack", None)
+    with pytest.raises(SettingError, match="there is no one-shot network 'fairmot-dla43'") as told:
+        load_similarity_network("fairmot-dla43", None)
     assert "fairmot-dla34" in told.value.fix
     with pytest.raises(SettingError, match="needs its weights") as told:
-        seeker("outrack", None)
+        load_similarity_network("outrack", None)
     assert "--weights" in told.value.fix
 
 
 def test_the_network_that_is_included_needs_no_weights():
-    embedder = seeker("mottool-s", None, (160, 96), "cpu")
+    embedder = load_similarity_network("mottool-s", None, (160, 96), "cpu")
     image = np.random.default_rng(0).integers(0, 255, (96, 160, 3), np.uint8)
     cosines = similarity(embedder, image, np.array([40, 10, 80, 90]), image)
     assert cosines.shape == (96, 160)
@@ -122,7 +122,7 @@ def test_the_network_that_is_included_needs_no_weights():
 
 @pytest.mark.parametrize("name", ["jde-576x320", "cstrack-s"])
 def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
-    embedder = seeker(name, checkpoint(name, tmp_path, 8), (64, 64), "cpu")
+    embedder = load_similarity_network(name, checkpoint(name, tmp_path, 8), (64, 64), "cpu")
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     # The embedding of this box is read in column 4, row 3 of the head of stride 8: at the corner
     # of that cell or in its middle.
@@ -203,7 +203,9 @@ def test_the_best_place_is_on_the_person(tmp_path, monkeypatch):
         cv2.imwrite(str(path), scene(*figures))
     (tmp_path / "tracks.txt").write_text("1,7,20,40,16,32,1,1,1\n")
     network = looker(Letterbox(WIDTH, HEIGHT))
-    monkeypatch.setattr("mottool.pipelines.similarity_map.seeker", lambda *given: network)
+    monkeypatch.setattr(
+        "mottool.pipelines.similarity_map.load_similarity_network", lambda *given: network
+    )
     words = ["similarity", tmp_path / "red", "--at", 1, 2, "--id", 7, "--format", "svg"]
     words += ["--tracks", tmp_path / "tracks.txt", "--work", tmp_path / "work"]
     done = CliRunner().invoke(command, [*map(str, words)])

@@ -20,11 +20,11 @@ from crowds import crowd, searched
 
 from mottool.models.backbones.yolov5 import YOLOv5s
 from mottool.models.outrack import OUTrack
-from mottool.pipelines.registry import NETWORKS
+from mottool.networks.outrack import OUTrackLearning
+from mottool.networks.registry import NETWORKS
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.learners import outrack
-from mottool.training.settings import OUTrackLearning
 
 SIZE, SCENE = (128, 96), {"people": 6, "size": (128, 96), "light": 0.3}
 DETECTION = OUTrackLearning(intra=0, inter=0, cycle=0)

@@ -26,8 +26,7 @@ from figures import street
 
 from mottool.checkpoints.cards import read_card
 from mottool.cli.main import cli
-from mottool.pipelines.registry import resolve
-from mottool.training.settings import LEARNERS, family
+from mottool.networks.registry import families, trainable
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class Proof:
     more: tuple = ()
 
     @property
-    def learner(self):
-        return resolve(LEARNERS[family(self.pipeline)])
+    def tracker(self):
+        return trainable(self.pipeline).family.tracker
 
     def __str__(self):
         return self.pipeline
@@ -84,7 +83,7 @@ def learned(proof, folder, *more):
     begun = perf_counter()
     scene = street(folder / "street", **{"size": proof.size, **proof.scene})
     work = ["--work", folder]
-    if proof.learner.RECIPE.tracker == "tdt":
+    if proof.tracker == "tdt":
         done("distill-labels", scene, "--teacher", "histogram", *work)
         more = (*more, "--labels", folder / "labels/histogram/street.h5")
     view = ["--input", "x".join(map(str, proof.size)), "--device", "cpu"]
@@ -95,7 +94,7 @@ def learned(proof, folder, *more):
     )  # fmt: skip
     weights = folder / "training" / proof.pipeline / f"{proof.pipeline}.safetensors"
     done("detect-embed", scene, "--pipeline", proof.pipeline, "--weights", weights, *view, *work)
-    done("associate", "--tracker", proof.learner.RECIPE.tracker, *work)
+    done("associate", "--tracker", proof.tracker, *work)
     done("evaluate", "--gt", scene, "--csv", folder / "scores.csv", *work)
     with (folder / "scores.csv").open() as file:
         (combined,) = [row for row in csv.DictReader(file) if row["seq"] == "COMBINED"]
@@ -148,5 +147,5 @@ def test_one_family_learns_in_a_moment_and_its_card_says_how_well(tmp_path):
 
 
 def test_every_learner_is_proved():
-    proved = {family(each.pipeline) for each in [QUICK, *PROOFS]}
-    assert proved == LEARNERS.keys()
+    proved = {trainable(proof.pipeline).family for proof in [QUICK, *PROOFS]}
+    assert proved == {family for family in families() if family.learner}

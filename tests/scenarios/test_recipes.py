@@ -7,7 +7,7 @@ import pytest
 from figures import street
 from recipes import QUICK, fresh_student
 
-from mottool.training.settings import LEARNERS
+from mottool.networks.registry import NETWORKS
 
 FOLDER = Path(__file__).parents[2] / "examples/training"
 RECIPES = sorted(FOLDER.glob("*.sh"))
@@ -30,7 +30,7 @@ def ran(recipe, *arguments, **variables):
 
 
 def test_every_family_has_a_recipe():
-    families = {name.partition("-")[0] for name in LEARNERS if name != "mottool-s"}
+    families = {name.partition("-")[0] for name in NETWORKS if name != "mottool-s"}
     assert {path.stem for path in RECIPES} == {*families, "mottool-s"}
 
 

@@ -14,10 +14,10 @@ from untrained import checkpoint
 
 from mottool.cache.reader import Cache
 from mottool.cli.main import cli
+from mottool.networks.tdt import TDTLearning
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.learners.tdt import TDTLearner
-from mottool.training.settings import TDTLearning
 
 PIPELINE, TEACHER = "tdt-mobilenet", "histogram"
 SIZE, PEOPLE, LIGHT = (128, 96), 5, 0.15

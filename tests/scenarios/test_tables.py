@@ -10,10 +10,9 @@ from figures import street
 from recipes import QUICK, fresh_student
 
 from mottool.association.registry import SETTINGS as TRACKERS
-from mottool.pipelines.registry import NETWORKS
+from mottool.networks.registry import NETWORKS, learning_settings, trainable
 from mottool.settings import build_settings
 from mottool.stages import associate, detect_embed, train
-from mottool.training.settings import SETTINGS, family
 
 FOLDER = Path(__file__).parents[2] / "examples/training/tables"
 TABLES = sorted(path for path in FOLDER.glob("*.sh") if path.stem != "table")
@@ -74,8 +73,8 @@ def test_a_table_asks_for_what_there_is(table, tmp_path):
     for params in trained:
         assert params["data"] == ("data one", "two")
         assert params["validate"] == ("a video",)
-        kind = family(params["pipeline"])
-        settings_of(SETTINGS, SETTINGS[kind], params, params["pipeline"])
+        learning = trainable(params["pipeline"]).family.learning
+        settings_of(learning_settings(), learning, params, params["pipeline"])
     tracked = list(stages(lines, associate.command))
     for params in tracked:
         settings_of(TRACKERS, TRACKERS[params["tracker"]], params, params["tracker"])

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from drawn import scene
 from rivals import FRAMES, PEOPLE, cached, dataset
 
+from mottool.association.sequence_settings import settings_by_tracker
 from mottool.comparison.results import FIGURES
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.stages import compare
@@ -23,9 +24,9 @@ EXAMPLE = Path(__file__).parents[2] / "examples/one-shot-vs-two-stage.sh"
 
 @pytest.fixture
 def work(tmp_path):
-    """Two sequences: a one-shot network that misses one of four, a two-stage one that misses none.
+    """Two sequences: a one-shot network misses one of four people, a two-stage pipeline none.
 
-    Of the second's embeddings there are some at true boxes.
+    The latter also has embeddings at ground-truth boxes.
     """
     dataset(tmp_path / "data", "a", "b")
     for name in ("a", "b"):
@@ -38,46 +39,46 @@ def work(tmp_path):
 
 def call(work, *more, code=0):
     arguments = ["--work", work, "--gt", work / "data", *more]
-    result = CliRunner().invoke(command, [str(each) for each in arguments])
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
     assert result.exit_code == code, result.output + repr(result.exception)
     return result
 
 
 def rows(work, *more):
     done = json.loads(call(work, "--json", *more).stdout)["done"]
-    return {each["sequence"]: each for each in done}
+    return {row["sequence"]: row for row in done}
 
 
-def table(path):
+def read_csv(path):
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-def test_every_figure_is_what_was_made(work):
-    found = rows(work, "--tracker", "fairmot", "--tracker", "sort")
+def test_metrics_are_as_computed_by_hand(work):
+    table = rows(work, "--tracker", "fairmot", "--tracker", "sort")
     names = ["public.sort", "tdt-r34.fairmot", "tdt-r34.sort"]
-    assert list(found) == [*names, "yolox+histogram.fairmot", "yolox+histogram.sort"]
-    kinds = {each["pipeline"]: each["kind"] for each in found.values()}
+    assert list(table) == [*names, "yolox+histogram.fairmot", "yolox+histogram.sort"]
+    kinds = {row["pipeline"]: row["kind"] for row in table.values()}
     assert list(kinds.values()) == ["boxes only", "one-shot", "two-stage"]
-    tdt, yolox = found["tdt-r34.fairmot"]["figures"], found["yolox+histogram.fairmot"]["figures"]
+    tdt, yolox = table["tdt-r34.fairmot"]["figures"], table["yolox+histogram.fairmot"]["figures"]
     assert list(tdt) == list(FIGURES)
     assert (tdt["MOTA"], tdt["AP"], tdt["IDSW"]) == (0.75, 0.75, 0)
     assert (yolox["MOTA"], yolox["AP"], yolox["IDF1"], yolox["HOTA"]) == pytest.approx((1,) * 4)
-    assert found["yolox+histogram.fairmot"]["by_sequence"]["a"]["TPR"] == 1.0
-    # Nobody is in two sequences, but these look alike: 576 of 4032 pairs of different people.
+    assert table["yolox+histogram.fairmot"]["by_sequence"]["a"]["TPR"] == 1.0
+    # Identities of two sequences differ but look the same: 576 of 4032 pairs of different ones.
     assert (tdt["TPR"], yolox["TPR"]) == (None, pytest.approx(0.1 / (576 / 4032)))
-    assert found["public.sort"]["figures"]["AP"] == 0.5
+    assert table["public.sort"]["figures"]["AP"] == 0.5
 
 
 def test_speeds_come_from_the_times_of_all_frames_but_the_first(work):
-    found = rows(work, "--tracker", "fairmot")
-    tdt, yolox = found["tdt-r34.fairmot"]["figures"], found["yolox+histogram.fairmot"]["figures"]
+    table = rows(work, "--tracker", "fairmot")
+    tdt, yolox = table["tdt-r34.fairmot"]["figures"], table["yolox+histogram.fairmot"]["figures"]
     assert (tdt["FPSD"], tdt["FPSE"]) == (pytest.approx(40), None)
     assert (yolox["FPSD"], yolox["FPSE"]) == (pytest.approx(10), pytest.approx(2.5))
-    for each in (tdt, yolox):
-        parts = [each[name] for name in ("FPSD", "FPSE", "FPSA") if each[name]]
-        assert each["FPS"] == pytest.approx(1 / sum(1 / part for part in parts))
-        assert each["FPSA"] > 20
-    assert (found["tdt-r34.fairmot"]["rank"]["FPS"], tdt["FPS"] > 10) == (1, True)
+    for metrics in (tdt, yolox):
+        parts = [metrics[name] for name in ("FPSD", "FPSE", "FPSA") if metrics[name]]
+        assert metrics["FPS"] == pytest.approx(1 / sum(1 / part for part in parts))
+        assert metrics["FPSA"] > 20
+    assert (table["tdt-r34.fairmot"]["rank"]["FPS"], tdt["FPS"] > 10) == (1, True)
     public = rows(work, "--tracker", "sort")["public.sort"]
     assert public["figures"]["FPSD"] is None
     assert "FPS" not in public["rank"]
@@ -90,24 +91,23 @@ def test_scores_are_those_of_evaluate(work):
     for name in ("a", "b"):
         associate.run(work / f"caches/tdt-r34/{name}.h5", out / "tdt" / f"{name}.txt", "sort")
     scores = evaluate.run([out / "tdt"], [work / "data"], work / "scores.csv")
-    told = {each["seq"]: each for each in table(scores)}
+    expected = {row["seq"]: row for row in read_csv(scores)}
     path = run([work], [work / "data"], work / "table.csv")
-    mine = [each for each in table(path) if each["pipeline"] == "tdt-r34"]
-    mine = {each["seq"]: each for each in mine if each["tracker"] == "sort"}
-    assert list(mine) == ["a", "b", "COMBINED"]
-    for name, each in mine.items():
-        assert [float(each[key]) for key in ("MOTA", "IDF1", "HOTA", "IDSW")] == [
-            float(told[name][key]) for key in ("MOTA", "IDF1", "HOTA", "IDSW")
-        ]
+    compared = [row for row in read_csv(path) if row["pipeline"] == "tdt-r34"]
+    compared = {row["seq"]: row for row in compared if row["tracker"] == "sort"}
+    assert list(compared) == ["a", "b", "COMBINED"]
+    for name, row in compared.items():
+        for key in ("MOTA", "IDF1", "HOTA", "IDSW"):
+            assert float(row[key]) == float(expected[name][key])
 
 
-def test_the_table_marks_the_best_on_screen_and_on_paper(work):
+def test_the_tables_mark_the_best_in_text_markdown_and_latex(work):
     markdown, latex = work / "t.md", work / "t.tex"
     more = ("--tracker", "fairmot", "--markdown", markdown, "--latex", latex)
-    told = call(work, *more).stdout.splitlines()
-    assert told[0].split() == ["Pipeline", "Kind", "Tracker", *FIGURES]
-    assert told[1].split()[:4] == ["tdt-r34", "one-shot", "fairmot", "75.0+"]
-    assert told[2].split()[:4] == ["yolox+histogram", "two-stage", "fairmot", "100.0*"]
+    shown = call(work, *more).stdout.splitlines()
+    assert shown[0].split() == ["Pipeline", "Kind", "Tracker", *FIGURES]
+    assert shown[1].split()[:4] == ["tdt-r34", "one-shot", "fairmot", "75.0+"]
+    assert shown[2].split()[:4] == ["yolox+histogram", "two-stage", "fairmot", "100.0*"]
     assert "| tdt-r34 | one-shot | fairmot | *75.0* |" in markdown.read_text()
     assert "| yolox+histogram | two-stage | fairmot | **100.0** |" in markdown.read_text()
     lines = latex.read_text().splitlines()
@@ -116,13 +116,13 @@ def test_the_table_marks_the_best_on_screen_and_on_paper(work):
     assert {line.count("&") for line in lines if line.endswith(r"\\")} == {12}
 
 
-def test_what_is_left_out_is_told(work):
+def test_notes_report_what_is_left_out(work):
     cached(work, "public", "c", embeds=False)
-    told = call(work, "--tracker", "fairmot", "--tracker", "sort").stderr
-    assert "public.fairmot left out: its caches have no embeddings" in told
-    assert "c left out, without ground truth or a cache of every pipeline" in told
-    assert "public: boxes come from files, so FPS counts no detection" in told
-    assert "2 sequences: a tracker no better than another" in told
+    notes = call(work, "--tracker", "fairmot", "--tracker", "sort").stderr
+    assert "public.fairmot left out: its caches have no embeddings" in notes
+    assert "c left out, without ground truth or a cache of every pipeline" in notes
+    assert "public: boxes come from files, so FPS includes no detection" in notes
+    assert "2 sequences: a tracker no better than another" in notes
     assert "the caches lack what these trackers need" in str(
         call(work, "--tracker", "otrack", code=1).exception
     )
@@ -132,20 +132,19 @@ def test_settings_files_name_their_tracker(work):
     file = work / "best.toml"
     file.write_text('tracker = "sort"\n[default]\nmin_score = 0.99\n["else*"]\nmax_age = 3\n')
     result = call(work, "--settings", file, "--json")
-    (figures,) = {json.dumps(each["figures"]["MOTA"]) for each in json.loads(result.stdout)["done"]}
-    assert figures == "0.0"  # nothing scores so high
-    assert "settings of sort for [else*] fit none" in result.stderr
+    assert {row["figures"]["MOTA"] for row in json.loads(result.stdout)["done"]} == {0.0}
+    assert "settings of sort for [else*] match none" in result.stderr
     with pytest.raises(SettingError, match="both for sort"):
-        compare._profiles((), (file, file))
+        settings_by_tracker((), (file, file))
     file.write_text("[default]\nmax_age = 3\n")
     with pytest.raises(SettingError, match="names no tracker"):
-        compare._profiles((), (file,))
+        settings_by_tracker((), (file,))
     file.write_text('tracker = "srot"\n')
     with pytest.raises(SettingError, match="did you mean 'sort'"):
-        compare._profiles((), (file,))
+        settings_by_tracker((), (file,))
 
 
-def test_sequences_in_common_are_asked_for(work):
+def test_without_common_sequences_the_fix_names_both_inputs(work):
     with pytest.raises(InputError, match="none of a, b has ground truth"):
         run([work], [dataset(work / "other", "z")], work / "t.csv")
 
@@ -157,38 +156,38 @@ def test_a_damaged_cache_is_refused(work):
         run([work], [work / "data"], work / "t.csv")
 
 
-def test_a_row_that_fails_stops_no_other(work, monkeypatch):
-    lineup = import_module("mottool.comparison.comparison")
-    judged = lineup.judged
+def test_other_rows_are_measured_when_one_fails(work, monkeypatch):
+    comparison = import_module("mottool.comparison.comparison")
+    judged = comparison.judged
 
     def failing(path, *more):
         if "yolox" in str(path):
-            raise CacheError("it is torn", "make it anew")
+            raise CacheError("it is damaged", "make it again")
         return judged(path, *more)
 
-    monkeypatch.setattr(lineup, "judged", failing)
+    monkeypatch.setattr(comparison, "judged", failing)
     result = call(work, "--tracker", "sort", "--json", code=1)
-    told = json.loads(result.stdout)
-    assert [each["sequence"] for each in told["done"]] == ["public.sort", "tdt-r34.sort"]
-    assert [each["sequence"] for each in told["failed"]] == ["yolox+histogram.sort"]
+    report = json.loads(result.stdout)
+    assert [row["sequence"] for row in report["done"]] == ["public.sort", "tdt-r34.sort"]
+    assert [row["sequence"] for row in report["failed"]] == ["yolox+histogram.sort"]
 
 
-def test_true_boxes_are_a_row_on_request(work):
-    found = rows(work, "--tracker", "sort", "--oracle")
-    assert list(found)[-1] == "gt+histogram.sort"
-    assert found["gt+histogram.sort"]["kind"] == "true boxes"
-    assert found["gt+histogram.sort"]["rank"] == {}
+def test_ground_truth_boxes_are_a_row_on_request(work):
+    table = rows(work, "--tracker", "sort", "--oracle")
+    assert list(table)[-1] == "gt+histogram.sort"
+    assert table["gt+histogram.sort"]["kind"] == "true boxes"
+    assert table["gt+histogram.sort"]["rank"] == {}
 
 
 @pytest.mark.parametrize(
-    ("kind", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+    ("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
 )
-def test_plots_of_every_kind(work, kind, start):
+def test_plots_in_every_file_format(work, suffix, start):
     folder = work / "plots"
-    more = ("--plots", folder, "--plot-format", kind, "--x", "FPSA", "--y", "TPR", "--oracle")
+    more = ("--plots", folder, "--plot-format", suffix, "--x", "FPSA", "--y", "TPR", "--oracle")
     call(work, *more)
     assert sorted(path.name for path in folder.iterdir()) == [
-        f"{name}.{kind}" for name in ("crowd", "scatter", "sequences")
+        f"{name}.{suffix}" for name in ("crowd", "scatter", "sequences")
     ]
     for path in folder.iterdir():
         assert path.read_bytes().startswith(start)
@@ -213,26 +212,26 @@ def test_the_page_has_the_plots_and_the_videos(work):
         )
 
 
-def test_the_names_of_figures_are_the_same_in_the_light_stage():
+def test_the_stage_has_the_names_of_all_metrics():
     assert compare.FIGURES == FIGURES
     assert (Config().x, Config().y) == ("FPS", "MOTA")
-    assert FRAMES * PEOPLE == 48  # few enough for the speeds above to be those of tests
+    assert FRAMES * PEOPLE == 48  # so few that association is faster than the speeds above
 
 
 @pytest.mark.heavy
 def test_the_example_compares_three_pipelines(tmp_path):
     scene(tmp_path / "scene", frames=60)  # of which the script would draw 250
     environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable, "MOTTOOL_WORK": str(tmp_path)}
-    told = subprocess.run(["sh", str(EXAMPLE)], env=environment, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run(["sh", str(EXAMPLE)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     out = tmp_path / "comparison"
-    rows = table(out / "table.csv")
+    rows = read_csv(out / "table.csv")
     ours, public, true = "mottool-s", "public", "gt+mottool-s"
     names = {ours, f"{ours}+histogram", true, "gt+histogram", public, f"{public}+histogram"}
-    assert {each["pipeline"] for each in rows} == names
+    assert {row["pipeline"] for row in rows} == names
     assert len(rows) == 2 * (5 * 3 + 2)  # without embeddings, fairmot cannot track
-    best = {each["pipeline"]: float(each["MOTA"]) for each in rows if each["tracker"] == "sort"}
-    assert best[true] > 0.9 > best[f"{public}+histogram"] == best[public] > 0.5
-    assert best[ours] == best[f"{ours}+histogram"]
+    mota = {row["pipeline"]: float(row["MOTA"]) for row in rows if row["tracker"] == "sort"}
+    assert mota[true] > 0.9 > mota[f"{public}+histogram"] == mota[public] > 0.5
+    assert mota[ours] == mota[f"{ours}+histogram"]
     assert "TPR" in (out / "report.html").read_text()
     assert (out / "scatter.png").stat().st_size > 10_000

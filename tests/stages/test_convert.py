@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -9,9 +12,14 @@ from scenes import make
 
 from mottool.data.formats import open_dataset
 from mottool.errors import InputError
-from mottool.formats.folders import text_of, write_motchallenge
-from mottool.formats.registry import WRITERS, read
-from mottool.formats.sequence_rows import CLASSES, class_number, results_sheet, truth_sheet
+from mottool.formats.folders import rows_as_text, write_motchallenge
+from mottool.formats.registry import TRACK_FORMATS, read
+from mottool.formats.sequence_rows import (
+    CLASSES,
+    class_number,
+    ground_truth_rows,
+    result_rows,
+)
 from mottool.motchallenge.seqinfo import SeqInfo
 from mottool.stages.convert import Config, command, run
 
@@ -19,8 +27,8 @@ SCENES = {"MOT17-a": "plain-17", "MOT20-b": "plain-20"}
 OUT = {"server": "out.zip", "coco": "out.json"}
 
 
-def silent(told):
-    raise AssertionError(told)
+def no_warning(message):
+    raise AssertionError(message)
 
 
 @pytest.fixture
@@ -28,7 +36,7 @@ def results(tmp_path):
     folder = tmp_path / "mine"
     folder.mkdir()
     for name, stem in SCENES.items():
-        (folder / f"{name}.txt").write_text(text_of(results_sheet(name, make(stem).results)))
+        (folder / f"{name}.txt").write_text(rows_as_text(result_rows(name, make(stem).results)))
     return folder
 
 
@@ -37,7 +45,9 @@ def dataset(tmp_path):
     for name, stem in SCENES.items():
         folder = tmp_path / "data" / name
         (folder / "gt").mkdir(parents=True)
-        (folder / "gt" / "gt.txt").write_text(text_of(truth_sheet(name, make(stem).truth)))
+        (folder / "gt" / "gt.txt").write_text(
+            rows_as_text(ground_truth_rows(name, make(stem).truth))
+        )
         (folder / "seqinfo.ini").write_text(
             f"[Sequence]\nname={name}\nframeRate=25\nseqLength={make(stem).length}\n"
             "imWidth=240\nimHeight=160\n"
@@ -45,42 +55,42 @@ def dataset(tmp_path):
     return tmp_path / "data"
 
 
-def same(sheets, others, scores=True):
-    """Hold two lists of sheets against each other, whatever the order of their rows."""
-    assert [sheet.name for sheet in sheets] == [other.name for other in others]
-    for sheet, other in zip(sheets, others, strict=True):
-        assert sheet.truth == other.truth
+def assert_equal(sequences, expected):
+    """Compare two lists of sequences, in any order of their rows."""
+    assert [sequence.name for sequence in sequences] == [sequence.name for sequence in expected]
+    for pair in zip(sequences, expected, strict=True):
+        assert pair[0].is_ground_truth == pair[1].is_ground_truth
         tables = []
-        for rows in (sheet.rows, other.rows):
+        for rows in (sequence.rows for sequence in pair):
             order = np.lexsort((rows.ids, rows.frames))
-            columns = (rows.frames, rows.ids, rows.tlwh, rows.rest[:, : None if scores else 0])
+            columns = (rows.frames, rows.ids, rows.tlwh, rows.rest)
             tables.append(np.column_stack([column[order] for column in columns]))
         np.testing.assert_allclose(*tables, atol=1e-4)
-        assert len(sheet.rows)
+        assert len(tables[0])
 
 
-@pytest.mark.parametrize("form", ["motchallenge", "trackeval", "server", "coco"])
-def test_results_come_back(results, tmp_path, form):
-    out = run([results], tmp_path / OUT.get(form, "out"), Config(to=form), warn=silent)
-    same(read(out, silent), read(results, silent))
+@pytest.mark.parametrize("format", ["motchallenge", "trackeval", "server", "coco"])
+def test_results_are_read_back(results, tmp_path, format):
+    out = run([results], tmp_path / OUT.get(format, "out"), Config(to=format), warn=no_warning)
+    assert_equal(read(out, no_warning), read(results, no_warning))
 
 
-@pytest.mark.parametrize("form", ["motchallenge", "trackeval", "cvat", "coco"])
-def test_ground_truth_comes_back(dataset, tmp_path, form):
-    out = run([dataset], tmp_path / OUT.get(form, "out"), Config(to=form), warn=silent)
-    sheets = read(out, silent)
-    same(sheets, read(dataset, silent))
-    if form != "cvat":  # which has no place for it
-        assert [sheet.info.frame_rate for sheet in sheets] == [25, 25]
-        assert [sheet.info.width for sheet in sheets] == [240, 240]
-        assert [sheet.length for sheet in sheets] == [60, 30]
+@pytest.mark.parametrize("format", ["motchallenge", "trackeval", "cvat", "coco"])
+def test_ground_truth_is_read_back(dataset, tmp_path, format):
+    out = run([dataset], tmp_path / OUT.get(format, "out"), Config(to=format), warn=no_warning)
+    sequences = read(out, no_warning)
+    assert_equal(sequences, read(dataset, no_warning))
+    if format != "cvat":  # which does not store it
+        assert [sequence.info.frame_rate for sequence in sequences] == [25, 25]
+        assert [sequence.info.width for sequence in sequences] == [240, 240]
+        assert [sequence.length for sequence in sequences] == [60, 30]
 
 
-def test_every_form_is_tried_above():
-    assert set(WRITERS) == {"motchallenge", "trackeval", "server", "cvat", "coco"}
+def test_every_format_is_tested_above():
+    assert set(TRACK_FORMATS) == {"motchallenge", "trackeval", "server", "cvat", "coco"}
 
 
-def test_the_layouts_are_those_of_the_others(results, dataset, tmp_path):
+def test_files_are_where_other_programs_read_them(results, dataset, tmp_path):
     run([results], tmp_path / "tracker", Config(to="trackeval"))
     assert (tmp_path / "tracker" / "data" / "MOT17-a.txt").is_file()
     run([results], tmp_path / "up.zip", Config(to="server"))
@@ -104,10 +114,10 @@ def test_a_zip_is_the_same_bytes_every_time(results, tmp_path):
 
 def test_results_become_boxes_to_correct_in_cvat(results, tmp_path):
     out = run([results / "MOT17-a.txt"], tmp_path / "MOT17-a.zip", Config(to="cvat"))
-    (task,) = read(out, silent)
-    assert task.truth
+    (task,) = read(out, no_warning)
+    assert task.is_ground_truth
     assert (task.rows.rest == 1).all()
-    (given,) = read(results / "MOT17-a.txt", silent)
+    (given,) = read(results / "MOT17-a.txt", no_warning)
     np.testing.assert_allclose(
         np.sort(task.rows.tlwh, axis=0), np.sort(given.rows.tlwh, axis=0), atol=1e-4
     )
@@ -122,50 +132,51 @@ def export(path, rows, labels=None):
     return path
 
 
-def test_cvats_own_labels_are_understood(tmp_path):
+def test_labels_of_cvat_are_read(tmp_path):
     rows = "1,1,10,20,30,40,1,1,0.9\n1,2,50,60,30,40,0,2,1\n2,3,5,6,7,8,1,3,1\n"
-    told = []
-    (sheet,) = read(export(tmp_path / "street.zip", rows, "dog\nPerson\ncar\n"), told.append)
-    assert sheet.name == "street"
-    assert sheet.rows.rest[:, :2].tolist() == [[0, 1], [1, 3]]
-    assert "1 boxes of 'dog' left out" in told[0]
-    (official,) = read(export(tmp_path / "plain.zip", rows), silent)
+    warnings = []
+    path = export(tmp_path / "street.zip", rows, "dog\nPerson\ncar\n")
+    (sequence,) = read(path, warnings.append)
+    assert sequence.name == "street"
+    assert sequence.rows.rest[:, :2].tolist() == [[0, 1], [1, 3]]
+    assert "1 boxes of 'dog' left out" in warnings[0]
+    (official,) = read(export(tmp_path / "plain.zip", rows), no_warning)
     assert official.rows.rest[:, 1].tolist() == [1, 2, 3]
     with pytest.raises(InputError, match="class 3, but names 2"):
-        read(export(tmp_path / "short.zip", rows, "dog\nperson\n"), silent)
+        read(export(tmp_path / "short.zip", rows, "dog\nperson\n"), no_warning)
 
 
 def test_mot15_has_pedestrians_only(tmp_path):
-    (sheet,) = [truth_sheet("a", make("plain-15").truth)]
-    assert (sheet.rows.rest[:, 1:] == 1).all()
-    assert set(sheet.rows.rest[:, 0].tolist()) == {0, 1}
+    sequence = ground_truth_rows("a", make("plain-15").truth)
+    assert (sequence.rows.rest[:, 1:] == 1).all()
+    assert set(sequence.rows.rest[:, 0].tolist()) == {0, 1}
 
 
-def test_coco_is_what_our_reader_of_datasets_takes(dataset, tmp_path):
+def test_coco_is_readable_as_a_dataset(dataset, tmp_path):
     out = run([dataset], tmp_path / "train.json", Config(to="coco"))
-    told = json.loads(out.read_text())
-    assert {image["frame_id"] for image in told["images"] if image["video_id"] == 2} == set(
+    document = json.loads(out.read_text())
+    assert {image["frame_id"] for image in document["images"] if image["video_id"] == 2} == set(
         range(1, 31)
     )
-    for image in told["images"]:
+    for image in document["images"]:
         path = tmp_path / image["file_name"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = open_dataset(out, lambda told: None)
-    counted = sum(
-        ((sheet.rows.rest[:, 0] != 0) & (sheet.rows.rest[:, 1] == 1)).sum()
-        for sheet in read(dataset, silent)
+    opened = open_dataset(out, lambda message: None)
+    count = sum(
+        ((sequence.rows.rest[:, 0] != 0) & (sequence.rows.rest[:, 1] == 1)).sum()
+        for sequence in read(dataset, no_warning)
     )
-    assert len(found.boxes) == counted
+    assert len(opened.boxes) == count
 
 
-def test_the_dataset_tells_what_a_form_lacks(results, dataset, tmp_path):
-    told = []
+def test_the_dataset_adds_what_the_source_lacks(results, dataset, tmp_path):
+    warnings = []
     (results / "alley.txt").write_text("1,1,0,0,5,5,1,-1,-1,-1\n")
-    out = run([results], tmp_path / "a.json", Config(to="coco"), [dataset], told.append)
+    out = run([results], tmp_path / "a.json", Config(to="coco"), [dataset], warnings.append)
     images = json.loads(out.read_text())["images"]
     assert {image["width"] for image in images if image["video_id"] == 1} == {240}
-    assert "no sequence alley in" in told[0]
+    assert "no sequence alley in" in warnings[0]
 
 
 def test_names_of_classes():
@@ -176,12 +187,12 @@ def test_names_of_classes():
 
 
 @pytest.mark.parametrize(
-    ("source", "out", "form", "told"),
+    ("source", "out", "format", "message"),
     [
         ("nowhere", "out", "motchallenge", "does not exist"),
         ("mine", "out.zip", "cvat", "is one zip file, but there are 2 sequences"),
-        ("mine", "out", "server", "let it end in .zip"),
-        ("data", "out.zip", "server", "is ground truth, which no server takes"),
+        ("mine", "out", "server", "give a name that ends in .zip"),
+        ("data", "out.zip", "server", "is ground truth, which the server does not accept"),
         ("broken.zip", "out", "motchallenge", "not a readable zip"),
         ("empty.zip", "out", "motchallenge", "holds no text files"),
         ("broken.json", "out", "motchallenge", "is not JSON"),
@@ -191,50 +202,94 @@ def test_names_of_classes():
         ("nan.zip", "out", "motchallenge", "line 1 holds NaN"),
     ],
 )
-def test_what_cannot_be_converted_is_told_in_one_line(
-    results, dataset, tmp_path, source, out, form, told
-):
+def test_errors_have_one_line(results, dataset, tmp_path, source, out, format, message):
     (tmp_path / "broken.zip").write_bytes(b"PK")
     zipfile.ZipFile(tmp_path / "empty.zip", "w").close()
     export(tmp_path / "nan.zip", "1,1,nan,20,30,40,1,1,0.9\n")
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "image.json").write_text('{"images": [], "annotations": [], "categories": []}')
-    whole = {
+    document = {
         "videos": [{"id": 1, "name": "a"}],
         "images": [{"id": 1, "video_id": 1, "frame_id": 1}],
         "categories": [{"id": 1, "name": "person"}],
         "annotations": [{"image_id": 7, "category_id": 1}],
     }
-    (tmp_path / "entry.json").write_text(json.dumps(whole))
+    (tmp_path / "entry.json").write_text(json.dumps(document))
     row = {"image_id": 1, "category_id": 1, "track_id": 1, "bbox": [1, 2, float("nan"), 4]}
-    (tmp_path / "nan.json").write_text(json.dumps({**whole, "annotations": [row]}))
+    (tmp_path / "nan.json").write_text(json.dumps({**document, "annotations": [row]}))
     with pytest.raises(InputError) as error:
-        run([tmp_path / source], tmp_path / out, Config(to=form))
-    assert told in str(error.value)
+        run([tmp_path / source], tmp_path / out, Config(to=format))
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / out).exists()
 
 
-def test_kinds_and_names_are_not_mixed(results, dataset, tmp_path):
-    with pytest.raises(InputError, match="some of these are results"):
+def test_results_and_ground_truth_are_not_mixed(results, dataset, tmp_path):
+    with pytest.raises(InputError, match="some sources are results"):
         run([results, dataset], tmp_path / "out")
     with pytest.raises(InputError, match="two sequences MOT17-a"):
         run([results, results / "MOT17-a.txt"], tmp_path / "out")
 
 
-def test_the_command_reports_what_it_made(results, tmp_path):
-    given = [str(results), "--to", "server", "--out", str(tmp_path / "up.zip")]
-    done = CliRunner().invoke(command, given)
+def test_the_command_reports_the_written_path(results, tmp_path):
+    arguments = [str(results), "--to", "server", "--out", str(tmp_path / "up.zip")]
+    done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0, done.output
     assert done.output.startswith(f"{tmp_path / 'up.zip'}  server of {results}")
-    failed = CliRunner().invoke(command, [str(tmp_path / "none"), *given[1:]])
+    failed = CliRunner().invoke(command, [str(tmp_path / "none"), *arguments[1:]])
     assert failed.exit_code == 1
     assert Path(tmp_path / "up.zip").exists()
 
 
-def test_the_rate_and_size_of_a_video_stay(tmp_path):
+def test_the_frame_rate_and_size_of_a_video_are_kept(tmp_path):
     info = SeqInfo("a", "img1", 29.97, 7, 640, 480)
-    sheet = truth_sheet("a", make("plain-17").truth, info)
-    assert sheet.length == 58  # rows go beyond what was claimed
-    (back,) = read(write_motchallenge([sheet], tmp_path / "out"), silent)
-    assert back.info == SeqInfo("a", "img1", 29.97, 58, 640, 480)
+    sequence = ground_truth_rows("a", make("plain-17").truth, info)
+    assert sequence.length == 58  # rows continue after the length in `info`
+    (read_back,) = read(write_motchallenge([sequence], tmp_path / "out"), no_warning)
+    assert read_back.info == SeqInfo("a", "img1", 29.97, 58, 640, 480)
+
+
+TOY_FORMAT = """
+from mottool.formats.sequence_rows import result_rows
+from mottool.motchallenge.rows import parse_rows
+
+def write(sequences, out):
+    lines = (f"{len(sequence.rows)} boxes of {sequence.name}" for sequence in sequences)
+    out.write_text("\\n".join(lines))
+    return out
+
+def read(path, warn):
+    if path.suffix != ".toy":
+        return None
+    return [result_rows(path.stem, parse_rows("1,1,10,20,30,40,1,-1,-1,-1\\n", path))]
+"""
+WITH_TOY_FORMAT = """
+from mottool.formats.registry import TRACK_FORMATS, TrackFormat
+
+TRACK_FORMATS["toy"] = TrackFormat(
+    "one line per sequence", write="toy_format:write", read="toy_format:read", suffix=".toy"
+)
+from mottool.cli.main import main
+
+main()
+"""
+
+
+def test_a_format_is_one_file_and_one_entry(results, tmp_path):
+    (tmp_path / "toy_format.py").write_text(TOY_FORMAT)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+
+    def convert(*arguments):
+        command = [sys.executable, "-c", WITH_TOY_FORMAT, "convert", *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "toy: one line per sequence." in " ".join(convert("--help").split())
+    convert(results, "--to", "toy", "--out", tmp_path / "out.toy")
+    first, second = (tmp_path / "out.toy").read_text().splitlines()
+    assert first.endswith(" boxes of MOT17-a")
+    assert second.endswith(" boxes of MOT20-b")
+    convert(tmp_path / "out.toy", "--out", tmp_path / "back")
+    assert (tmp_path / "back" / "out.txt").read_text() == "1,1,10,20,30,40,1,-1,-1,-1\n"

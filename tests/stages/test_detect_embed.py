@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from mottool.cache.reader import Cache
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import FairMOT
+from mottool.networks.registry import NETWORKS
 from mottool.sources.discovery import find_sequences
 from mottool.stages.detect_embed import command
 
@@ -88,7 +90,7 @@ def test_a_finished_cache_is_left_and_other_settings_are_refused(sequence, tmp_p
 def test_features_from_a_file_need_no_images(sequence, tmp_path):
     shutil.rmtree(sequence / "img1")
     told = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "a", code=1)
-    assert "no images to describe boxes by" in told.output
+    assert "no images to embed boxes from" in told.output
     draw = np.random.default_rng(1)
     table = np.full((3, 10 + 8), -1.0)
     table[:, 0], table[:, 2:6], table[:, 6] = [1, 1, 5], draw.uniform(5, 50, (3, 4)), 0.5
@@ -172,7 +174,8 @@ def checkpoint(tmp_path_factory):
 def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint, monkeypatch):
     """Two runs, one of them broken off after four frames, end in the same cache."""
     flags = ["--pipeline", "fairmot-dla34", "--weights", checkpoint, "--device", "cpu"]
-    monkeypatch.setattr("mottool.pipelines.registry.NETWORKS", _small_networks())
+    small = replace(NETWORKS["fairmot-dla34"], input_size=(128, 96))
+    monkeypatch.setitem(NETWORKS, "fairmot-dla34", small)
     detect_embed(sequence, *flags, "--work", tmp_path / "whole")
     whole = find_sequences([sequence])[0]
     image = sequence / "img1/000005.png"
@@ -195,15 +198,6 @@ def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint
         for one, other in zip(stopped.frames(), uninterrupted.frames(), strict=True):
             np.testing.assert_array_equal(one.boxes, other.boxes)
             np.testing.assert_array_equal(one.embeddings, other.embeddings)
-
-
-def _small_networks():
-    """The registry with a small input size, for speed."""
-    from dataclasses import replace
-
-    from mottool.pipelines.registry import NETWORKS
-
-    return {name: replace(entry, width=128, height=96) for name, entry in NETWORKS.items()}
 
 
 def test_a_file_without_detections_is_told(sequence, tmp_path):

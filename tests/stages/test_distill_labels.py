@@ -184,7 +184,7 @@ def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
         (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights means nothing"),
         (["--every", "2"], "--every means nothing without --detector"),
-        (["--detector", "public"], "there is no detector 'public' that sees images"),
+        (["--detector", "public"], "there is no detector 'public' that reads images"),
         (["--detector", "yolox"], "its .onnx or .xml file with --detector-weights"),
         (["--detector", "yolox", "--root", "/"], "--root means nothing with --detector"),
     ],

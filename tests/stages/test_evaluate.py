@@ -16,10 +16,10 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import Detections
 from mottool.errors import InputError, OutputError, SettingError
 from mottool.motchallenge.rows import Rows
-from mottool.motchallenge.rules import roles
+from mottool.motchallenge.rules import scored_and_ignored
 from mottool.stages.evaluate import Config, command, run
 
-FIGURES = json.loads((HERE / "metrics.json").read_text())
+EXPECTED = json.loads((HERE / "metrics.json").read_text())
 COLUMNS = (
     "bench,tracker,seq,HOTA,DetA,AssA,LocA,MOTA,MOTP,IDF1,IDP,IDR,Rcll,Prcn,MT,PT,ML,TP,FP,FN,"
     "IDSW,Frag,IDTP,IDFP,IDFN"
@@ -33,7 +33,7 @@ def text(rows: Rows) -> str:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Three sequences of two benchmarks with the results of one tracker beside them."""
+    """Write three sequences of three benchmarks and the results of one tracker."""
     results = tmp_path / "tracks" / "mine"
     results.mkdir(parents=True)
     for name, stem in (("MOT17-a", "plain-17"), ("MOT20-b", "plain-20"), ("street", "plain-15")):
@@ -56,7 +56,7 @@ def table(path: Path) -> dict[str, dict[str, str]]:
     return {row["seq"]: row for row in csv.DictReader(path.read_text().splitlines())}
 
 
-def test_csv_holds_every_figure_of_every_sequence(dataset, tmp_path):
+def test_csv_holds_all_metrics_of_every_sequence(dataset, tmp_path):
     out = run([dataset / "tracks" / "mine"], [dataset / "data"], tmp_path / "scores.csv")
     assert out.read_text().splitlines()[0] == COLUMNS
     rows = table(out)
@@ -69,8 +69,8 @@ def test_csv_holds_every_figure_of_every_sequence(dataset, tmp_path):
     ]
     assert {row["tracker"] for row in rows.values()} == {"mine"}
     for name, stem in (("MOT17-a", "plain-17"), ("MOT20-b", "plain-20"), ("street", "plain-15")):
-        figures = {key: float(rows[name][key]) for key in FIGURES[stem]}
-        assert figures == pytest.approx(FIGURES[stem], abs=1e-6)
+        figures = {key: float(rows[name][key]) for key in EXPECTED[stem]}
+        assert figures == pytest.approx(EXPECTED[stem], abs=1e-6)
     assert int(rows["COMBINED"]["TP"]) == sum(int(rows[name]["TP"]) for name in list(rows)[:3])
 
 
@@ -91,20 +91,20 @@ def test_screen_markdown_and_json_show_the_same(dataset):
         assert "| " + " | ".join(["mine", *cells]) + " |" in markdown.read_text()
 
 
-def test_without_tracks_all_of_the_work_folder_is_scored(dataset):
+def test_without_tracks_the_work_folder_is_scored(dataset):
     shutil.copytree(dataset / "tracks" / "mine", dataset / "tracks" / "other")
     (dataset / "tracks" / "mine.settings").mkdir()
     output = call("--gt", dataset / "data", "--work", dataset)
     assert [line for line in output.splitlines() if line in ("mine", "other")] == ["mine", "other"]
-    told = call("--gt", dataset / "data", "--work", dataset / "data", "--json", code=1)
-    assert told == ""
+    output = call("--gt", dataset / "data", "--work", dataset / "data", "--json", code=1)
+    assert output == ""
 
 
 def test_results_without_ground_truth_fail_only_if_they_were_named(dataset):
     results = dataset / "tracks" / "mine"
     shutil.copy(results / "street.txt", results / "alley.txt")
-    told = call("--gt", dataset / "data", "--work", dataset)
-    assert "mine: alley not scored, no ground truth is given" in told
+    output = call("--gt", dataset / "data", "--work", dataset)
+    assert "mine: alley not scored, no ground truth is given" in output
     assert "no ground truth for 'alley'" in call(results, "--gt", dataset / "data", code=1)
     alone = dataset / "tracks" / "alone"
     alone.mkdir()
@@ -139,7 +139,7 @@ def test_ground_truth_is_found_however_it_is_named(dataset, layout):
             path.unlink()
     out = run([dataset / "tracks" / "mine"], given, dataset / "scores.csv")
     assert float(table(out)["MOT17-a"]["HOTA"]) == pytest.approx(
-        FIGURES["plain-17"]["HOTA"], abs=1e-6
+        EXPECTED["plain-17"]["HOTA"], abs=1e-6
     )
 
 
@@ -148,7 +148,7 @@ def test_one_file_and_one_ground_truth_belong_together(dataset):
     result.rename(dataset / "out.txt")
     truth = dataset / "data" / "MOT17-a" / "gt" / "gt.txt"
     output = call(dataset / "out.txt", "--gt", truth, "--rules", "mot17")
-    assert f"{100 * FIGURES['plain-17']['MOTA']:.1f}" in output
+    assert f"{100 * EXPECTED['plain-17']['MOTA']:.1f}" in output
     assert "MOT17" in output
 
 
@@ -157,19 +157,19 @@ def test_rules_can_be_chosen(dataset):
     config = Config(rules="mot15")
     rows = table(run([mine], [truth], dataset / "scores.csv", config))
     assert rows["MOT17-a"]["bench"] == "MOT15"
-    assert float(rows["MOT17-a"]["MOTA"]) != pytest.approx(FIGURES["plain-17"]["MOTA"], abs=0.01)
+    assert float(rows["MOT17-a"]["MOTA"]) != pytest.approx(EXPECTED["plain-17"]["MOTA"], abs=0.01)
     with pytest.raises(SettingError, match="did you mean"):
         Config(rules="mot14")
 
 
-def test_what_has_no_results_is_named_and_left_out(dataset):
+def test_sequences_without_results_are_reported_and_not_combined(dataset):
     (dataset / "tracks" / "mine" / "street.txt").unlink()
     output = call(dataset / "tracks" / "mine", "--gt", dataset / "data")
     assert "mine has no results for street: not scored, not in COMBINED" in output
     assert "MOT17+MOT20" in output
 
 
-def test_other_ground_truth_is_told_in_one_line(dataset):
+def test_missing_ground_truth_is_reported_in_one_line(dataset):
     path = dataset / "tracks" / "mine" / "street.txt"
     only = dataset / "data" / "MOT20-b"
     for arguments in ([path], ["--work", dataset / "other"]):
@@ -182,13 +182,13 @@ def test_other_ground_truth_is_told_in_one_line(dataset):
         assert "no ground truth for 'street'. Fix: use one of MOT20-b" in output
 
 
-def test_ground_truth_without_rows_is_told(dataset):
+def test_ground_truth_without_scored_rows_is_reported(dataset):
     (dataset / "data" / "street" / "gt" / "gt.txt").write_text("1,1,1,1,5,5,0,1,1\n")
     path = dataset / "tracks" / "mine" / "street.txt"
-    assert "has no row that counts by mot17 rules" in call(path, "--gt", dataset / "data/street")
+    assert "has no row that is scored by mot17 rules" in call(path, "--gt", dataset / "data/street")
 
 
-def test_a_failed_sequence_stops_no_other(dataset):
+def test_a_failed_sequence_does_not_stop_others(dataset):
     bad = dataset / "tracks" / "mine" / "MOT20-b.txt"
     bad.write_text("1,1,0,0,nan,5,1,-1,-1,-1\n")
     output = call(dataset / "tracks" / "mine", "--gt", dataset / "data", code=1)
@@ -200,7 +200,7 @@ def test_a_failed_sequence_stops_no_other(dataset):
     assert not (dataset / "scores.csv").exists()
 
 
-def test_results_after_the_labelled_frames_are_told_of(dataset):
+def test_results_after_the_ground_truth_are_reported(dataset):
     (dataset / "data" / "street" / "seqinfo.ini").unlink()
     path = dataset / "tracks" / "mine" / "street.txt"
     before = table(run([path], [dataset / "data"], dataset / "a.csv"))["street"]
@@ -210,20 +210,20 @@ def test_results_after_the_labelled_frames_are_told_of(dataset):
     assert int(after["FP"]) == int(before["FP"]) + 1
 
 
-def test_a_table_replaces_nothing_but_a_file(dataset):
+def test_a_table_replaces_only_a_file(dataset):
     (dataset / "scores.csv").mkdir()
     with pytest.raises(OutputError, match="no regular file"):
         run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "scores.csv")
 
 
-def test_a_second_opinion_stands_below(dataset):
+def test_metrics_of_motmetrics_follow_each_sequence(dataset):
     path = dataset / "tracks" / "mine" / "street.txt"
     output = call(path, "--gt", dataset / "data", "--second-opinion")
     assert output.count("by motmetrics") == 2
 
 
 @pytest.mark.parametrize(
-    ("tracks", "truth", "told"),
+    ("tracks", "truth", "message"),
     [
         ("nowhere", "data", "nowhere does not exist"),
         ("data", "data", "holds no SEQUENCE.txt"),
@@ -235,7 +235,7 @@ def test_a_second_opinion_stands_below(dataset):
         ("doubled", "data", "are both results of street"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_in_one_line(dataset, tracks, truth, told):
+def test_invalid_inputs_are_errors_in_one_line(dataset, tracks, truth, message):
     shutil.copy(dataset / "tracks" / "mine" / "street.txt", dataset / "tracks" / "strets.txt")
     (dataset / "empty").mkdir()
     (dataset / "doubled").mkdir()
@@ -245,22 +245,22 @@ def test_what_cannot_be_scored_is_refused_in_one_line(dataset, tracks, truth, to
         shutil.copytree(dataset / "data" / "street", dataset / "twice" / part / "street")
     with pytest.raises(InputError) as error:
         run([dataset / tracks], [dataset / truth], dataset / "scores.csv")
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def cached(dataset: Path, pipeline: str, **scenes: str) -> list[Path]:
-    """A cache for each sequence that finds everybody at the true boxes, and knows them."""
+    """Write a cache of each sequence with perfect detections and embeddings."""
     paths = []
     for name, stem in scenes.items():
         scene, frames = make(stem), []
-        rows, counts = scene.truth, roles(scene.truth, scene.rules, name)[0]
+        rows, scored = scene.truth, scored_and_ignored(scene.truth, scene.rules, name)[0]
         for number in range(1, scene.length + 1):
-            here = counts & (rows.frames == number)
-            known = np.eye(64, dtype=np.float32)[rows.ids[here] % 64]
-            boxes = xyxy_from_tlwh(rows.tlwh[here]).astype(np.float32)
+            in_frame = scored & (rows.frames == number)
+            embeddings = np.eye(64, dtype=np.float32)[rows.ids[in_frame] % 64]
+            boxes = xyxy_from_tlwh(rows.tlwh[in_frame]).astype(np.float32)
             ones = np.ones(len(boxes), np.float32)
-            frames.append(Detections(boxes, ones, np.zeros(len(boxes), np.uint16), known))
+            frames.append(Detections(boxes, ones, np.zeros(len(boxes), np.uint16), embeddings))
         header = replace(HEADER, sequence=name.replace("_", "-"), pipeline=pipeline)
         paths.append(write(dataset / "caches" / pipeline / f"{header.sequence}.h5", frames, header))
     return paths
@@ -270,12 +270,12 @@ def test_caches_are_scored_by_pipeline(dataset):
     scenes = {"MOT17_a": "plain-17", "street": "plain-15"}
     paths = cached(dataset, "gt+mine", **scenes)
     cached(dataset, "public", MOT20_b="plain-20")
-    told = call("--caches", "--gt", dataset / "data", "--work", dataset).splitlines()
-    heads = [line.split() for line in told if line.startswith("Sequence")]
+    output = call("--caches", "--gt", dataset / "data", "--work", dataset).splitlines()
+    heads = [line.split() for line in output if line.startswith("Sequence")]
     assert heads[0][2:4] == ["AP", "AP_S"]
     assert heads[0][-2:] == ["Rank1", "mAP"]
     assert heads[1][-1] == "Prcn"
-    assert "gt+mine has no results for MOT20-b: not scored, not in COMBINED" in "\n".join(told)
+    assert "gt+mine has no results for MOT20-b: not scored, not in COMBINED" in "\n".join(output)
     truths = [item for name in ("MOT17-a", "street") for item in ("--gt", dataset / "data" / name)]
     done = json.loads(call(*paths, *truths, "--json"))["done"]
     assert [entry["sequence"] for entry in done] == ["MOT17-a", "street", "COMBINED"]
@@ -297,10 +297,10 @@ def test_caches_and_results_go_into_one_csv(dataset):
     assert markdown.read_text().count("| Tracker |") == 2
 
 
-def test_a_cache_that_nothing_is_known_of(dataset):
+def test_a_cache_without_ground_truth(dataset):
     paths = cached(dataset, "gt+mine", street="plain-15", alley="plain-15")
-    told = call("--caches", "--gt", dataset / "data", "--work", dataset)
-    assert "gt+mine: alley not scored, no ground truth is given" in told
+    output = call("--caches", "--gt", dataset / "data", "--work", dataset)
+    assert "gt+mine: alley not scored, no ground truth is given" in output
     assert "no ground truth for 'alley'" in call(*paths, "--gt", dataset / "data", code=1)
     paths[0].write_bytes(b"no cache")
     assert "1 failed" in call(
@@ -308,7 +308,7 @@ def test_a_cache_that_nothing_is_known_of(dataset):
     )
 
 
-def test_trackevals_folders_are_read_as_they_are(dataset):
+def test_trackevals_folders_are_read(dataset):
     plain = table(run([dataset / "tracks" / "mine"], [dataset / "data"], dataset / "a.csv"))
     home = dataset / "trackers" / "mine" / "data"
     home.parent.mkdir(parents=True)
@@ -332,7 +332,7 @@ def test_switches_by_size_add_up(dataset):
         Config(small=2, large=1)
 
 
-def test_curves_have_the_figures_as_their_means(dataset):
+def test_metrics_are_the_means_of_curves(dataset):
     done = json.loads(call(dataset / "tracks" / "mine", "--gt", dataset / "data", "--json"))["done"]
     for entry in done:
         for name in ("HOTA", "DetA", "AssA", "LocA"):
@@ -341,10 +341,10 @@ def test_curves_have_the_figures_as_their_means(dataset):
             assert np.mean(curve) == pytest.approx(entry["figures"][name])
 
 
-def test_an_interval_stands_below_the_combined_figures(dataset):
+def test_an_interval_follows_the_combined_metrics(dataset):
     given = (dataset / "tracks" / "mine", "--gt", dataset / "data", "--bootstrap", 200)
-    told = [line.split() for line in call(*given).splitlines()]
-    assert [line[:2] for line in told[-2:]] == [["95", "%"], ["95", "%"]]
+    output = [line.split() for line in call(*given).splitlines()]
+    assert [line[:2] for line in output[-2:]] == [["95", "%"], ["95", "%"]]
     *rows, joined = json.loads(call(*given, "--json"))["done"]
     assert not any(row["interval"] for row in rows)
     hotas = [row["figures"]["HOTA"] for row in rows]
@@ -360,7 +360,7 @@ def test_every_class_is_scored_by_itself(tmp_path):
     truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
     for path in (truth, results):
         path.parent.mkdir()
-    # A pedestrian who is found, a car that is found in one of two frames, a bicycle nobody scores.
+    # A tracked pedestrian, a car tracked in one of two frames, and a bicycle that is not scored.
     objects = (
         (1, 1, 0, 1, 1),
         (2, 1, 0, 1, 1),
@@ -370,8 +370,8 @@ def test_every_class_is_scored_by_itself(tmp_path):
     )
     rows = [f"{f},{i},{x},0,20,40,{flag},{kind},1" for f, i, x, flag, kind in objects]
     truth.write_text("\n".join(rows))
-    found = ((1, 1, 0, 1), (2, 1, 0, 1), (1, 2, 100, 3), (2, 2, 100, 1))
-    rows = [f"{f},{i},{x},0,20,40,1,{kind},-1,-1" for f, i, x, kind in found]
+    tracks = ((1, 1, 0, 1), (2, 1, 0, 1), (1, 2, 100, 3), (2, 2, 100, 1))
+    rows = [f"{f},{i},{x},0,20,40,1,{kind},-1,-1" for f, i, x, kind in tracks]
     results.write_text("\n".join(rows))
     given = (results.parent, "--gt", truth.parent, "--per-class", "--json")
     done = json.loads(call(*given))["done"]

@@ -121,7 +121,7 @@ def test_the_legend_of_curves_has_the_means_that_evaluate_prints(work):
     truth = find_truth([work / "gt"])["seq"]
     evaluation = TrackEvaluation("a")
     evaluation.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
-    metrics = evaluation.entries()[0].figures
+    metrics = evaluation.rows()[0].metrics
     svg = (work / "work/plots/hota.svg").read_text()
     for name in ("HOTA", "DetA", "AssA"):
         assert f"pipe.a ({100 * metrics[name]:.1f})" in svg

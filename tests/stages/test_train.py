@@ -20,10 +20,11 @@ from mottool.errors import (
     SettingError,
     TrainingError,
 )
+from mottool.networks.outrack import OUTrackLearning
+from mottool.networks.tdt import TDTLearning
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.learners import fairmot
-from mottool.training.settings import OUTrackLearning, TDTLearning
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
@@ -89,7 +90,7 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(scene, tmp_path):
     assert state(tmp_path / "killed")["epoch"] == 2
     told = []
     trained(scene, tmp_path / "killed", told.append, epochs=4, ema=0.9)
-    assert any("going on after epoch 2" in line for line in told)
+    assert any("resuming after epoch 2" in line for line in told)
     whole, killed = state(tmp_path / "whole"), state(tmp_path / "killed")
     for part in ("learner", "average"):
         assert whole[part].keys() == killed[part].keys()
@@ -125,7 +126,7 @@ def test_a_damaged_state_is_told(scene, tmp_path):
     with pytest.raises(CheckpointError, match="training.pt is damaged"):
         trained(scene, tmp_path)
     torch.save({"epoch": 1}, tmp_path / "training.pt")
-    with pytest.raises(CheckpointError, match="no training of the schema"):
+    with pytest.raises(CheckpointError, match="not a training state of schema"):
         trained(scene, tmp_path)
 
 
@@ -160,7 +161,7 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
         trained(scene, tmp_path)
     assert "nan in its term identity, in epoch 2, batch 2 (0" in caught.value.problem
     assert caught.value.fix == (
-        "lower --lr; what was learned up to epoch 1 is kept: start from it with --init, "
+        "lower --lr; the weights of epoch 1 are saved: start from them with --init, "
         "in another --out"
     )
     assert state(tmp_path)["epoch"] == 1
@@ -169,7 +170,7 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
 def test_a_step_in_parts_is_one_step(scene, tmp_path):
     trained(scene, tmp_path, batch=4, accumulate=2, epochs=2, augment=False)
     assert state(tmp_path)["step"] == 2
-    with pytest.raises(SettingError, match=r"4 images cannot be shared.*--batch 3"):
+    with pytest.raises(SettingError, match=r"4 images cannot be divided.*--batch 3"):
         trained(scene, tmp_path / "uneven", batch=4, accumulate=3)
 
 
@@ -196,7 +197,9 @@ def test_what_fits_of_another_file_is_taken(scene, tmp_path):
     torch.save({"state_dict": tensors | {"extra.weight": torch.zeros(3)}}, tmp_path / "part.pth")
     told = []
     trained(scene, tmp_path / "again", told.append, epochs=1, init=str(tmp_path / "part.pth"))
-    assert any("at random start identity.0.weight, identity.0.bias" in line for line in told)
+    assert any(
+        "random weights remain in identity.0.weight, identity.0.bias" in line for line in told
+    )
     torch.save({"state_dict": {"extra.weight": torch.zeros(3)}}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="nothing in .* fits"):
         trained(scene, tmp_path / "other", init=str(tmp_path / "other.pth"))
@@ -221,7 +224,7 @@ def test_validation_needs_ground_truth(scene, tmp_path):
 def test_what_cannot_be_trained_is_told(scene, tmp_path, monkeypatch):
     with pytest.raises(SettingError, match="did you mean 'fairmot-dla34'"):
         train.run("fairmot-dla43", [scene], tmp_path)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("mottool.training.setup.find_spec", lambda name: None)
     with pytest.raises(SettingError, match=r'pip install "mottool\[train\]"'):
         trained(scene, tmp_path)
 
@@ -276,10 +279,10 @@ def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
     trained(scene, tmp_path, epochs=1)
     with pytest.raises(CheckpointError, match="holds a training with epochs 1 instead of 2") as got:
         trained(scene, tmp_path, epochs=2)
-    assert got.value.fix.endswith("another --out, from what was learned with --init")
+    assert got.value.fix.endswith("starting from the saved weights with --init")
     told = []
     trained(scene, tmp_path, told.append, epochs=1)
-    assert any("all 1 epochs are done; --overwrite begins again" in line for line in told)
+    assert any("all 1 epochs are completed; --overwrite starts over" in line for line in told)
     other = street(tmp_path / "other", frames=3, size=(96, 64))
     with pytest.raises(CheckpointError, match="holds a training on other data"):
         trained(other, tmp_path, epochs=1)
@@ -300,7 +303,7 @@ class Heard(Exception):
 
 def test_negative_pairs_of_a_single_video_are_told_to_be_none(scene, tmp_path):
     def warn(told):
-        if told.startswith("--negative changes nothing: all images are of one video"):
+        if told.startswith("--negative has no effect: all images belong to one video"):
             raise Heard
 
     learning = OUTrackLearning(negative=0.5)
@@ -312,14 +315,14 @@ SHARED = """
 import os, sys, torch
 from pathlib import Path
 from mottool.stages import train
-from mottool.training.trainer import Training
-from mottool.training.settings import TDTLearning
+from mottool.training.trainer import Trainer
+from mottool.networks.tdt import TDTLearning
 scene, labels, out = map(Path, sys.argv[1:])
-plain = Training.wait
+plain = Trainer.wait
 def wait(self):
     torch.save(self.bare.state_dict(), out / f"{os.environ['RANK']}.pt")
     plain(self)
-Training.wait = wait
+Trainer.wait = wait
 config = train.Config(epochs=2, batch=4, input=(64, 64), workers=0, device="cpu")
 learning = TDTLearning(embedding_size=8)
 train.run("tdt-mobilenet", [scene], out, config, learning, labels=[labels])
@@ -328,7 +331,7 @@ train.run("tdt-mobilenet", [scene], out, config, learning, labels=[labels])
 
 @pytest.mark.heavy
 def test_what_a_loss_computes_itself_is_learned_by_all_processes(scene, tmp_path):
-    """TDT's embeddings are made in its loss: their gradients are shared out like all others."""
+    """TDT's embeddings are made in its loss: their gradients are shared like all others."""
     made = ["distill-labels", str(scene), "--teacher", "histogram", "--work", str(tmp_path)]
     assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
     (tmp_path / "shared.py").write_text(SHARED)

@@ -1,4 +1,4 @@
-"""`mottool tune` on a small scene whose best settings are planted."""
+"""`mottool tune` on a small scene whose best settings are known."""
 
 import csv
 import dataclasses
@@ -26,26 +26,31 @@ FRAMES = 30
 
 
 def scene(folder, names=("one", "two")):
-    """Caches and ground truth: two people score 0.9, ghosts that jump about 0.5, and who is
-    hidden for four frames comes back."""
+    """Write caches and ground truth of two people, one of whom is hidden for four frames.
+
+    People score 0.9; false positives that jump about score 0.5.
+    """
     caches, truth = [], folder / "truth"
     truth.mkdir(parents=True)
     for shift, name in enumerate(names):
         people = [[(60 + 6 * t + shift, 120), (400 - 6 * t, 300)] for t in range(FRAMES)]
         frames = []
-        for t, places in enumerate(people):
-            seen = places[: 1 if 10 <= t < 14 else 2]
-            # A ghost stands still for three frames, long enough to be taken for somebody.
-            ghost, look = (70 * (t // 3 % 8) + 40, 420), 2 + t // 3 % 4
-            (found,) = walkers([[*seen, ghost]], [[*[0, 1][: len(seen)], look]])
-            scores = np.where(np.arange(len(found)) < len(seen), 0.9, 0.5).astype(np.float32)
-            frames.append(dataclasses.replace(found, scores=scores))
+        for t, centres in enumerate(people):
+            visible = centres[: 1 if 10 <= t < 14 else 2]
+            # A false positive stays for three frames, long enough to start a track.
+            false_positive, embedding = (70 * (t // 3 % 8) + 40, 420), 2 + t // 3 % 4
+            embeddings = [*[0, 1][: len(visible)], embedding]
+            (detections,) = walkers([[*visible, false_positive]], [embeddings])
+            scores = np.where(np.arange(len(detections)) < len(visible), 0.9, 0.5).astype(
+                np.float32
+            )
+            frames.append(dataclasses.replace(detections, scores=scores))
         header = dataclasses.replace(HEADER, sequence=name, fps=30.0)
         caches.append(write(folder / "work" / "caches" / "pipe" / f"{name}.h5", frames, header))
         rows = [
-            f"{t + 1},{who + 1},{x - 20},{y - 50},40,100,1,-1,-1,-1"
-            for t, places in enumerate(people)
-            for who, (x, y) in enumerate(places)
+            f"{t + 1},{identity + 1},{x - 20},{y - 50},40,100,1,-1,-1,-1"
+            for t, centres in enumerate(people)
+            for identity, (x, y) in enumerate(centres)
         ]
         (truth / f"{name}.txt").write_text("\n".join(rows) + "\n")
     return caches, [truth]
@@ -60,7 +65,7 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_the_planted_settings_are_found_and_everything_is_kept(tmp_path):
+def test_the_best_settings_are_written_beside_all_trials(tmp_path):
     caches, truth = scene(tmp_path)
     best = run(caches, truth, tmp_path / "out", search=SEARCH, config=GRID)
     assert 'tracker = "fairmot"\n\n[default]\nconf_thres = 0.6\nfill_gaps = 5\n' in best.read_text()
@@ -68,8 +73,8 @@ def test_the_planted_settings_are_found_and_everything_is_kept(tmp_path):
     assert [row["trial"] for row in rows] == list("012345")
     scores = {(row["conf_thres"], row["fill_gaps"]): float(row["MOTA"]) for row in rows}
     assert scores["0.6", "5"] == max(scores.values()) > scores["0.6", "0"] > scores["0.3", "0"]
-    picture = cv2.imread(str(tmp_path / "out" / "trials.png"))
-    assert picture.shape[1] > 2 * picture.shape[0]  # three panels beside each other
+    plot = cv2.imread(str(tmp_path / "out" / "trials.png"))
+    assert plot.shape[1] > 2 * plot.shape[0]  # three panels beside each other
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "best.toml",
         "search.json",
@@ -85,24 +90,24 @@ def test_the_scores_are_those_of_associate_and_evaluate(tmp_path):
     words += ["--set", "second=IoU 0.6", "--trials", "4", "--jobs", "1", "--json"]
     done = CliRunner().invoke(command, [*work, *words])
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)["done"][0]
-    assert told["path"] == str(tmp_path / "work/tuning/pipe.fairmot/best.toml")
-    assert (told["trials"], told["objective"]) == (4, "HOTA")
-    assert told["settings"].keys() == {"second", "conf_thres", "smooth"}
-    linked = CliRunner().invoke(associate, [*work, "--settings", told["path"], "--jobs", "1"])
+    report = json.loads(done.stdout)["done"][0]
+    assert report["path"] == str(tmp_path / "work/tuning/pipe.fairmot/best.toml")
+    assert (report["trials"], report["objective"]) == (4, "HOTA")
+    assert report["settings"].keys() == {"second", "conf_thres", "smooth"}
+    linked = CliRunner().invoke(associate, [*work, "--settings", report["path"], "--jobs", "1"])
     assert linked.exit_code == 0, linked.output
     scored = evaluate([tmp_path / "work/tracks/pipe.fairmot"], truth, tmp_path / "scores.csv")
     combined = next(row for row in table(scored) if "COMBINED" in row.values())
     best = max(
         table(tmp_path / "work/tuning/pipe.fairmot/trials.csv"), key=lambda row: float(row["HOTA"])
     )
-    assert float(best["HOTA"]) == told["score"]
+    assert float(best["HOTA"]) == report["score"]
     for name in FIGURES:
         assert float(best[name]) == pytest.approx(float(combined[name]), abs=1e-9)
 
 
 @pytest.mark.parametrize("method", ["random", "grid"])
-def test_several_workers_find_what_one_finds(tmp_path, method):
+def test_several_workers_get_the_same_results_as_one(tmp_path, method):
     caches, truth = scene(tmp_path)
     config = Config(method=method, trials=6, seed=3)
     for jobs in (1, 2):
@@ -111,7 +116,7 @@ def test_several_workers_find_what_one_finds(tmp_path, method):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
-def test_a_search_that_was_killed_goes_on(tmp_path):
+def test_a_killed_search_is_resumed(tmp_path):
     caches, truth = scene(tmp_path)
     search, trials = ["conf_thres=0.3:0.9", "second=0.2:0.9"], 60
     config = Config(trials=trials)
@@ -126,38 +131,38 @@ def test_a_search_that_was_killed_goes_on(tmp_path):
     process.wait()
     kept = path.read_bytes().rpartition(b"\n")[0].splitlines()
     assert 4 <= len(kept) <= trials
-    told = []
+    calls = []
 
-    def watch(made, total, done):
-        told.append((total, done))
-        for trial in made:
-            told.append(trial.number)
+    def progress(trials, total, done):
+        calls.append((total, done))
+        for trial in trials:
+            calls.append(trial.number)
             yield trial
 
-    run(caches, truth, path.parent, search=search, config=config, watch=watch)
+    run(caches, truth, path.parent, search=search, config=config, progress=progress)
     done = len(kept) - 1
-    assert told == [(trials, done), *range(done, trials)]
+    assert calls == [(trials, done), *range(done, trials)]
     assert path.read_bytes().splitlines()[: len(kept)] == kept
-    run(caches, truth, tmp_path / "whole", search=search, config=config)
-    assert (tmp_path / "whole" / "trials.csv").read_bytes() == path.read_bytes()
+    run(caches, truth, tmp_path / "uninterrupted", search=search, config=config)
+    assert (tmp_path / "uninterrupted" / "trials.csv").read_bytes() == path.read_bytes()
 
 
-def test_another_objective_and_more_trials_use_what_is_there(tmp_path):
+def test_another_objective_and_more_trials_use_earlier_trials(tmp_path):
     caches, truth = scene(tmp_path, ["one"])
-    begun = []
+    missing = []
 
-    def watch(made, total, done):
-        begun.append(total - done)
-        return made
+    def progress(trials, total, done):
+        missing.append(total - done)
+        return trials
 
-    own = {"search": ["conf_thres=0.3:0.9"], "watch": watch}
-    run(caches, truth, tmp_path / "out", config=Config(trials=2), **own)
-    run(caches, truth, tmp_path / "out", config=Config(trials=2, objective="MOTA"), **own)
-    run(caches, truth, tmp_path / "out", config=Config(trials=5), **own)
-    assert begun == [2, 0, 3]
+    options = {"search": ["conf_thres=0.3:0.9"], "progress": progress}
+    run(caches, truth, tmp_path / "out", config=Config(trials=2), **options)
+    run(caches, truth, tmp_path / "out", config=Config(trials=2, objective="MOTA"), **options)
+    run(caches, truth, tmp_path / "out", config=Config(trials=5), **options)
+    assert missing == [2, 0, 3]
 
 
-def test_optuna_searches_too_and_goes_on(tmp_path):
+def test_optuna_searches_and_resumes(tmp_path):
     caches, truth = scene(tmp_path, ["one"])
     search = ["conf_thres=0.3:0.95", "fill_gaps=0,5"]
     for trials in (3, 6):
@@ -166,30 +171,30 @@ def test_optuna_searches_too_and_goes_on(tmp_path):
     assert len(table(tmp_path / "out" / "trials.csv")) == 6
 
 
-def test_what_was_interrupted_keeps_the_trials_that_were_done(tmp_path):
+def test_an_interrupted_search_keeps_its_trials(tmp_path):
     caches, truth = scene(tmp_path, ["one"])
 
-    def watch(made, total, done):
-        yield next(iter(made))
+    def progress(trials, total, done):
+        yield next(iter(trials))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(caches, truth, tmp_path, search=SEARCH, config=GRID, jobs=2, watch=watch)
+        run(caches, truth, tmp_path, search=SEARCH, config=GRID, jobs=2, progress=progress)
     assert len(table(tmp_path / "trials.csv")) >= 1
     assert not (tmp_path / "best.toml").exists()
 
 
-def test_the_judge_ends_a_sequence_where_its_ground_truth_says(tmp_path):
+def test_the_objective_takes_the_length_of_a_sequence_from_its_ground_truth(tmp_path):
     (cache,), (truth,) = scene(tmp_path, ["one"])
-    judge = Objective(
+    objective = Objective(
         "fairmot", {}, ((cache, "one", GroundTruthFile("one", truth / "one.txt", FRAMES - 5)),)
     )
     with pytest.raises(InputError, match="lies beyond the last one"):
-        judge({})
+        objective({})
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--search", "conf_thresh=0:1"], "did you mean 'conf_thres'"),
         (["--search", "conf_thres=0:1", "--set", "conf-thres=0.5"], "is set and searched"),
@@ -199,28 +204,28 @@ def test_the_judge_ends_a_sequence_where_its_ground_truth_says(tmp_path):
         (["--search", "second=0:2"], "at most 1"),
     ],
 )
-def test_wrong_searches_are_wrong_usage(tmp_path, words, told):
+def test_invalid_searches_are_usage_errors(tmp_path, words, message):
     _, truth = scene(tmp_path, ["one"])
     work = ["--work", str(tmp_path / "work"), "--gt", str(truth[0])]
     done = CliRunner().invoke(command, [*work, *words])
     assert isinstance(done.exception, SettingError)
-    assert told in str(done.exception)
+    assert message in str(done.exception)
     assert not (tmp_path / "work" / "tuning").exists()
 
 
-def test_caches_that_cannot_be_searched_are_told(tmp_path):
+def test_unusable_caches_are_refused(tmp_path):
     caches, truth = scene(tmp_path)
-    bare = write(
-        tmp_path / "bare.h5",
+    boxes_only = write(
+        tmp_path / "boxes_only.h5",
         [dataclasses.replace(walkers([[(9, 9)]], [[0]])[0], embeddings=None)],
         dataclasses.replace(HEADER, sequence="one"),
     )
-    for given, kind, match in [
-        ([bare], CacheError, "no embeddings"),
-        ([caches[0], bare], InputError, "two caches are of the sequence one"),
+    for paths, error, match in [
+        ([boxes_only], CacheError, "no embeddings"),
+        ([caches[0], boxes_only], InputError, "two caches are of the sequence one"),
         ([write(tmp_path / "x.h5", [])], InputError, "no ground truth for 'seq'"),
     ]:
-        with pytest.raises(kind, match=match):
-            run(given, truth, tmp_path / "out", search=SEARCH, config=GRID)
+        with pytest.raises(error, match=match):
+            run(paths, truth, tmp_path / "out", search=SEARCH, config=GRID)
     done = CliRunner().invoke(command, ["--work", str(tmp_path / "none"), "--gt", str(truth[0])])
     assert "run mottool detect-embed first" in str(done.exception)

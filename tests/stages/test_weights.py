@@ -21,10 +21,11 @@ from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.cstrack import CSTrack
 from mottool.models.jde import JDE
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines import load_network as loading
 from mottool.pipelines.embedders.osnet import VARIANTS, _authors_module
 from mottool.pipelines.load_network import load_network
-from mottool.pipelines.registry import DETECTORS, EMBEDDERS, NETWORKS
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS
 from mottool.stages import detect_embed, weights
 from mottool.stages.weights import command, convert, verify
 
@@ -170,7 +171,7 @@ def test_one_bad_file_stops_no_other(tmp_path, osnet):
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["odd.weight"], "is for no network that is known here"),
+        (["odd.weight"], "belongs to no known network"),
         (["model.0.conv.conv.weight", "model.24.m.0.weight"], "like a plain YOLOv5 detector"),
         (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "is missing"),
     ],

@@ -17,7 +17,7 @@ from mottool.checkpoints import download, transfer
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.pipelines.build import assemble, assemble_teacher
+from mottool.pipelines.build import build_pipeline, build_teacher
 from mottool.pipelines.options import Options
 from mottool.stages import detect_embed, weights
 from mottool.stages.weights import command
@@ -65,7 +65,7 @@ def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifes
     manifest(listed_as("osnet_x0_25", site))
     place = tmp_path / "cache/osnet_x0_25.pth"
     with pytest.raises(SettingError, match="Fix: run `mottool weights fetch osnet_x0_25`, or "):
-        assemble("gt+osnet_x0_25", Options())
+        build_pipeline("gt+osnet_x0_25", Options())
     result = invoke("fetch", "osnet_x0_25")
     assert result.exit_code == 0, result.output
     first, *lines = result.output.splitlines()
@@ -81,12 +81,12 @@ def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifes
     assert len(site.requests) == 1
 
     messages = []
-    teacher = assemble_teacher("osnet_x0_25", Options(device="cpu"), messages.append)
+    teacher = build_teacher("osnet_x0_25", Options(device="cpu"), messages.append)
     assert teacher.weights == read(osnet).sha256
-    assemble("gt+osnet_x0_25", Options(device="cpu"), messages.append)
+    build_pipeline("gt+osnet_x0_25", Options(device="cpu"), messages.append)
     assert messages == [f"osnet_x0_25 uses {place} (licence: its licence)"] * 2
     given = Options(embedder_weights=osnet, device="cpu")
-    assemble("gt+osnet_x0_25", given, messages.append)
+    build_pipeline("gt+osnet_x0_25", given, messages.append)
     assert len(messages) == 2
 
 
@@ -191,7 +191,7 @@ def test_torchvision_s_detectors_and_exported_ones_are_opened(manifest, site, tm
     manifest(listed_as("ssdlite", site, "ssdlite.pth"))
     assert weights.fetch("ssdlite")[1]["opened"] == "yes"
     messages = []
-    assemble("ssdlite", Options(device="cpu"), messages.append)
+    build_pipeline("ssdlite", Options(device="cpu"), messages.append)
     assert messages == [f"ssdlite uses {tmp_path}/cache/ssdlite.pth (licence: its licence)"]
 
 

@@ -59,8 +59,8 @@ def test_datasets_of_one_name_are_told_apart_by_where_they_lie():
     ("texts", "words"),
     [
         (["MOT71=x"], r"'MOT71=x' names no dataset.* did you mean 'MOT17'"),
-        (["CC0", "CC BY"], "two for all datasets.*NAME=TEXT"),
-        (["prw=x", "prw=y"], "two for prw"),
+        (["CC0", "CC BY"], "given twice for all datasets.*NAME=TEXT"),
+        (["prw=x", "prw=y"], "given twice for prw"),
     ],
 )
 def test_a_licence_of_nothing_is_refused(texts, words):

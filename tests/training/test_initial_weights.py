@@ -9,9 +9,8 @@ from torchvision.models import WeightsEnum, get_model
 
 from mottool.data.formats import open_dataset
 from mottool.errors import CheckpointError, InputError, SettingError
-from mottool.pipelines.registry import resolve
+from mottool.networks.registry import NETWORKS, load, trainable
 from mottool.training.initial_weights import IMAGENET, initialise
-from mottool.training.settings import LEARNERS, SETTINGS, family
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +19,8 @@ def dataset(tmp_path_factory):
 
 
 def learner_of(pipeline, dataset):
-    kind = resolve(LEARNERS[family(pipeline)])
-    return kind(pipeline, dataset, (128, 96), SETTINGS[family(pipeline)]())
+    family = trainable(pipeline).family
+    return load(family.learner)(pipeline, dataset, (128, 96), family.learning())
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ def test_backbones_begin_as_torchvision_has_them(
     tensors = get_model(name, weights=None).state_dict()
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, **how: tensors)
     learner = learner_of(pipeline, dataset)
-    told = initialise(learner, IMAGENET)
+    told = initialise(learner, IMAGENET, NETWORKS[pipeline].torchvision_backbone)
     own = learner.network.state_dict()
     assert torch.equal(own[place], tensors[theirs])
     # All of it but the classifier.
@@ -56,7 +55,7 @@ def test_without_a_network_the_remedy_is_told(dataset, monkeypatch):
 
     monkeypatch.setattr(WeightsEnum, "get_state_dict", refuse)
     with pytest.raises(InputError, match=r"cannot download https://.*put the file into"):
-        initialise(learner_of("tdt-mobilenet", dataset), IMAGENET)
+        initialise(learner_of("tdt-mobilenet", dataset), IMAGENET, "mobilenet_v2")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +87,7 @@ def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
     fairmot, outrack = (learner_of(name, dataset) for name in ("fairmot-dla34", "outrack"))
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
     told = initialise(outrack, str(tmp_path / "fairmot.pth"))
-    assert "at random start identity.2.weight, identity.2.bias, occlusion.0.weight" in told
+    assert "random weights remain in identity.2.weight, identity.2.bias, occlusion.0.weight" in told
     assert torch.equal(
         outrack.network.state_dict()["heatmap.2.bias"], fairmot.network.heatmap[2].bias
     )
@@ -98,7 +97,7 @@ def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, t
     torch.save({"state_dict": made_up("otrack")}, tmp_path / "mot17_half.pth")
     learner = learner_of("otrack", dataset)
     told = initialise(learner, str(tmp_path / "mot17_half.pth"))
-    assert "at random start occlusion.0.weight, occlusion.0.bias" in told
+    assert "random weights remain in occlusion.0.weight, occlusion.0.bias" in told
     assert told.endswith("occlusion_offset.0.bias and 2 more")  # the two heads, and no other
     torch.testing.assert_close(
         learner.network.displacement[2].bias, made_up("otrack")["tracking.2.bias"]
@@ -106,7 +105,7 @@ def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, t
     fairmot = learner_of("fairmot-dla34", dataset)
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
     told = initialise(learner, str(tmp_path / "fairmot.pth"))
-    assert "at random start previous_image.0.weight" in told
+    assert "random weights remain in previous_image.0.weight" in told
     theirs, ours = fairmot.network.backbone.state_dict(), learner.network.backbone.state_dict()
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
@@ -145,7 +144,7 @@ def test_jde_starts_from_a_bare_darknet_backbone(minor, seen, dataset, tmp_path)
     assert (tmp_path / "darknet53.conv.74").stat().st_size == 162_482_560 + len(header)
     told = initialise(learner, str(tmp_path / "darknet53.conv.74"))
     assert told.startswith(f"{tmp_path}/darknet53.conv.74: 260 of the network's ")
-    assert "at random start level_32.trunk.0.conv.weight" in told
+    assert "random weights remain in level_32.trunk.0.conv.weight" in told
     convolutions = [each for each in learner.network.backbone.modules() if hasattr(each, "norm")]
     for block, (norm, kernels) in zip(convolutions, values, strict=True):
         own = block.norm

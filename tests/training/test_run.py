@@ -16,10 +16,10 @@ from mottool.checkpoints.cards import read_card
 from mottool.data.distilled_labels import LabelHeader, LabelWriter
 from mottool.data.formats import open_dataset
 from mottool.errors import CheckpointError, InputError, OutputError, SettingError
+from mottool.networks.tdt import TDTLearning
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training import run
-from mottool.training.settings import TDTLearning
 from mottool.training.validation import FIGURES, HIGHEST
 
 NAME = "fairmot-yolov5s"
@@ -165,7 +165,7 @@ def test_a_validation_that_fails_loses_no_epoch(scene, tmp_path, monkeypatch):
     told = []
     trained(scene, tmp_path, told.append, epochs=1)
     assert rows(tmp_path)[0]["AP@0.5"] != ""
-    assert any("all 1 epochs are done; the last is validated now" in line for line in told)
+    assert any("all 1 epochs are completed; the last is validated now" in line for line in told)
     assert any("epoch 1 of 1: loss" in line for line in told)
 
 

@@ -119,5 +119,5 @@ def test_settings_of_the_tracker_reach_validation_and_the_card(scene, tmp_path):
         SettingError, match="tracker fairmot has no setting 'conf_tres'.*conf_thres"
     ):
         trained(scene, tmp_path, validation=[scene], tracking={"conf_tres": "0.01"})
-    with pytest.raises(SettingError, match="--tracker-set means nothing without --validate"):
+    with pytest.raises(SettingError, match="--tracker-set does not apply without --validate"):
         trained(scene, tmp_path, tracking={"conf_thres": "0.01"})

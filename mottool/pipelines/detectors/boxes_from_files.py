@@ -1,7 +1,7 @@
-"""The detectors `public` and `gt`: boxes that somebody else has made, from files.
+"""The detectors `public` and `gt`: boxes read from files.
 
-`public` is MOTChallenge's public-detection protocol. `gt` takes the boxes of the ground truth, so
-that what is measured is the embeddings and the association alone (as in CSTrack's Table VIII).
+`public` is MOTChallenge's public-detection protocol. `gt` uses the boxes of the ground truth, so
+that only embeddings and association are measured (as in CSTrack's Table VIII).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,18 +17,18 @@ from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["GivenBoxes", "detector"]
+__all__ = ["BoxesFromFiles", "detector"]
 
-FORMS = (".txt", ".txt.gz", ".npy")
-
-
-def detector(name: str, options: Options) -> "GivenBoxes":
-    """`public`, `public+file` (the embeddings of the file are kept), or `gt`."""
-    return GivenBoxes(name, options.detections, options.score_scale, options.batch)
+SUFFIXES = (".txt", ".txt.gz", ".npy")
 
 
-class GivenBoxes:
-    """Boxes from a file for each sequence."""
+def detector(name: str, options: Options) -> "BoxesFromFiles":
+    """Build `public`, `public+file` (keeps the embeddings of the file), or `gt`."""
+    return BoxesFromFiles(name, options.detections, options.score_scale, options.batch)
+
+
+class BoxesFromFiles:
+    """A detector that reads the boxes of each sequence from a file."""
 
     fitted: Mapping[str, Any] = {}
     weights = ""
@@ -36,20 +36,21 @@ class GivenBoxes:
     def __init__(
         self, name: str, detections: Path | None, margin: float | None, batch: int = 1
     ) -> None:
-        """`detections` is a file for the one sequence, or a folder of `<sequence>.txt` or `.npy`.
+        """Create the detector.
 
-        None stands for each sequence's own `det/det.txt`; `margin` is that of
-        `public.probabilities`.
+        `detections` is a file for one sequence, or a folder of `<sequence>.txt` or `.npy`; by
+        default each sequence's `det/det.txt`. `margin` is that of
+        `motchallenge.public_detections.probabilities`.
         """
         self.name, self.batch = name, batch
         self.detections, self.margin = detections, margin
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "GivenPass":
-        """Read the sequence's boxes; an `InputError` if there are none to read."""
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> "BoxesRun":
+        """Read the boxes of a sequence. Raises `InputError` if there is no such file."""
         if self.name == "gt":
             if sequence.ground_truth is None:
                 fix = "add it, or give the boxes of another file with --boxes FILE"
-                raise InputError(f"{sequence.path} comes with no gt/gt.txt", fix)
+                raise InputError(f"{sequence.path} has no gt/gt.txt", fix)
             path = sequence.ground_truth
             boxes = PublicDetections.of_ground_truth(path, sequence.name)
         else:
@@ -58,51 +59,51 @@ class GivenBoxes:
         with_features = self.name == "public+file"
         if with_features and boxes.embeddings is None:
             fix = "give a .npy of 10 + D columns, or --embedder histogram or none"
-            raise InputError(f"{path} holds no embeddings", fix)
-        _tell(path, boxes, sequence, warn)
-        return GivenPass(boxes, with_features)
+            raise InputError(f"{path} has no embeddings", fix)
+        _warn(path, boxes, sequence, warn)
+        return BoxesRun(boxes, with_features)
 
     def _file_of(self, sequence: Source) -> Path:
         if self.detections is None:
             if sequence.detections is None:
                 fix = "give --detections FILE, or --pipeline with the --weights of a network"
-                raise InputError(f"{sequence.path} comes with no det/det.txt", fix)
+                raise InputError(f"{sequence.path} has no det/det.txt", fix)
             return sequence.detections
         if not self.detections.is_dir():
             return self.detections
-        for form in FORMS:
-            path = self.detections / f"{sequence.name}{form}"
+        for suffix in SUFFIXES:
+            path = self.detections / f"{sequence.name}{suffix}"
             if path.exists():
                 return path
         fix = f"put {sequence.name}.txt or {sequence.name}.npy there"
         raise InputError(f"{self.detections} has no detections of {sequence.name}", fix)
 
 
-def _tell(
+def _warn(
     path: Path, boxes: PublicDetections, sequence: Source, warn: Callable[[str], None]
 ) -> None:
-    """Say what a person may not expect of the file."""
+    """Report unexpected contents of the file."""
     if not len(boxes):
         warn(f"{path} has no detections")
     if boxes.dropped:
-        warn(f"{path}: {boxes.dropped} boxes without width or height are left out")
+        warn(f"{path}: {boxes.dropped} boxes without width or height are skipped")
     if boxes.margin is not None:
         warn(
-            f"{path}: scores are raw margins, not in [0, 1]; taken through "
+            f"{path}: scores are raw margins, not in [0, 1]; converted by "
             f"1/(1+exp(-score/{boxes.margin:.4g})) (see --score-scale)"
         )
     if sequence.length and boxes.last_frame > sequence.length:
         warn(
-            f"{path}: there are detections up to frame {boxes.last_frame}, but the sequence "
-            f"says it has {sequence.length}; what lies past its last frame is left out"
+            f"{path}: detections continue up to frame {boxes.last_frame}, but the sequence has "
+            f"{sequence.length} frames; those after its last frame are skipped"
         )
 
 
-class GivenPass:
-    """One sequence's boxes, frame by frame."""
+class BoxesRun:
+    """The boxes of one sequence, frame by frame."""
 
     needs_pixels = False
-    replays = False
+    needs_all_frames = False
 
     def __init__(self, boxes: PublicDetections, with_features: bool) -> None:
         self.boxes = boxes
@@ -113,7 +114,7 @@ class GivenPass:
         }
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """The file's boxes on each frame."""
+        """Return the boxes of the file in each frame."""
         for frame in frames:
-            found = self.boxes.on(frame.number)
-            yield found if self.with_features else replace(found, embeddings=None), FrameTimes()
+            boxes = self.boxes.on(frame.number)
+            yield boxes if self.with_features else replace(boxes, embeddings=None), FrameTimes()

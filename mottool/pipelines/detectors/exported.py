@@ -1,8 +1,7 @@
 """The detectors `yolox`, `onnx` and `openvino`: networks in ONNX files or OpenVINO IRs.
 
-The name says how the network sees frames, which no file tells; what its outputs mean is told by
-their shapes (`mottool.pipelines.detectors.output_formats`). Each of the three takes either kind of
-file.
+The name determines preprocessing, which no file contains. The format of the outputs is recognised
+by shapes (`mottool.pipelines.detectors.output_formats`). All three read both kinds of file.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,34 +23,34 @@ from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["KINDS", "ExportedDetector", "Kind", "detector"]
+__all__ = ["KINDS", "DetectorSpec", "ExportedDetector", "detector"]
 
 MIN_SCORE = 0.1
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How a family of detectors sees frames.
+class DetectorSpec:
+    """Preprocessing of a family of detectors.
 
-    `pixels` is one of `models.pixels.FORMS`; `width` and `height` are the input's in pixels,
-    where a file leaves them open.
+    `pixels` is one of `models.preprocessing.FORMS`. `width` and `height` are the input size in
+    pixels if the file leaves it open.
     """
 
-    view: Callable[[int, int, str], View]
+    preprocessor: Callable[[int, int, str], View]
     pixels: str
     width: int
     height: int
 
 
 KINDS = {
-    "yolox": Kind(CornerLetterbox, "bgr255", 640, 640),
-    "onnx": Kind(CornerLetterbox, "rgb1", 1088, 608),  # as PyTorch's detectors are exported
-    "openvino": Kind(Stretch, "bgr255", 1088, 608),  # as Open Model Zoo has them
+    "yolox": DetectorSpec(CornerLetterbox, "bgr255", 640, 640),
+    "onnx": DetectorSpec(CornerLetterbox, "rgb1", 1088, 608),  # as PyTorch's detectors are exported
+    "openvino": DetectorSpec(Stretch, "bgr255", 1088, 608),  # as in Open Model Zoo
 }
 
 
 def detector(name: str, options: Options) -> "ExportedDetector":
-    """One of `KINDS`; a `SettingError` without its file, or where its runtime is missing."""
+    """Build one of `KINDS`. Raises `SettingError` if its file or its runtime is missing."""
     if options.weights is None:
         fix = missing_weights_fix(name, "--weights", "its .onnx or .xml file")
         raise SettingError(f"{name} needs its network", fix)
@@ -60,18 +59,18 @@ def detector(name: str, options: Options) -> "ExportedDetector":
 
 
 class ExportedDetector:
-    """A network from one frame to boxes; it takes frames one by one."""
+    """A detector in an exported file; it processes frames one by one."""
 
     fitted: Mapping[str, Any] = {}
 
     def __init__(self, name: str, network: ExportedNetwork, options: Options) -> None:
-        """`name` is one of `KINDS`. A `CheckpointError` if the outputs are of no known kind."""
-        kind = KINDS[name]
+        """Create the detector `name`, one of `KINDS`."""
+        spec = KINDS[name]
         self.name, self.network, self.weights = name, network, network.sha256
         self.batch = options.batch
-        size = network.size(options.input, (kind.width, kind.height))
-        pixels = options.pixels or kind.pixels
-        self.view = kind.view(*size, pixels)
+        size = network.size(options.input, (spec.width, spec.height))
+        pixels = options.pixels or spec.pixels
+        self.preprocessor = spec.preprocessor(*size, pixels)
         self.person = options.person_class
         self.min_score = MIN_SCORE if options.min_score is None else options.min_score
         self.settings: dict[str, Any] = {
@@ -81,45 +80,45 @@ class ExportedDetector:
             "person_class": self.person,
         }
         if network.shape[0] not in {0, 1}:
-            fix = "export it for one image, or for any number"
-            raise CheckpointError(f"{network.path} takes {network.shape[0]} images at once", fix)
+            fix = "export it for one image, or for any number of images"
+            raise CheckpointError(f"{network.path} takes batches of {network.shape[0]} images", fix)
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "ExportedPass":
-        """Begin a sequence; an `InputError` if it has no images."""
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> "ExportedRun":
+        """Start a sequence. Raises `InputError` if it has no images."""
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"
-            raise InputError(f"{sequence.path} has no images for a network to see", fix)
-        return ExportedPass(self)
+            raise InputError(f"{sequence.path} has no images for a network", fix)
+        return ExportedRun(self)
 
 
-class ExportedPass:
-    """One sequence going through an exported detector."""
+class ExportedRun:
+    """An exported detector processing one sequence."""
 
     needs_pixels = True
-    replays = False
+    needs_all_frames = False
 
     def __init__(self, detector: ExportedDetector) -> None:
         self.detector = detector
         self.settings = detector.settings
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """The people in each frame."""
+        """Detect people in each frame."""
         detector = self.detector
-        view = detector.view
+        preprocessor = detector.preprocessor
         for frame in frames:
             height, width = frame.image.shape[:2]
-            begun = perf_counter()
-            outputs = detector.network.run(view.image(frame.image)[None])
-            seen = perf_counter()
+            start = perf_counter()
+            outputs = detector.network.run(preprocessor.image(frame.image)[None])
+            end = perf_counter()
             try:
-                size = (view.width, view.height)
+                size = (preprocessor.width, preprocessor.height)
                 people = read_people(outputs, size, detector.min_score, detector.person)
             except CheckpointError as error:
                 path = detector.network.path
                 raise CheckpointError(f"{path}: {error.problem}", error.fix) from error
-            found = Detections(
-                boxes=view.to_frame(people.boxes, width, height),
+            detections = Detections(
+                boxes=preprocessor.to_frame(people.boxes, width, height),
                 scores=people.scores.clip(0, 1),
                 classes=np.full(len(people.boxes), PERSON, np.uint16),
             )
-            yield found, FrameTimes(network=seen - begun, heads=perf_counter() - seen)
+            yield detections, FrameTimes(network=end - start, heads=perf_counter() - end)

@@ -2,7 +2,7 @@
 
 Ren et al., "Faster R-CNN", 2015; Lin et al., "Focal loss for dense object detection", 2017; Tian
 et al., "FCOS", 2019; Sandler et al., "MobileNetV2", 2018, and Howard et al., "Searching for
-MobileNetV3", 2019. Their weights are torchvision's own, downloaded by torchvision at first use.
+MobileNetV3", 2019. Their weights are torchvision's, which downloads them when they are first used.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,15 +26,15 @@ from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["KINDS", "CocoDetector", "Kind", "detector"]
+__all__ = ["KINDS", "DetectorSpec", "TorchvisionDetector", "detector"]
 
 CLASSES, COCO_PERSON = 91, 1
 MIN_SCORE = 0.1
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One of torchvision's detectors: its builder's name, its weights', its score threshold's."""
+class DetectorSpec:
+    """torchvision's names for a detector: of its builder, weights and score threshold."""
 
     build: str
     weights: str
@@ -42,41 +42,43 @@ class Kind:
 
 
 KINDS = {
-    "fasterrcnn": Kind(
+    "fasterrcnn": DetectorSpec(
         "fasterrcnn_resnet50_fpn_v2", "FasterRCNN_ResNet50_FPN_V2_Weights", "box_score_thresh"
     ),
-    "retinanet": Kind("retinanet_resnet50_fpn_v2", "RetinaNet_ResNet50_FPN_V2_Weights"),
-    "fcos": Kind("fcos_resnet50_fpn", "FCOS_ResNet50_FPN_Weights"),
-    "ssdlite": Kind("ssdlite320_mobilenet_v3_large", "SSDLite320_MobileNet_V3_Large_Weights"),
+    "retinanet": DetectorSpec("retinanet_resnet50_fpn_v2", "RetinaNet_ResNet50_FPN_V2_Weights"),
+    "fcos": DetectorSpec("fcos_resnet50_fpn", "FCOS_ResNet50_FPN_Weights"),
+    "ssdlite": DetectorSpec(
+        "ssdlite320_mobilenet_v3_large", "SSDLite320_MobileNet_V3_Large_Weights"
+    ),
 }
 
 
-def detector(name: str, options: Options) -> "CocoDetector":
-    """One of `KINDS` with the weights of a file, or with torchvision's.
+def detector(name: str, options: Options) -> "TorchvisionDetector":
+    """Build one of `KINDS` with the weights of a file, by default torchvision's.
 
-    Raises `CheckpointError` for a file that does not fit or a download that fails.
+    Raises `CheckpointError` if the file does not fit or the download fails.
     """
     compute = Compute.named(options.device, options.precision)
-    return CocoDetector(name, options, compute)
+    return TorchvisionDetector(name, options, compute)
 
 
-class CocoDetector:
-    """A torchvision detector, of which only the people count."""
+class TorchvisionDetector:
+    """A detector of torchvision; detections of other classes than people are dropped."""
 
     fitted: Mapping[str, Any] = {}
 
     def __init__(self, name: str, options: Options, compute: Compute) -> None:
-        """`name` is one of `KINDS`."""
-        kind = KINDS[name]
+        """Create the detector `name`, one of `KINDS`, and load its weights."""
+        spec = KINDS[name]
         self.name, self.batch, self.compute = name, options.batch, compute
         self.min_score = MIN_SCORE if options.min_score is None else options.min_score
         path = options.weights or _downloaded(name)
         checkpoint = read(path)
-        network = getattr(detection, kind.build)(
+        network = getattr(detection, spec.build)(
             weights=None,
             weights_backbone=None,
             num_classes=CLASSES,
-            **{kind.threshold: self.min_score},
+            **{spec.threshold: self.min_score},
         )
         try:
             fit(network, checkpoint.tensors, name)
@@ -92,52 +94,52 @@ class CocoDetector:
             "precision": str(compute.dtype).removeprefix("torch."),
         }
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "CocoPass":
-        """Begin a sequence; an `InputError` if it has no images."""
+    def start(self, sequence: Source, warn: Callable[[str], None]) -> "TorchvisionRun":
+        """Start a sequence. Raises `InputError` if it has no images."""
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"
-            raise InputError(f"{sequence.path} has no images for a network to see", fix)
-        return CocoPass(self)
+            raise InputError(f"{sequence.path} has no images for a network", fix)
+        return TorchvisionRun(self)
 
 
-class CocoPass:
-    """One sequence going through a torchvision detector."""
+class TorchvisionRun:
+    """A torchvision detector processing one sequence."""
 
     needs_pixels = True
-    replays = False
+    needs_all_frames = False
 
-    def __init__(self, detector: CocoDetector) -> None:
+    def __init__(self, detector: TorchvisionDetector) -> None:
         self.detector = detector
         self.settings = detector.settings
 
     @torch.inference_mode()
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """The people in each frame, all frames in one call; torchvision resizes them itself."""
-        detector, begun = self.detector, perf_counter()
+        """Detect people in a batch of frames with one call; torchvision resizes the frames."""
+        detector, start = self.detector, perf_counter()
         images = [
             torch.from_numpy(planes(frame.image, "rgb1")).to(detector.compute.device)
             for frame in frames
         ]
         with detector.compute.autocast():
-            found = detector.network(images)
+            results = detector.network(images)
         detector.compute.wait()
-        seconds = (perf_counter() - begun) / len(frames)
-        for each in found:
-            people = (each["labels"] == COCO_PERSON) & (each["scores"] > detector.min_score)
-            boxes = each["boxes"][people].float().cpu().numpy()
-            scores = each["scores"][people].float().cpu().numpy()
+        seconds = (perf_counter() - start) / len(frames)
+        for result in results:
+            people = (result["labels"] == COCO_PERSON) & (result["scores"] > detector.min_score)
+            boxes = result["boxes"][people].float().cpu().numpy()
+            scores = result["scores"][people].float().cpu().numpy()
             classes = np.full(len(boxes), PERSON, np.uint16)
             yield Detections(boxes, scores, classes), FrameTimes(network=seconds)
 
 
 def _downloaded(name: str) -> Path:
-    """Where torchvision keeps the weights, downloaded now if they are not there."""
+    """Return the path of torchvision's weights; download them if they are missing."""
     weights = getattr(detection, KINDS[name].weights).DEFAULT
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     if not path.is_file():
         try:
             weights.get_state_dict(progress=False, check_hash=True)
-        except (OSError, RuntimeError) as error:  # no network; a hash that differs
+        except (OSError, RuntimeError) as error:  # no network, or another hash
             fix = f"download {weights.url} elsewhere and give the file with --weights"
             raise CheckpointError(
                 f"the weights of {name} cannot be downloaded: {error}", fix
@@ -146,7 +148,7 @@ def _downloaded(name: str) -> Path:
 
 
 def _resize(transform: Any, size: tuple[int, int]) -> None:
-    """Make torchvision's transform scale frames to fit into `size`, width and height."""
+    """Set torchvision's transform to fit frames into `size`, width and height."""
     if transform.fixed_size is not None:
         transform.fixed_size = size
     else:

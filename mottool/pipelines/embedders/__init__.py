@@ -1,1 +1,1 @@
-"""What describes a given box when a pipeline has two stages."""
+"""Embedders of given boxes, for two-stage pipelines."""

@@ -1,4 +1,4 @@
-"""Crops: what embedders see of the boxes, gathered across frames into batches."""
+"""Crop boxes from frames and embed the crops in batches across frames."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -11,11 +11,11 @@ __all__ = ["crop", "embed_crops"]
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-MOST = 64  # crops in one call of a network: enough to be fast, and a bound on the memory
+BATCH = 64  # crops per call of a network: fast enough, with bounded memory
 
 
 def crop(image: Image, box: Floats) -> Image:
-    """The pixels (h, w, 3) that a box x1 y1 x2 y2 touches; one black pixel if it lies outside."""
+    """Return the pixels (h, w, 3) in a box x1 y1 x2 y2; one black pixel for a box outside."""
     height, width = image.shape[:2]
     left, top = np.floor(np.clip(box[:2], 0, [width, height])).astype(int)
     right, bottom = np.ceil(np.clip(box[2:], 0, [width, height])).astype(int)
@@ -31,24 +31,25 @@ def embed_crops(
     network: Callable[[npt.NDArray[np.generic]], Floats],
     size: int,
 ) -> list[Floats]:
-    """Unit embeddings (n, size) of the boxes (n, 4) of each image (H, W, 3) BGR.
+    """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, size) arrays, L2-normalised.
 
-    `prepare` makes a crop (h, w, 3) BGR into what the network takes, all of one shape; `network`
-    gives the rows (k, size) of a stack of `k` of those.
+    `prepare` converts a crop (h, w, 3) BGR to an input of the network, all of one shape. `network`
+    returns features (k, size) of a stack of k inputs.
     """
     prepared = (
-        prepare(crop(image, box)) for image, own in zip(images, boxes, strict=True) for box in own
+        prepare(crop(image, box)) for image, rows in zip(images, boxes, strict=True) for box in rows
     )
     parts = [np.zeros((0, size), np.float32)]
     parts += [network(np.stack(stack)) for stack in _stacks(prepared)]
-    rows = np.concatenate(parts)  # (all boxes, size)
-    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    ends = np.cumsum([len(own) for own in boxes])
-    return np.split(rows, ends[:-1]) if len(boxes) else []
+    features = np.concatenate(parts)  # (all boxes, size)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    ends = np.cumsum([len(rows) for rows in boxes])
+    return np.split(features, ends[:-1]) if len(boxes) else []
 
 
 def _stacks(
     items: Iterator[npt.NDArray[np.generic]],
 ) -> Iterator[list[npt.NDArray[np.generic]]]:
-    while stack := list(islice(items, MOST)):
+    """Yield lists of at most `BATCH` items."""
+    while stack := list(islice(items, BATCH)):
         yield stack

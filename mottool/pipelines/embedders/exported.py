@@ -20,11 +20,11 @@ from mottool.pipelines.options import Options
 __all__ = ["ExportedEmbedder", "embedder"]
 
 Floats = npt.NDArray[np.float32]
-USUAL = 128, 256  # width and height of people in re-identification, where the file leaves it open
+DEFAULT_SIZE = 128, 256  # width and height if the file leaves them open
 
 
 def embedder(name: str, options: Options) -> "ExportedEmbedder":
-    """The embedder `reid`; a `SettingError` without its file."""
+    """Build the embedder `reid`. Raises `SettingError` without its file."""
     if options.embedder_weights is None:
         fix = missing_weights_fix(name, "--embedder-weights", "its .onnx or .xml file")
         raise SettingError(f"{name} needs its network", fix)
@@ -33,31 +33,31 @@ def embedder(name: str, options: Options) -> "ExportedEmbedder":
 
 
 class ExportedEmbedder:
-    """A network from people's crops to vectors."""
+    """A network in an exported file that embeds crops of people."""
 
     name = "reid"
 
     def __init__(self, path: Path, pixels: str | None, compute: Compute) -> None:
-        """`pixels` is one of `models.pixels.FORMS`.
+        """Open the file; `pixels` is one of `models.preprocessing.FORMS`.
 
-        None stands for what is usual: `bgr255` for an IR, as in Open Model Zoo, `imagenet` for
-        ONNX, as re-identification networks are trained in PyTorch.
+        The default is `bgr255` for an IR, as in Open Model Zoo, and `imagenet` for ONNX, as
+        re-identification networks are trained in PyTorch.
         """
         self.network = open_exported(path, compute)
         self.weights = self.network.sha256
-        self.width, self.height = self.network.size(None, USUAL)
+        self.width, self.height = self.network.size(None, DEFAULT_SIZE)
         self.pixels = pixels or ("bgr255" if path.suffix == ".xml" else "imagenet")
         self.settings: Mapping[str, Any] = {"pixels": self.pixels}
         if len(self.network.outputs) != 1:
-            named = ", ".join(self.network.outputs)
+            names = ", ".join(self.network.outputs)
             raise CheckpointError(
-                f"{path} has the outputs {named}, where an embedder has one",
+                f"{path} has the outputs {names}, but an embedder has one",
                 "give a re-identification network",
             )
         blank = planes(np.zeros((self.height, self.width, 3), np.uint8), self.pixels)
         features = self._features(blank[None])  # (1, D)
         if not np.isfinite(features).all():
-            # onnxruntime normalises a map whose values are all the same to NaN, OpenVINO to 0.
+            # onnxruntime normalises a constant map to NaN, OpenVINO to 0.
             self.network = open_exported(path, compute, by_openvino=True)
             features = self._features(blank[None])
         self.size = features.shape[1]
@@ -65,26 +65,27 @@ class ExportedEmbedder:
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]
     ) -> list[Floats]:
-        """Unit embeddings (n, D) of the boxes (n, 4) of each image (H, W, 3) BGR."""
-        return embed_crops(images, boxes, self._prepared, self._features, self.size)
+        """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, D) arrays, L2-normalised."""
+        return embed_crops(images, boxes, self._prepare, self._features, self.size)
 
-    def _prepared(self, crop: npt.NDArray[np.uint8]) -> Floats:
-        """A crop (h, w, 3) BGR as the network's planes (3, height, width)."""
+    def _prepare(self, crop: npt.NDArray[np.uint8]) -> Floats:
+        """Convert a crop (h, w, 3) BGR to the planes (3, height, width) of the network."""
         small = cv2.resize(crop, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
         return planes(np.asarray(small, np.uint8), self.pixels)
 
     def _features(self, crops: npt.NDArray[Any]) -> Floats:
-        """Features (n, D), not normalised, of inputs (n, 3, height, width)."""
+        """Return the features (n, D), not normalised, of inputs (n, 3, height, width)."""
         fixed = self.network.shape[0]
         if not fixed:
             return self._rows(crops)
         parts = []
         for start in range(0, len(crops), fixed):
             part = crops[start : start + fixed]
-            full = np.resize(part, (fixed, *part.shape[1:]))  # repeats the crops to fill it up
+            full = np.resize(part, (fixed, *part.shape[1:]))  # repeats crops to fill the batch
             parts.append(self._rows(full)[: len(part)])
         return np.concatenate(parts)
 
     def _rows(self, crops: npt.NDArray[Any]) -> Floats:
-        (found,) = self.network.run(crops).values()
-        return found.reshape(len(crops), prod(found.shape) // len(crops)).astype(np.float32)
+        """Run the network and flatten its output to one row per crop."""
+        (features,) = self.network.run(crops).values()
+        return features.reshape(len(crops), prod(features.shape) // len(crops)).astype(np.float32)

@@ -1,11 +1,11 @@
-"""A descriptor of clothing that needs no weights: colour statistics of the body's bands.
+"""A descriptor of clothing without weights: colour histograms of bands of the body.
 
-A person's box is cut into six bands from head to feet. Each band gives three soft histograms of
-the CIE Lab colours in it (lightness, green-red, blue-yellow), pixels near the vertical middle of
-the box counting more than the background at its sides. Square roots turn the cosine between two
-descriptors into the Bhattacharyya coefficient of the histograms (Bhattacharyya, 1943). What
-almost every box shares, greys of any lightness, is projected out, which spreads the distances so
-that thresholds made for learned embeddings (a cosine distance of 0.4) fit.
+A person's box is divided into six bands from head to feet. Each band has three soft histograms of
+its CIE Lab colours (lightness, green-red, blue-yellow); pixels near the vertical centre line have a
+higher weight than the background at the sides. Square roots turn the cosine between two descriptors
+into the Bhattacharyya coefficient of the histograms (Bhattacharyya, 1943). Greys of any lightness,
+which almost all boxes share, are projected out. This spreads the distances, so that thresholds for
+learned embeddings (a cosine distance of 0.4) fit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,12 +32,12 @@ GREY = 5.0  # Lab units: spread of the colours that count as grey
 
 
 def embedder(name: str, options: Options) -> "Histogram":
-    """The embedder `histogram`, which nothing can be told."""
+    """Build the embedder `histogram`; no option applies to it."""
     return Histogram()
 
 
 class Histogram:
-    """The embedder `histogram`: 144 numbers of unit length per box."""
+    """The embedder `histogram`: 144 dimensions, L2-normalised."""
 
     name = "histogram"
     weights = ""
@@ -47,20 +47,20 @@ class Histogram:
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]
     ) -> list[Floats]:
-        """Embeddings (n, 144) float32 of the boxes (n, 4) x1 y1 x2 y2 of each image (H, W, 3) BGR.
+        """Embed the boxes (n, 4) x1 y1 x2 y2 of each image (H, W, 3) BGR: (n, 144) float32 arrays.
 
-        Boxes are clipped to the image; one that lies outside it altogether counts as black.
+        Boxes are clipped to the image; a box outside the image counts as black.
         """
-        return embed_crops(images, boxes, _resized, _descriptors, self.size)
+        return embed_crops(images, boxes, _resize, _descriptors, self.size)
 
 
-def _resized(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A crop (h, w, 3) as (48, 24, 3)."""
+def _resize(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Resize a crop (h, w, 3) to (48, 24, 3)."""
     return np.asarray(cv2.resize(crop, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _descriptors(crops: npt.NDArray[np.generic]) -> Floats:
-    """Descriptors (n, 144), grey projected out, of crops (n, 48, 24, 3) uint8 BGR."""
+    """Compute descriptors (n, 144), with grey projected out, of crops (n, 48, 24, 3) uint8 BGR."""
     pixels = crops.reshape(1, -1, 3).astype(np.float32) / 255
     lab = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2LAB), np.float32).reshape(crops.shape)
     histograms = np.concatenate(
@@ -75,15 +75,15 @@ def _descriptors(crops: npt.NDArray[np.generic]) -> Floats:
 
 
 def _soft_histograms(values: npt.NDArray[np.floating[Any]]) -> Doubles:
-    """Histograms (n, 6, 8) of `values` (n, 48, 24), [0, 1] from the first bin to the last.
+    """Compute histograms (n, 6, 8) of `values` (n, 48, 24); [0, 1] maps to the bins.
 
-    Each pixel is shared between its two nearest bins, so a small change of light makes a small
-    change of the histogram. A band's histogram sums to 1.
+    Each pixel is divided between its two nearest bins, so that a small change of light causes a
+    small change of the histogram. The histogram of a band sums to 1.
     """
     count = len(values)
-    place = np.clip(values, 0, 1) * (BINS - 1)
-    lower = np.minimum(place.astype(np.int64), BINS - 2)
-    upper_share = place - lower
+    position = np.clip(values, 0, 1) * (BINS - 1)
+    lower = np.minimum(position.astype(np.int64), BINS - 2)
+    upper_share = position - lower
     columns = (np.arange(WIDTH) + 0.5) / WIDTH - 0.5
     weight = np.exp(-0.5 * (columns / 0.25) ** 2)  # (24,)
     weight /= weight.sum() * (HEIGHT // BANDS)
@@ -97,7 +97,7 @@ def _soft_histograms(values: npt.NDArray[np.floating[Any]]) -> Doubles:
 
 
 def _without_grey(descriptors: Doubles) -> Floats:
-    """Unit vectors (n, 144) of what in `descriptors` (n, 144) is not the common grey."""
+    """Project the common grey out of `descriptors` (n, 144), and normalise."""
     grey = _grey()
     rest = descriptors - (descriptors @ grey)[:, None] * grey
     norms = np.linalg.norm(rest, axis=1, keepdims=True)  # (n, 1)
@@ -106,7 +106,7 @@ def _without_grey(descriptors: Doubles) -> Floats:
 
 @cache
 def _grey() -> Doubles:
-    """The unit descriptor (144,) of greys: any lightness, colours spread closely around none."""
+    """Return the unit descriptor (144,) of greys: any lightness, colours close to neutral."""
     chroma = np.exp(-0.5 * (np.linspace(-CHROMA, CHROMA, BINS) / GREY) ** 2)
     band = np.concatenate([np.full(BINS, 1 / BINS), chroma / chroma.sum(), chroma / chroma.sum()])
     grey: Doubles = np.sqrt(np.tile(band, BANDS))

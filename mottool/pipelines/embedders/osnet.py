@@ -2,8 +2,8 @@
 
 Zhou, Yang, Cavallaro & Xiang, "Omni-scale feature learning for person re-identification", ICCV
 2019 (x1_0 to x0_25 and, §4.3, ibn), and "Learning generalisable omni-scale representations for
-person re-identification", TPAMI 2021 (ain). The networks are the authors' own, from the package
-torchreid; what is here brings their checkpoints in and their embeddings out.
+person re-identification", TPAMI 2021 (ain). The networks are the authors', from the package
+torchreid; this module loads their checkpoints and computes embeddings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from mottool.pipelines.options import Options
 
 __all__ = ["VARIANTS", "OSNet", "build_network", "embedder"]
 
-# Each variant's file in torchreid, and its channels at the first layer, which a checkpoint tells.
+# Name: file in torchreid, channels of the first layer, by which checkpoints differ.
 VARIANTS = {
     "osnet_x1_0": ("osnet", 64),
     "osnet_x0_75": ("osnet", 48),
@@ -39,12 +39,15 @@ VARIANTS = {
     "osnet_ibn_x1_0": ("osnet", 64),
     "osnet_ain_x1_0": ("osnet_ain", 64),
 }
-FOLDERS = ("reid/models", "models")  # of the package index's torchreid, and of the authors' own
+FOLDERS = (
+    "reid/models",
+    "models",
+)  # in the package index's torchreid, and in the authors' repository
 WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
 
 
 def embedder(name: str, options: Options) -> "OSNet":
-    """One of `VARIANTS` by name; a `SettingError` without its weights."""
+    """Build one of `VARIANTS`. Raises `SettingError` without its weights."""
     if options.embedder_weights is None:
         fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
         raise SettingError(f"{name} needs its weights", fix)
@@ -53,12 +56,12 @@ def embedder(name: str, options: Options) -> "OSNet":
 
 
 class OSNet:
-    """One of `VARIANTS` with the weights of a checkpoint."""
+    """One of `VARIANTS`, with the weights of a checkpoint."""
 
     settings: Mapping[str, Any] = {}
 
     def __init__(self, name: str, weights: Path, compute: Compute) -> None:
-        """Read the authors' `.pth`; a `CheckpointError` for a file that is not of this variant."""
+        """Load the authors' `.pth`. Raises `CheckpointError` for a file of another variant."""
         checkpoint = read(weights)
         try:
             self.network = build_network(name, checkpoint.tensors)
@@ -75,12 +78,12 @@ class OSNet:
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]
     ) -> list[npt.NDArray[np.float32]]:
-        """Unit embeddings (n, 512) of the boxes (n, 4) of each image (H, W, 3) BGR."""
-        return embed_crops(images, boxes, _resized, self._features, self.size)
+        """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, 512) arrays, L2-normalised."""
+        return embed_crops(images, boxes, _resize, self._features, self.size)
 
     @torch.inference_mode()
     def _features(self, crops: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Features (n, 512), not normalised, of crops (n, 256, 128, 3) uint8 RGB."""
+        """Compute features (n, 512), not normalised, of crops (n, 256, 128, 3) uint8 RGB."""
         pixels = torch.from_numpy(crops).to(self.compute.device).permute(0, 3, 1, 2)
         normalised = (pixels.float() / 255 - self._mean) / self._deviation  # (n, 3, 256, 128)
         with self.compute.autocast():
@@ -88,11 +91,11 @@ class OSNet:
         return features.float().cpu().numpy()
 
 
-def _resized(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """A crop (h, w, 3) BGR as (256, 128, 3) RGB, as torchvision's transforms of a picture do.
+def _resize(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Resize a crop (h, w, 3) BGR to (256, 128, 3) RGB, as torchvision's transforms do.
 
-    First across, then down: left to itself, Pillow picks the order anew in newer releases, and
-    with it how crops that shrink both ways are rounded.
+    The width is resized first, then the height: releases of Pillow choose different orders, which
+    changes the rounding of crops that shrink in both directions.
     """
     picture = Pictures.fromarray(np.ascontiguousarray(crop[..., ::-1]))
     across = picture.resize((WIDTH, picture.height), Pictures.Resampling.BILINEAR)
@@ -100,31 +103,31 @@ def _resized(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def build_network(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The network of a variant with the tensors of a checkpoint, its classifier left out.
+    """Build the network of a variant with the tensors of a checkpoint, without its classifier.
 
-    Raises `CheckpointError` with the names that are missing, unexpected or of another shape.
+    Raises `CheckpointError` that names missing and unexpected tensors and wrong shapes.
     """
     file, width = VARIANTS[name]
     given = dimension(tensors, "conv1.conv.weight", 0, width)
     if given != width:
-        fitting = [variant for variant, (_, own) in VARIANTS.items() if own == given]
+        fitting = [variant for variant, (_, channels) in VARIANTS.items() if channels == given]
         fix = f"name {fitting[0]} instead" if fitting else f"give the authors' file of {name}"
         problem = f"its first layer has {given} channels, that of {name} {width}"
         raise CheckpointError(problem, fix)
     make = getattr(_authors_module(file), name)
     size = dimension(tensors, "fc.0.weight", 0, 512)
     network: nn.Module = make(num_classes=1, pretrained=False, feature_dim=size)
-    network.classifier = nn.Identity()  # it tells training identities apart, and nobody else's
+    network.classifier = nn.Identity()  # it classifies the identities of its training data only
     fit(network, tensors, name, unused=r"classifier\.(weight|bias)$")
     return network
 
 
 @cache
 def _authors_module(file: str) -> ModuleType:
-    """torchreid's own `file`, alone.
+    """Import one file of torchreid without its package.
 
-    It needs nothing but torch, while importing the package around it would need the libraries of
-    its downloads and its training (gdown, tensorboard), and take seconds.
+    The file needs only torch. Importing the package needs the libraries of its downloads and
+    training (gdown, tensorboard) and takes seconds.
     """
     package = find_spec("torchreid")
     for root in (package and package.submodule_search_locations) or ():

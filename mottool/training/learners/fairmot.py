@@ -1,8 +1,9 @@
-"""How FairMOT learns: §4.4 and §5.2 of its paper.
+"""Training of FairMOT: §4.4 and §5.2 of its paper.
 
 Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the fairness of detection and re-identification in
-multiple object tracking", IJCV 2021: Adam for 30 epochs from a learning rate of 1e-4, a tenth
-after 20, 12 images a step, at 1088×608. The authors start from CenterNet's weights for COCO.
+multiple object tracking", IJCV 2021: Adam for 30 epochs with a learning rate of 1e-4, divided
+by ten after 20, with 12 images per step at 1088×608. The authors start from CenterNet's weights
+for COCO.
 """
 
 from collections.abc import Mapping
@@ -17,33 +18,29 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
 from mottool.models.fairmot import BACKBONES, FairMOT, our_name
-from mottool.pipelines.registry import NETWORKS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import FairMOTLearning
+from mottool.networks.fairmot import FairMOTLearning
+from mottool.networks.registry import NETWORKS
+from mottool.training.learner import Learner
 
 __all__ = ["FairMOTLearner"]
 
-LIGHT = "yolov5s"  # whose heads the authors make narrower, and whose losses they weigh otherwise
-TORCHVISION = {"resnet34": "resnet34", "resnet34-fpn": "resnet34", "resnet50": "resnet50"}
+LIGHT = "yolov5s"  # the authors use narrower heads and other loss weights for it
 
 
 class FairMOTLearner(Learner):
     """FairMOT on any of its backbones, with a classifier over the dataset's identities."""
-
-    RECIPE = Recipe(epochs=30, batch=12, lr=1e-4, drops=(2 / 3,), tracker="fairmot")
 
     network: FairMOT
 
     def __init__(
         self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: FairMOTLearning
     ) -> None:
-        """Raises `InputError` for a dataset without identities that needs them."""
+        """Create the learner. Raises `InputError` if the dataset lacks identities it needs."""
         super().__init__()
         arguments = NETWORKS[pipeline].arguments
         name, embedding_size = arguments["backbone"], arguments.get("embedding_size", 128)
         light = name == LIGHT
         self.backbone = BACKBONES[name]
-        self.torchvision = TORCHVISION.get(name, "")
         self.network = FairMOT(self.backbone(), embedding_size, hidden=64 if light else 256)
         identities = len(dataset.boxes)
         if not settings.single_images:
@@ -57,12 +54,12 @@ class FairMOTLearner(Learner):
         )
 
     def forward(self, images: Tensor, targets: CentreTargets) -> dict[str, Tensor]:
-        """FairMOT's L_total and its terms."""
+        """Compute FairMOT's L_total and its terms."""
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
         return terms
 
     def optimiser(self, lr: float) -> Optimizer:
-        """Adam."""
+        """Create Adam."""
         return Adam(self.parameters(), lr)
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -71,7 +68,7 @@ class FairMOTLearner(Learner):
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> LossInputs:
-    """Heatmap, cells, offsets, sizes (left, top, right, bottom) and identities."""
+    """Create heatmaps, cells, offsets, sizes (left, top, right, bottom) and identities."""
     if single_images:
         batch = replace(batch, identities=batch.rows)
     return LossInputs(batch.images, centre_targets(batch.labels, size, stride))

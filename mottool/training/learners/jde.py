@@ -1,8 +1,8 @@
-"""How JDE learns: §4 of its paper, "Automatic loss balancing" and "Implementation details".
+"""Training of JDE: §4 of its paper, "Automatic loss balancing" and "Implementation details".
 
 Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020: SGD for 30 epochs
-from a learning rate of 0.01, a tenth at the 15th and at the 23rd. Batches of 32, the momentum, the
-decay of weights and the rise of the learning rate at the beginning are those of the authors' code.
+with a learning rate of 0.01, divided by ten at the 15th and the 23rd. Batches of 32, momentum,
+weight decay and warm-up are those of the authors' code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
 from mottool.models.jde import JDE, STRIDES
-from mottool.pipelines.registry import NETWORKS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import JDELearning
+from mottool.networks.jde import JDELearning
+from mottool.networks.registry import NETWORKS
+from mottool.training.learner import Learner
 
 __all__ = ["JDELearner"]
 
@@ -26,14 +26,12 @@ __all__ = ["JDELearner"]
 class JDELearner(Learner):
     """JDE with its nine tasks, their weights, and a classifier over the dataset's identities."""
 
-    RECIPE = Recipe(epochs=30, batch=32, lr=1e-2, drops=(1 / 2, 3 / 4), tracker="jde", warmup=1000)
-
     network: JDE
 
     def __init__(
         self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: JDELearning
     ) -> None:
-        """Raises `InputError` for a dataset without identities."""
+        """Create the learner. Raises `InputError` for a dataset without identities."""
         super().__init__()
         self.network = JDE(**NETWORKS[pipeline].arguments)
         self.loss = JDELoss(
@@ -46,18 +44,18 @@ class JDELearner(Learner):
         self.examples = partial(_examples, size=size, anchors=anchors)
 
     def forward(self, images: Tensor, targets: JDETargets) -> dict[str, Tensor]:
-        """Eq. 4 and its nine terms."""
+        """Compute Eq. 4 and its nine terms."""
         maps = self.network.backbone(images)
         terms: dict[str, Tensor] = self.loss(self.network.read(maps), targets, maps)
         return terms
 
     def optimiser(self, lr: float) -> Optimizer:
-        """SGD with momentum."""
+        """Create SGD with momentum."""
         return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
 
 
 def _examples(
     batch: Batch, size: tuple[int, int], anchors: Mapping[int, Sequence[tuple[int, int]]]
 ) -> LossInputs:
-    """Of each level's anchors: foreground, boxes and identities."""
+    """Create foreground, boxes and identities of the anchors of each level."""
     return LossInputs(batch.images, jde_targets(batch.labels, size, anchors))

@@ -1,8 +1,8 @@
-"""How mottool-s learns: AdamW on composed scenes, its learning rate falling as a cosine.
+"""Training of mottool-s: AdamW on composed scenes, with a cosine learning rate.
 
 Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019 (AdamW); "SGDR", ICLR 2017
-(the cosine). What the terms teach, `losses.mottool_s` says. The backbone, which has been trained
-before, learns at a quarter of the rate.
+(the cosine). `losses.mottool_s` describes the terms. The pre-trained backbone has a quarter of the
+learning rate.
 """
 
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from torch.optim import AdamW, Optimizer
 
 from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import UNKNOWN, Dataset
-from mottool.data.pairs import PairSampling
 from mottool.data.targets.labels import Targets
 from mottool.data.targets.mottool_s import MottoolSTargets, mottool_s_targets
 from mottool.losses.mottool_s import MottoolSLoss
 from mottool.models.mottool_s import MottoolS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import MottoolSLearning
+from mottool.networks.learning import PairSampling
+from mottool.networks.mottool_s import MottoolSLearning
+from mottool.training.learner import Learner
 
 __all__ = ["MottoolSLearner"]
 
 BACKBONE_RATE = 0.25
-# A size is some cells, while weights begin near 0: the last layer of its head has to go far.
+# Sizes are several cells, while weights start near 0: the last layer of their head changes much.
 SIZE_RATE = 16.0
 DECAY = 1e-2
-# What the terms of detection are multiplied by in the sum.
+# Weights of the detection terms.
 WEIGHTS = {"heatmap": 1.0, "offset": 0.5, "giou": 1.0, "size": 0.5}
 
 
@@ -42,11 +42,8 @@ class MottoolSPair(Targets):
 
 
 class MottoolSLearner(Learner):
-    """mottool-s, with what its settings and the dataset let it learn embeddings from."""
+    """mottool-s; settings and dataset determine what its embeddings are learned from."""
 
-    RECIPE = Recipe(
-        epochs=100, batch=32, lr=2e-3, drops=(), tracker="fairmot", ema=0.998, cosine=True
-    )
     ignores = True
     partly_taught = True
 
@@ -55,7 +52,7 @@ class MottoolSLearner(Learner):
     def __init__(
         self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: MottoolSLearning
     ) -> None:
-        """`dataset` may lack identities."""
+        """Create the learner; `dataset` can lack identities."""
         super().__init__()
         self.settings, self.composition = settings, settings
         self.network = MottoolS(settings.embedding_size).to(memory_format=torch.channels_last)
@@ -68,16 +65,16 @@ class MottoolSLearner(Learner):
         self.examples = partial(_examples, size=size, stride=stride, tau=settings.tau)
 
     def teach(self, size: int) -> None:
-        """Learn a teacher's embeddings of `size` dimensions, too; 0 for no teacher.
+        """Also learn a teacher's embeddings of `size` dimensions; 0 for no teacher.
 
-        Pairs of scenes are wanted where nothing else tells people apart.
+        Pairs of scenes are used if people have neither identities nor a teacher's embeddings.
         """
         self.loss = MottoolSLoss(self.settings.embedding_size, self.identities, size)
         alone = self.unknown and not size and self.settings.unsupervised > 0
         self.pairs = PairSampling() if alone else None
 
     def forward(self, images: Tensor, targets: MottoolSPair) -> dict[str, Tensor]:
-        """The terms, unweighted scalars, and their weighted `total`."""
+        """Compute the terms, unweighted scalars, and their weighted `total`."""
         heads, previous = self._heads(images), None
         if targets.previous is not None:
             both = {name: head.chunk(2) for name, head in heads.items()}
@@ -88,10 +85,10 @@ class MottoolSLearner(Learner):
         return terms | {"total": total}
 
     def _heads(self, images: Tensor) -> dict[str, Tensor]:
-        """The heads that learn.
+        """Return the trained heads.
 
-        Where nothing below them learns, they are read off the deployed network's features, which
-        cost a third.
+        If no part below them is trained, they are computed from the deployed network's features,
+        which cost a third.
         """
         if not self._deployed:
             heads: dict[str, Tensor] = self.network(images)
@@ -102,7 +99,7 @@ class MottoolSLearner(Learner):
         return {name: self.network.get_submodule(name)(features) for name in self._parts}
 
     def learn_only(self, parts: Sequence[str]) -> None:
-        """As every learner; a trunk that does not learn is computed in its deployed form."""
+        """Train only these parts; a frozen trunk is computed in its deployed form."""
         super().learn_only(parts)
         if "identity" not in parts:
             self.pairs = None
@@ -111,7 +108,7 @@ class MottoolSLearner(Learner):
             self._parts, self._deployed = tuple(parts), (self.network.deployed(),)
 
     def optimiser(self, lr: float) -> Optimizer:
-        """AdamW; biases and normalisation do not decay."""
+        """Create AdamW; biases and normalisation do not decay."""
         groups = dict[tuple[float, bool], list[Tensor]]()
         for name, each in self.named_parameters():
             if not each.requires_grad:
@@ -130,7 +127,7 @@ class MottoolSLearner(Learner):
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> LossInputs:
-    """People and occlusions of the images, and of their second images where there are some."""
+    """Create targets: people and occlusions of the images, and of their second images if any."""
     current = mottool_s_targets(batch.labels, size, stride, tau)
     if batch.partner is None:
         return LossInputs(batch.images, MottoolSPair(current))

@@ -1,9 +1,9 @@
-"""How OTrack learns: CenterTrack's recipe for MOT17, with OUTrack's occlusion centres.
+"""Training of OTrack: CenterTrack's recipe for MOT17, with OUTrack's occlusion centres.
 
 Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.3-4.4 and §5.2, with the
-values of its code: Adam for 70 epochs from a learning rate of 1.25e-4, a tenth after 60, 32 images
-a step, at 960x544, each beside one at most two frames away. The authors start from their weights
-of CrowdHuman, whose still images are each seen twice.
+values of its code: Adam for 70 epochs with a learning rate of 1.25e-4, divided by ten after 60,
+with 32 images per step at 960x544, each paired with one at most two frames away. The authors start
+from their weights of CrowdHuman, whose still images are paired with themselves.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from torch.optim import Adam, Optimizer
 
 from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
-from mottool.data.pairs import PreviousFrameSampling
 from mottool.data.targets.labels import Targets
 from mottool.data.targets.otrack import OTrackTargets, otrack_targets
 from mottool.errors import InputError
 from mottool.losses.otrack import otrack_loss
 from mottool.models.otrack import OTrack, our_name
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import OTrackLearning
+from mottool.networks.learning import PreviousFrameSampling
+from mottool.networks.otrack import OTrackLearning
+from mottool.training.learner import Learner
 
 __all__ = ["OTrackInputs", "OTrackLearner"]
 
 
 @dataclass(frozen=True)
 class OTrackInputs(Targets):
-    """What the network sees: B `images`, the `previous` ones, and what was found in those.
+    """Inputs of the network: B `images`, the `previous` ones, and detections in those.
 
     `images` and `previous` (B, 3, H, W); `heatmap` (B, 1, H, W) as `OTrack.forward` takes it.
     """
@@ -41,19 +41,17 @@ class OTrackInputs(Targets):
 
 
 class OTrackLearner(Learner):
-    """OTrack; who is in both images is told by identities, or by the image being the same."""
-
-    RECIPE = Recipe(epochs=70, batch=32, lr=1.25e-4, drops=(6 / 7,), tracker="otrack")
+    """OTrack. People are matched between images by identity, or because the image is the same."""
 
     network: OTrack
 
     def __init__(
         self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: OTrackLearning
     ) -> None:
-        """`dataset` may be of videos, of still images, or of both."""
+        """Create the learner; `dataset` can contain videos, still images, or both."""
         super().__init__()
         self.pairs = PreviousFrameSampling(
-            **{each.name: getattr(settings, each.name) for each in fields(PreviousFrameSampling)}
+            **{key.name: getattr(settings, key.name) for key in fields(PreviousFrameSampling)}
         )
         self.network = OTrack(settings.occlusion)
         self.examples = partial(
@@ -65,12 +63,12 @@ class OTrackLearner(Learner):
         )
 
     def forward(self, inputs: OTrackInputs, targets: OTrackTargets) -> dict[str, Tensor]:
-        """The whole loss and its terms."""
+        """Compute the loss and its terms."""
         heads = self.network(inputs.images, inputs.previous, inputs.heatmap)
         return otrack_loss(heads, targets)
 
     def optimiser(self, lr: float) -> Optimizer:
-        """Adam."""
+        """Create Adam."""
         return Adam(self.parameters(), lr)
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -81,7 +79,7 @@ class OTrackLearner(Learner):
 def _examples(
     batch: Batch, size: tuple[int, int], stride: int, tau: float | None, identities: int
 ) -> LossInputs:
-    """People, their whole boxes, where they were before, and occlusions."""
+    """Create targets: people, their full boxes, previous positions, and occlusions."""
     previous = batch.partner
     if previous is None or previous.prior is None:
         raise InputError("a batch has no previous images", "load samples with the learner's pairs")
@@ -93,6 +91,6 @@ def _examples(
 
 
 def _named(batch: Batch, identities: int) -> Batch:
-    """The batch with identities of their own for all who have none: their rows, after the known."""
+    """Give people without an identity one of their own: their row, after the known ones."""
     own = identities + batch.rows
     return replace(batch, identities=torch.where(batch.identities < 0, own, batch.identities))

@@ -1,12 +1,12 @@
-"""How TDT learns: a detector that is also taught a re-identification network's embeddings.
+"""Training of TDT: a detector that also learns the embeddings of a re-identification network.
 
 Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated videos", CVPR
-Workshops 2022, §3.3 for the losses. No code of theirs tells the schedule; this is RetinaNet's (Lin,
-Goyal, Girshick, He & Dollár, ICCV 2017, §4.1): SGD, 16 images a step, a tenth after two thirds and
-after eight ninths, from ImageNet's weights. Its learning rate of 0.01 is a fifth here: the weights
-of §3.3 make this loss steeper than RetinaNet's, and from random weights the classifier's term still
-explodes at 0.01 some thirty steps after the start, however small the embedder begins (`Embedder`).
-From a backbone that has been trained, 0.01 may do.
+Workshops 2022, §3.3 for the losses. No code was published, so the schedule is RetinaNet's (Lin,
+Goyal, Girshick, He & Dollár, ICCV 2017, §4.1): SGD, 16 images per step, divided by ten after two
+thirds and after eight ninths, from ImageNet's weights. Its learning rate of 0.01 is divided by five
+here: the weights of §3.3 make this loss steeper than RetinaNet's. From random weights, the
+classification term diverges at 0.01 after some thirty steps, however small the initial embedder is
+(`Embedder`). From a trained backbone, 0.01 can work.
 """
 
 from collections.abc import Mapping
@@ -20,28 +20,25 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.tdt import TDTTargets, tdt_targets
 from mottool.losses.tdt import TDTLoss
 from mottool.models.retinanet import LEVELS
-from mottool.models.tdt import ANCHORS, TDT, VARIANTS
-from mottool.pipelines.registry import NETWORKS
-from mottool.training.learner import Learner, Recipe
-from mottool.training.settings import TDTLearning
+from mottool.models.tdt import ANCHORS, TDT
+from mottool.networks.registry import NETWORKS
+from mottool.networks.tdt import TDTLearning
+from mottool.training.learner import Learner
 
 __all__ = ["TDTLearner"]
 
 
 class TDTLearner(Learner):
-    """TDT's student; its teacher's embeddings come with the samples."""
-
-    RECIPE = Recipe(epochs=12, batch=16, lr=2e-3, drops=(2 / 3, 8 / 9), tracker="tdt", warmup=500)
+    """TDT's student; samples contain its teacher's embeddings."""
 
     network: TDT
 
     def __init__(
         self, pipeline: str, dataset: Dataset, size: tuple[int, int], settings: TDTLearning
     ) -> None:
-        """`dataset` needs no identities."""
+        """Create the learner; `dataset` needs no identities."""
         super().__init__()
         variant = NETWORKS[pipeline].arguments["variant"]
-        self.torchvision, _ = VARIANTS[variant]
         self.taught = settings.embedding_size
         self.network = TDT(variant, self.taught)
         self.loss = TDTLoss(self.network.embed)
@@ -50,16 +47,16 @@ class TDTLearner(Learner):
         self.examples = partial(_examples, anchors=ANCHORS.boxes(cells, strides))
 
     def forward(self, images: Tensor, targets: TDTTargets) -> dict[str, Tensor]:
-        """The three terms and their total.
+        """Compute the three terms and their total.
 
-        The loss asks the network for the embeddings that it needs. That is within this call, which
-        is what parallel training wraps, so that processes share their gradients as all others.
+        The loss calls the network for the embeddings that it needs. This happens within `forward`,
+        which distributed training wraps, so that their gradients are shared between processes.
         """
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
         return terms
 
     def optimiser(self, lr: float) -> Optimizer:
-        """SGD with momentum."""
+        """Create SGD with momentum."""
         return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,5 +69,5 @@ class TDTLearner(Learner):
 
 
 def _examples(batch: Batch, anchors: Tensor) -> LossInputs:
-    """Of each anchor (N, 4), whether it is somebody, where they are and what the teacher says."""
+    """Create class, box and teacher's embedding for each anchor (N, 4)."""
     return LossInputs(batch.images, tdt_targets(batch.labels, anchors))

@@ -1,4 +1,4 @@
-"""What exported detectors' outputs are taken for, on arrays made by hand."""
+"""Formats of exported detectors' outputs, on arrays made by hand."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import CheckpointError
-from mottool.pipelines.detectors.output_formats import read_people
+from mottool.pipelines.detectors import output_formats
+from mottool.pipelines.detectors.output_formats import OutputFormat, ScoredBoxes, read_people
 
 SIZE = 64, 96  # width, height
 CELLS = [
@@ -107,7 +108,7 @@ def test_boxes_and_scores_in_every_arrangement(batched):
         np.testing.assert_allclose(found.scores, [0.9, 0.3], rtol=1e-6)
 
 
-def test_other_classes_are_no_people():
+def test_other_classes_are_omitted():
     boxes = np.c_[BOXES, [0.9, 0.9, 0.9]].astype(np.float32)
     found = read_people({"boxes": boxes, "labels": np.array([1, 0, 2])}, SIZE, 0.1, None)
     np.testing.assert_allclose(found.boxes, BOXES[[1]])
@@ -126,7 +127,30 @@ def test_other_classes_are_no_people():
         {"boxes": np.zeros((5, 4)), "b": np.zeros(5), "c": np.zeros(5), "d": np.zeros(5)},
     ],
 )
-def test_outputs_of_no_known_kind_are_listed(outputs):
-    with pytest.raises(CheckpointError, match="of no known kind") as caught:
+def test_outputs_of_an_unknown_format_are_listed(outputs):
+    with pytest.raises(CheckpointError, match="have no known format") as caught:
         read_people(outputs, SIZE, 0.1, None)
     assert all(name in caught.value.problem for name in outputs)
+
+
+def test_a_format_is_one_entry(monkeypatch):
+    """Centre and size relative to the image, as DETR outputs them."""
+    detr = OutputFormat(
+        "toy: boxes (n, 4) in [0, 1], logits (n, 2)",
+        lambda outputs, size: set(outputs) == {"pred_boxes", "logits"},
+        lambda outputs, size, person: ScoredBoxes(
+            np.c_[
+                (outputs["pred_boxes"][:, :2] - outputs["pred_boxes"][:, 2:] / 2) * size,
+                (outputs["pred_boxes"][:, :2] + outputs["pred_boxes"][:, 2:] / 2) * size,
+            ].astype(np.float32),
+            1 / (1 + np.exp(-outputs["logits"][:, person])),
+        ),
+    )
+    formats = (detr, *output_formats.OUTPUT_FORMATS)
+    monkeypatch.setattr(output_formats, "OUTPUT_FORMATS", formats)
+    outputs = {"pred_boxes": np.array([[0.5, 0.5, 0.5, 0.5]]), "logits": np.array([[0.0, 1.0]])}
+    people = read_people(outputs, SIZE, 0.1)
+    np.testing.assert_allclose(people.boxes, [[16, 24, 48, 72]])
+    assert people.scores == pytest.approx([0.5])
+    with pytest.raises(CheckpointError, match="export the detector with one of: toy:"):
+        read_people({"output": np.zeros((1, 1000), np.float32)}, SIZE, 0.1)

@@ -116,7 +116,7 @@ def test_stored_tensors_are_those_of_the_reference(variant):
 
 
 def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypatch):
-    monkeypatch.setattr("mottool.pipelines.embedders.crops.MOST", 3)
+    monkeypatch.setattr("mottool.pipelines.embedders.crops.BATCH", 3)
     images = [synth_image(), synth_image(300, 200), synth_image()]
     boxes = [BOXES, np.zeros((0, 4), np.float32), BOXES[1:2] + 3]
     together = smallest.embed(images, boxes)

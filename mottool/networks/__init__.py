@@ -1,0 +1,1 @@
+"""What is known of each network by its name; nothing heavy is imported here."""

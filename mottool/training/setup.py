@@ -1,0 +1,302 @@
+"""Set up a training: data, learner, validation and outputs, from a network's entry and settings.
+
+Imports no torch, numpy, cv2 or h5py at the top, since `train --help` reads the settings here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mottool._version import __version__
+from mottool.errors import SettingError
+from mottool.metrics.registry import columns
+from mottool.networks.entry import NetworkEntry
+from mottool.networks.registry import load, trainable
+from mottool.pipelines.options import input_size
+from mottool.settings import Settings, build_settings, setting, to_json
+
+if TYPE_CHECKING:
+    from mottool.data.dataset import Dataset
+    from mottool.data.distilled_labels import JoinedLabels
+    from mottool.data.samples import Samples
+    from mottool.data.scenes import Scenes
+    from mottool.training.checkpoint_writer import CheckpointWriter
+    from mottool.training.learner import Learner
+    from mottool.training.trainer import TrainerSettings
+    from mottool.training.validation import Validation
+
+__all__ = ["TrainSettings", "train"]
+
+PUBLISHED = "By default as in the network's paper."
+FREE = {"workers", "device", "validate_every", "best"}  # may change when a training is resumed
+STATE = "training.pt"
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainSettings(Settings):
+    """How a network is trained."""
+
+    epochs: int | None = setting(
+        None, f"Number of passes over the training images. {PUBLISHED}", low=1
+    )
+    batch: int | None = setting(
+        None, f"Images per optimiser step, on all GPUs together. {PUBLISHED}", low=1
+    )
+    minutes: float | None = setting(
+        None,
+        "Train for this time, without validation, instead of --epochs; the learning rate follows "
+        "the time.",
+        low=0,
+    )
+    lr: float | None = setting(None, f"Initial learning rate. {PUBLISHED}", low=0)
+    warmup: int | None = setting(
+        None,
+        f"Steps, at most those of one epoch, in which the learning rate rises from 0. {PUBLISHED}",
+        low=0,
+    )
+    ema: float | None = setting(
+        None,
+        "Decay of the moving average of the weights, which is saved; 0 saves the last weights. "
+        f"{PUBLISHED}",
+        low=0,
+        high=1,
+    )
+    accumulate: int = setting(
+        1, "Number of parts that a step is computed in, if its images do not fit in memory.", low=1
+    )
+    precision: str = setting("fp32", "Precision of the network.", choices=("fp32", "fp16", "bf16"))
+    input: tuple[int, int] | None = setting(
+        None,
+        "Input size of the network in pixels, multiples of 32. By default the size that the "
+        "network was published with.",
+        parse=input_size,
+        form="WxH",
+    )
+    augment: bool = setting(True, "Augment images as in the network's paper.")
+    init: str | None = setting(
+        None,
+        "Initial weights: a checkpoint, ours or the authors', of which all tensors that fit are "
+        "used; imagenet for torchvision's weights of the backbone; or mottool-s for the bundled "
+        "weights. For JDE also darknet's backbone, darknet53.conv.74. By default random weights.",
+        form="FILE|imagenet|NAME",
+    )
+    learn: str | None = setting(
+        None,
+        "Parts of the network to train, such as identity or occlusion,occlusion_offset; the others "
+        "keep the weights of --init. By default all parts.",
+        form="PART,...",
+    )
+    seed: int = setting(0, "Seed of all random numbers.", low=0)
+    validate_every: int = setting(
+        1, "Epochs between two validations; the last epoch is always validated.", low=1
+    )
+    best: str = setting(
+        "IDF1",
+        "Metric of the validation that selects the best epoch; of equal ones the last. MOTA is 0 "
+        "without detections, and below 0 with more false than true positives.",
+        choices=columns("train"),
+    )
+    workers: int = setting(
+        4, "Processes that read images; 0 reads them in the main process.", low=0
+    )
+    device: str = setting(
+        "auto", "auto (the GPUs, if there are any) or cpu.", choices=("auto", "cpu")
+    )
+
+
+def train(
+    name: str,
+    data: Sequence[str | Path],
+    out: Path,
+    config: TrainSettings | None = None,
+    learning: Settings | None = None,
+    validation: Sequence[str | Path] = (),
+    labels: Sequence[Path] = (),
+    root: Path | None = None,
+    overwrite: bool = False,
+    warn: Warn = lambda message: None,
+    tracking: Mapping[str, str] | None = None,
+    licences: Sequence[str] = (),
+) -> Path:
+    """Train the network `name` on the datasets `data`; return the last weights in the folder `out`.
+
+    The folder also gets their card, the best weights of a validation, the log, its curves, and the
+    state from which an interrupted training is resumed. `learning` are the settings of the
+    network's family, by default its paper's. `labels` are files of distill-labels for the
+    datasets. `validation` are MOTChallenge folders, or folders of these; they are tracked with the
+    settings `tracking` of the family's tracker. `root` is the folder of images that lists refer
+    to. `licences` are TEXT for all datasets or NAME=TEXT for one.
+
+    Raises `SettingError` for settings that do not apply, `InputError` for data that is damaged or
+    lacks what the loss needs, `CheckpointError` if `out` holds a training with other settings,
+    unless `overwrite`, and `TrainingError` if the loss becomes NaN or infinite. `warn` receives the
+    content of the datasets, the tensors taken from `init`, and the metrics of every epoch.
+    """
+    entry = trainable(name)
+    if find_spec("accelerate") is None:
+        raise SettingError("training needs accelerate", 'run pip install "mottool[train]"')
+    import torch
+
+    from mottool.data.dataset import joined
+    from mottool.data.formats import open_datasets
+    from mottool.training.checkpoint_writer import licences_of
+    from mottool.training.initial_weights import initialise
+    from mottool.training.run import TrainingRun
+    from mottool.training.trainer import Trainer
+
+    config = config or TrainSettings()
+    learning = learning or entry.family.learning()
+    datasets = open_datasets(data, warn, root)
+    for part in datasets:
+        content = f"{len(part)} images, {len(part.boxes)} boxes, {part.identity_count} identities"
+        warn(f"{part.name}: {content}")
+    dataset, size = joined(datasets), config.input or entry.input_size
+    named_licences = licences_of(licences, data, datasets)
+    torch.manual_seed(config.seed)
+    learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
+    validate = _validation(entry, validation, size, tracking or {}, config, warn)
+    teacher = _teacher(learner, name, datasets, labels)
+    if config.init:
+        warn(initialise(learner, config.init, entry.torchvision_backbone))
+    if config.learn and not config.init:
+        fix = "give --init the weights of the other parts, or omit --learn"
+        raise SettingError("--learn would leave the other parts at random weights", fix)
+    if config.learn:
+        learner.learn_only(config.learn.split(","))
+    samples = _samples(entry, learner, dataset, size, config, teacher, warn)
+    trainer = Trainer(learner, samples, _trainer_settings(entry, config))
+    settings = {"pipeline": name, "data": dataset.fingerprint()} | to_json(learning)
+    if teacher:
+        settings["teacher"] = teacher.teacher
+    settings |= {key: value for key, value in to_json(config).items() if key not in FREE}
+    writer = _writer(out, name, config, named_licences, validate, tracking or {})
+    run = TrainingRun(trainer, writer, out / STATE, settings, validate, config.validate_every, warn)
+    if run.state.exists() and not overwrite:
+        run.resume()
+    run.run()
+    return writer.last_weights
+
+
+def _samples(
+    entry: NetworkEntry,
+    learner: Learner,
+    dataset: Dataset,
+    size: tuple[int, int],
+    config: TrainSettings,
+    teacher: JoinedLabels | None,
+    warn: Warn,
+) -> Samples | Scenes:
+    """Create the training samples: augmented images, pairs of images, or composed scenes."""
+    from mottool.data.samples import Samples
+    from mottool.data.scenes import Scenes
+    from mottool.networks.learning import PairSampling
+
+    pairs = learner.pairs if isinstance(learner.pairs, PairSampling) else None
+    if pairs and pairs.negative and not len(dataset.elsewhere(0)):
+        warn("--negative has no effect: all images belong to one video, so none shows other people")
+    preprocessor = load(entry.family.preprocessor)(*size)
+    if learner.composition and config.augment:
+        return Scenes(dataset, preprocessor, learner.composition, pairs, config.seed, teacher)
+    augmentation = entry.family.augmentation if config.augment else None
+    return Samples(
+        dataset, preprocessor, augmentation, learner.pairs, config.seed, teacher, learner.ignores
+    )
+
+
+def _teacher(
+    learner: Learner, name: str, datasets: Sequence[Dataset], labels: Sequence[Path]
+) -> JoinedLabels | None:
+    """Open the distilled labels of the datasets, if the network learns from them."""
+    from mottool.data.distilled_labels import JoinedLabels
+
+    if learner.taught:
+        return JoinedLabels(datasets, labels, learner.taught)
+    if labels and learner.partly_taught:
+        joined = JoinedLabels(datasets, labels, partial=True)
+        learner.teach(joined.size)
+        return joined
+    if labels:
+        raise SettingError(f"--labels does not apply to {name}", "omit it")
+    return None
+
+
+def _trainer_settings(entry: NetworkEntry, config: TrainSettings) -> TrainerSettings:
+    """Return the recipe of the paper with the values that the settings change."""
+    from mottool.models.device import Compute
+    from mottool.training.trainer import TrainerSettings
+
+    names = ("epochs", "batch", "lr", "warmup", "ema")
+    changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    assert entry.family.recipe is not None  # of every network that can be trained
+    return TrainerSettings(
+        recipe=dataclasses.replace(entry.family.recipe, **changed),
+        seed=config.seed,
+        accumulate=config.accumulate,
+        precision={"fp32": "no"}.get(config.precision, config.precision),
+        workers=config.workers,
+        cpu=Compute.named(config.device).device.type == "cpu",
+        seconds=None if config.minutes is None else 60 * config.minutes,
+    )
+
+
+def _validation(
+    entry: NetworkEntry,
+    sources: Sequence[str | Path],
+    size: tuple[int, int],
+    tracking: Mapping[str, str],
+    config: TrainSettings,
+    warn: Warn,
+) -> Validation | None:
+    """Create what scores the network on held-out videos; None without videos."""
+    from mottool.association.registry import SETTINGS as TRACKERS
+    from mottool.models.device import Compute
+    from mottool.sources.discovery import find_sequences
+    from mottool.training.validation import Validation
+
+    tracker = entry.family.tracker
+    settings = build_settings(TRACKERS[tracker], tracking, f"the tracker {tracker}")
+    if config.best == "TPR" and not entry.family.embeds:
+        problem = f"--best TPR needs embeddings, which {entry.name} does not have"
+        raise SettingError(problem, "use --best IDF1")
+    if not sources:
+        if tracking:
+            raise SettingError("--tracker-set does not apply without --validate", "name a video")
+        warn("no --validate: no best epoch is selected, and the card will contain no metrics")
+        return None
+    compute = Compute.named(config.device, config.precision)
+    return Validation(entry.name, find_sequences(sources), size, tracker, compute, settings)
+
+
+def _writer(
+    out: Path,
+    name: str,
+    config: TrainSettings,
+    licences: Mapping[str, str],
+    validate: Validation | None,
+    tracking: Mapping[str, str],
+) -> CheckpointWriter:
+    """Create the writer of weights and their cards."""
+    from mottool.training.checkpoint_writer import CheckpointWriter
+    from mottool.training.validation import FIGURES
+
+    validated, fitted = "", dict[str, dict[str, Any]]()
+    if validate and tracking:
+        values = ", ".join(" ".join(pair) for pair in tracking.items())
+        validated = f"validated with {validate.tracker}'s {values}"
+        fitted[validate.tracker] = {key: getattr(validate.tracking, key) for key in tracking}
+    return CheckpointWriter(
+        out,
+        name,
+        best=next(metric for metric in FIGURES if metric.split("@")[0] == config.best),
+        origin=f"mottool {__version__} train, from {config.init or 'random weights'}",
+        validated=validated,
+        licences=licences,
+        fitted=fitted,
+    )
