@@ -1,10 +1,10 @@
 #!/bin/sh
-# A whole MOTChallenge dataset, ending with the table of scores:
+# Track a whole MOTChallenge dataset and print the table of scores:
 #
 #     sh examples/motchallenge.sh MOT17/train [TRACKER]
 #
-# $PIPELINE, by default mottool-s, detects and embeds; public stands for public detections.
-# Every sequence below the folder is done; run it again after a stop and it goes on from there.
+# $PIPELINE, by default mottool-s, detects and embeds; public uses the public detections.
+# All sequences below the folder are tracked; run it again to resume after an interruption.
 set -eu
 if [ $# -lt 1 ]; then
     sed -n '2,7s/^# \{0,1\}//p' "$0" >&2

@@ -1,16 +1,17 @@
 #!/bin/sh
-# One-shot against two-stage: a table, plots and a page of several pipelines on one dataset.
+# Compare one-shot and two-stage pipelines on one dataset, in a table, plots and an HTML page.
 #
-#     sh examples/one-shot-vs-two-stage.sh                            a scene drawn for the purpose
+#     sh examples/one-shot-vs-two-stage.sh                            a synthetic scene
 #     sh examples/one-shot-vs-two-stage.sh DATASET                    MOTChallenge folders
 #     sh examples/one-shot-vs-two-stage.sh DATASET PIPELINE=FILE...   and networks of your own:
 #         fairmot-dla34=fairmot_dla34.pth  yolox+reid=yolox_nano.onnx,reid.onnx
 #
-# mottool-s is compared with two-stage pipelines that need no weights either: its own detections
-# and the dataset's public ones (det/), described by the colours of clothes. Public detections are
-# also tracked by their boxes alone, and true boxes show what is left to detectors.
-# FILE is what --weights takes, after a comma what --embedder-weights takes. $TRACKERS, by default
-# "fairmot sort bytetrack", track each. Results land in $MOTTOOL_WORK, by default mottool-work.
+# mottool-s is compared with two-stage pipelines that need no other weights: its detections and the
+# dataset's public ones (det/), each with colour histograms as embeddings. Public detections are also
+# tracked by their boxes alone. Rows with ground-truth boxes show the result of a perfect detector.
+# FILE is the value of --weights, after a comma that of --embedder-weights. The trackers are
+# $TRACKERS, by default "fairmot sort bytetrack". Results are written to $MOTTOOL_WORK, by default
+# mottool-work.
 set -eu
 . "$(dirname "$0")/setup.sh"
 setup ""
@@ -21,7 +22,7 @@ export MOTTOOL_WORK
 if [ $# -eq 0 ]; then
     set -- "$MOTTOOL_WORK/scene"
     if [ ! -f "$1/seqinfo.ini" ]; then
-        echo "Drawing a scene into $1"
+        echo "Drawing a scene to $1"
         "$python" "$project/examples/draw_scene.py" "$1"
     fi
 fi
@@ -52,4 +53,4 @@ report=$MOTTOOL_WORK/comparison
 mottool compare --gt "$dataset" "$@" --oracle --plots "$report" --csv "$report/table.csv" \
     --markdown "$report/table.md" --latex "$report/table.tex" --html "$report/report.html"
 echo
-echo "Look at $report/report.html: the table, the plots and the videos, if render has made any."
+echo "See $report/report.html for the table, the plots and the videos that render has written."

@@ -1,7 +1,7 @@
-# Sourced by the recipes of training/: usage, set-up, training.
+# Sourced by the recipes of training/: print the usage, set up, and define `train`.
 #
-# It expects the script's arguments, VALIDATION and DATASET..., and leaves $validation, and in "$@"
-# a --data for each dataset.
+# It expects the script's arguments, VALIDATION and DATASET..., and sets $validation, and "$@" to a
+# --data for each dataset.
 
 if [ $# -lt 2 ]; then
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
@@ -19,7 +19,7 @@ for source; do
     shift
 done
 
-# train PIPELINE FLAGS...: $PIPELINE instead of PIPELINE, if that is set.
+# train PIPELINE FLAGS...: train PIPELINE, or $PIPELINE if that is set.
 train() {
     default=$1
     shift

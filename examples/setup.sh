@@ -1,9 +1,9 @@
-# Sourced by the other scripts: `setup EXTRA` leaves a virtual environment with mottool in it.
+# Sourced by the other scripts: `setup EXTRA` installs mottool into a virtual environment.
 #
-# It lies in .venv beside this project, or in $MOTTOOL_VENV, and is only made anew when the
-# project's dependencies have changed. With $MOTTOOL_PYTHON, an interpreter that has mottool
-# already, nothing is made. Afterwards $python is the interpreter to use. A script that lies deeper
-# than this one says beforehand where the $project is.
+# The environment is .venv in this project, or $MOTTOOL_VENV; it is rebuilt only when the project's
+# dependencies have changed. With $MOTTOOL_PYTHON, an interpreter that already has mottool, nothing
+# is installed. Afterwards $python is the interpreter to use. A script in a deeper folder than this
+# one sets $project, the folder of the project, beforehand.
 
 project=${project:-$(cd "$(dirname "$0")/.." && pwd)}
 
@@ -14,8 +14,8 @@ setup() {
     fi
     venv=${MOTTOOL_VENV:-$project/.venv}
     python=$venv/bin/python
-    wanted=$(cat "$project/pyproject.toml" "$project/setup.cfg" | cksum)
-    if [ "$(cat "$venv/mottool$1" 2>/dev/null)" = "$wanted" ]; then
+    dependencies=$(cat "$project/pyproject.toml" "$project/setup.cfg" | cksum)
+    if [ "$(cat "$venv/mottool$1" 2>/dev/null)" = "$dependencies" ]; then
         return
     fi
     for base in python3.13 python3.12 python3.11 python3 ""; do
@@ -27,7 +27,7 @@ setup() {
             break
     done
     if ! "$base" -c 'import ensurepip' 2>/dev/null; then
-        echo "$base cannot make virtual environments. Fix: apt install python3-venv" >&2
+        echo "$base cannot create virtual environments. Fix: apt install python3-venv" >&2
         exit 1
     fi
     echo "Installing mottool into $venv (a few minutes the first time)"
@@ -35,8 +35,8 @@ setup() {
     if ! { "$python" -m pip install --upgrade pip &&
         "$python" -m pip install --editable "$project$1"; } >"$venv/install.log" 2>&1; then
         tail -n 20 "$venv/install.log" >&2
-        echo "The installation failed. Fix: see $venv/install.log, then run this again" >&2
+        echo "The installation failed. Fix: see $venv/install.log, then run this script again" >&2
         exit 1
     fi
-    echo "$wanted" >"$venv/mottool$1"
+    echo "$dependencies" >"$venv/mottool$1"
 }

@@ -120,8 +120,7 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> d
     `InputError` if there is no ground truth of this sequence.
     """
     sequence = result.header.sequence if isinstance(result, Cache) else result.sequence
-    truth_file = _ground_truth(Path(truth), sequence)
-    ground_truth = evaluate.load_ground_truth(truth_file, sequence, rules)
+    ground_truth = evaluate.load_ground_truth(_ground_truth(Path(truth), sequence), sequence, rules)
     if isinstance(result, Cache):
         return cache_metrics([evaluate.score_cache(result, ground_truth)], evaluate.MIN_SCORE)
     return evaluate.score_tracks(result.rows, ground_truth, result.frames).metrics()

@@ -187,8 +187,7 @@ def command(
         ]
     notes = comparison.notes + unused_tables(trackers)
     if rows:
-        from mottool.comparison.results import chance
-        from mottool.comparison.results import comparison_table
+        from mottool.comparison.results import chance, comparison_table
         from mottool.metrics.tables import as_text
 
         notes += chance(rows)

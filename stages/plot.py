@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_rules = click.option(
+rules_option = click.option(
     "--rules",
     type=click.Choice(RULES),
     default=AUTO,

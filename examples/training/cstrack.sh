@@ -3,10 +3,10 @@
 #
 #     sh examples/training/cstrack.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. $PIPELINE, by default cstrack, is
-# cstrack-s for the small one; $INIT is what it starts from,
-# for example Ultralytics' yolov5l.pt. $FLAGS go to `mottool train` as they are.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. $PIPELINE, by default cstrack, may be cstrack-s.
+# $INIT are the initial weights, for example Ultralytics' yolov5l.pt. $FLAGS are passed to `mottool
+# train`.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 train cstrack "$@"

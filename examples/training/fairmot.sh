@@ -3,10 +3,10 @@
 #
 #     sh examples/training/fairmot.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. $PIPELINE, by default fairmot-dla34, is
-# one on another backbone; $INIT is what it starts from,
-# for example CenterNet's ctdet_coco_dla_2x.pth. $FLAGS go to `mottool train` as they are.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. $PIPELINE, by default fairmot-dla34, may be one with
+# another backbone. $INIT are the initial weights, for example CenterNet's ctdet_coco_dla_2x.pth.
+# $FLAGS are passed to `mottool train`.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 train fairmot-dla34 "$@"

@@ -1,12 +1,12 @@
 #!/bin/sh
-# JDE as its paper trains it (ECCV 2020, §4), its nine tasks weighed by uncertainty.
+# JDE as its paper trains it (ECCV 2020, §4), its nine tasks weighted by uncertainty.
 #
 #     sh examples/training/jde.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. $PIPELINE, by default jde-1088x608, is
-# one of another size; $INIT is what it starts from,
-# for example the authors' jde.1088x608.uncertainty.pt. $FLAGS go to `mottool train` as they are.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. $PIPELINE, by default jde-1088x608, may be one of
+# another size. $INIT are the initial weights, for example the authors' jde.1088x608.uncertainty.pt.
+# $FLAGS are passed to `mottool train`.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 train jde-1088x608 "$@"

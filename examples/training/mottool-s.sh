@@ -1,16 +1,16 @@
 #!/bin/sh
-# mottool-s, the network in the box: detection, embeddings and occlusion centres from public data.
+# mottool-s, the bundled network: detection, embeddings and occlusion centres from public data.
 #
 #     sh examples/training/mottool-s.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. The bundled weights learned from
-# MOT17-02, MOT17-11, ETH-Sunnyday, Penn-Fudan with its masks, COCO, and street cameras whose people
-# a detector had found (`mottool distill-labels --detector`). Folders of re-ID crops are datasets,
-# too: their people are pasted into the scenes.
-# $TEACHER and $TEACHER_WEIGHTS name a re-ID network that teaches embeddings; without them,
-# identities and pairs of frames do. $INIT is what it starts from, by default the bundled weights;
-# none starts from random ones. $FLAGS go to `mottool train` as they are, such as --minutes 60.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. The bundled weights were trained on MOT17-02,
+# MOT17-11, ETH-Sunnyday, Penn-Fudan with its masks, COCO, and street cameras with the pseudo-labels
+# of a detector (`mottool distill-labels --detector`). Folders of re-ID crops are datasets, too:
+# their people are pasted into the scenes. $TEACHER and $TEACHER_WEIGHTS are a re-ID network whose
+# embeddings are distilled; without them, embeddings are learned from identities and pairs of
+# frames. $INIT are the initial weights, by default the bundled ones; none starts from random
+# weights. $FLAGS are passed to `mottool train`, for example --minutes 60.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 

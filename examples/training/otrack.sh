@@ -3,11 +3,11 @@
 #
 #     sh examples/training/otrack.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. $PIPELINE, by default otrack, is
-# the only one; $INIT is what it starts from, for example CenterTrack's crowdhuman.pth, or what
-# this makes of CrowdHuman with FLAGS="--epochs 140 --batch 64 --lr 2.5e-4". $FLAGS go to
-# `mottool train` as they are; --no-occlusion among them trains CenterTrack alone.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. $PIPELINE is otrack, the only one of its kind. $INIT
+# are the initial weights, for example CenterTrack's crowdhuman.pth, or the result of this recipe on
+# CrowdHuman with FLAGS="--epochs 140 --batch 64 --lr 2.5e-4". $FLAGS are passed to `mottool train`;
+# with --no-occlusion it trains CenterTrack alone.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 train otrack "$@"

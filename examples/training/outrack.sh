@@ -3,10 +3,10 @@
 #
 #     sh examples/training/outrack.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. $PIPELINE, by default outrack, is
-# the only one; $INIT is what it starts from,
-# for example CenterNet's ctdet_coco_dla_2x.pth. $FLAGS go to `mottool train` as they are.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. $PIPELINE is outrack, the only one of its kind.
+# $INIT are the initial weights, for example CenterNet's ctdet_coco_dla_2x.pth. $FLAGS are passed to
+# `mottool train`.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 train outrack "$@"

@@ -1,13 +1,12 @@
 #!/bin/sh
-# TDT (CVPR Workshops 2022, §3.3): a teacher's embeddings distilled, then learned by a detector.
+# TDT (CVPR Workshops 2022, §3.3): distil a teacher's embeddings, then train a detector on them.
 #
 #     sh examples/training/tdt.sh VALIDATION DATASET...
 #
-# VALIDATION is a MOTChallenge folder that is held out. $PIPELINE, by default tdt-r34, is
-# another student's; $INIT is what it starts from,
-# by default ImageNet's weights of its backbone. $TEACHER and
-# $TEACHER_WEIGHTS name the re-ID network that teaches; $FLAGS go to `mottool train` as they are.
-# Run it again after a stop and it goes on from there.
+# VALIDATION is a held-out MOTChallenge folder. $PIPELINE, by default tdt-r34, may be another
+# student. $INIT are the initial weights, by default ImageNet weights of its backbone. $TEACHER and
+# $TEACHER_WEIGHTS are the re-ID network that is distilled. $FLAGS are passed to `mottool train`.
+# Run it again to resume after an interruption.
 set -eu
 . "$(dirname "$0")/../recipe.sh"
 

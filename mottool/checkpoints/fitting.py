@@ -11,12 +11,12 @@ from mottool.networks.registry import describe, identify
 
 __all__ = ["NotFiniteError", "dimension", "fit", "listed", "need_finite"]
 
-SHOWN = 12  # names listed in a message
+MAX_NAMES = 12  # in a message
 COUNTER = ".num_batches_tracked"
 
 
 class NotFiniteError(CheckpointError):
-    """Weights that fit a network, but are no numbers."""
+    """Weights that fit a network but contain NaN or infinity."""
 
 
 def fit(
@@ -26,19 +26,19 @@ def fit(
     unused: str = r"(?!)",
     file_names: Iterable[str] = (),
 ) -> None:
-    """Load `tensors` into `network`, every one accounted for.
+    """Load `tensors` into `network`; every tensor must be used, except those named in `unused`.
 
-    `unused` is a regular expression of names that the file may hold though `network` has no use
-    for them; `file_names` are the names in the file, where `tensors` have been renamed. Raises
-    `CheckpointError` with the names that are missing, unexpected or of another shape, and with
-    the pipeline that the file seems to be for, if not `pipeline`; `NotFiniteError` as
-    `need_finite`. A file may lack batch normalisation's counters of batches, as those of old
-    versions of PyTorch do: nothing here reads them.
+    `unused` is a regular expression of tensor names that are ignored. `file_names` are the names
+    in the file if `tensors` have been renamed. Counters of batches of batch normalisation can be
+    missing, as in files of old versions of PyTorch, because they are not used.
+
+    Raises `CheckpointError` with the names that are missing, unexpected or of another shape, and
+    with the network that the file seems to belong to. Raises `NotFiniteError` as `need_finite`.
     """
-    own = network.state_dict()
-    counters = {name: own[name] for name in own if name.endswith(COUNTER)}
+    expected = network.state_dict()
+    counters = {name: expected[name] for name in expected if name.endswith(COUNTER)}
     tensors = {**counters, **tensors}
-    needed = {name: tuple(value.shape) for name, value in own.items()}
+    needed = {name: tuple(value.shape) for name, value in expected.items()}
     given = {
         name: value
         for name, value in tensors.items()
@@ -48,9 +48,9 @@ def fit(
         problem = f"these weights do not fit {pipeline}: {listed(problems)}"
         names = next((names for names in (set(file_names), set(tensors)) if describe(names)), set())
         other = describe(names)
-        fix = f"give a checkpoint of {pipeline}, or name the network that this one is of; "
-        fix += "`mottool weights list` says where there is one"
-        if other is not None and pipeline not in identify(names) and pipeline != other:
+        fix = f"give a checkpoint of {pipeline}, or name the network of this one; "
+        fix += "`mottool weights list` lists where to find checkpoints"
+        if other and pipeline not in identify(names) and not pipeline.startswith(other):
             fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)
     need_finite(given)
@@ -58,15 +58,15 @@ def fit(
 
 
 def need_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise `NotFiniteError` with the names of the tensors that hold NaN or infinity."""
+    """Raise `NotFiniteError` with the names of tensors that contain NaN or infinity."""
     bad = [name for name, value in tensors.items() if not value.isfinite().all()]
     if bad:
-        fix = "take a checkpoint from before its training diverged, or download it again"
-        raise NotFiniteError(f"these weights hold NaN or infinity, in {listed(bad)}", fix)
+        fix = "use a checkpoint from before the training diverged, or download it again"
+        raise NotFiniteError(f"these weights contain NaN or infinity, in {listed(bad)}", fix)
 
 
 def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> list[str]:
-    """What is wrong with each name; the first ones are of every kind."""
+    """Describe what is wrong with each name, alternating between kinds of errors."""
     shapes = [
         f"{name} is {_shape(value.shape)} instead of {_shape(needed[name])}"
         for name, value in given.items()
@@ -79,7 +79,7 @@ def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor])
 
 
 def dimension(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:
-    """How long tensor `name` is along `axis`, `default` where it has no such axis."""
+    """Return the length of tensor `name` along `axis`, or `default` without such an axis."""
     shape = tensors[name].shape if name in tensors else ()
     return shape[axis] if axis < len(shape) else default
 
@@ -90,5 +90,5 @@ def _shape(shape: Iterable[int]) -> str:
 
 def listed(items: list[str]) -> str:
     """Join the first names of a list, and count the others."""
-    more = len(items) - SHOWN
-    return ", ".join(items[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(items) - MAX_NAMES
+    return ", ".join(items[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -13,19 +13,19 @@ from mottool.errors import SettingError
 from mottool.settings import Settings, build_settings, is_optional, plain_type
 
 __all__ = [
+    "as_json",
     "caches_argument",
     "frame_pair_option",
     "ground_truth_option",
-    "merged_options",
-    "as_json",
-    "settings_options",
     "jobs_flag",
     "list_flag",
+    "merged_options",
     "plot_options",
     "published_flag",
     "results_argument",
     "set_flag",
     "settings_file",
+    "settings_options",
     "shard_flag",
     "shard_of",
     "tracks_option",

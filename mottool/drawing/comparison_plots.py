@@ -190,8 +190,8 @@ def _number_points(figure: Figure, axes: Axes, points: Sequence[tuple[int, Point
 
 def _axis_label(metric: str) -> str:
     unit = get_metric(metric).unit
-    units = {"fps": f"{metric} (frames a second)", "count": metric, "fraction": f"{metric} (%)"}
-    return units[unit]
+    labels = {"fps": f"{metric} (frames a second)", "count": metric, "fraction": f"{metric} (%)"}
+    return labels[unit]
 
 
 def _axis_value(metric: str, value: float | None) -> float:

@@ -1,22 +1,23 @@
-"""What a pipeline can be told beside its name: the flags of `detect-embed` and of `run`."""
+"""Options of pipelines: flags of `detect-embed` and of the commands that run networks."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from mottool.errors import SettingError
+from mottool.networks.registry import families
 from mottool.settings import Settings, setting
 
 __all__ = ["STRIDE", "Options", "input_size"]
 
-STRIDE = 32  # pixels: the coarsest level of every network that takes frames of any size
+STRIDE = 32  # pixels, of the coarsest level of networks with a free input size
 
 
 def input_size(text: str) -> tuple[int, int]:
-    """Width and height of `WxH`, multiples of 32."""
+    """Parse `WxH` into width and height, multiples of 32."""
     width, times, height = text.lower().partition("x")
     size = (int(width), int(height)) if width.isdecimal() and height.isdecimal() else (0, 0)
     if not (times and all(size)):
-        raise SettingError(f"--input {text!r} is no size", "write it as WxH, such as 1088x608")
+        raise SettingError(f"--input {text!r} is not a size", "write it as WxH, such as 1088x608")
     if size[0] % STRIDE or size[1] % STRIDE:
         near = "x".join(str(max(round(side / STRIDE), 1) * STRIDE) for side in size)
         problem = f"--input {text} is not a multiple of {STRIDE} in width and height"
@@ -24,70 +25,79 @@ def input_size(text: str) -> tuple[int, int]:
     return size
 
 
+def _min_scores() -> str:
+    """Return the default score thresholds of networks and detectors for the help text."""
+    others = {family.title: family.min_score for family in families()}
+    different = [f"{score:g} with {title}" for title, score in others.items() if score != 0.1]
+    return ", ".join(["0.1", *different])
+
+
+SCORES = _min_scores()
+
+
 @dataclass(frozen=True)
 class Options(Settings):
-    """How the parts of a pipeline are made; each part takes some of these, and refuses others."""
+    """Options of the parts of a pipeline; each part accepts some of them and refuses the others."""
 
     weights: Path | None = setting(
         None,
-        "The checkpoint of the network or detector, as its authors publish it or train leaves it; "
-        "the .onnx or .xml file of yolox, onnx and openvino. Without it, the one that `mottool "
-        "weights fetch` has downloaded; torchvision's detectors download theirs themselves.",
+        "Checkpoint of the network or detector, as published by its authors or written by train; "
+        "the .onnx or .xml file of yolox, onnx and openvino. By default the one downloaded by "
+        "`mottool weights fetch`; torchvision's detectors download theirs themselves.",
     )
     embedder_weights: Path | None = setting(
-        None, "The checkpoint of the embedder; the .onnx or .xml file of reid."
+        None, "Checkpoint of the embedder; the .onnx or .xml file of reid."
     )
     detections: Path | None = setting(
         None,
         "Public detections: MOTChallenge's det.txt or DeepSORT's .npy (10 columns, then the "
-        "embedding) of the one sequence, or a folder of <sequence>.txt or .npy. Without it, each "
-        "sequence's own det/det.txt.",
+        "embedding) of the only sequence, or a folder of <sequence>.txt or .npy. By default each "
+        "sequence's det/det.txt.",
     )
     score_scale: float | None = setting(
         None,
-        "Public scores become 1/(1+exp(-score/SCALE)). Without it, that is done only where they "
-        "are raw margins outside [0, 1], SCALE being the median magnitude in the file.",
+        "Convert public scores to 1/(1+exp(-score/SCALE)). By default only raw margins outside "
+        "[0, 1] are converted, with the median magnitude of the file as SCALE.",
         low=1e-9,
     )
     min_score: float | None = setting(
         None,
-        "Detections of a network must score above it. Without it, the pipeline's own: 0.1, or "
-        "0.05 with mottool-s and TDT.",
+        f"Keep only detections that score above this. By default that of the pipeline: {SCORES}.",
         low=0,
         high=1,
     )
     input: tuple[int, int] | None = setting(
         None,
-        "The network's input in pixels, multiples of 32. Without it, the size that train trained "
-        "it at, or that the network was published with.",
+        "Input size of the network in pixels, multiples of 32. By default the size at which the "
+        "weights were trained, or that the network was published with.",
         parse=input_size,
         form="WxH",
     )
     pixels: str | None = setting(
         None,
-        "What the file of yolox, onnx or openvino takes: bgr255 or rgb255 (0 to 255), rgb1 (0 to "
-        "1), imagenet (that, normalised). Without it, bgr255; rgb1 with onnx.",
+        "Pixel format of the file of yolox, onnx or openvino: bgr255 or rgb255 (0 to 255), rgb1 (0 "
+        "to 1), imagenet (rgb1, normalised). By default bgr255, or rgb1 with onnx.",
         choices=("bgr255", "rgb255", "rgb1", "imagenet"),
     )
     embedder_pixels: str | None = setting(
         None,
-        "The same for the file of reid. Without it, bgr255 for .xml and imagenet for .onnx.",
+        "Pixel format of the file of reid. By default bgr255 for .xml and imagenet for .onnx.",
         choices=("bgr255", "rgb255", "rgb1", "imagenet"),
     )
     person_class: int | None = setting(
         None,
-        "The number of the class of people in the file of yolox, onnx or openvino. Without it, "
-        "that of its kind of output: 1 where 0 is the background, else 0.",
+        "Class number of people in the file of yolox, onnx or openvino. By default 1 for output "
+        "formats with a background class 0, else 0.",
         low=0,
     )
     occlusion_maps: bool = setting(
-        False, "Keep the heatmaps of occlusion centres too, of networks that make them."
+        False, "Also keep the heatmaps of occlusion centres, if the network predicts them."
     )
-    device: str = setting("auto", "Where networks run: auto, cpu, cuda or cuda:N.")
+    device: str = setting("auto", "Device of networks: auto, cpu, cuda or cuda:N.")
     precision: str = setting(
         "fp32",
-        "The precision of networks from PyTorch checkpoints; files for other runtimes have their "
-        "own.",
+        "Precision of networks from PyTorch checkpoints; files for other runtimes have a fixed "
+        "precision.",
         choices=("fp32", "fp16", "bf16"),
     )
-    batch: int = setting(1, "Frames in one call of a network.", low=1)
+    batch: int = setting(1, "Frames per call of a network.", low=1)

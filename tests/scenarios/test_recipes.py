@@ -35,11 +35,11 @@ def test_every_family_has_a_recipe():
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_without_arguments_a_recipe_tells_how_it_is_used(recipe):
+def test_without_arguments_a_recipe_prints_its_usage(recipe):
     result = ran(recipe)
     assert result.returncode == 2
     assert f"sh examples/training/{recipe.stem}.sh VALIDATION DATASET..." in result.stderr
-    assert "goes on from there." in result.stderr
+    assert "resume after an interruption." in result.stderr
     assert "set -eu" not in result.stderr
 
 

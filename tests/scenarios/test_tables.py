@@ -56,11 +56,11 @@ def stages(lines, command):
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
-def test_without_arguments_a_table_tells_how_it_is_used(table):
+def test_without_arguments_a_table_prints_its_usage(table):
     result = ran(table)
     assert result.returncode == 2
     assert f"sh examples/training/tables/{table.name} VALIDATION DATASET..." in result.stderr
-    assert "run this again after a stop" in result.stderr
+    assert "run this script again to resume" in result.stderr
     assert "set -eu" not in result.stderr
     assert not result.stdout
 

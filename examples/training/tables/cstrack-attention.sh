@@ -1,5 +1,5 @@
 #!/bin/sh
-# CSTrack: the attentions within SAAN.
+# CSTrack: the kinds of attention within SAAN.
 # $PIPELINE is cstrack or cstrack-s.
 #
 #     sh examples/training/tables/cstrack-attention.sh VALIDATION DATASET...

@@ -1,5 +1,5 @@
 #!/bin/sh
-# CSTrack: the weight of identity against detection (η).
+# CSTrack: the weight of the identity loss against the detection loss (η).
 # $PIPELINE is cstrack or cstrack-s.
 #
 #     sh examples/training/tables/cstrack-eta.sh VALIDATION DATASET...

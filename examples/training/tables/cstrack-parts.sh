@@ -1,5 +1,5 @@
 #!/bin/sh
-# CSTrack: what its two networks are worth, REN and SAAN. Without SAAN the levels are only joined.
+# CSTrack: its two networks, REN and SAAN. Without SAAN the levels are only concatenated.
 # $PIPELINE is cstrack or cstrack-s.
 #
 #     sh examples/training/tables/cstrack-parts.sh VALIDATION DATASET...

@@ -1,5 +1,5 @@
 #!/bin/sh
-# CSTrack and its light form, CSTrack-S.
+# CSTrack and its light variant, CSTrack-S.
 #
 #     sh examples/training/tables/cstrack-size.sh VALIDATION DATASET...
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# FairMOT's Table 1 (arXiv 2004.01888v1): anchors or none, on maps of several strides.
+# FairMOT's Table 1 (arXiv 2004.01888v1): with anchors and anchor-free, for several strides.
 #
 #     sh examples/training/tables/fairmot-1-anchors.sh VALIDATION DATASET...
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# FairMOT's Table 2 (arXiv 2004.01888v1): backbones, by what tracking makes of them.
+# FairMOT's Table 2 (arXiv 2004.01888v1): backbones, by tracking metrics.
 #
 #     sh examples/training/tables/fairmot-2-backbones.sh VALIDATION DATASET...
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# FairMOT's Table 3 (arXiv 2004.01888v1): backbones, by detection and by re-identification.
+# FairMOT's Table 3 (arXiv 2004.01888v1): backbones, by detection and re-ID metrics.
 # S, M and L are small, medium and large people.
 #
 #     sh examples/training/tables/fairmot-3-detection.sh VALIDATION DATASET...

@@ -1,5 +1,5 @@
 #!/bin/sh
-# FairMOT's Table 4 (arXiv 2004.01888v1): the length of the embeddings.
+# FairMOT's Table 4 (arXiv 2004.01888v1): the dimension of the embeddings.
 #
 #     sh examples/training/tables/fairmot-4-dimensions.sh VALIDATION DATASET...
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# JDE's Table 1: what teaches the embeddings, with weights of the tasks that are fixed.
+# JDE's Table 1: the loss of the embeddings, with fixed weights of the tasks.
 # $PIPELINE is jde-1088x608, jde-864x480 or jde-576x320.
 #
 #     sh examples/training/tables/jde-1-objectives.sh VALIDATION DATASET...

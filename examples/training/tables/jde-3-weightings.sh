@@ -1,5 +1,5 @@
 #!/bin/sh
-# JDE's Table 3: how the nine tasks are weighed, identities being taught by cross-entropy.
+# JDE's Table 3: the weighting of the nine tasks, with cross-entropy as identity loss.
 # $PIPELINE is jde-1088x608, jde-864x480 or jde-576x320.
 #
 #     sh examples/training/tables/jde-3-weightings.sh VALIDATION DATASET...

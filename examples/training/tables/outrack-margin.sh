@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: the margin by which the likeliest assignment should exceed the next.
+# OUTrack: the margin of the most likely assignment over the second most likely.
 #
 #     sh examples/training/tables/outrack-margin.sh VALIDATION DATASET...
 set -eu

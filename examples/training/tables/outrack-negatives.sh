@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: how many of the pairs show different people.
+# OUTrack: the share of pairs that show different people.
 #
 #     sh examples/training/tables/outrack-negatives.sh VALIDATION DATASET...
 set -eu

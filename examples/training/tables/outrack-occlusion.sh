@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: finding lost people again where they stand hidden, or not; one training for all.
+# OUTrack: with and without the recovery of occluded tracks; all rows share one training.
 #
 #     sh examples/training/tables/outrack-occlusion.sh VALIDATION DATASET...
 set -eu

@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: whom those are assigned to who are in one frame of a pair only.
+# OUTrack: the placeholder to which people in only one frame of a pair are assigned.
 #
 #     sh examples/training/tables/outrack-placeholder.sh VALIDATION DATASET...
 set -eu

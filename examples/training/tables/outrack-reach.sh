@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: how many frames the two images of a pair may be apart.
+# OUTrack: the maximum distance, in frames, between the two images of a pair.
 #
 #     sh examples/training/tables/outrack-reach.sh VALIDATION DATASET...
 set -eu

@@ -1,6 +1,7 @@
 #!/bin/sh
-# OUTrack: embeddings learned from pairs, by its own terms or by CycAs, or from identities.
-# The last is FairMOT with embeddings as long. All are tracked alike, without refinding the lost.
+# OUTrack: embeddings learned from pairs, by its terms or those of CycAs, or from identities.
+# The last is FairMOT with embeddings of the same dimension. All rows use the same tracker, without
+# the recovery of occluded tracks.
 #
 #     sh examples/training/tables/outrack-supervision.sh VALIDATION DATASET...
 set -eu

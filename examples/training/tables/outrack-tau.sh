@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: how much two people must overlap for an occlusion centre to be learned (τ).
+# OUTrack: the overlap of two people above which an occlusion centre is learned (τ).
 #
 #     sh examples/training/tables/outrack-tau.sh VALIDATION DATASET...
 set -eu

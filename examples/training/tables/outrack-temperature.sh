@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: the temperature of the softmax over similarities, fixed or by the number of people.
+# OUTrack: the temperature of the softmax over similarities, fixed or adaptive.
 #
 #     sh examples/training/tables/outrack-temperature.sh VALIDATION DATASET...
 set -eu

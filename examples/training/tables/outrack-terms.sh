@@ -1,5 +1,5 @@
 #!/bin/sh
-# OUTrack: what each term of its unsupervised re-identification is worth.
+# OUTrack: the terms of its unsupervised re-ID loss.
 #
 #     sh examples/training/tables/outrack-terms.sh VALIDATION DATASET...
 set -eu

@@ -1,23 +1,24 @@
-# Sourced by the scripts of tables. Each of their rows is trained, tracked and scored by these:
+# Sourced by the scripts of the tables, which train, track and score each row with these functions:
 #
-#     columns FIGURE...            begin a table (figures are what row.py knows)
-#     row LABEL PIPELINE FLAG...   one row: trained, detected and tracked in its paper's way
-#     trained PIPELINE FLAG...     train a variant, FLAG being those of `mottool train`
+#     columns METRIC...            start a table (of the metrics that row.py accepts)
+#     row LABEL PIPELINE FLAG...   train, detect and track one row, as its paper does
+#     trained PIPELINE FLAG...     train a variant with flags of `mottool train`
 #     detected [PIPELINE FLAG...]  run the variant, alone or as a part of another PIPELINE
-#     tracked LABEL FLAG...        print a row, FLAG being those of `mottool associate`
-#     taught TEACHER [WEIGHTS]     have TDT's students learn from this teacher from now on
+#     tracked LABEL FLAG...        track with flags of `mottool associate`, and print the row
+#     taught TEACHER [WEIGHTS]     distil this teacher; later variants learn from it
 #
-# A variant lies in $MOTTOOL_WORK/tables under the name of its pipeline and flags, and a number for
-# the data and all else, so that tables with a row in common train it once.
+# The folder of a variant in $MOTTOOL_WORK/tables is named for its pipeline, its flags and a checksum
+# of its data and other settings, so that tables with a row in common train it once.
 
 usage() {
     sed '/^#!/d; /^#/!q; s/^# \{0,1\}//' "$0" | sed '/^set/d'
     cat <<'END'
 
-VALIDATION is a MOTChallenge folder, or a root of some, that is held out; a DATASET is what
-`mottool train --help` says. The table comes on standard output, in Markdown. $INIT is what every
-row starts from, $INPUT the network's input as WxH, and $FLAGS go to every `mottool train`. What
-has been trained lies in $MOTTOOL_WORK/tables; run this again after a stop and it goes on.
+VALIDATION is a held-out MOTChallenge folder, or a folder of several; for DATASET see
+`mottool train --help`. The table is printed to standard output, in Markdown. $INIT are the initial
+weights of every row, $INPUT is the network's input as WxH, and $FLAGS are passed to every
+`mottool train`. Trained networks are in $MOTTOOL_WORK/tables; run this script again to resume after
+an interruption.
 END
 }
 
@@ -34,7 +35,7 @@ mottool() { "$python" -m mottool "$@" >&2; }
 tables=${MOTTOOL_WORK:-mottool-work}/tables
 validation=$1
 shift
-# Lists of arguments, one on a line.
+# Lists of arguments, one per line.
 sources=$(printf '%s\n' "$@")
 labels=
 teacher=

@@ -1,7 +1,7 @@
 #!/bin/sh
 # TDT: the student's backbone, with and without a feature pyramid.
 # $TEACHER, by default osnet_x1_0, and
-# $TEACHER_WEIGHTS name the re-ID network that teaches. $INIT is by default imagenet.
+# $TEACHER_WEIGHTS are the re-ID network that is distilled. $INIT is by default imagenet.
 #
 #     sh examples/training/tables/tdt-backbones.sh VALIDATION DATASET...
 set -eu

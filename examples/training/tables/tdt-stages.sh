@@ -1,7 +1,7 @@
 #!/bin/sh
-# TDT: the student alone, and as a detector beside its teacher (two stages).
+# TDT: the student alone (one stage), and as the detector for its teacher (two stages).
 # $PIPELINE is the student, by default tdt-r50; $TEACHER, by default osnet_x1_0, and
-# $TEACHER_WEIGHTS name the re-ID network that teaches. $INIT is by default imagenet.
+# $TEACHER_WEIGHTS are the re-ID network that is distilled. $INIT is by default imagenet.
 #
 #     sh examples/training/tables/tdt-stages.sh VALIDATION DATASET...
 set -eu

@@ -1,6 +1,6 @@
 #!/bin/sh
-# TDT: who teaches. $TEACHERS is a list of their names, by default OSNet's four widths; the
-# weights of each are $TEACHER_FOLDER/NAME.pth, unless it needs none.
+# TDT: the teacher. $TEACHERS is a list of names, by default the four widths of OSNet; the weights
+# of each are $TEACHER_FOLDER/NAME.pth, unless it needs none.
 # $PIPELINE is the student, by default tdt-r50. $INIT is by default imagenet.
 #
 #     sh examples/training/tables/tdt-teachers.sh VALIDATION DATASET...
