@@ -135,7 +135,7 @@ def tracklets(frame: int, config: TrackletPlotSettings, as_json: bool, **options
 @command.command("hota", short_help="HOTA over the localisation threshold, by tracker.")
 @results_argument
 @ground_truth_option(required=True)
-@_rules
+@rules_option
 @plot_options
 def hota(
     tracks: tuple[Path, ...],
@@ -176,7 +176,7 @@ def hota(
 @command.command("timelines", short_help="Identities over time.")
 @results_argument
 @ground_truth_option()
-@_rules
+@rules_option
 @plot_options
 def timelines(
     tracks: tuple[Path, ...],
