@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError, SettingError
+from mottool.motchallenge.rules import AUTO
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import input_size
 from mottool.settings import Settings, setting
@@ -187,7 +188,7 @@ def plot_hota(
     trackers: dict[str, dict[str, Path]],
     ground_truth: list[GroundTruthFile],
     out: Path,
-    rules: str = "auto",
+    rules: str = AUTO,
     warn: Callable[[str], None] = lambda message: None,
 ) -> Path:
     """Plot HOTA, DetA and AssA over the localisation threshold, a line per tracker.
@@ -214,7 +215,7 @@ def plot_timelines(
     tracks: Path,
     out: Path,
     ground_truth: GroundTruthFile | None = None,
-    rules: str = "auto",
+    rules: str = AUTO,
     name: str = "",
 ) -> Path:
     """Plot a lane per identity, or with `ground_truth` a lane per person and its matches.
