@@ -128,10 +128,9 @@ def test_what_training_left_beside_the_tensors_is_passed_over(tmp_path, legacy):
     assert found.foreign
 
 
-@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
-def test_a_whole_module_is_read_as_its_state_dict(tmp_path, legacy):
+def test_a_whole_module_is_read_as_its_state_dict(tmp_path):
     module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).half()
-    found = read(saved(tmp_path / "w.pth", {"epoch": 3, "model": module}, legacy))
+    found = read(saved(tmp_path / "w.pth", {"epoch": 3, "model": module}, legacy=False))
     expected = module.state_dict()
     assert list(found.tensors) == list(expected)
     assert all(torch.equal(found.tensors[name], value) for name, value in expected.items())
@@ -159,15 +158,9 @@ def test_a_malicious_file_does_nothing(tmp_path, legacy, protocol, place):
         "instead": {"model": Trap(victim)},
     }[place]
     path = saved(tmp_path / "w.pth", content, legacy, protocol)
-    if place == "instead":
-        with pytest.raises(CheckpointError, match="no network"):
-            read(path)
-    else:
-        found = read(path)
-        assert list(found.tensors) == list(TENSORS if place == "beside" else module.state_dict())
-        # Torch stops at the first operation of protocol 4, before anything is named.
-        first = {"beside": "posix.mkdir", "inside": "torch.nn.modules.linear.Linear"}[place]
-        assert found.foreign == (first if protocol == 2 else "")
+    # torch refuses the module `posix`, most of protocol 4, and modules in the legacy format.
+    with pytest.raises(CheckpointError, match="cannot be read without executing it"):
+        read(path)
     assert not victim.exists()
     torch.load(path, weights_only=False)  # a careless reader falls into it
     assert victim.exists()
