@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_progress_is_reported_in_bytes(site, out, monkeypatch, capsys):
-    monkeypatch.setattr("mottool.progress.QUIET", -1)
+    monkeypatch.setattr("mottool.progress.REPORT_SECONDS", -1)
     fetch(listing(site.url), out)
     assert capsys.readouterr().err.splitlines()[-1] == "made.bin: 0.3 of 0.3 MB"
 

@@ -60,7 +60,7 @@ def drive(monkeypatch):
 
 
 def test_a_file_on_google_drive(drive, out, monkeypatch, capsys):
-    monkeypatch.setattr("mottool.progress.QUIET", -1)
+    monkeypatch.setattr("mottool.progress.REPORT_SECONDS", -1)
     fetch(listing(DRIVE), out)
     assert out.read_bytes() == CONTENT
     ((url, settings),) = drive.calls

@@ -39,7 +39,7 @@ def test_without_arguments_a_recipe_tells_how_it_is_used(recipe):
     result = ran(recipe)
     assert result.returncode == 2
     assert f"sh examples/training/{recipe.stem}.sh VALIDATION DATASET..." in result.stderr
-    assert "goes on from there." in result.stderr
+    assert "run the same command again to continue." in result.stderr
     assert "set -eu" not in result.stderr
 
 
