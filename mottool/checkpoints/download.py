@@ -29,7 +29,7 @@ Check = Callable[[Path], object]
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded checkpoints: `$MOTTOOL_WEIGHTS`, or one in the user's cache."""
+    """Return the folder of downloads: `$MOTTOOL_WEIGHTS`, or one in the user's cache folder."""
     if folder := os.environ.get("MOTTOOL_WEIGHTS"):
         return Path(os.path.expanduser(folder))
     cache = os.environ.get("XDG_CACHE_HOME", "")

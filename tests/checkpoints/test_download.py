@@ -53,18 +53,18 @@ def test_what_is_there_is_downloaded_again_only_if_asked(site, out):
     messages = []
     fetch(listing(site.url), out, warn=messages.append)
     assert out.read_bytes() == b"mine"
-    assert messages == [f"{out} is there already; --overwrite downloads it again"]
+    assert messages == [f"{out} exists already; --overwrite downloads it again"]
     assert not site.requests
     fetch(listing(site.url), out, overwrite=True)
     assert out.read_bytes() == CONTENT
-    with pytest.raises(OutputError, match="is no regular file"):
+    with pytest.raises(OutputError, match="is not a regular file"):
         fetch(listing(site.url), out.parent)
 
 
 def test_another_sha256_is_refused_and_nothing_is_left(site, out):
     problem = refused(listing(site.url, sha256="0" * 8), out)
     assert f"its sha256 is {hashlib.sha256(CONTENT).hexdigest()}" in problem
-    assert "the manifest says 00000000" in problem
+    assert "the manifest has 00000000" in problem
     assert not list(out.parent.iterdir())
 
 
@@ -154,7 +154,7 @@ def test_two_processes_download_a_file_once(site, out):
                 "another process is downloading made.bin; waiting for it\n"
             )
             release.set()
-            assert second.stdout.readline().startswith(f"{out} is there already")
+            assert second.stdout.readline().startswith(f"{out} exists already")
         assert (first.wait(), second.returncode) == (0, 0)
     assert len(site.requests) == 1
     assert out.read_bytes() == CONTENT

@@ -163,7 +163,7 @@ def test_a_redirect_from_https_to_http_is_refused():
         answer.url, answer.status_code = url, 200
     answers[1].history = [answers[0]]
     with pytest.raises(transfer.RefusedError, match="^https://a/x redirects to http://b/x$"):
-        transfer._check_answer(answers[1], 200)
+        transfer._check_response(answers[1], 200)
 
 
 def test_no_credentials_are_sent(site, out, tmp_path, monkeypatch):

@@ -136,7 +136,7 @@ def test_a_person_reads_lines(osnet):
     result = invoke("verify", osnet)
     assert result.exit_code == 0, result.output
     first, *lines = result.output.splitlines()
-    assert first.endswith("osnet_x0_25, 565 of 567 tensors go in, none is missing")
+    assert first.endswith("osnet_x0_25, 565 of 567 tensors are used, none is missing")
     told = dict(line.strip().split("  ", 1) for line in lines)
     assert told["left out"].strip() == "classifier.weight, classifier.bias"
 
@@ -318,7 +318,7 @@ def test_where_a_converted_file_cannot_go(osnet, tmp_path):
     with pytest.raises(SettingError, match="does not end in .safetensors"):
         convert(osnet, tmp_path / "w.pth")
     out = convert(osnet, tmp_path / "w.safetensors")
-    with pytest.raises(SettingError, match="is the file that is read"):
+    with pytest.raises(SettingError, match="is the input file"):
         convert(out, out)
 
 

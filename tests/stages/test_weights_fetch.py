@@ -69,7 +69,7 @@ def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifes
     result = invoke("fetch", "osnet_x0_25")
     assert result.exit_code == 0, result.output
     first, *lines = result.output.splitlines()
-    assert first == f"{place}  osnet_x0_25, 565 of 567 tensors go in, none is missing"
+    assert first == f"{place}  osnet_x0_25, 565 of 567 tensors are used, none is missing"
     facts = dict(line.strip().split("  ", 1) for line in lines)
     assert facts["licence"].strip() == "its licence"
     assert facts["page"].strip() == "https://page"
@@ -77,7 +77,7 @@ def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifes
 
     again = invoke("fetch", "osnet_x0_25", "--json")
     assert json.loads(again.stdout)["done"][0]["sha256"] == read(osnet).sha256
-    assert again.stderr.startswith(f"mottool: {place} is there already; --overwrite")
+    assert again.stderr.startswith(f"mottool: {place} exists already; --overwrite")
     assert len(site.requests) == 1
 
     messages = []
@@ -120,7 +120,7 @@ def test_of_several_files_the_first_or_the_named_one_is_fetched(osnet, manifest,
     assert result.exit_code == 0, result.output
     assert (tmp_path / "made/x.pth").read_bytes() == osnet.read_bytes()
     message = (
-        "mottool: osnet_x0_25 has several files; a.pth is taken. Others, by name: b.pth, c.pth"
+        "mottool: osnet_x0_25 has several files; using a.pth. Others, by name: b.pth, c.pth"
     )
     assert result.stderr.splitlines() == [message]
     assert invoke("fetch", "b.pth").exit_code == 0
