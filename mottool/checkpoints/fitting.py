@@ -11,12 +11,12 @@ from mottool.models.marks import looks_like
 
 __all__ = ["NotFiniteError", "dimension", "fit", "listed", "need_finite"]
 
-SHOWN = 12  # names listed in a message
+MAX_LISTED = 12  # names in a message
 COUNTER = ".num_batches_tracked"
 
 
 class NotFiniteError(CheckpointError):
-    """Weights that fit a network, but are no numbers."""
+    """Weights that fit a network, but hold NaN or infinity."""
 
 
 def fit(
@@ -28,17 +28,17 @@ def fit(
 ) -> None:
     """Load `tensors` into `network`, every one accounted for.
 
-    `unused` is a regular expression of names that the file may hold though `network` has no use
-    for them; `file_names` are the names in the file, where `tensors` have been renamed. Raises
+    `unused` is a regular expression of names that the file may have though `network` does not use
+    them; `file_names` are the names in the file, if `tensors` have been renamed. Raises
     `CheckpointError` with the names that are missing, unexpected or of another shape, and with
     the pipeline that the file seems to be for, if not `pipeline`; `NotFiniteError` as
-    `need_finite`. A file may lack batch normalisation's counters of batches, as those of old
-    versions of PyTorch do: nothing here reads them.
+    `need_finite`. A file may lack the batch counters of batch normalisation, as those of old
+    versions of PyTorch do; they are not used.
     """
-    own = network.state_dict()
-    counters = {name: own[name] for name in own if name.endswith(COUNTER)}
+    expected = network.state_dict()
+    counters = {name: expected[name] for name in expected if name.endswith(COUNTER)}
     tensors = {**counters, **tensors}
-    needed = {name: tuple(value.shape) for name, value in own.items()}
+    needed = {name: tuple(value.shape) for name, value in expected.items()}
     given = {
         name: value
         for name, value in tensors.items()
@@ -48,7 +48,7 @@ def fit(
         problem = f"these weights do not fit {pipeline}: {listed(problems)}"
         other = looks_like(file_names) or looks_like(tensors)
         fix = f"give a checkpoint of {pipeline}, or name the network that this one is of; "
-        fix += "`mottool weights list` says where there is one"
+        fix += "`mottool weights list` shows where each is published"
         if other is not None and not pipeline.startswith(other):
             fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)
@@ -57,7 +57,7 @@ def fit(
 
 
 def need_finite(tensors: Mapping[str, Tensor]) -> None:
-    """Raise `NotFiniteError` with the names of the tensors that hold NaN or infinity."""
+    """Raise `NotFiniteError` with the names of tensors that hold NaN or infinity."""
     bad = [name for name, value in tensors.items() if not value.isfinite().all()]
     if bad:
         fix = "take a checkpoint from before its training diverged, or download it again"
@@ -65,7 +65,7 @@ def need_finite(tensors: Mapping[str, Tensor]) -> None:
 
 
 def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> list[str]:
-    """What is wrong with each name; the first ones are of every kind."""
+    """Describe what is wrong with each name, taking missing, unexpected and misshapen in turn."""
     shapes = [
         f"{name} is {_shape(value.shape)} instead of {_shape(needed[name])}"
         for name, value in given.items()
@@ -73,12 +73,12 @@ def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor])
     ]
     missing = [f"{name} is missing" for name in needed if name not in given]
     unexpected = [f"{name} is unexpected" for name in given if name not in needed]
-    rounds = zip_longest(missing, unexpected, shapes)
-    return [problem for problems in rounds for problem in problems if problem is not None]
+    triples = zip_longest(missing, unexpected, shapes)
+    return [problem for triple in triples for problem in triple if problem is not None]
 
 
 def dimension(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:
-    """How long tensor `name` is along `axis`, `default` where it has no such axis."""
+    """Return the size of tensor `name` along `axis`, `default` if it has no such axis."""
     shape = tensors[name].shape if name in tensors else ()
     return shape[axis] if axis < len(shape) else default
 
@@ -88,6 +88,6 @@ def _shape(shape: Iterable[int]) -> str:
 
 
 def listed(items: list[str]) -> str:
-    """Join the first names of a list, and count the others."""
-    more = len(items) - SHOWN
-    return ", ".join(items[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    """Join the first names of a list, and append the number of the others."""
+    more = len(items) - MAX_LISTED
+    return ", ".join(items[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")

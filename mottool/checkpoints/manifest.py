@@ -1,4 +1,4 @@
-"""The manifest of checkpoints: `weights/manifest.toml`, and the cards of the weights in the box."""
+"""The manifest of checkpoints: `weights/manifest.toml` and the cards of the bundled weights."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ __all__ = ["Listing", "listings"]
 
 @dataclass(frozen=True)
 class Listing:
-    """One checkpoint, or the word that there is none: the keys of weights/README.md."""
+    """One checkpoint, or the note that none is published; weights/README.md defines the keys."""
 
     name: str
     page: str
@@ -29,12 +29,12 @@ class Listing:
 
     @property
     def file_name(self) -> str:
-        """The name that a downloaded file gets: the authors', or one made of the network's."""
+        """The name of a downloaded file: the authors', or one made from the network's."""
         return self.file or f"{self.name}.pth"
 
 
 def listings() -> list[Listing]:
-    """Every checkpoint: first those in the box, then the manifest's, in its order."""
+    """Return every checkpoint: first the bundled ones, then the manifest's in its order."""
     text = (files("mottool.weights") / "manifest.toml").read_text(encoding="utf-8")
     entries = [Listing(**entry) for entry in tomllib.loads(text)["checkpoint"]]
     bundled = {name: entry.bundled for name, entry in NETWORKS.items() if entry.bundled}
@@ -42,7 +42,7 @@ def listings() -> list[Listing]:
 
 
 def _bundled(name: str, file: str) -> Listing:
-    """The listing of a weights file in the box, which its card describes."""
+    """Make the listing of a bundled weights file from its card."""
     card = tomllib.loads((files("mottool.weights") / f"{Path(file).stem}.toml").read_text("utf-8"))
     return Listing(
         name=name,
