@@ -1,7 +1,7 @@
-"""The one box format, and the two it is converted from and to at the edges.
+"""Convert between box formats, and compute intersections and IoU.
 
 Inside mottool a box is `x1 y1 x2 y2` in pixels of the original frame; arrays are (..., 4).
-Files hold `x y w h` (MOTChallenge: left, top, width, height), here called tlwh.
+Files hold `x y w h` (MOTChallenge: left, top, width, height), called tlwh.
 """
 
 from typing import Any
@@ -17,26 +17,26 @@ NO_AREA = 1e-30  # square pixels: far below any box, and still a normal float32
 
 
 def xyxy_from_tlwh(boxes: Floats) -> Floats:
-    """Corners from left, top, width, height, (..., 4), in the precision of the input."""
+    """Convert left, top, width, height to corners, (..., 4), in the precision of the input."""
     corners = boxes.copy()
     corners[..., 2:] += corners[..., :2]
     return corners
 
 
 def tlwh_from_xyxy(boxes: Floats) -> Floats:
-    """Left, top, width, height from corners, (..., 4), in the precision of the input."""
+    """Convert corners to left, top, width, height, (..., 4), in the precision of the input."""
     sides = boxes.copy()
     sides[..., 2:] -= sides[..., :2]
     return sides
 
 
 def intersection(a: Floats, b: Floats, border: float = 0.0) -> Floats:
-    """Pairwise intersection areas, (A, 4) with (B, 4) to (A, B), in square pixels.
+    """Compute pairwise intersection areas in square pixels, (A, 4) and (B, 4) to (A, B).
 
     `border` is added to every width and height: 1 counts pixels between integer corners
     inclusively, as the authors' trackers do.
     """
-    # Coordinates first in memory too: that is up to seven times as fast.
+    # Coordinates first in memory, which is up to seven times as fast.
     a, b = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
     a, b = a[:, :, None], b[:, None, :]  # (4, A, 1), (4, 1, B)
     sides = np.minimum(a[2:], b[2:])  # (2, A, B)
@@ -44,21 +44,21 @@ def intersection(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     if border:
         sides += border
     np.maximum(sides, 0, out=sides)
-    shared: Floats = sides[0] * sides[1]  # (A, B)
-    return shared
+    areas: Floats = sides[0] * sides[1]  # (A, B)
+    return areas
 
 
 def iou(a: Floats, b: Floats, border: float = 0.0) -> Floats:
-    """Pairwise intersection over union in [0, 1], (A, 4) with (B, 4) to (A, B).
+    """Compute pairwise intersection over union in [0, 1], (A, 4) and (B, 4) to (A, B).
 
-    Two boxes without area overlap nothing: their IoU is 0. `border` as in `intersection`.
+    A box without area has an IoU of 0 with every box. `border` as in `intersection`.
     """
-    shared = intersection(a, b, border)
+    overlaps = intersection(a, b, border)
     union = _areas(a, border)[:, None] + _areas(b, border)  # (A, B)
-    union -= shared
+    union -= overlaps
     np.maximum(union, NO_AREA, out=union)
-    shared /= union
-    return shared
+    overlaps /= union
+    return overlaps
 
 
 def _areas(boxes: Floats, border: float) -> Floats:

@@ -1,7 +1,7 @@
-"""The one family of exceptions: each says what is wrong and how to mend it.
+"""The exceptions of mottool: each message states a problem and how to fix it.
 
-Exit codes of the command line: `SettingError` is wrong usage (2), every other one is an
-input that failed (1).
+Exit codes of the command line: 2 for a `SettingError`, which is wrong usage, and 1 for every other
+one, which is an input that failed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,15 +20,16 @@ __all__ = [
     "TrainingError",
     "did_you_mean",
     "from_system",
+    "ignore_warning",
     "writing",
 ]
 
-FULL = (ENOSPC, EDQUOT, EFBIG)
-ROOM = "free some room and run the same command again; finished work is kept"
+DISK_FULL_ERRNOS = (ENOSPC, EDQUOT, EFBIG)
+FREE_SPACE_FIX = "free some room and run the same command again; finished work is kept"
 
 
 class MottoolError(Exception):
-    """A user's mistake or a broken input, told in one line together with its mend."""
+    """A wrong setting, a broken input or a failed write, with a one-line message and a fix."""
 
     def __init__(self, problem: str, fix: str) -> None:
         """`problem` and `fix` are sentences without their full stops."""
@@ -41,7 +42,7 @@ class MottoolError(Exception):
 
 
 class SettingError(MottoolError):
-    """A flag, key or value that means nothing here (exit code 2)."""
+    """A flag, key or value that is unknown or not allowed (exit code 2)."""
 
 
 class InputError(MottoolError):
@@ -49,7 +50,7 @@ class InputError(MottoolError):
 
 
 class CacheError(MottoolError):
-    """A cache or label file of another schema, unfinished, torn, or made with other settings."""
+    """A cache or label file that is unfinished, damaged, or of another schema or other settings."""
 
 
 class CheckpointError(MottoolError):
@@ -57,7 +58,7 @@ class CheckpointError(MottoolError):
 
 
 class TrainingError(MottoolError):
-    """A training that cannot go on; its last good checkpoint is kept."""
+    """A training that cannot continue; its last good checkpoint is kept."""
 
 
 class OutputError(MottoolError):
@@ -65,42 +66,49 @@ class OutputError(MottoolError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`use one of …` for a word nobody knows, or the near miss if there is one.
+    """Return the fix for an unknown word: its near miss among the known ones, or all of them.
 
-    Where nothing is known it is `leave it out`.
+    Without known words it is `leave it out`.
     """
     known = list(known)
     if not known:
         return "leave it out"
-    near = [each for each in known if word and each.startswith(word)]
-    near = near or get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}" if near else f"use one of {', '.join(known)}"
+    matches = [candidate for candidate in known if word and candidate.startswith(word)]
+    matches = matches or get_close_matches(word, known, n=1)
+    return f"did you mean {matches[0]!r}" if matches else f"use one of {', '.join(known)}"
+
+
+def ignore_warning(message: str) -> None:
+    """Drop a message: the default of parameters `warn`."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals while writing `path` into an `OutputError`."""
+    """Convert an `OSError` while writing `path` into an `OutputError`."""
     try:
         yield
     except OSError as error:
-        if _full(error):
-            raise OutputError(f"no room left on the disk to write {path}", ROOM) from error
+        if _is_disk_full(error):
+            raise OutputError(
+                f"no room left on the disk to write {path}", FREE_SPACE_FIX
+            ) from error
         reason = error.strerror or error
         if isinstance(error, FileExistsError | NotADirectoryError):
             reason = "what should be its folder is a file"
-        fix = "choose another place, or make this one writable"
+        fix = "choose another path, or make this one writable"
         raise OutputError(f"cannot write {path}: {reason}", fix) from error
 
 
 def from_system(error: OSError) -> MottoolError:
-    """The operating system's refusal that nothing nearer has told, with its mend."""
-    if _full(error):
-        place = error.filename or "the output"
-        return OutputError(f"no room left on the disk to write {place}", ROOM)
+    """Convert an unhandled `OSError` into an error with a fix."""
+    if _is_disk_full(error):
+        path = error.filename or "the output"
+        return OutputError(f"no room left on the disk to write {path}", FREE_SPACE_FIX)
     reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return InputError(f"cannot use {reason}", "check the path, and that you may read and write it")
 
 
-def _full(error: OSError) -> bool:
-    # h5py loses the number and keeps it in the text.
-    return error.errno in FULL or any(f"errno = {number}" in str(error) for number in FULL)
+def _is_disk_full(error: OSError) -> bool:
+    # h5py drops the number and keeps it in the text.
+    numbers = (f"errno = {number}" in str(error) for number in DISK_FULL_ERRNOS)
+    return error.errno in DISK_FULL_ERRNOS or any(numbers)

@@ -1,4 +1,4 @@
-"""Progress of long work: a tqdm bar on a terminal, a plain line now and then elsewhere."""
+"""Show the progress of long work: a tqdm bar on a terminal, a line every few seconds elsewhere."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from typing import TypeVar
 __all__ = ["counter", "progress"]
 
 T = TypeVar("T")
-QUIET = 10.0  # seconds between two plain lines
+REPORT_SECONDS = 10.0  # between two plain lines
 BYTES = "bytes"
 
 
@@ -20,10 +20,10 @@ def progress(
     done: int = 0,
     unit: str = "frames",
 ) -> Iterator[T]:
-    """Hand the items through and tell on standard error how far the work is.
+    """Yield the items, and report on standard error how many have been processed.
 
-    `total` may be None or wrong (frame counts of containers often are); `done` counts what an
-    earlier run had finished. Short work is silent where there is no terminal.
+    `total` may be None or wrong, as frame counts of video files often are. `done` counts the items
+    that an earlier run finished. Without a terminal, short work reports nothing.
     """
     with counter(label, total, done, unit) as count:
         for item in items:
@@ -35,17 +35,17 @@ def progress(
 def counter(
     label: str, total: int | None = None, done: int = 0, unit: str = "frames"
 ) -> Iterator[Callable[[int], object]]:
-    """Give a function that adds to the finished work, and report it as `progress` does.
+    """Give a function that adds to the count of finished items, which `progress` describes.
 
     The unit `bytes` is shown as kB, MB or GB.
     """
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        scaled = unit == BYTES
-        name = "B" if scaled else f" {unit}"
+        in_bytes = unit == BYTES
+        name = "B" if in_bytes else f" {unit}"
         with tqdm(
-            desc=label, total=total, initial=done, unit=name, unit_scale=scaled, leave=False
+            desc=label, total=total, initial=done, unit=name, unit_scale=in_bytes, leave=False
         ) as bar:
             yield bar.update
         return
@@ -54,7 +54,7 @@ def counter(
     def add(more: int) -> None:
         nonlocal last, count
         count += more
-        if time.monotonic() - last > QUIET:
+        if time.monotonic() - last > REPORT_SECONDS:
             last = time.monotonic()
             print(f"{label}: {_amount(count, total, unit)}", file=sys.stderr, flush=True)
 
@@ -62,7 +62,7 @@ def counter(
 
 
 def _amount(count: int, total: int | None, unit: str) -> str:
-    """The finished work in words, such as `120 of 250 frames` or `1.2 of 81.0 MB`."""
+    """Describe the finished work, such as `120 of 250 frames` or `1.2 of 81.0 MB`."""
     if unit == BYTES:
         of = f" of {total / 1e6:.1f}" if total else ""
         return f"{count / 1e6:.1f}{of} MB"

@@ -1,15 +1,15 @@
-"""Settings written once: a frozen dataclass whose fields carry their help and their limits.
+"""Settings classes: frozen dataclasses whose fields have a help text and limits.
 
     @dataclass(frozen=True)
     class Config(Settings):
-        max_age: int = knob(30, "Frames a track survives unseen.", low=0)
+        max_age: int = setting(30, "Frames without a detection after which a track ends.", low=0)
 
     @click.command("associate")
-    @flags(Config)
+    @settings_options(Config)
     def command(config: Config) -> None: ...
 
-The default, the flag, its help, the range check, `--set key=value` and the JSON kept beside a
-result all come from that one line. `mottool.cli.options` makes the flags.
+That one line gives the default, the flag, its help, the range check, `--set key=value` and the
+JSON kept beside a result. `mottool.cli.options` makes the flags.
 """
 
 import dataclasses
@@ -27,13 +27,16 @@ __all__ = [
     "Settings",
     "build_settings",
     "is_optional",
-    "setting",
     "parse_key_values",
     "plain_type",
+    "setting",
     "to_json",
 ]
 
 T = TypeVar("T", bound="Settings")
+
+BOOLEANS = {"true": True, "yes": True, "on": True, "1": True}
+BOOLEANS |= {"false": False, "no": False, "off": False, "0": False}
 
 
 def setting(
@@ -46,19 +49,18 @@ def setting(
     parse: Callable[[str], Any] | None = None,
     form: str | None = None,
 ) -> Any:
-    """A dataclass field with its help, its closed range [low, high] or its choices.
+    """Create a dataclass field with a help text, and a closed range [low, high] or choices.
 
-    `parse` reads the value from a text where the field's type alone does not say how, and `form`
-    is how the help writes such a value.
+    `parse` converts a text to a value where the field's type alone does not define how. `form` is
+    the form of such a value in the help text.
     """
-    told = {"help": help, "low": low, "high": high, "choices": tuple(choices), "parse": parse}
-    told["form"] = form
-    return dataclasses.field(default=default, metadata=told)
+    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices)}
+    return dataclasses.field(default=default, metadata=metadata | {"parse": parse, "form": form})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of every settings class: values are checked when an instance is made."""
+    """Base of every settings class; it checks the values when an instance is made."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -66,97 +68,94 @@ class Settings:
 
 
 def _check(field: Field[Any], value: Any) -> None:
+    """Raise `SettingError` for a value that is not finite, not a choice, or out of range."""
     if value is None:
         return
     low, high = field.metadata.get("low"), field.metadata.get("high")
     choices = field.metadata.get("choices")
     if isinstance(value, float) and not math.isfinite(value):
-        told = "not a number" if math.isnan(value) else "infinite"
-        raise SettingError(f"{field.name} is {told}", "give a finite number")
+        problem = "not a number" if math.isnan(value) else "infinite"
+        raise SettingError(f"{field.name} is {problem}", "give a finite number")
     if choices and value not in choices:
         raise SettingError(f"{field.name} cannot be {value!r}", did_you_mean(str(value), choices))
     if (low is not None and value < low) or (high is not None and value > high):
-        limits = " and ".join(
-            text
-            for text in (
-                f"at least {low}" if low is not None else "",
-                f"at most {high}" if high is not None else "",
-            )
-            if text
-        )
-        raise SettingError(f"{field.name} cannot be {value}", f"give a value of {limits}")
+        limits = [f"at least {low}"] if low is not None else []
+        limits += [f"at most {high}"] if high is not None else []
+        fix = f"give a value of {' and '.join(limits)}"
+        raise SettingError(f"{field.name} cannot be {value}", fix)
 
 
-def build_settings(kind: type[T], given: Mapping[str, object], of: str) -> T:
-    """An instance of `kind` from names and values, texts being parsed.
+def build_settings(settings_class: type[T], values: Mapping[str, object], of: str) -> T:
+    """Make an instance of a settings class from names and values, and parse values that are texts.
 
-    `of` says whose settings they are. An unknown name is a `SettingError` with the near miss.
+    `of` names the owner of the settings in messages. Raises `SettingError` for a value that does
+    not fit, and for an unknown name, with its near miss.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    values = {}
-    for name, value in given.items():
+    fields = {field.name: field for field in dataclasses.fields(settings_class)}
+    parsed = {}
+    for name, value in values.items():
         key = name.replace("-", "_")
         if key not in fields:
             raise SettingError(f"{of} has no setting {name!r}", did_you_mean(key, fields))
-        values[key] = _parsed(kind, fields[key], value) if isinstance(value, str) else value
-    return kind(**values)
+        field = fields[key]
+        parsed[key] = _parse(settings_class, field, value) if isinstance(value, str) else value
+    return settings_class(**parsed)
 
 
-def _parsed(kind: type[Settings], field: Field[Any], text: str) -> Any:
-    base = plain_type(kind, field)
-    parse = field.metadata.get("parse") or {bool: _truth}.get(base, base)
-    optional = is_optional(kind, field)
+def _parse(settings_class: type[Settings], field: Field[Any], text: str) -> Any:
+    """Convert a text to a value of a field's type."""
+    base = plain_type(settings_class, field)
+    parse = field.metadata.get("parse") or {bool: _boolean}.get(base, base)
+    optional = is_optional(settings_class, field)
     if optional and text.lower() == "none" and text not in field.metadata["choices"]:
         return None
     try:
         return parse(text)
     except ValueError:
-        wanted = {int: "a whole number", float: "a number", bool: "true or false"}
-        wanted[tuple[int, ...]] = "whole numbers from 0 on, with commas between"
-        name = wanted.get(base, "a value that fits")
+        names = {int: "a whole number", float: "a number", bool: "true or false"}
+        names[tuple[int, ...]] = "whole numbers from 0 on, with commas between"
+        name = names.get(base, "a value that fits")
         if optional and field.default is not None:
             name += ", or none"
         raise SettingError(f"{field.name} cannot be {text!r}", f"give {name}") from None
 
 
-def is_optional(kind: type[Settings], field: Field[Any]) -> bool:
-    """Return whether a field of a settings class can be None."""
-    return type(None) in typing.get_args(typing.get_type_hints(kind)[field.name])
-
-
-def _truth(text: str) -> bool:
-    words = {"true": True, "yes": True, "on": True, "1": True}
-    words |= {"false": False, "no": False, "off": False, "0": False}
-    if text.lower() not in words:
+def _boolean(text: str) -> bool:
+    if text.lower() not in BOOLEANS:
         raise ValueError(text)
-    return words[text.lower()]
+    return BOOLEANS[text.lower()]
 
 
-def plain_type(kind: type[Settings], field: Field[Any]) -> Any:
+def is_optional(settings_class: type[Settings], field: Field[Any]) -> bool:
+    """Return whether a field of a settings class can be None."""
+    return type(None) in typing.get_args(typing.get_type_hints(settings_class)[field.name])
+
+
+def plain_type(settings_class: type[Settings], field: Field[Any]) -> Any:
     """Return the type of a field of a settings class, without `| None`."""
-    hint = typing.get_type_hints(kind)[field.name]
+    hint = typing.get_type_hints(settings_class)[field.name]
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     return hint
 
 
 def parse_key_values(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:
-    """`key=value` texts, as `flag` takes them, as a dict.
+    """Parse texts of the form `key=value`, as the option `flag` takes them, into a dict.
 
-    A text without `=`, or another value for a key that had one, is a `SettingError`.
+    Raises `SettingError` for a text without `=` and for two values of one key.
     """
-    found = dict[str, str]()
+    values = dict[str, str]()
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
             raise SettingError(f"{flag} {text!r} has no value", f"write {flag} key=value")
         key, value = key.strip(), value.strip()
-        if found.setdefault(key, value) != value:
+        if values.setdefault(key, value) != value:
             raise SettingError(f"{flag} {key} is given two values", "give one of them")
-    return found
+    return values
 
 
 def to_json(settings: Settings) -> dict[str, Any]:
-    """The settings as JSON can hold them, in the order of the fields."""
+    """Return the settings as a dict for JSON, in the order of the fields."""
     values = dataclasses.asdict(settings)
     return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}

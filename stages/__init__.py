@@ -1,1 +1,1 @@
-"""The stages: one module per command, each a pure `run` and the thin click command around it."""
+"""The stages: one module per command, each with a pure function `run` and a thin click command."""

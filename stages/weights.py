@@ -1,4 +1,4 @@
-"""`mottool weights`: where checkpoints come from, their download, check and conversion."""
+"""`mottool weights`: list, download, verify and convert checkpoints of networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.cli.jobs import Jobs, fact_lines
 from mottool.cli.options import as_json
-from mottool.errors import CheckpointError, SettingError, did_you_mean
+from mottool.errors import CheckpointError, SettingError, did_you_mean, ignore_warning
 from mottool.files import file_digest
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "convert", "fetch", "verify"]
 
-ENDING = ".safetensors"
-EXPORTED = (".onnx", ".xml")
+SUFFIX = ".safetensors"
+EXPORTED_SUFFIXES = (".onnx", ".xml")
 
 network_option = click.option(
     "--pipeline",
     metavar="NAME",
-    help="The network FILE is for, as `mottool weights list` names it. Without it, the one its "
-    "card names, or the one whose tensors have such names.",
+    help="The network of FILE, as named by `mottool weights list`. By default it is read from the "
+    "card, or identified by the names of the tensors.",
 )
 
 
 def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
-    """What the weights file `path` is, as JSON can hold it, after loading it into its network.
+    """Load the weights file `path` into its network, and describe it in a dict for JSON.
 
     Raises `CheckpointError` if it is damaged, does not fit, or is not the file that its card or
-    the manifest describes; `SettingError` for a pipeline without a network.
+    the manifest describes, and `SettingError` for a pipeline without a network.
     """
     from mottool.checkpoints.cards import read_card
     from mottool.networks.registry import describe
@@ -49,7 +49,6 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     if card:
         card.check(path, checkpoint.sha256)
     listed = _listed(path, checkpoint.sha256)
-    left = _left_out(checkpoint.tensors, loaded.network.state_dict())
     return {
         "pipeline": loaded.name,
         "or_for": ", ".join(loaded.others) or None,
@@ -59,35 +58,35 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
         "looks_like": describe(checkpoint.tensors),
         "tensors": len(checkpoint.tensors),
         "numbers": sum(value.numel() for value in checkpoint.tensors.values()),
-        "left_out": left,
+        "left_out": _unused_names(checkpoint.tensors, loaded.network.state_dict()),
         "never_called": checkpoint.foreign or None,
         "card": None if card is None else f"agrees; {card.origin}",
-        "manifest": None if listed is None else _agreement(listed),
+        "manifest": None if listed is None else _manifest_text(listed),
     }
 
 
 def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
-    """Write the tensors of the authors' file `path`, under our names, to `out` and its card.
+    """Write the tensors of the authors' file `path`, renamed as in the network, to `out`.
 
-    They are those of the network, in float32; what it has no use for is left out. Raises as
-    `verify` does, and `SettingError` for an `out` that is no new .safetensors file, or for a file
-    that may be for several pipelines where none is named.
+    A card is written beside `out`. The tensors are those of the network, in float32; others are
+    skipped. Raises as `verify` does, and `SettingError` for an `out` that is not a new .safetensors
+    file, or for a file that fits several pipelines if none is named.
     """
     from mottool.checkpoints.cards import save_weights
     from mottool.pipelines.load_network import load_network
 
-    if out.suffix != ENDING:
-        raise SettingError(f"--out {out} does not end in {ENDING}", f"write {out.stem}{ENDING}")
+    if out.suffix != SUFFIX:
+        raise SettingError(f"--out {out} does not end in {SUFFIX}", f"write {out.stem}{SUFFIX}")
     if out.resolve() == path.resolve():
-        raise SettingError(f"--out {out} is the file that is read", "give another name")
+        raise SettingError(f"--out {out} is the input file", "give another name")
     loaded = load_network(path, pipeline)
     if loaded.others:
         names = ", ".join((loaded.name, *loaded.others))
-        raise SettingError(f"{path} may be for any of {names}", "name its own with --pipeline")
+        raise SettingError(f"{path} may be for any of {names}", "name its pipeline with --pipeline")
     listed = _listed(path, loaded.checkpoint.sha256)
     origin = f"{path.name}, sha256 {loaded.checkpoint.sha256}"
     if listed is not None:
-        origin += f", by its name the one of {listed.page} ({listed.licence})"
+        origin += f", by its name the file of {listed.page} ({listed.licence})"
     save_weights(
         out,
         loaded.network.state_dict(),
@@ -103,20 +102,21 @@ def fetch(
     name: str,
     out: Path | None = None,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> tuple[Path, dict[str, Any]]:
     """Download the checkpoint `name` of the manifest; return its path and its description.
 
     `name` is a network, detector, embedder or file of the manifest. The description is that of
     `verify`, with licence and page. Raises as `download.fetch` does, and `SettingError` for a name
-    that the manifest does not have.
+    that is not in the manifest.
     """
     from mottool.checkpoints import download
 
-    listing = _chosen(name, warn)
-    if out and Path(listing.file).suffix in EXPORTED and out.suffix != Path(listing.file).suffix:
-        problem = f"--out {out} does not end in {Path(listing.file).suffix}"
-        raise SettingError(problem, "its runtime knows it by that ending: write it so")
+    listing = _find_listing(name, warn)
+    suffix = Path(listing.file).suffix
+    if out and suffix in EXPORTED_SUFFIXES and out.suffix != suffix:
+        problem = f"--out {out} does not end in {suffix}"
+        raise SettingError(problem, "use that suffix, by which its runtime identifies the format")
     facts: dict[str, Any] = {}
     path = download.fetch(
         listing, out, overwrite, warn, lambda part: facts.update(_identify(part, listing))
@@ -125,8 +125,8 @@ def fetch(
     return path, facts | {"licence": listing.licence, "page": listing.page}
 
 
-def _chosen(name: str, warn: Callable[[str], None]) -> Listing:
-    """Find the manifest's entry for a file, or the first one for a network that has an address."""
+def _find_listing(name: str, warn: Callable[[str], None]) -> Listing:
+    """Find the manifest's entry of a file, or the first one with an address of a network."""
     entries = listings()
     for entry in entries:
         if entry.file == name:
@@ -138,7 +138,7 @@ def _chosen(name: str, warn: Callable[[str], None]) -> Listing:
     first, *others = [entry for entry in named if entry.url] or named
     if first.url and others:
         files = ", ".join(entry.file_name for entry in others)
-        warn(f"{name} has several files; {first.file_name} is taken. Others, by name: {files}")
+        warn(f"{name} has several files; using {first.file_name}. Others, by name: {files}")
     return first
 
 
@@ -164,7 +164,7 @@ def _identify(path: Path, listing: Listing) -> dict[str, Any]:
 
 
 def _listed(path: Path, sha256: str) -> Listing | None:
-    """The manifest's entry of a file by that name; a `CheckpointError` if it is another file."""
+    """Return the manifest's entry of that file name; raise `CheckpointError` for another sha256."""
     listed = next((entry for entry in listings() if entry.file == path.name), None)
     if listed and not sha256.startswith(listed.sha256):
         problem = f"{path} is not the {listed.file} of {listed.page}: its sha256 is {sha256}"
@@ -172,36 +172,36 @@ def _listed(path: Path, sha256: str) -> Listing | None:
     return listed
 
 
-def _agreement(listed: Listing) -> str:
-    told = "agrees" if listed.sha256 else "has a file of that name, but not its sha256"
-    return f"{told}; {listed.page}"
+def _manifest_text(listed: Listing) -> str:
+    text = "agrees" if listed.sha256 else "has a file of that name, but not its sha256"
+    return f"{text}; {listed.page}"
 
 
-def _left_out(given: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> list[str]:
-    """The names in a file whose values are nowhere in the network that was made of it.
+def _unused_names(given: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> list[str]:
+    """Return the names in a file whose values are nowhere in the network that was loaded from it.
 
-    Tensors are told apart by shape and values, whatever they were renamed to, so that this does
-    not rely on the renaming being right.
+    Tensors are compared by shape and values and not by name, so that a mistake in the renaming
+    cannot hide one.
     """
     from collections import Counter
 
     def identity(value: Tensor) -> tuple[Any, bytes]:
         return tuple(value.shape), value.float().contiguous().numpy().tobytes()
 
-    waiting = Counter(hash(identity(value)) for value in loaded.values())
-    left = []
+    counts = Counter(hash(identity(value)) for value in loaded.values())
+    unused = []
     for name, value in given.items():
         key = hash(identity(value))
-        if waiting[key]:
-            waiting[key] -= 1
+        if counts[key]:
+            counts[key] -= 1
         else:
-            left.append(name)
-    return left
+            unused.append(name)
+    return unused
 
 
 @click.group("weights")
 def command() -> None:
-    """Find, download, check and convert the checkpoints of networks.
+    """List, download, verify and convert checkpoints of networks.
 
     \b
         mottool weights list
@@ -210,58 +210,58 @@ def command() -> None:
         mottool weights convert jde.uncertainty.pt --pipeline jde-1088x608 --out jde.safetensors
 
     Checkpoints are used as their authors publish them (detect-embed --weights FILE); converting
-    one is never needed. A converted file opens quicker, holds nothing but tensors, and has a card
-    beside it that says what it is. Only `fetch` uses the network.
+    one is never necessary. A converted file opens faster, contains only tensors, and has a card
+    beside it that describes it. Only `fetch` uses the internet.
     """
 
 
-@command.command("list", short_help="Where each checkpoint is published, and its use.")
+@command.command("list", short_help="List where each checkpoint is published.")
 @as_json
 def list_command(as_json: bool) -> None:
-    """Tell where each network's checkpoint is published, and how to use it.
+    """List where the checkpoint of each network is published, and how to use it.
 
     \b
         mottool weights list
         mottool weights list --json | jq -r '.[] | select(.name == "cstrack") | .page'
 
-    For every network and embedder: the page of its authors, the file and its address, what it was
-    trained on, the licence as far as it is stated, and the command that uses it; "fetch" is the
-    command that downloads it. Where its authors publish no weights, the note says so.
+    For every network and embedder: the page of its authors, the file and its address, the training
+    data, the licence if one is stated, and the command that uses it; "fetch" is the command that
+    downloads it. A note says if the authors publish no weights.
     """
     entries = listings()
-    found = [asdict(entry) | {"fetch": _fetch_command(entry, entries)} for entry in entries]
+    rows = [asdict(entry) | {"fetch": _fetch_command(entry, entries)} for entry in entries]
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    for entry in found:
-        data = "; ".join(f"{name}: {terms}" for name, terms in entry["training_data"].items())
-        entry |= {"training_data": data, "beside": ", ".join(entry["beside"])}
-        told = {key: value for key, value in entry.items() if value}
-        click.echo(told.pop("name"))
-        click.echo("\n".join(fact_lines(told)))
+    for row in rows:
+        data = "; ".join(f"{name}: {terms}" for name, terms in row["training_data"].items())
+        row |= {"training_data": data, "beside": ", ".join(row["beside"])}
+        facts = {key: value for key, value in row.items() if value}
+        click.echo(facts.pop("name"))
+        click.echo("\n".join(fact_lines(facts)))
 
 
 def _fetch_command(entry: Listing, entries: list[Listing]) -> str | None:
-    """The command that downloads the file of one of `entries`, None for one without an address."""
+    """Return the command that downloads the file of an entry, None for one without an address."""
     same = [other for other in entries if other.name == entry.name and other.url]
     if not entry.url:
         return None
     return f"mottool weights fetch {entry.name if entry == same[0] else entry.file}"
 
 
-@command.command("fetch", short_help="Download a checkpoint, and check it.")
+@command.command("fetch", short_help="Download a checkpoint and verify it.")
 @click.argument("name")
 @click.option(
     "--out",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the file goes.  [default: its authors' name for it, in $MOTTOOL_WEIGHTS or "
+    help="Path of the downloaded file.  [default: the authors' file name, in $MOTTOOL_WEIGHTS or "
     "~/.cache/mottool/weights]",
 )
-@click.option("--overwrite", is_flag=True, help="Download again what is there already.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @as_json
 def fetch_command(name: str, out: Path | None, overwrite: bool, as_json: bool) -> None:
-    """Download the checkpoint NAME, and check that it is whole and fits.
+    """Download the checkpoint NAME, and verify that it is complete and fits its network.
 
     \b
         mottool weights fetch fairmot-dla34
@@ -271,60 +271,60 @@ def fetch_command(name: str, out: Path | None, overwrite: bool, as_json: bool) -
     in the default folder is used without a flag: detect-embed --pipeline fairmot-dla34 then needs
     no --weights. The licence is the authors': read it before you use the file.
 
-    A download that was stopped goes on when the same command is given again. The sha256 is
-    compared with the manifest's, where that has one, and every tensor is loaded into the network
-    as by `mottool weights verify`; nothing in the file is executed. What does not pass is removed.
+    Run the same command again to resume an interrupted download. The sha256 is compared with that
+    of the manifest, if it has one, and every tensor is loaded into the network as by `mottool
+    weights verify`; nothing in the file is executed. A file that fails a check is removed.
     """
-    batch = Jobs(as_json)
-    made = batch.run(name, partial(fetch, name, out, overwrite, batch.note))
-    if made:
-        path, facts = made
-        _report(batch, name, path, facts)
-    batch.close()
+    jobs = Jobs(as_json)
+    fetched = jobs.run(name, partial(fetch, name, out, overwrite, jobs.note))
+    if fetched:
+        path, facts = fetched
+        _report(jobs, name, path, facts)
+    jobs.close()
 
 
-@command.command("verify", short_help="What each file is, and whether it is whole.")
+@command.command("verify", short_help="Show what each file is, and whether it is complete.")
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
 )
 @network_option
 @as_json
 def verify_command(files: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
-    """Tell what each FILE is, and whether every tensor of its network is in it.
+    """Show what each FILE is, and whether it has every tensor of its network.
 
     \b
         mottool weights verify fairmot_dla34.pth
         mottool weights verify --pipeline jde-576x320 jde_576x320.pt yolov3.weights
 
-    A FILE is a PyTorch checkpoint (.pth, .pt; also a whole pickled module), safetensors, or
-    darknet weights, known by its content whatever its name. Nothing that is pickled is executed:
-    where a file names classes or functions beside its tensors, "never called" tells the first.
-    Its tensors are loaded into the network; a missing, unexpected or misshapen one is an error
-    that lists the names, and "left out" are those that only training needs. The sha256 is held
-    against the card beside the file and against the manifest, where they know it.
+    A FILE is a PyTorch checkpoint (.pth, .pt; also a whole pickled module), safetensors or darknet
+    weights. The format is identified by the content, not by the name. Nothing that is pickled is
+    executed: "never called" shows the first class or function that a file names beside its
+    tensors. The tensors are loaded into the network; if one is missing, unexpected or of another
+    shape, the error lists the names. "left out" lists tensors that only training needs. The sha256
+    is compared with that of the card beside the file and with that of the manifest.
     """
-    batch = Jobs(as_json)
+    jobs = Jobs(as_json)
     for path in files:
-        facts = batch.run(path.name, partial(verify, path, pipeline))
+        facts = jobs.run(path.name, partial(verify, path, pipeline))
         if facts is None:
             continue
-        _report(batch, path.name, path, facts)
-    batch.close()
+        _report(jobs, path.name, path, facts)
+    jobs.close()
 
 
-def _report(batch: Jobs, name: str, path: Path, facts: dict[str, Any]) -> None:
-    """Report what a file is, in lines for a person or as JSON."""
+def _report(jobs: Jobs, name: str, path: Path, facts: dict[str, Any]) -> None:
+    """Report the description of a file, as text or as JSON."""
     summary, lines = str(facts["pipeline"]), facts
     if "tensors" in facts:
-        count, left = facts["tensors"], facts["left_out"]
-        summary += f", {count - len(left)} of {count} tensors go in, none is missing"
-        lines = facts | {"left_out": ", ".join(left)}
-    batch.report(name, path, summary, **facts)
-    if not batch.as_json:
+        count, unused = facts["tensors"], facts["left_out"]
+        summary += f", {count - len(unused)} of {count} tensors are used, none is missing"
+        lines = facts | {"left_out": ", ".join(unused)}
+    jobs.report(name, path, summary, **facts)
+    if not jobs.as_json:
         click.echo("\n".join(fact_lines(lines)))
 
 
-@command.command("convert", short_help="Authors' file in; safetensors and a card out.")
+@command.command("convert", short_help="Convert an authors' file to safetensors with a card.")
 @click.argument("file", type=click.Path(path_type=Path))
 @network_option
 @click.option(
@@ -332,27 +332,30 @@ def _report(batch: Jobs, name: str, path: Path, facts: dict[str, Any]) -> None:
     required=True,
     metavar="FILE.safetensors",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the tensors go; the card goes beside it, as FILE.toml. Either is whole or not "
-    "there; what was there before is replaced.",
+    help="Path of the new file; its card is FILE.toml in the same folder. Both are written "
+    "atomically and replace existing files.",
 )
 @as_json
 def convert_command(file: Path, pipeline: str | None, out: Path, as_json: bool) -> None:
-    """Write the authors' FILE as safetensors with a card that says what it is.
+    """Convert the authors' FILE to safetensors with a card that describes it.
 
     \b
         mottool weights convert cstrack.pt --out cstrack.safetensors
         mottool weights convert jde.pt --pipeline jde-864x480 --out jde-864x480.safetensors
         mottool detect-embed video.mp4 --pipeline cstrack --weights cstrack.safetensors
 
-    FILE is any checkpoint that detect-embed takes. The new file holds exactly the network's
-    tensors, bit for bit (in float32), so results stay the same. The card records where they come
-    from; if the manifest lists a file of that name, its training data, licence and figures too.
-    Correct the card by hand where you know better.
+    FILE is any checkpoint that detect-embed takes. The new file contains exactly the tensors of the
+    network, bit for bit (in float32), so results stay the same. The card records their origin and,
+    if the manifest lists a file of that name, its training data, licence and metrics. Correct the
+    card by hand if it is wrong.
     """
-    batch = Jobs(as_json)
-    made = batch.run(file.name, partial(convert, file, out, pipeline))
-    if made:
-        batch.report(
-            file.name, made, f"{made.stat().st_size} bytes", card=str(out.with_suffix(".toml"))
+    jobs = Jobs(as_json)
+    written = jobs.run(file.name, partial(convert, file, out, pipeline))
+    if written:
+        jobs.report(
+            file.name,
+            written,
+            f"{written.stat().st_size} bytes",
+            card=str(out.with_suffix(".toml")),
         )
-    batch.close()
+    jobs.close()

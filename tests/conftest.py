@@ -1,4 +1,4 @@
-"""One thread per test worker, set before anything imports a BLAS, and no downloaded weights."""
+"""Set one thread per test worker, before a BLAS is imported, and hide downloaded weights."""
 
 import os
 
@@ -6,12 +6,12 @@ import pytest
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
-os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a folder that never is
+os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a path that cannot exist
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Downloads that are retried at once, and without a proxy."""
+    """Retry downloads without a delay, and use no proxy."""
     monkeypatch.setattr("mottool.checkpoints.transfer.BACKOFF", 0)
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "*")
@@ -19,7 +19,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def site():
-    """A web server that has one file."""
+    """A web server with one file."""
     from websites import CONTENT, Website
 
     with Website(CONTENT) as server:
@@ -28,5 +28,5 @@ def site():
 
 @pytest.fixture
 def out(tmp_path):
-    """Where that file goes."""
+    """The path of the downloaded file."""
     return tmp_path / "made.bin"

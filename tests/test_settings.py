@@ -22,7 +22,7 @@ class Sample(Settings):
     limit: float | None = setting(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
     margin: float | None = setting(0.5, "How far.")
     turns: int | None = setting(None, "How often.")
-    pair: str = setting("a:b", "Who and whom.", parse=str, form="A:B")
+    pair: str = setting("a:b", "Two names.", parse=str, form="A:B")
 
 
 @dataclass(frozen=True)
@@ -45,41 +45,42 @@ def several(given):
 
 def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
     arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--place", "x/y", "--limit", "IoU 2"]
-    told = json.loads(CliRunner().invoke(one, arguments).output)
-    assert told == {
+    values = json.loads(CliRunner().invoke(one, arguments).output)
+    assert values == {
         "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y",
         "limit": 2.0, "margin": 0.5, "turns": None, "pair": "a:b",
     }  # fmt: skip
     assert json.loads(CliRunner().invoke(one).output) == to_json(Sample())
 
 
-def test_help_tells_every_setting_with_its_default():
+def test_help_shows_every_setting_with_its_default():
     help = CliRunner().invoke(one, ["--help"]).output
     for field in fields(Sample):
         assert f"--{field.name}" in help
         assert field.metadata["help"] in help
-    assert help.count("[default:") == 6  # None is told by the help text itself
+    assert help.count("[default:") == 6  # a default of None is described by the help text itself
     assert "[default: on]" in help
 
 
-def test_numbers_that_may_be_none_are_asked_for_as_such():
+def test_the_help_shows_that_a_number_may_be_none():
     help = CliRunner().invoke(one, ["--help"]).output
     for option in ("--margin FLOAT|none", "--turns INTEGER ", "--pair A:B", "--limit TEXT"):
         assert option in help
     for text in ("none", "None"):
-        told = CliRunner().invoke(one, ["--margin", text, "--turns", text]).output
-        assert (json.loads(told)["margin"], json.loads(told)["turns"]) == (None, None)
+        arguments = ["--margin", text, "--turns", text]
+        values = json.loads(CliRunner().invoke(one, arguments).output)
+        assert (values["margin"], values["turns"]) == (None, None)
     given = json.loads(CliRunner().invoke(several, ["--margin", "none"]).output)
     assert build_settings(Sample, given, "sample").margin is None
 
 
-def test_settings_of_several_classes_share_flags_and_tell_each_default():
+def test_settings_of_several_classes_share_flags_and_show_each_default():
     assert json.loads(CliRunner().invoke(several, ["--speed", "2"]).output) == {"speed": 2.0}
     assert "3 (sample); 7 (other)" in CliRunner().invoke(several, ["--help"]).output
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("values", "message"),
     [
         ({"cuont": 1}, "has no setting 'cuont'. Fix: did you mean 'count'"),
         ({"count": 0}, "count cannot be 0. Fix: give a value of at least 1 and at most 9"),
@@ -95,10 +96,10 @@ def test_settings_of_several_classes_share_flags_and_tell_each_default():
         ({"turns": "often"}, "turns cannot be 'often'. Fix: give a whole number."),
     ],
 )
-def test_what_does_not_fit_is_refused_with_a_fix(given, told):
+def test_a_value_that_does_not_fit_is_refused_with_a_fix(values, message):
     with pytest.raises(SettingError) as caught:
-        build_settings(Sample, given, "sample")
-    assert told in str(caught.value)
+        build_settings(Sample, values, "sample")
+    assert message in str(caught.value)
 
 
 def test_settings_made_in_python_are_checked_too():
@@ -113,7 +114,7 @@ def test_texts_are_parsed_by_the_type_of_their_setting():
     assert made == Sample(count=2, fast=False, place=None, limit=0.5)
 
 
-def test_none_is_no_value_unless_it_is_a_choice():
+def test_none_is_the_value_none_unless_it_is_a_choice():
     assert build_settings(Sample, {"part": "none", "limit": "none"}, "sample") == Sample(
         part="none"
     )
@@ -131,6 +132,6 @@ def test_pairs_take_a_key_again_with_the_same_value_only():
         parse_key_values(["a=1", "a=2"])
 
 
-def test_what_has_no_setting_takes_none():
+def test_a_class_without_settings_accepts_none():
     with pytest.raises(SettingError, match="it has no setting 'eta'. Fix: leave it out"):
         build_settings(Settings, {"eta": 3}, "it")

@@ -1,1 +1,1 @@
-"""Weights files: read, check, describe and download them."""
+"""Read, check, describe and download weights files."""

@@ -1,14 +1,13 @@
-"""Our own weights files: safetensors, and beside each a card in TOML that says what it is.
+"""Read and write mottool's weights files: safetensors, each with a card in TOML beside it.
 
 A card MUST hold `schema`, `pipeline`, `sha256` (of the weights file, in hex) and `origin` (where
 the weights come from). It MAY hold `input` (WxH, the network's input that it was trained at),
 `licence` (of the weights) and `tracker` (the tracker that suits them best). Its tables
-`training_data` (each data set's name, and its licence) and `metrics` (what was measured, and the
-figure) MAY be empty, which means that nothing is known. It MAY hold a table `trackers` with one
-table for a tracker: the settings that were found to fit these weights.
+`training_data` (name and licence of each data set) and `metrics` (name and value of each metric)
+MAY be empty, which means that nothing is known. It MAY hold a table `trackers`, which has one table
+per tracker: the settings that suit these weights.
 """
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tomli_w
 from safetensors.torch import save
 from torch import Tensor
 
@@ -28,12 +28,12 @@ SCHEMA = "mottool/card/1"
 TABLES = ("training_data", "metrics")
 REQUIRED, OPTIONAL = {"pipeline", "sha256", "origin"}, {"input", "licence", "tracker"}
 SIZE = re.compile(r"([1-9]\d*x[1-9]\d*)?")
-AGAIN = "copy both files again from where they came from, or write them again"
+RESTORE_FIX = "copy both files again from their source, or write them again"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a weights file is; the module's docstring says what each entry means."""
+    """The card of a weights file; the module's docstring defines each entry."""
 
     pipeline: str
     sha256: str
@@ -46,14 +46,14 @@ class Card:
     trackers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def check(self, weights: Path, sha256: str) -> None:
-        """Raise `CheckpointError` unless this describes the file `weights`, which has `sha256`."""
+        """Raise `CheckpointError` unless `sha256`, that of the file `weights`, is the card's."""
         if sha256 != self.sha256:
             problem = f"{weights} is not the file that its card describes (sha256 {sha256[:16]}… "
-            raise CheckpointError(f"{problem}instead of {self.sha256[:16]}…)", AGAIN)
+            raise CheckpointError(f"{problem}instead of {self.sha256[:16]}…)", RESTORE_FIX)
 
 
 def card_of(weights: Path) -> Path:
-    """Where the card of a weights file lies: beside it, under its name."""
+    """Return the path of the card of a weights file: its path with the suffix .toml."""
     return weights.with_suffix(".toml")
 
 
@@ -67,27 +67,26 @@ def save_weights(
     size: tuple[int, int] | None = None,
     trackers: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Card:
-    """Write `tensors` to `path` and their card beside it; both are whole or not there.
+    """Write `tensors` to `path` and their card beside it, both atomically.
 
     Tensors keep their names and their precision; `size` (width, height) is the network's input and
-    `trackers` are settings that fit it. Raises `OutputError` where nothing can be written.
+    `trackers` are settings that suit it. Raises `OutputError` where nothing can be written.
     """
-    # Each its own numbers, since safetensors takes no two tensors that share theirs.
-    own = {
+    # Copies, because safetensors refuses tensors that share memory.
+    copies = {
         name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
     }
     with atomic_write(card_of(path)) as card_part:
         with atomic_write(path) as part:
-            part.write_bytes(save(own))  # its own writer hides why a disk refuses
+            part.write_bytes(save(copies))  # safetensors' own writer hides why a write failed
             sha256 = file_digest(part)
-        told = "x".join(map(str, size or ()))
         card = Card(
             pipeline,
             sha256,
             origin,
             training_data or {},
             metrics or {},
-            told,
+            input="x".join(map(str, size or ())),
             trackers=trackers or {},
         )
         card_part.write_text(_toml(card), encoding="utf-8")
@@ -95,70 +94,57 @@ def save_weights(
 
 
 def read_card(weights: Path) -> Card | None:
-    """The card beside a weights file, None where there is none.
+    """Read the card beside a weights file; return None if there is none.
 
-    Raises `CheckpointError` for a card that is damaged or of another schema. Whether it describes
-    this very file, `Card.check` says.
+    Raises `CheckpointError` for a card that is damaged or of another schema. `Card.check` checks
+    that it is the card of this file.
     """
     path = card_of(weights)
     if path == weights or not path.is_file():
         return None
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read the card {path}: {error}", AGAIN) from error
-    if found.pop("schema", None) != SCHEMA:
-        fix = "rename it, if it is no card; else use the mottool that wrote it"
-        raise CheckpointError(f"{path} is no card of the schema {SCHEMA}", fix)
-    return _card(path, found)
+        raise CheckpointError(f"cannot read the card {path}: {error}", RESTORE_FIX) from error
+    if document.pop("schema", None) != SCHEMA:
+        fix = "rename it if it is not a card; else use the mottool that wrote it"
+        raise CheckpointError(f"{path} is not a card of the schema {SCHEMA}", fix)
+    return _card(path, document)
 
 
-def _card(path: Path, found: dict[str, Any]) -> Card:
-    """The card of a TOML document, every entry of its type."""
-    kinds: dict[str, type | tuple[type, ...]] = {"training_data": str, "metrics": (int, float)}
-    tables = {name: found.pop(name, {}) for name in TABLES}
-    trackers = found.pop("trackers", {})
-    sound = set(found) - OPTIONAL == REQUIRED and all(
-        isinstance(value, str) for value in found.values()
+def _card(path: Path, document: dict[str, Any]) -> Card:
+    """Build the card of a TOML document after checking the type of every entry."""
+    types: dict[str, type | tuple[type, ...]] = {"training_data": str, "metrics": (int, float)}
+    tables = {name: document.pop(name, {}) for name in TABLES}
+    trackers = document.pop("trackers", {})
+    sound = set(document) - OPTIONAL == REQUIRED and all(
+        isinstance(value, str) for value in document.values()
     )
     sound = sound and isinstance(trackers, dict)
     sound = sound and all(_is_settings(table) for table in trackers.values())
-    sound = sound and SIZE.fullmatch(found.get("input", "")) is not None
+    sound = sound and SIZE.fullmatch(document.get("input", "")) is not None
     for name, table in tables.items():
         sound = sound and isinstance(table, dict)
-        sound = sound and all(isinstance(value, kinds[name]) for value in table.values())
+        sound = sound and all(isinstance(value, types[name]) for value in table.values())
     if not sound:
-        raise CheckpointError(f"the card {path} has entries missing, unknown or misshapen", AGAIN)
-    return Card(**found, **tables, trackers=trackers)
+        raise CheckpointError(
+            f"the card {path} has entries missing, unknown or misshapen", RESTORE_FIX
+        )
+    return Card(**document, **tables, trackers=trackers)
 
 
 def _is_settings(table: object) -> bool:
-    """Whether a table holds nothing but texts, numbers and booleans."""
+    """Return whether a value is a table of texts, numbers and booleans."""
     return isinstance(table, dict) and all(
         isinstance(value, str | int | float) for value in table.values()
     )
 
 
 def _toml(card: Card) -> str:
-    """The card as a TOML document."""
+    """Return the card as a TOML document, without entries that may be missing and are empty."""
     entries = {"schema": SCHEMA, **asdict(card)}
-    tables = {name: entries.pop(name) for name in TABLES}
-    trackers = entries.pop("trackers")
-    entries = {name: value for name, value in entries.items() if value or name not in OPTIONAL}
-    lines = [f"{name} = {_quoted(value)}" for name, value in entries.items()]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]"]
-        lines += [f"{_quoted(key)} = {_value(value)}" for key, value in table.items()]
-    for name, table in trackers.items():
-        lines += ["", f"[trackers.{_quoted(name)}]"]
-        lines += [f"{_quoted(key)} = {json.dumps(value)}" for key, value in table.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: str | float) -> str:
-    return _quoted(value) if isinstance(value, str) else repr(float(value))
-
-
-def _quoted(text: str) -> str:
-    # JSON's strings are TOML's, but for the one control character that JSON lets stand.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    entries["metrics"] = {name: float(value) for name, value in card.metrics.items()}
+    optional = {*OPTIONAL, "trackers"}
+    return tomli_w.dumps(
+        {name: value for name, value in entries.items() if value or name not in optional}
+    )

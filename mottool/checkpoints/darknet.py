@@ -1,12 +1,11 @@
-"""Darknet's `.weights` files: a header, then every layer's float32 values end to end, unnamed.
+"""Read darknet's `.weights` files: a header, then the float32 values of all layers, unnamed.
 
-The file says nothing of names or shapes, so the reader is told which convolutions to expect, in
-the order of the network's cfg file. Per convolution it holds, little-endian: with batch norm its
-bias, weight, running mean and running variance, without it the convolution's bias; then the
-kernels (out, in, height, width). The order is darknet's own (parser.c, load_convolutional_weights),
-as is the header: int32 major, minor and revision, and the images seen in training, an int64 since
-version 0.2 and an int32 before. Readers written for PyTorch write it as an int64 whatever version
-they were given.
+The file has no names or shapes, so the caller gives the convolutions to expect, in the order of the
+network's cfg file. Per convolution it holds, little-endian: with batch norm its bias, weight,
+running mean and running variance, without it the convolution's bias; then the kernels (out, in,
+height, width). Order and header are darknet's (parser.c, load_convolutional_weights). The header is
+int32 major, minor and revision, and the number of images seen in training, an int64 since version
+0.2 and an int32 before. Programs written for PyTorch write an int64 for any version.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,9 +28,9 @@ OLD_HEADER_BYTES = 16  # with an int32 count
 
 @dataclass(frozen=True)
 class DarknetLayer:
-    """One convolution of the file: `conv` and `norm` are the names its tensors get.
+    """One convolution of a file: `conv` and `norm` are the names of its modules.
 
-    `shape` is that of the kernels: (out, in, height, width); `norm` is None without batch norm.
+    `shape` is that of the kernels, (out, in, height, width); `norm` is None without batch norm.
     """
 
     conv: str
@@ -39,7 +38,7 @@ class DarknetLayer:
     shape: tuple[int, ...]
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Names and shapes of the layer's tensors in the order of the file."""
+        """Yield names and shapes of the layer's tensors in the order of the file."""
         out = self.shape[:1]
         if self.norm is None:
             yield f"{self.conv}.bias", out
@@ -50,10 +49,10 @@ class DarknetLayer:
 
 
 def read_darknet_weights(path: Path, layers: Iterable[DarknetLayer]) -> dict[str, Tensor]:
-    """The tensors of `path` by name, float32, for exactly the convolutions in `layers`.
+    """Read the tensors of `path` by name, float32, for exactly the convolutions in `layers`.
 
-    Raises `CheckpointError` if the file cannot be read or its size is not the one these layers
-    take, as with a truncated file or one for another network.
+    Raises `CheckpointError` if the file cannot be read or does not have the size of these layers,
+    such as a truncated file or one for another network.
     """
     shapes = _shapes(layers)
     count = _count(shapes)
@@ -72,11 +71,11 @@ def read_darknet_weights(path: Path, layers: Iterable[DarknetLayer]) -> dict[str
 def read_darknet_backbone(
     path: Path, layers: Iterable[DarknetLayer], followed: Mapping[str, int]
 ) -> dict[str, Tensor]:
-    """The tensors of the first convolutions of `path`, which are `layers`, a backbone's.
+    """Read the tensors of a backbone, whose convolutions `layers` are the first of `path`.
 
-    `followed` names the files that hold this backbone, and how many values follow it in each, by
-    which one is known. Raises `CheckpointError` for a file that cannot be read or has any other
-    length.
+    `followed` maps the name of each file that begins with this backbone to the number of values
+    after it; the length of `path` must be that of one of them. Raises `CheckpointError` for any
+    other length and for a file that cannot be read.
     """
     shapes = _shapes(layers)
     counts = {name: _count(shapes) + more for name, more in followed.items()}
@@ -104,15 +103,17 @@ def _count(shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 
 def _header(path: Path, counts: set[int]) -> int | None:
-    """How long the header is if one of `counts` values follow it; None if none can."""
+    """Return the length of the header if one of `counts` values follow it, else None."""
     major, minor = np.fromfile(path, "<i4", 2) if path.stat().st_size >= HEADER_BYTES else (0, 2)
     lengths = [HEADER_BYTES] if major * 10 + minor >= 2 else [OLD_HEADER_BYTES, HEADER_BYTES]
-    rest = {header: path.stat().st_size - header for header in lengths}
-    return next((header for header in lengths if rest[header] in {4 * n for n in counts}), None)
+    remaining = {header: path.stat().st_size - header for header in lengths}
+    return next(
+        (header for header in lengths if remaining[header] in {4 * n for n in counts}), None
+    )
 
 
 def _read(path: Path, header: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors that stand after the header, as many as there are shapes."""
+    """Read the tensors after the header, one per shape."""
     values = np.fromfile(path, "<f4", _count(shapes), offset=header).astype(np.float32, copy=False)
     parts = torch.split(torch.from_numpy(values), [prod(shape) for shape in shapes.values()])
     return {
@@ -122,6 +123,7 @@ def _read(path: Path, header: int, shapes: Mapping[str, tuple[int, ...]]) -> dic
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
+    """Convert an `OSError` while reading `path` into a `CheckpointError`."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,9 @@
-"""Download the checkpoints that the manifest has an address for, and find downloaded ones.
+"""Download the checkpoints that have an address in the manifest, and find downloaded ones.
 
-A download goes to the hidden folder `.FILE.download` beside the file that it becomes. The folder
-holds what has come so far, so that the next call resumes, and a lock, so that only one process
-writes there. The file gets its name when it is whole and checked. Nothing in it is executed.
+A download is written to the hidden folder `.FILE.download` beside the file that it becomes. The
+folder holds the bytes received so far, from which the next call resumes, and a lock for the one
+process that writes there. The file gets its name when it is complete and checked. Nothing in it is
+executed.
 """
 
 import fcntl
@@ -15,33 +16,33 @@ from urllib.parse import urlsplit
 
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
-from mottool.errors import CheckpointError, OutputError, writing
+from mottool.errors import CheckpointError, OutputError, ignore_warning, writing
 from mottool.files import file_digest
 
 __all__ = ["cache_folder", "fetch", "fetched", "missing_weights_fix"]
 
-NO_LOCKS = (ENOLCK, ENOSYS, EOPNOTSUPP)  # what network file systems without locks say
-AGAIN = "download it again"
+NO_LOCKS = (ENOLCK, ENOSYS, EOPNOTSUPP)  # errors of network file systems without locks
+DOWNLOAD_FIX = "download it again"
 
 Warn = Callable[[str], None]
 Check = Callable[[Path], object]
 
 
 def cache_folder() -> Path:
-    """The folder of downloaded checkpoints: `$MOTTOOL_WEIGHTS`, or one in the user's cache."""
+    """Return the folder of downloads: `$MOTTOOL_WEIGHTS`, or one in the user's cache folder."""
     if folder := os.environ.get("MOTTOOL_WEIGHTS"):
         return Path(os.path.expanduser(folder))
     cache = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(cache):  # the XDG specification has relative ones ignored
+    if not os.path.isabs(cache):  # the XDG specification ignores relative paths
         cache = os.path.expanduser("~/.cache")
     return Path(cache) / "mottool" / "weights"
 
 
-def fetched(name: str, warn: Warn = lambda message: None) -> Path | None:
-    """Find the checkpoint of `name` in the cache folder, None where there is none.
+def fetched(name: str, warn: Warn = ignore_warning) -> Path | None:
+    """Find the checkpoint of `name` in the cache folder; return None if there is none.
 
     `name` is a network, detector or embedder of the manifest. Of several files the first listed
-    one is taken. `warn` gets one line with its path and its licence.
+    one is taken. `warn` receives one line with its path and its licence.
     """
     for listing in listings():
         path = cache_folder() / listing.file_name
@@ -52,7 +53,7 @@ def fetched(name: str, warn: Warn = lambda message: None) -> Path | None:
 
 
 def missing_weights_fix(name: str, flag: str, file: str = "its authors' file") -> str:
-    """Say how to get the weights of `name`, as the fix of an error; `flag` is what takes a file."""
+    """Return how to get the weights of `name`, as the fix of an error; `flag` takes a file."""
     entries = [listing for listing in listings() if listing.name == name]
     if any(listing.url for listing in entries):
         return f"run `mottool weights fetch {name}`, or give {file} with {flag}"
@@ -65,27 +66,27 @@ def fetch(
     listing: Listing,
     out: Path | None = None,
     overwrite: bool = False,
-    warn: Warn = lambda message: None,
+    warn: Warn = ignore_warning,
     check: Check = lambda path: None,
 ) -> Path:
     """Download the file of `listing` to `out`, by default into `cache_folder()`.
 
-    Resume an interrupted download. Leave a file that is there already as it is, unless
-    `overwrite`. `check` gets the downloaded file before it is renamed to `out`, and raises
-    `CheckpointError` to refuse it. Raises `DownloadError` if the file cannot be downloaded or is
+    Resume an interrupted download. Keep an existing file unless `overwrite`. `check` is called
+    with the downloaded file before it is renamed to `out`, and raises `CheckpointError` to refuse
+    it. Raises `DownloadError` if the file cannot be downloaded or is
     refused, and `OutputError` if it cannot be written.
     """
     out = out or cache_folder() / listing.file_name
     if not listing.url:
-        place = f" and save the file as {out}" if listing.file else ""
+        save = f" and save the file as {out}" if listing.file else ""
         problem = f"the manifest has no address for {listing.name} ({listing.note})"
-        raise DownloadError(problem, f"open {listing.page} in a browser{place}")
+        raise DownloadError(problem, f"open {listing.page} in a browser{save}")
     if out.exists() and not out.is_file():
-        raise OutputError(f"{out} is no regular file", "name another one with --out")
+        raise OutputError(f"{out} is not a regular file", "name another one with --out")
     folder = out.parent / f".{out.name}.download"
-    if not _is_there(out, overwrite, warn):
+    if not _keep_existing(out, overwrite, warn):
         with _locked(folder, out, warn):
-            if not _is_there(out, overwrite, warn):  # what another process may have done meanwhile
+            if not _keep_existing(out, overwrite, warn):  # another process may have written it
                 try:
                     _download(listing, folder, out, check)
                 except BaseException:
@@ -96,10 +97,11 @@ def fetch(
     return out
 
 
-def _is_there(out: Path, overwrite: bool, warn: Warn) -> bool:
+def _keep_existing(out: Path, overwrite: bool, warn: Warn) -> bool:
+    """Return whether `out` exists and is not to be overwritten."""
     if overwrite or not out.is_file():
         return False
-    warn(f"{out} is there already; --overwrite downloads it again")
+    warn(f"{out} exists already; --overwrite downloads it again")
     return True
 
 
@@ -113,7 +115,7 @@ def _download(listing: Listing, folder: Path, out: Path, check: Check) -> None:
         transfer(url, part, out, fix)
     try:
         for url, part in parts.items():
-            _refuse_page(part, url)
+            _refuse_web_page(part, url)
         _check_sha256(main, listing.sha256)
         check(main)
     except CheckpointError as error:
@@ -122,7 +124,7 @@ def _download(listing: Listing, folder: Path, out: Path, check: Check) -> None:
         reason = error.problem.replace(f"{folder}{os.sep}", "")
         problem = f"the file from {plain_address(listing.url)} cannot be used: {reason}"
         raise DownloadError(problem, fix) from error
-    for part in parts.values():  # the listed file last: where it is, the others are
+    for part in parts.values():  # the listed file last: if it exists, the others do too
         target = out if part == main else out.with_suffix(part.suffix)
         with writing(target):
             with part.open("rb+") as file:
@@ -134,31 +136,33 @@ def _file_of(url: str) -> str:
     return Path(urlsplit(url).path).name
 
 
-def _refuse_page(part: Path, url: str) -> None:
+def _refuse_web_page(part: Path, url: str) -> None:
     """Refuse a file that begins as a web page does."""
     with part.open("rb") as file:
         start = file.read(512).removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head")):
-        raise CheckpointError(f"{plain_address(url)} is a web page", AGAIN)
+        raise CheckpointError(f"{plain_address(url)} is a web page", DOWNLOAD_FIX)
 
 
-def _check_sha256(part: Path, wanted: str) -> None:
-    """Refuse a file whose sha256 does not begin with the digits `wanted`."""
+def _check_sha256(part: Path, expected: str) -> None:
+    """Refuse a file whose sha256 does not begin with the digits `expected`."""
     sha256 = file_digest(part)
-    if not sha256.startswith(wanted):
-        raise CheckpointError(f"its sha256 is {sha256}, but the manifest says {wanted}", AGAIN)
+    if not sha256.startswith(expected):
+        raise CheckpointError(
+            f"its sha256 is {sha256}, but the manifest has {expected}", DOWNLOAD_FIX
+        )
 
 
 @contextmanager
 def _locked(folder: Path, out: Path, warn: Warn) -> Iterator[None]:
-    """Make `folder` and hold its lock; wait for a process that holds it."""
+    """Create `folder` and hold its lock; wait while another process holds it."""
     waited = False
     while True:
         with writing(out):
             folder.mkdir(parents=True, exist_ok=True)
             try:
                 file = (folder / "lock").open("ab")
-            except FileNotFoundError:  # another process has just removed the folder
+            except FileNotFoundError:  # another process has removed the folder
                 continue
         with file:
             try:
@@ -171,13 +175,13 @@ def _locked(folder: Path, out: Path, warn: Warn) -> Iterator[None]:
             except OSError as error:
                 if error.errno not in NO_LOCKS:
                     raise
-            if _is_still(file.fileno(), folder / "lock"):
+            if _is_same_file(file.fileno(), folder / "lock"):
                 yield
                 return
 
 
-def _is_still(file: int, path: Path) -> bool:
-    """Whether `path` is the open file, which another process may have removed meanwhile."""
+def _is_same_file(file: int, path: Path) -> bool:
+    """Return whether `path` still is the open file, which another process may have removed."""
     try:
         return os.path.samestat(os.fstat(file), os.stat(path))
     except FileNotFoundError:
@@ -185,18 +189,18 @@ def _is_still(file: int, path: Path) -> bool:
 
 
 def _has_bytes(folder: Path) -> bool:
-    """Whether there is a partial download in `folder`."""
+    """Return whether there is a partial download in `folder`."""
     data = (path for path in folder.iterdir() if path.name != "lock" and path.suffix != ".json")
     return any(path.stat().st_size for path in data)
 
 
 def _clear(folder: Path) -> None:
-    """Remove `folder`, whose lock this process holds; the lock goes last."""
+    """Remove `folder`, whose lock this process holds; the lock file last."""
     for path in folder.iterdir():
         if path.name != "lock":
             path.unlink()
     (folder / "lock").unlink(missing_ok=True)
     try:
         folder.rmdir()
-    except OSError:  # another process has made its own lock there
+    except OSError:  # another process has created its lock there
         return

@@ -74,8 +74,8 @@ def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor])
     ]
     missing = [f"{name} is missing" for name in needed if name not in given]
     unexpected = [f"{name} is unexpected" for name in given if name not in needed]
-    rounds = zip_longest(missing, unexpected, shapes)
-    return [problem for problems in rounds for problem in problems if problem is not None]
+    triples = zip_longest(missing, unexpected, shapes)
+    return [problem for triple in triples for problem in triple if problem is not None]
 
 
 def dimension(tensors: Mapping[str, Tensor], name: str, axis: int, default: int) -> int:

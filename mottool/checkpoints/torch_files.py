@@ -1,16 +1,20 @@
-"""Whole modules pickled into a torch file, by classes that we don't have: their named tensors.
+"""PyTorch files, read without executing anything in them.
 
-The authors of CSTrack and YOLOv5 saved `{"model": the network object}`, which only their own code
-can unpickle, by being run. Here the file's pickles are read as plain data (`inert_pickle`): no
-class of theirs is needed and nothing in the file is executed. Both of torch's containers are
-read: the zip archive, and the older run of pickles with the numbers behind them.
+PyTorch files are pickles, which can run any code when they are opened carelessly.
+`torch.load(weights_only=True)` builds tensors and plain containers, and refuses every other class
+or function that a file names. Such names are common: training leaves objects beside the tensors,
+and the authors of CSTrack and YOLOv5 saved whole modules. A second attempt therefore lets an empty
+class, `Stub`, stand in for each name. A stub keeps the state that the file has for the object, and
+nothing that the file names is imported or called.
 """
 
+import pickle
+import pickletools
+import re
+import warnings
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Iterator
+from io import BytesIO
 from os import SEEK_END
 from pathlib import Path
 from typing import IO, Any
@@ -18,234 +22,159 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from mottool.checkpoints.inert_pickle import Made, Named, read_inert
 from mottool.errors import CheckpointError
 
-__all__ = ["WRAPPERS", "read_foreign"]
+__all__ = ["DOWNLOAD_FIX", "RESAVE_FIX", "WRAPPERS", "ZIP", "read_torch_file"]
 
-WRAPPERS = ("state_dict", "model")  # under which of its entries a file keeps its tensors
+WRAPPERS = ("state_dict", "model")  # keys under which a file may keep its tensors
+ZIP = b"PK\x03\x04"  # how a zip archive begins
+LEGACY_PICKLES = 4  # magic number, protocol, byte order, then the content
+PYTHON2_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as torch.save writes them
 
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-LEGACY_PROTOCOL = 1001
-
-DTYPES = {
-    "torch DoubleStorage": torch.float64,
-    "torch FloatStorage": torch.float32,
-    "torch HalfStorage": torch.float16,
-    "torch BFloat16Storage": torch.bfloat16,
-    "torch LongStorage": torch.int64,
-    "torch IntStorage": torch.int32,
-    "torch ShortStorage": torch.int16,
-    "torch CharStorage": torch.int8,
-    "torch ByteStorage": torch.uint8,
-    "torch BoolStorage": torch.bool,
-}
-TENSORS = {"torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2"}
-PARAMETERS = {"torch._utils _rebuild_parameter", "torch._utils _rebuild_parameter_with_state"}
+DOWNLOAD_FIX = "download or copy it again and compare its size with the source's"
+RESAVE_FIX = "save its tensors with the code that wrote it: torch.save(model.state_dict(), FILE)"
 
 
-@dataclass(frozen=True)
-class Storage:
-    """A run of `count` numbers that the file keeps outside its pickle, under `key`."""
+class Stub:
+    """An object of a class that is not imported: it keeps its pickled state and does nothing."""
 
-    key: str
-    dtype: torch.dtype
-    count: int
+    state: object = None
 
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        return self.count * self.dtype.itemsize
+    def __new__(cls, *arguments: object) -> "Stub":
+        """Create a stub; the arguments that the object would get are dropped."""
+        return super().__new__(cls)
 
-
-Fetch = Callable[[Storage], bytearray]
+    def __setstate__(self, state: object) -> None:
+        self.state = state
 
 
-def read_foreign(path: Path) -> dict[str, Tensor]:
-    """The tensors of the network in `path` under their dotted names, as its state dict has them.
+class NoNetworkError(ValueError):
+    """A pickled object that is not a module with tensors; the text says why."""
 
-    The network is the file's object or its entry of `WRAPPERS`: a pickled module, or tensors by
-    name. What else the file holds is passed over.
-    Parameters and persistent buffers come in the file's own precision, on the CPU. Raises
-    `CheckpointError` if the file is no torch file, damaged, or holds no such thing.
+
+def read_torch_file(path: Path) -> tuple[object, str]:
+    """Return the content of a PyTorch file, zip or legacy, and the first foreign name in it.
+
+    The tensors are on the CPU. A whole module, alone or under a key of `WRAPPERS`, is replaced by
+    its state dict. A foreign name is that of a class or function beyond tensors and plain
+    containers, "" if there is none. Raises `CheckpointError` for a file that is damaged, larger
+    unpacked than on the disk, a TorchScript program, or not readable without executing it.
     """
-    with _told(path), path.open("rb") as file:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                return _tensors(*_from_zip(archive))
-        file.seek(0)
-        return _tensors(*_from_legacy(file))
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn whatever is wrong with the file into a `CheckpointError`."""
-    fix = "download it again, or give the file of a network that mottool knows"
     try:
-        yield
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot read {path}: {error.strerror or error}", "give the path of a weights file"
-        ) from error
-    # RuntimeError and NotImplementedError: zipfile's for encryption and unknown compression.
-    except (ValueError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} cannot be read as a torch file: {error}", fix) from error
+        with path.open("rb") as file:
+            _check_archive(path, file)
+            try:
+                return _load(file), ""
+            except pickle.UnpicklingError as error:
+                match = re.search(r"GLOBAL ([\w.]+)", str(error))
+            with torch.serialization.safe_globals([_stub_class(name) for name in _names(file)]):
+                content = _load(file)
+        return _without_stubs(content), match[1] if match else ""
+    except pickle.UnpicklingError as error:
+        # torch wraps the reason in advice to execute the file.
+        reason = str(error.__context__ or error).partition(". ")[0].rstrip(".")
+        if "persistent_load" in reason:
+            reason = "it holds a whole module in PyTorch's legacy format"
+        problem = f"{path} cannot be read without executing it: {reason}"
+        raise CheckpointError(problem, RESAVE_FIX) from error
+    except NoNetworkError as error:
+        raise CheckpointError(f"{path} holds no network: {error}", RESAVE_FIX) from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged or hostile file can provoke any
+        raise CheckpointError(f"{path} is damaged or cut short", DOWNLOAD_FIX) from error
 
 
-def _from_zip(archive: zipfile.ZipFile) -> tuple[Any, Fetch]:
-    pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        raise ValueError("a zip archive, but not torch's")
-    # Torch never compresses: so no member can be larger than the file it comes from.
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-        raise ValueError("a compressed archive, which torch doesn't write")
-    root = pickles[0].removesuffix("data.pkl")
-    if f"{root}byteorder" in archive.namelist() and archive.read(f"{root}byteorder") != b"little":
-        raise ValueError("its numbers are in big-endian order")
+def _check_archive(path: Path, file: IO[bytes]) -> None:
+    """Refuse a zip archive that is a TorchScript program, or larger unpacked than on the disk.
 
-    def fetch(storage: Storage) -> bytearray:
-        member = f"{root}data/{storage.key}"
-        if member not in archive.namelist():
-            raise ValueError(f"the numbers {storage.key!r} are missing")
-        entry = archive.getinfo(member)
-        if entry.file_size < storage.size:
-            raise ValueError(f"the numbers {storage.key!r} are not as many as announced")
-        return bytearray(archive.read(entry)[: storage.size])
-
-    with archive.open(pickles[0]) as file:
-        return read_inert(file, _storage), fetch
+    torch.save never compresses, while a small compressed archive can fill the memory.
+    """
+    if file.read(len(ZIP)) != ZIP:
+        return
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        problem = f"{path} is a TorchScript program, not a checkpoint"
+        raise CheckpointError(problem, "give the checkpoint that it was exported from")
+    if sum(member.file_size for member in members) > file.seek(0, SEEK_END):
+        raise ValueError("a compressed archive, which torch.save does not write")
 
 
-def _from_legacy(file: IO[bytes]) -> tuple[Any, Fetch]:
-    def plain(identity: object) -> object:
-        raise ValueError("a reference to numbers where there are none")
-
-    magic, protocol = read_inert(file, plain), read_inert(file, plain)
-    if (magic, protocol) != (LEGACY_MAGIC, LEGACY_PROTOCOL):
-        raise ValueError("it is no file of torch.save")
-    system = read_inert(file, plain)
-    if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise ValueError("its numbers are in big-endian order")
-
-    storages: dict[str, Storage] = {}
-
-    def noted(identity: object) -> object:
-        storage = _storage(identity)
-        if isinstance(storage, Storage) and storages.setdefault(storage.key, storage) != storage:
-            raise ValueError(f"the numbers {storage.key!r} are described twice")
-        return storage
-
-    found = read_inert(file, noted)
-    keys = read_inert(file, plain)
-    start, end = file.tell(), file.seek(0, SEEK_END)
-    starts: dict[str, int] = {}
-    for key in keys if isinstance(keys, list) else []:
-        storage = storages.get(key) if isinstance(key, str) else None
-        if storage is None or start + 8 + storage.size > end:
-            raise ValueError("it ends before its numbers do")
-        file.seek(start)
-        if int.from_bytes(file.read(8), "little") != storage.count:
-            raise ValueError(f"the numbers {key!r} are not as many as announced")
-        starts[key] = start + 8
-        start += 8 + storage.size
-
-    def fetch(storage: Storage) -> bytearray:
-        if storage.key not in starts:
-            raise ValueError(f"the numbers {storage.key!r} are missing")
-        file.seek(starts[storage.key])
-        return bytearray(file.read(storage.size))
-
-    return found, fetch
+def _load(file: IO[bytes]) -> Any:
+    """Load an open file with `weights_only`; a file and not its path, whose suffix torch trusts."""
+    file.seek(0)
+    with warnings.catch_warnings():
+        # torch warns of other pickle protocols before it reads or refuses them.
+        warnings.simplefilter("ignore")
+        return torch.load(file, map_location=_fix_size, weights_only=True)
 
 
-def _storage(identity: object) -> object:
-    """What a persistent id stands for: a run of numbers, or (legacy) a module's class."""
-    match identity:
-        case ("module", Named() as kind, *_):
-            return kind
-        case ("storage", Named(name), str(key), str(), int(count), *view):
-            if name in DTYPES and count >= 0 and view in ([], [None]):
-                return Storage(key, DTYPES[name], count)
-    raise ValueError("a reference to numbers of an unknown kind")
+def _fix_size(storage: Any, location: str) -> Any:
+    """Return a storage as it is on the CPU, but not resizable.
+
+    torch would enlarge it, by gigabytes if need be, for a tensor that reaches beyond its end.
+    """
+    return storage[:]
 
 
-def _tensors(found: Any, fetch: Fetch) -> dict[str, Tensor]:
-    """The named tensors of the file's object, or of its entry of `WRAPPERS`."""
-    for key in WRAPPERS:
-        if isinstance(found, dict) and isinstance(found.get(key), dict | Made):
-            found = found[key]
-            break
-    named: Iterator[tuple[str, object]]
-    if isinstance(found, dict):
-        named = iter(_named(found))
-    elif isinstance(found, Made) and isinstance(found.state, dict):
-        named = _walk(found, "", frozenset())
+def _names(file: IO[bytes]) -> set[str]:
+    """Return the dotted names of the classes and functions that an open file refers to."""
+    file.seek(0)
+    pickles, count = file, LEGACY_PICKLES
+    if file.read(len(ZIP)) == ZIP:
+        with zipfile.ZipFile(file) as archive:
+            (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+            pickles, count = BytesIO(archive.read(name)), 1
     else:
-        raise ValueError("it holds no network")
-    tensors = {name: _tensor(value, fetch) for name, value in named}
+        file.seek(0)
+    names = set()
+    for _ in range(count):
+        for operation, argument, _ in pickletools.genops(pickles):
+            if operation.name == "GLOBAL":
+                module, name = str(argument).split(" ")
+                names.add(f"{PYTHON2_MODULES.get(module, module)}.{name}")
+    return names
+
+
+def _stub_class(name: str) -> type[Stub]:
+    """Create the stub class that `safe_globals` lets stand in for a dotted name."""
+    module, _, last = name.rpartition(".")
+    return type(last, (Stub,), {"__module__": module})
+
+
+def _without_stubs(content: object) -> object:
+    """Replace a whole module, alone or under a key of `WRAPPERS`, by its state dict."""
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), Stub):
+            content = content[key]
+            break
+    if not isinstance(content, Stub):
+        return content
+    tensors = dict(_tensors(content))
     if not tensors:
-        raise ValueError("it holds no network")
+        raise NoNetworkError(f"an object of the class {type(content).__name__} without tensors")
     return tensors
 
 
-def _walk(module: Made, prefix: str, above: frozenset[int]) -> Iterator[tuple[str, object]]:
-    """Parameters and persistent buffers of a module record, as torch's `state_dict` orders them."""
-    state = module.state
-    if not isinstance(state, dict) or id(module) in above:
-        raise ValueError(f"{prefix or 'its object'} is no module")
-    passing = _members(state.get("_non_persistent_buffers_set"))
-    for name, value in _named(state.get("_parameters", {})):
-        if value is not None:
+def _tensors(
+    module: object, prefix: str = "", parents: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield names and values as `nn.Module.state_dict` does, from the states of stubs.
+
+    That method itself would call hooks that the file may hold.
+    """
+    state = module.state if isinstance(module, Stub) else None
+    if not isinstance(state, dict) or id(module) in parents:
+        raise NoNetworkError(f"{prefix.rstrip('.') or 'its object'} is not a module")
+    transient = state.get("_non_persistent_buffers_set", ())
+    values = dict(state.get("_parameters", {}))
+    values |= {name: v for name, v in state.get("_buffers", {}).items() if name not in transient}
+    for name, value in values.items():
+        if isinstance(value, Tensor):
             yield f"{prefix}{name}", value
-    for name, value in _named(state.get("_buffers", {})):
-        if value is not None and name not in passing:
-            yield f"{prefix}{name}", value
-    for name, value in _named(state.get("_modules", {})):
-        if isinstance(value, Made):
-            yield from _walk(value, f"{prefix}{name}.", above | {id(module)})
-
-
-def _named(part: object) -> list[tuple[str, Any]]:
-    if not isinstance(part, dict) or not all(isinstance(name, str) for name in part):
-        raise ValueError("something other than names and values")
-    return list(part.items())
-
-
-def _members(record: object) -> set[object]:
-    """What is in a set: plain, or as protocol 2 writes it, a call of `set` with a list."""
-    match record:
-        case Made(arguments=(list() as members,)):
-            return {member for member in members if isinstance(member, str)}
-        case set():
-            return record
-    return set()
-
-
-def _tensor(record: object, fetch: Fetch) -> Tensor:
-    """The tensor that a record of torch's rebuilding functions describes."""
-    if isinstance(record, Made) and isinstance(record.maker, Named):
-        if record.maker.name in PARAMETERS and record.arguments:
-            return _tensor(record.arguments[0], fetch)
-        if record.maker.name in TENSORS:
-            match record.arguments:
-                case (Storage() as storage, int(start), tuple(shape), tuple(strides), *_):
-                    return _view(storage, start, shape, strides, fetch)
-    raise ValueError("something stands where a tensor should")
-
-
-def _view(
-    storage: Storage, start: int, shape: tuple[Any, ...], strides: tuple[Any, ...], fetch: Fetch
-) -> Tensor:
-    """The numbers of `storage` from `start` on, laid out by `shape` and `strides`."""
-    sound = len(shape) == len(strides) and all(
-        isinstance(number, int) and 0 <= number < 2**62 for number in (start, *shape, *strides)
-    )
-    if not sound or prod(shape) > storage.count:
-        raise ValueError("a tensor with an impossible shape")
-    if prod(shape) == 0:
-        return torch.empty(shape, dtype=storage.dtype)
-    last = start + sum((side - 1) * step for side, step in zip(shape, strides, strict=True))
-    if last >= storage.count:
-        raise ValueError("a tensor that reaches beyond its numbers")
-    numbers = torch.frombuffer(fetch(storage), dtype=storage.dtype)
-    return numbers.as_strided(shape, strides, start).clone(memory_format=torch.contiguous_format)
+        elif value is not None:
+            raise NoNetworkError(f"{prefix}{name} is not a tensor")
+    for name, child in state.get("_modules", {}).items():
+        if child is not None:
+            yield from _tensors(child, f"{prefix}{name}.", parents | {id(module)})

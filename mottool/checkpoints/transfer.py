@@ -1,8 +1,8 @@
 """Transfer one file over HTTP(S), or from Google Drive through gdown, and resume a partial one.
 
-Beside a file that is partly there lies `FILE.json`, which says where its bytes come from. A
-transfer is resumed only if the server still has the same file, by its ETag or its time of change
-(RFC 9110, `Range` and `If-Range`) and by its length. Else it starts again.
+`FILE.json` beside a partial file records where its bytes come from. A transfer is resumed only if
+the server still has the same file, by its ETag or its modification time (RFC 9110, `Range` and
+`If-Range`) and by its length. Otherwise it starts over.
 """
 
 import json
@@ -26,12 +26,12 @@ from mottool.progress import counter
 __all__ = ["DownloadError", "plain_address", "transfer"]
 
 CHUNK = 1 << 16  # bytes
-LARGEST = 4 << 30  # bytes; no checkpoint of the manifest comes near
+LARGEST = 4 << 30  # bytes, far above any checkpoint of the manifest
 TRIES = 4
 BACKOFF = 0.5  # seconds before the second try, doubled before each further one
-TIMEOUT = (10, 60)  # seconds to connect, and between two parts of an answer
+TIMEOUT = (10, 60)  # seconds to connect, and between two parts of a response
 DRIVE = ("drive.google.com", "docs.google.com")
-LATER = (408, 425, 429)  # answers below 500 that ask to try again
+LATER = (408, 425, 429)  # statuses below 500 that ask to try again
 
 
 class DownloadError(CheckpointError):
@@ -39,15 +39,15 @@ class DownloadError(CheckpointError):
 
 
 class RefusedError(requests.RequestException):
-    """An answer that no further try makes better; its text is the reason."""
+    """A response that will not change when the request is repeated; its text is the reason."""
 
 
 class IncompleteError(requests.RequestException):
-    """A transfer that ended early or has to start again; its text is the reason."""
+    """A transfer that ended early or has to start over; its text is the reason."""
 
 
 class Session(requests.Session):
-    """An HTTP session that sends no credentials, neither the address's nor those of ~/.netrc."""
+    """An HTTP session that sends no credentials, neither from the address nor from ~/.netrc."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,10 +62,10 @@ class Session(requests.Session):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the bytes of a partial file come from.
+    """The source of the bytes of a partial file.
 
-    `validator` is the ETag or the time of change that the server gave, "" without one; `total` is
-    the whole file's size in bytes, None where the server does not announce it.
+    `validator` is the ETag or the modification time that the server sent, "" without one; `total`
+    is the size of the complete file in bytes, None if the server does not send it.
     """
 
     url: str
@@ -74,7 +74,7 @@ class Origin:
 
 
 def transfer(url: str, part: Path, out: Path, fix: str) -> None:
-    """Download all of `url` to `part`, from where an earlier call ended.
+    """Download `url` to `part`, continuing where an earlier call ended.
 
     Retry after a failed connection and after a server error (5xx). `out` is the file that `part`
     becomes; messages name it. Raises `DownloadError` with `fix`, and `OutputError` if the disk is
@@ -86,14 +86,14 @@ def transfer(url: str, part: Path, out: Path, fix: str) -> None:
             receive(url, part, out)
             return
         except requests.RequestException as error:
-            if attempt == TRIES or not _may_pass(error):
+            if attempt == TRIES or not _is_temporary(error):
                 problem = f"cannot download {out.name}: {_reason(error, url)}"
                 raise DownloadError(problem, fix) from error
         time.sleep(BACKOFF * 2 ** (attempt - 1))
 
 
 def plain_address(url: str) -> str:
-    """An address without its query and its user, which may be long or secret."""
+    """Return an address without its query and its user, which may be long or secret."""
     parts = urlsplit(url)
     return parts._replace(netloc=_host(url), query="", fragment="").geturl()
 
@@ -102,21 +102,21 @@ def _host(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _may_pass(error: requests.RequestException) -> bool:
-    """Whether the same request may succeed later."""
+def _is_temporary(error: requests.RequestException) -> bool:
+    """Return whether the same request may succeed later."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         code = error.response.status_code
         return code >= 500 or code in LATER
     if isinstance(error, SSLError | ProxyError):
         return False
-    kinds = requests.ConnectionError | requests.Timeout | ChunkedEncodingError | IncompleteError
-    return isinstance(error, kinds)
+    temporary = requests.ConnectionError | requests.Timeout | ChunkedEncodingError | IncompleteError
+    return isinstance(error, temporary)
 
 
 def _reason(error: requests.RequestException, url: str) -> str:
-    """Why a request failed, in a few words."""
-    asked = error.request.url if error.request is not None else None
-    host = _host(str(asked or url))
+    """Describe why a request failed, in a few words."""
+    requested = error.request.url if error.request is not None else None
+    host = _host(str(requested or url))
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{host} answers {error.response.status_code} {error.response.reason}"
     reasons = {
@@ -126,19 +126,19 @@ def _reason(error: requests.RequestException, url: str) -> str:
         requests.Timeout: f"{host} does not answer",
         requests.ConnectionError: f"cannot reach {host}",
     }
-    for kind, reason in reasons.items():  # the special ones before those that they are of
-        if isinstance(error, kind):
+    for error_class, reason in reasons.items():  # subclasses before their base classes
+        if isinstance(error, error_class):
             return reason
     return " ".join(str(error).split()).rstrip(".")
 
 
 def _receive(url: str, part: Path, out: Path) -> None:
-    """Download what `part` lacks of `url`, in one request."""
+    """Download the missing bytes of `part` from `url`, in one request."""
     origin = _read_origin(part)
     start = _resumable_bytes(part, url, origin)
     if origin and start and start == origin.total:
         return
-    headers = {"Accept-Encoding": "identity"}  # positions are those of the file as it is
+    headers = {"Accept-Encoding": "identity"}  # positions refer to the uncompressed file
     if origin and start:
         headers["Range"] = f"bytes={start}-"
         if origin.validator:
@@ -149,21 +149,21 @@ def _receive(url: str, part: Path, out: Path) -> None:
     ):
         total = None
         if origin and start:
-            total = _total_of_rest(response, start, origin)
+            total = _total_if_resumed(response, start, origin)
             if total is None and response.status_code in (206, 416):
                 _discard(part)
                 raise IncompleteError("the file has changed", response=response)
-        if total is None:  # the whole file: the server ignores Range, or the file has changed
+        if total is None:  # the complete file: the server ignores Range, or the file has changed
             start, total = 0, _length(response)
-        _check_answer(response, 206 if start else 200)
-        _need_room(out, (total or 0) - start, total)
+        _check_response(response, 206 if start else 200)
+        _check_space(out, (total or 0) - start, total)
         if not start:
-            _begin(part, Origin(url, _validator(response), total), out)
+            _start_part(part, Origin(url, _validator(response), total), out)
         _write(response, part, start, total, out)
 
 
-def _total_of_rest(response: requests.Response, start: int, origin: Origin) -> int | None:
-    """The whole file's size, None if the answer is not the rest of `origin` from byte `start`."""
+def _total_if_resumed(response: requests.Response, start: int, origin: Origin) -> int | None:
+    """Return the size of the complete file, None unless the response continues it at `start`."""
     span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
     if response.status_code != 206 or span is None or int(span[1]) != start:
         return None
@@ -178,48 +178,48 @@ def _total_of_rest(response: requests.Response, start: int, origin: Origin) -> i
     return total if same else None
 
 
-def _check_answer(response: requests.Response, status: int) -> None:
-    """Refuse an answer that is not the file, or has another status than `status`."""
+def _check_response(response: requests.Response, status: int) -> None:
+    """Refuse a response that is not the file, or has another status than `status`."""
     response.raise_for_status()
-    addresses = [str(each.url) for each in (*response.history, response)]
+    addresses = [str(step.url) for step in (*response.history, response)]
     for before, after in zip(addresses, addresses[1:], strict=False):
         if before.startswith("https:") and not after.startswith("https:"):
             raise RefusedError(f"{plain_address(before)} redirects to {plain_address(after)}")
     if response.status_code != status:
         raise RefusedError(f"{plain_address(addresses[-1])} answers {response.status_code}")
-    kind = response.headers.get("Content-Type", "").lower()
-    if kind.startswith(("text/html", "application/xhtml")):
+    content_type = response.headers.get("Content-Type", "").lower()
+    if content_type.startswith(("text/html", "application/xhtml")):
         raise RefusedError(f"{plain_address(addresses[-1])} is a web page, not the file")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise RefusedError(f"{plain_address(addresses[-1])} is sent compressed")
 
 
 def _length(response: requests.Response) -> int | None:
-    """The length of the answer's body in bytes, None where it is not announced."""
+    """Return the length of the response body in bytes, None if the server does not send it."""
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdecimal() else None
 
 
 def _validator(response: requests.Response) -> str:
-    """What tells this version of the file from others: a strong ETag, or the time of change."""
+    """Return what identifies this version of the file: a strong ETag, or its modification time."""
     tag = response.headers.get("ETag", "")
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified", "")
 
 
-def _need_room(out: Path, more: int, total: int | None) -> None:
-    """Refuse a file that is too large, and raise `OutputError` where the disk has no room."""
+def _check_space(out: Path, more: int, total: int | None) -> None:
+    """Refuse a file that is too large, and raise `OutputError` if the disk has no room for it."""
     if total is not None and total > LARGEST:
         raise RefusedError(f"it has {total / 1e9:.1f} GB, more than any checkpoint")
     free = shutil.disk_usage(out.parent).free
     if more > free:
         problem = f"{out} needs {more / 1e6:.1f} MB more, but the disk has {free / 1e6:.1f} MB free"
-        raise OutputError(problem, "free some room, or choose another place with --out")
+        raise OutputError(problem, "free some room, or choose another path with --out")
 
 
 def _write(
     response: requests.Response, part: Path, start: int, total: int | None, out: Path
 ) -> None:
-    """Append the body of an answer to `part`, which has `start` bytes."""
+    """Append the body of a response to `part`, which has `start` bytes."""
     size = start
     with writing(out):
         file = part.open("ab")
@@ -227,18 +227,18 @@ def _write(
         for chunk in response.iter_content(CHUNK):
             size += len(chunk)
             if size > LARGEST:
-                _need_room(out, 0, size)
+                _check_space(out, 0, size)
             with writing(out):
                 file.write(chunk)
             count(len(chunk))
     if total is not None and size != total:
-        raise IncompleteError(f"{size} of {total} bytes came", response=response)
+        raise IncompleteError(f"{size} of {total} bytes were received", response=response)
 
 
 def _receive_from_drive(url: str, part: Path, out: Path) -> None:
-    """Download what `part` lacks of a file on Google Drive.
+    """Download the missing bytes of `part` from Google Drive.
 
-    gdown keeps what has come in a file of its own beside `part`, and renames it when it is whole.
+    gdown keeps a partial file of its own beside `part`, and renames it when it is complete.
     """
     gdown = _gdown(out)
     origin = _read_origin(part)
@@ -260,7 +260,7 @@ def _receive_from_drive(url: str, part: Path, out: Path) -> None:
                 progress=meter,
             )
     except gdown.exceptions.FileURLRetrievalError as error:
-        # Its own text repeats the advice that ours gives; the reason is in what it stands for.
+        # The text repeats the advice of the fix; the reason is in the error that it replaces.
         reason = " ".join(str(error.__context__ or error).split()).rstrip(".")
         raise RefusedError(f"Google Drive answers with a web page: {reason}") from error
     except gdown.exceptions.DownloadError as error:
@@ -279,24 +279,24 @@ def _receive_from_drive(url: str, part: Path, out: Path) -> None:
 
 
 class DriveMeter:
-    """What gdown calls after every part: it shows the progress and checks the size."""
+    """The progress callback of gdown, called after every part; it also checks the size."""
 
     def __init__(self, part: Path, out: Path, origin: Origin) -> None:
         self.part, self.out, self.origin = part, out, origin
         self.stack = ExitStack()
-        self.size = 0  # bytes that are there, 0 before the first call
+        self.size = 0  # bytes received, 0 before the first call
 
     def __call__(self, size: int, total: int | None) -> None:
-        """Take the bytes that are there and the file's size, None where it is not known."""
+        """Receive the number of bytes so far and the size of the file, None if it is not known."""
         if not self.size:
             if self.origin.total not in (None, total):
                 _discard(self.part)
                 raise IncompleteError("the file has changed")
             _write_origin(self.part, Origin(self.origin.url, total=total))
-            _need_room(self.out, (total or 0) - size, total)
+            _check_space(self.out, (total or 0) - size, total)
             self._count = self.stack.enter_context(counter(self.out.name, total, 0, "bytes"))
         elif size > LARGEST:
-            _need_room(self.out, 0, size)
+            _check_space(self.out, 0, size)
         self._count(size - self.size)
         self.size = size
 
@@ -305,12 +305,12 @@ def _gdown(out: Path) -> Any:
     try:
         return import_module("gdown")
     except ImportError as error:
-        problem = f"{out.name} lies on Google Drive, which needs the package gdown"
+        problem = f"{out.name} is on Google Drive, which needs the package gdown"
         raise SettingError(problem, "install it: pip install gdown") from error
 
 
 def _resumable_bytes(part: Path, url: str, origin: Origin | None) -> int:
-    """How many bytes of `url` are in `part`; 0 if it is not sure that they are of this file."""
+    """Return the number of bytes of `url` in `part`, 0 if they may be of another file."""
     if origin is None or origin.url != url or not (origin.validator or origin.total):
         return 0
     size = part.stat().st_size if part.exists() else 0
@@ -324,8 +324,8 @@ def _read_origin(part: Path) -> Origin | None:
         return None
 
 
-def _begin(part: Path, origin: Origin, out: Path) -> None:
-    """Empty `part` and record where its bytes will come from, in this order."""
+def _start_part(part: Path, origin: Origin, out: Path) -> None:
+    """Empty `part` and then record the source of its bytes, in this order."""
     with writing(out):
         part.write_bytes(b"")
     _write_origin(part, origin)
@@ -341,6 +341,6 @@ def _origin_file(part: Path) -> Path:
 
 
 def _discard(part: Path) -> None:
-    """Remove a partial file, those of gdown too."""
+    """Remove a partial file, including those of gdown."""
     for path in (part, _origin_file(part), *part.parent.glob(f"{part.name}*.part")):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One command over many sequences: each is its own job, and one that fails stops no other."""
+"""Run one job per sequence, and report results and failures; a failure stops no other job."""
 
 import json
 import re
@@ -18,10 +18,9 @@ T = TypeVar("T")
 
 @dataclass
 class Jobs:
-    """Collects what was done and what failed; `close` reports it and sets the exit code.
+    """The results and failures of a command's jobs.
 
-    With `as_json` nothing but one JSON object, `{"done": […], "failed": […]}`, goes to standard
-    output.
+    With `as_json`, standard output gets only one JSON object, `{"done": […], "failed": […]}`.
     """
 
     as_json: bool = False
@@ -29,9 +28,9 @@ class Jobs:
     failed: list[dict[str, str]] = field(default_factory=list)
 
     def run(self, sequence: str, job: Callable[[], T]) -> T | None:
-        """The job's result, or None after telling why it failed.
+        """Return the result of a job, or None after reporting its failure.
 
-        A `SettingError` is the user's command, not this sequence: it ends the whole batch.
+        A `SettingError` is a mistake in the command, not in this sequence, and is raised.
         """
         try:
             return job()
@@ -44,22 +43,22 @@ class Jobs:
         return None
 
     def fail(self, sequence: str, error: MottoolError) -> None:
-        """Count a sequence, or a source that gave none, as failed and tell why."""
-        self.failed.append({"sequence": sequence, "error": str(error)})
-        told = str(error)
-        # Most messages begin with the file that they are about, which is named once.
-        named = re.match(rf"(\S*/)?{re.escape(sequence)}[\s:,]", told)
-        click.echo(f"mottool: {told if named else f'{sequence}: {told}'}", err=True)
+        """Record and report the failure of a sequence, or of a source without sequences."""
+        message = str(error)
+        self.failed.append({"sequence": sequence, "error": message})
+        # Most messages begin with the file that they are about; do not name it twice.
+        named = re.match(rf"(\S*/)?{re.escape(sequence)}[\s:,]", message)
+        click.echo(f"mottool: {message if named else f'{sequence}: {message}'}", err=True)
 
-    def note(self, told: str) -> None:
-        """Tell something a person should know though nothing failed."""
-        click.echo(f"mottool: {told}", err=True)
+    def note(self, message: str) -> None:
+        """Print a warning on standard error."""
+        click.echo(f"mottool: {message}", err=True)
 
-    def report(self, sequence: str, path: Path, told: str, **more: Any) -> None:
-        """Say that `path` was made; `told` is the line for a person, `more` goes to the JSON."""
+    def report(self, sequence: str, path: Path, summary: str, **more: Any) -> None:
+        """Record and print that `path` was written; `more` goes to the JSON only."""
         self.done.append({"sequence": sequence, "path": str(path), **more})
         if not self.as_json:
-            click.echo(f"{path}  {told}")
+            click.echo(f"{path}  {summary}")
 
     def close(self) -> None:
         """Print the JSON or the list of failures, and exit with 1 if there are any."""
@@ -75,11 +74,11 @@ class Jobs:
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Facts for a person, one a line, nested ones joined."""
+    """Format facts as lines of name and value; a nested dict becomes one line."""
     lines = []
     for name, value in facts.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {item}" for key, item in value.items())
-        shown = "none" if value is None or value == "" else value
-        lines.append(f"    {name.replace('_', ' '):<24}{shown}")
+        text = "none" if value is None or value == "" else value
+        lines.append(f"    {name.replace('_', ' '):<24}{text}")
     return lines

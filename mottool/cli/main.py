@@ -1,4 +1,4 @@
-"""The `mottool` command: one table of stages, each imported only when it is asked for."""
+"""The `mottool` command: the table of commands, and the exit codes."""
 
 import os
 import sys
@@ -12,31 +12,31 @@ from mottool.errors import MottoolError, SettingError, did_you_mean, from_system
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
-    "detect-embed": "Videos, folders or public detections in; one cache per sequence out.",
-    "track": "Videos in; detections, tracks and, with --render, annotated videos out, in one.",
-    "associate": "Caches in; MOTChallenge result files out.",
-    "evaluate": "Result files or caches and ground truth in; tables of scores out.",
-    "compare": "Pipelines and trackers side by side in; one table, its plots and a page out.",
-    "tune": "Caches and ground truth in; a tracker's best settings out.",
-    "render": "Frames and result files in; annotated H.264 video out.",
-    "plot": "Caches, result files and ground truth in; figures for papers out.",
-    "convert": "Results or ground truth in; CVAT's, COCO's, TrackEval's or the server's form out.",
-    "distill-labels": "Annotated images in; a teacher's embedding of every box out.",
-    "train": "Annotated images in; weights with a card and a log out.",
-    "weights": "Find, download, check and convert the checkpoints of networks.",
-    "inspect": "Tell what a cache holds and whether it is whole.",
+    "detect-embed": "Detect and embed objects; write one cache per sequence.",
+    "track": "Detect, associate and, with --render, draw in one command.",
+    "associate": "Link the detections of caches into tracks.",
+    "evaluate": "Score result files or caches against ground truth.",
+    "compare": "Compare pipelines and trackers in a table, plots and a page.",
+    "tune": "Search for the best settings of a tracker.",
+    "render": "Draw tracks on their frames; write H.264 videos.",
+    "plot": "Plot caches, results and ground truth as figures for papers.",
+    "convert": "Convert results or ground truth between file formats.",
+    "distill-labels": "Write a teacher's embedding of each annotated box.",
+    "train": "Train a network on annotated images.",
+    "weights": "List, download, verify and convert checkpoints of networks.",
+    "inspect": "Show what a file contains and whether it is complete.",
 }
 
 
 class Stages(click.Group):
-    """The group of `COMMANDS`: its own help needs none of them, a command loads its one stage."""
+    """The command group; its help imports no stage, and a command imports only its stage."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the work, not of the alphabet."""
+        """Return the names of the commands in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the stage module that carries the command's name."""
+        """Import the stage of a command; raise `SettingError` for an unknown name."""
         if cmd_name not in COMMANDS:
             problem = f"there is no command {cmd_name!r}"
             raise SettingError(problem, did_you_mean(cmd_name, COMMANDS))
@@ -45,7 +45,7 @@ class Stages(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table as it stands above."""
+        """Write the table of commands, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -53,7 +53,7 @@ class Stages(click.Group):
 @click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mottool")
 def cli() -> None:
-    """Multi-object tracking in stages: run the network once, rerun association at will.
+    """Multi-object tracking in stages: run a network once, then associate as often as you like.
 
     \b
         mottool detect-embed video.mp4
@@ -61,16 +61,16 @@ def cli() -> None:
         mottool render video.mp4
         mottool evaluate --gt DATASET
 
-    Everything lands in --work DIR (by default mottool-work, or $MOTTOOL_WORK), where the next
-    command finds it. `mottool COMMAND --help` is that command's manual.
+    All results go to the folder --work (by default mottool-work, or $MOTTOOL_WORK), where the next
+    command finds its inputs. `mottool COMMAND --help` is the manual of a command.
     """
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 some input failed, 2 wrong usage, 130 interrupted."""
-    # While PyTorch's threads wait for each other they spin, and where another process needs one
-    # of their cores a network then takes many times longer. OpenMP reads this variable when torch
-    # is imported, which no module has done yet; worker processes inherit it.
+    """Run the command line; exit with 0, 1 (input failed), 2 (wrong usage) or 130 (interrupted)."""
+    # PyTorch's threads spin while they wait for each other. If another process needs one of their
+    # cores, a network then takes many times longer. OpenMP reads this variable when torch is
+    # imported, which no module has done yet; worker processes inherit it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = cli.main(standalone_mode=False)
@@ -83,11 +83,11 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo(
             "mottool: interrupted. Finished files and committed frames are kept; "
-            "the same command goes on from there.",
+            "run the same command again to continue.",
             err=True,
         )
         status = 130
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
+    except BrokenPipeError:  # the reader of the output (head, less) has exited
         _drop_output()
         status = 0
     except OSError as error:
@@ -98,16 +98,16 @@ def main() -> None:
 
 
 def _show(error: click.ClickException) -> None:
-    """Tell wrong usage in one line as every error, and a bare command's help as it is."""
-    told = error.format_message()
+    """Print wrong usage in one line like every error, and the help of a bare command unchanged."""
+    message = error.format_message()
     context = getattr(error, "ctx", None)
-    if context is None or told.startswith("Usage:"):
+    if context is None or message.startswith("Usage:"):
         error.show()
         return
-    wrong = SettingError(" ".join(told.split()).rstrip("."), f"see {context.command_path} --help")
-    click.echo(f"mottool: {wrong}", err=True)
+    problem = " ".join(message.split()).rstrip(".")
+    click.echo(f"mottool: {SettingError(problem, f'see {context.command_path} --help')}", err=True)
 
 
 def _drop_output() -> None:
-    """Let what standard output still holds go nowhere, so that closing it cannot fail."""
+    """Discard what standard output still holds, so that closing it cannot fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

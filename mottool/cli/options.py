@@ -1,8 +1,8 @@
-"""Click options: those made from settings classes, and those that several commands share."""
+"""Click options made from settings classes, and options that several commands share."""
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,12 +35,11 @@ __all__ = [
 
 T = TypeVar("T")
 Shard = tuple[int, int]
-
 Command = Callable[..., Any]
 
 
-def work_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--work` option that every stage shares."""
+def work_option(command: Command) -> Command:
+    """Add the `--work` option, which every stage has."""
     return click.option(
         "--work",
         type=click.Path(path_type=Path, file_okay=False),
@@ -48,19 +47,19 @@ def work_option(command: Callable[..., Any]) -> Callable[..., Any]:
         envvar="MOTTOOL_WORK",
         show_default=True,
         show_envvar=True,
-        help="The folder everything lands in.",
+        help="Folder of all results.",
     )(command)
 
 
-def as_json(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--json` option that every stage shares."""
+def as_json(command: Command) -> Command:
+    """Add the `--json` option, which every stage has."""
     return click.option(
         "--json", "as_json", is_flag=True, help="Print the result as JSON on standard output."
     )(command)
 
 
-def truth_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--gt` option of the stages that score: `truth`, where ground truth lies."""
+def truth_flag(command: Command) -> Command:
+    """Add the `--gt` option of stages that score: `truth`, the paths of ground truth."""
     return click.option(
         "--gt",
         "truth",
@@ -68,22 +67,22 @@ def truth_flag(command: Callable[..., Any]) -> Callable[..., Any]:
         required=True,
         type=click.Path(path_type=Path),
         help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
-        "SEQUENCE.txt, or one such file. May be given several times.",
+        "SEQUENCE.txt, or one such file. May be repeated.",
     )(command)
 
 
-def list_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--list` option of the stages that take sources: `listed`, a file that names some."""
+def list_flag(command: Command) -> Command:
+    """Add the `--list` option of stages that take sources: `listed`, a file of sources."""
     return click.option(
         "--list",
         "listed",
         type=click.Path(path_type=Path),
-        help="A text file with one source a line, relative to its folder.",
+        help="A text file with one source a line, relative to the folder of the file.",
     )(command)
 
 
-def settings_file(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--settings` option of the stages that associate: `file`, of a tracker's settings."""
+def settings_file(command: Command) -> Command:
+    """Add the `--settings` option of stages that associate: `file`, a tracker's settings."""
     return click.option(
         "--settings",
         "file",
@@ -92,69 +91,72 @@ def settings_file(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def published_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--published` option of the stages that associate."""
+def published_flag(command: Command) -> Command:
+    """Add the `--published` option of stages that associate."""
     return click.option(
         "--published",
         is_flag=True,
         help="Start from the settings that the tracker's authors published, not from those that "
-        "fit the network.",
+        "suit the network.",
     )(command)
 
 
-def set_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--set` option of the stages that associate: `texts`, settings as KEY=VALUE."""
+def set_flag(command: Command) -> Command:
+    """Add the `--set` option of stages that associate: `texts`, settings as KEY=VALUE."""
     return click.option(
         "--set",
         "texts",
         multiple=True,
         metavar="KEY=VALUE",
-        help="A setting by its published name, as 'second=IoU 0.5'; may be repeated.",
+        help="A setting by its published name, such as 'second=IoU 0.5'. May be repeated.",
     )(command)
 
 
-def jobs_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--jobs` option: a number of processes, None for one on each core."""
+def jobs_flag(command: Command) -> Command:
+    """Add the `--jobs` option: a number of processes, None for one per core."""
     return click.option(
         "--jobs",
         type=click.IntRange(min=1),
-        help="How many processes work at once.  [default: one on each core]",
+        help="Number of processes that run at the same time.  [default: one per core]",
     )(command)
 
 
-def shard_flag(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--shard` option, (I, N) or None; `shard_of` takes that share of the sequences."""
+def shard_flag(command: Command) -> Command:
+    """Add the `--shard` option, (I, N) or None; `shard_of` selects that share of the sequences."""
     return click.option(
         "--shard",
         metavar="I/N",
         callback=lambda context, option, text: None if text is None else _shard(text),
-        help="Take every N-th sequence from the I-th on, counted from 1: the same command run for "
-        "I = 1 to N, here or on N machines, does them all.",
+        help="Process every N-th sequence, starting with the I-th, counted from 1. The same "
+        "command run for I = 1 to N, here or on N machines, processes them all.",
     )(command)
 
 
 def _shard(text: str) -> Shard:
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    number, count = (int(part) for part in found.groups()) if found else (0, 0)
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, count = (int(part) for part in match.groups()) if match else (0, 0)
     if not 1 <= number <= count:
-        raise SettingError(f"--shard {text!r} is no share", "write I/N with I from 1 to N, as 1/4")
+        fix = "write I/N with I from 1 to N, such as 1/4"
+        raise SettingError(f"--shard {text!r} is not a valid share", fix)
     return number, count
 
 
 def shard_of(items: Sequence[T], shard: Shard | None) -> list[T]:
-    """The items of a share (I, N), every N-th from the I-th on; all of them without one."""
+    """Return the items of a share (I, N), every N-th from the I-th on; None selects all."""
     number, count = shard or (1, 1)
     return list(items[number - 1 :: count])
 
 
-def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Command], Command]:
-    """The click option of one field; its value is None when the flag is not given.
+def _option(
+    settings_class: type[Settings], field: Field[Any], default: str
+) -> Callable[[Command], Command]:
+    """Create the click option of one field; its value is None if the flag is not given.
 
-    `shown` is the default as the help tells it, empty where there is nothing to tell.
+    `default` is the default in the help text, "" to show none.
     """
     name = "--" + field.name.replace("_", "-")
-    base = plain_type(kind, field)
-    help = field.metadata["help"] + (f"  [default: {shown}]" if shown else "")
+    base = plain_type(settings_class, field)
+    help = field.metadata["help"] + (f"  [default: {default}]" if default else "")
     if base is bool:
         return click.option(f"{name}/--no-{name[2:]}", field.name, default=None, help=help)
     known: dict[Any, click.ParamType[Any]] = {
@@ -163,17 +165,18 @@ def _option(kind: type[Settings], field: Field[Any], shown: str) -> Callable[[Co
         Path: click.Path(path_type=Path),
     }
     choices, parse = field.metadata["choices"], field.metadata["parse"]
-    reader = click.Choice(choices) if choices else known.get(base, click.STRING)
-    # What may be 'none' too is read from its text later.
-    number = base in {int, float} and is_optional(kind, field)
-    form = field.metadata["form"]
-    if number and not form and not parse:
-        form = known[base].name.upper() + ("" if field.default is None else "|none")
-    kept = click.STRING if parse or number else reader
-    return click.option(name, field.name, type=kept, metavar=form, help=help)
+    param_type = click.Choice(choices) if choices else known.get(base, click.STRING)
+    # A number that may also be 'none' is parsed from its text by `build_settings`.
+    number = base in {int, float} and is_optional(settings_class, field)
+    metavar = field.metadata["form"]
+    if number and not metavar and not parse:
+        metavar = known[base].name.upper() + ("" if field.default is None else "|none")
+    if parse or number:
+        param_type = click.STRING
+    return click.option(name, field.name, type=param_type, metavar=metavar, help=help)
 
 
-def _shown(field: Field[Any]) -> str:
+def _default_text(field: Field[Any]) -> str:
     if field.default is MISSING or field.default is None:
         return ""
     if isinstance(field.default, bool):
@@ -181,58 +184,73 @@ def _shown(field: Field[Any]) -> str:
     return str(field.default)
 
 
-def settings_options(kind: type[Settings], name: str = "config") -> Callable[[Command], Command]:
-    """Give a click command one flag per field of `kind`, and one argument `name` made of them."""
+def settings_options(
+    settings_class: type[Settings], name: str = "config"
+) -> Callable[[Command], Command]:
+    """Give a click command one flag per field of a settings class.
+
+    The command receives an instance of the class as its argument `name`.
+    """
+    fields = dataclasses.fields(settings_class)
 
     def decorate(command: Command) -> Command:
         def wrapper(**kwargs: Any) -> Any:
-            given = {field.name: kwargs.pop(field.name) for field in dataclasses.fields(kind)}
-            given = {key: value for key, value in given.items() if value is not None}
-            return command(**kwargs, **{name: build_settings(kind, given, "this command")})
+            values = _pop_given(kwargs, [field.name for field in fields])
+            settings = build_settings(settings_class, values, "this command")
+            return command(**kwargs, **{name: settings})
 
-        options = [_option(kind, field, _shown(field)) for field in dataclasses.fields(kind)]
-        return _decorated(command, wrapper, options)
+        options = [_option(settings_class, field, _default_text(field)) for field in fields]
+        return _decorate(command, wrapper, options)
 
     return decorate
 
 
 def merged_options(
-    kinds: Mapping[str, type[Settings]], name: str = "given"
+    settings_classes: Mapping[str, type[Settings]], name: str = "given"
 ) -> Callable[[Command], Command]:
-    """Give a click command the flags of several settings classes, each name once.
+    """Give a click command the flags of several settings classes, each flag once.
 
-    The command gets the dict `name` of the flags that were set. `build_settings` makes an instance
-    of one of the classes from it, and refuses settings of the others.
+    The command receives the dict `name` of the flags that were given. `build_settings` makes an
+    instance of one of the classes from it, and refuses settings of the others.
     """
     first: dict[str, tuple[type[Settings], Field[Any]]] = {}
     defaults: dict[str, dict[str, list[str]]] = {}
-    for owner, kind in kinds.items():
-        for field in dataclasses.fields(kind):
-            first.setdefault(field.name, (kind, field))
+    for owner, settings_class in settings_classes.items():
+        for field in dataclasses.fields(settings_class):
+            first.setdefault(field.name, (settings_class, field))
             owners = defaults.setdefault(field.name, {})
-            owners.setdefault(_shown(field), []).append(owner)
+            owners.setdefault(_default_text(field), []).append(owner)
 
-    def shown(field: str) -> str:
-        if len(kinds) == 1:
+    def default_text(field: str) -> str:
+        if len(settings_classes) == 1:
             return next(iter(defaults[field]))
-        told = {value or "none": who for value, who in defaults[field].items()}
-        return "; ".join(f"{value} ({', '.join(who)})" for value, who in told.items())
+        owners = {value or "none": names for value, names in defaults[field].items()}
+        return "; ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
 
     def decorate(command: Command) -> Command:
         def wrapper(**kwargs: Any) -> Any:
-            given = {key: kwargs.pop(key) for key in first}
-            given = {key: value for key, value in given.items() if value is not None}
-            return command(**kwargs, **{name: given})
+            values = _pop_given(kwargs, first)
+            return command(**kwargs, **{name: values})
 
-        options = [_option(kind, field, shown(field.name)) for kind, field in first.values()]
-        return _decorated(command, wrapper, options)
+        options = [
+            _option(settings_class, field, default_text(field.name))
+            for settings_class, field in first.values()
+        ]
+        return _decorate(command, wrapper, options)
 
     return decorate
 
 
-def _decorated(
+def _pop_given(kwargs: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Remove the flags `names` from `kwargs`, and return the values of those that were given."""
+    values = {name: kwargs.pop(name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _decorate(
     command: Command, wrapper: Command, options: list[Callable[[Command], Command]]
 ) -> Command:
+    """Add options to `wrapper`, after giving it the help text and the options of `command`."""
     wrapper.__doc__ = command.__doc__
     wrapper.__name__ = command.__name__
     wrapper.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]

@@ -3,7 +3,6 @@
 Workers do all of it, down to what the heads should say, so that no GPU waits for that.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from torch.utils.data import Dataset as MapDataset
 
 from mottool.data.samples import Place, Sample
 from mottool.data.targets.labels import Labels, Targets
+from mottool.engines.local import cores
 from mottool.errors import MottoolError
 
 __all__ = [
@@ -143,7 +143,7 @@ def loader(
     The workers stay from one epoch to the next. `examples` goes there, so it must be picklable.
     `pin` puts what they make into page-locked memory.
     """
-    workers = min(loading.workers, _processors())
+    workers = min(loading.workers, cores())
     return DataLoader(
         _Guarded(samples),
         batch_size=loading.batch,
@@ -192,13 +192,6 @@ def _collated(
         return examples(collate([each for each in made if isinstance(each, Sample)]))
     except MottoolError as error:
         return error
-
-
-def _processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _alone(worker: int) -> None:

@@ -1,1 +1,1 @@
-"""How many sequences are worked on at once: what gives stages a `concurrent.futures` executor."""
+"""Run jobs in this process or in several: `concurrent.futures` executors for stages."""

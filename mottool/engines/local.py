@@ -1,7 +1,8 @@
-"""This machine as an executor: in this process, or in a pool of processes with one thread each.
+"""Run jobs in this process, or in a pool of processes with one thread each.
 
-A job is a function at the top of a module and picklable arguments; it opens the files it needs
-itself, because an HDF5 file must not cross into another process.
+A job is a function at the top of a module, with arguments that can be pickled. It opens the files
+that it needs itself, because an HDF5 file must not cross into another process, and writes its
+results with `atomic_write`, so that ending it at any moment leaves no unfinished file.
 """
 
 import os
@@ -27,17 +28,17 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def cores() -> int:
-    """How many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class InProcess(Executor):
-    """Does each job at once, where it is submitted; interrupting it is not its job's failure."""
+    """An executor that runs each job in this process when it is submitted."""
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """A future that is already done."""
+        """Run a job and return its completed future; raise `KeyboardInterrupt` immediately."""
         future: Future[R] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -46,70 +47,104 @@ class InProcess(Executor):
         return future
 
 
+class _Pool(ProcessPoolExecutor):
+    """Worker processes; they are spawned, because a fork would share open files and held locks."""
+
+    interrupted = False
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs, get_context("spawn"), initializer=_handle_terminate)
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submit a job, for which a worker may be started; raise `KeyboardInterrupt` after Ctrl-C.
+
+        A worker inherits the blocked SIGINT, so that Ctrl-C reaches only this process.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(_run, fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle Ctrl-C: terminate the workers, which breaks the pool and so ends every wait.
+
+        An exception raised here could leave a lock of `concurrent.futures` held for ever.
+        """
+        self.interrupted = True
+        _terminate_workers()
+
+
 @contextmanager
 def executor(jobs: int) -> Iterator[Executor]:
-    """An executor of `jobs` processes, or this one where `jobs` is 1.
+    """Give an executor of `jobs` processes, or one that runs jobs in this process if `jobs` is 1.
 
-    Linear algebra runs on one thread in each, here too unless it is loaded already: small products
-    take hundreds of times longer when they wait for threads. When the block is left by an error
-    or by Ctrl-C, jobs that wait are dropped and those that run are interrupted and clean up.
+    Linear algebra uses one thread per process, in this one too unless its library is loaded
+    already: small products take hundreds of times longer when they wait for threads. When the block
+    ends with an error or by Ctrl-C, waiting jobs are cancelled; running ones clean up and end.
     """
     with _single_threads():
         if jobs == 1:
             yield InProcess()
             return
-        # It listens before the pool is made, and until its workers are gone.
-        with _listening() as ear, _Pool(jobs, ear) as pool:
-            try:
-                yield pool
-            except BaseException:
-                ear.interrupt()
-                raise
+        pool = _Pool(jobs)
+        main = threading.current_thread() is threading.main_thread()  # only it handles signals
+        before = signal.signal(signal.SIGINT, pool.interrupt) if main else None
+        try:
+            with pool:
+                try:
+                    yield pool
+                except BaseException:
+                    _terminate_workers()
+                    raise
+        finally:
+            if main:
+                signal.signal(signal.SIGINT, before)
+            if pool.interrupted:
+                raise KeyboardInterrupt
 
 
-class _Ear:
-    """Whether Ctrl-C came, or an error that ends the jobs just as well."""
-
-    interrupted = False
-
-    def interrupt(self) -> None:
-        """Interrupt the jobs that run, and all that are to begin."""
-        self.interrupted = True
-        for process in active_children():
-            if process.pid:
-                os.kill(process.pid, signal.SIGINT)
+def _terminate_workers() -> None:
+    for process in active_children():
+        process.terminate()
 
 
-@contextmanager
-def _listening() -> Iterator[_Ear]:
-    """Hand Ctrl-C on to the workers, whose jobs then fail with it.
+class _Worker:
+    """State of this process if it is a worker."""
 
-    Raised here it could strike anywhere, in a callback too, where Python drops it.
-    """
-    ear = _Ear()
-    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
-        yield ear
-        return
-    before = signal.signal(signal.SIGINT, lambda number, frame: ear.interrupt())
+    working = False  # a job is running
+
+
+def _handle_terminate() -> None:
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    """End a worker: immediately between two jobs, else when its job has cleaned up."""
+    if not _Worker.working:
+        os._exit(1)
+    # The pool sends the signal again, which must not interrupt the cleaning.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise SystemExit(1)
+
+
+def _run(job: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a job in a worker; when it is terminated, leave the process, not only the job."""
     try:
-        yield ear
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if ear.interrupted:
-        raise KeyboardInterrupt
-
-
-class _Pool(ProcessPoolExecutor):
-    """Workers that are spawned, not forked: a fork would share open files and others' locks."""
-
-    def __init__(self, jobs: int, ear: _Ear) -> None:
-        super().__init__(jobs, get_context("spawn"), initializer=_begin)
-        self.ear = ear
+        try:
+            _Worker.working = True
+            return job(*args, **kwargs)
+        finally:
+            _Worker.working = False
+    except SystemExit:
+        os._exit(1)
 
 
 @contextmanager
 def _single_threads() -> Iterator[None]:
-    """Set what BLAS libraries read when they are loaded, for this process and those it starts."""
+    """Set the variables that BLAS libraries read when they are loaded, here and in workers."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
@@ -122,83 +157,33 @@ def _single_threads() -> Iterator[None]:
                 os.environ[name] = value
 
 
-@contextmanager
-def _sheltered() -> Iterator[None]:
-    """Let no Ctrl-C reach a worker that is born in this block, until it is ready for one."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-class _Worker:
-    """What a worker process knows of Ctrl-C: whether it came, and whether a job is to hear it."""
-
-    stopped = False
-    working = False
-
-
-def _begin() -> None:
-    """What a new worker does first."""
-    signal.signal(signal.SIGINT, _stop)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Interrupt the job that runs, once, so that a second signal lets it clean up; begin no more.
-
-    A worker that waits stays quiet, because its parent ends it.
-    """
-    _Worker.stopped = True
-    if _Worker.working:
-        _Worker.working = False
-        raise KeyboardInterrupt
-
-
-def _heard(job: Callable[[T], R], item: T) -> R:
-    """Do a job in a worker so that Ctrl-C ends it."""
-    _Worker.working = True
-    try:
-        if _Worker.stopped:
-            raise KeyboardInterrupt
-        return job(item)
-    finally:
-        _Worker.working = False
+def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
+    """Submit one job for one item."""
+    return executor.submit(job, item)
 
 
 def finished(
     executor: Executor, job: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[tuple[T, Future[R]]]:
-    """Do `job` for every item and hand out each with its future, in the order they end.
+    """Run `job` for every item, and yield each item with its future in the order of completion.
 
-    Ctrl-C is raised, not handed out.
+    Raises `KeyboardInterrupt` after Ctrl-C.
     """
     waiting = {}
     for item in items:
-        future = submit(executor, job, item)
-        if future.done():  # in this process, before the next one begins
+        future = executor.submit(job, item)
+        if future.done():  # in this process, before the next one starts
             yield item, future
         else:
             waiting[future] = item
     for future in as_completed(waiting):
-        if isinstance(future.exception(), KeyboardInterrupt):
+        if isinstance(executor, _Pool) and executor.interrupted:
             raise KeyboardInterrupt
         yield waiting[future], future
 
 
-def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
-    """Submit one job to an executor of this room."""
-    if not isinstance(executor, _Pool):
-        return executor.submit(job, item)
-    if executor.ear.interrupted:
-        raise KeyboardInterrupt
-    with _sheltered():
-        return executor.submit(_heard, job, item)
-
-
 def result(future: Future[Any]) -> Any:
-    """What the job gave, or the error it raised; an `InputError` if it found no memory."""
+    """Return the result of a job, or raise its error; an `InputError` if memory ran out."""
     try:
         return future.result()
     except MemoryError as error:

@@ -44,7 +44,7 @@ def test_the_card_is_plain_toml_and_has_the_file_s_sha256(tmp_path):
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["w.safetensors", "w.toml"]
 
 
-def test_a_card_may_tell_the_input(tmp_path):
+def test_a_card_may_have_the_input(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, TENSORS, "toy", "made up", size=(96, 64))
     assert tomllib.loads(card_of(path).read_text())["input"] == "96x64"
@@ -57,14 +57,14 @@ def test_a_card_may_tell_the_input(tmp_path):
 def test_tensors_come_back_as_they_were_even_if_they_share_numbers(tmp_path):
     tensors = TENSORS | {"turned": TENSORS["a.weight"].T, "half": torch.ones(2).half()}
     save_weights(tmp_path / "w.safetensors", tensors, "toy", "made up")
-    found = read(tmp_path / "w.safetensors").tensors
-    assert found.keys() == tensors.keys()
+    loaded = read(tmp_path / "w.safetensors").tensors
+    assert loaded.keys() == tensors.keys()
     for name, value in tensors.items():
-        assert torch.equal(found[name], value)
-        assert found[name].dtype == value.dtype
+        assert torch.equal(loaded[name], value)
+        assert loaded[name].dtype == value.dtype
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path):
+def test_a_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, TENSORS, "toy", "first")
     before = path.read_bytes()
@@ -75,13 +75,13 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_an_unwritable_path_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write"):
         save_weights(tmp_path / "file" / "w.safetensors", TENSORS, "toy", "made up")
 
 
-def test_no_card_is_none(tmp_path):
+def test_without_a_card_the_result_is_none(tmp_path):
     assert read_card(tmp_path / "w.pth") is None
     assert read_card(tmp_path / "w.toml") is None
 
@@ -99,8 +99,8 @@ def test_empty_tables_may_be_missing(tmp_path):
     [
         ("schema = ", "cannot read the card"),
         ("\xff", "cannot read the card"),
-        ('name = "a Python project"', "no card of the schema"),
-        (GOOD.replace("card/1", "card/2"), "no card of the schema"),
+        ('name = "a Python project"', "not a card of the schema"),
+        (GOOD.replace("card/1", "card/2"), "not a card of the schema"),
         (GOOD.replace('sha256 = "ab"\n', ""), "missing, unknown or misshapen"),
         (GOOD.replace('"here"', "3"), "missing, unknown or misshapen"),
         (GOOD + "colour = 'red'", "missing, unknown or misshapen"),
@@ -109,13 +109,13 @@ def test_empty_tables_may_be_missing(tmp_path):
         (GOOD + "[training_data]\nMOT17 = 3", "missing, unknown or misshapen"),
     ],
 )
-def test_a_broken_card_is_told(tmp_path, text, words):
+def test_a_broken_card_is_an_error(tmp_path, text, words):
     (tmp_path / "w.toml").write_text(text, encoding="latin-1")
     with pytest.raises(CheckpointError, match=words):
         read_card(tmp_path / "w.safetensors")
 
 
-def test_a_card_of_another_file_is_told(tmp_path):
+def test_the_card_of_another_file_is_an_error(tmp_path):
     path = tmp_path / "w.safetensors"
     card = save_weights(path, TENSORS, "toy", "made up")
     card.check(path, read(path).sha256)
@@ -123,7 +123,7 @@ def test_a_card_of_another_file_is_told(tmp_path):
         card.check(path, "0" * 64)
 
 
-def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path):
+def test_a_full_disk_is_an_error_and_keeps_the_old_file(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, {"a": torch.zeros(2)}, "fairmot-dla34", "a test")
     before = path.read_bytes()
@@ -135,4 +135,4 @@ def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert path.read_bytes() == before
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["w.safetensors", "w.toml"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["w.safetensors", "w.toml"]

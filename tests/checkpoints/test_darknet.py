@@ -1,4 +1,4 @@
-"""Darknet's unnamed values get the names they are told, or the file is refused."""
+"""Darknet's unnamed values get the given names, or the file is refused."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_a_file_of_another_length_is_refused_with_both_lengths(
 
 
 @pytest.mark.parametrize("path", ["none.weights", "."])
-def test_what_cannot_be_read_is_named(tmp_path: Path, path: str) -> None:
+def test_an_unreadable_path_is_named(tmp_path: Path, path: str) -> None:
     with pytest.raises(CheckpointError, match=str(tmp_path)):
         read_darknet_weights(tmp_path / path, LAYERS)
 
@@ -65,7 +65,7 @@ def headed(path: Path, count: int, minor: int, seen: str) -> Path:
 
 @pytest.mark.parametrize(("minor", "seen"), [(1, "<i4"), (1, "<i8"), (2, "<i8")])
 @pytest.mark.parametrize("more", [0, 7])
-def test_a_backbone_is_what_a_known_file_begins_with(
+def test_a_backbone_is_the_beginning_of_a_known_file(
     tmp_path: Path, minor: int, seen: str, more: int
 ) -> None:
     path = headed(tmp_path / "backbone", COUNT + more, minor, seen)
@@ -75,7 +75,9 @@ def test_a_backbone_is_what_a_known_file_begins_with(
 
 
 @pytest.mark.parametrize(("minor", "seen"), [(1, "<i4"), (1, "<i8"), (2, "<i8")])
-def test_a_whole_network_s_header_is_its_version_s(tmp_path: Path, minor: int, seen: str) -> None:
+def test_the_header_of_a_network_depends_on_its_version(
+    tmp_path: Path, minor: int, seen: str
+) -> None:
     tensors = read_darknet_weights(headed(tmp_path / "w", COUNT, minor, seen), LAYERS)
     assert tensors["first.norm.bias"].tolist() == [0, 1]
 
@@ -86,6 +88,6 @@ def test_a_backbone_of_another_length_is_refused_with_all_that_fit(
 ) -> None:
     # The file of version 0.2 that lacks one value is no file of version 0.1.
     path = headed(tmp_path / "backbone", COUNT + surplus, 2, "<i8")
-    told = f"{20 + 4 * (COUNT + surplus)} bytes.*: bare {20 + 4 * COUNT}, whole {48 + 4 * COUNT}"
-    with pytest.raises(CheckpointError, match=told):
+    message = f"{20 + 4 * (COUNT + surplus)} bytes.*: bare {20 + 4 * COUNT}, whole {48 + 4 * COUNT}"
+    with pytest.raises(CheckpointError, match=message):
         read_darknet_backbone(path, LAYERS, {"bare": 0, "whole": 7})

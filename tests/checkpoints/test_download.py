@@ -34,7 +34,7 @@ fetch(listing, Path(sys.argv[2]), warn=partial(print, flush=True))
 """
 
 
-def test_a_whole_download_is_checked_before_it_gets_its_name(site, out):
+def test_a_complete_download_is_checked_before_it_gets_its_name(site, out):
     seen = []
 
     def check(path):
@@ -48,27 +48,27 @@ def test_a_whole_download_is_checked_before_it_gets_its_name(site, out):
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_what_is_there_is_downloaded_again_only_if_asked(site, out):
+def test_an_existing_file_is_downloaded_again_only_with_overwrite(site, out):
     out.write_bytes(b"mine")
     messages = []
     fetch(listing(site.url), out, warn=messages.append)
     assert out.read_bytes() == b"mine"
-    assert messages == [f"{out} is there already; --overwrite downloads it again"]
+    assert messages == [f"{out} exists already; --overwrite downloads it again"]
     assert not site.requests
     fetch(listing(site.url), out, overwrite=True)
     assert out.read_bytes() == CONTENT
-    with pytest.raises(OutputError, match="is no regular file"):
+    with pytest.raises(OutputError, match="is not a regular file"):
         fetch(listing(site.url), out.parent)
 
 
-def test_another_sha256_is_refused_and_nothing_is_left(site, out):
+def test_another_sha256_is_refused_and_removed(site, out):
     problem = refused(listing(site.url, sha256="0" * 8), out)
     assert f"its sha256 is {hashlib.sha256(CONTENT).hexdigest()}" in problem
-    assert "the manifest says 00000000" in problem
+    assert "the manifest has 00000000" in problem
     assert not list(out.parent.iterdir())
 
 
-def test_what_the_check_refuses_is_removed(site, out):
+def test_a_file_that_the_check_refuses_is_removed(site, out):
     def check(path):
         raise CheckpointError(f"{path} is damaged", "…")
 
@@ -77,13 +77,13 @@ def test_what_the_check_refuses_is_removed(site, out):
     assert not list(out.parent.iterdir())
 
 
-def test_a_folder_that_cannot_be_written_is_said(site, tmp_path):
+def test_an_unwritable_folder_is_an_error(site, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="what should be its folder is a file"):
         fetch(listing(site.url), tmp_path / "file/made.bin")
 
 
-def test_what_has_to_lie_beside_it_is_downloaded_first(site, tmp_path):
+def test_files_beside_the_listed_one_are_downloaded_first(site, tmp_path):
     names = []
     out = tmp_path / "other.xml"
     entry = Listing(
@@ -154,7 +154,7 @@ def test_two_processes_download_a_file_once(site, out):
                 "another process is downloading made.bin; waiting for it\n"
             )
             release.set()
-            assert second.stdout.readline().startswith(f"{out} is there already")
+            assert second.stdout.readline().startswith(f"{out} exists already")
         assert (first.wait(), second.returncode) == (0, 0)
     assert len(site.requests) == 1
     assert out.read_bytes() == CONTENT
@@ -176,7 +176,7 @@ def test_where_the_cache_folder_is(monkeypatch):
         assert cache_folder() == Path("/home/me/.cache/mottool/weights")
 
 
-def test_what_was_downloaded_is_found_by_its_name(site, tmp_path, monkeypatch):
+def test_a_downloaded_file_is_found_by_the_name_of_its_network(site, tmp_path, monkeypatch):
     monkeypatch.setenv("MOTTOOL_WEIGHTS", str(tmp_path / "weights"))
     first = Listing("made", "https://page", "MIT", "", "", site.url)
     second = Listing("made", "https://page", "its own", "", "second.pth", site.url)
@@ -193,7 +193,7 @@ def test_what_was_downloaded_is_found_by_its_name(site, tmp_path, monkeypatch):
     assert fetched("made") == tmp_path / "weights/made.pth"
 
 
-def test_the_remedy_names_the_download_where_there_is_one():
+def test_the_fix_names_the_download_if_there_is_one():
     assert missing_weights_fix("fairmot-dla34", "--weights") == (
         "run `mottool weights fetch fairmot-dla34`, or give its authors' file with --weights"
     )

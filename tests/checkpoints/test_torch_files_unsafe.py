@@ -1,136 +1,151 @@
-"""Pickles read as data: plain values as Python has them, and nothing ever called."""
+"""Hostile PyTorch files: nothing of them is executed or imported, wherever the trap is."""
 
-import collections
 import io
+import os
 import pickle
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
-from mottool.checkpoints.inert_pickle import Made, Named, read_inert
+from mottool.checkpoints.read import read
+from mottool.errors import CheckpointError
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-KEYS = st.integers() | st.text() | st.binary() | st.tuples(st.text(), st.booleans())
-VALUES = st.recursive(
-    SCALARS | st.binary(),
-    lambda inner: (
-        st.lists(inner)
-        | st.lists(inner).map(tuple)
-        | st.dictionaries(KEYS, inner)
-        | st.dictionaries(KEYS, inner).map(collections.OrderedDict)
-        | st.sets(KEYS)
-        | st.frozensets(KEYS)
-    ),
-    max_leaves=20,
-)
+BOTH = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+REFUSED = "cannot be read without executing it|no network|damaged"
 
 
-def read(content: bytes) -> object:
-    return read_inert(io.BytesIO(content), lambda identity: identity)
+class Evil:
+    """Runs a call when Python unpickles it."""
+
+    def __init__(self, call: Callable[..., object], *arguments: object) -> None:
+        self.call = call, arguments
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return self.call
 
 
-@settings(derandomize=True, deadline=None)
-@given(VALUES, st.sampled_from([4, 5]))
-def test_plain_values_round_trip(value: object, protocol: int) -> None:
-    assert read(pickle.dumps(value, protocol)) == value
+def evil(target: Path) -> dict[str, Evil]:
+    return {
+        "system": Evil(os.system, f"touch {target}"),
+        "eval": Evil(eval, f"open({str(target)!r}, 'w').close()"),
+        "exec": Evil(exec, f"open({str(target)!r}, 'w').close()"),
+    }
 
 
-@pytest.mark.parametrize("protocol", range(6))
-def test_every_protocol(protocol: int) -> None:
-    value = {"a": [1, 2.5, None, True, "text"], "b": ((), (1,), (1, 2, 3, 4)), "c": 2**70}
-    value["again"] = value["a"]
-    found = read(pickle.dumps(value, protocol))
-    assert found == value
-    assert found["again"] is found["a"]
-
-
-class Thing(list):
-    """Something that a pickle describes as class, arguments, items and state."""
-
-    def __init__(self) -> None:
-        super().__init__([1, 2])
-        self.colour = "red"
-
-
-@pytest.mark.parametrize("protocol", range(6))
-def test_objects_are_recorded(protocol: int) -> None:
-    made = read(pickle.dumps(Thing(), protocol))
-    assert isinstance(made, Made)
-    assert made.state == {"colour": "red"}
-    assert made.items == [1, 2] or made.arguments[2] == [1, 2]  # protocols 0 and 1 pass a list
-    assert Named(f"{__name__} Thing") in (made.maker, *made.arguments)
-
-
-def test_persistent_ids_are_resolved() -> None:
-    class Pickler(pickle.Pickler):
-        def persistent_id(self, obj: object) -> object:
-            return ("kept", 3) if obj is Thing else None
-
-    file = io.BytesIO()
-    Pickler(file, 2).dump([Thing, 1])
-    file.seek(0)
-    assert read_inert(file, lambda identity: f"resolved {identity}") == ["resolved ('kept', 3)", 1]
-
-
-def test_leaves_the_file_behind_the_pickle() -> None:
-    file = io.BytesIO(pickle.dumps([1], 2) + pickle.dumps([2], 2) + b"rest")
-    assert [read_inert(file, str), read_inert(file, str), file.read()] == [[1], [2], b"rest"]
+@BOTH
+@pytest.mark.parametrize("call", evil(Path("x")))
+@pytest.mark.parametrize("position", ["beside", "instead", "inside", "as a tensor"])
+def test_a_malicious_file_executes_nothing(
+    tmp_path: Path, zipped: bool, call: str, position: str
+) -> None:
+    target = tmp_path / "executed"
+    bomb, module = evil(target)[call], nn.Linear(1, 1)
+    content: dict[str, object] = {"model": module, "other": bomb}
+    if position == "instead":
+        content = {"model": bomb}
+    elif position == "inside":
+        module.attribute = bomb
+    elif position == "as a tensor":
+        module._buffers["running"] = bomb
+    path = tmp_path / "evil.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the legacy format looks for the classes' source
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    # torch never lets a stub stand in for the modules `posix` and `os`.
+    if zipped and position in {"beside", "inside"} and call != "system":
+        assert list(read(path).tensors) == ["weight", "bias"]
+    else:
+        with pytest.raises(CheckpointError, match=REFUSED):
+            read(path)
+    assert not target.exists()
+    torch.load(path, weights_only=False)
+    assert target.exists(), "the file is harmless, so this test would prove nothing"
 
 
 def payloads(target: Path) -> dict[str, bytes]:
-    """Programs that make the file `target` when Python's own reader runs them."""
+    """Programs that make the file `target` when Python's own unpickler runs them."""
     call = f"open({str(target)!r}, 'w').close()"
-    quoted = b"S" + repr(call).encode() + b"\n"
+    text = b"X" + len(call).to_bytes(4, "little") + call.encode()
     return {
-        "reduce": b"cbuiltins\neval\n(" + quoted + b"tR.",
+        "reduce": b"cbuiltins\neval\n(" + text + b"tR.",
+        "python 2": b"c__builtin__\neval\n(" + text + b"tR.",
         "a system call": b"cposix\nsystem\n(S'touch " + bytes(target) + b"'\ntR.",
-        "instance": b"(" + quoted + b"ibuiltins\neval\n.",
-        "object": b"(cbuiltins\neval\n" + quoted + b"o.",
-        "a name from the stack": b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93" + quoted + b"\x85R.",
-        "build": b"ctypes\nSimpleNamespace\n)R(dS'__setstate__'\ncbuiltins\neval\nsb"
-        + quoted
+        "instance": b"(" + text + b"ibuiltins\neval\n.",
+        "object": b"(cbuiltins\neval\n" + text + b"o.",
+        "a name from the stack": b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93" + text + b"\x85R.",
+        "build": b"ctypes\nSimpleNamespace\n)R(dX\x0c\x00\x00\x00__setstate__cbuiltins\neval\nsb"
+        + text
         + b"b.",
     }
 
 
 @pytest.mark.parametrize("trick", payloads(Path("x")))
 def test_nothing_is_executed(trick: str, tmp_path: Path) -> None:
-    target = tmp_path / "executed"
+    target, path = tmp_path / "executed", tmp_path / "w.pt"
     payload = payloads(target)[trick]
-    read(payload)
+    archive(path, payload)
+    with pytest.raises(CheckpointError):
+        read(path)
     assert not target.exists()
     pickle.loads(payload)
     assert target.exists(), "the payload is harmless, so this test would prove nothing"
 
 
+def archive(path: Path, payload: bytes) -> None:
+    """Write a zip archive of torch's form with a pickle of one's choice."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("w/data.pkl", payload)
+        file.writestr("w/version", "3\n")
+
+
+def test_nothing_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "hostile.py").write_text("raise SystemExit('imported')\n")
+    path = tmp_path / "w.pt"
+    archive(path, b"\x80\x02chostile\nThing\n)\x81}X\x01\x00\x00\x00aK\x01sb.")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        with pytest.raises(CheckpointError, match="no network"):
+            read(path)
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert "hostile" not in sys.modules
+
+
 @pytest.mark.parametrize(
     "content",
-    [
-        b"",
-        b".",
-        b"R.",
-        b"(",
-        b"]a.",
-        b"h\x05.",
-        b"\x80\x02}(K\x01u.",
-        b"\x82\x01.",
-        b"not one",
-        b"0.",
-    ],
+    [b"", b".", b"R.", b"(", b"]a.", b"h\x05.", b"\x80\x02}(K\x01u.", b"\x82\x01.", b"odd", b"0."],
 )
-def test_broken_pickles(content: bytes) -> None:
-    with pytest.raises(ValueError, match="pickle|opcode|exhausted"):
-        read(content)
+def test_broken_pickles_are_refused(tmp_path: Path, content: bytes) -> None:
+    archive(tmp_path / "w.pt", content)
+    with pytest.raises(CheckpointError, match=r"w\.pt"):
+        read(tmp_path / "w.pt")
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
-@given(st.data())
-def test_damage_is_a_value_error_or_other_data(data: st.DataObject) -> None:
-    content = bytearray(pickle.dumps({"a": [Thing(), (1, 2)], "b": {3}}, 2))
+@given(data=st.data())
+def test_damage_is_refused_or_changes_values(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    buffer = io.BytesIO()
+    torch.save({"model": nn.Linear(1, 1), "best": {3}}, buffer)
+    with zipfile.ZipFile(buffer) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    (name,) = (name for name in members if name.endswith("data.pkl"))
+    content = bytearray(members[name])
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damage") / "w.pt"
+    with zipfile.ZipFile(path, "w") as file:
+        for member, original in members.items():
+            file.writestr(member, bytes(content) if member == name else original)
     try:
-        read(bytes(content))
-    except ValueError:
+        read(path)
+    except CheckpointError:
         return

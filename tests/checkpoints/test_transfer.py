@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_progress_is_reported_in_bytes(site, out, monkeypatch, capsys):
-    monkeypatch.setattr("mottool.progress.QUIET", -1)
+    monkeypatch.setattr("mottool.progress.REPORT_SECONDS", -1)
     fetch(listing(site.url), out)
     assert capsys.readouterr().err.splitlines()[-1] == "made.bin: 0.3 of 0.3 MB"
 
@@ -35,7 +35,7 @@ def test_a_connection_that_breaks_off_is_resumed(site, out):
     assert site.requests[1]["If-Range"] == '"1"'
 
 
-def test_a_server_without_ranges_is_asked_for_everything_again(site, out):
+def test_without_range_support_the_download_starts_over(site, out):
     site.ranges = False
     site.script = [partial(Handler.send, stop=100_000)]
     fetch(listing(site.url), out)
@@ -56,7 +56,7 @@ def test_a_file_that_has_changed_is_downloaded_from_its_start(site, out, tag):
     assert out.read_bytes() == CONTENT[::-1] + b"more"
 
 
-def test_a_file_that_only_its_tag_tells_apart_is_not_mixed(site, out):
+def test_files_that_differ_only_in_their_tag_are_not_mixed(site, out):
     def careless(handler):
         del handler.headers["If-Range"]  # as a server does that knows nothing of it
         handler.send()
@@ -80,7 +80,7 @@ def test_a_partial_file_of_another_address_is_not_continued(site, out):
     assert out.read_bytes() == CONTENT[::-1]
 
 
-def test_a_download_without_a_length_arrives_too(site, out):
+def test_a_download_without_a_length_is_complete(site, out):
     site.script = [partial(Handler.send, length=0)]
     fetch(listing(site.url), out)
     assert out.read_bytes() == CONTENT
@@ -125,7 +125,7 @@ def test_a_login_page_is_refused_with_its_address(site, out, kind):
     assert not list(out.parent.iterdir())
 
 
-def test_a_login_page_costs_nothing_of_what_has_come(site, out):
+def test_a_login_page_keeps_the_bytes_received_so_far(site, out):
     site.script = [partial(Handler.send, stop=100_000)]
     site.script += [partial(Handler.answer, status=403)]
     assert f"127.0.0.1:{site.server_port} answers 403 Forbidden" in refused(listing(site.url), out)
@@ -134,14 +134,14 @@ def test_a_login_page_costs_nothing_of_what_has_come(site, out):
     assert out.read_bytes() == CONTENT
 
 
-def test_what_is_not_there_is_asked_for_once(site, out):
+def test_a_missing_file_is_requested_once(site, out):
     site.script = [partial(Handler.answer, status=404)]
     assert "answers 404 Not Found" in refused(listing(site.url), out)
     assert len(site.requests) == 1
     assert not list(out.parent.iterdir())
 
 
-def test_a_server_s_error_is_tried_again(site, out):
+def test_after_a_server_error_the_request_is_repeated(site, out):
     site.script = [partial(Handler.answer, status=500), partial(Handler.answer, status=429)]
     fetch(listing(site.url), out)
     assert out.read_bytes() == CONTENT
@@ -163,7 +163,7 @@ def test_a_redirect_from_https_to_http_is_refused():
         answer.url, answer.status_code = url, 200
     answers[1].history = [answers[0]]
     with pytest.raises(transfer.RefusedError, match="^https://a/x redirects to http://b/x$"):
-        transfer._check_answer(answers[1], 200)
+        transfer._check_response(answers[1], 200)
 
 
 def test_no_credentials_are_sent(site, out, tmp_path, monkeypatch):
@@ -175,7 +175,7 @@ def test_no_credentials_are_sent(site, out, tmp_path, monkeypatch):
     assert not any("Authorization" in headers for headers in site.requests)
 
 
-def test_offline_is_said_in_one_line(out):
+def test_offline_the_error_is_one_line(out):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # nothing listens there
         host = f"127.0.0.1:{held.getsockname()[1]}"
@@ -184,7 +184,7 @@ def test_offline_is_said_in_one_line(out):
     assert not list(out.parent.iterdir())
 
 
-def test_a_server_that_says_nothing_is_given_up(site, out, monkeypatch):
+def test_a_server_that_does_not_answer_is_an_error(site, out, monkeypatch):
     monkeypatch.setattr(transfer, "TIMEOUT", (5, 0.05))
     done = threading.Event()
     site.script = [lambda handler: done.wait(10)] * transfer.TRIES
@@ -201,14 +201,14 @@ def test_a_file_that_is_too_large_is_refused(site, out, monkeypatch):
     assert "is sent compressed" in refused(listing(site.url), out)
 
 
-def test_a_disk_without_room_is_noticed_before(site, out, monkeypatch):
+def test_a_full_disk_is_an_error_before_the_transfer(site, out, monkeypatch):
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
     with pytest.raises(OutputError, match=r"needs 0\.3 MB more, but the disk has 0\.1 MB free"):
         fetch(listing(site.url), out)
     assert not list(out.parent.iterdir())
 
 
-def test_a_disk_that_fills_up_keeps_what_has_come(site, out, monkeypatch):
+def test_a_disk_that_fills_up_keeps_the_bytes_received_so_far(site, out, monkeypatch):
     class Full(io.FileIO):
         def write(self, data):
             if self.tell() > 100_000:

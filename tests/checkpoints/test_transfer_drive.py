@@ -1,4 +1,4 @@
-"""Transfers from Google Drive, which gdown does: a made-up one, and the package itself."""
+"""Transfers from Google Drive by a scripted gdown, and the interface of the real one."""
 
 import errno
 import importlib
@@ -60,7 +60,7 @@ def drive(monkeypatch):
 
 
 def test_a_file_on_google_drive(drive, out, monkeypatch, capsys):
-    monkeypatch.setattr("mottool.progress.QUIET", -1)
+    monkeypatch.setattr("mottool.progress.REPORT_SECONDS", -1)
     fetch(listing(DRIVE), out)
     assert out.read_bytes() == CONTENT
     ((url, settings),) = drive.calls
@@ -87,7 +87,7 @@ def test_google_drive_is_resumed(drive, out):
     assert out.read_bytes() == CONTENT
 
 
-def test_google_drive_starts_again_where_it_cannot_go_on(drive, out):
+def test_google_drive_starts_over_if_it_cannot_resume(drive, out):
     parts = []
 
     def unable(output, **settings):
@@ -110,7 +110,7 @@ def test_google_drive_starts_again_where_it_cannot_go_on(drive, out):
     assert not parts
 
 
-def test_what_google_drive_refuses_is_said_in_one_line(drive, out, monkeypatch):
+def test_a_refusal_of_google_drive_is_one_line(drive, out, monkeypatch):
     def quota(output, **settings):
         try:
             raise PageError("Too many users have viewed\nthis file recently.")
@@ -142,7 +142,7 @@ def test_what_google_drive_refuses_is_said_in_one_line(drive, out, monkeypatch):
         fetch(listing(DRIVE), out)
 
 
-def test_gdown_is_as_it_is_used(site, out, monkeypatch):
+def test_gdown_has_the_interface_that_is_used(site, out, monkeypatch):
     """The package itself against the local server, which stands for Google Drive."""
     gdown = pytest.importorskip("gdown")
     used = {"url", "output", "quiet", "use_cookies", "resume", "timeout", "progress"}

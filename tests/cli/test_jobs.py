@@ -1,4 +1,4 @@
-"""Shares of the sequences, and failures that end one of them."""
+"""Shares of the sequences, and failures that end only one of them."""
 
 import errno
 
@@ -15,60 +15,60 @@ from mottool.errors import InputError, SettingError
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.integers(), unique=True), st.integers(1, 9))
-def test_the_shares_are_everything_once(items, count):
+def test_the_shares_hold_every_item_once(items, count):
     shares = [shard_of(items, (number, count)) for number in range(1, count + 1)]
     assert sorted(item for share in shares for item in share) == sorted(items)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_without_a_share_everything_is_taken():
+def test_without_a_share_all_items_are_selected():
     assert shard_of("abc", None) == ["a", "b", "c"]
 
 
 @click.command()
 @shard_flag
-def told(shard):
+def print_shard(shard):
     click.echo(repr(shard))
 
 
 def test_the_flag_is_read():
-    assert CliRunner().invoke(told, []).output == "None\n"
-    assert CliRunner().invoke(told, ["--shard", "2/3"]).output == "(2, 3)\n"
+    assert CliRunner().invoke(print_shard, []).output == "None\n"
+    assert CliRunner().invoke(print_shard, ["--shard", "2/3"]).output == "(2, 3)\n"
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
-def test_what_is_no_share_is_refused(text):
-    done = CliRunner().invoke(told, ["--shard", text])
+def test_an_invalid_share_is_refused(text):
+    done = CliRunner().invoke(print_shard, ["--shard", text])
     assert isinstance(done.exception, SettingError)
     assert "1/4" in str(done.exception)
 
 
-def test_what_the_system_refuses_fails_one_sequence(capsys):
+def test_an_os_error_fails_one_sequence(capsys):
     def job():
         raise PermissionError(errno.EACCES, "Permission denied", "a.png")
 
-    batch = Jobs()
-    assert batch.run("seq", job) is None
+    jobs = Jobs()
+    assert jobs.run("seq", job) is None
     assert "mottool: seq: cannot use a.png: Permission denied. Fix: " in capsys.readouterr().err
-    assert [entry["sequence"] for entry in batch.failed] == ["seq"]
+    assert [entry["sequence"] for entry in jobs.failed] == ["seq"]
 
 
 @pytest.mark.parametrize(
-    ("problem", "told"),
+    ("problem", "message"),
     [
         ("text.mp4 cannot be opened", "mottool: text.mp4 cannot be opened."),
         ("/videos/text.mp4 cannot be opened", "mottool: /videos/text.mp4 cannot be opened."),
         ("text.mp4: no frames", "mottool: text.mp4: no frames."),
-        ("text.mp4.part is torn", "mottool: text.mp4: text.mp4.part is torn."),
-        ("context.mp4 is torn", "mottool: text.mp4: context.mp4 is torn."),
-        ("frame 3 is torn", "mottool: text.mp4: frame 3 is torn."),
+        ("text.mp4.part is damaged", "mottool: text.mp4: text.mp4.part is damaged."),
+        ("context.mp4 is damaged", "mottool: text.mp4: context.mp4 is damaged."),
+        ("frame 3 is damaged", "mottool: text.mp4: frame 3 is damaged."),
     ],
 )
-def test_a_source_that_the_message_begins_with_is_named_once(problem, told, capsys):
-    batch = Jobs()
-    batch.fail("text.mp4", InputError(problem, "mend it"))
-    assert capsys.readouterr().err == f"{told} Fix: mend it.\n"
-    assert batch.failed == [{"sequence": "text.mp4", "error": f"{problem}. Fix: mend it."}]
+def test_a_source_that_the_message_begins_with_is_named_once(problem, message, capsys):
+    jobs = Jobs()
+    jobs.fail("text.mp4", InputError(problem, "repair it"))
+    assert capsys.readouterr().err == f"{message} Fix: repair it.\n"
+    assert jobs.failed == [{"sequence": "text.mp4", "error": f"{problem}. Fix: repair it."}]
 
 
 def test_a_closed_pipe_ends_the_batch():

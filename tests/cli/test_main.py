@@ -23,14 +23,14 @@ def mottool_command(*arguments, **environment):
 
 
 def loaded(*arguments):
-    """The modules that a run of the command imports."""
-    told = subprocess.run(
+    """Return the modules that a run of the command imports."""
+    done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "mottool", *arguments],
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 0, told.stderr
-    return {line.rpartition("|")[2].strip() for line in told.stderr.splitlines()}
+    assert done.returncode == 0, done.stderr
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)])
@@ -42,14 +42,14 @@ def test_help_imports_nothing_heavy(arguments):
 
 def test_the_overview_names_every_command_and_imports_no_stage():
     assert not {name for name in loaded("--help") if name.startswith("mottool.stages")}
-    told = mottool_command("--help").stdout
+    help = mottool_command("--help").stdout
     for name, summary in COMMANDS.items():
-        assert name in told
-        assert summary.split(";")[0] in " ".join(told.split())
+        assert name in help
+        assert summary in " ".join(help.split())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_a_manual_page_with_an_example(name):
+def test_the_help_of_every_command_is_a_manual_with_an_example(name):
     stage = import_module(f"mottool.stages.{name.replace('-', '_')}")
     command = stage.command
     assert isinstance(command, click.Command)
@@ -69,7 +69,7 @@ def check_manual(command, example):
             assert parameter.help.rstrip("]").endswith((".", ")")) or "[default" in parameter.help
 
 
-# Stands in for a command: prints the policy here and in a worker, and whether torch was imported.
+# A command that prints the policy here and in a worker, and whether torch was imported.
 POLICY = """
 import os, sys
 from unittest.mock import patch
@@ -110,31 +110,31 @@ def test_the_openmp_library_of_torch_reads_the_policy(tmp_path):
         text=True,
         env=environment | {"OMP_DISPLAY_ENV": "TRUE"},  # as it sees them when it is loaded
     )
-    told = [line for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
-    assert told
-    assert all("PASSIVE" in line for line in told)
+    lines = [line for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
+    assert lines
+    assert all("PASSIVE" in line for line in lines)
 
 
 def test_a_near_miss_is_named():
-    told = mottool_command("asociate")
-    assert told.returncode == 2
-    assert "did you mean 'associate'" in told.stderr
+    done = mottool_command("asociate")
+    assert done.returncode == 2
+    assert "did you mean 'associate'" in done.stderr
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     assert mottool.__version__ in mottool_command("--version").stdout
 
 
 def test_a_closed_pipe_is_no_error():
-    told = subprocess.run(
+    done = subprocess.run(
         f"{sys.executable} -m mottool --help | head -1", shell=True, capture_output=True, text=True
     )
-    assert "Usage" in told.stdout
-    assert "Traceback" not in told.stderr
+    assert "Usage" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["render", "--scal", "2"], "No such option '--scal'"),
         (["evaluate"], "mottool evaluate --help."),
@@ -142,12 +142,12 @@ def test_a_closed_pipe_is_no_error():
         (["associate", "--tracker", "dort"], "'dort' is not one of"),
     ],
 )
-def test_wrong_usage_is_told_in_one_line(words, told):
+def test_wrong_usage_is_reported_in_one_line(words, message):
     done = mottool_command(*words)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("mottool: ")
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_without_a_command_the_help_is_shown():
@@ -157,7 +157,7 @@ def test_without_a_command_the_help_is_shown():
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
-def test_output_that_finds_no_room_is_told_in_one_line():
+def test_a_full_disk_is_reported_in_one_line():
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "mottool", "--help"],
@@ -171,19 +171,19 @@ def test_output_that_finds_no_room_is_told_in_one_line():
 
 
 def test_a_wrong_command_leaves_no_traceback_and_a_failed_input_exits_with_1(tmp_path):
-    told = mottool_command("detect-embed", tmp_path / "none.mp4", MOTTOOL_WORK=str(tmp_path / "w"))
-    assert told.returncode == 1
-    assert told.stderr.count("\n") == 1
-    assert "Fix:" in told.stderr
-    told = mottool_command("detect-embed", MOTTOOL_WORK=str(tmp_path / "w"))
-    assert told.returncode == 2
+    done = mottool_command("detect-embed", tmp_path / "none.mp4", MOTTOOL_WORK=str(tmp_path / "w"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Fix:" in done.stderr
+    done = mottool_command("detect-embed", MOTTOOL_WORK=str(tmp_path / "w"))
+    assert done.returncode == 2
     assert not (tmp_path / "w").exists()
 
 
 def test_json_is_json_when_inputs_fail(tmp_path):
-    told = mottool_command("detect-embed", tmp_path / "none.mp4", "--json")
-    assert told.returncode == 1
-    assert json.loads(told.stdout)["failed"][0]["sequence"].endswith("none.mp4")
+    done = mottool_command("detect-embed", tmp_path / "none.mp4", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["failed"][0]["sequence"].endswith("none.mp4")
 
 
 def test_the_group_is_a_click_group():

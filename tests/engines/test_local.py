@@ -1,4 +1,4 @@
-"""This machine as an executor: the same results in any number of processes, and a clean end."""
+"""Jobs give the same results in any number of processes, and clean up when they are interrupted."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ def test_every_item_is_done_once(jobs):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_one_that_fails_stops_no_other_and_keeps_its_mend(jobs):
+def test_a_failed_job_stops_no_other_and_keeps_its_fix(jobs):
     with executor(jobs) as engine:
         futures = dict(finished(engine, moody, [1, 2, 3]))
     assert (result(futures[1]) == os.getpid()) == (jobs == 1)
@@ -32,7 +32,7 @@ def test_one_that_fails_stops_no_other_and_keeps_its_mend(jobs):
         result(futures[2])
 
 
-def test_a_worker_that_is_killed_is_told():
+def test_a_killed_worker_is_an_error():
     with executor(2) as engine:
         futures = dict(finished(engine, dying, [1]))
     with pytest.raises(InputError, match="worker was killed.*fewer --jobs"):
@@ -40,7 +40,9 @@ def test_a_worker_that_is_killed_is_told():
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_linear_algebra_has_one_thread_in_each_and_what_was_set_comes_back(jobs, monkeypatch):
+def test_linear_algebra_uses_one_thread_per_process_and_the_variables_are_restored(
+    jobs, monkeypatch
+):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     with executor(jobs) as engine:
@@ -50,18 +52,18 @@ def test_linear_algebra_has_one_thread_in_each_and_what_was_set_comes_back(jobs,
     assert "MKL_NUM_THREADS" not in os.environ
 
 
-def test_in_this_process_each_is_handed_out_before_the_next_begins():
+def test_in_this_process_a_result_is_yielded_before_the_next_job_starts():
     begun = []
     with executor(1) as engine:
         for item, _ in finished(engine, begun.append, range(3)):
             assert begun == list(range(item + 1))
 
 
-def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_begin(tmp_path):
+def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
     paths = [tmp_path / str(number) for number in range(6)]
 
     def interrupt():
-        while len(list(tmp_path.glob("*.begun"))) < 2:
+        while len(list(tmp_path.glob("*.started"))) < 2:
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -70,13 +72,13 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_begin(tmp_path):
     with pytest.raises(KeyboardInterrupt), executor(2) as engine:
         dict(finished(engine, patient, paths))
     assert time.monotonic() - begun < 50
-    assert len(list(tmp_path.glob("*.begun"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
+    assert len(list(tmp_path.glob("*.started"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
 def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
-    """The whole process group gets the signal, as from a terminal."""
-    # Whoever runs the tests in the background may have told them to ignore Ctrl-C.
+    """The process group receives the signal, as from a terminal."""
+    # Tests that run in the background may ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from jobs import patient; from pathlib import Path\n"
     code += "from mottool.engines.local import executor, finished\n"

@@ -1,4 +1,4 @@
-"""Jobs for worker processes, which import this file by its name."""
+"""Jobs for worker processes, which import this module by its name."""
 
 import os
 import signal
@@ -29,8 +29,8 @@ def threads(number):
 
 
 def patient(path):
-    """Wait to be interrupted, and tell that the cleaning up was done."""
-    path.with_suffix(".begun").touch()
+    """Wait to be interrupted, and record the start and the cleaning up as files."""
+    path.with_suffix(".started").touch()
     try:
         time.sleep(60)
     finally:

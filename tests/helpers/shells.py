@@ -1,4 +1,4 @@
-"""A shell in which `mottool` is a command, as after an installation."""
+"""A shell with the command `mottool`, as after an installation."""
 
 import os
 import subprocess

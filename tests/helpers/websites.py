@@ -1,4 +1,4 @@
-"""A web server on this machine that behaves as the tests script it, and downloads from it."""
+"""A local web server whose responses the tests script, and downloads from it."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +41,7 @@ class Website(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """Say nothing of clients that were killed."""
+        """Ignore clients that were killed."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -53,16 +53,16 @@ class Handler(BaseHTTPRequestHandler):
         step(self)
 
     def send(self, stop=None, length=None, kind="application/octet-stream", pause=None, **headers):
-        """Send the content, or what is asked of it.
+        """Send the content, or the requested range of it.
 
-        `stop` breaks off after so many bytes, `length` is announced instead of the right one (0:
-        nothing is), `pause` waits for an event after half of what is sent.
+        `stop` ends the body after that many bytes, `length` is sent instead of the real length
+        (0: no length), and `pause` is an event to wait for after half of the body.
         """
         content, tag = self.server.content, self.server.tag
         start, status = 0, 200
-        asked = self.headers.get("Range")
-        if asked and self.server.ranges and self.headers.get("If-Range") in (None, tag):
-            start, status = int(asked.removeprefix("bytes=").rstrip("-")), 206
+        requested = self.headers.get("Range")
+        if requested and self.server.ranges and self.headers.get("If-Range") in (None, tag):
+            start, status = int(requested.removeprefix("bytes=").rstrip("-")), 206
         if start >= len(content) > 0:
             self.answer(416)
             return
@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[half:])
 
     def answer(self, status, body=b"", **headers):
-        """Send a status and a few headers."""
+        """Send a status with a body and headers."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -99,12 +99,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def listing(url, **more):
-    """A manifest entry for a made-up file at an address."""
+    """Return a manifest entry for a made-up file at an address."""
     return Listing("made", "https://page", "MIT", "", "made.bin", url, **more)
 
 
 def refused(entry, out, *arguments, **named):
-    """The problem of a download that fails, whose fix says what to do by hand."""
+    """Return the problem of a download that fails; check that its fix describes the manual way."""
     with pytest.raises(DownloadError) as caught:
         fetch(entry, out, *arguments, **named)
     assert str(caught.value).count("\n") == 0
@@ -113,5 +113,5 @@ def refused(entry, out, *arguments, **named):
 
 
 def ranges(site):
-    """The Range header of every request, None where there was none."""
+    """Return the Range header of every request, None if it has none."""
     return [headers.get("Range") for headers in site.requests]

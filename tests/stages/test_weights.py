@@ -1,8 +1,7 @@
-"""`mottool weights`: what it lists is there, what it verifies fits, what it converts is equal."""
+"""`mottool weights`: listed files exist, verified ones fit, converted ones are equal."""
 
 import json
 import shlex
-import warnings
 from collections import OrderedDict
 
 import cv2
@@ -36,13 +35,13 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def tensors():
-    """The authors' tensors of the smallest network there is, with made-up values."""
-    found = build_made_up("osnet_x0_25")
-    return found | {"classifier.weight": torch.ones(7, 512), "classifier.bias": torch.ones(7)}
+    """The authors' tensors of the smallest network, with made-up values."""
+    made_up = build_made_up("osnet_x0_25")
+    return made_up | {"classifier.weight": torch.ones(7, 512), "classifier.bias": torch.ones(7)}
 
 
 def build_made_up(name):
-    """A state dict of an OSNet that nobody trained."""
+    """Return the state dict of an untrained OSNet."""
     torch.manual_seed(0)
     file, _ = VARIANTS[name]
     network = getattr(_authors_module(file), name)(num_classes=1, pretrained=False)
@@ -133,21 +132,21 @@ def test_values_that_are_in_the_file_twice_are_counted_twice(tmp_path, tensors):
     assert len(verify(tmp_path / "w.pth")["left_out"]) == 2
 
 
-def test_a_person_reads_lines(osnet):
+def test_the_description_is_printed_in_lines(osnet):
     result = invoke("verify", osnet)
     assert result.exit_code == 0, result.output
     first, *lines = result.output.splitlines()
-    assert first.endswith("osnet_x0_25, 565 of 567 tensors go in, none is missing")
-    told = dict(line.strip().split("  ", 1) for line in lines)
-    assert told["left out"].strip() == "classifier.weight, classifier.bias"
+    assert first.endswith("osnet_x0_25, 565 of 567 tensors are used, none is missing")
+    facts = dict(line.strip().split("  ", 1) for line in lines)
+    assert facts["left out"].strip() == "classifier.weight, classifier.bias"
 
 
-def test_a_file_that_would_run_code_is_named_as_such_and_runs_nothing(tmp_path, tensors):
+def test_a_file_that_would_run_code_is_reported_and_runs_nothing(tmp_path, tensors):
     victim = tmp_path / "executed"
 
     class Trap:
         def __reduce__(self):
-            return victim.mkdir, ()
+            return exec, (f"import os; os.mkdir({str(victim)!r})",)
 
     torch.save({"state_dict": tensors, "x": Trap()}, tmp_path / "w.pth")
     result = invoke("verify", "--json", tmp_path / "w.pth")
@@ -176,13 +175,13 @@ def test_one_bad_file_stops_no_other(tmp_path, osnet):
         (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "is missing"),
     ],
 )
-def test_a_file_of_no_network_here_is_told(tmp_path, names, words):
+def test_a_file_of_an_unknown_network_is_an_error(tmp_path, names, words):
     save_file({name: torch.ones(1) for name in names}, tmp_path / "w.safetensors")
     with pytest.raises(CheckpointError, match=words):
         verify(tmp_path / "w.safetensors")
 
 
-def test_a_file_for_another_network_is_told(osnet):
+def test_a_file_for_another_network_is_an_error(osnet):
     with pytest.raises(CheckpointError, match="do not fit fairmot-dla34") as caught:
         verify(osnet, "fairmot-dla34")
     assert "look like weights of osnet" in str(caught.value)
@@ -191,7 +190,7 @@ def test_a_file_for_another_network_is_told(osnet):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
-def test_weights_that_are_no_numbers_are_refused(value, tmp_path, tensors):
+def test_weights_that_are_not_finite_are_refused(value, tmp_path, tensors):
     broken = {name: tensor.clone() for name, tensor in tensors.items()}
     broken["conv1.bn.weight"][3] = value
     torch.save(broken, tmp_path / "w.pth")
@@ -205,7 +204,7 @@ def test_weights_that_are_no_numbers_are_refused(value, tmp_path, tensors):
     assert verify(tmp_path / "w.pth")["left_out"] == ["classifier.weight", "classifier.bias"]
 
 
-def test_broken_weights_are_told_before_what_else_they_may_be_for(tmp_path):
+def test_broken_weights_are_an_error_before_other_pipelines_are_tried(tmp_path):
     network = checkpoint("fairmot-yolov5s", tmp_path)
     content = torch.load(network, weights_only=True)
     content["state_dict"]["heatmap.2.bias"][0] = float("nan")
@@ -319,7 +318,7 @@ def test_where_a_converted_file_cannot_go(osnet, tmp_path):
     with pytest.raises(SettingError, match="does not end in .safetensors"):
         convert(osnet, tmp_path / "w.pth")
     out = convert(osnet, tmp_path / "w.safetensors")
-    with pytest.raises(SettingError, match="is the file that is read"):
+    with pytest.raises(SettingError, match="is the input file"):
         convert(out, out)
 
 
@@ -364,12 +363,9 @@ def check(path, pipeline, left):
     return theirs
 
 
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_whole_pickled_module_is_converted(tmp_path, zipped):
+def test_a_whole_pickled_module_is_converted(tmp_path):
     content = {"epoch": 3, "model": CSTrack(0.3, 0.3).half(), "optimizer": None}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the legacy format looks for the classes' source
-        torch.save(content, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+    torch.save(content, tmp_path / "w.pt")
     assert check(tmp_path / "w.pt", "cstrack-s", 0)["never_called"].endswith("CSTrack")
 
 

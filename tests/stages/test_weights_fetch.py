@@ -63,34 +63,34 @@ def listed_as(name, site, file="", **more):
 def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifest, site, tmp_path):
     site.content = osnet.read_bytes()
     manifest(listed_as("osnet_x0_25", site))
-    place = tmp_path / "cache/osnet_x0_25.pth"
+    path = tmp_path / "cache/osnet_x0_25.pth"
     with pytest.raises(SettingError, match="Fix: run `mottool weights fetch osnet_x0_25`, or "):
         build_pipeline("gt+osnet_x0_25", Options())
     result = invoke("fetch", "osnet_x0_25")
     assert result.exit_code == 0, result.output
     first, *lines = result.output.splitlines()
-    assert first == f"{place}  osnet_x0_25, 565 of 567 tensors go in, none is missing"
+    assert first == f"{path}  osnet_x0_25, 565 of 567 tensors are used, none is missing"
     facts = dict(line.strip().split("  ", 1) for line in lines)
     assert facts["licence"].strip() == "its licence"
     assert facts["page"].strip() == "https://page"
-    assert place.read_bytes() == osnet.read_bytes()
+    assert path.read_bytes() == osnet.read_bytes()
 
     again = invoke("fetch", "osnet_x0_25", "--json")
     assert json.loads(again.stdout)["done"][0]["sha256"] == read(osnet).sha256
-    assert again.stderr.startswith(f"mottool: {place} is there already; --overwrite")
+    assert again.stderr.startswith(f"mottool: {path} exists already; --overwrite")
     assert len(site.requests) == 1
 
     messages = []
     teacher = build_teacher("osnet_x0_25", Options(device="cpu"), messages.append)
     assert teacher.weights == read(osnet).sha256
     build_pipeline("gt+osnet_x0_25", Options(device="cpu"), messages.append)
-    assert messages == [f"osnet_x0_25 uses {place} (licence: its licence)"] * 2
+    assert messages == [f"osnet_x0_25 uses {path} (licence: its licence)"] * 2
     given = Options(embedder_weights=osnet, device="cpu")
     build_pipeline("gt+osnet_x0_25", given, messages.append)
     assert len(messages) == 2
 
 
-def test_a_network_uses_what_was_fetched_and_detect_embed_says_so(
+def test_a_network_uses_a_fetched_file_and_detect_embed_reports_it(
     fairmot, manifest, site, tmp_path
 ):
     manifest(listed_as("fairmot-yolov5s", site, "fairmot_yolov5s.pth"))
@@ -100,7 +100,7 @@ def test_a_network_uses_what_was_fetched_and_detect_embed_says_so(
     cv2.imwrite(str(tmp_path / "frames/1.png"), synth_image())
     arguments = [tmp_path / "frames", "--pipeline", "fairmot-yolov5s", "--input", "64x64"]
     arguments += ["--device", "cpu", "--work", tmp_path / "work"]
-    result = CliRunner().invoke(detect_embed.command, [str(each) for each in arguments])
+    result = CliRunner().invoke(detect_embed.command, [str(argument) for argument in arguments])
     assert result.exit_code == 0, result.output
     line = (
         f"mottool: fairmot-yolov5s uses {tmp_path}/cache/fairmot_yolov5s.pth (licence: its licence)"
@@ -119,9 +119,7 @@ def test_of_several_files_the_first_or_the_named_one_is_fetched(osnet, manifest,
     result = invoke("fetch", "osnet_x0_25", "--out", tmp_path / "made/x.pth")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "made/x.pth").read_bytes() == osnet.read_bytes()
-    message = (
-        "mottool: osnet_x0_25 has several files; a.pth is taken. Others, by name: b.pth, c.pth"
-    )
+    message = "mottool: osnet_x0_25 has several files; using a.pth. Others, by name: b.pth, c.pth"
     assert result.stderr.splitlines() == [message]
     assert invoke("fetch", "b.pth").exit_code == 0
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["b.pth"]
@@ -133,7 +131,7 @@ def test_of_several_files_the_first_or_the_named_one_is_fetched(osnet, manifest,
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "page"])
-def test_a_file_of_no_use_is_refused_in_one_line(damage, osnet, manifest, site, tmp_path):
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(damage, osnet, manifest, site, tmp_path):
     page = b"<html><title>Sign in"
     content = {"cut": osnet.read_bytes()[:-1000], "other": osnet.read_bytes(), "page": page}
     site.content = content[damage]
@@ -150,7 +148,7 @@ def test_a_file_of_no_use_is_refused_in_one_line(damage, osnet, manifest, site, 
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_offline_the_page_and_the_place_are_named(manifest, tmp_path, monkeypatch):
+def test_offline_the_page_and_the_path_are_named(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "BACKOFF", 0)
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # nothing listens there
@@ -205,7 +203,7 @@ def test_both_files_of_an_ir_are_fetched(manifest, site, tmp_path):
     assert path.with_suffix(".bin").read_bytes() == ir.with_suffix(".bin").read_bytes()
 
 
-def test_no_two_files_of_the_manifest_have_one_place():
+def test_no_two_files_of_the_manifest_have_one_path():
     names = [entry.file_name for entry in listings() if entry.url or entry.file]
     assert len(names) == len(set(names))
     assert all(address.startswith("https://") for entry in listings() for address in entry.beside)
