@@ -10,7 +10,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options
-from mottool.errors import InputError
+from mottool.errors import InputError, ignore_warning
 from mottool.formats.registry import TRACK_FORMATS
 from mottool.settings import Settings, setting
 
@@ -33,7 +33,7 @@ def run(
     out: Path,
     config: Config | None = None,
     dataset: Iterable[Path] = (),
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Write the tracks or the ground truth in `sources` to `out`, in the format `config.to`.
 

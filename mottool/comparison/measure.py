@@ -14,6 +14,7 @@ from mottool.association.sequence_settings import InputSettings, PostprocessSett
 from mottool.cache.layout import TIMING
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
+from mottool.errors import ignore_warning
 from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.evaluate import cached_ground_truth, score_cache, score_tracks
 from mottool.metrics.inputs import GroundTruthFile
@@ -54,7 +55,7 @@ def judged(
     path: Path,
     truth: GroundTruthFile,
     rules: str = AUTO,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> DetectionMeasurement:
     """Match the detections of a cache with the ground truth of its sequence.
 

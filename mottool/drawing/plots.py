@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.motchallenge.rules import AUTO
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import input_size
@@ -156,7 +156,7 @@ def plot_similarity(
     pair: tuple[int, int],
     box: npt.NDArray[np.floating[Any]],
     out: Path,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Plot the similarity of every cell of a later frame with a person, as JDE's Fig. 4.
 
@@ -189,7 +189,7 @@ def plot_hota(
     ground_truth: list[GroundTruthFile],
     out: Path,
     rules: str = AUTO,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Plot HOTA, DetA and AssA over the localisation threshold, a line per tracker.
 

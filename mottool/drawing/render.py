@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, setting
 
@@ -96,7 +96,7 @@ def render_video(
     tracks: Path,
     out: Path,
     settings: RenderSettings,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = lambda frames: frames,
     ground_truth: GroundTruthFile | None = None,
     beside: Path | None = None,
@@ -156,7 +156,7 @@ def render_switches(
     ground_truth: GroundTruthFile,
     out: Path,
     settings: RenderSettings,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
     progress: Progress = lambda frames: frames,
 ) -> list[Path]:
     """Write an image strip for every identity switch of a result file into the folder `out`.

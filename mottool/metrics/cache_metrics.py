@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import PERSON, Detections
+from mottool.errors import ignore_warning
 from mottool.metrics.detection import (
     FAIRMOT_SIZE_LIMITS,
     SIZES,
@@ -62,7 +63,7 @@ def match_cache(
     ground_truth: Rows,
     rules: str,
     size_limits: tuple[float, float] = FAIRMOT_SIZE_LIMITS,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> CacheMatches:
     """Match the detections of an open cache with ground truth, by a benchmark's rules.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.cache.reader import Cache
-from mottool.errors import InputError
+from mottool.errors import InputError, ignore_warning
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import CacheMatches, cache_metrics, match_cache
 from mottool.metrics.clear import identity_switches
@@ -114,7 +114,7 @@ def score_cache(
     cache: Cache,
     ground_truth: GroundTruth,
     size_limits: Limits = FAIRMOT_SIZE_LIMITS,
-    warn: Warn = lambda message: None,
+    warn: Warn = ignore_warning,
 ) -> CacheMatches:
     """Match an open cache with its ground truth, for `cache_metrics`; raise as `match_cache`."""
     return match_cache(cache, ground_truth.rows, ground_truth.rules, size_limits, warn)
@@ -148,7 +148,7 @@ class TrackEvaluation:
         path: Path,
         file: GroundTruthFile,
         rules: str = AUTO,
-        warn: Warn = lambda message: None,
+        warn: Warn = ignore_warning,
         number: int | None = None,
     ) -> None:
         """Score the result file `path` by `rules` (`auto` or a benchmark's).
@@ -233,7 +233,7 @@ class CacheEvaluation:
         cache: Cache,
         file: GroundTruthFile,
         rules: str = AUTO,
-        warn: Warn = lambda message: None,
+        warn: Warn = ignore_warning,
     ) -> None:
         """Score an open cache by `rules` (`auto` or a benchmark's); raise as `match_cache`."""
         sequence = cache.header.sequence
@@ -280,7 +280,7 @@ def evaluate_results(
     draws: int = 0,
     seed: int = 0,
     attempt: Attempt = _run,
-    warn: Warn = lambda message: None,
+    warn: Warn = ignore_warning,
 ) -> list[TableRow]:
     """Score result files, by tracker and sequence, against the ground-truth `files`.
 
@@ -324,7 +324,7 @@ def evaluate_caches(
     seed: int = 0,
     skip_without_ground_truth: bool = False,
     attempt: Attempt = _run,
-    warn: Warn = lambda message: None,
+    warn: Warn = ignore_warning,
 ) -> list[TableRow]:
     """Score caches against the ground-truth `files`; return their rows by pipeline.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.checkpoints.download import fetched
-from mottool.errors import SettingError, did_you_mean
+from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Embedder, Pipeline
@@ -52,7 +52,7 @@ def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[s
     return (f"{detector}+{embedding}" if embedding not in {"", NONE} else detector), options
 
 
-def build_pipeline(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
+def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> Pipeline:
     """Build the pipeline of a full name and load its weights.
 
     A part without weights uses the checkpoint that `mottool weights fetch` has downloaded, which is
@@ -83,7 +83,7 @@ def build_pipeline(name: str, options: Options, warn: Warn = lambda message: Non
     return TwoStage(name, load(detector.factory)(detector_name, options), embedder)
 
 
-def build_detector(name: str, options: Options, warn: Warn = lambda message: None) -> Pipeline:
+def build_detector(name: str, options: Options, warn: Warn = ignore_warning) -> Pipeline:
     """Build a detector or network that detects people in images, and load its weights.
 
     Downloaded weights are used as in `build_pipeline`. Raises the same errors, and `SettingError`
@@ -97,7 +97,7 @@ def build_detector(name: str, options: Options, warn: Warn = lambda message: Non
     return build_pipeline(name, options, warn)
 
 
-def build_teacher(name: str, options: Options, warn: Warn = lambda message: None) -> Embedder:
+def build_teacher(name: str, options: Options, warn: Warn = ignore_warning) -> Embedder:
     """Build an embedder of crops and load its weights.
 
     Downloaded weights are used as in `build_pipeline`. Raises `SettingError` for unknown names,

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from mottool.checkpoints.download import fetched, missing_weights_fix
-from mottool.errors import SettingError, did_you_mean
+from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder, build_embedder
 from mottool.pipelines.options import Options
@@ -31,7 +31,7 @@ def load_similarity_network(
     weights: Path | None,
     size: tuple[int, int] | None = None,
     device: str = "auto",
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> NetworkEmbedder:
     """Load the network `name`, with an input of `size` (width, height) or its own.
 

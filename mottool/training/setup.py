@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool._version import __version__
-from mottool.errors import SettingError
+from mottool.errors import SettingError, ignore_warning
 from mottool.metrics.registry import columns
 from mottool.networks.entry import NetworkEntry
 from mottool.networks.registry import load, trainable
@@ -121,7 +121,7 @@ def train(
     labels: Sequence[Path] = (),
     root: Path | None = None,
     overwrite: bool = False,
-    warn: Warn = lambda message: None,
+    warn: Warn = ignore_warning,
     tracking: Mapping[str, str] | None = None,
     licences: Sequence[str] = (),
 ) -> Path:

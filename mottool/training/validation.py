@@ -1,4 +1,4 @@
-"""How good a network is while it learns: detection, embeddings and tracking of held-out videos."""
+"""Score a network on held-out videos: detection, embeddings and tracking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mottool.association.registry import REGISTRY, SETTINGS
 from mottool.association.tracks import SequenceInfo, Tracker, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
-from mottool.errors import InputError
+from mottool.errors import InputError, ignore_warning
 from mottool.metrics.detection import average_precision, true_positives
 from mottool.metrics.evaluate import load_ground_truth, score_tracks
 from mottool.metrics.inputs import GroundTruthFile
@@ -30,29 +30,29 @@ __all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]
 
 FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1")
 HIGHEST, TRACKED = "highest score", "tracked boxes"
-# A tracker's settings that scores have to pass, and what holds their values.
+# Score thresholds of trackers, and the attributes that hold their values.
 THRESHOLDS = {
     "conf_thres": "conf_thres",
     "track_thresh": "track_thresh",
     "new_thresh": "creation_threshold",
 }
-TRUTH = "gt/gt.txt"
-MIN_SCORE = 0.05  # trackers have thresholds of their own; the curve of precision wants them all
+GROUND_TRUTH = "gt/gt.txt"
+MIN_SCORE = 0.05  # below the thresholds of trackers, for a complete precision-recall curve
 
 Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What one video showed: n detections, and m boxes that were to be found.
+class VideoResults:
+    """Results of one video with n detections and m ground-truth boxes.
 
-    `scores` (n,) float, `right` (n,) bool; `embeddings` (m, D) of the boxes to be found (D = 0
-    without any) and `identities` (m,) int64; the `highest` of all scores, those left out too, and
-    how many boxes were `tracked`.
+    `scores` (n,) float and `correct` (n,) bool describe the detections; `embeddings` (m, D), D = 0
+    without embeddings, and `identities` (m,) int64 the ground truth. `highest` is the highest score
+    of all detections, also of those below `MIN_SCORE`, and `tracked` the number of tracked boxes.
     """
 
     scores: Floats
-    right: npt.NDArray[np.bool_]
+    correct: npt.NDArray[np.bool_]
     embeddings: Floats
     identities: npt.NDArray[np.int64]
     highest: float
@@ -61,7 +61,7 @@ class Findings:
 
 
 class Validation:
-    """Runs a network over videos with ground truth and scores what comes out."""
+    """Runs a network and a tracker over videos with ground truth, and scores the results."""
 
     def __init__(
         self,
@@ -72,9 +72,9 @@ class Validation:
         compute: Compute,
         tracking: Settings | None = None,
     ) -> None:
-        """`pipeline` says how frames go in, at `size` (width, height); `tracker` links.
+        """Prepare the validation of the network `pipeline` with input `size` (width, height).
 
-        `tracking` are the tracker's settings, by default its own. Raises `InputError` for a
+        `tracking` are the settings of `tracker`, by default its own. Raises `InputError` for a
         sequence without images or ground truth.
         """
         for sequence in sequences:
@@ -82,7 +82,7 @@ class Validation:
                 problem = f"{sequence.path} has no ground truth or no images to validate on"
                 raise InputError(problem, "give MOTChallenge folders with both")
         self.family, self.pipeline = NETWORKS[pipeline].family, pipeline
-        self.view = load(self.family.preprocessor)(*size)
+        self.preprocessor = load(self.family.preprocessor)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
         self.tracking = tracking or SETTINGS[tracker]()
         self.thresholds = {
@@ -93,95 +93,97 @@ class Validation:
         self.floor = min([MIN_SCORE, *self.thresholds.values()])
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
-        """The `FIGURES` of a network over all sequences, as fractions.
+        """Return the `FIGURES` of a network over all sequences, as fractions.
 
-        TPR, which is of embeddings, is left out for a network that makes none. Beside them are the
-        `HIGHEST` score and how many boxes the tracker wrote, `TRACKED`.
+        TPR is omitted for a network without embeddings. The result also contains the `HIGHEST`
+        score and the number of `TRACKED` boxes.
         """
-        found = [self._sequence(network, sequence) for sequence in self.sequences]
-        people, known = [], 0
-        for each in found:  # nobody is in two videos
-            people.append(np.where(each.identities < 0, -1, each.identities + known))
-            known += int(each.identities.max(initial=-1)) + 1
-        identities = np.concatenate(people)
-        scores, right = (
-            np.concatenate([getattr(each, name) for each in found]) for name in ("scores", "right")
-        )
-        tracking = combine(each.tracking for each in found).metrics()
-        precision = average_precision(scores, right, len(identities))
+        videos = [self._sequence(network, sequence) for sequence in self.sequences]
+        renumbered, count = [], 0
+        for video in videos:  # no identity appears in two videos
+            renumbered.append(np.where(video.identities < 0, -1, video.identities + count))
+            count += int(video.identities.max(initial=-1)) + 1
+        identities = np.concatenate(renumbered)
+        scores = np.concatenate([video.scores for video in videos])
+        correct = np.concatenate([video.correct for video in videos])
+        tracking = combine(video.tracking for video in videos).metrics()
+        precision = average_precision(scores, correct, len(identities))
         values = [tracking["MOTA"], tracking["IDF1"], precision]
         if self.family.embeds:
-            seen = [each.embeddings for each in found if len(each.identities)] or [np.zeros((0, 0))]
-            values.append(true_positive_rate(np.concatenate(seen), identities))
-        figures = dict(zip(FIGURES, map(float, values), strict=False))
-        figures[HIGHEST] = max(each.highest for each in found)
-        return figures | {TRACKED: float(sum(each.tracked for each in found))}
+            embeddings = [video.embeddings for video in videos if len(video.identities)]
+            stacked = np.concatenate(embeddings or [np.zeros((0, 0))])
+            values.append(true_positive_rate(stacked, identities))
+        metrics = dict(zip(FIGURES, map(float, values), strict=False))
+        metrics[HIGHEST] = max(video.highest for video in videos)
+        return metrics | {TRACKED: float(sum(video.tracked for video in videos))}
 
-    def remark(self, figures: Mapping[str, float]) -> str:
-        """What has to be known of `figures`: that nothing was tracked, and why; else empty.
+    def remark(self, metrics: Mapping[str, float]) -> str:
+        """Return why nothing was tracked, or "" if something was.
 
-        AP and TPR do not depend on the tracker's threshold, which a network takes its time to pass.
+        AP and TPR do not depend on the score thresholds of the tracker, which the scores of a
+        network exceed only after some epochs.
         """
-        highest, threshold = figures.get(HIGHEST, 1.0), max(self.thresholds.values(), default=0.0)
-        if figures.get(TRACKED, 1):
+        highest, threshold = metrics.get(HIGHEST, 1.0), max(self.thresholds.values(), default=0.0)
+        if metrics.get(TRACKED, 1):
             return ""
         if highest > threshold:
-            some = ", such as min_box_area," if hasattr(self.tracking, "min_box_area") else ""
-            return f"nothing was tracked, as other settings of {self.tracker}{some} left all out"
+            example = ", such as min_box_area," if hasattr(self.tracking, "min_box_area") else ""
+            return (
+                f"nothing was tracked: other settings of {self.tracker}{example} exclude all boxes"
+            )
         if not highest:
             return f"nothing scored above {self.floor:g} yet"
-        name = max(self.thresholds, key=lambda each: self.thresholds[each])
+        name = max(self.thresholds, key=lambda key: self.thresholds[key])
         lower = " ".join(
-            f"--tracker-set {each}={highest / 2:.1g}"
-            for each, value in self.thresholds.items()
+            f"--tracker-set {key}={highest / 2:.1g}"
+            for key, value in self.thresholds.items()
             if highest <= value
         )
         return (
-            f"nothing was tracked, as no score passed {self.tracker}'s {name} of {threshold:g} "
+            f"nothing was tracked: no score exceeds {self.tracker}'s {name} of {threshold:g} "
             f"(the highest is {highest:.2f}); {lower} tracks more"
         )
 
-    def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> Findings:
-        """One video through the network, the tracker and the metrics."""
-        truth = scored_rows(sequence)
+    def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> VideoResults:
+        """Run the network and the tracker over one video, and match its detections."""
+        ground_truth = scored_rows(sequence)
         session = load(self.family.session) if self.family.session else None
-        how = self.view, self.compute
-        whole = OneShotPipeline(
-            self.pipeline, network, "", *how, self.floor, batch=1, session=session
-        )
-        begun = whole.start(sequence, _silent)
-        embedder = NetworkEmbedder(self.pipeline, network, "", *how)
+        parts = network, "", self.preprocessor, self.compute
+        pipeline = OneShotPipeline(self.pipeline, *parts, self.floor, batch=1, session=session)
+        run = pipeline.start(sequence, ignore_warning)  # reported when the training started
+        embedder = NetworkEmbedder(self.pipeline, *parts)
         tracker: Tracker = load(REGISTRY[self.tracker])(
             self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
-        scores, right, embeddings, order, tracks = [], [], [], [], []
+        scores, correct, embeddings, order, tracks = [], [], [], [], []
         highest = 0.0
         for frame in progress(sequence.frames(), f"validate {sequence.name}", sequence.length):
-            ((found, _),) = begun.detect([frame])
-            here = np.flatnonzero(truth.frames == frame.number)
-            boxes = xyxy_from_tlwh(truth.tlwh[here])  # (m, 4)
-            counted = found.scores > MIN_SCORE  # whatever the tracker takes
-            scores.append(found.scores[counted])
-            right.append(true_positives(found.boxes, found.scores, boxes)[counted])
-            highest = max(highest, float(found.scores.max(initial=0.0)))
-            order.append(here)
-            if self.family.embeds and len(here):
+            ((detections, _),) = run.detect([frame])
+            rows = np.flatnonzero(ground_truth.frames == frame.number)
+            boxes = xyxy_from_tlwh(ground_truth.tlwh[rows])  # (m, 4)
+            keep = detections.scores > MIN_SCORE  # independent of the tracker's thresholds
+            scores.append(detections.scores[keep])
+            matched = true_positives(detections.boxes, detections.scores, boxes)
+            correct.append(matched[keep])
+            highest = max(highest, float(detections.scores.max(initial=0.0)))
+            order.append(rows)
+            if self.family.embeds and len(rows):
                 embeddings += embedder.embed([frame.image], [boxes])
-            tracks.append(tracker.step(found))
-        return Findings(
+            tracks.append(tracker.step(detections))
+        return VideoResults(
             np.concatenate(scores),
-            np.concatenate(right),
+            np.concatenate(correct),
             np.concatenate(embeddings) if embeddings else np.zeros((0, 0)),
-            truth.ids[np.concatenate(order)],
+            ground_truth.ids[np.concatenate(order)],
             highest,
             sum(map(len, tracks)),
-            _scored(sequence, tracks),
+            _score(sequence, tracks),
         )
 
 
-def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
-    """The score of a video's tracks by the rules of its benchmark."""
-    file = GroundTruthFile(sequence.name, sequence.path / TRUTH, len(tracks))
+def _score(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
+    """Score the tracks of a video by the rules of its benchmark."""
+    file = GroundTruthFile(sequence.name, sequence.path / GROUND_TRUTH, len(tracks))
     numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
     results = Rows(
         numbers,
@@ -190,7 +192,3 @@ def _scored(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
         np.ones((len(numbers), 1)),
     )
     return score_tracks(results, load_ground_truth(file, sequence.name), decimals=None)
-
-
-def _silent(told: str) -> None:
-    """Pass over a remark: what a source lacks has been told when the training began."""

@@ -68,7 +68,7 @@ def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
     figures = judge(doubtful)
     highest = figures[HIGHEST]
     said = judge.remark(figures)
-    assert said.startswith("nothing was tracked, as no score passed fairmot's conf_thres of 0.6")
+    assert said.startswith("nothing was tracked: no score exceeds fairmot's conf_thres of 0.6")
     assert f"(the highest is {highest:.2f}); --tracker-set conf_thres={highest / 2:.1g} " in said
     threshold = float(np.float64(said.split("conf_thres=")[1].split()[0]))
     tuned = validation(scene, FairMOTSettings(conf_thres=threshold))
@@ -81,7 +81,7 @@ def test_what_the_tracker_left_out_is_told(scene, doubtful):
     judge = validation(scene, FairMOTSettings(conf_thres=0.01, min_box_area=1e6))
     figures = judge(doubtful)
     assert figures[TRACKED] == figures["MOTA"] == 0
-    assert "settings of fairmot, such as min_box_area, left all out" in judge.remark(figures)
+    assert "settings of fairmot, such as min_box_area, exclude all boxes" in judge.remark(figures)
 
 
 def test_every_threshold_of_a_tracker_is_told(scene):
