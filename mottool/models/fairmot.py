@@ -1,4 +1,4 @@
-"""FairMOT: detection and re-identification as equals on one feature map.
+"""FairMOT: heads of detection and re-identification on one feature map.
 
 Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the fairness of detection and re-identification in
 multiple object tracking", IJCV 2021, Fig. 2 and §4.
@@ -22,7 +22,7 @@ from mottool.models.interfaces import Decoded
 
 __all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "our_name"]
 
-# By the names that follow "fairmot-" in the pipelines' (Table 2; the strides are Table 1's).
+# By the part of the network's name after "fairmot-" (Table 2; strides of Table 1).
 BACKBONES: dict[str, type[Backbone]] = {
     "dla34": DLA34,
     "dla34-stride2": DLA34Stride2,
@@ -35,12 +35,17 @@ BACKBONES: dict[str, type[Backbone]] = {
     "yolov5s": YOLOv5s,
 }
 
-MAX_DETECTIONS = 500  # of one image; the authors' K
-HEADS = {"hm": "heatmap", "wh": "size", "reg": "offset", "id": "identity"}  # the authors', ours
+MAX_DETECTIONS = 500  # per image; the authors' K
+HEADS = {
+    "hm": "heatmap",
+    "wh": "size",
+    "reg": "offset",
+    "id": "identity",
+}  # the authors' names and ours
 
 
 class FairMOT(nn.Module):
-    """Fig. 2: a backbone, and on its features three heads to detect and one to re-identify."""
+    """Fig. 2: a backbone with three heads of detection and one of re-identification."""
 
     PIPELINE: ClassVar[str] = "fairmot-{backbone}"  # its name in messages
 
@@ -51,21 +56,22 @@ class FairMOT(nn.Module):
         ltrb: bool = True,
         hidden: int = 256,
     ) -> None:
-        """`ltrb`: a box is its four distances from the centre, else its width and height.
+        """Create the network with random weights.
 
-        `hidden` is the heads' inner width (256 in §4.2; the authors' YOLOv5s has 64).
+        With `ltrb`, a box is predicted as four distances from the centre, otherwise as width and
+        height. `hidden` is the inner width of the heads (256 in §4.2; 64 in the authors' YOLOv5s).
         """
         super().__init__()
         self.backbone = backbone
         self.stride, self.embedding_size = backbone.stride, embedding_size
-        on_top = partial(head, backbone.channels, hidden, activation=backbone.activation)
-        self.heatmap = on_top(1, bias=PRIOR)  # §4.2.1
-        self.offset = on_top(2)  # §4.2.2
-        self.size = on_top(4 if ltrb else 2)
-        self.identity = on_top(embedding_size)  # §4.3
+        make_head = partial(head, backbone.channels, hidden, activation=backbone.activation)
+        self.heatmap = make_head(1, bias=PRIOR)  # §4.2.1
+        self.offset = make_head(2)  # §4.2.2
+        self.size = make_head(4 if ltrb else 2)
+        self.identity = make_head(embedding_size)  # §4.3
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
+        """Compute the raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
 
         `heatmap` (B, 1, h, w) before its sigmoid, h = H/stride; `offset` (B, 2, h, w) x y of the
         centre in its cell; `size` (B, 4, h, w) left, top, right, bottom or (B, 2, h, w) width,
@@ -74,7 +80,7 @@ class FairMOT(nn.Module):
         return self.read(self.backbone(images))
 
     def read(self, features: Tensor) -> dict[str, Tensor]:
-        """What the heads say of the backbone's features (B, C, h, w), as `forward` returns it."""
+        """Apply the heads to features (B, C, h, w) of the backbone; see `forward`."""
         return {
             "heatmap": self.heatmap(features),
             "offset": self.offset(features),
@@ -83,17 +89,18 @@ class FairMOT(nn.Module):
         }
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """The peaks above `min_score`, at most 500 an image, highest first (§4.5.1)."""
+        """Decode the peaks above `min_score`, at most 500 per image, highest first (§4.5.1)."""
         return detections(heads, self.stride, MAX_DETECTIONS, min_score)
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Unit embeddings (n, D) of each image's boxes (n, 4): of the cells of their centres.
+        """Read the embeddings (n, D) of each image's boxes (n, 4) at the cells of their centres.
 
-        That is where the identity head learns (§4.3). The nearest cell counts outside the map.
+        Embeddings are L2-normalised. The identity head is trained at these cells (§4.3). The
+        nearest cell is used outside the map.
         """
         return [
-            F.normalize(at_centres(identity, own, self.stride), dim=1)
-            for identity, own in zip(heads["identity"], boxes, strict=True)
+            F.normalize(at_centres(identity, rows, self.stride), dim=1)
+            for identity, rows in zip(heads["identity"], boxes, strict=True)
         ]
 
     @classmethod
@@ -103,15 +110,15 @@ class FairMOT(nn.Module):
         backbone: str = "dla34",
         embedding_size: int | None = None,
     ) -> Self:
-        """The network whose shapes the tensors of a checkpoint have, loaded with them.
+        """Build the network that fits the tensors of a checkpoint, and load them.
 
-        Takes the authors' names and our own. Raises `CheckpointError` for names and shapes that
-        do not fit, among them those of another `embedding_size`, if one is given.
+        The authors' names and ours are accepted. Raises `CheckpointError` for names and shapes that
+        do not fit, also for another `embedding_size` than the given one.
         """
-        kind = BACKBONES[backbone]
-        named = {our_name(name, kind): value for name, value in tensors.items()}
+        backbone_class = BACKBONES[backbone]
+        named = {our_name(name, backbone_class): value for name, value in tensors.items()}
         network = cls(
-            kind.giving(dimension(named, "heatmap.0.weight", 1, 64)),
+            backbone_class.giving(dimension(named, "heatmap.0.weight", 1, 64)),
             embedding_size=embedding_size or dimension(named, "identity.2.weight", 0, 128),
             ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
@@ -121,16 +128,16 @@ class FairMOT(nn.Module):
             network,
             named,
             f"{pipeline}-{embedding_size}d" if embedding_size else pipeline,
-            unused=rf"backbone\.{kind.UNUSED}",
+            unused=rf"backbone\.{backbone_class.UNUSED}",
             file_names=tensors,
         )
         return network
 
 
 def our_name(name: str, backbone: type[Backbone]) -> str:
-    """The name here of a tensor that the authors name so; our own and foreign ones stay."""
+    """Map the authors' name of a tensor to ours; return ours and unknown names unchanged."""
     prefix, _, rest = name.partition(".")
     if prefix in HEADS:
         return f"{HEADS[prefix]}.{rest}"
-    ours = backbone.our_name(name)
-    return name if ours is None else f"backbone.{ours}"
+    mapped = backbone.our_name(name)
+    return name if mapped is None else f"backbone.{mapped}"

@@ -1,11 +1,11 @@
-"""FairMOT with anchors: what its centre points are held against.
+"""FairMOT with anchors: the baseline that its centre points are compared with.
 
 Zhang, Wang, Wang, Zeng & Liu, "A simple baseline for multi-object tracking", arXiv 2004.01888v1
-(the first form of FairMOT's paper), Table 1: on DLA-34, at strides 4 and 8, a detector with anchors
-in place of the centre points, and all else as it is. No code of it is published. Here anchors,
-coding of boxes and scores are those of JDE, which the paper sets out from; the head that says them
-has the form of FairMOT's others; and since a single map has to find people of every size, each of
-its cells has the anchors of all of JDE's levels.
+(the first version of FairMOT's paper), Table 1: on DLA-34, at strides 4 and 8, a detector with
+anchors instead of centre points, otherwise unchanged. Its code is not published. Here anchors, box
+coding and scores are those of JDE, from which the paper starts; the detection head is built like
+FairMOT's other heads. Because a single map must detect people of all sizes, each of its cells has
+the anchors of all levels of JDE.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,20 +25,20 @@ from mottool.models.retinanet import strongest
 
 __all__ = ["ANCHORS", "FairMOTAnchors"]
 
-# Widths and heights in network pixels of the twelve anchors of every cell.
+# Width and height in network pixels of the twelve anchors of every cell.
 ANCHORS = tuple(anchor for level in JDE_ANCHORS[1088, 608] for anchor in level)
-HIDDEN = 256  # inner width of the heads, as FairMOT's
-MAX_OVERLAP = 0.4  # the IoU that non-maximum suppression allows, as JDE's
-# Anchors of an image that go into non-maximum suppression: 20 for each detection that may be
-# left. All of them, half a million at stride 4, would take an untrained network minutes.
+HIDDEN = 256  # inner width of the heads, as in FairMOT
+MAX_OVERLAP = 0.4  # IoU of non-maximum suppression, as in JDE
+# Anchors per image for non-maximum suppression: 20 per detection that can remain. With all half a
+# million anchors at stride 4, an untrained network takes minutes.
 CANDIDATES = 20 * MAX_DETECTIONS
 
 
 class FairMOTAnchors(nn.Module):
-    """DLA-34, and on its features a head that detects by anchors and one that re-identifies."""
+    """DLA-34 with a detection head with anchors and a head of re-identification."""
 
     def __init__(self, stride: int = 4, embedding_size: int = 128) -> None:
-        """`stride` is 4 or 8."""
+        """Create the network with random weights; `stride` is 4 or 8."""
         super().__init__()
         self.stride, self.embedding_size = stride, embedding_size
         self.backbone = DLA34(stride)
@@ -47,13 +47,13 @@ class FairMOTAnchors(nn.Module):
         self.identity = head(channels, HIDDEN, embedding_size)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
+        """Compute the raw heads of RGB images (B, 3, H, W) in [0, 1], H and W multiples of 32.
 
-        They are named as JDE's of a level with this stride s, for JDE's loss to read:
-        `detection_s` (B, 72, H/s, W/s) has for each of twelve anchors in turn the box's offset
-        x, y in anchor widths and heights from the cell's corner, the logarithms of width and
-        height over the anchor's, and the logits of background and person; `embedding_s`
-        (B, D, H/s, W/s) is of whatever stands in the cell, not normalised.
+        For JDE's loss, they have the names of JDE's level with this stride s. `detection_s`
+        (B, 72, H/s, W/s) contains for each of the twelve anchors the box's offset x, y from the
+        cell's corner in anchor widths and heights, the logarithms of its width and height relative
+        to the anchor's, and the logits of background and person. `embedding_s` (B, D, H/s, W/s) is
+        the embedding of each cell, not normalised.
         """
         features = self.backbone(images)  # (B, C, H/s, W/s)
         return {
@@ -62,7 +62,7 @@ class FairMOTAnchors(nn.Module):
         }
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """People that score above `min_score`, at most 500 an image, best first.
+        """Decode people that score above `min_score`, at most 500 per image, best first.
 
         The anchors of a cell share its embedding.
         """
@@ -84,19 +84,19 @@ class FairMOTAnchors(nn.Module):
         return decoded
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Unit embeddings (n, D) of each image's boxes (n, 4).
+        """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4).
 
-        Read in the cell whose corner, which anchors are centred on, is nearest to the box's
-        centre. The nearest cell counts outside the map.
+        Each is read in the cell whose corner, the centre of its anchors, is nearest to the box's
+        centre. The nearest cell is used outside the map.
         """
         return [
-            F.normalize(at_centres(cells, own + self.stride / 2, self.stride), dim=1)
-            for cells, own in zip(heads[f"embedding_{self.stride}"], boxes, strict=True)
+            F.normalize(at_centres(cells, rows + self.stride / 2, self.stride), dim=1)
+            for cells, rows in zip(heads[f"embedding_{self.stride}"], boxes, strict=True)
         ]
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], stride: int = 4) -> Self:
-        """The network with the tensors of one of our files, its D told from them.
+        """Build the network with the tensors of one of our files, which determine D.
 
         Raises `CheckpointError` with the names that are missing, unexpected or of another shape.
         """

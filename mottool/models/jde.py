@@ -72,7 +72,7 @@ class PyramidLevel(nn.Module):
         self.embedding = nn.Conv2d(channels, embedding_size, 3, padding=1)
 
     def forward(self, skip: Tensor, coarser: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """The level's map, for the finer one, its detection head and its embedding head."""
+        """Compute the level's map, which the finer level uses, and its two heads."""
         if coarser is None:
             fused = skip  # (B, skip, h, w)
         else:
@@ -87,9 +87,9 @@ class JDE(nn.Module):
 
     `forward` returns, for each stride s of 32, 16 and 8:
 
-    detection_s (B, 24, H/s, W/s): for each of four anchors in turn the box's offset x, y in
-        anchor widths and heights from the cell's corner, the logarithms of width and height
-        over the anchor's, and the logits of background and person;
+    detection_s (B, 24, H/s, W/s): for each of four anchors the box's offset x, y from the cell's
+        corner in anchor widths and heights, the logarithms of its width and height relative to the
+        anchor's, and the logits of background and person;
     embedding_s (B, 512, H/s, W/s): the embedding of whatever stands in the cell, not normalised.
     """
 
@@ -99,9 +99,10 @@ class JDE(nn.Module):
         embedding_size: int = 512,
         max_overlap: float = 0.4,
     ) -> None:
-        """`size` (width, height) chooses the anchors; `max_overlap` is the IoU that NMS allows.
+        """Create the network for an input `size` (width, height), which selects the anchors.
 
-        Raises `SettingError` if the authors have no network of that size.
+        `max_overlap` is the IoU of non-maximum suppression. Raises `SettingError` if the authors
+        have no network of that size.
         """
         super().__init__()
         if size not in ANCHORS:
@@ -117,17 +118,20 @@ class JDE(nn.Module):
         self.level_8 = PyramidLevel(fine, 128, embedding_size, coarsest=False)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """The six raw heads of images (B, 3, H, W); `SettingError` if 32 divides H or W not."""
+        """Compute the six raw heads of images (B, 3, H, W).
+
+        Raises `SettingError` unless H and W are multiples of 32.
+        """
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
             raise SettingError(
-                f"JDE cannot take an input of {width}x{height}",
+                f"JDE does not support an input of {width}x{height}",
                 "choose a width and a height that are multiples of 32, such as 1088x608",
             )
         return self.read(self.backbone(images))
 
     def read(self, maps: Sequence[Tensor]) -> dict[str, Tensor]:
-        """The raw heads of the backbone's maps at strides 8, 16 and 32."""
+        """Compute the raw heads from the backbone's maps at strides 8, 16 and 32."""
         heads = {}
         c3, c4, c5 = maps
         p5, heads["detection_32"], heads["embedding_32"] = self.level_32(c5, None)
@@ -136,10 +140,10 @@ class JDE(nn.Module):
         return heads
 
     def proposals(self, heads: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What every anchor says: boxes (B, N, 4) x1 y1 x2 y2, and scores (B, N) in [0, 1].
+        """Decode all anchors: boxes (B, N, 4) x1 y1 x2 y2 and scores (B, N) in [0, 1].
 
-        Boxes are in network pixels and may reach out of the image. N counts strides 32, 16, 8,
-        in each the anchors, in each the rows, in each the columns.
+        Boxes are in network pixels and can extend beyond the image. N is ordered by stride (32, 16,
+        8), then by anchor, row and column.
         """
         levels = [
             level_proposals(heads[f"detection_{stride}"], anchors, stride)
@@ -149,7 +153,7 @@ class JDE(nn.Module):
         return boxes, scores
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """People that score above `min_score`, after greedy NMS, best first, with embeddings."""
+        """Decode people that score above `min_score` with greedy NMS, best first."""
         decoded = []
         for image, (boxes, scores) in enumerate(zip(*self.proposals(heads), strict=True)):
             chosen = torch.nonzero(scores > min_score).flatten()
@@ -160,15 +164,15 @@ class JDE(nn.Module):
         return decoded
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Unit embeddings (n, D) of each image's boxes (n, 4).
+        """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4).
 
-        Read where training assigns such boxes: on the level of the anchor that is most alike, in
-        the cell whose corner, which anchors are centred on, is nearest to the box's centre.
+        They are read where training assigns such boxes: on the level of the most similar anchor, in
+        the cell whose corner, the centre of its anchors, is nearest to the box's centre.
         """
-        return [self._embed_image(heads, image, own) for image, own in enumerate(boxes)]
+        return [self._embed_image(heads, image, rows) for image, rows in enumerate(boxes)]
 
     def _embed_image(self, heads: dict[str, Tensor], image: int, boxes: Tensor) -> Tensor:
-        """Unit embeddings (n, D) of the boxes (n, 4) of one image of the batch."""
+        """Read the embeddings (n, D) of the boxes (n, 4) of one image of the batch."""
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (n, 2)
         centres = (boxes[:, 2:] + boxes[:, :2]) / 2  # (n, 2)
         anchors = torch.tensor(self.anchors, dtype=sides.dtype, device=sides.device)  # (3, 4, 2)
@@ -179,14 +183,14 @@ class JDE(nn.Module):
         embeddings = torch.empty(len(boxes), self.embedding_size, device=boxes.device)
         for index, stride in enumerate(STRIDES):
             cells = heads[f"embedding_{stride}"][image].float()  # (D, h, w)
-            here = level == index
-            x, y = (centres[here] / stride).round().long().unbind(1)
+            on_level = level == index
+            x, y = (centres[on_level] / stride).round().long().unbind(1)
             last_y, last_x = cells.shape[1] - 1, cells.shape[2] - 1
-            embeddings[here] = cells[:, y.clamp(0, last_y), x.clamp(0, last_x)].T
+            embeddings[on_level] = cells[:, y.clamp(0, last_y), x.clamp(0, last_x)].T
         return F.normalize(embeddings, dim=1)
 
     def _embeddings(self, heads: dict[str, Tensor], image: int, chosen: Tensor) -> Tensor:
-        """Unit embeddings (n, D) of the cells that the proposals `chosen` (n,) stand in.
+        """Read the L2-normalised embeddings (n, D) of the cells of the proposals `chosen` (n,).
 
         The four anchors of a cell share its embedding.
         """
@@ -195,8 +199,8 @@ class JDE(nn.Module):
         for stride in STRIDES:
             cells = heads[f"embedding_{stride}"][image].flatten(1)  # (D, hw)
             count = cells.shape[1]
-            here = (chosen >= first) & (chosen < first + 4 * count)
-            embeddings[here] = cells[:, (chosen[here] - first) % count].T.float()
+            on_level = (chosen >= first) & (chosen < first + 4 * count)
+            embeddings[on_level] = cells[:, (chosen[on_level] - first) % count].T.float()
             first += 4 * count
         return F.normalize(embeddings, dim=1)
 
@@ -204,18 +208,18 @@ class JDE(nn.Module):
     def from_checkpoint(
         cls, tensors: Mapping[str, Tensor], size: tuple[int, int] = (1088, 608)
     ) -> Self:
-        """The network with the tensors of the authors' `.pt` or `.weights`, under their names.
+        """Build the network with the tensors of the authors' `.pt` or `.weights`, or of our files.
 
-        Our own names are taken as well. Training-only tensors are left out; batch norm's
-        counters, which `.weights` files lack, start at zero. Raises `CheckpointError` that lists
-        what is missing, unexpected or of another shape.
+        Tensors of training are skipped; counters of batch norm, which `.weights` files lack, start
+        at zero. Raises `CheckpointError` that lists missing and unexpected tensors and wrong
+        shapes.
         """
         width = dimension(tensors, "module_list.83.conv_83.bias", axis=0, default=512)
         with torch.device("meta"):
             network = cls(
                 size, dimension(tensors, "level_32.embedding.bias", axis=0, default=width)
             )
-        network.to_empty(device="cpu")  # much quicker than drawing values that are overwritten
+        network.to_empty(device="cpu")  # faster than drawing random values that are overwritten
         modules = {theirs: ours for ours, theirs in authors_modules(network).items()}
         renamed = {
             name: torch.zeros_like(value)
@@ -230,7 +234,7 @@ class JDE(nn.Module):
 
     @classmethod
     def darknet_layers(cls) -> list[DarknetLayer]:
-        """The convolutions of a `.weights` file in order, under the names of the `.pt`."""
+        """Return the convolutions of a `.weights` file in order, with the names of the `.pt`."""
         with torch.device("meta"):
             network = cls()
         names = authors_modules(network)
@@ -248,10 +252,10 @@ class JDE(nn.Module):
 def level_proposals(
     head: Tensor, anchors: Sequence[tuple[int, int]], stride: int
 ) -> tuple[Tensor, Tensor]:
-    """What the A `anchors` in each cell of one level say: boxes (B, A·h·w, 4) and scores.
+    """Decode the A `anchors` in each cell of one level: boxes (B, A·h·w, 4) and scores.
 
-    `head` (B, 6·A, h, w) is as `JDE.forward` returns it. Boxes are x1 y1 x2 y2 in network pixels;
-    scores (B, A·h·w) are in [0, 1]. Anchor by anchor, in each row by row, cell by cell.
+    `head` (B, 6·A, h, w) is an output of `JDE.forward`. Boxes are x1 y1 x2 y2 in network pixels;
+    scores (B, A·h·w) are in [0, 1]. The order is by anchor, row and column.
     """
     head = head.float()
     head = head.reshape(len(head), len(anchors), 6, *head.shape[2:])  # (B, A, 6, h, w)

@@ -1,8 +1,8 @@
-"""mottool-s: the network in the box, a one-shot tracker small enough for a CPU.
+"""mottool-s: the bundled one-shot network, small enough for a CPU.
 
     image ─ MobileNetV2 ─ pyramid ─┬─ heatmap, offset, size      detection, as in FairMOT
-                                   ├─ identity                   embedding, taught as in TDT and JDE
-                                   └─ occlusion, its offset      occlusion centres, as in OUTrack
+                                   ├─ identity                   embedding, as in TDT and JDE
+                                   └─ occlusion and offset       occlusion centres, as in OUTrack
 
 FairMOT's heads at stride 4 (Zhang, Wang, Wang, Zeng & Liu, IJCV 2021, Fig. 2) and OUTrack's
 occlusion estimation (Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022), each head of
@@ -38,12 +38,12 @@ MAX_IOU = 0.7  # of two detections; above it the lower-scoring one is a duplicat
 
 
 class MottoolS(nn.Module):
-    """The figure above; `embedding_size` is the number of channels of the identity head."""
+    """The network of the figure; `embedding_size` is the channels of the identity head."""
 
     stride = 4
 
     def __init__(self, embedding_size: int = 64, occlusion: bool = True) -> None:
-        """Without `occlusion` the two heads of occlusion centres are left out."""
+        """Create the network; without `occlusion` it has no heads of occlusion centres."""
         super().__init__()
         self.embedding_size = embedding_size
         self.backbone = MobileNetV2()
@@ -76,45 +76,48 @@ class MottoolS(nn.Module):
         return heads
 
     def features(self, images: Tensor) -> Tensor:
-        """Return what all heads see of images (B, 3, H, W): (B, 64, h, w)."""
+        """Compute the features (B, 64, h, w) of images (B, 3, H, W) that all heads share."""
         features: Tensor = self.pyramid(self.backbone(images))
         return features
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """Return the peaks above `min_score` without duplicates, at most 300 an image.
+        """Decode the peaks above `min_score` without duplicates, at most 300 per image.
 
-        Of two boxes with an IoU above 0.7 the lower-scoring one is removed. Occlusion centres,
-        if the heads are there, are decoded as OUTrack's.
+        Of two boxes with an IoU above 0.7 the lower-scoring one is removed. Occlusion centres are
+        decoded as OUTrack's if the network has their heads.
         """
-        located = {name: head for name, head in heads.items() if name != "identity"}
-        found = [
-            _without_duplicates(each)
-            for each in detections(located, self.stride, MAX_DETECTIONS, min_score)
+        detection_heads = {name: head for name, head in heads.items() if name != "identity"}
+        decoded = [
+            _without_duplicates(people)
+            for people in detections(detection_heads, self.stride, MAX_DETECTIONS, min_score)
         ]
-        embeddings = self.embed_at(heads, [each.boxes for each in found])
-        found = [replace(each, embeddings=own) for each, own in zip(found, embeddings, strict=True)]
+        embeddings = self.embed_at(heads, [people.boxes for people in decoded])
+        decoded = [
+            replace(people, embeddings=rows)
+            for people, rows in zip(decoded, embeddings, strict=True)
+        ]
         if "occlusion" not in heads:
-            return found
+            return decoded
         centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
         return [
-            replace(each, occlusion_centres=hidden)
-            for each, hidden in zip(found, centres, strict=True)
+            replace(people, occlusion_centres=points)
+            for people, points in zip(decoded, centres, strict=True)
         ]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Return unit embeddings (n, 3·D) of the three points of each image's boxes (n, 4)."""
+        """Read L2-normalised embeddings (n, 3·D) at three points of each image's boxes (n, 4)."""
         identity = heads["identity"]  # (B, D, h, w)
         height, width = identity.shape[2:]
-        cells = [part_cells(own / self.stride, width, height) for own in boxes]  # each (n, 3)
+        cells = [part_cells(rows / self.stride, width, height) for rows in boxes]  # each (n, 3)
         return [
             joined(image[:, points].permute(1, 2, 0).float())
             for image, points in zip(identity.flatten(2), cells, strict=True)
         ]
 
     def deployed(self) -> Self:
-        """Return a copy for inference alone, which is faster: its heads differ by rounding only.
+        """Return a faster copy for inference, whose heads differ only by rounding.
 
-        Every normalisation is folded into the convolution before it, and channels lie last.
+        Every normalisation is folded into the convolution before it; channels are stored last.
         """
         network = deepcopy(self).eval()
         for part in network.modules():
@@ -124,7 +127,7 @@ class MottoolS(nn.Module):
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Return the network whose shapes the tensors have, loaded with them.
+        """Build the network that fits the tensors, and load them.
 
         Raises `CheckpointError` for names and shapes that do not fit.
         """
@@ -151,13 +154,13 @@ def _head(hidden: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
 
 
 def _fold(layers: nn.Sequential) -> None:
-    """Fold the normalisation that follows the first layer of `layers` into it, if one does."""
+    """Fold the normalisation after the first layer of `layers` into it, if there is one."""
     first, second = layers[0], layers[1]
     if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
         layers[0], layers[1] = fuse_conv_bn_eval(first, second), nn.Identity()
 
 
-def _without_duplicates(found: Decoded) -> Decoded:
-    """Return the detections of an image less those that a higher-scoring one covers."""
-    keep = nms(found.boxes, found.scores, MAX_IOU)  # highest scores first, as they were
-    return Decoded(found.boxes[keep], found.scores[keep], found.classes[keep])
+def _without_duplicates(people: Decoded) -> Decoded:
+    """Remove detections of an image that overlap a higher-scoring one."""
+    keep = nms(people.boxes, people.scores, MAX_IOU)  # still sorted by score
+    return Decoded(people.boxes[keep], people.scores[keep], people.classes[keep])

@@ -1,7 +1,7 @@
-"""OTrack: CenterTrack, with OUTrack's occlusion centres where the checkpoint has them.
+"""OTrack: CenterTrack, with OUTrack's occlusion centres if the checkpoint has these heads.
 
 Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020 (CenterTrack), Fig. 2 and §4;
-the two occlusion heads are those of Liu et al., Neurocomputing 2022 (see `occlusion`).
+the two occlusion heads are those of Liu et al., Neurocomputing 2022 (see `centre_heads`).
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,11 @@ from mottool.models.interfaces import Decoded
 
 __all__ = ["OTrack", "Recurrence", "our_name", "prior_heatmap"]
 
-MAX_DETECTIONS = 100  # of one image; the authors' K
-PRIOR_SCORE = 0.5  # the authors' MOT17 setting for which detections the next image hears of
-NAMES = {  # how tensors begin in the authors' files, and here
+MAX_DETECTIONS = 100  # per image; the authors' K
+PRIOR_SCORE = (
+    0.5  # of detections that are rendered for the next image: the authors' setting for MOT17
+)
+NAMES = {  # prefixes of tensor names: the authors' and ours
     "hm": "heatmap",
     "reg": "offset",
     "wh": "size",
@@ -34,16 +36,16 @@ NAMES = {  # how tensors begin in the authors' files, and here
 
 
 class OTrack(nn.Module):
-    """Fig. 2: an image, the one before it and that one's objects in; objects and their steps out.
+    """Fig. 2: from an image, the previous image and its objects to objects and displacements.
 
-    It is recurrent: an image needs what was found in the one before it, so that the images of a
-    sequence cannot go through as a batch. `Recurrence` takes a sequence through it.
+    The network is recurrent: each image needs the detections of the previous one, so that the
+    images of a sequence cannot form a batch. `Recurrence` processes a sequence.
     """
 
     stride = 4
 
     def __init__(self, occlusion: bool = True, hidden: int = 256) -> None:
-        """`occlusion` adds OUTrack's heads; `hidden` is the heads' inner width."""
+        """Create the network; `occlusion` adds OUTrack's heads, of inner width `hidden`."""
         super().__init__()
         self.backbone = DLA34(self.stride)
         self.previous_image = conv_norm_relu(3, 16, 7)  # §4.1
@@ -58,15 +60,15 @@ class OTrack(nn.Module):
         self.occlusion_offset = head(channels, hidden, 2) if occlusion else None
 
     def forward(self, images: Tensor, previous: Tensor, heatmap: Tensor) -> dict[str, Tensor]:
-        """Raw heads of images (B, 3, H, W), the ones before them, and those ones' objects.
+        """Compute the raw heads of images (B, 3, H, W) with their previous images and objects.
 
         H and W are multiples of 32; images are normalised BGR (`CenterWarp`); `heatmap`
-        (B, 1, H, W) in [0, 1] is `prior_heatmap` of what was found in `previous` (B, 3, H, W).
+        (B, 1, H, W) in [0, 1] is `prior_heatmap` of the detections in `previous` (B, 3, H, W).
 
         `heatmap` (B, 1, h, w) before its sigmoid, h = H/4; `offset` (B, 2, h, w) x y of the
-        centre in its cell; `size` (B, 2, h, w) width and height of what the image shows of the
-        box; `displacement` (B, 2, h, w) x y from the centre to where it was in `previous`;
-        `amodal` (B, 4, h, w) x1 y1 x2 y2 of the whole box, from the cell's corner. With occlusion
+        centre in its cell; `size` (B, 2, h, w) width and height of the box within the
+        image; `displacement` (B, 2, h, w) x y from the centre to its position in `previous`;
+        `amodal` (B, 4, h, w) x1 y1 x2 y2 of the full box, from the cell's corner. With occlusion
         heads also `occlusion` (B, 1, h, w) before its sigmoid and `occlusion_offset`
         (B, 2, h, w). All lengths are in cells.
         """
@@ -86,27 +88,28 @@ class OTrack(nn.Module):
         return heads
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """The peaks above `min_score`, at most 100 an image, highest first, without embeddings.
+        """Decode the peaks above `min_score`, at most 100 per image, highest first.
 
-        As in the authors' code, what is tracked is the peak's cell, and the amodal box hangs on
-        the cell too: neither takes the offset head in. That box may reach beyond the image, as
-        MOTChallenge's do. Occlusion centres are up to four for every detection.
+        There are no embeddings. As in the authors' code, the tracked point is the peak's cell, and
+        the amodal box is relative to the cell; neither uses the offset head. The box can extend
+        beyond the image, as in MOTChallenge. There are at most four occlusion centres per
+        detection.
         """
-        found = peaks(heads["heatmap"], MAX_DETECTIONS)
-        boxes = found.centres.repeat(1, 1, 2) + gather(heads["amodal"], found.cells)  # (B, k, 4)
+        top = peaks(heads["heatmap"], MAX_DETECTIONS)
+        boxes = top.centres.repeat(1, 1, 2) + gather(heads["amodal"], top.cells)  # (B, k, 4)
         boxes = boxes * self.stride
-        centres = found.centres * self.stride  # (B, k, 2)
-        offsets = gather(heads["displacement"], found.cells) * self.stride  # (B, k, 2)
-        hidden: list[Tensor | None] = [None] * len(boxes)
+        centres = top.centres * self.stride  # (B, k, 2)
+        offsets = gather(heads["displacement"], top.cells) * self.stride  # (B, k, 2)
+        occlusions: list[Tensor | None] = [None] * len(boxes)
         if "occlusion" in heads:
-            hidden = [*occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)]
-        counts = (found.scores > min_score).sum(1).tolist()  # scores fall: the first ones are it
+            occlusions = [*occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)]
+        counts = (top.scores > min_score).sum(1).tolist()  # scores are sorted
         return [
             Decoded(
                 boxes=boxes[i, :n],
-                scores=found.scores[i, :n],
-                classes=found.classes[i, :n],
-                occlusion_centres=hidden[i],
+                scores=top.scores[i, :n],
+                classes=top.classes[i, :n],
+                occlusion_centres=occlusions[i],
                 centres=centres[i, :n],
                 offsets=offsets[i, :n],
             )
@@ -115,9 +118,9 @@ class OTrack(nn.Module):
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """The network whose shapes the tensors of a checkpoint have, loaded with them.
+        """Build the network that fits the tensors of a checkpoint, and load them.
 
-        Takes CenterTrack's names and our own, with OUTrack's occlusion heads or without. Raises
+        CenterTrack's names and ours are accepted, with or without occlusion heads. Raises
         `CheckpointError` for names and shapes that do not fit.
         """
         named = {our_name(name): value for name, value in tensors.items()}
@@ -130,12 +133,12 @@ class OTrack(nn.Module):
 
 
 class Recurrence:
-    """One sequence on its way through `OTrack`: a `Network` that remembers the image before.
+    """A `Network` that processes the images of one sequence in order and keeps the previous one.
 
-    Its images have to come in order. The first is its own previous image, with nothing in it.
-    What the next image hears of are the detections above a score, as the paper has it (§4.1). The
-    authors' code renders its active tracks, which are the same ones: every detection above 0.4
-    becomes or continues a track. So association does not act back, and may be done later.
+    The first image is its own previous image, without objects. Detections above a score are
+    rendered for the next image, as in the paper (§4.1). The authors' code renders active tracks,
+    which are the same: every detection above 0.4 starts or continues a track. Association
+    therefore does not influence the network and can be done later.
     """
 
     def __init__(self, network: OTrack, prior_score: float = PRIOR_SCORE) -> None:
@@ -146,22 +149,22 @@ class Recurrence:
         self.heatmap: Tensor | None = None  # (1, 1, H, W)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Raw heads of the sequence's next images (B, 3, H, W), which go through one by one."""
+        """Compute the raw heads of the next images (B, 3, H, W) of the sequence, one by one."""
         steps = [self._step(image[None]) for image in images]
         return {name: torch.cat([heads[name] for heads in steps]) for name in steps[0]}
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """As `OTrack.decode`."""
+        """Decode as `OTrack.decode`."""
         return self.network.decode(heads, min_score)
 
     def _step(self, image: Tensor) -> dict[str, Tensor]:
-        """The heads of one image (1, 3, H, W), which becomes the previous one."""
+        """Compute the heads of one image (1, 3, H, W), which becomes the previous one."""
         if self.previous is None or self.heatmap is None:
             self.previous, self.heatmap = image, torch.zeros_like(image[:, :1])
         heads: dict[str, Tensor] = self.network(image, self.previous, self.heatmap)
-        (found,) = self.network.decode(heads, self.prior_score)
+        (decoded,) = self.network.decode(heads, self.prior_score)
         height, width = image.shape[2:]
-        drawn = prior_heatmap(found.boxes.cpu().numpy(), width, height)
+        drawn = prior_heatmap(decoded.boxes.cpu().numpy(), width, height)
         self.previous, self.heatmap = image, torch.from_numpy(drawn)[None, None].to(image)
         return heads
 
@@ -169,23 +172,23 @@ class Recurrence:
 def prior_heatmap(
     boxes: npt.NDArray[np.float32], width: int, height: int
 ) -> npt.NDArray[np.float32]:
-    """Boxes (n, 4) in network pixels, as bumps on a map (height, width) in [0, 1] (§4.1).
+    """Render boxes (n, 4) in network pixels as peaks on a map (height, width) in [0, 1] (§4.1).
 
-    What lies outside the network's input is cut off first; nothing stands for a box without area.
+    Boxes are clipped to the input of the network; boxes without area are skipped.
     """
     heatmap = np.zeros((height, width), np.float32)
     last = np.array([width - 1, height - 1] * 2, np.float32)
     for x1, y1, x2, y2 in np.clip(boxes, 0, last):
         if x2 > x1 and y2 > y1:
-            reach = radius(float(np.ceil(x2 - x1)), float(np.ceil(y2 - y1)))
-            draw(heatmap, int((x1 + x2) / 2), int((y1 + y2) / 2), int(reach))
+            extent = radius(float(np.ceil(x2 - x1)), float(np.ceil(y2 - y1)))
+            draw(heatmap, int((x1 + x2) / 2), int((y1 + y2) / 2), int(extent))
     return heatmap
 
 
 def our_name(name: str) -> str:
-    """The name here of a tensor that CenterTrack's authors name so; others stay."""
-    for theirs, ours in NAMES.items():
-        if name.startswith(f"{theirs}."):
-            return ours + name.removeprefix(theirs)
-    of_backbone = DLA34.our_name(name)
-    return name if of_backbone is None else f"backbone.{of_backbone}"
+    """Map CenterTrack's name of a tensor to ours; return other names unchanged."""
+    for prefix, mapped in NAMES.items():
+        if name.startswith(f"{prefix}."):
+            return mapped + name.removeprefix(prefix)
+    in_backbone = DLA34.our_name(name)
+    return name if in_backbone is None else f"backbone.{in_backbone}"

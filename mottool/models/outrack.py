@@ -1,9 +1,9 @@
-"""OUTrack: FairMOT that also sees where people hide each other.
+"""OUTrack: FairMOT with occlusion estimation.
 
 Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
 re-identification learning and occlusion estimation", Neurocomputing 2022. Its network is FairMOT's
-on DLA-34 with the two heads of the occlusion estimation module; the unsupervised re-identification
-changes how the identity head is trained, not what it is.
+on DLA-34 with the two heads of the occlusion estimation module. Unsupervised re-identification
+changes the training of the identity head, not the network.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ __all__ = ["OUTrack"]
 
 
 class OUTrack(FairMOT):
-    """FairMOT's heads, and on the same features a heatmap and an offset for occlusion centres."""
+    """FairMOT with two more heads: heatmap and offset of occlusion centres."""
 
     PIPELINE: ClassVar[str] = "outrack"
 
@@ -31,15 +31,16 @@ class OUTrack(FairMOT):
         ltrb: bool = True,
         hidden: int = 256,
     ) -> None:
-        """As `FairMOT`, with embeddings twice as long."""
+        """Create the network as `FairMOT` does, with embeddings twice as long."""
         super().__init__(backbone, embedding_size, ltrb, hidden)
         self.occlusion = head(backbone.channels, hidden, 1, bias=PRIOR)
         self.occlusion_offset = head(backbone.channels, hidden, 2)
 
     def read(self, features: Tensor) -> dict[str, Tensor]:
-        """FairMOT's heads; `occlusion` (B, 1, h, w) before its sigmoid and `occlusion_offset`.
+        """Compute FairMOT's heads and those of occlusion centres.
 
-        The latter is (B, 2, h, w), x y of the occlusion centre in its cell.
+        `occlusion` is (B, 1, h, w) before its sigmoid, and `occlusion_offset` (B, 2, h, w) the x y
+        of the occlusion centre in its cell.
         """
         return super().read(features) | {
             "occlusion": self.occlusion(features),
@@ -47,14 +48,14 @@ class OUTrack(FairMOT):
         }
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """As FairMOT's, with the occlusion centres, up to four for every detection (2000).
+        """Decode detections as FairMOT, and at most four occlusion centres per detection (2000).
 
-        Boxes that lie beyond the frame are left in, as FairMOT leaves them, for the tracker to
-        drop, which knows the frame: the network also sees the margins. (The authors' tracker drops
-        them, but compares y1 with the frame's width, so that one below the frame may pass.)
+        Boxes outside the frame are kept, as in FairMOT: the input of the network includes margins,
+        and only the tracker knows the frame. (The authors' tracker drops such boxes, but compares
+        y1 with the frame's width, so that a box below the frame can remain.)
         """
         centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
         return [
-            replace(found, occlusion_centres=hidden)
-            for found, hidden in zip(super().decode(heads, min_score), centres, strict=True)
+            replace(decoded, occlusion_centres=points)
+            for decoded, points in zip(super().decode(heads, min_score), centres, strict=True)
         ]

@@ -1,8 +1,8 @@
-"""Where on a person an identity head is read: at points down the axis of the box.
+"""Part embeddings: read the identity head at several points on the vertical axis of a box.
 
-The cell of the centre alone shows little of a person whom somebody else hides in part. As in Sun,
-Zheng, Yang, Tian & Wang, "Beyond part models", ECCV 2018, a person is therefore described by
-several parts: the embeddings of the points, each of unit length, in one vector of unit length.
+The cell of the centre shows little of a partly occluded person. As in Sun, Zheng, Yang, Tian &
+Wang, "Beyond part models", ECCV 2018, an embedding therefore consists of several parts: the
+L2-normalised embeddings of the points, concatenated and normalised again.
 """
 
 import torch.nn.functional as F
@@ -10,21 +10,21 @@ from torch import Tensor
 
 __all__ = ["HEIGHTS", "joined", "part_cells"]
 
-HEIGHTS = (-0.2, 0.0, 0.2)  # of the points, in heights of the box from its middle, down
+HEIGHTS = (-0.2, 0.0, 0.2)  # of the points below the box's centre, in heights of the box
 
 
 def part_cells(boxes: Tensor, width: int, height: int) -> Tensor:
     """Return the cells (n, 3) of the points of boxes (n, 4), int64, row·width + column.
 
-    Boxes x1 y1 x2 y2 are in cells of a grid of `width` by `height`. A point outside the grid
-    counts as in the nearest cell.
+    Boxes x1 y1 x2 y2 are in cells of a grid of `width` by `height`. The nearest
+    cell is used for a point outside the grid.
     """
     x = ((boxes[:, 0] + boxes[:, 2]) / 2).floor().clamp(0, width - 1)  # (n,)
-    middle, tall = (boxes[:, 1] + boxes[:, 3]) / 2, boxes[:, 3] - boxes[:, 1]
-    y = middle[:, None] + tall[:, None] * boxes.new_tensor(HEIGHTS)  # (n, 3)
+    centre, box_height = (boxes[:, 1] + boxes[:, 3]) / 2, boxes[:, 3] - boxes[:, 1]
+    y = centre[:, None] + box_height[:, None] * boxes.new_tensor(HEIGHTS)  # (n, 3)
     return (y.floor().clamp(0, height - 1) * width + x[:, None]).long()
 
 
 def joined(parts: Tensor) -> Tensor:
-    """Return unit embeddings (n, P·D) of people whose P parts have the embeddings (n, P, D)."""
+    """Concatenate the embeddings (n, P, D) of P parts to L2-normalised embeddings (n, P·D)."""
     return F.normalize(F.normalize(parts, dim=2).flatten(1), dim=1)
