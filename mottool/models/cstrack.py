@@ -1,4 +1,4 @@
-"""CSTrack: detection and identity told apart, then related again, over a YOLOv5 detector.
+"""CSTrack: a YOLOv5 detector whose features are separated for detection and identity.
 
 Liang, Zhang, Zhou, Li, Zhu, Hu: Rethinking the Competition Between Detection and ReID in
 Multiobject Tracking, IEEE Transactions on Image Processing 31, 2022 (arXiv 2010.12138). The
@@ -27,14 +27,14 @@ __all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "our_name"]
 STRIDES = (8, 16, 32)
 IDENTITY_STRIDE = 8
 
-# Width and height in network pixels of the three anchors at strides 8, 16, 32, for 1088x608.
+# Width and height in network pixels of the three anchors at strides 8, 16 and 32, for 1088x608.
 ANCHORS = (
     ((8, 24), (11, 34), (16, 48)),
     ((32, 96), (45, 135), (64, 192)),
     ((128, 384), (180, 540), (256, 640)),
 )
 
-# (width, depth) by the first layer's channels, which tell a checkpoint's size: the network of the
+# (width, depth) by the channels of the first layer, which identify a checkpoint: the network of the
 # paper's tables, and CSTrack-S with 30 % of its channels and layers.
 SIZES = {64: (1.0, 1.0), 24: (0.3, 0.3)}
 
@@ -42,9 +42,9 @@ PIPELINES = {"cstrack": 64, "cstrack-s": 24}
 
 MAX_OVERLAP = 0.6
 MAX_PEOPLE = 300
-CENTRED_REACH = 10.0  # the value of `reach` that means "from half a cell before to half after"
+CENTRED_REACH = 10.0  # the value of `reach` for offsets from -0.5 to 1.5 cells
 
-# The authors number their layers as YOLOv5's configuration does: how their names begin, and ours.
+# Prefixes of tensor names: the authors', numbered as in YOLOv5's configuration, and ours.
 STAGES = {
     "model.0.": "backbone.stem.",
     "model.1.": "backbone.stage2.0.",
@@ -78,7 +78,7 @@ STAGES = {
     "model.28.m.": "detection.",
 }
 
-# Within a stage: what the authors call the parts of the two attentions, and what we do.
+# Within a stage: the authors' names of parts of the two attentions, and ours.
 PARTS = {
     "w1": "detection_share",
     "w2": "identity_share",
@@ -90,17 +90,17 @@ PARTS = {
 
 
 class ReciprocalNetwork(nn.Module):
-    """REN: one level's features, weighted anew for detection and for identity.
+    """REN: re-weight the features of a level for detection and for identity.
 
-    Both tasks see the features pooled to 6 by 10. Channel-by-channel products of a task's map
-    with itself (self-relation) and with the other's (cross-relation) become weights by softmax;
-    their learned mixture re-weights the channels of the features, which are added on top.
+    The features are pooled to 6 by 10 for both tasks. Products between the channels of a task's map
+    (self-relation) and with those of the other task (cross-relation) become weights by softmax.
+    Their learned mixture re-weights the channels of the features, and the features are added.
     """
 
     POOLED = (6, 10)
 
     def __init__(self, channels: int) -> None:
-        """`channels` of the level, kept."""
+        """Create the module; the number of `channels` does not change."""
         super().__init__()
         self.detection_map = nn.Conv2d(channels, channels, 3, padding=1)
         self.identity_map = nn.Conv2d(channels, channels, 3, padding=1)
@@ -108,7 +108,7 @@ class ReciprocalNetwork(nn.Module):
         self.identity_share = nn.Parameter(torch.full((1,), 0.5))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) to the features for detection and for identity, of the same shape."""
+        """Map features (B, C, H, W) to those for detection and identity, of the same shape."""
         pooled = F.adaptive_avg_pool2d(x, self.POOLED)  # (B, C, 6, 10)
         detection = self._task(self.detection_map(pooled))
         identity = self._task(self.identity_map(pooled))
@@ -122,33 +122,33 @@ class ReciprocalNetwork(nn.Module):
         return F.leaky_relu(F.instance_norm(x), 0.3).flatten(2)  # (B, C, 60)
 
     @staticmethod
-    def _weighted(x: Tensor, own: Tensor, other: Tensor, share: Tensor) -> Tensor:
-        self_relation = (own @ own.mT).softmax(-1)  # (B, C, C)
-        cross_relation = (own @ other.mT).softmax(-1)
+    def _weighted(x: Tensor, task: Tensor, other: Tensor, share: Tensor) -> Tensor:
+        self_relation = (task @ task.mT).softmax(-1)  # (B, C, C)
+        cross_relation = (task @ other.mT).softmax(-1)
         weights = share * self_relation + (1 - share) * cross_relation
         weighted: Tensor = weights @ x.flatten(2)
         return weighted.view_as(x)
 
 
 class Shared(nn.Module):
-    """What stands in REN's place without it: both tasks see the same features."""
+    """Replacement of REN in ablations: both tasks use the same features."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The features twice."""
+        """Return the features twice."""
         return x, x
 
 
 class SpatialAttention(nn.Module):
-    """SAAN, first step: where in a level identity is told, by a window over two summaries."""
+    """SAAN, first step: spatial attention within a level."""
 
     def __init__(self, channels: int) -> None:
-        """`channels` of the level, kept."""
+        """Create the module; the number of `channels` does not change."""
         super().__init__()
         self.squeeze = CSPConv(channels, channels // 4)
         self.window = nn.Conv2d(2, 1, 7, padding=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Re-weight features (B, C, H, W)."""
         squeezed = self.squeeze(x)
         summaries = squeezed.mean(1, keepdim=True), squeezed.amax(1, keepdim=True)
         weights = self.window(torch.cat(summaries, 1)).sigmoid()  # (B, 1, H, W)
@@ -157,10 +157,10 @@ class SpatialAttention(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """SAAN, second step: which channels of which scale tell identity."""
+    """SAAN, second step: attention over the channels of all levels."""
 
     def __init__(self, channels: int) -> None:
-        """`channels` of all levels together, kept."""
+        """Create the module for the `channels` of all levels together."""
         super().__init__()
         self.weigh = nn.Sequential(
             nn.Conv1d(1, 1, 3, padding=1, bias=False),
@@ -170,14 +170,14 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Re-weight features (B, C, H, W)."""
         summaries = x.mean((2, 3)), x.amax((2, 3))  # (B, C) each
         logits: Tensor = sum(self.weigh(summary[:, None]) for summary in summaries)  # (B, 1, C)
         return x * logits.sigmoid().mT[..., None] + x
 
 
 class ScaleAwareAttention(nn.Module):
-    """SAAN: three levels brought to stride 8, attended to, fused into embeddings."""
+    """SAAN: resize three levels to stride 8, apply attention, and fuse them into embeddings."""
 
     WIDTH = 256
 
@@ -188,7 +188,10 @@ class ScaleAwareAttention(nn.Module):
         spatial: bool = True,
         channelwise: bool = True,
     ) -> None:
-        """`channels` of the levels at strides 8, 16 and 32; either attention can be left out."""
+        """Create the module for the `channels` of the levels at strides 8, 16 and 32.
+
+        Both attentions can be omitted.
+        """
         super().__init__()
         self.levels = nn.ModuleList()
         for level, inside in enumerate(channels):
@@ -209,22 +212,22 @@ class ScaleAwareAttention(nn.Module):
         )
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
-        """Maps at strides 8, 16 and 32 to embeddings (B, D, H/8, W/8)."""
+        """Fuse features at strides 8, 16 and 32 into embeddings (B, D, H/8, W/8)."""
         levels = [attend(x) for attend, x in zip(self.levels, pyramid, strict=True)]
         embeddings: Tensor = self.embed(self.fuse(self.channels(torch.cat(levels, 1))))
         return embeddings
 
 
 class CSTrack(nn.Module):
-    """The whole, for images in RGB, letterboxed, in [0, 1], of any size in multiples of 32.
+    """CSTrack for letterboxed RGB images in [0, 1], of any size in multiples of 32.
 
     `forward` returns
 
-    detection_8, _16, _32 (B, 18, H/s, W/s): for each of three anchors in turn the logits of the
-        box's centre x, y and size w, h, of an object being there, and of its being a person;
-    identity (B, D, H/8, W/8): the embedding of whoever stands in the cell, not normalised.
+    detection_8, _16, _32 (B, 18, H/s, W/s): for each of three anchors the logits of the box's
+        centre x, y and size w, h, of objectness, and of the class person;
+    identity (B, D, H/8, W/8): the embedding of each cell, not normalised.
 
-    Batch norm has epsilon 1e-3, as YOLOv5's.
+    Batch norm has epsilon 1e-3, as in YOLOv5.
     """
 
     anchors: Tensor
@@ -238,10 +241,11 @@ class CSTrack(nn.Module):
         spatial: bool = True,
         channelwise: bool = True,
     ) -> None:
-        """`width` scales backbone and neck's channels, `depth` their layers: 0.3 is CSTrack-S.
+        """Create the network with random weights.
 
-        The attention network keeps its width, which in the authors' code does not scale. For the
-        paper's ablations, REN (`related`) and either attention of SAAN can be left out.
+        `width` scales the channels of backbone and neck, and `depth` their layers: 0.3 is
+        CSTrack-S. The attention network keeps its width, as in the authors' code. For the paper's
+        ablations, REN (`related`) and both attentions of SAAN can be omitted.
         """
         super().__init__()
         self.backbone = CSPBackbone(width, depth)
@@ -256,31 +260,34 @@ class CSTrack(nn.Module):
         self.reach = nn.Parameter(torch.full((1,), CENTRED_REACH))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """The four raw heads of images (B, 3, H, W); `SettingError` if 32 divides H or W not."""
+        """Compute the four raw heads of images (B, 3, H, W).
+
+        Raises `SettingError` unless H and W are multiples of 32.
+        """
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
             raise SettingError(
-                f"CSTrack cannot take an input of {width}x{height}",
+                f"CSTrack does not support an input of {width}x{height}",
                 "choose a width and a height that are multiples of 32, such as 1088x608",
             )
-        heads, for_identity = {}, []
+        heads, identity_features = {}, []
         levels = zip(
             STRIDES, self.neck(self.backbone(images)), self.relations, self.detection, strict=True
         )
         for stride, features, relation, detect in levels:
             detection, identity = relation(features)
             heads[f"detection_{stride}"] = detect(detection)
-            for_identity.append(identity)
-        heads["identity"] = self.attention(for_identity)
+            identity_features.append(identity)
+        heads["identity"] = self.attention(identity_features)
         return heads
 
     def proposals(self, heads: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """What every anchor says: boxes (B, N, 4) x1 y1 x2 y2, objectness and person (B, N).
+        """Decode all anchors: boxes (B, N, 4) x1 y1 x2 y2, objectness and person score (B, N).
 
-        Boxes are in network pixels and may reach out of the image; the other two in [0, 1].
-        N counts strides 8, 16, 32, in each the anchors, in each the rows, in each the columns.
+        Boxes are in network pixels and can extend beyond the image; the scores are in [0, 1]. N is
+        ordered by stride (8, 16, 32), then by anchor, row and column.
         """
-        boxes, told = [], []
+        boxes, levels = [], []
         centred = bool(self.reach == CENTRED_REACH)
         for stride, anchors in zip(STRIDES, self.anchors, strict=True):
             head = heads[f"detection_{stride}"].float().sigmoid()  # (B, 18, h, w)
@@ -293,16 +300,16 @@ class CSTrack(nn.Module):
             offset = 2 * centre - 0.5 if centred else (centre - 0.5) * self.reach
             box = torch.cat(((offset + cell) * stride, (2 * size).square() * anchors), dim=-1)
             boxes.append(box.flatten(1, 3))  # (B, 3hw, 4) centre and size
-            told.append(scores.flatten(1, 3))  # (B, 3hw, 2)
-        objectness, person = torch.cat(told, dim=1).unbind(-1)
+            levels.append(scores.flatten(1, 3))  # (B, 3hw, 2)
+        objectness, person = torch.cat(levels, dim=1).unbind(-1)
         return box_convert(torch.cat(boxes, dim=1), "cxcywh", "xyxy"), objectness, person
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """People whose objectness times person score is above `min_score`, best first.
+        """Decode people whose objectness × person score exceeds `min_score`, best first.
 
-        After cluster-DIoU NMS, at most 300. The embedding is that of the cell the box's centre
-        falls in, the nearest one where it falls outside the map, normalised to unit length
-        (the authors' tracker normalises it later).
+        At most 300 remain after cluster-DIoU NMS. The embedding is that of the cell of the box's
+        centre, or of the nearest cell outside the map. It is L2-normalised here; the authors'
+        tracker normalises it later.
         """
         decoded = []
         boxes, objectness, person = self.proposals(heads)
@@ -315,39 +322,41 @@ class CSTrack(nn.Module):
         return decoded
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Unit embeddings (n, D) of each image's boxes (n, 4), as `decode` reads them."""
+        """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4), as `decode`."""
         pairs = zip(heads["identity"], boxes, strict=True)
-        return [self._embeddings(identity, own) for identity, own in pairs]
+        return [self._embeddings(identity, rows) for identity, rows in pairs]
 
     def _embeddings(self, identity: Tensor, boxes: Tensor) -> Tensor:
         return F.normalize(at_centres(identity, boxes, IDENTITY_STRIDE), dim=1)  # (n, D)
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], pipeline: str | None = None) -> Self:
-        """The network of one of `PIPELINES` with a checkpoint's tensors.
+        """Build one of `PIPELINES` with the tensors of a checkpoint.
 
-        Without a `pipeline` their shapes tell which. Takes the authors' names and our own; only
-        files with the latter may lack REN or an attention. Raises `CheckpointError` with the names
-        that are missing, unknown or of another shape.
+        Without a `pipeline` it is identified by their shapes. The authors' names and ours are
+        accepted; only files with ours can lack REN or an attention. Raises `CheckpointError` with
+        the names that are missing, unknown or of another shape.
         """
-        ours = {our_name(name): tensor for name, tensor in tensors.items()}
-        told = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
-        first = PIPELINES[pipeline] if pipeline else told
-        embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
+        named = {our_name(name): tensor for name, tensor in tensors.items()}
+        channels = dimension(named, "backbone.stem.conv.conv.weight", axis=0, default=64)
+        first = PIPELINES[pipeline] if pipeline else channels
+        embedding_size = dimension(named, "attention.embed.weight", axis=0, default=512)
         ablated = "attention.embed.weight" in tensors
         parts = [
             not ablated or any(name.startswith(part) for name in tensors)
             for part in ("relations.", "attention.levels.0.1.", "attention.channels.")
         ]
         network = cls(*SIZES.get(first, SIZES[64]), embedding_size, *parts)
-        # The anchors once more, in cells: nothing that anchor_grid and the strides don't tell.
-        fit(network, ours, pipeline or "cstrack", unused=r"model\.28\.anchors$", file_names=tensors)
+        # The ignored tensor repeats the anchors in cells; they follow from anchor_grid and strides.
+        fit(
+            network, named, pipeline or "cstrack", unused=r"model\.28\.anchors$", file_names=tensors
+        )
         return network
 
 
 def our_name(name: str) -> str:
-    """The name here of a tensor that CSTrack's or YOLOv5's authors name so; others stay."""
-    stage = next((theirs for theirs in STAGES if name.startswith(theirs)), "")
+    """Map CSTrack's or YOLOv5's name of a tensor to ours; return other names unchanged."""
+    stage = next((prefix for prefix in STAGES if name.startswith(prefix)), "")
     rest = name.removeprefix(stage)
     for theirs, ours in PARTS.items():
         rest = rest.replace(theirs, ours)
