@@ -23,7 +23,7 @@ from mottool.data.dataset import STILL, AnnotatedImage, Dataset
 from mottool.data.pairs import PairSampling, PreviousFrameSampling
 from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
-from mottool.models.preprocessing import TrainingView
+from mottool.models.preprocessing import TrainingPreprocessor
 
 __all__ = ["Place", "Sample", "Samples", "simulated"]
 
@@ -57,7 +57,7 @@ class Samples(MapDataset[Sample]):
     def __init__(
         self,
         dataset: Dataset,
-        view: TrainingView,
+        view: TrainingPreprocessor,
         augmentation: Augmentation | None = None,
         pairs: PairSampling | PreviousFrameSampling | None = None,
         seed: int = 0,

@@ -20,7 +20,7 @@ from mottool.data.samples import Place, Sample
 from mottool.data.scene_settings import Composition
 from mottool.data.targets.labels import Labels
 from mottool.errors import InputError
-from mottool.models.preprocessing import TrainingView
+from mottool.models.preprocessing import TrainingPreprocessor
 
 __all__ = ["Scenes"]
 
@@ -40,7 +40,7 @@ class Scenes(MapDataset[Sample]):
     def __init__(
         self,
         dataset: Dataset,
-        view: TrainingView,
+        view: TrainingPreprocessor,
         composition: Composition,
         pairs: PairSampling | None = None,
         seed: int = 0,

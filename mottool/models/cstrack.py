@@ -22,7 +22,7 @@ from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms
 from mottool.models.interfaces import Decoded
 
-__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "our_name"]
+__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "map_tensor_name"]
 
 STRIDES = (8, 16, 32)
 IDENTITY_STRIDE = 8
@@ -330,7 +330,7 @@ class CSTrack(nn.Module):
         files with the latter may lack REN or an attention. Raises `CheckpointError` with the names
         that are missing, unknown or of another shape.
         """
-        ours = {our_name(name): tensor for name, tensor in tensors.items()}
+        ours = {map_tensor_name(name): tensor for name, tensor in tensors.items()}
         told = dimension(ours, "backbone.stem.conv.conv.weight", axis=0, default=64)
         first = PIPELINES[pipeline] if pipeline else told
         embedding_size = dimension(ours, "attention.embed.weight", axis=0, default=512)
@@ -345,7 +345,7 @@ class CSTrack(nn.Module):
         return network
 
 
-def our_name(name: str) -> str:
+def map_tensor_name(name: str) -> str:
     """The name here of a tensor that CSTrack's or YOLOv5's authors name so; others stay."""
     stage = next((theirs for theirs in STAGES if name.startswith(theirs)), "")
     rest = name.removeprefix(stage)

@@ -20,7 +20,7 @@ from mottool.models.backbones.yolov5 import YOLOv5s
 from mottool.models.centre_heads import PRIOR, at_centres, detections, head
 from mottool.models.interfaces import Decoded
 
-__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "our_name"]
+__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "map_tensor_name"]
 
 # By the names that follow "fairmot-" in the pipelines' (Table 2; the strides are Table 1's).
 BACKBONES: dict[str, type[Backbone]] = {
@@ -109,9 +109,9 @@ class FairMOT(nn.Module):
         do not fit, among them those of another `embedding_size`, if one is given.
         """
         kind = BACKBONES[backbone]
-        named = {our_name(name, kind): value for name, value in tensors.items()}
+        named = {map_tensor_name(name, kind): value for name, value in tensors.items()}
         network = cls(
-            kind.giving(dimension(named, "heatmap.0.weight", 1, 64)),
+            kind.with_channels(dimension(named, "heatmap.0.weight", 1, 64)),
             embedding_size=embedding_size or dimension(named, "identity.2.weight", 0, 128),
             ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
@@ -127,10 +127,10 @@ class FairMOT(nn.Module):
         return network
 
 
-def our_name(name: str, backbone: type[Backbone]) -> str:
+def map_tensor_name(name: str, backbone: type[Backbone]) -> str:
     """The name here of a tensor that the authors name so; our own and foreign ones stay."""
     prefix, _, rest = name.partition(".")
     if prefix in HEADS:
         return f"{HEADS[prefix]}.{rest}"
-    ours = backbone.our_name(name)
+    ours = backbone.map_tensor_name(name)
     return name if ours is None else f"backbone.{ours}"

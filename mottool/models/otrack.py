@@ -18,7 +18,7 @@ from mottool.models.centre_heads import PRIOR, gather, head, occlusion_centres, 
 from mottool.models.gaussian import draw, radius
 from mottool.models.interfaces import Decoded
 
-__all__ = ["OTrack", "Recurrence", "our_name", "prior_heatmap"]
+__all__ = ["OTrack", "Recurrence", "map_tensor_name", "prior_heatmap"]
 
 MAX_DETECTIONS = 100  # of one image; the authors' K
 PRIOR_SCORE = 0.5  # the authors' MOT17 setting for which detections the next image hears of
@@ -120,7 +120,7 @@ class OTrack(nn.Module):
         Takes CenterTrack's names and our own, with OUTrack's occlusion heads or without. Raises
         `CheckpointError` for names and shapes that do not fit.
         """
-        named = {our_name(name): value for name, value in tensors.items()}
+        named = {map_tensor_name(name): value for name, value in tensors.items()}
         network = cls(
             occlusion=any(name.startswith("occlusion") for name in named),
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
@@ -182,10 +182,10 @@ def prior_heatmap(
     return heatmap
 
 
-def our_name(name: str) -> str:
+def map_tensor_name(name: str) -> str:
     """The name here of a tensor that CenterTrack's authors name so; others stay."""
     for theirs, ours in NAMES.items():
         if name.startswith(f"{theirs}."):
             return ours + name.removeprefix(theirs)
-    of_backbone = DLA34.our_name(name)
+    of_backbone = DLA34.map_tensor_name(name)
     return name if of_backbone is None else f"backbone.{of_backbone}"

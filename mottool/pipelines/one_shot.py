@@ -15,7 +15,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
-from mottool.models.preprocessing import Letterbox, View
+from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
@@ -115,7 +115,7 @@ class OneShotPipeline:
         name: str,
         network: Network,
         weights: str,
-        view: View,
+        view: Preprocessor,
         compute: Compute,
         min_score: float,
         batch: int,
@@ -244,6 +244,6 @@ class NetworkEmbedder:
         return [found.cpu().numpy() for found in self.network.embed_at(heads, placed)]
 
 
-def _stacked(images: Sequence[Image], view: View, compute: Compute) -> torch.Tensor:
+def _stacked(images: Sequence[Image], view: Preprocessor, compute: Compute) -> torch.Tensor:
     """Network inputs (B, 3, H, W) of frames (h, w, 3)."""
     return torch.from_numpy(np.stack([view.image(image) for image in images])).to(compute.device)

@@ -19,12 +19,12 @@ class Backbone(nn.Module):
     stride: int
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
+    def with_channels(cls, channels: int) -> Self:
         """The variant whose features have that many channels; the only one where there is one."""
         return cls()
 
     @staticmethod
-    def our_name(name: str) -> str | None:
+    def map_tensor_name(name: str) -> str | None:
         """The name here of a tensor that the authors name so; None if it is not the backbone's."""
         raise NotImplementedError
 

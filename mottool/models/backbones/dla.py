@@ -53,12 +53,12 @@ class DLA34(Backbone):
         return features
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
+    def with_channels(cls, channels: int) -> Self:
         """The stride that has `channels`; stride 4 if none has."""
         return cls({32: 2, 64: 4, 128: 8}.get(channels, 4))
 
     @staticmethod
-    def our_name(name: str) -> str | None:
+    def map_tensor_name(name: str) -> str | None:
         """The name here of a tensor that the authors of FairMOT, OUTrack and CenterTrack name so.
 
         None for a name that is not the backbone's.
@@ -79,7 +79,7 @@ class DLA34Stride2(DLA34):
         super().__init__(stride=2)
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
+    def with_channels(cls, channels: int) -> Self:
         """Stride 2, whatever the channels."""
         return cls()
 
@@ -92,7 +92,7 @@ class DLA34Stride8(DLA34):
         super().__init__(stride=8)
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
+    def with_channels(cls, channels: int) -> Self:
         """Stride 8, whatever the channels."""
         return cls()
 

@@ -23,7 +23,7 @@ from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
-from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, our_name
+from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, map_tensor_name
 from mottool.training.learner import Learner, Recipe
 from mottool.training.settings import CSTrackLearning
 
@@ -82,7 +82,7 @@ class CSTrackLearner(Learner):
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of YOLOv5 or CSTrack under the network's names."""
-        return {our_name(name): value for name, value in tensors.items()}
+        return {map_tensor_name(name): value for name, value in tensors.items()}
 
 
 def _examples(

@@ -16,7 +16,7 @@ from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
-from mottool.models.fairmot import BACKBONES, FairMOT, our_name
+from mottool.models.fairmot import BACKBONES, FairMOT, map_tensor_name
 from mottool.pipelines.registry import NETWORKS
 from mottool.training.learner import Learner, Recipe
 from mottool.training.settings import FairMOTLearning
@@ -67,7 +67,7 @@ class FairMOTLearner(Learner):
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
-        return {our_name(name, self.backbone): value for name, value in tensors.items()}
+        return {map_tensor_name(name, self.backbone): value for name, value in tensors.items()}
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> LossInputs:

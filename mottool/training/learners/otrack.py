@@ -21,7 +21,7 @@ from mottool.data.targets.labels import Targets
 from mottool.data.targets.otrack import OTrackTargets, otrack_targets
 from mottool.errors import InputError
 from mottool.losses.otrack import otrack_loss
-from mottool.models.otrack import OTrack, our_name
+from mottool.models.otrack import OTrack, map_tensor_name
 from mottool.training.learner import Learner, Recipe
 from mottool.training.settings import OTrackLearning
 
@@ -75,7 +75,7 @@ class OTrackLearner(Learner):
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterTrack, CenterNet or FairMOT under the network's names."""
-        return {our_name(name): value for name, value in tensors.items()}
+        return {map_tensor_name(name): value for name, value in tensors.items()}
 
 
 def _examples(

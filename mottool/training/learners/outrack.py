@@ -22,7 +22,7 @@ from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
 from mottool.losses.settings import AssignmentSettings
 from mottool.losses.unsupervised import Assignment
 from mottool.models.backbones.dla import DLA34
-from mottool.models.fairmot import our_name
+from mottool.models.fairmot import map_tensor_name
 from mottool.models.outrack import OUTrack
 from mottool.training.learner import Learner, Recipe
 from mottool.training.settings import OUTrackLearning
@@ -68,7 +68,7 @@ class OUTrackLearner(Learner):
 
     def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet or OUTrack under the network's names."""
-        return {our_name(name, DLA34): value for name, value in tensors.items()}
+        return {map_tensor_name(name, DLA34): value for name, value in tensors.items()}
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> LossInputs:
