@@ -1,8 +1,8 @@
-"""Where on a person an identity head is read: at points down the axis of the box.
+"""Part-based embeddings: read the identity head at points down the vertical axis of a box.
 
-The cell of the centre alone shows little of a person whom somebody else hides in part. As in Sun,
-Zheng, Yang, Tian & Wang, "Beyond part models", ECCV 2018, a person is therefore described by
-several parts: the embeddings of the points, each of unit length, in one vector of unit length.
+The centre cell alone shows little of a partly occluded person. As in Sun, Zheng, Yang, Tian &
+Wang, "Beyond part models", ECCV 2018, a person is therefore described by several parts. The
+unit-length embeddings of the points are concatenated into one vector of unit length.
 """
 
 import torch.nn.functional as F
@@ -10,14 +10,18 @@ from torch import Tensor
 
 __all__ = ["HEIGHTS", "joined", "part_cells"]
 
-HEIGHTS = (-0.2, 0.0, 0.2)  # of the points, in heights of the box from its middle, down
+HEIGHTS = (
+    -0.2,
+    0.0,
+    0.2,
+)  # vertical offsets of the points from the box centre, as fractions of its height
 
 
 def part_cells(boxes: Tensor, width: int, height: int) -> Tensor:
     """Return the cells (n, 3) of the points of boxes (n, 4), int64, row·width + column.
 
     Boxes x1 y1 x2 y2 are in cells of a grid of `width` by `height`. A point outside the grid
-    counts as in the nearest cell.
+    uses the nearest cell.
     """
     x = ((boxes[:, 0] + boxes[:, 2]) / 2).floor().clamp(0, width - 1)  # (n,)
     middle, tall = (boxes[:, 1] + boxes[:, 3]) / 2, boxes[:, 3] - boxes[:, 1]
