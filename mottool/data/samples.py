@@ -29,7 +29,7 @@ from mottool.data.augmentation import (
 from mottool.data.dataset import STILL, AnnotatedImage, Dataset
 from mottool.data.targets.labels import Labels
 from mottool.models.otrack import prior_heatmap
-from mottool.models.preprocessing import TrainingView
+from mottool.models.preprocessing import TrainingPreprocessor
 from mottool.networks.learning import Augmentation, PairSampling, PreviousFrameSampling
 
 __all__ = ["Place", "Sample", "Samples", "simulated"]
@@ -64,7 +64,7 @@ class Samples(MapDataset[Sample]):
     def __init__(
         self,
         dataset: Dataset,
-        view: TrainingView,
+        view: TrainingPreprocessor,
         augmentation: Augmentation | None = None,
         pairs: PairSampling | PreviousFrameSampling | None = None,
         seed: int = 0,

@@ -18,7 +18,7 @@ from mottool.data.photometry import vary
 from mottool.data.samples import Place, Sample
 from mottool.data.targets.labels import Labels
 from mottool.errors import InputError
-from mottool.models.preprocessing import TrainingView
+from mottool.models.preprocessing import TrainingPreprocessor
 from mottool.networks.learning import Composition, PairSampling
 
 __all__ = ["Scenes"]
@@ -39,7 +39,7 @@ class Scenes(MapDataset[Sample]):
     def __init__(
         self,
         dataset: Dataset,
-        view: TrainingView,
+        view: TrainingPreprocessor,
         composition: Composition,
         pairs: PairSampling | None = None,
         seed: int = 0,

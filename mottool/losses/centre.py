@@ -27,24 +27,24 @@ __all__ = [
 START = (-1.85, -1.05)  # s of detection and of identity in the authors' code
 SIZE_WEIGHT = 0.1  # λ_s of FairMOT's L_box
 IDENTITY_WEIGHT = 0.1  # where the weights are fixed: the authors' YOLOv5s
-SURE = 1e-4  # how close to 0 and 1 a heatmap's values get in the focal loss
+EPSILON = 1e-4  # minimum distance of a score to 0 and to 1 in the focal loss
 
 
 def focal(heatmap: Tensor, target: Tensor) -> Tensor:
-    """CenterNet Eq. 1, FairMOT's L_heat: pixel-wise focal loss with α = 2, β = 4, a scalar.
+    """Return the pixel-wise focal loss (CenterNet Eq. 1, FairMOT L_heat; α = 2, β = 4), a scalar.
 
     `heatmap` (B, C, h, w) before its sigmoid, `target` (B, C, h, w) in [0, 1], 1 at centres. The
     sum over the batch is divided by the number of centres, if there are any.
     """
-    guess = heatmap.float().sigmoid().clamp(SURE, 1 - SURE)
+    scores = heatmap.float().sigmoid().clamp(EPSILON, 1 - EPSILON)
     centre = target == 1
-    at_centres = (1 - guess) ** 2 * torch.log(guess)
-    elsewhere = (1 - target) ** 4 * guess**2 * torch.log(1 - guess)
+    at_centres = (1 - scores) ** 2 * torch.log(scores)
+    elsewhere = (1 - target) ** 4 * scores**2 * torch.log(1 - scores)
     return -torch.where(centre, at_centres, elsewhere).sum() / centre.sum().clamp(min=1)
 
 
 def l1(head: Tensor, cells: Tensor, valid: Tensor, target: Tensor) -> Tensor:
-    """CenterNet Eq. 2 and 3, FairMOT's L_box: mean L1 distance at the objects' cells, a scalar.
+    """Return the mean L1 distance at object cells (CenterNet Eq. 2, 3, FairMOT L_box), a scalar.
 
     `head` (B, C, h, w), `cells` (B, k), `valid` (B, k), `target` (B, k, C). The mean is over
     objects and channels (CenterNet's sums over channels).
@@ -54,7 +54,7 @@ def l1(head: Tensor, cells: Tensor, valid: Tensor, target: Tensor) -> Tensor:
 
 
 def detection_terms(heads: dict[str, Tensor], targets: CentreTargets) -> dict[str, Tensor]:
-    """The scalars `heatmap`, `offset` and `size`, unweighted."""
+    """Return the unweighted scalar losses `heatmap`, `offset` and `size`."""
     at = targets.cells, targets.valid
     return {
         "heatmap": focal(heads["heatmap"], targets.heatmap),
@@ -64,20 +64,20 @@ def detection_terms(heads: dict[str, Tensor], targets: CentreTargets) -> dict[st
 
 
 class FairMOTLoss(nn.Module):
-    """FairMOT's L_total, with the classifier over the training identities that it needs."""
+    """FairMOT's L_total, with its classifier over the training identities."""
 
     def __init__(self, embedding_size: int, identities: int, uncertainty: bool = True) -> None:
-        """`identities` to tell apart; without `uncertainty` identity weighs 0.1 (YOLOv5s)."""
+        """Classify `identities`; without `uncertainty`, weigh identity by 0.1 (YOLOv5s)."""
         super().__init__()
         self.classifier = nn.Linear(embedding_size, identities)
         self.weighting = Uncertainty(START) if uncertainty else Fixed((1.0, IDENTITY_WEIGHT))
 
     def forward(self, heads: dict[str, Tensor], targets: CentreTargets) -> dict[str, Tensor]:
-        """The terms, unweighted scalars, and their `total`."""
+        """Return the unweighted scalar losses and their weighted `total`."""
         terms = detection_terms(heads, targets)
         embeddings = gather(heads["identity"], targets.cells)[targets.valid]  # (n, D)
-        known = targets.identities[targets.valid]
-        terms["identity"] = cross_entropy(embeddings, known, self.classifier)
+        identities = targets.identities[targets.valid]
+        terms["identity"] = cross_entropy(embeddings, identities, self.classifier)
         detection = terms["heatmap"] + terms["offset"] + SIZE_WEIGHT * terms["size"]
         total = self.weighting(torch.stack((detection, terms["identity"])))
         return terms | {"total": total}

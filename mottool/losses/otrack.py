@@ -1,6 +1,6 @@
 """OTrack's loss: CenterTrack's, and OUTrack's of the occlusion heads, on those of `models.otrack`.
 
-Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §3 and Eq. 3, weighed as in its
+Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §3 and Eq. 3, weighted as in its
 code for MOT17; Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022 (occlusion estimation).
 """
 
@@ -16,9 +16,9 @@ AMODAL_WEIGHT = 0.1  # in the authors' code
 
 
 def otrack_loss(heads: dict[str, Tensor], targets: OTrackTargets) -> dict[str, Tensor]:
-    """The terms, unweighted scalars, and their `total`.
+    """Return the unweighted scalar losses and their weighted `total`.
 
-    Eq. 3, the displacement, is the mean over those who are in both images.
+    The displacement loss (Eq. 3) is a mean over the objects present in both images.
     """
     people = targets.people
     terms = detection_terms(heads, people)
@@ -34,7 +34,9 @@ def otrack_loss(heads: dict[str, Tensor], targets: OTrackTargets) -> dict[str, T
         + AMODAL_WEIGHT * terms["amodal"]
     )
     if targets.occlusions is not None:
-        hidden = occlusion_terms(heads, targets.occlusions)
-        total = total + OCCLUSION_WEIGHT * (hidden["occlusion"] + hidden["occlusion_offset"])
-        terms |= hidden
+        occlusion_losses = occlusion_terms(heads, targets.occlusions)
+        total = total + OCCLUSION_WEIGHT * (
+            occlusion_losses["occlusion"] + occlusion_losses["occlusion_offset"]
+        )
+        terms |= occlusion_losses
     return terms | {"total": total}

@@ -22,7 +22,7 @@ from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms
 from mottool.models.interfaces import Decoded
 
-__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "our_name"]
+__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "map_tensor_name"]
 
 STRIDES = (8, 16, 32)
 IDENTITY_STRIDE = 8
@@ -337,7 +337,7 @@ class CSTrack(nn.Module):
         accepted; only files with ours can lack REN or an attention. Raises `CheckpointError` with
         the names that are missing, unknown or of another shape.
         """
-        named = {our_name(name): tensor for name, tensor in tensors.items()}
+        named = {map_tensor_name(name): tensor for name, tensor in tensors.items()}
         channels = dimension(named, "backbone.stem.conv.conv.weight", axis=0, default=64)
         first = PIPELINES[pipeline] if pipeline else channels
         embedding_size = dimension(named, "attention.embed.weight", axis=0, default=512)
@@ -354,7 +354,7 @@ class CSTrack(nn.Module):
         return network
 
 
-def our_name(name: str) -> str:
+def map_tensor_name(name: str) -> str:
     """Map CSTrack's or YOLOv5's name of a tensor to ours; return other names unchanged."""
     stage = next((prefix for prefix in STAGES if name.startswith(prefix)), "")
     rest = name.removeprefix(stage)

@@ -20,7 +20,7 @@ from mottool.models.backbones.yolov5 import YOLOv5s
 from mottool.models.centre_heads import PRIOR, at_centres, detections, head
 from mottool.models.interfaces import Decoded
 
-__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "our_name"]
+__all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "map_tensor_name"]
 
 # By the part of the network's name after "fairmot-" (Table 2; strides of Table 1).
 BACKBONES: dict[str, type[Backbone]] = {
@@ -116,9 +116,9 @@ class FairMOT(nn.Module):
         do not fit, also for another `embedding_size` than the given one.
         """
         backbone_class = BACKBONES[backbone]
-        named = {our_name(name, backbone_class): value for name, value in tensors.items()}
+        named = {map_tensor_name(name, backbone_class): value for name, value in tensors.items()}
         network = cls(
-            backbone_class.giving(dimension(named, "heatmap.0.weight", 1, 64)),
+            backbone_class.with_channels(dimension(named, "heatmap.0.weight", 1, 64)),
             embedding_size=embedding_size or dimension(named, "identity.2.weight", 0, 128),
             ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
@@ -134,10 +134,10 @@ class FairMOT(nn.Module):
         return network
 
 
-def our_name(name: str, backbone: type[Backbone]) -> str:
+def map_tensor_name(name: str, backbone: type[Backbone]) -> str:
     """Map the authors' name of a tensor to ours; return ours and unknown names unchanged."""
     prefix, _, rest = name.partition(".")
     if prefix in HEADS:
         return f"{HEADS[prefix]}.{rest}"
-    mapped = backbone.our_name(name)
+    mapped = backbone.map_tensor_name(name)
     return name if mapped is None else f"backbone.{mapped}"

@@ -1,4 +1,4 @@
-"""What every network promises: raw heads by `forward`, boxes and embeddings by `decode`."""
+"""Protocols of networks: `forward` returns raw heads, `decode` boxes and embeddings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ __all__ = ["Decoded", "Deployable", "EmbeddingNetwork", "Network"]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a network says about one image, in network pixels, on the network's device.
+    """The detections of one image, in network pixels, on the network's device.
 
     `boxes` (n, 4) float32 x1 y1 x2 y2; `scores` (n,) float32 in [0, 1]; `classes` (n,) int64,
     0 = person; `embeddings` (n, D) float32 of unit length or None; `occlusion_centres` (k, 3)
-    float32 x, y, score, or None. A network that sees the previous image too gives `centres`
-    (n, 2) float32 x y, the points that it tracks (which need not be the middles of the boxes),
-    and `offsets` (n, 2) float32 x y from each to where it was in that image.
+    float32 x, y, score, or None. A network with two input images also returns
+    `centres` (n, 2) float32 x y, the tracked points (not necessarily the box centres), and
+    `offsets` (n, 2) float32 x y from each centre to its position in the previous image.
     """
 
     boxes: Tensor
@@ -30,20 +30,20 @@ class Decoded:
 
 
 class Network(Protocol):
-    """A detector that may embed what it detects."""
+    """A detection network, optionally with embeddings."""
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Raw heads by name, before sigmoid or normalisation, from images (B, 3, H, W)."""
+        """Return raw heads by name, before sigmoid or normalisation, from images (B, 3, H, W)."""
         ...
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """One `Decoded` per image, of the detections that score above `min_score`."""
+        """Return one `Decoded` per image, with the detections that score above `min_score`."""
         ...
 
 
 @runtime_checkable
 class Deployable(Protocol):
-    """A network that has a faster form for inference."""
+    """A network with a faster form for inference."""
 
     def deployed(self) -> nn.Module:
         """Return a copy whose heads differ by rounding only, and that cannot be trained."""
@@ -51,10 +51,10 @@ class Deployable(Protocol):
 
 
 class EmbeddingNetwork(Network, Protocol):
-    """A network whose embeddings can be read at boxes that are not its own."""
+    """A network whose embeddings can be read at given boxes."""
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Each image's embeddings (n, D) float32 of unit length, of its boxes (n, 4).
+        """Return each image's unit-length embeddings (n, D) float32 at its boxes (n, 4).
 
         Boxes are x1 y1 x2 y2 in network pixels and may lie anywhere.
         """

@@ -18,7 +18,7 @@ from mottool.models.centre_heads import PRIOR, gather, head, occlusion_centres, 
 from mottool.models.gaussian import draw, radius
 from mottool.models.interfaces import Decoded
 
-__all__ = ["OTrack", "Recurrence", "our_name", "prior_heatmap"]
+__all__ = ["OTrack", "Recurrence", "map_tensor_name", "prior_heatmap"]
 
 MAX_DETECTIONS = 100  # per image; the authors' K
 PRIOR_SCORE = (
@@ -123,7 +123,7 @@ class OTrack(nn.Module):
         CenterTrack's names and ours are accepted, with or without occlusion heads. Raises
         `CheckpointError` for names and shapes that do not fit.
         """
-        named = {our_name(name): value for name, value in tensors.items()}
+        named = {map_tensor_name(name): value for name, value in tensors.items()}
         network = cls(
             occlusion=any(name.startswith("occlusion") for name in named),
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
@@ -185,10 +185,10 @@ def prior_heatmap(
     return heatmap
 
 
-def our_name(name: str) -> str:
+def map_tensor_name(name: str) -> str:
     """Map CenterTrack's name of a tensor to ours; return other names unchanged."""
     for prefix, mapped in NAMES.items():
         if name.startswith(f"{prefix}."):
             return mapped + name.removeprefix(prefix)
-    in_backbone = DLA34.our_name(name)
+    in_backbone = DLA34.map_tensor_name(name)
     return name if in_backbone is None else f"backbone.{in_backbone}"

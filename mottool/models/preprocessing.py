@@ -18,30 +18,30 @@ __all__ = [
     "Letterbox",
     "SmoothLetterbox",
     "Stretch",
-    "TrainingView",
-    "View",
+    "TrainingPreprocessor",
+    "Preprocessor",
     "planes",
 ]
 
 PADDING = 128
 SMOOTH_PADDING = 127
 YOLOX_PADDING = 114
-# CenterTrack's, of blue, green and red in [0, 1], as COCO has them.
+# CenterTrack's COCO statistics of blue, green and red in [0, 1].
 MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
 DEVIATION = np.array([0.28863828, 0.27408164, 0.27809835], np.float32)
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
 
-# Blue, green, red from 0 to 255; red, green, blue; the latter from 0 to 1; and that normalised.
+# Colour formats: BGR in [0, 255]; RGB in [0, 255]; RGB in [0, 1]; RGB normalised as for ImageNet.
 FORMS = ("bgr255", "rgb255", "rgb1", "imagenet")
-# Of red, green and blue from 0 to 1, over the images of ImageNet.
+# ImageNet statistics of red, green and blue in [0, 1].
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
-class View(Protocol):
-    """How a network sees frames: `width` and `height` are its input's, in pixels."""
+class Preprocessor(Protocol):
+    """The preprocessing of a network whose input is `width` x `height` pixels."""
 
     @property
     def width(self) -> int:
@@ -54,20 +54,20 @@ class View(Protocol):
         ...
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Network input (3, height, width) of a frame (h, w, 3) BGR."""
+        """Return the network input (3, height, width) of a frame (h, w, 3) BGR."""
         ...
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
         ...
 
 
-class TrainingView(View, Protocol):
-    """A view that training images are made for: in it they are moved about before `image`.
+class TrainingPreprocessor(Preprocessor, Protocol):
+    """A preprocessor for training: `fitted` images can be augmented before `image`.
 
-    `border` is the grey in [0, 255] that surrounds the frame, 0 for black. `image` leaves what is
-    `fitted` in its place. `origin` is the number of the first pixel of a row in the frames' points;
-    None takes them as they come, as the authors' code does.
+    `border` is the grey level in [0, 255] around the frame; 0 is black. `image` does not move an
+    image that is already `fitted`. `origin` is the coordinate of the first pixel in annotations.
+    None uses the coordinates unchanged, as the authors' code does.
     """
 
     @property
@@ -81,21 +81,21 @@ class TrainingView(View, Protocol):
         ...
 
     def fitted(self, frame: Image) -> Image:
-        """The frame in its border: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
+        """Resize a frame (h, w, 3) BGR and pad it to (height, width, 3) BGR."""
         ...
 
     def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """Points (n, 2) x y, or boxes (n, 4), of a frame `width` x `height` in network pixels."""
+        """Map points (n, 2) or boxes (n, 4) from `width` x `height` frame to network pixels."""
         ...
 
 
 @dataclass(frozen=True)
 class Letterbox:
-    """FairMOT's, CSTrack's and OUTrack's: the whole frame, its aspect kept, centred on mid-grey.
+    """FairMOT, CSTrack and OUTrack: keep the aspect ratio, centre the frame, pad with mid-grey.
 
-    `width` and `height` are the network input's, in pixels. Boxes go back by the exact scale and
-    margins, though those of the image were rounded to whole pixels: this is at once YOLO's
-    `scale_coords` and the inverse affine map of CenterNet, which agree.
+    `width` and `height` are the network input's, in pixels. Boxes are mapped by the exact
+    scale and margins, although the image's are rounded to whole pixels. YOLO's `scale_coords`
+    and CenterNet's inverse affine map agree on this.
     """
 
     border: ClassVar[int] = PADDING
@@ -104,13 +104,13 @@ class Letterbox:
     height: int
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Network input (3, height, width) RGB in [0, 1], of a frame (h, w, 3) BGR."""
+        """Return the network input (3, height, width) RGB in [0, 1] of a frame (h, w, 3) BGR."""
         blue, green, red = cv2.split(self.fitted(frame))
         planes = np.stack((red, green, blue))  # (3, height, width)
         return planes / np.float32(255)
 
     def fitted(self, frame: Image) -> Image:
-        """The frame in its grey margins: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
+        """Resize a frame (h, w, 3) BGR and pad it with grey to (height, width, 3) BGR."""
         h, w = frame.shape[:2]
         scale = min(self.width / w, self.height / h)
         inner = max(round(w * scale), 1), max(round(h * scale), 1)
@@ -124,19 +124,19 @@ class Letterbox:
         return np.asarray(padded, np.uint8)
 
     def _interpolation(self, scale: float) -> int:
-        """How a frame is resized: as the authors' code does, which averages areas at any scale."""
+        """Return the interpolation: area averaging at any scale, as in the authors' code."""
         return cv2.INTER_AREA
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
         scale = min(self.width / width, self.height / height)
         margin = (self.width - width * scale) / 2, (self.height - height * scale) / 2
         pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
-        placed = (pairs - margin) / scale
-        return placed.reshape(points.shape).astype(np.float32)
+        mapped = (pairs - margin) / scale
+        return mapped.reshape(points.shape).astype(np.float32)
 
     def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """The way back: points or boxes of a frame `width` x `height` in network pixels."""
+        """Map points (n, 2) or boxes (n, 4) from `width` x `height` frame to network pixels."""
         scale = min(self.width / width, self.height / height)
         margin = (self.width - width * scale) / 2, (self.height - height * scale) / 2
         pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
@@ -144,29 +144,29 @@ class Letterbox:
 
 
 class ClampedLetterbox(Letterbox):
-    """JDE's: no coordinate is below 0, while the right and bottom sides may leave the frame."""
+    """JDE: clamp coordinates to at least 0; right and bottom sides may exceed the frame."""
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """As `Letterbox.to_frame`, at least 0."""
+        """Map as `Letterbox.to_frame` and clamp to at least 0."""
         return np.maximum(super().to_frame(points, width, height), 0)
 
 
 class SmoothLetterbox(Letterbox):
-    """mottool-s's: small frames are enlarged by linear interpolation, and pixels count from 1.
+    """mottool-s: enlarge small frames by linear interpolation; frame pixels start at 1.
 
-    Its boxes are learned with pixels that count from 0. Those of MOTChallenge, and so of caches,
-    count from 1.
+    The network is trained on coordinates that start at 0. Those of MOTChallenge, and therefore
+    of caches, start at 1.
     """
 
     border: ClassVar[int] = SMOOTH_PADDING
     origin: ClassVar[int | None] = 1
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """As `Letterbox.to_frame`, counted from 1."""
+        """Map as `Letterbox.to_frame` to coordinates that start at 1."""
         return super().to_frame(points, width, height) + np.float32(1)
 
     def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """As `Letterbox.from_frame`, of points that count from 1."""
+        """Map as `Letterbox.from_frame` from coordinates that start at 1."""
         return super().from_frame(np.asarray(points) - 1, width, height)
 
     def _interpolation(self, scale: float) -> int:
@@ -174,18 +174,18 @@ class SmoothLetterbox(Letterbox):
 
 
 class ImageNetLetterbox(Letterbox):
-    """TDT's: its backbones were trained on ImageNet, so the colours are normalised as there."""
+    """TDT: normalise colours as for ImageNet, on which its backbones were trained."""
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Network input (3, height, width) RGB, normalised, of a frame (h, w, 3) BGR."""
+        """Return the normalised network input (3, height, width) RGB of a frame (h, w, 3) BGR."""
         return planes(self.fitted(frame), "imagenet")
 
 
 @dataclass(frozen=True)
 class CornerLetterbox:
-    """YOLOX's: the whole frame in the upper left corner, its aspect kept, grey to fill up.
+    """YOLOX: keep the aspect ratio, align the frame to the upper left corner, pad with grey.
 
-    `pixels` is the form the network takes its colours in (`mottool.models.preprocessing`).
+    `pixels` is the colour format of the network input, one of `FORMS`.
     """
 
     width: int
@@ -193,7 +193,7 @@ class CornerLetterbox:
     pixels: str
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Network input (3, height, width) of a frame (h, w, 3) BGR."""
+        """Return the network input (3, height, width) of a frame (h, w, 3) BGR."""
         h, w = frame.shape[:2]
         scale = min(self.width / w, self.height / h)
         inner = max(int(w * scale), 1), max(int(h * scale), 1)
@@ -202,14 +202,14 @@ class CornerLetterbox:
         return planes(padded, self.pixels)
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
         scale = min(self.width / width, self.height / height)
         return (np.asarray(points, np.float64) / scale).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The whole frame, its aspect given up: as most single-shot detectors are trained.
+    """Resize the whole frame without keeping its aspect ratio, as in the training of most SSDs.
 
     `pixels` as in `CornerLetterbox`.
     """
@@ -219,25 +219,25 @@ class Stretch:
     pixels: str
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Network input (3, height, width) of a frame (h, w, 3) BGR."""
+        """Return the network input (3, height, width) of a frame (h, w, 3) BGR."""
         small = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
         return planes(np.asarray(small, np.uint8), self.pixels)
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
+        """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
         scale = np.array([width / self.width, height / self.height] * 2)[: points.shape[1]]
-        placed: npt.NDArray[np.float64] = np.asarray(points, np.float64) * scale
-        return placed.astype(np.float32)
+        mapped: npt.NDArray[np.float64] = np.asarray(points, np.float64) * scale
+        return mapped.astype(np.float32)
 
 
 @dataclass(frozen=True)
 class CenterWarp:
-    """CenterTrack's: the frame scaled about its centre onto black, its colours normalised.
+    """CenterTrack: scale the frame about its centre, pad with black and normalise its colours.
 
-    `width` and `height` are the network input's, in pixels. The whole frame is seen. The authors'
-    code scales by the frame's longer side alone, which cuts off what is above and below in a frame
-    narrower than the input (a quarter of 640x480 at 960x544): that is `crop`. For frames of 16:9
-    at 960x544 there is no difference.
+    `width` and `height` are the network input's, in pixels. The whole frame is kept by default.
+    `crop` scales by the frame's longer side alone, as the authors' code does. This cuts off the
+    top and bottom of a frame narrower than the input (a quarter of 640x480 at 960x544). For
+    frames of 16:9 at 960x544 there is no difference.
     """
 
     border: ClassVar[int] = 0
@@ -247,7 +247,7 @@ class CenterWarp:
     crop: bool = False
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Network input (3, height, width) BGR, normalised, of a frame (h, w, 3) BGR."""
+        """Return the normalised network input (3, height, width) BGR of a frame (h, w, 3) BGR."""
         # The authors' values to the last bit, which a recurrent network enlarges: in double
         # precision, and for 256 values of each channel instead of for every pixel.
         values = (np.arange(256)[:, None] / 255 - MEAN) / DEVIATION  # (256, 3) float64
@@ -255,28 +255,28 @@ class CenterWarp:
         return np.ascontiguousarray(normalised.transpose(2, 0, 1), np.float32)
 
     def fitted(self, frame: Image) -> Image:
-        """The frame on black: (height, width, 3) BGR of a frame (h, w, 3) BGR."""
+        """Scale a frame (h, w, 3) BGR and pad it with black to (height, width, 3) BGR."""
         h, w = frame.shape[:2]
-        scale, shift = self._onto(w, h)
+        scale, shift = self._scale_and_shift(w, h)
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
         size = self.width, self.height
         return np.asarray(cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """Network pixels (n, 2) x y, or boxes (n, 4), in those of a frame `width` x `height`."""
-        scale, shift = self._onto(width, height)
+        """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
+        scale, shift = self._scale_and_shift(width, height)
         pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
-        placed = (pairs - shift) / scale
-        return placed.reshape(points.shape).astype(np.float32)
+        mapped = (pairs - shift) / scale
+        return mapped.reshape(points.shape).astype(np.float32)
 
     def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
-        """The way back: points or boxes of a frame `width` x `height` in network pixels."""
-        scale, shift = self._onto(width, height)
+        """Map points (n, 2) or boxes (n, 4) from `width` x `height` frame to network pixels."""
+        scale, shift = self._scale_and_shift(width, height)
         pairs = np.asarray(points, np.float64).reshape(len(points), points.shape[1] // 2, 2)
         return (pairs * scale + shift).reshape(points.shape).astype(np.float32)
 
-    def _onto(self, width: int, height: int) -> tuple[float, tuple[float, float]]:
-        """How much a frame is scaled, and then shifted in x and y."""
+    def _scale_and_shift(self, width: int, height: int) -> tuple[float, tuple[float, float]]:
+        """Return the scale of a frame and its shift in x and y after scaling."""
         if self.crop:
             scale = self.width / max(width, height)
         else:
@@ -285,12 +285,12 @@ class CenterWarp:
 
 
 def _margins(space: int) -> tuple[int, int]:
-    """Left and right of `space` pixels; the second one has the odd pixel."""
+    """Split `space` pixels into two margins; an odd pixel goes to the second."""
     return round(space / 2 - 0.1), round(space / 2 + 0.1)
 
 
 def planes(image: npt.NDArray[np.uint8], form: str) -> npt.NDArray[np.float32]:
-    """An image (h, w, 3) BGR as planes (3, h, w) float32 in one of `FORMS`."""
+    """Convert an image (h, w, 3) BGR to planes (3, h, w) float32 in one of `FORMS`."""
     channels = cv2.split(image)
     if form != "bgr255":
         channels = channels[::-1]

@@ -15,7 +15,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
-from mottool.models.preprocessing import Letterbox, View
+from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
@@ -117,7 +117,7 @@ class OneShotPipeline:
         name: str,
         network: Network,
         weights: str,
-        preprocessor: View,
+        preprocessor: Preprocessor,
         compute: Compute,
         min_score: float,
         batch: int,
@@ -256,7 +256,7 @@ class NetworkEmbedder:
         return [rows.cpu().numpy() for rows in self.network.embed_at(heads, mapped)]
 
 
-def _stack(images: Sequence[Image], preprocessor: View, compute: Compute) -> torch.Tensor:
+def _stack(images: Sequence[Image], preprocessor: Preprocessor, compute: Compute) -> torch.Tensor:
     """Preprocess frames (h, w, 3) into one network input (B, 3, H, W) on the device."""
     return torch.from_numpy(np.stack([preprocessor.image(image) for image in images])).to(
         compute.device

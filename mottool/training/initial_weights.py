@@ -78,7 +78,7 @@ def _checkpoint(learner: Learner, path: Path) -> Mapping[str, Tensor]:
         prefix = _darknet53(learner)
         if prefix is not None and is_darknet(path):
             return read_darknet_backbone(path, DarkNet53.darknet_layers(prefix), FILES)
-        return learner.our_names(read(path).tensors)
+        return learner.map_tensor_names(read(path).tensors)
 
 
 def _darknet53(learner: Learner) -> str | None:
@@ -102,4 +102,4 @@ def _imagenet(learner: Learner, backbone: str) -> Mapping[str, Tensor]:
             f"cannot download {weights.url}: {error}",
             f"put the file into {folder}, or start from a checkpoint",
         ) from error
-    return learner.our_names(tensors)
+    return learner.map_tensor_names(tensors)

@@ -68,6 +68,6 @@ class Learner(nn.Module):
         """Create the paper's optimiser of all parameters, with learning rate `lr`."""
         raise NotImplementedError
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tensors of a checkpoint under the network's names, as far as they are known."""
         return dict(tensors)

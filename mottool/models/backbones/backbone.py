@@ -1,4 +1,4 @@
-"""What every backbone promises to the heads on top of it, and to the reader of checkpoints."""
+"""Base class of the backbones."""
 
 from typing import ClassVar, Self
 
@@ -8,26 +8,29 @@ __all__ = ["Backbone"]
 
 
 class Backbone(nn.Module):
-    """One feature map (B, `channels`, H/`stride`, W/`stride`) of images (B, 3, H, W)."""
+    """Backbone: one feature map (B, `channels`, H/`stride`, W/`stride`) of images.
 
-    # Names (a regular expression, ours) that the authors' files hold and no feature depends on.
+    Images are (B, 3, H, W).
+    """
+
+    # Pattern of mapped tensor names in the authors' files that do not affect the features.
     UNUSED: ClassVar[str] = r"(?!)"
-    # Between the two convolutions of the heads on top.
+    # Activation between the two convolutions of each head.
     activation: ClassVar[type[nn.Module]] = nn.ReLU
 
     channels: int
     stride: int
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
-        """The variant whose features have that many channels; the only one where there is one."""
+    def with_channels(cls, channels: int) -> Self:
+        """Return the variant with `channels` feature channels, or the only variant."""
         return cls()
 
     @staticmethod
-    def our_name(name: str) -> str | None:
-        """The name here of a tensor that the authors name so; None if it is not the backbone's."""
+    def map_tensor_name(name: str) -> str | None:
+        """Map a tensor name of the authors' file to ours; None if it is not the backbone's."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """The features of images (B, 3, H, W)."""
+        """Return the features of images (B, 3, H, W)."""
         raise NotImplementedError

@@ -53,15 +53,15 @@ class DLA34(Backbone):
         return features
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
-        """The stride that has `channels`; stride 4 if none has."""
+    def with_channels(cls, channels: int) -> Self:
+        """Return the variant with `channels` feature channels; stride 4 if there is none."""
         return cls({32: 2, 64: 4, 128: 8}.get(channels, 4))
 
     @staticmethod
-    def our_name(name: str) -> str | None:
-        """The name here of a tensor that the authors of FairMOT, OUTrack and CenterTrack name so.
+    def map_tensor_name(name: str) -> str | None:
+        """Map a tensor name of FairMOT, OUTrack or CenterTrack files to ours.
 
-        None for a name that is not the backbone's.
+        Return None for a name that is not the backbone's.
         """
         prefix, _, rest = name.partition(".")
         if prefix not in PREFIXES:
@@ -72,28 +72,28 @@ class DLA34(Backbone):
 
 
 class DLA34Stride2(DLA34):
-    """Stride 2 and no other: 32 channels."""
+    """DLA-34 with stride 2 and 32 channels."""
 
     def __init__(self) -> None:
-        """Without a choice, as backbones are made by name."""
+        """Take no arguments: backbones are built by name."""
         super().__init__(stride=2)
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
-        """Stride 2, whatever the channels."""
+    def with_channels(cls, channels: int) -> Self:
+        """Return the stride-2 variant for any `channels`."""
         return cls()
 
 
 class DLA34Stride8(DLA34):
-    """Stride 8 and no other: 128 channels."""
+    """DLA-34 with stride 8 and 128 channels."""
 
     def __init__(self) -> None:
-        """Without a choice, as backbones are made by name."""
+        """Take no arguments: backbones are built by name."""
         super().__init__(stride=8)
 
     @classmethod
-    def giving(cls, channels: int) -> Self:
-        """Stride 8, whatever the channels."""
+    def with_channels(cls, channels: int) -> Self:
+        """Return the stride-8 variant for any `channels`."""
         return cls()
 
 

@@ -53,7 +53,7 @@ class HRNet(Backbone):
         return torch.cat([F.interpolate(m, size, mode="bilinear") for m in maps], 1)
 
     @staticmethod
-    def our_name(name: str) -> str | None:
+    def map_tensor_name(name: str) -> str | None:
         """The name here of a tensor of the authors' pose_hrnet files."""
         for theirs, ours in (
             (r"conv1\.", "stem.0."),

@@ -44,7 +44,7 @@ class ResNet34(Backbone):
         return x
 
     @staticmethod
-    def our_name(name: str) -> str | None:
+    def map_tensor_name(name: str) -> str | None:
         """The name here of a tensor of the authors' resnet_dcn and resnet_fpn_dcn files."""
         for theirs, ours in (
             (r"conv1\.", "trunk.stem.0."),

@@ -68,7 +68,7 @@ class YOLOv5s(Backbone):
         return features
 
     @staticmethod
-    def our_name(name: str) -> str | None:
+    def map_tensor_name(name: str) -> str | None:
         """The name here of a tensor of the authors' yolov5s files."""
         prefix, _, rest = name.removeprefix("backbone.").partition(".")
         number, _, inner = rest.partition(".")

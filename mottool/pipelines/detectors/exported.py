@@ -16,7 +16,7 @@ from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.device import Compute
 from mottool.models.exported import ExportedNetwork, open_exported
-from mottool.models.preprocessing import CornerLetterbox, Stretch, View
+from mottool.models.preprocessing import CornerLetterbox, Preprocessor, Stretch
 from mottool.pipelines.detectors.output_formats import read_people
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
@@ -36,7 +36,7 @@ class DetectorSpec:
     pixels if the file leaves it open.
     """
 
-    preprocessor: Callable[[int, int, str], View]
+    preprocessor: Callable[[int, int, str], Preprocessor]
     pixels: str
     width: int
     height: int

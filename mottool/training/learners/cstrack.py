@@ -23,7 +23,7 @@ from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
-from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, our_name
+from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, map_tensor_name
 from mottool.networks.cstrack import RECIPE, CSTrackLearning
 from mottool.training.learner import Learner
 
@@ -79,9 +79,9 @@ class CSTrackLearner(Learner):
         ]
         return SGD(groups, lr, momentum=0.937, nesterov=True)
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of YOLOv5 or CSTrack under the network's names."""
-        return {our_name(name): value for name, value in tensors.items()}
+        return {map_tensor_name(name): value for name, value in tensors.items()}
 
 
 def _examples(

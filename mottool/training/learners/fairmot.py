@@ -17,7 +17,7 @@ from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.centre import CentreTargets, centre_targets
 from mottool.losses.centre import FairMOTLoss
-from mottool.models.fairmot import BACKBONES, FairMOT, our_name
+from mottool.models.fairmot import BACKBONES, FairMOT, map_tensor_name
 from mottool.networks.fairmot import FairMOTLearning
 from mottool.networks.registry import NETWORKS
 from mottool.training.learner import Learner
@@ -62,9 +62,9 @@ class FairMOTLearner(Learner):
         """Create Adam."""
         return Adam(self.parameters(), lr)
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
-        return {our_name(name, self.backbone): value for name, value in tensors.items()}
+        return {map_tensor_name(name, self.backbone): value for name, value in tensors.items()}
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> LossInputs:

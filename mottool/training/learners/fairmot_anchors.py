@@ -16,7 +16,7 @@ from mottool.data.dataset import Dataset
 from mottool.data.targets.jde import JDETargets, jde_targets
 from mottool.losses.jde import JDELoss
 from mottool.models.backbones.dla import DLA34
-from mottool.models.fairmot import our_name
+from mottool.models.fairmot import map_tensor_name
 from mottool.models.fairmot_anchors import ANCHORS, FairMOTAnchors
 from mottool.networks.registry import NETWORKS
 from mottool.settings import Settings
@@ -50,9 +50,9 @@ class FairMOTAnchorsLearner(Learner):
         """Create Adam."""
         return Adam(self.parameters(), lr)
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
-        return {our_name(name, DLA34): value for name, value in tensors.items()}
+        return {map_tensor_name(name, DLA34): value for name, value in tensors.items()}
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int) -> LossInputs:

@@ -20,7 +20,7 @@ from mottool.data.targets.labels import Targets
 from mottool.data.targets.otrack import OTrackTargets, otrack_targets
 from mottool.errors import InputError
 from mottool.losses.otrack import otrack_loss
-from mottool.models.otrack import OTrack, our_name
+from mottool.models.otrack import OTrack, map_tensor_name
 from mottool.networks.learning import PreviousFrameSampling
 from mottool.networks.otrack import OTrackLearning
 from mottool.training.learner import Learner
@@ -71,9 +71,9 @@ class OTrackLearner(Learner):
         """Create Adam."""
         return Adam(self.parameters(), lr)
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterTrack, CenterNet or FairMOT under the network's names."""
-        return {our_name(name): value for name, value in tensors.items()}
+        return {map_tensor_name(name): value for name, value in tensors.items()}
 
 
 def _examples(

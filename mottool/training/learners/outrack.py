@@ -20,7 +20,7 @@ from mottool.errors import InputError
 from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
 from mottool.losses.unsupervised import Assignment
 from mottool.models.backbones.dla import DLA34
-from mottool.models.fairmot import our_name
+from mottool.models.fairmot import map_tensor_name
 from mottool.models.outrack import OUTrack
 from mottool.networks.learning import AssignmentSettings, PairSampling
 from mottool.networks.outrack import OUTrackLearning
@@ -63,9 +63,9 @@ class OUTrackLearner(Learner):
         """Create Adam."""
         return Adam(self.parameters(), lr)
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of CenterNet or OUTrack under the network's names."""
-        return {our_name(name, DLA34): value for name, value in tensors.items()}
+        return {map_tensor_name(name, DLA34): value for name, value in tensors.items()}
 
 
 def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> LossInputs:

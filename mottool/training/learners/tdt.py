@@ -59,7 +59,7 @@ class TDTLearner(Learner):
         """Create SGD with momentum."""
         return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
 
-    def our_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of torchvision's classifier, which is the backbone, under the network's names."""
         parts = {name for name, _ in self.network.named_children()}
         return {

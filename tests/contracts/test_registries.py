@@ -1,0 +1,43 @@
+"""Every registry entry names objects that exist, and every network has a listing."""
+
+import pytest
+
+from mottool.association.registry import TRACKERS
+from mottool.checkpoints.manifest import listings
+from mottool.data.formats import DATASET_FORMATS
+from mottool.formats.registry import TRACK_FORMATS
+from mottool.metrics.registry import TRACK_METRICS
+from mottool.networks.registry import NETWORKS, load
+from mottool.pipelines.registry import DETECTORS, EMBEDDERS
+
+PATHS = {
+    **{
+        f"{entry.name} {field}": getattr(entry.family, field)
+        for entry in NETWORKS.values()
+        for field in ("network", "preprocessor", "learner", "session")
+    },
+    **{f"tracker {name}": entry.tracker for name, entry in TRACKERS.items()},
+    **{f"detector {name}": entry.factory for name, entry in DETECTORS.items()},
+    **{f"embedder {name}": entry.factory for name, entry in EMBEDDERS.items()},
+    **{f"metric {name}": path for name, path in TRACK_METRICS.items()},
+    **{f"write {name}": entry.write for name, entry in TRACK_FORMATS.items()},
+    **{f"read {name}": entry.read for name, entry in TRACK_FORMATS.items()},
+    **{
+        f"{function} {name}": f"{entry.reader}:{function}"
+        for name, entry in DATASET_FORMATS.items()
+        for function in ("recognises", "read")
+    },
+}
+
+
+@pytest.mark.parametrize("name", [name for name, path in PATHS.items() if path])
+def test_an_entry_names_an_object_that_exists(name):
+    assert callable(load(PATHS[name]))
+
+
+def test_every_network_is_listed_with_its_weights():
+    assert {*NETWORKS} <= {listing.name for listing in listings()}
+
+
+def test_every_network_names_a_known_tracker():
+    assert {entry.family.tracker for entry in NETWORKS.values()} <= {*TRACKERS}
