@@ -18,7 +18,7 @@ class Sample(Settings):
     fast: bool = setting(True, "Whether to hurry.")
     kind: str = setting("a", "Which kind.", choices=("a", "bee"))
     part: str | None = setting(None, "Which part.", choices=("some", "none"))
-    place: Path | None = setting(None, "Where.")
+    path: Path | None = setting(None, "The path.")
     limit: float | None = setting(None, "Up to where.", parse=lambda text: float(text.split()[-1]))
     margin: float | None = setting(0.5, "How far.")
     turns: int | None = setting(None, "How often.")
@@ -44,10 +44,10 @@ def several(given):
 
 
 def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
-    arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--place", "x/y", "--limit", "IoU 2"]
+    arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--path", "x/y", "--limit", "IoU 2"]
     values = json.loads(CliRunner().invoke(one, arguments).output)
     assert values == {
-        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "place": "x/y",
+        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "path": "x/y",
         "limit": 2.0, "margin": 0.5, "turns": None, "pair": "a:b",
     }  # fmt: skip
     assert json.loads(CliRunner().invoke(one).output) == to_json(Sample())
@@ -108,10 +108,10 @@ def test_settings_made_in_python_are_checked_too():
 
 
 def test_texts_are_parsed_by_the_type_of_their_setting():
-    made = build_settings(
-        Sample, {"count": "2", "fast": "off", "place": "none", "limit": "IoU 0.5"}, "sample"
+    sample = build_settings(
+        Sample, {"count": "2", "fast": "off", "path": "none", "limit": "IoU 0.5"}, "sample"
     )
-    assert made == Sample(count=2, fast=False, place=None, limit=0.5)
+    assert sample == Sample(count=2, fast=False, path=None, limit=0.5)
 
 
 def test_none_is_the_value_none_unless_it_is_a_choice():

@@ -3,9 +3,9 @@
 PyTorch files are pickles, which can run any code when they are opened carelessly.
 `torch.load(weights_only=True)` builds tensors and plain containers, and refuses every other class
 or function that a file names. Such names are common: training leaves objects beside the tensors,
-and the authors of CSTrack and YOLOv5 saved whole modules. A second attempt therefore lets an empty
-class, `Stub`, stand in for each name. A stub keeps the state that the file has for the object, and
-nothing that the file names is imported or called.
+and the authors of CSTrack and YOLOv5 saved whole modules. A second attempt therefore replaces each
+name by an empty class, `Stub`. A stub keeps the state that the file has for the object, and nothing
+that the file names is imported or called.
 """
 
 import pickle
@@ -36,7 +36,7 @@ RESAVE_FIX = "save its tensors with the code that wrote it: torch.save(model.sta
 
 
 class Stub:
-    """An object of a class that is not imported: it keeps its pickled state and does nothing."""
+    """The replacement of an object: it keeps the pickled state and has no behaviour."""
 
     state: object = None
 
@@ -138,7 +138,7 @@ def _names(file: IO[bytes]) -> set[str]:
 
 
 def _stub_class(name: str) -> type[Stub]:
-    """Create the stub class that `safe_globals` lets stand in for a dotted name."""
+    """Create a stub class with a dotted name, as `safe_globals` expects it."""
     module, _, last = name.rpartition(".")
     return type(last, (Stub,), {"__module__": module})
 

@@ -53,7 +53,8 @@ class _Pool(ProcessPoolExecutor):
     interrupted = False
 
     def __init__(self, jobs: int) -> None:
-        super().__init__(jobs, get_context("spawn"), initializer=_handle_terminate)
+        handler = signal.SIGTERM, _exit
+        super().__init__(jobs, get_context("spawn"), signal.signal, initargs=handler)
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit a job, for which a worker may be started; raise `KeyboardInterrupt` after Ctrl-C.
@@ -115,10 +116,6 @@ class _Worker:
     """State of this process if it is a worker."""
 
     working = False  # a job is running
-
-
-def _handle_terminate() -> None:
-    signal.signal(signal.SIGTERM, _exit)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

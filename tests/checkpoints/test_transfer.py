@@ -1,4 +1,4 @@
-"""Transfers over HTTP: whole, resumed, started again, refused."""
+"""Transfers over HTTP: complete, resumed, started over, refused."""
 
 import errno
 import hashlib
@@ -31,7 +31,7 @@ def test_a_connection_that_breaks_off_is_resumed(site, out):
     site.script = [partial(Handler.send, stop=100_000), partial(Handler.send, stop=70_000)]
     fetch(listing(site.url), out)
     assert out.read_bytes() == CONTENT
-    assert ranges(site) == [None, "bytes=65536-", "bytes=131072-"]  # whole chunks count
+    assert ranges(site) == [None, "bytes=65536-", "bytes=131072-"]  # complete chunks count
     assert site.requests[1]["If-Range"] == '"1"'
 
 
@@ -58,7 +58,7 @@ def test_a_file_that_has_changed_is_downloaded_from_its_start(site, out, tag):
 
 def test_files_that_differ_only_in_their_tag_are_not_mixed(site, out):
     def careless(handler):
-        del handler.headers["If-Range"]  # as a server does that knows nothing of it
+        del handler.headers["If-Range"]  # as a server without support for it
         handler.send()
 
     def change(handler):

@@ -23,7 +23,7 @@ DRIVE = "https://drive.google.com/file/d/1iqRQjsG9BawIl8SlFomMg5iwkb6nqSpi/view"
 
 
 class Drive:
-    """A gdown whose answers the test scripts; it takes the real one's arguments."""
+    """A gdown whose responses the test scripts, with the arguments of the real one."""
 
     def __init__(self, monkeypatch):
         self.script, self.calls = [], []
@@ -32,10 +32,10 @@ class Drive:
 
     def download(self, url, output, **settings):
         self.calls.append((url, settings))
-        (self.script.pop(0) if self.script else self.whole)(output, **settings)
+        (self.script.pop(0) if self.script else self.complete)(output, **settings)
         return output
 
-    def whole(self, output, progress, **settings):
+    def complete(self, output, progress, **settings):
         Path(output).write_bytes(CONTENT)
         progress(200_000, len(CONTENT))
         progress(len(CONTENT), len(CONTENT))
@@ -78,7 +78,7 @@ def test_google_drive_is_resumed(drive, out):
     def rest(output, **settings):
         assert partial_file.read_bytes() == CONTENT[:1000]
         partial_file.unlink()
-        drive.whole(output, **settings)
+        drive.complete(output, **settings)
 
     drive.script = [drive.broken] * transfer.TRIES
     assert "cannot reach drive.google.com" in refused(listing(DRIVE), out)
@@ -95,7 +95,7 @@ def test_google_drive_starts_over_if_it_cannot_resume(drive, out):
 
     def again(output, **settings):
         parts.extend(out.parent.glob(".made.bin.download/*.part"))
-        drive.whole(output, **settings)
+        drive.complete(output, **settings)
 
     drive.script = [drive.broken, unable, again]
     fetch(listing(DRIVE), out)
@@ -143,7 +143,7 @@ def test_a_refusal_of_google_drive_is_one_line(drive, out, monkeypatch):
 
 
 def test_gdown_has_the_interface_that_is_used(site, out, monkeypatch):
-    """The package itself against the local server, which stands for Google Drive."""
+    """The package itself against the local server, in the role of Google Drive."""
     gdown = pytest.importorskip("gdown")
     used = {"url", "output", "quiet", "use_cookies", "resume", "timeout", "progress"}
     assert used <= set(inspect.signature(gdown.download).parameters)

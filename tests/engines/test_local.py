@@ -53,10 +53,10 @@ def test_linear_algebra_uses_one_thread_per_process_and_the_variables_are_restor
 
 
 def test_in_this_process_a_result_is_yielded_before_the_next_job_starts():
-    begun = []
+    completed = []
     with executor(1) as engine:
-        for item, _ in finished(engine, begun.append, range(3)):
-            assert begun == list(range(item + 1))
+        for item, _ in finished(engine, completed.append, range(3)):
+            assert completed == list(range(item + 1))
 
 
 def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
@@ -68,10 +68,10 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), executor(2) as engine:
         dict(finished(engine, patient, paths))
-    assert time.monotonic() - begun < 50
+    assert time.monotonic() - start < 50
     assert len(list(tmp_path.glob("*.started"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
 
 

@@ -99,9 +99,9 @@ def test_the_list_for_a_person_and_for_a_script():
     lines = invoke("list").output.splitlines()
     assert "fairmot-dla34" in lines
     assert any("ifzhang/FairMOT" in line for line in lines)
-    found = json.loads(invoke("list", "--json").output)
-    commands = [entry.pop("fetch") for entry in found]
-    assert [Listing(**entry) for entry in found] == listings()
+    rows = json.loads(invoke("list", "--json").output)
+    commands = [entry.pop("fetch") for entry in rows]
+    assert [Listing(**entry) for entry in rows] == listings()
     assert [bool(command) for command in commands] == [bool(entry.url) for entry in listings()]
 
 
@@ -256,9 +256,9 @@ def test_a_converted_file_has_the_same_tensors_and_a_card(osnet, tensors, tmp_pa
     out = tmp_path / "made" / "osnet.safetensors"
     result = invoke("convert", osnet, "--out", out)
     assert result.exit_code == 0, result.output
-    made = load_file(out)
-    assert made.keys() == tensors.keys() - {"classifier.weight", "classifier.bias"}
-    assert all(torch.equal(made[name], tensors[name]) for name in made)
+    converted = load_file(out)
+    assert converted.keys() == tensors.keys() - {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(converted[name], tensors[name]) for name in converted)
     card = read_card(out)
     assert (card.pipeline, card.sha256) == ("osnet_x0_25", read(out).sha256)
     assert card.origin == f"osnet.pth, sha256 {read(osnet).sha256}"
@@ -300,7 +300,7 @@ def test_detect_embed_takes_the_converted_file_and_finds_the_same(fairmot, tmp_p
 
     (tmp_path / "frames").mkdir()
     cv2.imwrite(str(tmp_path / "frames" / "1.png"), synth_image())
-    found = []
+    frames = []
     for weight in (fairmot, out):
         work = tmp_path / weight.suffix
         arguments = [tmp_path / "frames", "--pipeline", "fairmot-dla34", "--weights", weight]
@@ -308,10 +308,10 @@ def test_detect_embed_takes_the_converted_file_and_finds_the_same(fairmot, tmp_p
         result = CliRunner().invoke(detect_embed.command, [str(each) for each in arguments])
         assert result.exit_code == 0, result.output
         with Cache(work / "caches/fairmot-dla34/frames.h5") as cache:
-            found.append(next(cache.frames()))
-    assert len(found[0].boxes)
-    assert np.array_equal(found[0].boxes, found[1].boxes)
-    assert np.array_equal(found[0].embeddings, found[1].embeddings)
+            frames.append(next(cache.frames()))
+    assert len(frames[0].boxes)
+    assert np.array_equal(frames[0].boxes, frames[1].boxes)
+    assert np.array_equal(frames[0].embeddings, frames[1].embeddings)
 
 
 def test_where_a_converted_file_cannot_go(osnet, tmp_path):
@@ -335,7 +335,7 @@ heavy = pytest.mark.heavy
 
 
 @pytest.mark.parametrize(
-    ("model", "pipeline", "left"),
+    ("model", "pipeline", "unused"),
     [
         ("fairmot_yolov5s", "fairmot-yolov5s", 0),
         pytest.param("fairmot_resdcn34", "fairmot-resnet34", 0, marks=heavy),
@@ -348,17 +348,17 @@ heavy = pytest.mark.heavy
         pytest.param("jde", "jde-1088x608", 11, marks=heavy),
     ],
 )
-def test_the_authors_files_are_recognised_and_converted(model, pipeline, left, tmp_path):
+def test_the_authors_files_are_recognised_and_converted(model, pipeline, unused, tmp_path):
     torch.save({"epoch": 30, "state_dict": made_up(model)}, tmp_path / "w.pth")
-    check(tmp_path / "w.pth", pipeline, left)
+    check(tmp_path / "w.pth", pipeline, unused)
 
 
-def check(path, pipeline, left):
+def check(path, pipeline, unused):
     """Hold what is verified of an authors' file against what is of its conversion."""
     theirs = verify(path)
     named = pipeline if theirs["or_for"] else None
     ours = verify(convert(path, path.parent / "w.safetensors", named))
-    assert (theirs["pipeline"], len(theirs["left_out"])) == (pipeline, left)
+    assert (theirs["pipeline"], len(theirs["left_out"])) == (pipeline, unused)
     assert (ours["pipeline"], ours["left_out"]) == (pipeline, [])
     return theirs
 
@@ -377,5 +377,5 @@ def test_darknet_weights_are_converted(tmp_path):
     values = b"".join(authors[name].numpy().astype("<f4").tobytes() for name in names)
     (tmp_path / "w.weights").write_bytes(header + values)
     assert check(tmp_path / "w.weights", "jde-1088x608", 0)["format"] == "darknet weights"
-    made = load_file(tmp_path / "w.safetensors")
-    assert torch.equal(made["level_8.embedding.bias"], authors[names[-2]])
+    converted = load_file(tmp_path / "w.safetensors")
+    assert torch.equal(converted["level_8.embedding.bias"], authors[names[-2]])
