@@ -126,7 +126,7 @@ def open_file(
 
 
 def open_unchecked(path: Path, layout: Layout[Any]) -> h5py.File:
-    """Open a file for reading without a look at its content.
+    """Open a file for reading without checking its content.
 
     Raises `CacheError` if the file is missing, unfinished, unreadable or not an HDF5 file.
     """

@@ -87,7 +87,7 @@ class _MergedFile:
             self._written[name] += len(values)
 
     def _create(self, source: h5py.Dataset, name: str, spec: DatasetSpec, more: int = 0) -> bool:
-        """Create a dataset of final length, `more` than its rows; return whether it was missing."""
+        """Create a dataset of final length, plus `more` rows; return False if it exists already."""
         if name in self._datasets:
             return False
         rows = self._lengths[spec.length] + more

@@ -1,4 +1,4 @@
-"""Caches: what is written comes back, across stops, kills, full disks and second writers."""
+"""Writing caches: resumed runs, kills, full disks, invalid frames and second writers."""
 
 import os
 import subprocess
@@ -20,18 +20,18 @@ from mottool.cache.writer import CacheWriter
 from mottool.errors import CacheError, InputError, OutputError
 
 
-def equal(found, wanted):
+def assert_equal(actual, expected):
     for name in ("boxes", "scores", "classes", "occlusion_centres"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), strict=True)
+        np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), strict=True)
     for name in ("centres", "offsets"):
-        points = getattr(wanted, name)
-        if points is None or len(wanted):
-            np.testing.assert_array_equal(getattr(found, name), points)
-    if wanted.embeddings is None or found.embeddings is None:
-        assert found.embeddings is None
-    elif len(wanted):
-        half = wanted.embeddings.astype(np.float16).astype(np.float32)
-        np.testing.assert_array_equal(found.embeddings, half, strict=True)
+        points = getattr(expected, name)
+        if points is None or len(expected):
+            np.testing.assert_array_equal(getattr(actual, name), points)
+    if expected.embeddings is None or actual.embeddings is None:
+        assert actual.embeddings is None
+    elif len(expected):
+        half = expected.embeddings.astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(actual.embeddings, half, strict=True)
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
@@ -60,19 +60,19 @@ def test_frames_written_in_several_runs_are_read(
         assert cache.has_embeddings == (size is not None and len(frames) > 0)
         assert cache.has_offsets == (tracks and sum(counts) > 0)
         start, stop = window
-        found = list(cache.frames(start, stop))
-        assert len(found) == len(frames[start:stop])
-        for one, other in zip(found, frames[start:stop], strict=True):
-            equal(one, other)
+        detections = list(cache.frames(start, stop))
+        assert len(detections) == len(frames[start:stop])
+        for one, other in zip(detections, frames[start:stop], strict=True):
+            assert_equal(one, other)
 
 
 def test_crowds_are_read_in_blocks_of_bounded_size(tmp_path):
     frames = [made(6000, 2, seed) for seed in range(7)]
     with Cache(write(tmp_path / "a.h5", frames)) as cache:
-        found = list(cache.frames())
-    for one, other in zip(found, frames, strict=True):
-        equal(one, other)
-    assert max(len(one.boxes.base) for one in found) <= 16384
+        detections = list(cache.frames())
+    for one, other in zip(detections, frames, strict=True):
+        assert_equal(one, other)
+    assert max(len(one.boxes.base) for one in detections) <= 16384
 
 
 def test_the_first_frames_need_not_know_the_embedding_size(tmp_path):
@@ -165,7 +165,7 @@ def test_invalid_times_are_refused(tmp_path):
             cache.append(made(), 0.0, (1.0,))
 
 
-def test_an_error_in_between_keeps_what_was_appended(tmp_path):
+def test_an_error_in_between_keeps_the_appended_frames(tmp_path):
     path = tmp_path / "a.h5"
 
     def interrupted():
@@ -251,7 +251,7 @@ def test_a_damaged_shard_is_not_continued(tmp_path):
     assert write(path, [made()], overwrite=True).exists()
 
 
-def test_no_kill_loses_a_committed_frame(tmp_path):
+def test_kills_lose_no_committed_frame(tmp_path):
     report = kill_cache.run(tmp_path, kills=12, seed=1, frames=1000, longest=0.1)
     assert report.wrong == []
     assert report.kills == 12

@@ -263,8 +263,8 @@ def test_labels_of_joined_datasets_are_matched_by_fingerprint(tmp_path):
     made_of = [labelled(each, tmp_path / f"{n}.h5", seed=n) for n, each in enumerate(several)]
     labels = JoinedLabels(several, [path for path, _ in reversed(made_of)], size=4)
     labels = pickle.loads(pickle.dumps(labels))
-    rows, whole = np.concatenate([rows for _, rows in made_of]), joined(several)
-    for image in whole:
+    rows = np.concatenate([rows for _, rows in made_of])
+    for image in joined(several):
         np.testing.assert_array_equal(labels(image.rows), rows[image.rows])
     mixed = np.array([len(rows) - 1, 0, 3])
     np.testing.assert_array_equal(labels(mixed), rows[mixed])
