@@ -1,10 +1,9 @@
-"""Stage `distill-labels`: annotated images in; a teacher's embedding of every box out."""
+"""Stage `distill-labels`: annotated or unlabelled images in; a teacher's embeddings out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -14,168 +13,40 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, work_option
-from mottool.errors import CacheError, MottoolError, SettingError
+from mottool.data.formats import format_names
+from mottool.errors import MottoolError, SettingError
+from mottool.pipelines.distill import DistillSettings, distill, pseudo_label
 from mottool.pipelines.options import Options
-from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from mottool.data.dataset import AnnotatedImage, Dataset
-    from mottool.pipelines.interfaces import Embedder, Pipeline
+    from mottool.data.dataset import Dataset
+    from mottool.pipelines.interfaces import Embedder
     from mottool.sources.sequence import Sequence as Source
 
-    Seen = tuple[AnnotatedImage, npt.NDArray[np.uint8]]
+    LabelPath = Callable[[str], Path]
 
-__all__ = ["Config", "command", "find", "run"]
+__all__ = ["Config", "command", "run"]
 
-CROPS = 64  # in one call of the teacher, about
-PIXELS = 2**24  # of the images that one call is for, about: eight frames of 1920x1080
-AHEAD = 16  # images decoded before the teacher wants them
-
-
-@dataclass(frozen=True)
-class Config(Settings):
-    """Who teaches, and who finds people where nobody annotated them."""
-
-    teacher: str = setting(
-        "osnet_x1_0",
-        "The re-identification network whose embeddings are to be learned: one of the osnet "
-        "family, reid for an ONNX file or OpenVINO IR, or histogram, which needs no weights.",
-    )
-    teacher_weights: Path | None = setting(
-        None, "The teacher's checkpoint; the .onnx or .xml file of reid."
-    )
-    teacher_pixels: str | None = setting(
-        None,
-        "What the file of reid takes: bgr255 or rgb255 (0 to 255), rgb1 (0 to 1), imagenet (that, "
-        "normalised). Without it, bgr255 for .xml and imagenet for .onnx.",
-        choices=("bgr255", "rgb255", "rgb1", "imagenet"),
-    )
-    detector: str = setting(
-        "",
-        "Find people with this detector or network, as detect-embed --pipeline names it, in videos "
-        "or images without annotations.",
-    )
-    detector_weights: Path | None = setting(
-        None,
-        "The detector's checkpoint, or its .onnx or .xml file; torchvision's detectors download "
-        "theirs without it.",
-    )
-    detector_score: float = setting(
-        0.5, "What the detector finds must score above it to be learned from.", low=0, high=1
-    )
-    every: int = setting(
-        1, "With --detector, take every N-th frame only: neighbours are much alike.", low=1
-    )
-    device: str = setting("auto", "Where networks run: auto, cpu, cuda or cuda:N.")
+Config = DistillSettings
+run = distill
 
 
-def run(
-    dataset: Dataset,
-    out: Path,
-    teacher: Embedder,
-    overwrite: bool = False,
-    warn: Callable[[str], None] = lambda told: None,
-) -> Path:
-    """Embed every box of `dataset` by `teacher` and write the label file `out`.
-
-    An interrupted run goes on after the last boxes it committed, and gives what an uninterrupted
-    one does; a finished file of the same boxes and teacher is left as it is. Raises `CacheError`
-    where `out` holds another's, unless `overwrite`, `InputError` for an image that cannot be read,
-    and `CheckpointError` for a teacher that says NaN.
-    """
-    import numpy as np
-
-    from mottool.data.distilled_labels import LabelHeader, LabelWriter
-    from mottool.progress import progress
-    from mottool.sources.prefetch import ahead
-
-    header = LabelHeader.of(dataset, teacher.name, teacher.weights, teacher.settings)
-    with LabelWriter(out, header, overwrite) as labels:
-        if labels.already_complete:
-            warn(f"{out} is complete already; --overwrite makes it anew")
-            return out
-        # A commit ends with an image, so the next box is the first of one.
-        start = int(np.searchsorted(dataset.ends, labels.committed, side="right"))
-        decoded = ahead(_images(dataset, start), AHEAD)
-        told = progress(decoded, dataset.name, len(dataset), start, "images")
-        for batch in _batches(image for image, _ in told):
-            boxes = [image.boxes for image, _ in batch]
-            found = teacher.embed([pixels for _, pixels in batch], boxes)
-            labels.append(np.concatenate(found))
-        return labels.finish()
-
-
-def _images(dataset: Dataset, start: int) -> Iterator[Seen]:
-    """The images from `start` on that show somebody, with their pixels."""
-    for index in range(start, len(dataset)):
-        image = dataset[index]
-        if len(image.boxes):
-            yield image, image.pixels()
-
-
-def _batches(images: Iterable[Seen]) -> Iterator[list[Seen]]:
-    """Images for one call of the teacher: what one holds follows from its first image alone."""
-    batch: list[Seen] = []
-    crops = pixels = 0
-    for image, seen in images:
-        batch.append((image, seen))
-        crops += len(image.boxes)
-        pixels += image.width * image.height
-        if crops >= CROPS or pixels >= PIXELS:
-            yield batch
-            batch, crops, pixels = [], 0, 0
-    if batch:
-        yield batch
-
-
-def find(
-    sequence: Source,
-    out: Path,
-    detector: Pipeline,
-    config: Config,
-    overwrite: bool = False,
-    warn: Callable[[str], None] = lambda told: None,
-) -> Path:
-    """Run `detector` over unlabelled frames and write who it is sure of as the COCO file `out`.
-
-    What it finds is cached beside `out`, so that an interrupted run goes on, and `overwrite` with
-    nothing new but `detector_score` runs it no second time. Raises as `detect_embed.run` and
-    `found.write_found`.
-    """
-    from mottool.data.pseudo_labels import write_pseudo_labels
-    from mottool.sources.sequence import SubsampledSequence
-    from mottool.stages import detect_embed
-
-    thinned = SubsampledSequence.of(sequence, config.every)
-    cache = out.parent / f"{out.stem}.boxes.h5"
-    tell = warn if not cache.exists() else lambda told: None  # a finished one is no news here
-    try:
-        detect_embed.run(thinned, cache, detector, False, tell)
-    except CacheError:
-        if not overwrite:
-            raise
-        detect_embed.run(thinned, cache, detector, True, warn)
-    return write_pseudo_labels(thinned, cache, out, config.detector_score, overwrite)
-
-
-@click.command("distill-labels")
+@click.command("distill-labels", epilog=f"Dataset formats: {format_names()}.")
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
 @click.option(
     "--root",
     type=click.Path(path_type=Path),
-    help="Where the images lie that lists, .json and .odgt files name.  [default: near by]",
+    help="The folder of the images that lists, .json and .odgt files name.  [default: near the "
+    "file]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The label file of the one DATASET.  [default: WORK/labels/TEACHER/DATASET.h5]",
+    help="The label file, for a single DATASET.  [default: WORK/labels/TEACHER/DATASET.h5]",
 )
 @settings_options(Config)
-@click.option("--overwrite", is_flag=True, help="Start again where another run's labels lie.")
+@click.option("--overwrite", is_flag=True, help="Replace existing labels.")
 @work_option
 @as_json
 def command(
@@ -187,10 +58,10 @@ def command(
     work: Path,
     as_json: bool,
 ) -> None:
-    """Keep what a teacher says of every person in each DATASET, for TDT to learn.
+    """Store a teacher's embedding of every person in each DATASET, for TDT to learn.
 
-    Every annotated box is cut out, resized and embedded by a re-identification network, once. A
-    DATASET is anything that train --data takes.
+    Every annotated box is cropped, resized and embedded once by a re-identification network.
+    DATASET@first and DATASET@second are the halves of a dataset's videos, as for train --data.
 
     \b
         mottool distill-labels crowdhuman/annotation_train.odgt --teacher-weights osnet_x1_0.pth
@@ -199,54 +70,51 @@ def command(
         mottool distill-labels street.mp4 --detector yolox --detector-weights yolox_x.onnx \\
             --every 10 --teacher-weights osnet_x1_0.pth --out street.h5
 
-    With --detector, DATASET is a video, a folder of images or whatever else detect-embed takes,
-    and the boxes are those that the detector is sure of: street.json holds them as a COCO file,
-    which train --data takes, and the folder street the frames of the video.
+    With --detector, DATASET is a video, a folder of images or any other source of detect-embed.
+    The boxes are then the confident detections. They are written as a COCO file, here street.json,
+    which train --data reads; the frames of a video are saved in a folder, here street.
 
-    The labels fit these very images and boxes, and are refused with any others. A run that was
-    stopped goes on where it was when the same command is given again.
+    Labels apply to exactly these images and boxes and are refused with any others. To resume an
+    interrupted run, run the same command again.
     """
     if out and len(datasets) > 1:
         raise SettingError(f"--out is one file for {len(datasets)} datasets", "leave it out")
     _check_detector(config, root)
-    batch = Jobs(as_json)
-    teacher = _teacher(config, batch.note)
+    jobs = Jobs(as_json)
+    teacher = _teacher(config, jobs.note)
 
-    def place(name: str) -> Path:
+    def label_path(name: str) -> Path:
         return out or WorkDir(work).labels(teacher.name, name)
 
     opened: Iterable[tuple[Dataset, Path]]
     if config.detector:
-        opened = _found(datasets, place, config, overwrite, batch)
+        opened = _detect(datasets, label_path, config, overwrite, jobs)
     else:
-        opened = _annotated(datasets, place, root, batch)
+        opened = _open_annotated(datasets, label_path, root, jobs)
     for dataset, path in opened:
-
-        def job(dataset: Dataset = dataset, path: Path = path) -> tuple[Path, float]:
-            begun = perf_counter()
-            made = run(dataset, path, teacher, overwrite, batch.note)
-            return made, perf_counter() - begun
-
-        made = batch.run(dataset.name, job)
-        if made:
-            _report(batch, dataset.name, *made)
-    batch.close()
+        start = perf_counter()
+        written = jobs.run(dataset.name, partial(run, dataset, path, teacher, overwrite, jobs.note))
+        if written:
+            _report(jobs, dataset.name, written, perf_counter() - start)
+    jobs.close()
 
 
 def _check_detector(config: Config, root: Path | None) -> None:
-    """A `SettingError` for what means nothing with, or without, a detector."""
+    """Raise `SettingError` for options that do not apply with, or without, a detector."""
     if config.detector and root:
-        raise SettingError("--root means nothing with --detector", "leave it out")
+        raise SettingError("--root does not apply with --detector", "leave it out")
     if config.detector:
         return
-    plain = Config()
+    defaults = Config()
     for name in ("detector_weights", "detector_score", "every"):
-        if getattr(config, name) != getattr(plain, name):
+        if getattr(config, name) != getattr(defaults, name):
             flag = f"--{name.replace('_', '-')}"
-            raise SettingError(f"{flag} means nothing without --detector", "name one, or leave it")
+            fix = "add --detector, or leave it out"
+            raise SettingError(f"{flag} does not apply without --detector", fix)
 
 
 def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
+    """Build the teacher that the settings name."""
     from mottool.pipelines.build import build_teacher
 
     options = Options(
@@ -254,88 +122,86 @@ def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
         embedder_pixels=config.teacher_pixels,
         device=config.device,
     )
-    with _own_flags("--embedder-", "--teacher-"):
+    with _rename_flags("--embedder-", "--teacher-"):
         return build_teacher(config.teacher, options, warn)
 
 
 @contextmanager
-def _own_flags(theirs: str, ours: str) -> Iterator[None]:
-    """Have errors name the flags as they are called here."""
+def _rename_flags(old: str, new: str) -> Iterator[None]:
+    """Replace the flags in error messages by those of this command."""
     try:
         yield
     except MottoolError as error:
-        told = (text.replace(theirs, ours) for text in (error.problem, error.fix))
-        raise type(error)(*told) from error
+        problem, fix = error.problem.replace(old, new), error.fix.replace(old, new)
+        raise type(error)(problem, fix) from error
 
 
-def _annotated(
-    sources: Sequence[str], place: Callable[[str], Path], root: Path | None, batch: Jobs
+def _open_annotated(
+    sources: Sequence[str], label_path: LabelPath, root: Path | None, jobs: Jobs
 ) -> list[tuple[Dataset, Path]]:
-    """The datasets with the places of their labels, all of them opened before any work."""
+    """Open all annotated datasets, before any is processed; return each with its label path."""
     from mottool.data.formats import open_dataset
 
     opened: dict[Path, tuple[str, Dataset]] = {}
     for source in sources:
-        dataset = batch.run(source, partial(open_dataset, source, batch.note, root))
+        dataset = jobs.run(source, partial(open_dataset, source, jobs.note, root))
         if dataset is None:
             continue
-        twin, _ = opened.setdefault(place(dataset.name), (source, dataset))
-        if twin != source:
-            problem = f"{twin} and {source} are both named {dataset.name}"
-            raise SettingError(problem, "run one of them by itself, with --out")
+        first, _ = opened.setdefault(label_path(dataset.name), (source, dataset))
+        if first != source:
+            problem = f"{first} and {source} are both named {dataset.name}"
+            raise SettingError(problem, "run one of them separately, with --out")
     return [(dataset, path) for path, (_, dataset) in opened.items()]
 
 
-def _found(
-    sources: Sequence[str],
-    place: Callable[[str], Path],
-    config: Config,
-    overwrite: bool,
-    batch: Jobs,
+def _detect(
+    sources: Sequence[str], label_path: LabelPath, config: Config, overwrite: bool, jobs: Jobs
 ) -> Iterator[tuple[Dataset, Path]]:
-    """The datasets that the detector makes of unlabelled sources, one after the other."""
+    """Yield the dataset of pseudo-labels of each unlabelled source, with its label path."""
     from mottool.data.formats import open_dataset
     from mottool.pipelines.build import build_detector
     from mottool.sources.discovery import find_sequences
 
-    sequences = find_sequences(sources, None, batch.fail)
-    if len({place(sequence.name) for sequence in sequences}) < len(sequences):
+    sequences = find_sequences(sources, None, jobs.fail)
+    if len({label_path(sequence.name) for sequence in sequences}) < len(sequences):
         raise SettingError(f"--out is one file for {len(sequences)} sequences", "leave it out")
     if not sequences:
         return
     options = Options(weights=config.detector_weights, device=config.device)
-    with _own_flags("--weights", "--detector-weights"):
-        detector = build_detector(config.detector, options, batch.note)
+    with _rename_flags("--weights", "--detector-weights"):
+        detector = build_detector(config.detector, options, jobs.note)
     for sequence in sequences:
-        path = place(sequence.name)
+        path = label_path(sequence.name)
         boxes = path.parent / f"{path.stem}.json"
 
         def job(sequence: Source = sequence, boxes: Path = boxes) -> Dataset:
-            find(sequence, boxes, detector, config, overwrite, batch.note)
-            return open_dataset(boxes, batch.note)
+            pseudo_label(sequence, boxes, detector, config, overwrite, jobs.note)
+            return open_dataset(boxes, jobs.note)
 
-        dataset = batch.run(sequence.name, job)
+        dataset = jobs.run(sequence.name, job)
         if dataset is not None:
             yield dataset, path
 
 
-def _report(batch: Jobs, name: str, path: Path, seconds: float) -> None:
+def _report(jobs: Jobs, name: str, path: Path, seconds: float) -> None:
+    """Report the label file of one dataset."""
     from mottool.data.distilled_labels import DistilledLabels
 
     labels = DistilledLabels(path)
-    size, images = path.stat().st_size, labels.header.image_bytes
-    told = f"{len(labels)} boxes, {labels.size}-d embeddings of {labels.header.teacher}, "
-    told += f"{size / 1e6:.2f} MB beside {images / 1e6:.2f} MB of images "
-    told += f"({100 * size / max(images, 1):.1f} % more), {seconds:.1f} s"
-    batch.report(
+    size, image_bytes = path.stat().st_size, labels.header.image_bytes
+    overhead = size / max(image_bytes, 1)
+    summary = f"{len(labels)} boxes, {labels.size}-d embeddings of {labels.header.teacher}, "
+    summary += f"{size / 1e6:.2f} MB for {image_bytes / 1e6:.2f} MB of images "
+    summary += f"({100 * overhead:.1f} % more), {seconds:.1f} s"
+    jobs.report(
         name,
         path,
-        told,
+        summary,
         boxes=len(labels),
         embedding_size=labels.size,
         teacher=labels.header.teacher,
         label_bytes=size,
-        image_bytes=images,
-        overhead=round(size / max(images, 1), 6),
+        image_bytes=image_bytes,
+        overhead=round(overhead, 6),
         seconds=round(seconds, 3),
     )

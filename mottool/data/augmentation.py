@@ -1,12 +1,12 @@
-"""Augmentation as the papers train: colour, flip, and a random affine map of image and boxes.
+"""Augmentation as in the papers: colour jitter, flip, and a random affine warp of image and boxes.
 
-FairMOT (§4.4), JDE (§4.1) and OUTrack augment alike, by their authors' code: saturation and value
-by up to half, rotation by 5 degrees, shifts by a tenth, scales of 0.5 to 1.2, shears of 2 degrees.
-CSTrack's code has YOLOv5's colours and flips and no more. TDT is a RetinaNet, whose paper (Lin et
-al., ICCV 2017, §4.1) flips. CenterTrack's code looks, as CenterNet's, from anywhere in the frame at
-0.6 to 1.4 of its size, in colours changed by up to 0.4 (of which contrast and the hue of the light
-are left out here). The transform of one image is an
-`ImageTransform`; the second image of a pair gets a similar one (OUTrack, CenterTrack).
+FairMOT (§4.4), JDE (§4.1) and OUTrack use the same augmentation, by their authors' code: saturation
+and value by up to half, rotation by 5 degrees, shifts by a tenth, scales of 0.5 to 1.2, shears of 2
+degrees. CSTrack's code has YOLOv5's colours and flips only. TDT is a RetinaNet, whose paper (Lin et
+al., ICCV 2017, §4.1) uses flips. CenterTrack's code, like CenterNet's, crops anywhere in the frame
+at 0.6 to 1.4 of its size and changes colours by up to 0.4; its contrast and lighting changes are
+omitted here. The transform of one image is an `ImageTransform`; the second image of a pair gets a
+similar one (OUTrack, CenterTrack).
 """
 
 import math
@@ -36,17 +36,17 @@ Boxes = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 
 GREY = 128  # of the letterbox
-# A warped box is dropped when little is left of it, by JDE's rule.
-LEAST_SIDE, LEAST_SHARE, MOST_ASPECT = 4, 0.1, 10  # pixels, of its area before, longer by shorter
+# A warped box that is smaller or thinner is dropped, as in JDE's code.
+MIN_SIDE, MIN_SHARE, MAX_ASPECT = 4, 0.1, 10  # pixels, part of its former area, longer/shorter side
 NEAREST, FARTHEST = 0.05, 0.2  # of the ranges: how far the second look of a pair is from the first
 
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """How one image is to look; the default changes nothing.
+    """The transform of one image; the default changes nothing.
 
-    `gains` multiply hue, saturation and value; `angle` is in degrees, counter-clockwise; `shift`
-    is x y in parts of width and height; `shear` is x y in degrees.
+    `gains` multiply hue, saturation and value; `angle` is in degrees, counter-clockwise; `shift` is
+    x y as fractions of width and height; `shear` is x y in degrees.
     """
 
     flipped: bool = False
@@ -101,87 +101,88 @@ def recolour(
 
 
 def augment(
-    image: Image, boxes: Boxes, look: ImageTransform, clip: bool = False, border: int = GREY
+    image: Image, boxes: Boxes, transform: ImageTransform, clip: bool = False, border: int = GREY
 ) -> tuple[Image, Boxes, Bools]:
-    """An image (H, W, 3) BGR and its boxes (n, 4) x1 y1 x2 y2 as a look asks.
+    """Transform an image (H, W, 3) BGR and its boxes (n, 4) x1 y1 x2 y2.
 
-    Also which boxes (n,) are still worth learning. Colours are not touched: `jitter` does it, on
-    the frame before its letterbox, so that the margins stay as they are. `border` is their grey.
+    Return also which boxes (n,) to keep for training. Colours are not changed: apply `jitter` to
+    the frame before its letterbox, so that the margins keep their grey, `border`.
     """
-    image, boxes, keep = warp(image, boxes, look, clip, border)
-    if look.flipped:
+    image, boxes, keep = warp(image, boxes, transform, clip, border)
+    if transform.flipped:
         image, boxes = flip(image, boxes)
     return image, boxes, keep
 
 
 def flip(image: Image, boxes: Boxes) -> tuple[Image, Boxes]:
-    """An image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 with left and right swapped."""
+    """Mirror an image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 horizontally."""
     mirrored = boxes.copy()
     mirrored[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
     return np.ascontiguousarray(image[:, ::-1]), mirrored
 
 
 def jitter(image: Image, gains: tuple[float, float, float]) -> Image:
-    """An image (H, W, 3) BGR with its hue, saturation and value multiplied by `gains`."""
+    """Multiply the hue, saturation and value of an image (H, W, 3) BGR by `gains`."""
     if gains == (1.0, 1.0, 1.0):
         return image
     levels = np.arange(256)[:, None] * np.array(gains)  # (256, 3)
-    levels[:, 0] %= 180  # OpenCV counts hue in steps of two degrees
+    levels[:, 0] %= 180  # hue in OpenCV has a unit of two degrees
     table = np.clip(levels, 0, 255).astype(np.uint8)[None]  # (1, 256, 3)
     hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), table)
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
 
 
-def matrix(look: ImageTransform, width: int, height: int) -> npt.NDArray[np.float64]:
-    """The map of a look for points x y 1 of an image, (3, 3): turned, shifted, then sheared."""
-    turn, move, lean = np.eye(3), np.eye(3), np.eye(3)
-    turn[:2] = cv2.getRotationMatrix2D((width / 2, height / 2), look.angle, look.scale)
-    move[:2, 2] = look.shift[0] * width, look.shift[1] * height
-    lean[0, 1], lean[1, 0] = (math.tan(math.radians(angle)) for angle in look.shear)
-    whole: npt.NDArray[np.float64] = lean @ move @ turn
-    return whole
+def matrix(transform: ImageTransform, width: int, height: int) -> npt.NDArray[np.float64]:
+    """Return the matrix (3, 3) of a transform for points x y 1: rotation, shift, then shear."""
+    rotation, shift, shear = np.eye(3), np.eye(3), np.eye(3)
+    centre = width / 2, height / 2
+    rotation[:2] = cv2.getRotationMatrix2D(centre, transform.angle, transform.scale)
+    shift[:2, 2] = transform.shift[0] * width, transform.shift[1] * height
+    shear[0, 1], shear[1, 0] = (math.tan(math.radians(angle)) for angle in transform.shear)
+    combined: npt.NDArray[np.float64] = shear @ shift @ rotation
+    return combined
 
 
 def warp(
-    image: Image, boxes: Boxes, look: ImageTransform, clip: bool = False, border: int = GREY
+    image: Image, boxes: Boxes, transform: ImageTransform, clip: bool = False, border: int = GREY
 ) -> tuple[Image, Boxes, Bools]:
-    """An image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 under the map of a look.
+    """Warp an image (H, W, 3) and boxes (n, 4) x1 y1 x2 y2 by the matrix of a transform.
 
-    What comes in from outside the image is as grey as `border` says, in [0, 255].
-    A box becomes the one about its turned corners, a little smaller the more it is turned, for
-    people do not fill their corners. With `clip` it ends at the image's edge. Also which boxes
-    (n,) stay: those in the image that are not too small, too thin or too much cut off.
+    Pixels from outside the image get the grey level `border`, in [0, 255]. A box becomes the box
+    around its rotated corners; it shrinks with the angle, because people do not fill their corners.
+    With `clip` it ends at the image's edge. Return also which boxes (n,) to keep: those in the
+    image that are not too small, too thin or cut off too much.
     """
     height, width = image.shape[:2]
-    mapping = matrix(look, width, height)
+    mapping = matrix(transform, width, height)
     if np.array_equal(mapping, np.eye(3)):
-        return image, _cut(boxes, width, height) if clip else boxes, np.ones(len(boxes), bool)
+        return image, _clip(boxes, width, height) if clip else boxes, np.ones(len(boxes), bool)
     grey = (border, border, border)
-    moved = cv2.warpAffine(image, mapping[:2], (width, height), borderValue=grey)
-    whole = _about(boxes, mapping, look.angle)
-    inside = _cut(whole, width, height)
-    warped = inside if clip else whole
+    pixels = cv2.warpAffine(image, mapping[:2], (width, height), borderValue=grey)
+    unclipped = _warp_boxes(boxes, mapping, transform.angle)
+    inside = _clip(unclipped, width, height)
+    warped = inside if clip else unclipped
     sides = warped[:, 2:] - warped[:, :2]  # (n, 2)
-    before = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    keep = (inside[:, 2:] > inside[:, :2]).all(axis=1) & (sides > LEAST_SIDE).all(axis=1)
-    keep &= sides.prod(axis=1) > LEAST_SHARE * before
-    keep &= sides.max(axis=1, initial=0) < MOST_ASPECT * sides.min(axis=1, initial=np.inf)
-    return np.asarray(moved, np.uint8), warped, keep
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)  # (n,), before the warp
+    keep = (inside[:, 2:] > inside[:, :2]).all(axis=1) & (sides > MIN_SIDE).all(axis=1)
+    keep &= sides.prod(axis=1) > MIN_SHARE * area
+    keep &= sides.max(axis=1, initial=0) < MAX_ASPECT * sides.min(axis=1, initial=np.inf)
+    return np.asarray(pixels, np.uint8), warped, keep
 
 
-def _about(boxes: Boxes, mapping: npt.NDArray[np.float64], angle: float) -> Boxes:
-    """The boxes (n, 4) about the mapped corners of boxes (n, 4), smaller for the angle."""
+def _warp_boxes(boxes: Boxes, mapping: npt.NDArray[np.float64], angle: float) -> Boxes:
+    """Return the boxes (n, 4) around the mapped corners of boxes (n, 4), shrunk by the angle."""
     points = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]  # (n, 4 corners, 2)
     points = points @ mapping[:2, :2].T + mapping[:2, 2]
     first, last = points.min(axis=1), points.max(axis=1)  # (n, 2)
-    turn = math.radians(angle)
-    smaller = math.sqrt(max(abs(math.sin(turn)), abs(math.cos(turn))))
-    centre, half = (first + last) / 2, (last - first) / 2 * smaller
+    radians = math.radians(angle)
+    shrink = math.sqrt(max(abs(math.sin(radians)), abs(math.cos(radians))))
+    centre, half = (first + last) / 2, (last - first) / 2 * shrink
     return np.hstack([centre - half, centre + half]).astype(boxes.dtype)
 
 
-def _cut(boxes: Boxes, width: int, height: int) -> Boxes:
-    """Boxes (n, 4) within the image."""
+def _clip(boxes: Boxes, width: int, height: int) -> Boxes:
+    """Clip boxes (n, 4) to the image."""
     return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
 
 

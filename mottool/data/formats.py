@@ -1,66 +1,100 @@
-"""Every annotation format, and the way from a path to its dataset."""
+"""Dataset formats: the registry, and opening the dataset at a path. Imports no numpy or cv2."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mottool.data.dataset import HALVES, Dataset
 from mottool.errors import InputError, SettingError
 
-__all__ = ["FORMATS", "open_dataset", "open_datasets"]
+if TYPE_CHECKING:
+    from mottool.data.dataset import Dataset
 
-# In the order in which they are asked whether a path is theirs; each module reads one.
-FORMATS = {
-    "Penn-Fudan": "mottool.data.readers.penn_fudan",
-    "MOTChallenge": "mottool.data.readers.motchallenge",
-    "CrowdHuman .odgt": "mottool.data.readers.crowdhuman",
-    "COCO .json": "mottool.data.readers.coco",
-    "a list of images with labels_with_ids": "mottool.data.readers.train_list",
-    "YOLO images and labels": "mottool.data.readers.yolo",
-    "re-ID crops named as in Market-1501": "mottool.data.readers.reid_crops",
+__all__ = ["DATASET_FORMATS", "DatasetFormat", "format_names", "open_dataset", "open_datasets"]
+
+
+@dataclass(frozen=True)
+class DatasetFormat:
+    """A format in which images can be annotated.
+
+    `reader` is a module with two functions: `recognises(path)` returns whether a path is in this
+    format, and `read(path, warn, root)` returns its `Dataset`. `name` is for help and errors.
+    """
+
+    reader: str
+    name: str
+
+
+# The first format that recognises a path reads it.
+DATASET_FORMATS = {
+    "penn-fudan": DatasetFormat("mottool.data.readers.penn_fudan", "Penn-Fudan"),
+    "motchallenge": DatasetFormat("mottool.data.readers.motchallenge", "MOTChallenge"),
+    "crowdhuman": DatasetFormat("mottool.data.readers.crowdhuman", "CrowdHuman .odgt"),
+    "coco": DatasetFormat("mottool.data.readers.coco", "COCO .json"),
+    "train-list": DatasetFormat(
+        "mottool.data.readers.train_list", "a list of images with labels_with_ids"
+    ),
+    "yolo": DatasetFormat("mottool.data.readers.yolo", "YOLO images and labels"),
+    "reid-crops": DatasetFormat(
+        "mottool.data.readers.reid_crops", "re-ID crops named as in Market-1501"
+    ),
 }
+
+
+def format_names() -> str:
+    """Return the names of all dataset formats, separated by commas, for help and errors."""
+    return ", ".join(entry.name for entry in DATASET_FORMATS.values())
 
 
 def open_dataset(
     source: str | Path, warn: Callable[[str], None], root: Path | None = None
 ) -> Dataset:
-    """The dataset at a path, its format told by what lies there.
+    """Open the dataset at a path; its format is identified from its content.
 
-    `PATH@first` and `PATH@second` are the halves of every video in it. `root` is where the images
-    lie that a list, a JSON or an `.odgt` file names; without it they are looked for near by. An
-    `InputError` if there is nothing, nothing of a known format, or something broken, with its
-    file and line; `warn` is told what was left out.
+    `PATH@first` and `PATH@second` are the halves of every video in it. `root` is the folder of the
+    images that a list, a JSON or an `.odgt` file names; by default they are searched for near the
+    file. `warn` receives a message for what is skipped. Raises `InputError` if there is nothing at
+    the path, if its format is unknown, or if the dataset is broken, with its file and line.
     """
     path, half = _split(source)
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
-    for module in map(import_module, FORMATS.values()):
-        if module.recognises(path):
-            dataset: Dataset = module.read(path, warn, root)
+    for entry in DATASET_FORMATS.values():
+        reader = import_module(entry.reader)
+        if reader.recognises(path):
+            dataset: Dataset = reader.read(path, warn, root)
             return dataset.half(half) if half else dataset
     if (path / "img1").is_dir():
         problem = f"{path} is a sequence without ground truth: {path / 'gt/gt.txt'} is missing"
-        raise InputError(problem, "add it, or name a dataset that has annotations")
-    raise InputError(f"{path} is no dataset", f"give one of: {', '.join(FORMATS)}")
+        raise InputError(problem, "add it, or give a dataset that has annotations")
+    raise InputError(f"{path} is not a dataset", f"give one of: {format_names()}")
 
 
 def open_datasets(
     sources: Sequence[str | Path], warn: Callable[[str], None], root: Path | None = None
 ) -> list[Dataset]:
-    """The datasets at several paths, as `open_dataset`; a `SettingError` if a path comes twice."""
+    """Open the datasets at several paths; otherwise as `open_dataset`.
+
+    Raises `SettingError` if no path is given, or one is given twice.
+    """
     if not sources:
-        raise SettingError("no dataset is named", "name at least one with --data")
-    places = [_split(source)[0].resolve() for source in sources]
-    for place in places:
-        if places.count(place) > 1:
-            fix = "name it once; without @first or @second it is all of it"
-            raise SettingError(f"the dataset {place} is named twice", fix)
+        raise SettingError("no dataset is given", "name at least one with --data")
+    paths = [_split(source)[0].resolve() for source in sources]
+    for path in paths:
+        if paths.count(path) > 1:
+            fix = "name it once; without @first or @second all of it is used"
+            raise SettingError(f"the dataset {path} is given twice", fix)
     return [open_dataset(source, warn, root) for source in sources]
 
 
 def _split(source: str | Path) -> tuple[Path, str]:
-    """The path and the half, empty for all of it, that a source names."""
-    path, at, half = str(source).rpartition("@")
-    if at and half in HALVES and not Path(source).exists():
+    """Split a source into its path and its half, "" for the complete dataset."""
+    from mottool.data.dataset import HALVES
+
+    path, separator, half = str(source).rpartition("@")
+    if separator and half in HALVES and not Path(source).exists():
         return Path(path), half
     return Path(source), ""

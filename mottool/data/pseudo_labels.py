@@ -1,14 +1,14 @@
-"""What a detector finds in unlabelled video, as a dataset: data distillation.
+"""Pseudo-labels: confident detections of unlabelled video, as a dataset (data distillation).
 
-Radosavovic, Dollár, Girshick, Gkioxari & He, "Data distillation: towards omni-supervised
-learning", CVPR 2018, §3: what a teacher is sure of in data that nobody annotated is taken for its
-annotation. It is kept as a COCO file, which `data.coco` and other tools read. Detections that the
-teacher is less sure of are crowds there: regions to ignore. Images of nobody are left out: people
-that were overlooked there would be learned as background.
+Radosavovic, Dollár, Girshick, Gkioxari & He, "Data distillation: towards omni-supervised learning",
+CVPR 2018, §3: predictions above a score threshold are used as annotations. The dataset is a COCO
+file, which `data.readers.coco` and other tools read. Less confident detections are crowds there:
+regions to ignore. Images without a confident detection are omitted: a person missed there would be
+learned as background.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from mottool.sources.sequence import SubsampledSequence
 
 __all__ = ["write_pseudo_labels"]
 
-QUALITY = 95  # of JPEG
-CATEGORY = 1  # of people in COCO
+JPEG_QUALITY = 95
+PERSON_CATEGORY = 1  # in COCO
 
 
 def write_pseudo_labels(
@@ -37,16 +37,18 @@ def write_pseudo_labels(
     min_score: float,
     overwrite: bool = False,
 ) -> Path:
-    """Write the people in the cache `detections` that score above `min_score` as COCO's `out`.
+    """Write the person detections of a cache that score above `min_score` as a COCO file.
 
-    Frames of a video with somebody in them go as JPEG into the folder beside `out` that bears its
-    name, for training jumps between images; a folder's images are named where they lie. An `out`
-    that was made of the same is left as it is. Raises `CacheError` if it was made of something
-    else, unless `overwrite`, and `InputError` if nobody is found.
+    Frames of a video are saved as JPEG in the folder `out` without its suffix, because training
+    reads images in random order; images of a folder are referenced where they are. An existing file
+    made from the same inputs is kept.
+
+    Raises `CacheError` if `out` was made from other inputs, unless `overwrite`, and `InputError` if
+    no detection scores above `min_score`.
     """
     with Cache(detections) as cache:
         header = cache.header
-        told = {
+        inputs = {
             "detector": header.pipeline,
             "weights": header.weights,
             "settings": dict(header.settings),
@@ -55,46 +57,50 @@ def write_pseudo_labels(
             "upright": True,
         }
         if out.exists() and not overwrite:
-            refuse_others(out, _told(out), told)
+            refuse_others(out, _recorded_inputs(out), inputs)
             return out
-        frames = enumerate(cache.frames(), 1)
-        people = {number: found.take(found.classes == PERSON) for number, found in frames}
-    people = {number: found for number, found in people.items() if (found.scores > min_score).any()}
+        people = {
+            number: frame.take(frame.classes == PERSON)
+            for number, frame in enumerate(cache.frames(), 1)
+        }
+    people = {number: frame for number, frame in people.items() if (frame.scores > min_score).any()}
     if not people:
-        problem = f"{header.pipeline} found nobody in {sequence.path} above {min_score}"
+        problem = f"{header.pipeline} detected no person in {sequence.path} above {min_score}"
         raise InputError(problem, "lower --detector-score, or choose another detector")
-    names = _images(sequence, people, out.parent / out.stem)
-    with atomic_write(out) as part:
-        part.write_text(json.dumps({"info": told} | _coco(sequence, people, names, min_score)))
+    names = _image_names(sequence, people, out.parent / out.stem)
+    document = {"info": inputs} | _coco(sequence, people, names, min_score)
+    with atomic_write(out) as temporary:
+        temporary.write_text(json.dumps(document))
     return out
 
 
-def _told(out: Path) -> dict[str, Any]:
-    """What an earlier file says that it was made of."""
+def _recorded_inputs(path: Path) -> dict[str, Any]:
+    """Read the recorded inputs of a COCO file. Raises `CacheError` if there are none."""
     try:
-        told: dict[str, Any] = json.loads(out.read_text())["info"]
-        told.items()
+        inputs: dict[str, Any] = json.loads(path.read_text())["info"]
+        inputs.items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        fix = "move it away, or start again with --overwrite"
-        raise CacheError(f"{out} does not say what it was made of", fix) from error
-    return told
+        fix = "move it away, or replace it with --overwrite"
+        raise CacheError(f"{path} does not record what it was made from", fix) from error
+    return inputs
 
 
-def _images(
-    sequence: SubsampledSequence, numbers: Mapping[int, Any], folder: Path
+def _image_names(
+    sequence: SubsampledSequence, frames: Collection[int], folder: Path
 ) -> dict[int, str]:
-    """The names of the frames of those numbers, as a COCO file beside `folder` gives them."""
+    """Return the file name of each frame, as the COCO file refers to it; save video frames."""
     if sequence.media and sequence.media.is_dir():
         files = images_in(sequence.media)
-        return {number: str(files[sequence.place(number) - 1].resolve()) for number in numbers}
+        return {
+            number: str(files[sequence.original_number(number) - 1].resolve()) for number in frames
+        }
     names = {}
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    told = f"{sequence.name}: images"
-    for frame in progress(sequence.frames(), told, sequence.length):
-        if frame.number in numbers:
-            file = folder / f"{sequence.place(frame.number):06d}.jpg"
-            _, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    for frame in progress(sequence.frames(), f"{sequence.name}: images", sequence.length):
+        if frame.number in frames:
+            file = folder / f"{sequence.original_number(frame.number):06d}.jpg"
+            _, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
             with writing(file):
                 file.write_bytes(data.tobytes())
             names[frame.number] = f"{folder.name}/{file.name}"
@@ -103,26 +109,33 @@ def _images(
 
 def _coco(
     sequence: SubsampledSequence,
-    people: Mapping[int, Detections],
+    detections: Mapping[int, Detections],
     names: Mapping[int, str],
-    sure: float,
+    min_score: float,
 ) -> dict[str, Any]:
-    """The lists of a COCO file; images are numbered as in the whole sequence.
+    """Build the images, annotations and categories of the COCO file.
 
-    People that score `sure` or less are crowds.
+    Image ids are frame numbers of the original sequence. Detections that score `min_score` or less
+    are crowds.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     size = {"width": sequence.width, "height": sequence.height}
-    for number, found in people.items():
-        place = sequence.place(number)
-        image = {"id": place, "file_name": names[number], "video_id": 0, "frame_id": place}
+    for number, frame in detections.items():
+        image_id = sequence.original_number(number)
+        image = {"id": image_id, "file_name": names[number], "video_id": 0, "frame_id": image_id}
         images.append(image | size)
-        boxes = tlwh_from_xyxy(found.boxes.astype("f8"))  # (n, 4)
-        for box, score in zip(boxes.tolist(), found.scores.tolist(), strict=True):
-            row = {"id": len(annotations) + 1, "image_id": place, "category_id": CATEGORY}
-            area = box[2] * box[3]
-            row |= {"bbox": box, "area": area, "iscrowd": int(score <= sure), "score": score}
-            annotations.append(row)
-    categories = [{"id": CATEGORY, "name": "person"}]
+        boxes = tlwh_from_xyxy(frame.boxes.astype("f8"))  # (n, 4)
+        for box, score in zip(boxes.tolist(), frame.scores.tolist(), strict=True):
+            annotation = {
+                "id": len(annotations) + 1,
+                "image_id": image_id,
+                "category_id": PERSON_CATEGORY,
+                "bbox": box,
+                "area": box[2] * box[3],
+                "iscrowd": int(score <= min_score),
+                "score": score,
+            }
+            annotations.append(annotation)
+    categories = [{"id": PERSON_CATEGORY, "name": "person"}]
     return {"images": images, "annotations": annotations, "categories": categories}

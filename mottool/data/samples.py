@@ -32,22 +32,22 @@ from mottool.models.otrack import prior_heatmap
 from mottool.models.preprocessing import TrainingPreprocessor
 from mottool.networks.learning import Augmentation, PairSampling, PreviousFrameSampling
 
-__all__ = ["Place", "Sample", "Samples", "simulated"]
+__all__ = ["Sample", "SampleIndex", "Samples", "simulate_prior_detections"]
 
 Ints = npt.NDArray[np.int64]
-Place = tuple[int, int]  # the epoch, and the image's number
+SampleIndex = tuple[int, int]  # the epoch and the number of the image
 
 Boxes = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One training image and its n people.
+    """One training image and its n boxes.
 
-    `image` (3, H, W) float32, the network's input; `labels` as it takes them; `rows` (n,)
-    int64, the boxes' places in the dataset. `partner` is the second image of a pair, and
-    `negative` says whether it shows other people. `prior` (1, H, W) float32 in [0, 1], of second
-    images in `PreviousFrameSampling` alone, is the `prior_heatmap` of what was found in it.
+    `image` (3, H, W) float32 is the network's input and `labels` are in its pixels; `rows` (n,)
+    int64 are the indices of the boxes in the dataset. `partner` is the second image of a pair;
+    `negative` states whether it shows other people. `prior` (1, H, W) float32 in [0, 1] is the
+    `prior_heatmap` of a second image's detections, with `PreviousFrameSampling` only.
     """
 
     image: Tensor
@@ -59,7 +59,7 @@ class Sample:
 
 
 class Samples(MapDataset[Sample]):
-    """The images of a dataset by epoch and number, augmented and fitted to a network's input."""
+    """Images of a dataset by epoch and number, augmented and preprocessed for a network."""
 
     def __init__(
         self,
@@ -71,11 +71,11 @@ class Samples(MapDataset[Sample]):
         embeddings: Callable[[Ints], npt.NDArray[np.float32]] | None = None,
         ignoring: bool = False,
     ) -> None:
-        """Without `augmentation` images are only fitted, as for validation.
+        """Without `augmentation`, images are only preprocessed, as for validation.
 
-        With `ignoring` the labels hold the regions to ignore of each image.
+        With `ignoring`, the labels include the regions to ignore of each image.
 
-        `embeddings` gives a teacher's embeddings (n, D) of the boxes at rows (n,) of the dataset.
+        `embeddings` returns a teacher's embeddings (n, D) of the boxes at rows (n,) of the dataset.
         It is called in the workers, so it must be picklable and open its file there.
         """
         self.dataset, self.view, self.seed = dataset, view, seed
@@ -86,61 +86,64 @@ class Samples(MapDataset[Sample]):
         return len(self.dataset)
 
     def path(self, number: int) -> str:
-        """The path of image `number`."""
+        """Return the path of image `number`."""
         return self.dataset.paths[number]
 
-    def __getitem__(self, place: Place) -> Sample:
-        epoch, number = place
+    def __getitem__(self, index: SampleIndex) -> Sample:
+        epoch, number = index
         draw = np.random.default_rng([self.seed, epoch, number])
-        look = sample_transform(self.augmentation, draw) if self.augmentation else ImageTransform()
-        sample = self._seen(self.dataset[number], look)
+        ranges = self.augmentation
+        transform = sample_transform(ranges, draw) if ranges else ImageTransform()
+        sample = self._sample(self.dataset[number], transform)
         if isinstance(self.pairs, PairSampling):
-            partner, negative = self._paired(number, self.pairs, look, draw)
+            partner, negative = self._partner(number, self.pairs, transform, draw)
             return replace(sample, partner=partner, negative=negative)
         if isinstance(self.pairs, PreviousFrameSampling):
-            return replace(sample, partner=self._before(number, self.pairs, look, draw))
+            return replace(sample, partner=self._previous(number, self.pairs, transform, draw))
         return sample
 
-    def _paired(
-        self, number: int, pairs: PairSampling, look: ImageTransform, draw: np.random.Generator
-    ) -> tuple[Sample, bool]:
-        """The second image of a pair, and whether it shows other people."""
-        other, negative = self._partner(number, pairs, draw)
-        second, limits = look, self.augmentation
-        if limits:
-            second = (
-                sample_transform(limits, draw)
-                if negative
-                else sample_transform_near(limits, look, draw)
-            )
-        return self._seen(self.dataset[other], second), negative
-
-    def _before(
+    def _partner(
         self,
         number: int,
-        steps: PreviousFrameSampling,
-        look: ImageTransform,
+        pairs: PairSampling,
+        first: ImageTransform,
+        draw: np.random.Generator,
+    ) -> tuple[Sample, bool]:
+        """Return the second image of a pair, and whether it shows other people."""
+        other, negative = self._partner_number(number, pairs, draw)
+        second, ranges = first, self.augmentation
+        if ranges and negative:
+            second = sample_transform(ranges, draw)
+        elif ranges:
+            second = sample_transform_near(ranges, first, draw)
+        return self._sample(self.dataset[other], second), negative
+
+    def _previous(
+        self,
+        number: int,
+        settings: PreviousFrameSampling,
+        first: ImageTransform,
         draw: np.random.Generator,
     ) -> Sample:
-        """The image that counts as the one before, with its `prior`."""
-        near = np.append(number, self.dataset.near(number, steps.reach))
+        """Return the previous image of image `number`, with its `prior`."""
+        near = np.append(number, self.dataset.near(number, settings.reach))
         other = self.dataset[int(draw.choice(near))]
-        second, limits = look, self.augmentation
-        if limits:
-            still = other.video == STILL
-            second = (
-                sample_transform_near(limits, look, draw) if still else recolour(limits, look, draw)
-            )
-        sample = self._seen(other, second)
+        second, ranges = first, self.augmentation
+        if ranges and other.video == STILL:
+            second = sample_transform_near(ranges, first, draw)
+        elif ranges:
+            second = recolour(ranges, first, draw)
+        sample = self._sample(other, second)
         width, height = self.view.width, self.view.height
-        found = simulated(sample.labels.boxes.numpy(), steps, width, height, draw)
-        prior = prior_heatmap(found, width, height)[None]
+        boxes = sample.labels.boxes.numpy()
+        detections = simulate_prior_detections(boxes, settings, width, height, draw)
+        prior = prior_heatmap(detections, width, height)[None]
         return replace(sample, prior=torch.from_numpy(prior))
 
-    def _partner(
+    def _partner_number(
         self, number: int, pairs: PairSampling, draw: np.random.Generator
     ) -> tuple[int, bool]:
-        """The number of the second image, and whether it shows other people."""
+        """Return the number of the second image, and whether it shows other people."""
         if draw.random() < pairs.negative:
             others = self.dataset.elsewhere(number)
             if len(others):
@@ -148,26 +151,26 @@ class Samples(MapDataset[Sample]):
         near = self.dataset.near(number, pairs.reach)
         return (int(draw.choice(near)) if len(near) else number), False
 
-    def _seen(self, image: AnnotatedImage, look: ImageTransform) -> Sample:
-        """An image as the network sees it with a look."""
-        fitted = self.view.fitted(jitter(image.pixels(), look.gains))
-        # Regions to ignore move as boxes do.
-        framed = np.concatenate((image.boxes, image.ignored))
+    def _sample(self, image: AnnotatedImage, transform: ImageTransform) -> Sample:
+        """Return a transformed image as network input, with its labels."""
+        fitted = self.view.fitted(jitter(image.pixels(), transform.gains))
+        # Regions to ignore are transformed like boxes.
+        in_frame = np.concatenate((image.boxes, image.ignored))
         if self.view.origin is not None:
-            framed = framed + (self.view.origin - image.origin)
-        boxes = self.view.from_frame(framed, image.width, image.height)
+            in_frame = in_frame + (self.view.origin - image.origin)
+        boxes = self.view.from_frame(in_frame, image.width, image.height)
         clip = self.augmentation is not None and self.augmentation.clip
-        pixels, boxes, kept = augment(fitted, boxes, look, clip, self.view.border)
+        pixels, boxes, kept = augment(fitted, boxes, transform, clip, self.view.border)
         boxes, regions = boxes[: len(image.boxes)], boxes[len(image.boxes) :]
         keep, keep_regions = kept[: len(image.boxes)], kept[len(image.boxes) :]
         rows = image.rows[keep]
-        taught = None if self.embeddings is None else torch.from_numpy(self.embeddings(rows))
+        embeddings = None if self.embeddings is None else torch.from_numpy(self.embeddings(rows))
         return Sample(
             image=torch.from_numpy(self.view.image(pixels)),
             labels=Labels(
                 boxes=_tensor(boxes[keep]),
                 identities=torch.from_numpy(image.identities[keep]),
-                embeddings=taught,
+                embeddings=embeddings,
                 ignored=_tensor(regions[keep_regions]) if self.ignoring else None,
             ),
             rows=torch.from_numpy(rows),
@@ -178,21 +181,25 @@ def _tensor(boxes: npt.NDArray[np.floating[Any]]) -> Tensor:
     return torch.from_numpy(boxes.astype(np.float32))
 
 
-def simulated(
-    boxes: Boxes, steps: PreviousFrameSampling, width: int, height: int, draw: np.random.Generator
+def simulate_prior_detections(
+    boxes: Boxes,
+    settings: PreviousFrameSampling,
+    width: int,
+    height: int,
+    draw: np.random.Generator,
 ) -> npt.NDArray[np.float32]:
-    """The boxes (m, 4) that stand for people with boxes (n, 4), in network pixels.
+    """Simulate the detections (m, 4) of people with boxes (n, 4), in network pixels.
 
-    What the input of `width` x `height` pixels shows of a person is moved by a normal error; some
-    are lost. As in the authors' code, only those who are not lost may be found a second time.
+    The part of each box inside the input of `width` x `height` pixels is moved by a normal error;
+    some boxes are missed. As in the authors' code, only detected boxes may be detected twice.
     """
     count = len(boxes)
-    shown = np.clip(boxes, 0, np.array([width - 1, height - 1] * 2))
-    sides = shown[:, 2:] - shown[:, :2]  # (n, 2)
-    once, twice = (
-        shown + np.tile(steps.jitter * draw.standard_normal((count, 2)) * sides, 2)
+    visible = np.clip(boxes, 0, np.array([width - 1, height - 1] * 2))
+    sides = visible[:, 2:] - visible[:, :2]  # (n, 2)
+    first, second = (
+        visible + np.tile(settings.jitter * draw.standard_normal((count, 2)) * sides, 2)
         for _ in range(2)
     )
-    there = draw.random(count) >= steps.lost
-    again = there & (draw.random(count) < steps.false)
-    return np.concatenate((once[there], twice[again])).astype(np.float32)
+    detected = draw.random(count) >= settings.lost
+    duplicated = detected & (draw.random(count) < settings.false)
+    return np.concatenate((first[detected], second[duplicated])).astype(np.float32)

@@ -9,12 +9,12 @@ from mottool.errors import InputError, MottoolError, SettingError, from_system
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
-from mottool.sources.images import images_in, natural, read_image
-from mottool.sources.sequence import Sequence, refuse_gap
+from mottool.sources.images import images_in, natural_key, read_image
+from mottool.sources.sequence import Sequence, check_consecutive
 
 __all__ = ["find_sequences"]
 
-VIDEOS = frozenset(
+VIDEO_SUFFIXES = frozenset(
     {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts"}
     | {".webm", ".wmv", ".y4m"}
 )
@@ -25,35 +25,37 @@ def find_sequences(
     listed: Path | None = None,
     refused: Callable[[str, MottoolError], None] | None = None,
 ) -> list[Sequence]:
-    """Every sequence that the sources and the lines of the file `listed` name, each once.
+    """Return every sequence that the sources and the lines of the file `listed` name, each once.
 
-    A source is a video, a folder of images, a MOTChallenge folder, a folder anywhere above such,
-    or a glob pattern of those. One that cannot be used raises its `InputError`, or is given to
-    `refused` with it, and the others are found. A `SettingError` if nothing is named, or two
-    sequences bear one name, for they would write to the same files.
+    A source is a video, a folder of images, a MOTChallenge folder, a folder anywhere above such
+    folders, or a glob pattern that matches any of them. A source that cannot be used raises
+    `InputError`; with `refused`, it is passed there with its error and the others are still read.
+    Raises `SettingError` if no source is given, or if two sequences have the same name and would
+    write to the same files.
     """
-    given = [*sources, *(_listed(listed) if listed else [])]
-    if not given:
-        raise SettingError("no source is named", "name a video or a folder, or give --list FILE")
-    places: list[Path] = []
-    for source in given:
-        with _told_to(refused, source):
-            places += _places(source)
-    found: dict[str, Sequence] = {}
-    for place in places:
-        with _told_to(refused, place):
-            sequence = _sequence(place)
-            twin = found.setdefault(sequence.name, sequence)
-            if twin.path.resolve() != sequence.path.resolve():
-                problem = f"{twin.path} and {sequence.path} are both named {sequence.name}"
-                raise SettingError(problem, "rename one, or run them into two --work folders")
-    return list(found.values())
+    sources = [*sources, *(_read_list(listed) if listed else [])]
+    if not sources:
+        raise SettingError("no source is given", "name a video or a folder, or give --list FILE")
+    paths: list[Path] = []
+    for source in sources:
+        with _pass_errors(refused, source):
+            paths += _media_paths(source)
+    sequences: dict[str, Sequence] = {}
+    for path in paths:
+        with _pass_errors(refused, path):
+            sequence = _sequence(path)
+            namesake = sequences.setdefault(sequence.name, sequence)
+            if namesake.path.resolve() != sequence.path.resolve():
+                problem = f"{namesake.path} and {sequence.path} are both named {sequence.name}"
+                raise SettingError(problem, "rename one, or use a separate --work folder for each")
+    return list(sequences.values())
 
 
 @contextmanager
-def _told_to(
+def _pass_errors(
     refused: Callable[[str, MottoolError], None] | None, source: str | Path
 ) -> Iterator[None]:
+    """Pass the errors of one source to `refused`, or raise them without it."""
     try:
         yield
     except InputError as error:
@@ -66,60 +68,63 @@ def _told_to(
         refused(str(source), from_system(error))
 
 
-def _listed(file: Path) -> list[Path]:
-    """The sources that a list file names, one a line, relative to its folder."""
+def _read_list(file: Path) -> list[Path]:
+    """Read the sources that a list file names, one per line, relative to its folder."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        fix = "give a text file with one source a line"
+        fix = "give a text file with one source per line"
         raise InputError(f"the list {file} cannot be read", fix) from error
     sources = [line.strip() for line in lines]
     return [file.parent / line for line in sources if line and not line.startswith("#")]
 
 
-def _places(source: str | Path) -> list[Path]:
-    """The video files and folders of frames that a source names."""
+def _media_paths(source: str | Path) -> list[Path]:
+    """Return the video files and folders of frames that a source names."""
     path = Path(source)
     if path.is_dir():
-        places = list(_below(path, set()))
-        if not places:
-            fix = "give a video, a folder of images, or a folder that holds some"
-            raise InputError(f"{path} holds no video, image or seqinfo.ini", fix)
-        return places
+        paths = list(_walk(path, set()))
+        if not paths:
+            fix = "give a video, a folder of images, or a folder that contains some"
+            raise InputError(f"{path} contains no video, image or seqinfo.ini", fix)
+        return paths
     if path.is_file():
         return [path]
     if path.exists():
-        raise InputError(f"{path} is no ordinary file", "give a video file or a folder")
+        raise InputError(f"{path} is not a regular file", "give a video file or a folder")
     if glob.has_magic(str(source)):
-        matches = sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural)
-        places = [
-            place
+        matches = sorted(map(Path, glob.glob(str(source), recursive=True)), key=natural_key)
+        paths = [
+            path
             for match in matches
-            for place in (_below(match, set()) if match.is_dir() else [match])
-            if place.is_dir() or place.suffix.lower() in VIDEOS
+            for path in (_walk(match, set()) if match.is_dir() else [match])
+            if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES
         ]
-        if places:
-            return places
-        fix = "check the pattern; of images, name the folder"
+        if paths:
+            return paths
+        fix = "check the pattern; for images, name their folder"
         raise InputError(f"no video or folder of frames matches {source}", fix)
     raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
 
 
-def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    """Every place of frames in a folder or below it, in natural order; links are followed once."""
+def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
+    """Yield videos and folders of frames in or below a folder, in natural order.
+
+    `visited` holds the folders that were entered, so that links are followed once.
+    """
     real = folder.resolve()
-    if real in seen:
+    if real in visited:
         return
-    seen.add(real)
+    visited.add(real)
     if _is_sequence(folder) or images_in(folder):
         yield folder
         return
-    for entry in sorted(folder.iterdir(), key=natural):
+    for entry in sorted(folder.iterdir(), key=natural_key):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _below(entry, seen)
-        elif entry.suffix.lower() in VIDEOS:
+            yield from _walk(entry, visited)
+        elif entry.suffix.lower() in VIDEO_SUFFIXES:
             yield entry
 
 
@@ -127,44 +132,46 @@ def _is_sequence(folder: Path) -> bool:
     return (folder / "seqinfo.ini").is_file() or bool(images_in(folder / "img1"))
 
 
-def _sequence(place: Path) -> Sequence:
-    """The sequence of one place: a video file, a folder of images or a MOTChallenge folder."""
-    if place.is_file():
-        told = video.probe(place)
-        name = safe_name(place.stem)
-        return Sequence(name, place, told.fps, told.width, told.height, told.frames, media=place)
-    if place.resolve().name == "img1":  # every MOTChallenge sequence has one: its parent names it
-        place = place.resolve().parent
-    if _is_sequence(place):
-        return _motchallenge(place)
-    files = images_in(place)
+def _sequence(path: Path) -> Sequence:
+    """Open the sequence of a video file, a folder of images or a MOTChallenge folder."""
+    if path.is_file():
+        info = video.probe(path)
+        name = safe_name(path.stem)
+        return Sequence(name, path, info.fps, info.width, info.height, info.frames, media=path)
+    if path.resolve().name == "img1":  # every MOTChallenge sequence has one: its parent names it
+        path = path.resolve().parent
+    if _is_sequence(path):
+        return _motchallenge(path)
+    files = images_in(path)
     height, width = read_image(files[0]).shape[:2]
-    name = safe_name(place.resolve().name)
-    return Sequence(name, place, video.DEFAULT_RATE, width, height, len(files), media=place)
+    name = safe_name(path.resolve().name)
+    return Sequence(name, path, video.DEFAULT_RATE, width, height, len(files), media=path)
 
 
 def _motchallenge(folder: Path) -> Sequence:
-    """The sequence of a folder with a `seqinfo.ini` or an `img1/`."""
+    """Open the sequence of a folder with a `seqinfo.ini` or an `img1/`."""
     ini = folder / "seqinfo.ini"
     if ini.is_file():
-        told = read_seqinfo(ini)
+        seqinfo = read_seqinfo(ini)
     else:
-        told = SeqInfo(folder.name, "img1", None, None, None, None)
-    media = _media(folder, told.image_dir)
-    fps, length, width, height = told.frame_rate, told.length, told.width, told.height
+        seqinfo = SeqInfo(folder.name, "img1", None, None, None, None)
+    media = _media(folder, seqinfo.image_dir)
+    fps, length = seqinfo.frame_rate, seqinfo.length
+    width, height = seqinfo.width, seqinfo.height
     if media is not None and media.is_file():
-        seen = video.probe(media)
-        fps, length = fps or seen.fps, length or seen.frames
-        width, height = _agreed(ini, media, told, (seen.width, seen.height))
+        info = video.probe(media)
+        fps, length = fps or info.fps, length or info.frames
+        width, height = _check_size(ini, media, seqinfo, (info.width, info.height))
     elif media is not None:
         files = images_in(media)
-        refuse_gap(files)
+        check_consecutive(files)
         length = length or len(files)
         pixels = read_image(files[0])
-        width, height = _agreed(ini, files[0], told, (pixels.shape[1], pixels.shape[0]))
+        width, height = _check_size(ini, files[0], seqinfo, (pixels.shape[1], pixels.shape[0]))
     if width is None or height is None:
-        raise InputError(f"{ini} says no size and there are no images", "add imWidth and imHeight")
-    detections, truth = folder / "det" / "det.txt", folder / "gt" / "gt.txt"
+        problem = f"{ini} states no image size and there are no images"
+        raise InputError(problem, "add imWidth and imHeight")
+    detections, ground_truth = folder / "det" / "det.txt", folder / "gt" / "gt.txt"
     return Sequence(
         name=safe_name(folder.resolve().name),
         path=folder,
@@ -173,25 +180,25 @@ def _motchallenge(folder: Path) -> Sequence:
         height=height,
         length=length,
         detections=detections if detections.is_file() else None,
-        ground_truth=truth if truth.is_file() else None,
+        ground_truth=ground_truth if ground_truth.is_file() else None,
         media=media,
     )
 
 
-def _media(folder: Path, named: str) -> Path | None:
-    """The video or the folder of images that `imDir` names; None if there are no frames."""
-    inside = PureWindowsPath(named)  # its separators include the others
-    if inside.anchor or ".." in inside.parts:
-        problem = f"{folder / 'seqinfo.ini'} says imDir={named}, which leaves its folder"
+def _media(folder: Path, name: str) -> Path | None:
+    """Return the video or folder of images that `imDir` names; None if there are no frames."""
+    relative = PureWindowsPath(name)  # accepts both kinds of separator
+    if relative.anchor or ".." in relative.parts:
+        problem = f"{folder / 'seqinfo.ini'} has imDir={name}, which is outside its folder"
         raise InputError(problem, "name a folder or a video inside it")
-    media = folder / inside.as_posix()
+    media = folder / relative.as_posix()
     return media if media.is_file() or images_in(media) else None
 
 
-def _agreed(ini: Path, file: Path, told: SeqInfo, size: tuple[int, int]) -> tuple[int, int]:
-    """The width and height of the frames, which `seqinfo.ini` must not contradict."""
-    claim = (told.width or size[0], told.height or size[1])
-    if claim != size:
-        problem = f"{ini} says {claim[0]}x{claim[1]} but {file} is {size[0]}x{size[1]}"
+def _check_size(ini: Path, file: Path, seqinfo: SeqInfo, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height of the frames; raise `InputError` if `seqinfo.ini` differs."""
+    stated = (seqinfo.width or size[0], seqinfo.height or size[1])
+    if stated != size:
+        problem = f"{ini} states {stated[0]}x{stated[1]} but {file} is {size[0]}x{size[1]}"
         raise InputError(problem, "correct imWidth and imHeight")
     return size

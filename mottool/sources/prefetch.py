@@ -1,4 +1,4 @@
-"""Work ahead: an iterator read in a thread of its own, a few items before they are needed."""
+"""Prefetching: read an iterator in a background thread, a few items ahead of its consumer."""
 
 import queue
 import threading
@@ -9,22 +9,22 @@ from typing import TypeVar
 __all__ = ["ahead"]
 
 T = TypeVar("T")
-PATIENCE = 0.1  # seconds between two looks whether the consumer has gone
+POLL_SECONDS = 0.1  # between two checks whether the consumer has closed the iterator
 
 
 def ahead(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
-    """Each item with the seconds it took to make, at most `depth` of them made in advance.
+    """Yield each item with the seconds it took to compute, at most `depth` items in advance.
 
-    An exception raised while making an item is raised here, after the items before it. When this
-    iterator is closed the thread ends, and `items` is closed in it.
+    An exception raised by `items` is raised here, after the items before it. Closing this iterator
+    ends the thread, which closes `items`.
     """
-    made: queue.Queue[tuple[T, float] | BaseException | None] = queue.Queue(depth)
+    ready: queue.Queue[tuple[T, float] | BaseException | None] = queue.Queue(depth)
     closed = threading.Event()
 
     def put(entry: tuple[T, float] | BaseException | None) -> None:
         while not closed.is_set():
             try:
-                made.put(entry, timeout=PATIENCE)
+                ready.put(entry, timeout=POLL_SECONDS)
             except queue.Full:
                 continue
             return
@@ -33,14 +33,14 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
         source = iter(items)
         try:
             while not closed.is_set():
-                begun = perf_counter()
+                start = perf_counter()
                 try:
                     item = next(source)
                 except StopIteration:
                     put(None)
                     return
-                put((item, perf_counter() - begun))
-        except BaseException as error:  # handed to the consumer, whatever it is
+                put((item, perf_counter() - start))
+        except BaseException as error:  # every exception is raised again in the consumer
             put(error)
         finally:
             if isinstance(source, Iterator) and hasattr(source, "close"):
@@ -49,7 +49,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
     thread = threading.Thread(target=work, name="ahead", daemon=True)
     thread.start()
     try:
-        while (entry := made.get()) is not None:
+        while (entry := ready.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
             yield entry

@@ -1,7 +1,7 @@
-"""Video files read through PyAV: every frame that decodes, in order, at its own time.
+"""Decode video files with PyAV: every frame that decodes, in order, with its own time.
 
-Nothing a container claims is believed: frames are counted by decoding them, the size is that of
-a decoded and upright frame, and no position is reached by seeking.
+A container's metadata is not trusted: frames are counted by decoding them, the size is that of a
+decoded, upright frame, and seeking is not used.
 """
 
 import heapq
@@ -20,20 +20,24 @@ from av.stream import Disposition
 
 from mottool.errors import InputError
 
-__all__ = ["VideoInfo", "decoded", "probe"]
+__all__ = ["VideoInfo", "decode", "probe"]
 
 Image = npt.NDArray[np.uint8]
-DEFAULT_RATE = 30.0  # frames a second, where a file says nothing
-REENCODE = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v libx264 new.mp4"
-CHECK = "check that it is a whole video; if it plays elsewhere, ffmpeg -i IN OUT.mp4 converts it"
+DEFAULT_RATE = 30.0  # frames per second, if a file states no rate
+REENCODE_FIX = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v libx264 new.mp4"
+CHECK_FIX = (
+    "check that the video is complete; if it plays elsewhere, convert it with ffmpeg -i IN OUT.mp4"
+)
+MAX_FAILURES = 100  # consecutive errors, without a packet between them
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file says of itself, its size taken from the first frame that decodes.
+    """Metadata of a video file, with the size of the first frame that decodes.
 
-    `fps` is the container's average rate; `width` and `height` are pixels of the upright frame;
-    `frames` and `end` (the last frame's end in seconds) are claims, None where there is none.
+    `fps` is the container's average rate; `width` and `height` are pixels of the upright frame.
+    `frames` and `end` (the last frame's end in seconds) are what the container states, which may be
+    wrong; None if it states nothing.
     """
 
     fps: float
@@ -44,59 +48,59 @@ class VideoInfo:
 
 
 def probe(path: Path) -> VideoInfo:
-    """Open a video and decode its first frame; an `InputError` if it holds no video."""
-    with _opened(path) as (container, stream):
+    """Open a video and decode its first frame. Raises `InputError` if the file has no video."""
+    with _open(path) as (container, stream):
         upright = next((_upright(frame) for frame in _frames(container, stream)), None)
         if upright is None:
-            raise InputError(f"{path} holds no video frame that can be decoded", REENCODE)
+            raise InputError(f"{path} contains no video frame that can be decoded", REENCODE_FIX)
         height, width = upright.shape[:2]
         fps = float(stream.average_rate or 0) or DEFAULT_RATE
-        end = _claimed_end(container, stream)
+        end = _stated_end(container, stream)
         frames = stream.frames or (None if end is None else round(end * fps))
         return VideoInfo(fps, width, height, frames or None, end)
 
 
-def decoded(
+def decode(
     path: Path, warn: Callable[[str], None], start: int = 1, expected: int | None = None
 ) -> Iterator[tuple[int, float, Image]]:
-    """The frames from number `start` on: number from 1, seconds, BGR uint8 (H, W, 3), upright.
+    """Yield frames from `start` on: number from 1, seconds, upright BGR pixels (H, W, 3) uint8.
 
-    The seconds are the container's own and always increase; a frame without a usable time follows
-    its predecessor by one period. Damaged packets are skipped. When fewer frames come out than
-    were `expected` or the container says, or packets were damaged, `warn` is told so after the
-    last frame.
-    An `InputError` if a frame has another size than the first.
+    The seconds are the container's and always increase; a frame without a usable time follows its
+    predecessor by one period. Damaged packets are skipped. After the last frame, `warn` receives a
+    message if packets were damaged, or if fewer frames were decoded than `expected` or than the
+    container states. Raises `InputError` if a frame differs in size from the first.
     """
     info = probe(path)
     number, last, gap, damaged = 0, float("-inf"), 1 / info.fps, list[str]()
-    with _opened(path) as (container, stream):
+    with _open(path) as (container, stream):
         stream.thread_type = "AUTO"
-        shown = _Clock(container.format.name)
-        for frame in _frames(container, stream, shown.sent, damaged.append):
+        clock = _Clock(container.format.name)
+        for frame in _frames(container, stream, clock.sent, damaged.append):
             number += 1
-            seconds = shown.time(frame)
+            seconds = clock.time(frame)
             if seconds is None or seconds <= last:
                 seconds = 0.0 if number == 1 else last + 1 / info.fps
             gap = max(gap, seconds - last) if number > 1 else gap
             last = seconds
             if number >= start:
-                yield number, seconds, _checked(path, number, _upright(frame), info)
+                yield number, seconds, _check_size(path, number, _upright(frame), info)
         exact = expected or stream.frames
     if damaged:
         warn(f"{path}: {len(damaged)} damaged packets were skipped")
-    # Only some containers count their frames; in the others the last frame's time must tell, and
-    # it may lie before the claimed end by as long as a frame lasts.
+    # Only some containers count their frames. For the others, compare the last frame's time with
+    # the stated end; it may be earlier by the duration of a frame.
     if expected and number > expected:
-        warn(f"{path} should hold {expected} frames; {number} could be decoded")
+        warn(f"{path} should contain {expected} frames; {number} could be decoded")
     short = number < exact if exact else info.end is not None and last + 2 * gap < info.end
     if short:
-        claim = f"{exact} frames" if exact else f"{info.frames} frames until {info.end:.2f} s"
-        warn(f"{path} should hold {claim}; {number} could be decoded, the last at {last:.2f} s")
+        stated = f"{exact} frames" if exact else f"{info.frames} frames until {info.end:.2f} s"
+        decoded = f"{number} could be decoded, the last at {last:.2f} s"
+        warn(f"{path} should contain {stated}; {decoded}")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
-    """The container and its best video stream; only local files are ever opened by it."""
+def _open(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
+    """Open a container and its best video stream; it can read local files only."""
     # A playlist could point to the network, and metadata need not be UTF-8.
     options = {"protocol_whitelist": "file"}
     try:
@@ -105,15 +109,15 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
         if not path.exists():
             raise InputError(f"there is no file {path}", "check the path") from error
         reason = (error.strerror or "unknown format").split(":")[0]
-        fix = "make it readable" if isinstance(error, PermissionError) else CHECK
+        fix = "make it readable" if isinstance(error, PermissionError) else CHECK_FIX
         raise InputError(f"{path} cannot be opened as a video: {reason}", fix) from error
     with container:
         stream = container.streams.best("video")
-        # FFmpeg plays any .txt file as text-mode art, and counts cover pictures as video.
+        # FFmpeg decodes any .txt file as text-mode art, and treats cover pictures as video.
         art = container.format.name == "tty"
         cover = stream is not None and bool(stream.disposition & Disposition.attached_pic)
         if art or cover or not isinstance(stream, av.VideoStream):
-            raise InputError(f"{path} holds no video stream", "give a video file")
+            raise InputError(f"{path} contains no video stream", "give a video file")
         yield container, stream
 
 
@@ -123,10 +127,13 @@ def _frames(
     sent: Callable[["av.Packet[av.VideoStream]"], None] = lambda packet: None,
     damaged: Callable[[str], None] = lambda problem: None,
 ) -> Iterator[av.VideoFrame]:
-    """Every frame that decodes, in order of display; a packet that does not is passed over."""
+    """Yield every frame that decodes, in order of display.
+
+    `sent` receives each packet before it is decoded, `damaged` the error of each that is skipped.
+    """
     packets = container.demux(stream)
-    stuck = 0
-    while stuck < 100:  # errors in a row, with nothing read between them
+    failures = 0
+    while failures < MAX_FAILURES:
         try:
             packet = next(packets)
         except StopIteration:
@@ -134,9 +141,9 @@ def _frames(
         except av.error.FFmpegError as error:
             damaged(str(error))
             packets = container.demux(stream)
-            stuck += 1
+            failures += 1
             continue
-        stuck = 0
+        failures = 0
         if packet.size:
             sent(packet)
         try:
@@ -148,36 +155,36 @@ def _frames(
 
 
 class _Clock:
-    """When a frame is shown, in the container's seconds.
+    """Presentation times of frames, in the container's seconds.
 
-    AVI has no presentation times: FFmpeg stamps its packets in coding order, and decoding in
-    order of display scrambles those stamps. There a frame takes the earliest one not shown yet.
+    AVI has no presentation times: FFmpeg numbers its packets in coding order, and decoding in order
+    of display shuffles these timestamps. There a frame takes the earliest timestamp not yet used.
     """
 
     def __init__(self, container: str) -> None:
         self._in_order = container == "avi"
-        self._waiting: list[float] = []
+        self._unused: list[float] = []
 
     def sent(self, packet: "av.Packet[av.VideoStream]") -> None:
-        """Take note of a packet that goes to the decoder."""
+        """Record the timestamp of a packet that is sent to the decoder."""
         if self._in_order and packet.pts is not None:
-            heapq.heappush(self._waiting, float(packet.pts * packet.time_base))
+            heapq.heappush(self._unused, float(packet.pts * packet.time_base))
 
     def time(self, frame: av.VideoFrame) -> float | None:
-        """The frame's time, None if the container has none for it."""
+        """Return the frame's time; None if the container has none for it."""
         if self._in_order:
-            return heapq.heappop(self._waiting) if self._waiting else None
+            return heapq.heappop(self._unused) if self._unused else None
         return None if frame.time is None else float(frame.time)
 
 
 def _upright(frame: av.VideoFrame) -> Image:
-    """The frame as BGR (H, W, 3), turned and mirrored as its display matrix asks."""
+    """Return the frame as BGR (H, W, 3), rotated and mirrored by its display matrix."""
     image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)  # (H, W, 3)
-    told: Any = frame.side_data.get("DISPLAYMATRIX")
-    if told is None:
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
         return image
     # x' = a x + c y, y' = b x + d y with the matrix rows (a, b, .), (c, d, .), 16.16 fixed point.
-    a, b, _, c, d = np.frombuffer(bytes(told), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
     if abs(b) > abs(a):
         image = np.transpose(image, (1, 0, 2))  # (W, H, 3)
         a, d = c, b
@@ -185,16 +192,17 @@ def _upright(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(image)
 
 
-def _checked(path: Path, number: int, image: Image, info: VideoInfo) -> Image:
+def _check_size(path: Path, number: int, image: Image, info: VideoInfo) -> Image:
+    """Return the frame; raise `InputError` if it differs in size from the first."""
     height, width = image.shape[:2]
     if (width, height) != (info.width, info.height):
         problem = f"{path} changes from {info.width}x{info.height} to {width}x{height}"
-        raise InputError(f"{problem} at frame {number}", "cut it there into two videos")
+        raise InputError(f"{problem} at frame {number}", "split the video at that frame")
     return image
 
 
-def _claimed_end(container: InputContainer, stream: av.VideoStream) -> float | None:
-    """When the container says that its video ends, in its own seconds."""
+def _stated_end(container: InputContainer, stream: av.VideoStream) -> float | None:
+    """Return the end of the video that the container states, in its own seconds."""
     tick = stream.time_base or Fraction(0)
     begin = float((stream.start_time or 0) * tick)
     if stream.duration:

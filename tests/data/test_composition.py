@@ -52,13 +52,13 @@ def red_box(pixels):
 @pytest.mark.parametrize("corner", [(0.0, 0.0), (9.0, 4.0), (-7.5, 3.25)])
 def test_a_box_stays_around_its_pixels(image, flipped, scale, corner):
     canvas = Canvas.empty(200, 120, 127)
-    canvas.lay(image((20, 10, 40, 38)), Tile((0, 0, 200, 120), scale, corner, flipped), 0.0)
+    canvas.add_image(image((20, 10, 40, 38)), Tile((0, 0, 200, 120), scale, corner, flipped), 0.0)
     np.testing.assert_allclose(canvas.visible[0], red_box(canvas.pixels), atol=1.01)
 
 
 def test_a_tile_changes_nothing_outside_its_region(image):
     canvas = Canvas.empty(100, 80, 127)
-    canvas.lay(image((0, 0, 64, 48)), Tile((30, 20, 70, 60), (3.0, 3.0), (-20.0, -20.0)), 0.0)
+    canvas.add_image(image((0, 0, 64, 48)), Tile((30, 20, 70, 60), (3.0, 3.0), (-20.0, -20.0)), 0.0)
     outside = np.ones((80, 100), bool)
     outside[20:60, 30:70] = False
     assert (canvas.pixels[outside] == 127).all()
@@ -68,11 +68,11 @@ def test_a_tile_changes_nothing_outside_its_region(image):
 def test_what_is_cut_off_too_far_is_ignored(image):
     tile = Tile((0, 0, 40, 40), (1.0, 1.0), (-35.0, 0.0))
     canvas = Canvas.empty(40, 40, 127)
-    canvas.lay(image((20, 5, 45, 35)), tile, min_share=0.5)  # 10 of 25 columns are seen
+    canvas.add_image(image((20, 5, 45, 35)), tile, min_share=0.5)  # 10 of 25 columns are seen
     assert not len(canvas.boxes)
     assert canvas.ignored.tolist() == [[0, 5, 10, 35]]
     canvas = Canvas.empty(40, 40, 127)
-    canvas.lay(image((20, 5, 45, 35)), tile, min_share=0.3)
+    canvas.add_image(image((20, 5, 45, 35)), tile, min_share=0.3)
     assert canvas.visible.tolist() == [[0, 5, 10, 35]]
     assert canvas.boxes.tolist() == [[-10, 5, 10, 35]]  # no more than 0.4 of 25 beyond
     assert not len(canvas.ignored)
@@ -81,7 +81,7 @@ def test_what_is_cut_off_too_far_is_ignored(image):
 def test_small_and_hidden_people_are_ignored(image):
     canvas = Canvas.empty(64, 48, 127)
     hidden = image((2, 2, 5, 20), (20, 4, 40, 40), visibility=np.array([1, 0.1], np.float32))
-    canvas.lay(hidden, Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0)), 0.3)
+    canvas.add_image(hidden, Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0)), 0.3)
     assert not len(canvas.boxes)
     assert len(canvas.ignored) == 2
 
@@ -90,21 +90,21 @@ def test_regions_to_ignore_move_too(image):
     region = np.array([[10, 10, 30, 30]], np.float32)
     canvas = Canvas.empty(128, 96, 127)
     tile = Tile((0, 0, 128, 96), (2.0, 2.0), (0.0, 0.0), flipped=True)
-    canvas.lay(image((40, 10, 60, 40), ignored=region), tile, 0.3)
+    canvas.add_image(image((40, 10, 60, 40), ignored=region), tile, 0.3)
     assert canvas.ignored.tolist() == [[68, 20, 108, 60]]
 
 
 def test_boxes_that_count_pixels_from_one_are_moved_by_one(image):
     canvas = Canvas.empty(64, 48, 127)
     tile = Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0))
-    canvas.lay(image((21, 11, 41, 39), origin=1), tile, 0.3)
+    canvas.add_image(image((21, 11, 41, 39), origin=1), tile, 0.3)
     assert canvas.visible.tolist() == [[20, 10, 40, 38]]
 
 
 def test_a_cut_out_hides_and_replaces_those_behind_it(image):
     canvas = Canvas.empty(64, 48, 127)
     people = image((20, 10, 30, 40), (45, 10, 60, 40))
-    canvas.lay(people, Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0)), 0.3)
+    canvas.add_image(people, Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0)), 0.3)
     cutout = np.full((36, 16, 3), (250, 0, 0), np.uint8)
     opacity = np.ones((36, 16), np.float32)
     opacity[:, :4] = 0

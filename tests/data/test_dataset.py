@@ -1,4 +1,4 @@
-"""Datasets: what is left out, what is kept apart, what makes two of them the same."""
+"""Datasets: skipped boxes, distinct identities, and the fingerprint."""
 
 from pathlib import Path
 
@@ -14,23 +14,23 @@ from mottool.errors import InputError
 
 
 def made(*people, name="set"):
-    """A dataset of one image for each list of identities, and what was told of it."""
-    collector, told = DatasetBuilder(name), []
-    for number, who in enumerate(people):
-        boxes = [[1 + each, 2, 20, 30] for each in range(len(who))]
-        collector.add(Path(f"{number}.png"), (64, 48), boxes, who)
-    return collector.dataset(told.append)
+    """A dataset of one image for each list of identities."""
+    builder, warnings = DatasetBuilder(name), []
+    for number, identities in enumerate(people):
+        boxes = [[1 + index, 2, 20, 30] for index in range(len(identities))]
+        builder.add(Path(f"{number}.png"), (64, 48), boxes, identities)
+    return builder.dataset(warnings.append)
 
 
 def test_boxes_outside_the_image_are_left_out_and_those_half_outside_stay():
-    collector, told = DatasetBuilder("set"), []
+    builder, warnings = DatasetBuilder("set"), []
     boxes = [[-10, 5, 20, 60], [70, 5, 90, 20], [5, 5, 5, 20], [3, 3, 9, 9], [9, 9, 3, 3]]
-    collector.add(Path("a.png"), (64, 48), boxes, [4, 5, 6, 7, 8], [2, 1, 1, -1, 1])
-    dataset = collector.dataset(told.append)
+    builder.add(Path("a.png"), (64, 48), boxes, [4, 5, 6, 7, 8], [2, 1, 1, -1, 1])
+    dataset = builder.dataset(warnings.append)
     np.testing.assert_array_equal(dataset.boxes, [[-10, 5, 20, 60], [3, 3, 9, 9]])
     assert dataset.identities.tolist() == [0, 1]
     assert dataset.visibility.tolist() == [1.0, 0.0]
-    assert told == ["set: 3 boxes outside their images were left out"]
+    assert warnings == ["set: 3 boxes outside their images are skipped"]
 
 
 people = st.lists(st.lists(st.integers(-1, 5), max_size=4), min_size=1, max_size=5)
@@ -47,10 +47,10 @@ def test_joined_datasets_keep_their_people_apart(sets):
     start = 0
     seen = set()
     for part in parts:
-        own = [whole[start + number] for number in range(len(part))]
+        images = [whole[start + number] for number in range(len(part))]
         start += len(part)
         names = {}
-        for before, after in zip(part, own, strict=True):
+        for before, after in zip(part, images, strict=True):
             np.testing.assert_array_equal(before.boxes, after.boxes)
             np.testing.assert_array_equal(whole.boxes[after.rows], after.boxes)
             for old, new in zip(before.identities, after.identities, strict=True):
@@ -75,7 +75,7 @@ def test_videos_of_joined_datasets_are_not_near_each_other(tmp_path):
     assert whole.elsewhere(3).tolist() == [0, 1, 2, 4, 5, 6]
 
 
-def test_the_fingerprint_follows_the_annotations_and_not_the_place(tmp_path):
+def test_the_fingerprint_depends_on_the_annotations_and_not_on_the_path(tmp_path):
     def fingerprint(folder, *labels):
         return open_dataset(datasets.yolo(tmp_path / folder, labels), print).fingerprint()
 
@@ -93,16 +93,16 @@ def test_the_fingerprint_follows_the_annotations_and_not_the_place(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("who", "told"), [([-1, -1], "no identities"), ([3, 3], "one identity only")]
+    ("identities", "message"), [([-1, -1], "no identities"), ([3, 3], "only one identity")]
 )
-def test_a_loss_that_tells_people_apart_needs_two(who, told):
-    with pytest.raises(InputError, match=f"set holds {told}, but cross-entropy tells"):
-        made(who).identities_for("cross-entropy")
+def test_an_identity_loss_needs_two_identities(identities, message):
+    with pytest.raises(InputError, match=f"set has {message}, but cross-entropy needs"):
+        made(identities).identities_for("cross-entropy")
     assert made([0, 4], [-1]).identities_for("cross-entropy") == 2
 
 
 def test_a_dataset_without_people_is_refused():
-    with pytest.raises(InputError, match="2 images and nobody in them"):
+    with pytest.raises(InputError, match="2 images but no boxes of people"):
         made([], [])
 
 

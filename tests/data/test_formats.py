@@ -12,9 +12,9 @@ from mottool.errors import InputError, SettingError
 
 
 def opened(source, root=None):
-    """A dataset, and what was told of it."""
-    told = []
-    return open_dataset(source, told.append, root), told
+    """A dataset, and the warnings about it."""
+    warnings = []
+    return open_dataset(source, warnings.append, root), warnings
 
 
 def refused(source, root=None):
@@ -27,7 +27,7 @@ def refused(source, root=None):
 
 @pytest.mark.parametrize("form", datasets.FORMATS)
 def test_every_format_gives_boxes_in_pixels(tmp_path, form):
-    dataset, told = opened(datasets.FORMATS[form](tmp_path / "set"))
+    dataset, warnings = opened(datasets.FORMATS[form](tmp_path / "set"))
     seen = [image for image in dataset if len(image.boxes)]
     assert len(seen) == 1
     assert seen[0].boxes.dtype == np.float32
@@ -35,19 +35,19 @@ def test_every_format_gives_boxes_in_pixels(tmp_path, form):
     assert seen[0].pixels().shape == (48, 64, 3)
     assert seen[0].identities.tolist() == ([0] if form == "motchallenge" else [-1])
     assert seen[0].visibility.tolist() == ([0.5] if form == "crowdhuman" else [1.0])
-    assert not told
+    assert not warnings
 
 
 def test_lists_with_labels_give_identities_and_empty_images(tmp_path):
-    dataset, told = opened(datasets.train_list(tmp_path))
+    dataset, warnings = opened(datasets.train_list(tmp_path))
     assert [len(image.boxes) for image in dataset] == [1, 0]
     np.testing.assert_allclose(dataset[0].boxes, [[24, 12, 40, 36]], atol=1e-4)
     assert dataset[0].identities.tolist() == [0]
     assert dataset.video_count == 0
     (tmp_path / "Town" / "labels_with_ids" / "train" / "b.txt").unlink()
-    dataset, told = opened(tmp_path / "lists" / "town.train")
+    dataset, warnings = opened(tmp_path / "lists" / "town.train")
     assert len(dataset) == 2
-    assert "1 of 2 images have no label file" in told[0]
+    assert "1 of 2 images have no label file" in warnings[0]
 
 
 def test_a_list_finds_its_images_in_the_root_that_is_named(tmp_path):
@@ -73,7 +73,7 @@ def test_frames_of_a_list_that_lie_in_img1_are_a_video(tmp_path):
     assert dataset.near(1, 1).tolist() == [2]
 
 
-def test_crops_are_filled_by_people_and_junk_is_nobody(tmp_path):
+def test_one_box_fills_a_crop_and_junk_has_no_identity(tmp_path):
     names = ("0002_c1s1_000451_03", "-1_c1s1_1_00", "0000_c3s1_2_00", "0007_c2s1_1_00")
     root = tmp_path / "Market"
     datasets.crops(root / "bounding_box_train", names)
@@ -108,10 +108,10 @@ def test_mot17_s_three_copies_of_a_video_are_one(tmp_path):
     for detector in ("DPM", "FRCNN", "SDP"):
         datasets.motchallenge(tmp_path / "train" / f"MOT17-02-{detector}")
     datasets.motchallenge(tmp_path / "train" / "MOT17-04-DPM")
-    dataset, told = opened(tmp_path / "train")
+    dataset, warnings = opened(tmp_path / "train")
     assert (len(dataset), dataset.video_count, dataset.identity_count) == (6, 2, 2)
     assert {path.split("/")[-3] for path in dataset.paths} == {"MOT17-02-SDP", "MOT17-04-DPM"}
-    assert "2 sequences are other copies" in told[0]
+    assert "2 sequences are other copies" in warnings[0]
 
 
 def test_halves_are_of_every_video(tmp_path):
@@ -124,26 +124,26 @@ def test_halves_are_of_every_video(tmp_path):
     assert [image.frame for image in second] == [3, 4, 5, 3, 4, 5]
     assert (first.identity_count, second.identity_count) == (2, 2)
     assert second[3].rows.tolist() == [3]
-    with pytest.raises(SettingError, match="halves are of videos"):
+    with pytest.raises(SettingError, match="only videos have halves"):
         open_dataset(f"{datasets.yolo(tmp_path / 'yolo')}@first", print)
     assert "there is no file or folder" in refused(f"{tmp_path}/set@third")
 
 
 def test_coco_s_tracks_are_identities_of_their_video(tmp_path):
     file = datasets.coco(tmp_path)
-    told = json.loads(file.read_text())
-    image = told["images"][0]
-    told["images"] = [
+    document = json.loads(file.read_text())
+    image = document["images"][0]
+    document["images"] = [
         {**image, "video_id": 1, "frame_id": 1},
         {**image, "id": 8, "video_id": 2, "frame_id": 1},
     ]
-    row = told["annotations"][0]
-    told["annotations"] = [
+    row = document["annotations"][0]
+    document["annotations"] = [
         {**row, "track_id": 3},
         {**row, "track_id": -1},
         {**row, "image_id": 8, "track_id": 3},
     ]
-    file.write_text(json.dumps(told))
+    file.write_text(json.dumps(document))
     dataset, _ = opened(file)
     assert dataset.identities.tolist() == [0, -1, 1]
     assert [image.video for image in dataset] == [0, 1]
@@ -151,7 +151,14 @@ def test_coco_s_tracks_are_identities_of_their_video(tmp_path):
 
 @pytest.mark.parametrize(
     "names",
-    ["names: [car, person]", "names:\n- car\n- person", "names:\n  1: person\n  0: car", None],
+    [
+        "names: [car, person]",
+        "names: [car,\n  person]  # two classes",
+        "names: {0: car, 1: person}",
+        "names:\n- car\n- person",
+        "names:\n  1: person  # class of people\n  0: car",
+        None,
+    ],
 )
 def test_the_class_of_people_is_found_by_its_name(tmp_path, names):
     folder = datasets.yolo(tmp_path)
@@ -180,30 +187,44 @@ def test_images_that_lie_on_their_side_are_annotated_upright(tmp_path):
 BAD_LABELS = [
     (["0 5 0.5 0.5 0.25"], "line 1 has 5 columns"),
     (["0 5 0.5 0.5 0.25 0.5", "", "0 5 0.5 x 0.25 0.5"], "line 3: '0 5 0.5 x 0.25 0.5'"),
-    (["0 5 0.5 0.5 0.25 nan"], "line 1 holds NaN"),
-    (["0 5 320 240 64 128"], "line 1 holds 320 as a fraction"),
-    (["0 5 -320 0.5 0.1 0.1"], "line 1 holds -320 as a fraction"),
-    (["", "0 5.5 0.5 0.5 0.1 0.1"], "line 2: identity 5.5 is no whole number"),
+    (["0 5 0.5 0.5 0.25 nan"], "line 1 contains NaN"),
+    (["0 5 320 240 64 128"], "line 1 has 320 as a fraction"),
+    (["0 5 -320 0.5 0.1 0.1"], "line 1 has -320 as a fraction"),
+    (["", "0 5.5 0.5 0.5 0.1 0.1"], "line 2: identity 5.5 is not an integer"),
 ]
 
 
-@pytest.mark.parametrize(("labels", "told"), BAD_LABELS, ids=[told for _, told in BAD_LABELS])
-def test_a_broken_label_is_named_by_file_and_line(tmp_path, labels, told):
+@pytest.mark.parametrize(("labels", "expected"), BAD_LABELS, ids=[text for _, text in BAD_LABELS])
+def test_a_broken_label_is_named_by_file_and_line(tmp_path, labels, expected):
     message = refused(datasets.train_list(tmp_path, labels))
-    assert told in message
+    assert expected in message
     assert "labels_with_ids/train/a.txt" in message
 
 
-def without_truth(folder):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("names: [car, person", "data.yaml is not YAML: "),
+        ("names: {a: person}", "data.yaml does not number its classes"),
+        ("names: [car]", "data.yaml has no class of people among car"),
+    ],
+)
+def test_a_broken_list_of_classes_is_named(tmp_path, text, message):
+    folder = datasets.yolo(tmp_path)
+    (folder / "data.yaml").write_text(text)
+    assert message in refused(folder)
+
+
+def without_ground_truth(folder):
     (folder / "img1").mkdir()
     return folder
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda at: datasets.yolo(at, ["0 0.5 0.5 0.1"]), "a.txt line 1 has 4 columns"),
-        (lambda at: datasets.yolo(at, ["0 0.5 0.5 0.1 0.1"]), "and nobody in them"),
+        (lambda at: datasets.yolo(at, ["0 0.5 0.5 0.1 0.1"]), "but no boxes of people"),
         (lambda at: datasets.motchallenge(at / "s", ["1,1,1,1,a,1,1,1,1"]), "line 1: 'a' is not"),
         (lambda at: datasets.motchallenge(at / "s", ["9,1,1,1,5,5,1,1,1"]), "frame 9 of 3 images"),
         (lambda at: datasets.crowdhuman(at, [{"tag": "person"}]), "odgt line 1 is broken"),
@@ -216,7 +237,7 @@ def without_truth(folder):
             lambda at: datasets.coco(at, images=[{"id": 7, "file_name": "a.jpg"}]),
             "entry 0 of images",
         ),
-        (lambda at: datasets.coco(at, images=[]), "names no images"),
+        (lambda at: datasets.coco(at, images=[]), "has an empty list of images"),
         (lambda at: datasets.coco(at, annotations={}), "has no list of annotations"),
         (lambda at: datasets.coco(at, categories=[{"id": 1, "name": "cat"}]), "no class of people"),
         (
@@ -225,15 +246,15 @@ def without_truth(folder):
             ),
             "image 8, which is not in the file",
         ),
-        (lambda at: datasets.penn_fudan(at, ": (1, 2) - (3)"), "line 3 is no bounding box"),
-        (lambda at: datasets.crops(at, ["0001_c1_1", "me"]), "does not say who it shows"),
+        (lambda at: datasets.penn_fudan(at, ": (1, 2) - (3)"), "line 3 is not a bounding box"),
+        (lambda at: datasets.crops(at, ["0001_c1_1", "me"]), "does not give a person"),
         (lambda at: at / "nothing", "there is no file or folder"),
-        (lambda at: at, "is no dataset. Fix: give one of: Penn-Fudan, MOTChallenge"),
-        (without_truth, "is a sequence without ground truth: "),
+        (lambda at: at, "is not a dataset. Fix: give one of: Penn-Fudan, MOTChallenge"),
+        (without_ground_truth, "is a sequence without ground truth: "),
     ],
 )
-def test_broken_datasets_are_refused_with_their_place(tmp_path, make, told):
-    assert told in refused(make(tmp_path))
+def test_broken_datasets_are_refused_with_file_and_line(tmp_path, make, message):
+    assert message in refused(make(tmp_path))
 
 
 def test_a_list_names_the_line_of_an_image_that_is_missing(tmp_path):
@@ -241,13 +262,13 @@ def test_a_list_names_the_line_of_an_image_that_is_missing(tmp_path):
     listed.write_text(listed.read_text() + "Town/images/train/c.png\n")
     assert "town.train line 3: there is no image" in refused(listed)
     listed.write_text("Town/images/train/a.png\nnot an image\n")
-    assert "line 2: 'not an image' names no image" in refused(listed)
+    assert "line 2: 'not an image' is not the name of an image" in refused(listed)
     datasets.photo(tmp_path / "Town" / "a.png")
     listed.write_text("Town/a.png\n")
     assert "line 1: no folder of Town/a.png is called images" in refused(listed)
 
 
-def test_an_image_that_is_none_is_named(tmp_path):
+def test_a_file_that_is_not_an_image_is_named(tmp_path):
     folder = datasets.yolo(tmp_path)
     (folder / "images" / "train" / "a.png").write_text("words")
     assert "a.png cannot be read as an image" in refused(folder)
@@ -265,12 +286,12 @@ def test_a_sequence_whose_frames_are_a_video_says_how_to_extract_them(tmp_path):
     assert "ffmpeg -i" in message
 
 
-def test_a_dataset_named_twice_would_give_its_people_two_names(tmp_path):
+def test_a_dataset_given_twice_is_refused(tmp_path):
     folder = datasets.motchallenge(tmp_path / "seq")
     for sources in ([folder, folder], [folder, f"{folder}@first"]):
-        with pytest.raises(SettingError, match="is named twice"):
+        with pytest.raises(SettingError, match="is given twice"):
             open_datasets(sources, print)
-    with pytest.raises(SettingError, match="no dataset is named"):
+    with pytest.raises(SettingError, match="no dataset is given"):
         open_datasets([], print)
 
 

@@ -105,7 +105,9 @@ def test_masks_cut_people_out(tmp_path):
 
 def test_nothing_but_crops_is_refused(tmp_path):
     people = open_dataset(crops(tmp_path / "people"), print)
-    with pytest.raises(InputError, match="holds crops of single people only. Fix: add a dataset"):
+    with pytest.raises(
+        InputError, match="contains crops of single people only. Fix: add a dataset"
+    ):
         Scenes(people, VIEW, Composition())
 
 

@@ -78,14 +78,14 @@ def coco(folder: Path, **changed: object) -> Path:
         {"image_id": 7, "category_id": 1, "bbox": [0, 0, 60, 40], "iscrowd": 1},
         {"image_id": 7, "category_id": 18, "bbox": [1, 1, 5, 5], "iscrowd": 0},
     ]
-    told = {
+    document = {
         "images": [{"id": 7, "file_name": "a.jpg", "width": WIDTH, "height": HEIGHT}],
         "annotations": rows,
         "categories": [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}],
     }
     file = folder / "annotations" / "instances_val2017.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({**told, **changed}))
+    file.write_text(json.dumps({**document, **changed}))
     return file
 
 
@@ -123,7 +123,9 @@ def crops(folder: Path, names: Sequence[str] = ("0002_c1s1_000451_03", "0007_c2s
 def mixed(folder: Path) -> Dataset:
     """A video of six frames with three people, and two still images, one with one."""
     rows = [
-        f"{frame},{who},{10 * who},8,12,30,1,1,1" for frame in range(1, 7) for who in range(1, 4)
+        f"{frame},{person},{10 * person},8,12,30,1,1,1"
+        for frame in range(1, 7)
+        for person in range(1, 4)
     ]
     film = open_dataset(motchallenge(folder / "film", rows, frames=6), print)
     return joined([film, open_dataset(yolo(folder / "stills"), print)])

@@ -68,10 +68,10 @@ def test_a_motchallenge_folder_has_its_rate_and_its_files(tmp_path):
 def test_a_video_may_be_named_by_imdir(tmp_path):
     folder = seqinfo(tmp_path / "seq", imDir="film.mp4", frameRate=10, seqLength=8)
     video(folder / "film.mp4", 6)
-    sequence, told = only(folder), []
-    frames = list(sequence.frames(warn=told.append))
+    sequence, warnings = only(folder), []
+    frames = list(sequence.frames(warn=warnings.append))
     assert (sequence.fps, len(frames)) == (10.0, 6)
-    assert "should hold 8 frames; 6 could be decoded" in told[0]
+    assert "should contain 8 frames; 6 could be decoded" in warnings[0]
 
 
 def test_a_seqinfo_alone_is_a_sequence_without_images(tmp_path):
@@ -87,17 +87,17 @@ def test_numbers_and_times_need_no_images(tmp_path):
     assert [(frame.number, frame.seconds) for frame in frames] == [(2, 0.04), (3, 0.08)]
     assert frames[0].image.size == 0
     unknown = only(seqinfo(tmp_path / "seq", seqLength=None))
-    with pytest.raises(InputError, match="says no seqLength"):
+    with pytest.raises(InputError, match="has no seqLength"):
         next(unknown.frames(pixels=False))
 
 
 @pytest.mark.parametrize("length", [2, 5])
-def test_another_number_of_images_is_told(tmp_path, length):
+def test_another_number_of_images_is_a_warning(tmp_path, length):
     folder = seqinfo(tmp_path / "seq", seqLength=length)
     images(folder / "img1", 3)
-    told = []
-    assert len(list(only(folder).frames(warn=told.append))) == 3
-    assert f"should hold {length} frames; 3 images are there" in told[0]
+    warnings = []
+    assert len(list(only(folder).frames(warn=warnings.append))) == 3
+    assert f"should contain {length} frames, but has 3 images" in warnings[0]
 
 
 def test_every_sequence_below_a_root_is_found_once_in_natural_order(tmp_path):
@@ -134,7 +134,7 @@ def test_a_list_names_sources_relative_to_itself(tmp_path):
     assert only(listed=listed).name == "a"
     with pytest.raises(InputError, match="cannot be read"):
         find_sequences([], tmp_path / "nowhere.txt")
-    with pytest.raises(SettingError, match="no source is named"):
+    with pytest.raises(SettingError, match="no source is given"):
         find_sequences([])
 
 
@@ -151,13 +151,16 @@ def test_the_good_sources_are_found_beside_the_bad(tmp_path):
     images(tmp_path / "root" / "good")
     images(tmp_path / "root" / "bad")
     (tmp_path / "root" / "bad" / "000001.png").write_bytes(b"")
-    told = []
-    found = find_sequences(
-        [tmp_path / "nowhere", tmp_path / "root"], refused=lambda *what: told.append(what)
+    errors = []
+    sequences = find_sequences(
+        [tmp_path / "nowhere", tmp_path / "root"], refused=lambda *error: errors.append(error)
     )
-    assert [sequence.name for sequence in found] == ["good"]
-    assert [source for source, _ in told] == [str(tmp_path / "nowhere"), str(tmp_path / "root/bad")]
-    assert all(isinstance(error, InputError) for _, error in told)
+    assert [sequence.name for sequence in sequences] == ["good"]
+    assert [source for source, _ in errors] == [
+        str(tmp_path / "nowhere"),
+        str(tmp_path / "root/bad"),
+    ]
+    assert all(isinstance(error, InputError) for _, error in errors)
 
 
 def test_images_of_two_sizes_are_refused_naming_both(tmp_path):
@@ -170,34 +173,34 @@ def test_images_of_two_sizes_are_refused_naming_both(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda at: at / "nowhere", "there is no file or folder"),
-        (lambda at: at, "holds no video, image or seqinfo.ini"),
+        (lambda at: at, "contains no video, image or seqinfo.ini"),
         (lambda at: images(at / "a", 1), "cannot be read as an image"),
-        (lambda at: seqinfo(at / "a", imDir="../b"), "imDir=../b, which leaves its folder"),
-        (lambda at: seqinfo(at / "a", imDir="/etc"), "imDir=/etc, which leaves its folder"),
-        (lambda at: seqinfo(at / "a", imDir="b\\..\\..\\c"), "which leaves its folder"),
-        (lambda at: seqinfo(at / "a", imDir="C:\\c"), "which leaves its folder"),
-        (lambda at: seqinfo(at / "a", imWidth=None), "says no size"),
+        (lambda at: seqinfo(at / "a", imDir="../b"), "imDir=../b, which is outside its folder"),
+        (lambda at: seqinfo(at / "a", imDir="/etc"), "imDir=/etc, which is outside its folder"),
+        (lambda at: seqinfo(at / "a", imDir="b\\..\\..\\c"), "which is outside its folder"),
+        (lambda at: seqinfo(at / "a", imDir="C:\\c"), "which is outside its folder"),
+        (lambda at: seqinfo(at / "a", imWidth=None), "states no image size"),
         (lambda at: seqinfo(at / "a", imWidth=0), "imWidth=0"),
-        (lambda at: images(seqinfo(at / "a", imWidth=99) / "img1").parent, "says 99x48 but"),
+        (lambda at: images(seqinfo(at / "a", imWidth=99) / "img1").parent, "states 99x48 but"),
     ],
 )
-def test_bad_sources_are_refused_at_once(tmp_path, make, told):
+def test_bad_sources_are_refused(tmp_path, make, message):
     source = make(tmp_path)
-    if told == "cannot be read as an image":
+    if message == "cannot be read as an image":
         (source / "000001.png").write_text("words")
-    assert told in refused(source)
+    assert message in refused(source)
 
 
-def test_a_pipe_or_a_device_is_no_source(tmp_path):
+def test_a_pipe_or_a_device_is_not_a_source(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
-    assert "a.mp4 is no ordinary file" in refused(tmp_path / "a.mp4")
-    assert "is no ordinary file" in refused(os.devnull)
+    assert "a.mp4 is not a regular file" in refused(tmp_path / "a.mp4")
+    assert "is not a regular file" in refused(os.devnull)
 
 
-def test_what_the_system_refuses_fails_alone(tmp_path, monkeypatch):
+def test_an_operating_system_error_stops_no_other_source(tmp_path, monkeypatch):
     images(tmp_path / "good")
     images(tmp_path / "locked")
     listing = discovery.images_in
@@ -210,10 +213,10 @@ def test_what_the_system_refuses_fails_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(discovery, "images_in", refusing)
     assert "locked: Permission denied. Fix: check the path" in refused(tmp_path / "locked")
     failed = []
-    found = find_sequences(
+    sequences = find_sequences(
         [tmp_path / "locked", tmp_path / "good"], refused=lambda name, error: failed.append(name)
     )
-    assert [sequence.name for sequence in found] == ["good"]
+    assert [sequence.name for sequence in sequences] == ["good"]
     assert failed == [str(tmp_path / "locked")]
 
 

@@ -33,7 +33,7 @@ def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, orientation, upr
 
 
 @pytest.mark.parametrize("content", [b"", b"words", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_image_is_named(tmp_path, content):
+def test_a_file_that_is_not_an_image_is_named_in_the_error(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
     for read in (image_size, read_image):

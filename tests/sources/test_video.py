@@ -5,17 +5,17 @@ from footage import grey, picture, video
 from goldens import shared
 
 from mottool.errors import InputError
-from mottool.sources.video import decoded, probe
+from mottool.sources.video import decode, probe
 
 
 def read(path, **options):
-    told = []
-    found = list(decoded(path, told.append, **options))
+    warnings = []
+    frames = list(decode(path, warnings.append, **options))
     return (
-        [number for number, _, _ in found],
-        [time for _, time, _ in found],
-        [image for _, _, image in found],
-        told,
+        [number for number, _, _ in frames],
+        [time for _, time, _ in frames],
+        [image for _, _, image in frames],
+        warnings,
     )
 
 
@@ -27,18 +27,18 @@ def levels(images):
     ("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "mpeg4"), ("a.ts", "libx264")]
 )
 def test_every_frame_comes_in_order_at_its_own_time(tmp_path, name, codec):
-    numbers, times, images, told = read(video(tmp_path / name, codec=codec))
+    numbers, times, images, warnings = read(video(tmp_path / name, codec=codec))
     assert numbers == list(range(1, 25))
     np.testing.assert_allclose(levels(images), [grey(index) for index in range(24)], atol=4)
     np.testing.assert_allclose(np.array(times) - times[0], np.arange(24) / 30, atol=6e-4)
-    assert told == []
+    assert warnings == []
 
 
 def test_a_variable_frame_rate_keeps_its_times(tmp_path):
     ticks = [0, 1, 2, 10, 11, 40, 41, 42, 43, 90]
-    _, times, _, told = read(video(tmp_path / "a.mp4", 10, ticks=ticks))
+    _, times, _, warnings = read(video(tmp_path / "a.mp4", 10, ticks=ticks))
     np.testing.assert_allclose(times, np.array(ticks) / 30, atol=1e-6)
-    assert told == []
+    assert warnings == []
 
 
 def test_avi_has_no_presentation_times_and_its_frames_still_increase(tmp_path):
@@ -72,20 +72,20 @@ def test_a_start_skips_frames_without_changing_the_others(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "kept"), [("a.mkv", 0.6), ("a.mkv", 0.85)])
-def test_a_truncated_video_gives_what_decodes_and_says_what_is_missing(tmp_path, name, kept):
+def test_a_truncated_video_gives_what_decodes_and_warns(tmp_path, name, kept):
     path = video(tmp_path / name, 120)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
-    numbers, _, _, told = read(path)
+    numbers, _, _, warnings = read(path)
     assert 20 < len(numbers) < 120
-    assert len(told) == 1
-    assert f"should hold 120 frames until 4.00 s; {len(numbers)} could be decoded" in told[0]
+    assert len(warnings) == 1
+    assert f"should contain 120 frames until 4.00 s; {len(numbers)} could be decoded" in warnings[0]
 
 
 def test_a_count_given_from_outside_is_compared_too(tmp_path):
     path = video(tmp_path / "a.ts", 24)
-    assert "should hold 30 frames; 24 could be decoded" in read(path, expected=30)[3][0]
-    assert "should hold 20 frames; 24 could be decoded" in read(path, expected=20)[3][0]
+    assert "should contain 30 frames; 24 could be decoded" in read(path, expected=30)[3][0]
+    assert "should contain 20 frames; 24 could be decoded" in read(path, expected=20)[3][0]
 
 
 def test_damage_in_the_middle_does_not_end_decoding(tmp_path):
@@ -96,15 +96,15 @@ def test_damage_in_the_middle_does_not_end_decoding(tmp_path):
     for begin, size in packets[50:56]:
         data[begin : begin + size] = b"\xff" * size
     path.write_bytes(data)
-    numbers, times, images, told = read(path)
+    numbers, times, images, warnings = read(path)
     assert 100 < len(numbers) < 120
     assert abs(levels(images)[-1] - grey(119)) < 5
     assert (np.diff(times) > 0).all()
-    assert "damaged packets were skipped" in told[0]
-    assert "should hold 120 frames" in told[1]
+    assert "damaged packets were skipped" in warnings[0]
+    assert "should contain 120 frames" in warnings[1]
 
 
-def test_a_change_of_size_is_told_with_its_frame(tmp_path):
+def test_a_change_of_size_is_an_error_with_its_frame(tmp_path):
     small = video(tmp_path / "small.ts", 12)
     large = video(tmp_path / "large.ts", 12, size=(96, 64))
     both = tmp_path / "both.ts"
@@ -122,48 +122,50 @@ def test_times_go_on_after_a_splice_that_starts_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("a.mp4", b"frames of text\n" * 99, "cannot be opened as a video"),
         ("a.mp4", b"", "cannot be opened as a video"),
-        ("a.txt", b"1,2,3,4,5,6\n" * 99, "holds no video stream"),
+        ("a.txt", b"1,2,3,4,5,6\n" * 99, "contains no video stream"),
         ("a.m3u8", b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n", "a.m3u8"),
         (None, None, "there is no file"),
     ],
 )
-def test_what_is_no_video_is_refused_at_once(tmp_path, name, content, told):
+def test_a_file_that_is_not_a_video_is_refused(tmp_path, name, content, message):
     path = tmp_path / (name or "missing.mp4")
     if name:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         probe(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_sound_alone_is_no_video(tmp_path):
+def test_sound_alone_is_not_a_video(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
         silence.rate = 44100
         container.mux(stream.encode(silence))
         container.mux(stream.encode())
-    with pytest.raises(InputError, match="holds no video stream"):
+    with pytest.raises(InputError, match="contains no video stream"):
         probe(tmp_path / "a.mp4")
 
 
-def test_a_name_with_a_colon_is_no_protocol(tmp_path):
+def test_a_name_with_a_colon_is_not_a_protocol(tmp_path):
     path = video(tmp_path / "http:a é.mp4", 2)
     assert read(path)[0] == [1, 2]
 
 
 def test_a_real_video_from_elsewhere_has_all_its_frames_in_order():
-    told, times, images = [], [], []
-    for number, seconds, image in decoded(shared("data/PETS09-S2L1-video/vtest.avi"), told.append):
+    warnings, times, images = [], [], []
+    for number, seconds, image in decode(
+        shared("data/PETS09-S2L1-video/vtest.avi"), warnings.append
+    ):
         times.append(seconds)
         if number <= 60:
             images.append(image.astype(np.int16))
-    assert (len(times), told) == (795, [])
+    assert (len(times), warnings) == (795, [])
     np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-9)
     # People walk: a frame is more like the next than like the one after it.
     near = np.mean([np.abs(a - b).mean() for a, b in zip(images, images[1:], strict=False)])

@@ -43,25 +43,25 @@ def sequence(tmp_path):
 
 
 def detect_embed(*arguments, code=0):
-    told = CliRunner().invoke(command, [str(argument) for argument in arguments])
-    if told.exception and not isinstance(told.exception, SystemExit):
-        raise told.exception
-    assert told.exit_code == code, told.output
-    return told
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
 
 
-def test_the_bundled_network_runs_by_default_and_tells_of_unused_detections(sequence, tmp_path):
-    told = detect_embed(sequence, "--work", tmp_path / "work")
-    assert "SEQ-01 comes with public detections (det/det.txt)" in told.stderr
-    assert str(tmp_path / "work/caches/mottool-s/SEQ-01.h5") in told.stdout
+def test_the_bundled_network_runs_by_default_and_reports_unused_detections(sequence, tmp_path):
+    result = detect_embed(sequence, "--work", tmp_path / "work")
+    assert "SEQ-01 has public detections (det/det.txt)" in result.stderr
+    assert str(tmp_path / "work/caches/mottool-s/SEQ-01.h5") in result.stdout
 
 
-def test_public_boxes_are_described_and_kept(sequence, tmp_path):
+def test_public_boxes_are_embedded_and_kept(sequence, tmp_path):
     work = tmp_path / "work"
-    told = detect_embed(sequence, *PUBLIC, "--work", work)
+    result = detect_embed(sequence, *PUBLIC, "--work", work)
     path = work / "caches/public+histogram/SEQ-01.h5"
-    assert str(path) in told.output
-    assert "6 frames, 10 detections, 144-d embeddings" in told.output
+    assert str(path) in result.output
+    assert "6 frames, 10 detections, 144-d embeddings" in result.output
     with Cache(path) as cache:
         frames = list(cache.frames())
         assert cache.header.pipeline == "public+histogram"
@@ -73,15 +73,15 @@ def test_public_boxes_are_described_and_kept(sequence, tmp_path):
     assert (red @ red.T).min() > 0.8 > (red @ blue.T).max()
 
 
-def test_a_finished_cache_is_left_and_other_settings_are_refused(sequence, tmp_path):
+def test_a_complete_cache_is_kept_and_other_settings_are_refused(sequence, tmp_path):
     work = tmp_path / "work"
     detect_embed(sequence, *PUBLIC, "--work", work)
     path = work / "caches/public+histogram/SEQ-01.h5"
-    made = path.stat().st_mtime_ns
+    written = path.stat().st_mtime_ns
     assert "is complete already" in detect_embed(sequence, *PUBLIC, "--work", work).output
-    assert path.stat().st_mtime_ns == made
-    told = detect_embed(sequence, *PUBLIC, "--work", work, "--score-scale", "2", code=1)
-    assert "--overwrite" in told.output
+    assert path.stat().st_mtime_ns == written
+    result = detect_embed(sequence, *PUBLIC, "--work", work, "--score-scale", "2", code=1)
+    assert "--overwrite" in result.output
     detect_embed(sequence, *PUBLIC, "--work", work, "--score-scale", "2", "--overwrite")
     with Cache(path) as cache:
         assert cache.header.settings["score_scale"] == 2
@@ -89,8 +89,8 @@ def test_a_finished_cache_is_left_and_other_settings_are_refused(sequence, tmp_p
 
 def test_features_from_a_file_need_no_images(sequence, tmp_path):
     shutil.rmtree(sequence / "img1")
-    told = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "a", code=1)
-    assert "no images to embed boxes from" in told.output
+    result = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "a", code=1)
+    assert "no images to embed boxes from" in result.output
     draw = np.random.default_rng(1)
     table = np.full((3, 10 + 8), -1.0)
     table[:, 0], table[:, 2:6], table[:, 6] = [1, 1, 5], draw.uniform(5, 50, (3, 4)), 0.5
@@ -98,71 +98,71 @@ def test_features_from_a_file_need_no_images(sequence, tmp_path):
     np.save(tmp_path / "SEQ-01.npy", table)
     for given in (tmp_path / "SEQ-01.npy", tmp_path):
         work = tmp_path / f"work {given.name}"
-        told = detect_embed(sequence, "--detections", given, "--work", work, "--json")
-        done = json.loads(told.stdout)["done"][0]
+        result = detect_embed(sequence, "--detections", given, "--work", work, "--json")
+        done = json.loads(result.stdout)["done"][0]
         assert (done["frames"], done["detections"], done["embedding_size"]) == (6, 3, 8)
         with Cache(work / "caches/public+file/SEQ-01.h5") as cache:
-            found = list(cache.frames())
+            frames = list(cache.frames())
         unit = table[2, 10:] / np.linalg.norm(table[2, 10:])
-        np.testing.assert_allclose(found[4].embeddings[0], unit, atol=1e-3)
+        np.testing.assert_allclose(frames[4].embeddings[0], unit, atol=1e-3)
     detect_embed(sequence, *PUBLIC, "--embedder", "none", "--work", tmp_path / "n")
     with Cache(tmp_path / "n/caches/public/SEQ-01.h5") as cache:
         assert not cache.has_embeddings
         assert cache.frame_count == FRAMES
 
 
-def test_shares_are_all_of_it_once(sequence, tmp_path):
+def test_shards_cover_all_sequences_once(sequence, tmp_path):
     shutil.copytree(sequence, tmp_path / "SEQ-02")
-    made = []
+    shards = []
     for number in (1, 2, 3):
         words = [*PUBLIC, "--work", tmp_path / "work", "--shard", f"{number}/3", "--json"]
         done = json.loads(detect_embed(sequence, tmp_path / "SEQ-02", *words).stdout)["done"]
-        made.append([each["sequence"] for each in done])
-    assert made == [["SEQ-01"], ["SEQ-02"], []]
+        shards.append([row["sequence"] for row in done])
+    assert shards == [["SEQ-01"], ["SEQ-02"], []]
 
 
 def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
     broken = tmp_path / "SEQ-02"
     shutil.copytree(sequence, broken)
     (broken / "det/det.txt").write_text("1,-1,5,5,nan,5,1,-1,-1,-1\n")
-    told = detect_embed(tmp_path, *PUBLIC, "--work", tmp_path / "work", "--json", code=1)
-    result = json.loads(told.stdout)
-    assert [entry["sequence"] for entry in result["done"]] == ["SEQ-01"]
-    assert "line 1 holds NaN" in result["failed"][0]["error"]
+    result = detect_embed(tmp_path, *PUBLIC, "--work", tmp_path / "work", "--json", code=1)
+    document = json.loads(result.stdout)
+    assert [entry["sequence"] for entry in document["done"]] == ["SEQ-01"]
+    assert "line 1 holds NaN" in document["failed"][0]["error"]
     assert not list((tmp_path / "work").rglob("SEQ-02*"))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("0,-1,5,5,5,5,1,-1,-1,-1\n", "line 1 has a frame below 1"),
         ("1,-1,5,5,5\n", "line 1 has 5 columns"),
     ],
 )
-def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, told):
+def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, message):
     (sequence / "det/det.txt").write_text(text)
     output = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work", code=1).output
-    assert told in output
+    assert message in output
     assert output.count("\n") == 1
     assert not list((tmp_path / "work").rglob("*.h5"))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--pipeline", "fairmot"], "did you mean 'fairmot-dla34'"),
         (["--pipeline", "fairmot-dla34"], "needs its weights"),
         (["--weights", "x.pth"], "cannot read x.pth"),
     ],
 )
-def test_flags_that_do_not_go_together_are_wrong_usage(sequence, tmp_path, arguments, told):
+def test_flags_that_do_not_go_together_are_wrong_usage(sequence, tmp_path, arguments, message):
     result = CliRunner().invoke(command, [str(sequence), "--work", str(tmp_path), *arguments])
-    assert told in str(result.exception)
+    assert message in str(result.exception)
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A FairMOT network nobody trained, in a file of the authors' layout."""
+    """An untrained FairMOT network, in a file of the authors' layout."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "fairmot.pth"
     network = FairMOT(DLA34(), embedding_size=64)
@@ -171,8 +171,8 @@ def checkpoint(tmp_path_factory):
     return path
 
 
-def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint, monkeypatch):
-    """Two runs, one of them broken off after four frames, end in the same cache."""
+def test_a_network_runs_and_an_interrupted_run_resumes(sequence, tmp_path, checkpoint, monkeypatch):
+    """Two runs, one of them interrupted after four frames, give the same cache."""
     flags = ["--pipeline", "fairmot-dla34", "--weights", checkpoint, "--device", "cpu"]
     small = replace(NETWORKS["fairmot-dla34"], input_size=(128, 96))
     monkeypatch.setitem(NETWORKS, "fairmot-dla34", small)
@@ -181,11 +181,11 @@ def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint
     image = sequence / "img1/000005.png"
     kept = image.read_bytes()
     image.write_bytes(b"no image")
-    # The source is told apart by its content, so the broken run must see the same fingerprint.
+    # The fingerprint depends on the content, so it is fixed for the interrupted run.
     fingerprint = whole.fingerprint()
     monkeypatch.setattr("mottool.sources.sequence.Sequence.fingerprint", lambda self: fingerprint)
-    told = detect_embed(sequence, *flags, "--work", tmp_path / "stopped", code=1)
-    assert "000005.png cannot be read as an image" in told.output
+    result = detect_embed(sequence, *flags, "--work", tmp_path / "stopped", code=1)
+    assert "000005.png cannot be read as an image" in result.output
     image.write_bytes(kept)
     detect_embed(sequence, *flags, "--work", tmp_path / "stopped")
     with (
@@ -200,8 +200,8 @@ def test_a_network_runs_and_a_stopped_run_goes_on(sequence, tmp_path, checkpoint
             np.testing.assert_array_equal(one.embeddings, other.embeddings)
 
 
-def test_a_file_without_detections_is_told(sequence, tmp_path):
+def test_a_file_without_detections_is_a_warning(sequence, tmp_path):
     (sequence / "det/det.txt").write_text("")
-    told = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work")
-    assert "det.txt has no detections" in told.output
-    assert "6 frames, 0 detections" in told.output
+    result = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work")
+    assert "det.txt has no detections" in result.output
+    assert "6 frames, 0 detections" in result.output

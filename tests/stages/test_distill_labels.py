@@ -161,7 +161,7 @@ def test_one_dataset_that_fails_stops_no_other(film, tmp_path):
     (nobody / "Annotation" / "FudanPed00001.txt").write_text("Objects with ground truth : 0\n")
     crops = datasets.crops(tmp_path / "crops")
     told = distill(nobody, tmp_path / "none", crops, "--work", tmp_path / "work", code=1).output
-    assert "nobody holds 1 images and nobody in them" in told
+    assert "nobody has 1 images but no boxes of people" in told
     assert "there is no file or folder" in told
     assert len(DistilledLabels(tmp_path / "work/labels/histogram/crops.h5")) == 2
 
@@ -170,7 +170,7 @@ def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
     one = datasets.crops(tmp_path / "a" / "train")
     two = datasets.crops(tmp_path / "b" / "train", ["0003_c1s1_1_0"])
     told = refused(one, two, "--work", tmp_path / "work")
-    assert "are both named train. Fix: run one of them by itself, with --out" in told
+    assert "are both named train. Fix: run one of them separately, with --out" in told
     assert not (tmp_path / "work").exists()
     assert "--out is one file for 2 datasets" in refused(one, two, "--out", tmp_path / "a.h5")
 
@@ -181,10 +181,10 @@ def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
         (["--teacher", "osnet_x1_0"], "Fix: run `mottool weights fetch osnet_x1_0`, or give its "),
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
         (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights means nothing"),
-        (["--every", "2"], "--every means nothing without --detector"),
+        (["--every", "2"], "--every does not apply without --detector"),
         (["--detector", "public"], "there is no detector 'public' that reads images"),
         (["--detector", "yolox"], "its .onnx or .xml file with --detector-weights"),
-        (["--detector", "yolox", "--root", "/"], "--root means nothing with --detector"),
+        (["--detector", "yolox", "--root", "/"], "--root does not apply with --detector"),
     ],
 )
 def test_what_does_not_go_together_is_told(film, tmp_path, arguments, told):
@@ -282,14 +282,14 @@ def test_another_threshold_is_not_mixed_in_and_needs_no_second_detection(tmp_pat
     distill(*strict, "--every", 2, "--overwrite")
     assert DistilledLabels(out).header.boxes == 2
     (tmp_path / "a.json").write_text("[]")
-    assert "does not say what it was made of" in distill(*strict, "--every", 2, code=1).output
+    assert "does not record what it was made from" in distill(*strict, "--every", 2, code=1).output
 
 
 def test_nobody_found_is_told(tmp_path, detector):
     folder = footage.images(tmp_path / "photos", 3)
     out = tmp_path / "a.h5"
     told = distill(folder, *detector, "--out", out, "--detector-score", "0.95", code=1).output
-    assert "onnx found nobody in" in told
+    assert "onnx detected no person in" in told
     assert "Fix: lower --detector-score" in told
     assert not out.exists()
 

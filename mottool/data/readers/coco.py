@@ -1,9 +1,9 @@
 """COCO: one JSON file of images, annotations and categories.
 
-Lin et al., "Microsoft COCO: common objects in context", ECCV 2014. Where annotations have a
-`track_id`, and images a `video_id` and a `frame_id`, as CenterTrack's and ByteTrack's converters
-write them, those make identities and videos. Boxes are of the stored pixels, as in COCO itself,
-unless `info` says `"upright": true`: then they are of the images as their EXIF tags turn them.
+Lin et al., "Microsoft COCO: common objects in context", ECCV 2014. A `track_id` of annotations, and
+a `video_id` and `frame_id` of images, give identities and videos; CenterTrack's and ByteTrack's
+converters write them. Boxes refer to the stored pixels, as in COCO itself. With `"upright": true`
+in `info` they refer to the images as rotated by their EXIF tags.
 """
 
 import json
@@ -16,92 +16,92 @@ import numpy as np
 
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import STILL, UNKNOWN, Dataset, DatasetBuilder
-from mottool.data.readers.parsing import folder_of, person_class, read_text
+from mottool.data.readers.parsing import find_folder, person_class, read_text
 from mottool.errors import InputError
 
 __all__ = ["read", "recognises"]
 
-FIX = "give COCO's form: images, annotations with image_id, category_id and bbox, and categories"
+FIX = "write COCO's lists: images, annotations with image_id, category_id, bbox, and categories"
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a JSON file."""
+    """Return whether `path` is a JSON file."""
     return path.is_file() and path.suffix == ".json"
 
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
-    """The people; crowds are regions to ignore. Identities only where there are tracks.
+    """Read the boxes of people; crowds are regions to ignore. Identities need a `track_id`.
 
-    The images lie in `root`, or else in a folder near by that is named as usual. An `InputError`
-    names the entry that is broken.
+    The images are in `root`, or by default in a folder with a usual name near the file. Raises
+    `InputError` with the index of the entry that is broken.
     """
-    told = _load(path)
-    rows, crowds = _people(path, told)
-    folder = folder_of(told["images"][0]["file_name"], _folders(path, root), path)
-    info = told.get("info")
+    document = _load(path)
+    people, crowds = _people(path, document)
+    folder = find_folder(document["images"][0]["file_name"], _folders(path, root), path)
+    info = document.get("info")
     upright = isinstance(info, dict) and info.get("upright") is True
-    collector, tracks = DatasetBuilder(path.stem, upright), dict[tuple[int, int], int]()
-    for place, image in enumerate(told["images"]):
+    builder, tracks = DatasetBuilder(path.stem, upright), dict[tuple[int, int], int]()
+    for index, image in enumerate(document["images"]):
         try:
             number, file = image["id"], folder / image["file_name"]
             size = int(image["width"]), int(image["height"])
             video, frame = int(image.get("video_id", STILL)), int(image.get("frame_id", 0))
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"{path}: entry {place} of images is broken", FIX) from None
+            raise InputError(f"{path}: entry {index} of images is broken", FIX) from None
         if not file.is_file():
-            raise InputError(
-                f"{path}: there is no image {file}", "put it there, or take its entry out"
-            )
-        own = rows.pop(number, [])
-        who = [
+            fix = "add it, or remove its entry"
+            raise InputError(f"{path}: there is no image {file}", fix)
+        rows = people.pop(number, [])
+        identities = [
             tracks.setdefault((video, track), len(tracks)) if track > UNKNOWN else UNKNOWN
-            for _, track in own
+            for _, track in rows
         ]
-        boxes = np.array([box for box, _ in own], np.float64).reshape(-1, 4)
+        boxes = np.array([box for box, _ in rows], np.float64).reshape(-1, 4)
         regions = np.array(crowds.pop(number, []), np.float64).reshape(-1, 4)
-        collector.add(
+        builder.add(
             file,
             size,
             xyxy_from_tlwh(boxes),
-            who,
+            identities,
             video=video,
             frame=frame,
             ignored=xyxy_from_tlwh(regions),
         )
-    if lost := {**rows, **crowds}:
-        problem = f"{path}: annotations are of image {next(iter(lost))}, which is not in the file"
+    if remaining := {**people, **crowds}:
+        image_id = next(iter(remaining))
+        problem = f"{path}: annotations refer to image {image_id}, which is not in the file"
         raise InputError(problem, FIX)
-    return collector.dataset(warn)
+    return builder.dataset(warn)
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """The file, its three lists being some."""
-    told: dict[str, Any]
+    """Read the file and check that its three lists are present."""
+    document: dict[str, Any]
     try:
-        told = json.loads(read_text(path, "COCO file"))
+        document = json.loads(read_text(path, "COCO file"))
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", FIX) from error
     for key in ("images", "annotations", "categories"):
-        if not isinstance(told, dict) or not isinstance(told.get(key), list):
+        if not isinstance(document, dict) or not isinstance(document.get(key), list):
             raise InputError(f"{path} has no list of {key}", FIX)
-    if not told["images"]:
-        raise InputError(f"{path} names no images", FIX)
-    return told
+    if not document["images"]:
+        raise InputError(f"{path} has an empty list of images", FIX)
+    return document
 
 
-def _people(path: Path, told: dict[str, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """Return, by image, the boxes of people with their tracks or -1, and the boxes of crowds.
+def _people(path: Path, document: dict[str, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Return the boxes of people, each with its track or -1, and those of crowds, by image id.
 
     Boxes are left, top, width, height.
     """
     try:
-        names = {int(each["id"]): str(each["name"]) for each in told["categories"]}
+        names = {int(row["id"]): str(row["name"]) for row in document["categories"]}
     except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path}: the categories are broken", FIX) from None
+        raise InputError(f"{path}: a category has no id or no name", FIX) from None
     person = person_class(names, path)
     people = defaultdict[Any, list[tuple[list[float], int]]](list)
     crowds = defaultdict[Any, list[list[float]]](list)
-    for place, row in enumerate(told["annotations"]):
+    for index, row in enumerate(document["annotations"]):
         try:
             if row["category_id"] != person:
                 continue
@@ -113,16 +113,19 @@ def _people(path: Path, told: dict[str, Any]) -> tuple[dict[Any, Any], dict[Any,
             else:
                 people[row["image_id"]].append((box, track))
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise InputError(f"{path}: entry {place} of annotations is broken", FIX) from None
+            raise InputError(f"{path}: entry {index} of annotations is broken", FIX) from None
     return people, crowds
 
 
 def _folders(path: Path, root: Path | None) -> list[Path]:
-    """Where the images may lie: `annotations/instances_train2017.json` beside `train2017/`."""
+    """Return the folders to search for the images.
+
+    For `annotations/instances_train2017.json` these include `train2017/` beside `annotations/`.
+    """
     if root:
         return [root]
-    here, split = path.resolve().parent, path.stem.rpartition("_")[2]
-    tops = (here, here.parent)
+    parent, split = path.resolve().parent, path.stem.rpartition("_")[2]
+    tops = (parent, parent.parent)
     return [
         folder
         for top in tops

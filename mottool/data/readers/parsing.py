@@ -1,4 +1,4 @@
-"""Parse what dataset formats share: lines of numbers, relative boxes, image paths, classes."""
+"""Parse what dataset formats share: label files, relative boxes, image paths, class names."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,121 +10,133 @@ import numpy.typing as npt
 from mottool.errors import InputError
 
 __all__ = [
-    "beside",
-    "corners",
+    "find_folder",
     "first_line",
-    "folder_of",
+    "label_file",
     "person_class",
-    "read_numbers",
+    "read_label_rows",
     "read_text",
+    "xyxy_from_relative",
 ]
 
 Floats = npt.NDArray[np.floating[Any]]
 
-# A person may reach out of the image, but not this many times its side: that would be pixels.
-MOST = 4.0
-GLANCE = 65536  # bytes that tell a format
+# A box may extend past the image, but not by this many times its side: those are pixels.
+MAX_FRACTION = 4.0
+HEAD_BYTES = 65536  # read to identify a format
 
 
-# The last is how CenterTrack's converter of MOTChallenge spells it.
-PEOPLE = ("person", "pedestrian", "people", "human", "pedestrain")
+# The last one is the spelling of CenterTrack's converter of MOTChallenge.
+PERSON_NAMES = ("person", "pedestrian", "people", "human", "pedestrain")
 
 
-def read_text(path: Path, what: str) -> str:
-    """A text file; an `InputError` if it cannot be read, `what` naming its kind."""
+def read_text(path: Path, kind: str) -> str:
+    """Read a text file. Raises `InputError`, which calls it a `kind`, if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise InputError(f"there is no {what} {path}", "check the path") from error
+        raise InputError(f"there is no {kind} {path}", "check the path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a readable {what}", "give a text file") from error
+        raise InputError(f"{path} is not a readable {kind}", "give a text file") from error
 
 
 def first_line(path: Path) -> str:
-    """The beginning of a file's first line with something on it, empty if it is no text."""
+    """Return the first line of a file that is not blank, stripped; "" if the file is not text."""
     try:
         with path.open("rb") as file:
-            lines = file.read(GLANCE).decode("utf-8-sig", errors="strict").splitlines()
+            lines = file.read(HEAD_BYTES).decode("utf-8-sig", errors="strict").splitlines()
     except UnicodeDecodeError as error:
-        # The glance may have cut a character in two; anything else is no text.
-        lines = [] if error.start < GLANCE - 4 else [error.object[: error.start].decode()]
+        # The last character may be cut in two; an error anywhere else means that it is not text.
+        lines = [] if error.start < HEAD_BYTES - 4 else [error.object[: error.start].decode()]
     except OSError:
         return ""
     return next((line.strip() for line in lines if line.strip()), "")
 
 
-def read_numbers(path: Path, row: str, whole: str = "") -> Floats:
-    """The lines of a label file, (n, columns) float64, where `row` names the columns.
+def read_label_rows(path: Path, columns: str, integer: str = "") -> Floats:
+    """Read the rows of a label file, (n, c) float64; `columns` holds the names of its c columns.
 
-    Blank lines are passed over; a file that is not there has no lines. An `InputError` names the
-    line that has another number of columns, or holds no finite number, no fraction, or no whole
-    number in the column `whole`.
+    The last four columns are fractions of the image's sides. Blank lines are skipped; a missing
+    file has no rows. Raises `InputError` with the line that has another number of columns, or holds
+    a value that is not finite, not a fraction, or not an integer in the column `integer`.
     """
-    columns = len(row.split())
-    counted = row.split().index(whole) if whole else None
-    table = []
+    names = columns.split()
+    integer_column = names.index(integer) if integer else None
+    rows = []
     lines = read_text(path, "label file").splitlines() if path.exists() else []
     for number, line in enumerate(lines, 1):
         words = line.split()
         if not words:
             continue
-        fix = f"write {row!r} on every line"
-        if len(words) != columns:
+        fix = f"write {columns!r} on every line"
+        if len(words) != len(names):
             raise InputError(f"{path} line {number} has {len(words)} columns", fix)
         try:
-            table.append([float(word) for word in words])
+            row = [float(word) for word in words]
         except ValueError:
-            problem = f"{path} line {number}: {line.strip()[:60]!r} is not {columns} numbers"
+            problem = f"{path} line {number}: {line.strip()[:60]!r} is not {len(names)} numbers"
             raise InputError(problem, fix) from None
-        if not np.isfinite(table[-1]).all():
-            raise InputError(f"{path} line {number} holds NaN or infinity", fix)
-        most = max(table[-1][-4:], key=abs)
-        if abs(most) > MOST:
-            problem = f"{path} line {number} holds {most:g} as a fraction"
+        if not np.isfinite(row).all():
+            raise InputError(f"{path} line {number} contains NaN or infinity", fix)
+        largest = max(row[-4:], key=abs)
+        if abs(largest) > MAX_FRACTION:
+            problem = f"{path} line {number} has {largest:g} as a fraction"
             raise InputError(problem, "divide pixels by the width or height of the image")
-        if counted is not None and table[-1][counted] % 1:
-            problem = f"{path} line {number}: {whole} {words[counted]} is no whole number"
+        if integer_column is not None and row[integer_column] % 1:
+            text = words[integer_column]
+            problem = f"{path} line {number}: {integer} {text} is not an integer"
             raise InputError(problem, "give its number, or -1")
-    return np.array(table, np.float64).reshape(-1, columns)
+        rows.append(row)
+    return np.array(rows, np.float64).reshape(-1, len(names))
 
 
-def corners(fractions: Floats, size: tuple[int, int]) -> Floats:
-    """Boxes x1 y1 x2 y2 in pixels of centre x y, width, height in fractions of `size`, (n, 4)."""
-    centre, half = fractions[:, :2], fractions[:, 2:] / 2  # (n, 2)
+def xyxy_from_relative(boxes: Floats, size: tuple[int, int]) -> Floats:
+    """Convert boxes (n, 4) from centre x y, width, height, in fractions of `size`, to x1 y1 x2 y2.
+
+    The result is in pixels.
+    """
+    centre, half = boxes[:, :2], boxes[:, 2:] / 2  # (n, 2)
     pixels: Floats = np.hstack([centre - half, centre + half]) * [*size, *size]  # (n, 4)
     return pixels
 
 
-def folder_of(name: str, folders: Iterable[Path], of: Path) -> Path:
-    """The first of some folders that holds the file `name`; else an `InputError` about `of`."""
-    places = list(folders)
-    for folder in places:
+def find_folder(name: str, folders: Iterable[Path], source: Path) -> Path:
+    """Return the first of some folders that contains the file `name`, which `source` mentions.
+
+    Raises `InputError` if none does.
+    """
+    folders = list(folders)
+    for folder in folders:
         if (folder / name).is_file():
             return folder
-    where = ", ".join(dict.fromkeys(map(str, places)))
-    raise InputError(f"{of} names {name}, which is in none of {where}", "put the images there")
+    searched = ", ".join(dict.fromkeys(map(str, folders)))
+    problem = f"{source} names {name}, which is in none of {searched}"
+    raise InputError(problem, "move the images there, or give their folder with --root")
 
 
-def beside(base: Path, image: str, labels: str) -> Path | None:
-    """The label file of an image, named below `base`: its folder `images` swapped for `labels`.
+def label_file(base: Path, image: str, labels: str) -> Path | None:
+    """Return the label file of an image, whose path `image` is relative to `base`.
 
-    The last folder of that name counts. None if there is none.
+    The last folder called `images` is replaced by `labels`; None if there is no such folder.
     """
     parts = list(Path(image).with_suffix(".txt").parts)
-    places = [place for place, part in enumerate(parts[:-1]) if part == "images"]
-    if not places:
+    indices = [index for index, part in enumerate(parts[:-1]) if part == "images"]
+    if not indices:
         return None
-    parts[places[-1]] = labels
+    parts[indices[-1]] = labels
     return base.joinpath(*parts)
 
 
 def person_class(names: Mapping[int, str], source: Path) -> int:
-    """The class whose name means people; an `InputError` that lists the names if there is none."""
+    """Return the number of the class of people by its name.
+
+    Raises `InputError`, which lists the names, if there is no such class.
+    """
     plain = {number: name.strip().strip("'\"").strip().lower() for number, name in names.items()}
-    for word in PEOPLE:
+    for person in PERSON_NAMES:
         for number, name in plain.items():
-            if name == word:
+            if name == person:
                 return number
-    told = ", ".join(list(plain.values())[:8]) or "nothing"
-    problem = f"{source} has no class of people among {told}"
-    raise InputError(problem, f"name one of them {PEOPLE[0]} or {PEOPLE[1]}")
+    listed = ", ".join(list(plain.values())[:8]) or "nothing"
+    problem = f"{source} has no class of people among {listed}"
+    raise InputError(problem, f"call one of them {PERSON_NAMES[0]} or {PERSON_NAMES[1]}")

@@ -1,8 +1,8 @@
 """Re-identification crops: a folder of images of one person each, named as in Market-1501.
 
 Zheng et al., "Scalable person re-identification: a benchmark", ICCV 2015: `0002_c1s1_000451_03.jpg`
-is person 2 before camera 1. Person -1 (junk) and person 0 (distractors) are nobody in particular.
-DukeMTMC-reID names its crops likewise; those of CUHK03 as `0099_09.jpg` are read too.
+is person 2 from camera 1. Persons -1 (junk) and 0 (distractors) have no identity. DukeMTMC-reID
+uses the same names; crops of CUHK03, such as `0099_09.jpg`, are read too.
 """
 
 import re
@@ -11,39 +11,39 @@ from pathlib import Path
 
 from mottool.data.dataset import UNKNOWN, Dataset, DatasetBuilder
 from mottool.errors import InputError
-from mottool.sources.images import image_size, images_in, is_image, natural
+from mottool.sources.images import image_size, images_in, is_image, natural_key
 
 __all__ = ["read", "recognises"]
 
 NAME = re.compile(r"(-1|\d+)_c\d+|(\d{4})_\d{2}$")
-TRAINING = "bounding_box_train"  # of Market-1501's folders the one to learn from
+TRAINING_FOLDER = "bounding_box_train"  # of Market-1501
 
 
 def recognises(path: Path) -> bool:
-    """Whether the first image in `path`, in its training folder or below it, is named so."""
+    """Return whether the first image has such a name, in `path` or the folders that `read` uses."""
     return any(NAME.match(image.stem) for image in _images(path)[:1])
 
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
-    """Every crop as an image that one box fills. `root` is not needed."""
-    collector = DatasetBuilder(path.resolve().name)
+    """Read every crop as an image that one box fills. `root` is not used."""
+    builder = DatasetBuilder(path.resolve().name)
     for image in _images(path):
-        found = NAME.match(image.stem)
-        if not found:
-            fix = "name it PERSON_cCAMERA…, as 0002_c1s1_000451_03.jpg, or take it away"
-            raise InputError(f"{image} does not say who it shows", fix)
+        match = NAME.match(image.stem)
+        if not match:
+            fix = "name it PERSON_cCAMERA…, as 0002_c1s1_000451_03.jpg, or remove it"
+            raise InputError(f"the file name of {image} does not give a person", fix)
         width, height = image_size(image)
-        person = int(found[1] or found[2])
-        who = person if person > 0 else UNKNOWN
-        collector.add(image, (width, height), [[0, 0, width, height]], [who])
-    return collector.dataset(warn)
+        person = int(match[1] or match[2])
+        identity = person if person > 0 else UNKNOWN
+        builder.add(image, (width, height), [[0, 0, width, height]], [identity])
+    return builder.dataset(warn)
 
 
 def _images(path: Path) -> list[Path]:
-    """The crops: in the folder itself, in its training folder, or in folders of single people."""
+    """Return the crops: of the folder, its training folder, or its folders of one person each."""
     if not path.is_dir():
         return []
-    for folder in (path, path / TRAINING):
+    for folder in (path, path / TRAINING_FOLDER):
         if images := images_in(folder):
             return images
-    return sorted(filter(is_image, path.glob("*/*")), key=natural)
+    return sorted(filter(is_image, path.glob("*/*")), key=natural_key)

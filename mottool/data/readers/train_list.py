@@ -1,9 +1,9 @@
-"""JDE's and FairMOT's lists: a text file naming images, whose labels lie beside them.
+"""JDE's and FairMOT's lists: a text file of image paths, with a label file for each image.
 
 Wang et al., "Towards real-time multi-object tracking", ECCV 2020. The labels of
 `…/images/….jpg` are `…/labels_with_ids/….txt`: class, identity or -1, centre x y, width and
-height, the last four as fractions of the image. So come ETHZ, CityPersons, CalTech, CUHK-SYSU,
-PRW and MOT17 as the authors hand them out. The class is not used.
+height, the last four as fractions of the image. The authors distribute ETHZ, CityPersons, CalTech,
+CUHK-SYSU, PRW and MOT17 in this format. The class is not used.
 """
 
 from collections.abc import Callable
@@ -11,63 +11,63 @@ from pathlib import Path
 
 from mottool.data.dataset import STILL, Dataset, DatasetBuilder
 from mottool.data.readers.parsing import (
-    beside,
-    corners,
+    find_folder,
     first_line,
-    folder_of,
-    read_numbers,
+    label_file,
+    read_label_rows,
     read_text,
+    xyxy_from_relative,
 )
 from mottool.errors import InputError
 from mottool.sources.images import image_size, is_image
 
 __all__ = ["read", "recognises"]
 
-ROW = "class identity x y width height"
+COLUMNS = "class identity x y width height"
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` is a text file that begins with the name of an image."""
+    """Return whether `path` is a text file that starts with the name of an image."""
     return path.is_file() and is_image(first_line(path))
 
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
-    """The images of a list, relative to `root`: by default the nearest folder above the list.
+    """Read the images of a list, whose paths are relative to `root`.
 
-    Images in a folder called `img1` are frames of a video, as in MOTChallenge. An image whose
-    label file is missing has nobody in it; `warn` is told how many there are.
+    The default of `root` is the nearest folder above the list that contains the first image. Images
+    in a folder called `img1` are frames of a video, as in MOTChallenge. An image without a label
+    file counts as empty; `warn` receives the number of such images.
     """
-    named = list(_named(path))
-    base = folder_of(named[0][1], [root] if root else path.resolve().parents, path)
-    collector, videos, bare = DatasetBuilder(path.name), dict[Path, int](), 0
-    for number, name in named:
+    lines = _image_names(path)
+    base = find_folder(lines[0][1], [root] if root else path.resolve().parents, path)
+    builder, videos, unlabelled = DatasetBuilder(path.name), dict[Path, int](), 0
+    for number, name in lines:
         image = base / name
         if not image.is_file():
-            fix = "put the image there, take the line out, or name another root"
+            fix = "add the image, remove the line, or give another --root"
             raise InputError(f"{path} line {number}: there is no image {image}", fix)
-        file = beside(base, name, "labels_with_ids")
+        file = label_file(base, name, "labels_with_ids")
         if file is None:
             fix = "keep images in a folder `images` and labels in `labels_with_ids` beside it"
             raise InputError(f"{path} line {number}: no folder of {name} is called images", fix)
-        bare += not file.is_file()
-        table, size = read_numbers(file, ROW, "identity"), image_size(image)
+        unlabelled += not file.is_file()
+        rows, size = read_label_rows(file, COLUMNS, "identity"), image_size(image)
         video, frame = STILL, 0
         if image.parent.name == "img1" and image.stem.isdigit():
             video, frame = videos.setdefault(image.parent, len(videos)), int(image.stem)
-        boxes = corners(table[:, 2:], size)
-        collector.add(image, size, boxes, table[:, 1], video=video, frame=frame)
-    if bare:
-        warn(f"{path}: {bare} of {len(named)} images have no label file and count as empty")
-    return collector.dataset(warn)
+        boxes = xyxy_from_relative(rows[:, 2:], size)
+        builder.add(image, size, boxes, rows[:, 1], video=video, frame=frame)
+    if unlabelled:
+        warn(f"{path}: {unlabelled} of {len(lines)} images have no label file and count as empty")
+    return builder.dataset(warn)
 
 
-def _named(path: Path) -> list[tuple[int, str]]:
-    """The line numbers and the image names of a list."""
+def _image_names(path: Path) -> list[tuple[int, str]]:
+    """Read the line numbers and the image names of a list."""
     lines = read_text(path, "list of images").splitlines()
-    named = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-    for number, name in named:
+    names = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    for number, name in names:
         if not is_image(name):
-            raise InputError(
-                f"{path} line {number}: {name[:60]!r} names no image", "name one a line"
-            )
-    return named
+            problem = f"{path} line {number}: {name[:60]!r} is not the name of an image"
+            raise InputError(problem, "write one image per line")
+    return names

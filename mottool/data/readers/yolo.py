@@ -1,25 +1,33 @@
-"""YOLO: a folder `images` and a folder `labels` of the same shape, one text per image.
+"""YOLO: folders `images` and `labels` with the same structure, one text file per image.
 
-A line of a text is class, centre x y, width and height, the last four as fractions of the image
-(Ultralytics' detection form). A `.yaml` or `classes.txt` near by names the classes.
+A line of a label file is class, centre x y, width and height, the last four as fractions of the
+image (Ultralytics' detection format). A `.yaml` or `classes.txt` beside them names the classes.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mottool.data.dataset import Dataset, DatasetBuilder
-from mottool.data.readers.parsing import beside, corners, person_class, read_numbers, read_text
-from mottool.sources.images import image_size, is_image, natural
+from mottool.data.readers.parsing import (
+    label_file,
+    person_class,
+    read_label_rows,
+    read_text,
+    xyxy_from_relative,
+)
+from mottool.errors import InputError
+from mottool.sources.images import image_size, is_image, natural_key
 
 __all__ = ["read", "recognises"]
 
-ROW = "class x y width height"
-NAMES = re.compile(r"^names:[ \t]*(?:\[(?P<row>[^\]]*)\]|(?P<lines>(?:\n(?:[ \t]+|-).*)+))", re.M)
+COLUMNS = "class x y width height"
 
 
 def recognises(path: Path) -> bool:
-    """Whether `path` holds `images` and `labels`, or is a folder of such images itself."""
+    """Return whether `path` contains `images` and `labels`, or is inside such an `images`."""
     if not path.is_dir():
         return False
     top = _top(path.resolve())
@@ -27,30 +35,30 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
-    """The people of the folder's images; nobody has an identity. `root` is not needed.
+    """Read the boxes of people, without identities. `root` is not used.
 
-    An image without a label file has nobody in it; `warn` is told how many there are.
+    An image without a label file counts as empty; `warn` receives the number of such images.
     """
     path = path.resolve()
     top = _top(path) or path
     person = _person(top)
     images = sorted(
-        filter(is_image, (path if path != top else top / "images").rglob("*")), key=natural
+        filter(is_image, (path if path != top else top / "images").rglob("*")), key=natural_key
     )
-    collector, bare = DatasetBuilder(path.name), 0
+    builder, unlabelled = DatasetBuilder(path.name), 0
     for image in images:
-        file = beside(top, str(image.relative_to(top)), "labels")
+        file = label_file(top, str(image.relative_to(top)), "labels")
         if file is not None:
-            table, size = read_numbers(file, ROW), image_size(image)
-            bare += not file.exists()
-            collector.add(image, size, corners(table[table[:, 0] == person, 1:], size))
-    if bare:
-        warn(f"{path}: {bare} of {len(images)} images have no label file and count as empty")
-    return collector.dataset(warn)
+            rows, size = read_label_rows(file, COLUMNS), image_size(image)
+            unlabelled += not file.exists()
+            builder.add(image, size, xyxy_from_relative(rows[rows[:, 0] == person, 1:], size))
+    if unlabelled:
+        warn(f"{path}: {unlabelled} of {len(images)} images have no label file and count as empty")
+    return builder.dataset(warn)
 
 
 def _top(path: Path) -> Path | None:
-    """The folder that holds `images`: `path` itself, or the one above the last such folder."""
+    """Return the folder that contains `images`: `path`, or the one above the last such folder."""
     if (path / "images").is_dir():
         return path
     return next(
@@ -59,25 +67,30 @@ def _top(path: Path) -> Path | None:
 
 
 def _person(top: Path) -> int:
-    """The class that is a person, 0 where no file names the classes."""
+    """Return the class of people; 0 if no file names the classes."""
     files = [*sorted(top.glob("*.y*ml")), top / "classes.txt", top / "labels" / "classes.txt"]
     for file in filter(Path.is_file, files):
         text = read_text(file, "list of classes")
-        names = dict(enumerate(text.split("\n"))) if file.suffix == ".txt" else _names(text)
+        names = dict(enumerate(text.split("\n"))) if file.suffix == ".txt" else _names(file, text)
         if names:
             return person_class(names, file)
     return 0
 
 
-def _names(text: str) -> dict[int, str]:
-    """The classes under `names:` of a YAML text, written as a row, as a list or as a mapping."""
-    found = NAMES.search(text)
-    if not found:
+def _names(file: Path, text: str) -> dict[int, str]:
+    """Return the classes under `names` of a YAML file, a list or a mapping; {} if it has none."""
+    try:
+        document: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{file} is not YAML: {reason}", "correct it, or remove it") from error
+    names = document.get("names") if isinstance(document, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict):
         return {}
-    if found["row"] is not None:
-        return dict(enumerate(found["row"].split(",")))
-    lines = [line.strip().lstrip("- ") for line in found["lines"].split("\n") if line.strip()]
-    pairs = [re.fullmatch(r"(\d+)\s*:\s*(.+)", line) for line in lines]
-    if all(pairs):
-        return {int(pair[1]): pair[2] for pair in pairs if pair}
-    return dict(enumerate(lines))
+    try:
+        return {int(number): str(name) for number, name in names.items()}
+    except (TypeError, ValueError) as error:
+        fix = "write NUMBER: NAME for each class, or a list of names"
+        raise InputError(f"{file} does not number its classes", fix) from error

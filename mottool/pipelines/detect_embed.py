@@ -1,0 +1,70 @@
+"""Run a pipeline over a sequence and write the cache. Imports no torch, numpy, cv2 or h5py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from mottool.pipelines.interfaces import Pipeline
+    from mottool.sources.sequence import Sequence
+
+__all__ = ["detect_embed"]
+
+T = TypeVar("T")
+PREFETCHED_BATCHES = 4  # batches of frames decoded ahead of the network
+
+
+def detect_embed(
+    sequence: Sequence,
+    out: Path,
+    pipeline: Pipeline,
+    overwrite: bool = False,
+    warn: Callable[[str], None] = lambda message: None,
+) -> Path:
+    """Run `pipeline` over `sequence` and write its cache to `out`.
+
+    An interrupted run resumes after the last frame it committed. A complete cache of the same
+    source, weights and settings is kept. Raises `CacheError` if `out` was made from other inputs,
+    unless `overwrite`, and `InputError` if the sequence lacks what the pipeline needs.
+    """
+    from mottool.cache.writer import CacheWriter, Header
+    from mottool.progress import progress
+    from mottool.sources.prefetch import ahead
+
+    run = pipeline.start(sequence, warn)
+    header = Header(
+        sequence=sequence.name,
+        pipeline=pipeline.name,
+        source=str(sequence.path),
+        source_hash=sequence.fingerprint(),
+        width=sequence.width,
+        height=sequence.height,
+        fps=sequence.fps,
+        weights=pipeline.weights,
+        settings=run.settings,
+    )
+    with CacheWriter(out, header, overwrite) as cache:
+        if cache.already_complete:
+            warn(f"{out} is complete already; use --overwrite to make it again")
+            return out
+        committed = cache.committed
+        start = 1 if run.needs_all_frames else committed + 1
+        frames = sequence.frames(start, warn, run.needs_pixels)
+        decoded = ahead(frames, PREFETCHED_BATCHES * pipeline.batch)
+        shown = progress(decoded, sequence.name, sequence.length, start - 1)
+        for batch in _batches(shown, pipeline.batch):
+            results = run.detect([frame for frame, _ in batch])
+            for (frame, decode_time), (detections, times) in zip(batch, results, strict=True):
+                if frame.number > committed:
+                    cache.append(detections, frame.seconds, (decode_time, *times))
+        return cache.finish()
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of `size` items; the last one may be shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
