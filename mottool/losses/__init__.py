@@ -1,1 +1,1 @@
-"""Training losses, one file for each family; every term is a function named as in its paper."""
+"""Training losses, one file per family; each term is a function named as in its paper."""

@@ -1,8 +1,8 @@
-"""What teaches embeddings when people's identities are known: JDE's three objectives.
+"""Supervised losses of embeddings: JDE's three objectives.
 
 Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020 (JDE), "Learning
-appearance embeddings". FairMOT and CSTrack use the cross-entropy. Identity -1 is unknown and
-teaches nothing, so datasets without identities can be trained on together with others.
+appearance embeddings". FairMOT and CSTrack use the cross-entropy. Embeddings with the unknown
+identity -1 are left out, so that datasets with and without identities can be mixed.
 """
 
 import math
@@ -24,19 +24,19 @@ UNKNOWN = -1
 
 
 def embedding_scale(identities: int) -> float:
-    """The length √2·ln(C - 1) that embeddings get before they are told apart, C `identities`.
+    """Return √2·ln(C - 1), the factor of L2-normalised embeddings, for C `identities`.
 
-    Zhang, Zhao, Qiao, Wang & Li, "AdaCos", CVPR 2019, Eq. 12: on unit vectors a softmax could
-    never be sure of one of many classes. With two identities or fewer the length stays 1.
+    Zhang, Zhao, Qiao, Wang & Li, "AdaCos", CVPR 2019, Eq. 12: without it, a softmax over many
+    classes cannot reach a probability near 1. With two identities or fewer the factor is 1.
     """
     return math.sqrt(2) * math.log(identities - 1) if identities > 2 else 1.0
 
 
 def cross_entropy(embeddings: Tensor, identities: Tensor, classifier: nn.Linear) -> Tensor:
-    """JDE Eq. 3, FairMOT's L_identity: mean cross-entropy over the known, a scalar; 0 if none is.
+    """Compute the mean cross-entropy over the known identities, a scalar; 0 if there are none.
 
-    `embeddings` (n, D) of any length, `identities` (n,) int64, `classifier` from D to the
-    number of identities.
+    JDE Eq. 3, FairMOT's L_identity. `embeddings` (n, D) of any length, `identities` (n,) int64,
+    `classifier` from D to the number of identities.
     """
     scale = embedding_scale(classifier.out_features)
     logits = classifier(scale * F.normalize(embeddings, dim=1))  # (n, C)
@@ -45,43 +45,44 @@ def cross_entropy(embeddings: Tensor, identities: Tensor, classifier: nn.Linear)
 
 
 def triplet(embeddings: Tensor, identities: Tensor) -> Tensor:
-    """JDE Eq. 1, batch-hard: mean of max(0, f·f⁻ - f·f⁺) over the anchors f, a scalar.
+    """Compute the batch-hard triplet loss, a scalar: mean of max(0, f·f⁻ - f·f⁺) over anchors f.
 
-    f⁺ is the least similar embedding of the same identity and f⁻ the most similar one of
-    another (Hermans, Beyer & Leibe, "In defense of the triplet loss", 2017), each of unit length;
-    there is no margin. `embeddings` (n, D) of any length, `identities` (n,) int64. Anchors
-    without the one or the other teach nothing; 0 if that is all of them.
+    JDE Eq. 1. f⁺ is the least similar embedding of the same identity and f⁻ the most similar one
+    of another (Hermans, Beyer & Leibe, "In defense of the triplet loss", 2017). All are
+    L2-normalised, and there is no margin. `embeddings` (n, D) of any length, `identities` (n,)
+    int64. Anchors without a positive or without a negative are left out; 0 if none remain.
     """
-    positive, negatives = _compared(embeddings, identities)  # (m,), (m, n)
+    positive, negatives = _positives_and_negatives(embeddings, identities)  # (m,), (m, n)
     loss = F.relu(negatives.amax(1) - positive)
     return loss.sum() / max(len(loss), 1)
 
 
 def triplet_upper_bound(embeddings: Tensor, identities: Tensor, scale: float) -> Tensor:
-    """JDE Eq. 2: mean of ln(1 + Σ exp(f·f⁻ - f·f⁺)) over all negatives f⁻, a scalar.
+    """Compute the mean of ln(1 + Σ exp(f·f⁻ - f·f⁺)) over all negatives f⁻, a scalar.
 
-    As `triplet`, which it bounds from above, if `scale` is 1. The similarities are multiplied by
-    `scale`, as `cross_entropy` scales them: between unit vectors the exponential hardly differs.
+    JDE Eq. 2; with `scale` 1 it is an upper bound of `triplet`, whose arguments it shares. The
+    similarities are multiplied by `scale` as in `cross_entropy`: between unit vectors, the
+    unscaled exponential hardly varies.
     """
-    positive, negatives = _compared(embeddings, identities)  # (m,), (m, n)
+    positive, negatives = _positives_and_negatives(embeddings, identities)  # (m,), (m, n)
     loss = F.softplus((scale * negatives).logsumexp(1) - scale * positive)
     return loss.sum() / max(len(loss), 1)
 
 
 def similarities(first: Tensor, second: Tensor) -> Tensor:
-    """Inner products (n, m) of `first` (n, D) and `second` (m, D), in float32 in any precision.
+    """Return the inner products (n, m) of `first` (n, D) and `second` (m, D) in float32.
 
-    Autocast would round them, and a softmax that sharpens them makes much of what little there is
-    between two.
+    Autocast is disabled: it would round them, and a sharpened softmax amplifies small differences
+    between two similarities.
     """
     with torch.autocast(first.device.type, enabled=False):
         return first.float() @ second.float().T
 
 
-def _compared(embeddings: Tensor, identities: Tensor) -> tuple[Tensor, Tensor]:
-    """Of m anchors that have both, the hardest positive (m,) and the negatives (m, n).
+def _positives_and_negatives(embeddings: Tensor, identities: Tensor) -> tuple[Tensor, Tensor]:
+    """Return similarities to the hardest positive (m,) and the negatives (m, n) of m anchors.
 
-    What is no negative of an anchor is -inf in its row.
+    Anchors have both. Entries that are not negatives of an anchor are -inf in its row.
     """
     known = identities != UNKNOWN
     embeddings, identities = F.normalize(embeddings[known], dim=1), identities[known]
@@ -90,8 +91,8 @@ def _compared(embeddings: Tensor, identities: Tensor) -> tuple[Tensor, Tensor]:
     other_of_same = same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
     anchors = other_of_same.any(1) & (~same).any(1)
     if not anchors.any():
-        nothing = similarity.sum()  # through which gradients, of 0, still flow
-        return nothing.expand(0), nothing.expand(0, 1)
-    positive = similarity.masked_fill(~other_of_same, torch.inf)[anchors]
+        scalar = similarity.sum()  # keeps the graph, so that gradients are 0 rather than missing
+        return scalar.expand(0), scalar.expand(0, 1)
+    positives = similarity.masked_fill(~other_of_same, torch.inf)[anchors]
     negatives = similarity.masked_fill(same, -torch.inf)[anchors]
-    return positive.amin(1), negatives
+    return positives.amin(1), negatives

@@ -1,7 +1,7 @@
 """JDE's losses: classification, box and identity on three levels, on the heads of `models.jde`.
 
 Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020, Eq. 4: nine
-tasks, three on each level, weighted against each other in one of five ways.
+tasks, three per level, combined by one of five weightings.
 """
 
 import math
@@ -24,13 +24,14 @@ from mottool.losses.weighting import WEIGHTINGS, weighting
 __all__ = ["OBJECTIVES", "JDELoss", "box", "classification"]
 
 OBJECTIVES = ("cross-entropy", "triplet", "upper-bound")
-START = (-4.15, -4.85, -2.3)  # s of classification, box and identity in the authors' code
+# s of classification, box and identity in the authors' code
+INITIAL_LOG_VARIANCES = (-4.15, -4.85, -2.3)
 
 
 def classification(logits: Tensor, foreground: Tensor) -> Tensor:
-    """JDE's L_α: mean cross-entropy of background and person over the anchors, a scalar.
+    """Compute JDE's L_α, the mean cross-entropy of background and person over anchors, a scalar.
 
-    `logits` (..., 2), `foreground` (...) int64, 1, 0, or -1 where an anchor is neither.
+    `logits` (..., 2), `foreground` (...) int64, 1, 0, or -1 for anchors that are ignored.
     """
     logits, foreground = logits.flatten(0, -2).float(), foreground.flatten()
     total = F.cross_entropy(logits, foreground, ignore_index=-1, reduction="sum")
@@ -38,12 +39,12 @@ def classification(logits: Tensor, foreground: Tensor) -> Tensor:
 
 
 def box(deltas: Tensor, target: Tensor) -> Tensor:
-    """JDE's L_β: mean smooth L1 of the foreground anchors' boxes (m, 4), a scalar; 0 if none."""
+    """Compute JDE's L_β, the mean smooth L1 over foreground boxes (m, 4), a scalar; 0 if none."""
     return F.smooth_l1_loss(deltas.float(), target, reduction="sum") / max(target.numel(), 1)
 
 
 class JDELoss(nn.Module):
-    """Eq. 4, with what it learns: the classifier over identities and, by default, the weights."""
+    """JDE's total loss (Eq. 4), with its classifier over identities and the tasks' weights."""
 
     def __init__(
         self,
@@ -53,22 +54,25 @@ class JDELoss(nn.Module):
         weights: str = "uncertainty",
         strides: Sequence[int] = (32, 16, 8),
     ) -> None:
-        """`identities` to tell apart by one of `OBJECTIVES`; `weights` is one of `WEIGHTINGS`.
+        """Create the loss for a number of `identities`, one of `OBJECTIVES` and of `WEIGHTINGS`.
 
-        The weights of "fixed" are those that "uncertainty" starts from, near which the authors
-        found theirs. Raises `SettingError` for other names.
+        The weights of "fixed" are the initial ones of "uncertainty", close to the optimum that the
+        authors report. Raises `SettingError` for other names.
         """
         super().__init__()
-        for name, known in ((objective, OBJECTIVES), (weights, WEIGHTINGS)):
+        for option, name, known in (
+            ("objective", objective, OBJECTIVES),
+            ("weighting", weights, WEIGHTINGS),
+        ):
             if name not in known:
-                raise SettingError(f"JDE has no loss {name!r}", did_you_mean(name, known))
+                raise SettingError(f"JDE has no {option} {name!r}", did_you_mean(name, known))
         self.strides = tuple(strides)
         self.objective = objective
         self.scale = embedding_scale(identities)
         if objective == "cross-entropy":
             self.classifier = nn.Linear(embedding_size, identities)
-        start = START * len(self.strides)
-        self.weighting = weighting(weights, start, [math.exp(-s) / 2 for s in start])
+        initial = INITIAL_LOG_VARIANCES * len(self.strides)
+        self.weighting = weighting(weights, initial, [math.exp(-s) / 2 for s in initial])
 
     def forward(
         self,
@@ -76,32 +80,31 @@ class JDELoss(nn.Module):
         targets: JDETargets,
         shared: Sequence[Tensor] = (),
     ) -> dict[str, Tensor]:
-        """The terms, unweighted scalars named `classification_32` and so on, and their `total`.
+        """Return the terms, unweighted scalars, and their weighted `total`.
 
-        `shared` are the backbone's maps, which the weighting "mgda" needs.
+        Terms are named `classification_32`, `box_32`, `identity_32`, and so on for each stride.
+        `shared` are the backbone's feature maps, which the weighting "mgda" needs.
         """
         terms = {}
         for stride in self.strides:
             target = targets.levels[stride]
             head = heads[f"detection_{stride}"]  # (B, 24, h, w)
-            head = head.reshape(len(head), -1, 6, *head.shape[2:]).permute(
-                0, 1, 3, 4, 2
-            )  # (B, 4, h, w, 6)
-            found = target.foreground == 1  # (B, 4, h, w)
+            head = head.reshape(len(head), -1, 6, *head.shape[2:])  # (B, 4, 6, h, w)
+            head = head.permute(0, 1, 3, 4, 2)  # (B, 4, h, w, 6)
+            is_person = target.foreground == 1  # (B, 4, h, w)
             terms[f"classification_{stride}"] = classification(head[..., 4:], target.foreground)
-            terms[f"box_{stride}"] = box(head[..., :4][found], target.boxes[found])
-            # A cell's anchors share its embedding; should they find different people, the one
-            # with the higher number is taken, as by the authors.
-            occupied = found.any(1)  # (B, h, w)
-            embeddings = (
-                heads[f"embedding_{stride}"].permute(0, 2, 3, 1)[occupied].float()
-            )  # (n, D)
+            terms[f"box_{stride}"] = box(head[..., :4][is_person], target.boxes[is_person])
+            # The anchors of a cell share its embedding. If they are assigned to different people,
+            # the highest identity is used, as in the authors' code.
+            occupied = is_person.any(1)  # (B, h, w)
+            embeddings = heads[f"embedding_{stride}"].permute(0, 2, 3, 1)  # (B, h, w, D)
+            embeddings = embeddings[occupied].float()  # (n, D)
             identities = target.identities.amax(1)[occupied]  # (n,)
             terms[f"identity_{stride}"] = self._identity(embeddings, identities)
         return terms | {"total": self.weighting(torch.stack(list(terms.values())), shared)}
 
     def _identity(self, embeddings: Tensor, identities: Tensor) -> Tensor:
-        """JDE's L_γ, by the chosen objective."""
+        """Compute JDE's L_γ with the chosen objective."""
         if self.objective == "triplet":
             return triplet(embeddings, identities)
         if self.objective == "upper-bound":

@@ -1,10 +1,12 @@
-"""The loss of mottool-s: FairMOT's detection, and embeddings taught in every way there is.
+"""The loss of mottool-s: detection, occlusion centres, and embeddings from three sources.
 
 Detection: Zhang, Wang, Wang, Zeng & Liu, "FairMOT", IJCV 2021, §4.2, with the generalised IoU of
-Rezatofighi, Tsoi, Gwak, Sadeghian, Reid & Savarese, CVPR 2019. Embeddings: a re-identification
-teacher's, as in TDT (Yu, Wu, Gu & Fathy, CVPR Workshops 2022, §3.3), where there are labels of
-`distill-labels`; identities, as in JDE and FairMOT, where they are known; and OUTrack's pairs of
-frames (Liu et al., Neurocomputing 2022), where there is neither. Occlusion centres as in OUTrack.
+Rezatofighi, Tsoi, Gwak, Sadeghian, Reid & Savarese, CVPR 2019. Occlusion centres: as in OUTrack.
+
+Embeddings learn from a re-identification teacher where there are labels of `distill-labels`, as in
+TDT (Yu, Wu, Gu & Fathy, CVPR Workshops 2022, §3.3). They learn from identities where these are
+known, as in JDE and FairMOT. Without both they learn from pairs of frames, as in OUTrack (Liu et
+al., Neurocomputing 2022).
 """
 
 from collections.abc import Mapping
@@ -24,46 +26,57 @@ from mottool.models.parts import HEIGHTS, joined
 
 __all__ = ["MottoolSLoss", "imitation", "relations", "relative_l1"]
 
-MOST_RELATED = 768  # people of a batch whose similarities to each other are compared
+MAX_RELATED = 768  # people of a batch whose similarities to each other are compared, at most
 
 Heads = Mapping[str, Tensor]
 
 
 def relative_l1(error: Tensor, scale: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of L1 distances `error` (m, C), each in parts of `scale` (m, C), a scalar."""
+    """Compute the weighted sum of L1 distances relative to a scale, a scalar.
+
+    `error` and `scale` are (m, C), `weights` (m,): Σ w Σ |error| / scale.
+    """
     return ((error.abs() / scale).sum(1) * weights).sum()
 
 
 def imitation(embeddings: Tensor, teacher: Tensor) -> Tensor:
-    """Mean of 1 - cosine between embeddings (n, D) and a teacher's (n, D), a scalar; 0 for none."""
+    """Compute the mean of 1 - cosine between student and teacher, a scalar; 0 if there are none.
+
+    `embeddings` and `teacher` are (n, D).
+    """
     cosines = F.cosine_similarity(embeddings.float(), teacher.float(), dim=1)  # (n,)
     return (1 - cosines).sum() / max(len(cosines), 1)
 
 
 def relations(embeddings: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared difference of the cosines among n people by student and teacher, a scalar.
+    """Compute the mean squared difference of student and teacher in cosines of pairs, a scalar.
 
-    `embeddings` (n, D) and `teacher` (n, E) may differ in size. Park, Kim, Lu & Cho, "Relational
-    knowledge distillation", CVPR 2019.
+    The pairs are those of n people; 0 if there are none. `embeddings` (n, D) and `teacher` (n, E)
+    may differ in size. Park, Kim, Lu & Cho, "Relational knowledge distillation", CVPR 2019.
     """
-    ours, theirs = F.normalize(embeddings.float(), dim=1), F.normalize(teacher.float(), dim=1)
-    difference = similarities(ours, ours) - similarities(theirs, theirs)  # (n, n)
-    return difference.square().mean() if len(ours) else difference.sum()
+    student, teacher = F.normalize(embeddings.float(), dim=1), F.normalize(teacher.float(), dim=1)
+    difference = similarities(student, student) - similarities(teacher, teacher)  # (n, n)
+    return difference.square().mean() if len(student) else difference.sum()
 
 
 class MottoolSLoss(nn.Module):
-    """The whole, with the parts that only training needs.
+    """The terms of mottool-s, with the layers that only training needs.
 
-    `classifier` tells the dataset's identities apart; `translator` maps the network's embeddings
-    into the teacher's space, which may be larger.
+    `classifier` classifies the dataset's identities. `translator` maps the network's embeddings
+    to the teacher's space, which may be larger.
     """
 
-    def __init__(self, embedding_size: int, identities: int, taught: int) -> None:
-        """`identities` of the dataset and `taught` dimensions of the teacher; 0 for none."""
+    def __init__(self, embedding_size: int, identities: int, distilled_dimensions: int) -> None:
+        """Create the layers for a number of `identities` and the teacher's dimensions.
+
+        Without identities or without a teacher, the number is 0.
+        """
         super().__init__()
         size = len(HEIGHTS) * embedding_size
         self.classifier = nn.Linear(size, identities) if identities > 1 else None
-        self.translator = nn.Linear(size, taught, bias=False) if taught else None
+        self.translator = (
+            nn.Linear(size, distilled_dimensions, bias=False) if distilled_dimensions else None
+        )
 
     def forward(
         self,
@@ -72,7 +85,7 @@ class MottoolSLoss(nn.Module):
         previous: Heads | None = None,
         previous_targets: MottoolSTargets | None = None,
     ) -> dict[str, Tensor]:
-        """The terms of the heads that are given, unweighted scalars.
+        """Return the terms of the given heads, unweighted scalars.
 
         `previous` are the heads of the pairs' second images.
         """
@@ -80,28 +93,29 @@ class MottoolSLoss(nn.Module):
         if "heatmap" in heads:
             terms |= _detection_terms(heads, targets)
         if "identity" in heads:
-            terms |= self._taught_terms(heads, targets)
+            terms |= self._embedding_terms(heads, targets)
         if "occlusion" in heads:
             terms |= occlusion_terms(dict(heads), targets.occlusions)
         if previous is not None and previous_targets is not None and "identity" in heads:
-            pair = (
-                *_by_image(heads["identity"], targets),
-                *_by_image(previous["identity"], previous_targets),
-            )
-            now, seen, before, seen_before = pair
-            negative = torch.zeros(len(now), dtype=torch.bool, device=now.device)
-            terms |= reid_terms(now, before, seen, seen_before, negative)
+            first, first_valid = _by_image(heads["identity"], targets)
+            second, second_valid = _by_image(previous["identity"], previous_targets)
+            negative = torch.zeros(len(first), dtype=torch.bool, device=first.device)
+            terms |= reid_terms(first, second, first_valid, second_valid, negative)
         return terms
 
-    def _taught_terms(self, heads: Heads, targets: MottoolSTargets) -> dict[str, Tensor]:
-        """`imitation` and `relations` where a teacher spoke, `identity` where one is known."""
+    def _embedding_terms(self, heads: Heads, targets: MottoolSTargets) -> dict[str, Tensor]:
+        """Return `imitation` and `relations` with a teacher, and `identity` with a classifier.
+
+        People who are too small (not `embedded`) are left out of all three. A teacher embedding of
+        zeros means that there is none.
+        """
         terms = {}
         embeddings = _embeddings(heads["identity"], targets)  # (n, 3·D)
         if self.translator is not None and targets.embeddings is not None:
-            taught = targets.embedded & targets.embeddings.any(1)  # (n,)
-            teacher, learned = targets.embeddings[taught], embeddings[taught]
-            terms["imitation"] = imitation(self.translator(learned), teacher)
-            terms["relations"] = relations(learned[:MOST_RELATED], teacher[:MOST_RELATED])
+            distilled = targets.embedded & targets.embeddings.any(1)  # (n,)
+            teacher, student = targets.embeddings[distilled], embeddings[distilled]
+            terms["imitation"] = imitation(self.translator(student), teacher)
+            terms["relations"] = relations(student[:MAX_RELATED], teacher[:MAX_RELATED])
         if self.classifier is not None:
             identities = torch.where(targets.embedded, targets.identities, UNKNOWN)
             terms["identity"] = cross_entropy(embeddings, identities, self.classifier)
@@ -109,42 +123,43 @@ class MottoolSLoss(nn.Module):
 
 
 def _detection_terms(heads: Heads, targets: MottoolSTargets) -> dict[str, Tensor]:
-    """The scalars `heatmap`, `offset`, `size` and `giou`, unweighted."""
-    at, people, weights = (targets.images, targets.cells), targets.people, targets.weights
+    """Return the unweighted scalars `heatmap`, `offset`, `size` and `giou`."""
+    people, weights = targets.people, targets.weights
     width = heads["heatmap"].shape[3]
-    offset, size = _at(heads["offset"], *at), _at(heads["size"], *at)  # (m, 2), (m, 4)
+    offset = _values(heads["offset"], targets.images, targets.cells)  # (m, 2)
+    size = _values(heads["size"], targets.images, targets.cells)  # (m, 4)
     centre, box = targets.centres[people], targets.boxes[people]
     distances = torch.cat((centre - box[:, :2], box[:, 2:] - centre), 1)  # (m, 4)
     sides = (box[:, 2:] - box[:, :2]).repeat(1, 2).clamp(min=1)
     corner = torch.stack((targets.cells % width, targets.cells // width), 1)
-    middle = corner + offset
-    decoded = torch.cat((middle - size[:, :2], middle + size[:, 2:]), 1)
-    overlap = generalized_box_iou_loss(decoded, box)  # (m,)
+    predicted = corner + offset  # centres, (m, 2)
+    decoded = torch.cat((predicted - size[:, :2], predicted + size[:, 2:]), 1)
+    giou_loss = generalized_box_iou_loss(decoded, box)  # (m,)
     return {
         "heatmap": focal(heads["heatmap"], targets.heatmap),
         "offset": relative_l1(offset - targets.offset, torch.ones_like(offset), weights),
         "size": relative_l1(size - distances, sides, weights),
-        "giou": (overlap * weights).sum(),
+        "giou": (giou_loss * weights).sum(),
     }
 
 
-def _at(head: Tensor, images: Tensor, cells: Tensor) -> Tensor:
-    """What a head (B, C, h, w) says in cells (…) of images (…): (…, C) float32."""
+def _values(head: Tensor, images: Tensor, cells: Tensor) -> Tensor:
+    """Return the values (…, C) float32 of a head (B, C, h, w) in cells (…) of images (…)."""
     return head.flatten(2)[images, :, cells].float()
 
 
 def _embeddings(identity: Tensor, targets: MottoolSTargets) -> Tensor:
-    """Unit embeddings (n, 3·D) of the people, from the identity head (B, D, h, w)."""
-    cells, of_image = targets.parts, targets.image_of[:, None].expand_as(targets.parts)
-    return joined(_at(identity, of_image, cells))  # from (n, 3, D)
+    """Return L2-normalised embeddings (n, 3·D) of the people from the head (B, D, h, w)."""
+    images = targets.image_of[:, None].expand_as(targets.parts)
+    return joined(_values(identity, images, targets.parts))  # from (n, 3, D)
 
 
 def _by_image(identity: Tensor, targets: MottoolSTargets) -> tuple[Tensor, Tensor]:
-    """Embeddings (B, k, 3·D) of the people of every image, and which rows are somebody, (B, k)."""
+    """Return the people's embeddings (B, k, 3·D) by image, and the mask (B, k) of valid rows."""
     embeddings = _embeddings(identity, targets)  # (n, 3·D)
     groups = [
         embeddings[(targets.image_of == number) & targets.embedded]
         for number in range(len(identity))
     ]
-    present = [torch.ones(len(each), dtype=torch.bool, device=each.device) for each in groups]
-    return pad_sequence(groups, batch_first=True), pad_sequence(present, batch_first=True)
+    valid = [torch.ones(len(group), dtype=torch.bool, device=group.device) for group in groups]
+    return pad_sequence(groups, batch_first=True), pad_sequence(valid, batch_first=True)

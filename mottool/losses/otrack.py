@@ -1,7 +1,8 @@
-"""OTrack's loss: CenterTrack's, and OUTrack's of the occlusion heads, on those of `models.otrack`.
+"""OTrack's loss: CenterTrack's, plus OUTrack's occlusion terms, on the heads of `models.otrack`.
 
-Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §3 and Eq. 3, weighted as in its
-code for MOT17; Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022 (occlusion estimation).
+Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §3 and Eq. 3, with the weights
+of its code for MOT17; Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, Neurocomputing 2022 (occlusion
+estimation).
 """
 
 from torch import Tensor
@@ -16,9 +17,9 @@ AMODAL_WEIGHT = 0.1  # in the authors' code
 
 
 def otrack_loss(heads: dict[str, Tensor], targets: OTrackTargets) -> dict[str, Tensor]:
-    """Return the unweighted scalar losses and their weighted `total`.
+    """Return the terms, unweighted scalars, and their weighted `total`.
 
-    The displacement loss (Eq. 3) is a mean over the objects present in both images.
+    Eq. 3, the displacement, is the mean over the people that are in both images.
     """
     people = targets.people
     terms = detection_terms(heads, people)
@@ -34,9 +35,7 @@ def otrack_loss(heads: dict[str, Tensor], targets: OTrackTargets) -> dict[str, T
         + AMODAL_WEIGHT * terms["amodal"]
     )
     if targets.occlusions is not None:
-        occlusion_losses = occlusion_terms(heads, targets.occlusions)
-        total = total + OCCLUSION_WEIGHT * (
-            occlusion_losses["occlusion"] + occlusion_losses["occlusion_offset"]
-        )
-        terms |= occlusion_losses
+        occlusion = occlusion_terms(heads, targets.occlusions)
+        total = total + OCCLUSION_WEIGHT * (occlusion["occlusion"] + occlusion["occlusion_offset"])
+        terms |= occlusion
     return terms | {"total": total}

@@ -1,4 +1,4 @@
-"""OUTrack's loss: FairMOT's detection, occlusion centres, and identities that nobody told it.
+"""OUTrack's loss: FairMOT's detection, occlusion centres and unsupervised re-identification.
 
 Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
 re-identification learning and occlusion estimation", Neurocomputing 2022, on the heads of
@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from mottool.data.targets.centre import CentreTargets, OcclusionTargets
 from mottool.data.targets.labels import Targets
-from mottool.losses.centre import SIZE_WEIGHT, START, detection_terms, focal, l1
+from mottool.losses.centre import (
+    INITIAL_LOG_VARIANCES,
+    SIZE_WEIGHT,
+    detection_terms,
+    focal,
+    l1,
+)
 from mottool.losses.unsupervised import Assignment, cycas, reid_terms
 from mottool.losses.weighting import Uncertainty
 from mottool.models.centre_heads import gather
@@ -26,8 +32,8 @@ OCCLUSION_WEIGHT = 0.5  # of the occlusion heatmap and of its offset, in the aut
 class OUTrackTargets(Targets):
     """Targets of B pairs of frames.
 
-    `people` and `occlusions` of the current frames; `previous`, the people of the frames that
-    they are compared with; `negative` (B,) bool, which of those show other people altogether.
+    `people` and `occlusions` are those of the current frames. `previous` holds the people of the
+    frames that they are compared with. `negative` (B,) bool marks pairs without common people.
     """
 
     people: CentreTargets
@@ -37,7 +43,10 @@ class OUTrackTargets(Targets):
 
 
 def occlusion_terms(heads: dict[str, Tensor], targets: OcclusionTargets) -> dict[str, Tensor]:
-    """The scalars `occlusion` and `occlusion_offset`, unweighted, as FairMOT's of the people."""
+    """Return the unweighted scalars `occlusion` and `occlusion_offset`.
+
+    They are FairMOT's heatmap and offset terms, for occlusion centres.
+    """
     return {
         "occlusion": focal(heads["occlusion"], targets.heatmap),
         "occlusion_offset": l1(
@@ -47,9 +56,9 @@ def occlusion_terms(heads: dict[str, Tensor], targets: OcclusionTargets) -> dict
 
 
 class OUTrackLoss(nn.Module):
-    """The whole, with its learned weights of detection and re-identification.
+    """OUTrack's total loss, with learned weights of detection and re-identification.
 
-    For OUTrack trained with identities, as some of its tables have it, see `FairMOTLoss`.
+    To train OUTrack with known identities, as in some of its tables, see `FairMOTLoss`.
     """
 
     def __init__(
@@ -60,21 +69,24 @@ class OUTrackLoss(nn.Module):
         cycle: float = 1.0,
         baseline: bool = False,
     ) -> None:
-        """`intra`, `inter`, `cycle` weigh the terms of re-identification against each other.
+        """Create the loss; `intra`, `inter`, `cycle` are the weights of the `reid_terms`.
 
-        With `baseline` CycAs replaces all three. (To learn from CrowdHuman's still images the
-        authors weigh re-identification 10, for MOT17 1.)
+        With `baseline`, CycAs replaces all three. (For CrowdHuman's still images the authors give
+        re-identification the weight 10, for MOT17 1.)
         """
         super().__init__()
         self.assignment = assignment or Assignment()
         self.intra, self.inter, self.cycle = intra, inter, cycle
         self.baseline = baseline
-        self.weighting = Uncertainty(START)
+        self.weighting = Uncertainty(INITIAL_LOG_VARIANCES)
 
     def forward(
         self, heads: dict[str, Tensor], targets: OUTrackTargets, previous: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        """The terms, unweighted scalars, and their `total`; `previous` frames' heads too."""
+        """Return the terms, unweighted scalars, and their weighted `total`.
+
+        `heads` are those of the current frames, `previous` those of the previous frames.
+        """
         terms = detection_terms(heads, targets.people)
         terms |= occlusion_terms(heads, targets.occlusions)
         detection = (
@@ -95,13 +107,14 @@ class OUTrackLoss(nn.Module):
     def _reid(
         self, heads: dict[str, Tensor], targets: OUTrackTargets, previous: dict[str, Tensor]
     ) -> dict[str, Tensor]:
-        people, before = targets.people, targets.previous
-        pair = (
-            gather(heads["identity"], people.cells),  # (B, k, D)
-            gather(previous["identity"], before.cells),  # (B, l, D)
-            people.valid,
-            before.valid,
+        """Return `cycas` for the baseline, else `intra`, `inter` and `cycle`."""
+        current_people, previous_people = targets.people, targets.previous
+        pairs = (
+            gather(heads["identity"], current_people.cells),  # (B, k, D)
+            gather(previous["identity"], previous_people.cells),  # (B, l, D)
+            current_people.valid,
+            previous_people.valid,
         )
         if self.baseline:
-            return {"cycas": cycas(*pair)}
-        return reid_terms(*pair, targets.negative, self.assignment)
+            return {"cycas": cycas(*pairs)}
+        return reid_terms(*pairs, targets.negative, self.assignment)

@@ -1,13 +1,13 @@
-"""What teaches embeddings when no identity is known: two frames of a video, or of an image.
+"""Unsupervised losses of embeddings, from two frames of a video or two views of an image.
 
 Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
 re-identification learning and occlusion estimation", Neurocomputing 2022 (OUTrack), the
 unsupervised re-identification module; its baseline is Wang, Zhang, Zheng, Liu, Sun, Li & Wang,
 "CycAs: Self-supervised cycle association for learning re-identifiable descriptions", ECCV 2020.
 
-Whom somebody is assigned to is a softmax over the similarities to everybody else in both frames.
-People in one frame are different (strong supervision); most of those in one are in the other as
-well (weak supervision); and the assignment is mutual.
+A person's assignment is a softmax over the similarities to all other people in both frames. Two
+people in one frame differ (strong supervision). Most people of one frame are also in the other
+(weak supervision). Assignments are symmetric between the frames.
 """
 
 import math
@@ -22,111 +22,127 @@ from mottool.networks.learning import AssignmentSettings
 
 __all__ = ["Assignment", "cycas", "reid_terms"]
 
-SHARPNESS = 0.5  # ε of the adaptive temperature
+EPSILON = 0.5  # ε of the adaptive temperature
 
 
 @dataclass(frozen=True)
 class Assignment(AssignmentSettings):
-    """How people in two frames are assigned to each other."""
+    """Settings of the assignment of people in two frames to each other."""
 
     def matrix(self, features: Tensor, negative: bool = False) -> tuple[Tensor, float]:
-        """Assignments (n, n) or, with a placeholder, (n, n + 1), rows of sum 1; the margin.
+        """Return the assignment matrix (n, n), with a placeholder (n, n + 1), and the margin.
 
-        `features` (n, D) of unit length, of both frames, n at least 2. Nobody is assigned to
-        themselves. A `negative` pair's frames share nobody: its placeholder is always zero.
+        `features` (n, D) of both frames are L2-normalised, n is at least 2. Each row sums to 1; a
+        person is not assigned to themselves. The frames of a `negative` pair have no people in
+        common: their placeholder is always zero.
         """
         n = len(features)
-        oneself = torch.eye(n, dtype=torch.bool, device=features.device)
+        diagonal = torch.eye(n, dtype=torch.bool, device=features.device)
         similarity = similarities(features, features)  # (n, n)
-        choices = similarity.masked_fill(oneself, -torch.inf)
+        candidates = similarity.masked_fill(diagonal, -torch.inf)
         if negative or self.placeholder == "zero":
-            choices = torch.cat((choices, similarity.new_zeros(n, 1)), 1)  # (n, n + 1)
+            candidates = torch.cat((candidates, similarity.new_zeros(n, 1)), 1)  # (n, n + 1)
         elif self.placeholder == "mean":
-            mean = similarity[~oneself].mean().detach()
-            choices = torch.cat((choices, mean.expand(n, 1)), 1)
+            mean = similarity[~diagonal].mean().detach()
+            candidates = torch.cat((candidates, mean.expand(n, 1)), 1)
         temperature = self.temperature
         if temperature is None:
-            temperature = math.log(choices.shape[1] + 1) / SHARPNESS
+            temperature = _adaptive_temperature(candidates.shape[1])
         margin = self.margin
-        if margin is None:  # between one similarity of 1 and n - 1 of -1
+        if margin is None:  # the largest possible: one similarity is 1, the other n - 1 are -1
             high, low = math.exp(temperature), math.exp(-temperature)
             margin = (high - low) / ((n - 1) * low + high)
-        return (temperature * choices).softmax(1), margin
+        return (temperature * candidates).softmax(1), margin
 
 
 def reid_terms(
     current: Tensor,
     previous: Tensor,
-    seen: Tensor,
-    seen_before: Tensor,
+    current_valid: Tensor,
+    previous_valid: Tensor,
     negative: Tensor,
     assignment: Assignment | None = None,
 ) -> dict[str, Tensor]:
-    """OUTrack's L_intra, L_inter and L_cycle: `intra`, `inter` and `cycle`, scalars.
+    """Compute OUTrack's L_intra, L_inter and L_cycle, the scalars `intra`, `inter` and `cycle`.
 
     `current` (B, k, D) and `previous` (B, l, D) are embeddings of any length of B pairs of
-    frames, `seen` (B, k) and `seen_before` (B, l) bool where there is somebody, `negative` (B,)
-    bool pairs of frames that share nobody. Each term is a sum over the people of all pairs,
-    divided by their number; pairs with an empty frame count nothing.
+    frames. `current_valid` (B, k) and `previous_valid` (B, l) bool mark the rows of people.
+    `negative` (B,) bool marks pairs of frames without common people. Each term is a sum over the
+    people of all pairs, divided by their number; pairs with an empty frame are left out.
+
+    `intra` sums the assignments within a frame. `inter` sums max(0, second - best + margin) over
+    each person's two largest assignments. `cycle` sums |A_ij - A_ji| between the frames. A person
+    of a negative pair should be assigned to the placeholder.
     """
     assignment = assignment or Assignment()
-    terms = _pairs(current, previous, seen, seen_before)
-    intra = inter = cycle = current.float().sum() * 0  # so that a batch without pairs has gradients
+    pairs = _nonempty_pairs(current, previous, current_valid, previous_valid)
+    # The zero depends on the embeddings, so that a batch without pairs has gradients.
+    intra = inter = cycle = current.float().sum() * 0
     people = 0
-    for pair, (now, before) in terms.items():
-        features, count = torch.cat((now, before)), len(now)  # (n, D)
-        matrix, margin = assignment.matrix(features, bool(negative[pair]))
+    for index, (first, second) in pairs.items():
+        features, count = torch.cat((first, second)), len(first)  # (n, D)
+        matrix, margin = assignment.matrix(features, bool(negative[index]))
         people += len(features)
-        among = matrix[:, : len(features)]  # (n, n), without the placeholder
-        if negative[pair]:
-            # Nobody is anybody else: all should be assigned to the placeholder.
-            intra = intra + among.sum()
-            inter = inter + F.relu(among.amax(1) - matrix[:, -1] + margin).sum()
+        between_people = matrix[:, : len(features)]  # (n, n), without the placeholder
+        if negative[index]:
+            intra = intra + between_people.sum()
+            inter = inter + F.relu(between_people.amax(1) - matrix[:, -1] + margin).sum()
             continue
-        intra = intra + among[:count, :count].sum() + among[count:, count:].sum()
-        best, second = matrix.topk(2, dim=1).values.unbind(1)
-        inter = inter + F.relu(second - best + margin).sum()
-        cycle = cycle + (among[:count, count:] - among[count:, :count].T).abs().sum()
+        within_first = between_people[:count, :count]
+        within_second = between_people[count:, count:]
+        intra = intra + within_first.sum() + within_second.sum()
+        best, runner_up = matrix.topk(2, dim=1).values.unbind(1)
+        inter = inter + F.relu(runner_up - best + margin).sum()
+        to_second, to_first = between_people[:count, count:], between_people[count:, :count]
+        cycle = cycle + (to_second - to_first.T).abs().sum()
     people = max(people, 1)
     return {"intra": intra / people, "inter": inter / people, "cycle": cycle / people}
 
 
 def cycas(
-    current: Tensor, previous: Tensor, seen: Tensor, seen_before: Tensor, margin: float = 0.5
+    current: Tensor,
+    previous: Tensor,
+    current_valid: Tensor,
+    previous_valid: Tensor,
+    margin: float = 0.5,
 ) -> Tensor:
-    """CycAs' symmetric cycle association loss, a scalar: who goes there and back, comes back.
+    """Compute CycAs' symmetric cycle association loss, a scalar.
 
-    Arguments as in `reid_terms`. From each person of the less crowded frame, a softmax leads to
-    the other frame and another one back; the diagonal of their product should exceed all else in
-    its row and in its column by `margin`. The sum is divided by the number of those people.
+    Arguments as in `reid_terms`. The cycle matrix is the product of two softmaxes: from the less
+    crowded frame to the other one, and back. Each diagonal element should exceed all others in its
+    row and in its column by `margin`. The sum is divided by the number of people in the less
+    crowded frames.
     """
     total = current.float().sum() * 0
     people = 0
-    for now, before in _pairs(current, previous, seen, seen_before).values():
-        few, many = sorted((now, before), key=len)
-        similarity = similarities(few, many)  # (N, M), N ≤ M
-        there = (similarity * _adaptive(len(many))).softmax(1)
-        back = (similarity.T * _adaptive(len(few))).softmax(1)
-        cycle = similarities(there, back.T)  # (N, N)
-        home = cycle.diagonal()
-        away = cycle - home.diag()
-        total = total + F.relu(away.amax(1) - home + margin).sum()
-        total = total + F.relu(away.amax(0) - home + margin).sum()
-        people += len(few)
+    pairs = _nonempty_pairs(current, previous, current_valid, previous_valid)
+    for pair in pairs.values():
+        smaller, larger = sorted(pair, key=len)
+        similarity = similarities(smaller, larger)  # (N, M), N ≤ M
+        forward = (similarity * _adaptive_temperature(len(larger))).softmax(1)
+        backward = (similarity.T * _adaptive_temperature(len(smaller))).softmax(1)
+        cycle = similarities(forward, backward.T)  # (N, N)
+        diagonal = cycle.diagonal()
+        others = cycle - diagonal.diag()
+        total = total + F.relu(others.amax(1) - diagonal + margin).sum()
+        total = total + F.relu(others.amax(0) - diagonal + margin).sum()
+        people += len(smaller)
     return total / max(people, 1)
 
 
-def _adaptive(choices: int) -> float:
-    return math.log(choices + 1) / SHARPNESS
+def _adaptive_temperature(candidates: int) -> float:
+    """Return ln(K + 1) / ε for K candidates."""
+    return math.log(candidates + 1) / EPSILON
 
 
-def _pairs(
-    current: Tensor, previous: Tensor, seen: Tensor, seen_before: Tensor
+def _nonempty_pairs(
+    current: Tensor, previous: Tensor, current_valid: Tensor, previous_valid: Tensor
 ) -> dict[int, tuple[Tensor, Tensor]]:
-    """Unit embeddings of the people in both frames of each pair that has people in both."""
+    """Return the L2-normalised embeddings of pairs with people in both frames, by pair index."""
     pairs = {}
     for index in range(len(current)):
-        now, before = current[index, seen[index]], previous[index, seen_before[index]]
-        if len(now) and len(before):
-            pairs[index] = F.normalize(now.float(), dim=1), F.normalize(before.float(), dim=1)
+        first = current[index, current_valid[index]]
+        second = previous[index, previous_valid[index]]
+        if len(first) and len(second):
+            pairs[index] = F.normalize(first.float(), dim=1), F.normalize(second.float(), dim=1)
     return pairs

@@ -1,4 +1,4 @@
-"""FairMOT's losses: equal to the authors' in value and gradient, and near 0 for the truth."""
+"""FairMOT's losses: the authors' values and gradients, and near 0 for perfect heads."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ NAMES = {"heatmap": "hm", "size": "wh", "offset": "reg", "identity": "id"}
 SIZE = (160, 96)
 
 
-def loaded(golden, uncertainty=True):
+def loss_with_authors_classifier(golden, uncertainty=True):
     loss = FairMOTLoss(16, 50, uncertainty)
     with torch.no_grad():
         loss.classifier.weight.copy_(golden["classifier_weight"])
@@ -21,13 +21,13 @@ def loaded(golden, uncertainty=True):
 
 
 @pytest.mark.parametrize("form", ["ltrb", "wh2"])
-def test_values_and_gradients_are_the_authors(form):
+def test_values_and_gradients_equal_the_authors(form):
     stored = figures("fairmot")
     golden = {key[len(form) + 1 :]: value for key, value in stored.items() if key.startswith(form)}
     batch = [labels(stored[name], SIZE) for name in ("labels0", "labels1")]
     targets = centre_targets(batch, SIZE, ltrb=form == "ltrb")
     heads = leaves({ours: golden[f"output/{theirs}"] for ours, theirs in NAMES.items()})
-    loss = loaded(golden)
+    loss = loss_with_authors_classifier(golden)
     terms = loss(heads, targets)
     terms["total"].backward()
     expected = {"heatmap": "hm", "size": "wh", "offset": "off", "identity": "id"}
@@ -40,12 +40,13 @@ def test_values_and_gradients_are_the_authors(form):
         torch.testing.assert_close(heads[ours].grad, gradient, atol=1e-6, rtol=1e-5)
     weights = torch.cat((golden["grad/s_det"], golden["grad/s_id"]))
     torch.testing.assert_close(loss.weighting.s.grad, weights, atol=1e-4, rtol=1e-5)
-    fixed = loaded(golden, uncertainty=False)(heads, targets)["total"].item()
-    assert fixed == pytest.approx(golden["loss/loss_multi_fix"].item(), rel=1e-6)
+    fixed = loss_with_authors_classifier(golden, uncertainty=False)
+    total = fixed(heads, targets)["total"].item()
+    assert total == pytest.approx(golden["loss/loss_multi_fix"].item(), rel=1e-6)
 
 
-def truth(targets, embedding_size=4):
-    """Heads that say just what the targets do."""
+def perfect_heads(targets, embedding_size=4):
+    """Return heads whose outputs equal the targets."""
     b, _, h, w = targets.heatmap.shape
     heads = {
         "heatmap": torch.where(targets.heatmap == 1, 20.0, -20.0),
@@ -60,16 +61,16 @@ def truth(targets, embedding_size=4):
     return heads
 
 
-def test_the_truth_costs_next_to_nothing():
+def test_perfect_heads_have_almost_no_loss():
     targets = centre_targets([people(0, 1), people(-1)], (240, 160))
-    terms = FairMOTLoss(4, 5)(truth(targets), targets)
+    terms = FairMOTLoss(4, 5)(perfect_heads(targets), targets)
     assert terms["heatmap"] < 1e-3
     assert terms["size"] == terms["offset"] == 0
 
 
 def test_the_order_of_people_does_not_matter():
     image = people(0, 1, 2)
-    turned = Labels(image.boxes.flip(0), image.identities.flip(0))
+    reordered = Labels(image.boxes.flip(0), image.identities.flip(0))
     heads = {
         "heatmap": torch.randn(1, 1, 40, 60),
         "offset": torch.randn(1, 2, 40, 60),
@@ -77,22 +78,24 @@ def test_the_order_of_people_does_not_matter():
         "identity": torch.randn(1, 8, 40, 60),
     }
     loss = FairMOTLoss(8, 3)
-    first, second = (loss(heads, centre_targets([each], (240, 160))) for each in (image, turned))
+    first, second = (
+        loss(heads, centre_targets([labels], (240, 160))) for labels in (image, reordered)
+    )
     torch.testing.assert_close(first, second)
 
 
-def test_nobody_known_teaches_detection_only():
+def test_without_known_identities_only_detection_has_a_loss():
     targets = centre_targets([people(-1, -1)], (240, 160))
-    heads = leaves(truth(targets))
+    heads = leaves(perfect_heads(targets))
     terms = FairMOTLoss(4, 5)(heads, targets)
     terms["total"].backward()
     assert terms["identity"] == 0
     assert (heads["identity"].grad == 0).all()
 
 
-def test_an_empty_image_teaches_the_background():
+def test_an_empty_image_trains_the_background():
     targets = centre_targets([people()], (240, 160))
-    heads = leaves(truth(targets))
+    heads = leaves(perfect_heads(targets))
     heads["heatmap"].data.zero_()
     terms = FairMOTLoss(4, 5)(heads, targets)
     terms["total"].backward()
@@ -102,11 +105,11 @@ def test_an_empty_image_teaches_the_background():
     assert all(head.grad.isfinite().all() for head in heads.values())
 
 
-def test_focal_spares_the_surroundings_of_centres():
-    guess = torch.zeros(1, 1, 1, 2)
+def test_focal_reduces_the_weight_near_centres():
+    logits = torch.zeros(1, 1, 1, 2)
     target = torch.tensor([[[[1.0, 0.5]]]])
-    by_hand = 0.25 * 0.693147 * (1 + 0.5**4)
-    assert focal(guess, target).item() == pytest.approx(by_hand, rel=1e-5)
+    expected = 0.25 * 0.693147 * (1 + 0.5**4)
+    assert focal(logits, target).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_l1_is_a_mean_over_objects_and_channels():

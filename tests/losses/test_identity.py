@@ -1,4 +1,4 @@
-"""The identity objectives: what they are for embeddings made by hand, and whom they leave alone."""
+"""The identity objectives: values by hand, unknown identities, order and precision."""
 
 import math
 
@@ -22,16 +22,16 @@ OBJECTIVES = {
     "upper-bound": lambda e, i: triplet_upper_bound(e, i, 5.0),
 }
 crowds = st.lists(st.integers(-1, CLASSES - 1), max_size=9).map(
-    lambda who: torch.tensor(who, dtype=torch.int64)
+    lambda identities: torch.tensor(identities, dtype=torch.int64)
 )
 
 
 def classifier():
-    told = nn.Linear(8, CLASSES)
+    layer = nn.Linear(8, CLASSES)
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        told.reset_parameters()
-    return told
+        layer.reset_parameters()
+    return layer
 
 
 def random(count, seed=0):
@@ -44,23 +44,23 @@ def test_scale_is_adacos():
 
 
 def test_cross_entropy_of_one_person_by_hand():
-    told = classifier()
+    layer = classifier()
     embedding, person = random(1), torch.tensor([2])
-    logits = told(math.sqrt(2) * math.log(CLASSES - 1) * embedding / embedding.norm())[0]
+    logits = layer(math.sqrt(2) * math.log(CLASSES - 1) * embedding / embedding.norm())[0]
     expected = logits.exp().sum().log() - logits[2]
-    torch.testing.assert_close(cross_entropy(embedding, person, told), expected)
+    torch.testing.assert_close(cross_entropy(embedding, person, layer), expected)
 
 
-def test_triplet_is_the_hardest_of_both():
+def test_triplet_uses_the_hardest_positive_and_negative():
     angles = torch.tensor([0.0, 0.3, 0.2, 2.0])
     embeddings = torch.stack((angles.cos(), angles.sin()), 1) * torch.tensor([[1.0], [5], [2], [3]])
     identities = torch.tensor([0, 0, 1, 1])
-    between = (angles[:, None] - angles).cos()
+    cosines = (angles[:, None] - angles).cos()
     hardest = [
-        between[0, 2] - between[0, 1],
-        between[1, 2] - between[1, 0],
-        between[2, 1] - between[2, 3],
-        between[3, 1] - between[3, 2],
+        cosines[0, 2] - cosines[0, 1],
+        cosines[1, 2] - cosines[1, 0],
+        cosines[2, 1] - cosines[2, 3],
+        cosines[3, 1] - cosines[3, 2],
     ]
     expected = sum(max(value.item(), 0) for value in hardest) / 4
     assert triplet(embeddings, identities).item() == pytest.approx(expected, rel=1e-5)
@@ -77,7 +77,7 @@ def test_upper_bound_sums_over_all_negatives():
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(crowds, st.integers(0, 5))
-def test_the_bound_is_one(identities, seed):
+def test_the_upper_bound_is_at_least_the_triplet_loss(identities, seed):
     embeddings = random(len(identities), seed)
     assert (
         triplet(embeddings, identities) <= triplet_upper_bound(embeddings, identities, 1.0) + 1e-6
@@ -87,7 +87,7 @@ def test_the_bound_is_one(identities, seed):
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(identities=crowds, seed=st.integers(0, 5))
-def test_order_does_not_matter_and_the_unknown_learn_nothing(objective, identities, seed):
+def test_order_length_and_unknown_identities_do_not_matter(objective, identities, seed):
     embeddings = random(len(identities), seed).requires_grad_()
     loss = objective(embeddings, identities)
     loss.backward()
@@ -98,12 +98,12 @@ def test_order_does_not_matter_and_the_unknown_learn_nothing(objective, identiti
     torch.testing.assert_close(objective(embeddings[order], identities[order]), loss)
     known = identities >= 0
     torch.testing.assert_close(objective(embeddings[known], identities[known]), loss)
-    longer = objective(embeddings * torch.arange(1.0, len(identities) + 1)[:, None], identities)
-    torch.testing.assert_close(longer, loss)
+    scaled = objective(embeddings * torch.arange(1.0, len(identities) + 1)[:, None], identities)
+    torch.testing.assert_close(scaled, loss)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
-def test_learning_brings_equals_together(objective):
+def test_training_separates_the_identities(objective):
     identities = torch.arange(CLASSES).repeat(4)
     embeddings = random(len(identities)).requires_grad_()
     optimiser = torch.optim.Adam([embeddings], lr=0.1)
@@ -118,13 +118,13 @@ def test_learning_brings_equals_together(objective):
 
 @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("scale", [0.0, 12.0])
-def test_lower_precisions_teach_the_same(precision, scale):
+def test_lower_precisions_have_the_same_gradients(precision, scale):
     generator = torch.Generator().manual_seed(0)
-    given = torch.randn(30, 64, generator=generator)
+    values = torch.randn(30, 64, generator=generator)
     identities = torch.arange(30) % 7 - 1
     gradients = []
     for lower in (False, True):
-        embeddings = given.clone().requires_grad_()
+        embeddings = values.clone().requires_grad_()
         with torch.autocast("cpu", precision, enabled=lower):
             if scale:
                 loss = triplet_upper_bound(embeddings, identities, scale)

@@ -1,4 +1,4 @@
-"""JDE's losses: equal to the authors' in value and gradient; its objectives and weightings."""
+"""JDE's losses: the authors' values and gradients; the objectives and weightings."""
 
 import pytest
 import torch
@@ -19,16 +19,16 @@ TARGETS = jde_targets(
 
 def heads(embedding_size=8, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    made = {}
+    outputs = {}
     for stride in STRIDES:
         grid = SIZE[1] // stride, SIZE[0] // stride
-        made[f"detection_{stride}"] = torch.randn(2, 24, *grid, generator=generator)
-        made[f"embedding_{stride}"] = torch.randn(2, embedding_size, *grid, generator=generator)
-    return made
+        outputs[f"detection_{stride}"] = torch.randn(2, 24, *grid, generator=generator)
+        outputs[f"embedding_{stride}"] = torch.randn(2, embedding_size, *grid, generator=generator)
+    return outputs
 
 
 @pytest.mark.parametrize(("level", "stride", "grid"), [("s16", 16, (12, 20)), ("s8", 8, (24, 40))])
-def test_values_and_gradients_are_the_authors(level, stride, grid):
+def test_values_and_gradients_equal_the_authors(level, stride, grid):
     golden = {k[len(level) + 1 :]: v for k, v in figures("jde").items() if k.startswith(level)}
     batch = [labels(golden[name], (320, 192)) for name in ("labels0", "labels1")]
     assigned = anchor_targets(batch, golden["anchors_px"].tolist(), stride, grid)
@@ -36,9 +36,9 @@ def test_values_and_gradients_are_the_authors(level, stride, grid):
     with torch.no_grad():
         loss.classifier.weight.copy_(golden["classifier_weight"])
         loss.classifier.bias.copy_(golden["classifier_bias"])
-    theirs = golden["p_cat"].clone().requires_grad_()
-    said = {f"detection_{stride}": theirs[:, :24], f"embedding_{stride}": theirs[:, 24:]}
-    terms = loss(said, JDETargets({stride: assigned}))
+    prediction = golden["p_cat"].clone().requires_grad_()
+    outputs = {f"detection_{stride}": prediction[:, :24], f"embedding_{stride}": prediction[:, 24:]}
+    terms = loss(outputs, JDETargets({stride: assigned}))
     terms["total"].backward()
     total, boxes, confidence, identity, _ = golden["loss"].tolist()
     assert terms[f"box_{stride}"].item() == pytest.approx(boxes, rel=1e-5)
@@ -46,63 +46,66 @@ def test_values_and_gradients_are_the_authors(level, stride, grid):
     assert terms[f"identity_{stride}"].item() == pytest.approx(identity, rel=1e-5)
     assert terms["total"].item() == pytest.approx(total, rel=1e-5)
     expected = golden["grad_p_cat"]
-    torch.testing.assert_close(theirs.grad[: len(expected)], expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(prediction.grad[: len(expected)], expected, atol=1e-5, rtol=1e-4)
     weights = golden["grad_s"].float()
     torch.testing.assert_close(loss.weighting.s.grad, weights, atol=1e-4, rtol=1e-5)
 
 
-def test_the_truth_costs_next_to_nothing():
-    said = {}
+def test_perfect_heads_have_almost_no_loss():
+    outputs = {}
     for stride, target in TARGETS.levels.items():
         logits = torch.tensor([-20.0, 20]) * (2 * target.foreground[..., None] - 1)
-        told = torch.cat((target.boxes, logits), -1).permute(0, 1, 4, 2, 3)
-        said[f"detection_{stride}"] = told.flatten(1, 2)
+        detection = torch.cat((target.boxes, logits), -1).permute(0, 1, 4, 2, 3)
+        outputs[f"detection_{stride}"] = detection.flatten(1, 2)
         grid = target.foreground.shape[2:]
-        # Everybody's embedding is the axis of their number.
-        who = target.identities.amax(1).clamp(min=0)
-        said[f"embedding_{stride}"] = torch.eye(4)[who].permute(0, 3, 1, 2).reshape(2, 4, *grid)
-    terms = JDELoss(4, 4, "triplet")(said, TARGETS)
+        # The embedding of identity i is the unit vector of axis i.
+        identities = target.identities.amax(1).clamp(min=0)
+        embeddings = torch.eye(4)[identities].permute(0, 3, 1, 2)
+        outputs[f"embedding_{stride}"] = embeddings.reshape(2, 4, *grid)
+    terms = JDELoss(4, 4, "triplet")(outputs, TARGETS)
     assert max(value.item() for name, value in terms.items() if name != "total") < 1e-6
     assert sum(int((target.foreground == 1).sum()) for target in TARGETS.levels.values()) > 10
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("weights", WEIGHTINGS)
-def test_every_objective_learns_under_every_weighting(objective, weights):
+def test_every_objective_has_gradients_with_every_weighting(objective, weights):
     shared = torch.ones(3, requires_grad=True)
-    said = heads()
-    said = {
-        name: head * shared[place % 3]
-        for place, (name, head) in enumerate(sorted(said.items(), key=lambda item: item[0][::-1]))
+    outputs = heads()
+    outputs = {
+        name: head * shared[index % 3]
+        for index, (name, head) in enumerate(
+            sorted(outputs.items(), key=lambda item: item[0][::-1])
+        )
     }
     loss = JDELoss(8, 3, objective, weights)
-    terms = loss(said, TARGETS, [shared])
+    terms = loss(outputs, TARGETS, [shared])
     assert len(terms) == 10
     terms["total"].backward()
     assert shared.grad.isfinite().all()
     assert shared.grad.abs().max() > 0
 
 
-def test_fixed_weights_are_where_uncertainty_starts():
-    start = torch.tensor([-4.15, -4.85, -2.3] * 3)
+def test_fixed_weights_equal_the_initial_ones_of_uncertainty():
+    initial = torch.tensor([-4.15, -4.85, -2.3] * 3)
     losses = torch.arange(1.0, 10)
     learned, fixed = (JDELoss(8, 3, weights=name).weighting for name in ("uncertainty", "fixed"))
-    torch.testing.assert_close(fixed(losses), learned(losses) - start.sum() / 2)
+    torch.testing.assert_close(fixed(losses), learned(losses) - initial.sum() / 2)
 
 
-def test_unknown_identities_teach_embeddings_nothing():
+def test_unknown_identities_do_not_train_embeddings():
     anchors = dict(zip(STRIDES, ANCHORS[SIZE], strict=True))
     targets = jde_targets([people(-1, -1), people(-1)], SIZE, anchors)
-    said = leaves(heads())
-    terms = JDELoss(8, 3)(said, targets)
+    outputs = leaves(heads())
+    terms = JDELoss(8, 3)(outputs, targets)
     terms["total"].backward()
     for stride in STRIDES:
         assert terms[f"identity_{stride}"] == 0
-        assert (said[f"embedding_{stride}"].grad == 0).all()
-        assert said[f"detection_{stride}"].grad.abs().max() > 0
+        assert (outputs[f"embedding_{stride}"].grad == 0).all()
+        assert outputs[f"detection_{stride}"].grad.abs().max() > 0
 
 
-def test_ambiguous_anchors_teach_nothing():
+def test_ambiguous_anchors_are_ignored():
     logits = torch.zeros(3, 2, requires_grad=True)
     loss = classification(logits, torch.tensor([1, -1, 0]))
     loss.backward()

@@ -1,4 +1,4 @@
-"""OUTrack's losses: unsupervised re-identification as the authors', CycAs, and the whole."""
+"""OUTrack's losses: the authors' unsupervised re-identification, CycAs, and the total."""
 
 import math
 
@@ -22,23 +22,23 @@ TWO = torch.ones(1, 2, dtype=torch.bool)
 
 
 def stored(name, masks=("mask", "reid_mask")):
-    """The authors' embeddings of one frame, and whom they look at."""
-    there = torch.stack([GOLDEN[f"cycle/{mask}_{name}"] for mask in masks]).prod(0).bool()
-    return GOLDEN[f"cycle/feat_{name}"].clone(), there
+    """Return the authors' embeddings of one frame, and the mask of those they use."""
+    valid = torch.stack([GOLDEN[f"cycle/{mask}_{name}"] for mask in masks]).prod(0).bool()
+    return GOLDEN[f"cycle/feat_{name}"].clone(), valid
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_reid_values_and_gradients_are_the_authors(case):
+def test_reid_values_and_gradients_equal_the_authors(case):
     _, placeholder, negative, temperature, margin = case.split("/")
     assignment = Assignment(
         placeholder,
         None if temperature == "TNone" else float(temperature[1:]),
         None if margin == "m-1.0" else float(margin[1:]),  # adaptive
     )
-    (now, seen), (before, seen_before) = stored("cur"), stored("pre")
-    now.requires_grad_()
+    (current, current_valid), (previous, previous_valid) = stored("cur"), stored("pre")
+    current.requires_grad_()
     pairs = torch.tensor([flag == "1" for flag in negative.removeprefix("neg")])
-    terms = reid_terms(now, before, seen, seen_before, pairs, assignment)
+    terms = reid_terms(current, previous, current_valid, previous_valid, pairs, assignment)
     total = terms["intra"] + terms["inter"] + terms["cycle"]
     total.backward()
     golden = {
@@ -47,27 +47,32 @@ def test_reid_values_and_gradients_are_the_authors(case):
     assert total.item() == pytest.approx(golden["id_loss"], rel=1e-5)
     assert terms["inter"].item() == pytest.approx(golden["id_loss_inter"], abs=1e-6)
     assert terms["cycle"].item() == pytest.approx(golden["id_loss_cons"], abs=1e-6)
-    torch.testing.assert_close(now.grad, GOLDEN[f"{case}/grad_cur"], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(current.grad, GOLDEN[f"{case}/grad_cur"], atol=1e-6, rtol=1e-4)
 
 
-def test_all_cases_are_there():
+def test_all_cases_are_present():
     assert len(CASES) == 3 * 3 * 2 * 2
 
 
-def test_cycas_is_the_authors():
-    (now, seen), (before, seen_before) = (stored(name, ("mask",)) for name in ("cur", "pre"))
-    value = cycas(now, before, seen, seen_before)
+def test_cycas_equals_the_authors():
+    (current, current_valid), (previous, previous_valid) = (
+        stored(name, ("mask",)) for name in ("cur", "pre")
+    )
+    value = cycas(current, previous, current_valid, previous_valid)
     assert value.item() == pytest.approx(GOLDEN["cycas/value"].item(), rel=1e-5)
 
 
 def test_cycas_starts_from_the_less_crowded_frame():
-    now, before = (torch.randn(1, n, 8, generator=torch.Generator().manual_seed(n)) for n in (2, 5))
-    seen, seen_before = (torch.ones(1, n, dtype=torch.bool) for n in (2, 5))
-    forth, back = cycas(now, before, seen, seen_before), cycas(before, now, seen_before, seen)
-    torch.testing.assert_close(forth, back)
+    current, previous = (
+        torch.randn(1, n, 8, generator=torch.Generator().manual_seed(n)) for n in (2, 5)
+    )
+    current_valid, previous_valid = (torch.ones(1, n, dtype=torch.bool) for n in (2, 5))
+    forward = cycas(current, previous, current_valid, previous_valid)
+    backward = cycas(previous, current, previous_valid, current_valid)
+    torch.testing.assert_close(forward, backward)
 
 
-def test_the_same_clear_people_cost_next_to_nothing():
+def test_distinct_people_in_both_frames_have_almost_no_loss():
     same = torch.eye(4)[None, :2]
     sharp = Assignment(temperature=30.0)
     terms = reid_terms(same, same, TWO, TWO, torch.tensor([False]), sharp)
@@ -75,7 +80,7 @@ def test_the_same_clear_people_cost_next_to_nothing():
     strangers = reid_terms(
         same, torch.eye(4)[None, 2:], TWO, TWO, torch.tensor([True]), Assignment(margin=0.1)
     )
-    assert strangers["inter"] == pytest.approx(0.1, rel=1e-4)  # all at 0, like the placeholder
+    assert strangers["inter"] == pytest.approx(0.1, rel=1e-4)  # all 0, as the placeholder
     assert cycas(same, same, TWO, TWO, margin=0.5) < 0.2
 
 
@@ -90,11 +95,11 @@ def test_an_assignment_has_rows_of_sum_one_and_an_empty_diagonal():
             assert margin == 0.5
 
 
-def test_the_adaptive_margin_is_the_largest_there_can_be():
+def test_the_adaptive_margin_is_the_largest_possible():
     features = torch.tensor([[1.0, 0], [1, 0], [-1, 0]])
     matrix, margin = Assignment("none", 3.0, None).matrix(features)
     best, second = matrix.topk(2, dim=1).values.unbind(1)
-    # The first sees one at 1 and one at -1; with a third candidate the bound is a little lower.
+    # The first row has similarities 1 and -1. The bound assumes one more candidate at -1.
     high, low = math.exp(3), math.exp(-3)
     assert (best - second)[0].item() == pytest.approx((high - low) / (high + low), rel=1e-5)
     assert margin == pytest.approx((high - low) / (high + 2 * low), rel=1e-6)
@@ -102,58 +107,62 @@ def test_the_adaptive_margin_is_the_largest_there_can_be():
 
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(st.integers(0, 4), st.integers(0, 4), st.booleans(), st.integers(0, 3))
-def test_order_lengths_and_unseen_people_do_not_matter(now, before, negative, seed):
+def test_order_lengths_and_invalid_rows_do_not_matter(
+    current_count, previous_count, negative, seed
+):
     generator = torch.Generator().manual_seed(seed)
     current, previous = (torch.randn(1, 4, 8, generator=generator) for _ in range(2))
-    seen, seen_before = (torch.arange(4)[None] < count for count in (now, before))
+    valid, previous_valid = (
+        torch.arange(4)[None] < count for count in (current_count, previous_count)
+    )
     current.requires_grad_()
     pair = torch.tensor([negative])
-    terms = reid_terms(current, previous, seen, seen_before, pair)
-    baseline = cycas(current, previous, seen, seen_before)
+    terms = reid_terms(current, previous, valid, previous_valid, pair)
+    baseline = cycas(current, previous, valid, previous_valid)
     (sum(terms.values()) + baseline).backward()
-    assert (current.grad[~seen] == 0).all()
+    assert (current.grad[~valid] == 0).all()
     assert current.grad.isfinite().all()
     order = torch.randperm(4, generator=generator)
-    turned = 3 * current[:, order], previous, seen[:, order], seen_before
-    torch.testing.assert_close(reid_terms(*turned, pair), terms)
-    torch.testing.assert_close(cycas(*turned), baseline)
-    if not now or not before:
+    reordered = 3 * current[:, order], previous, valid[:, order], previous_valid
+    torch.testing.assert_close(reid_terms(*reordered, pair), terms)
+    torch.testing.assert_close(cycas(*reordered), baseline)
+    if not current_count or not previous_count:
         assert not any(terms.values())
         assert baseline == 0
 
 
-def apart(now, before):
-    """How much more alike the same people are than any two others, at the least."""
-    now, before = (F.normalize(view[0], dim=1) for view in (now, before))
-    similarity = now @ before.T
-    others = similarity.masked_fill(torch.eye(len(now), dtype=torch.bool), -1)
+def separation(first, second):
+    """Return the smallest gap between a person's similarity to itself and to any other."""
+    first, second = (F.normalize(view[0], dim=1) for view in (first, second))
+    similarity = first @ second.T
+    others = similarity.masked_fill(torch.eye(len(first), dtype=torch.bool), -1)
     return (similarity.diagonal() - others.amax(1)).min().item()
 
 
-@pytest.mark.parametrize("learned", ["ours", "baseline"])
-def test_learning_tells_people_apart_whom_nobody_named(learned):
+@pytest.mark.parametrize("loss_name", ["reid", "baseline"])
+def test_training_separates_people_without_identities(loss_name):
     generator = torch.Generator().manual_seed(3)
     person = torch.randn(1, 6, 16, generator=generator)
-    # A second view of each, and on top of both what all people share.
+    # Two noisy views of each person, plus an offset that all people share.
     views = [person + 0.2 * torch.randn(1, 6, 16, generator=generator) + 3 for _ in range(2)]
-    seen = torch.ones(1, 6, dtype=torch.bool)
+    valid = torch.ones(1, 6, dtype=torch.bool)
     project = torch.nn.Linear(16, 16)
     with torch.no_grad():
         project.weight.copy_(torch.randn(16, 16, generator=generator) / 4)
         project.bias.zero_()
     optimiser = torch.optim.Adam(project.parameters(), lr=0.02)
-    before = apart(*map(project, views))
+    before = separation(*map(project, views))
     for _ in range(150):
         optimiser.zero_grad()
         pair = tuple(map(project, views))
-        if learned == "ours":
-            loss = sum(reid_terms(*pair, seen, seen, torch.tensor([False])).values())
+        if loss_name == "reid":
+            loss = sum(reid_terms(*pair, valid, valid, torch.tensor([False])).values())
         else:
-            loss = cycas(*pair, seen, seen)
+            loss = cycas(*pair, valid, valid)
         loss.backward()
         optimiser.step()
     assert before < 0.1
-    assert apart(*map(project, views)) > 0.5
+    assert separation(*map(project, views)) > 0.5
 
 
 def heads(seed):
@@ -174,8 +183,8 @@ def heads(seed):
 
 def targets():
     crowd = people(-1, -1, -1)
-    hidden = Labels(crowd.boxes + torch.tensor([4.0, 6, 4, 6]), crowd.identities)
-    both = Labels(torch.cat((crowd.boxes, hidden.boxes)), torch.full((6,), -1))
+    occluders = Labels(crowd.boxes + torch.tensor([4.0, 6, 4, 6]), crowd.identities)
+    both = Labels(torch.cat((crowd.boxes, occluders.boxes)), torch.full((6,), -1))
     frames = [both, crowd]
     return OUTrackTargets(
         centre_targets(frames, SIZE),
@@ -186,10 +195,10 @@ def targets():
 
 
 @pytest.mark.parametrize("baseline", [False, True])
-def test_the_whole_is_the_sum_of_its_terms(baseline):
-    said, previous = leaves(heads(0)), leaves(heads(1))
+def test_the_total_is_the_weighted_sum_of_the_terms(baseline):
+    current, previous = leaves(heads(0)), leaves(heads(1))
     loss = OUTrackLoss(intra=1.0, inter=2.0, cycle=3.0, baseline=baseline)
-    terms = loss(said, targets(), previous)
+    terms = loss(current, targets(), previous)
     terms["total"].backward()
     value = {name: term.item() for name, term in terms.items()}
     detection = value["heatmap"] + value["offset"] + 0.1 * value["size"]
@@ -199,7 +208,7 @@ def test_the_whole_is_the_sum_of_its_terms(baseline):
     )
     expected = math.exp(1.85) * detection + math.exp(1.05) * identity - 1.85 - 1.05
     assert value["total"] == pytest.approx(expected / 2, rel=1e-5)
-    assert all(head.grad.abs().max() > 0 for head in said.values())
+    assert all(head.grad.abs().max() > 0 for head in current.values())
     assert previous["identity"].grad.abs().max() > 0
 
 
@@ -210,20 +219,20 @@ def test_an_unknown_placeholder_is_refused():
 
 @pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("baseline", [False, True])
-def test_lower_precisions_teach_the_same(precision, baseline):
+def test_lower_precisions_have_the_same_gradients(precision, baseline):
     generator = torch.Generator().manual_seed(0)
     current, previous = torch.randn(2, 2, 12, 64, generator=generator)
     previous = current + 0.5 * previous
-    seen = torch.ones(2, 12, dtype=torch.bool)
+    valid = torch.ones(2, 12, dtype=torch.bool)
     gradients = []
     for lower in (False, True):
         embeddings = current.clone().requires_grad_()
         with torch.autocast("cpu", precision, enabled=lower):
             if baseline:
-                loss = cycas(embeddings, previous, seen, seen, margin=1.0)
+                loss = cycas(embeddings, previous, valid, valid, margin=1.0)
             else:
                 negative = torch.tensor([False, True])
-                loss = sum(reid_terms(embeddings, previous, seen, seen, negative).values())
+                loss = sum(reid_terms(embeddings, previous, valid, valid, negative).values())
         loss.backward()
         gradients.append(embeddings.grad)
     assert gradients[0].abs().max() > 0

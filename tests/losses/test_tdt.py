@@ -1,4 +1,4 @@
-"""TDT's losses: by hand, for the truth, and on the network they train."""
+"""TDT's losses: values by hand, near 0 for perfect heads, and training of the network."""
 
 import pytest
 import torch
@@ -14,13 +14,13 @@ from mottool.models.tdt import ANCHORS, TDT
 def test_focal_by_hand():
     scores = torch.zeros(1, 4)
     foreground = torch.tensor([[1, 1, 0, -1]])
-    by_hand = 0.25 * 0.693147 * (0.25 * 2 + 0.75) / 2
-    assert focal(scores, foreground).item() == pytest.approx(by_hand, rel=1e-5)
-    nobody = torch.zeros(1, 4, dtype=torch.int64)
-    assert focal(scores, nobody).item() == pytest.approx(4 * 0.25 * 0.693147 * 0.75, rel=1e-5)
+    expected = 0.25 * 0.693147 * (0.25 * 2 + 0.75) / 2
+    assert focal(scores, foreground).item() == pytest.approx(expected, rel=1e-5)
+    background = torch.zeros(1, 4, dtype=torch.int64)
+    assert focal(scores, background).item() == pytest.approx(4 * 0.25 * 0.693147 * 0.75, rel=1e-5)
 
 
-def test_box_turns_linear_at_a_tenth():
+def test_box_is_linear_above_one_tenth():
     target = torch.zeros(1, 4)
     assert box(torch.full((1, 4), 0.05), target).item() == pytest.approx(0.05**2 / 2, rel=1e-5)
     assert box(torch.full((1, 4), 2.0), target).item() == pytest.approx(0.1 * (2 - 0.05), rel=1e-5)
@@ -36,14 +36,14 @@ def test_the_student_learns_the_teachers_first_dimensions():
         distillation(torch.zeros(2, 8), teacher)
 
 
-def teaching(*identities):
+def distilled(*identities):
     image = people(*identities)
     embeddings = torch.randn(len(identities), 96, generator=torch.Generator().manual_seed(1))
     return Labels(image.boxes, image.identities, embeddings)
 
 
-def test_the_truth_costs_next_to_nothing():
-    image = teaching(0, 1, 2)
+def test_perfect_heads_have_almost_no_loss():
+    image = distilled(0, 1, 2)
     cells = [(20, 30), (10, 15), (5, 8), (3, 4), (2, 2)]
     anchors = ANCHORS.boxes(cells, (8, 16, 32, 64, 128))
     targets = tdt_targets([image], anchors)
@@ -62,7 +62,7 @@ def test_steps_on_the_network_lower_the_total():
     student = TDT("tdt-mobilenet", embedding_size=64).train()
     images = torch.rand(2, 3, 96, 160, generator=torch.Generator().manual_seed(2))
     loss = TDTLoss(student.embed)
-    batch = [teaching(0, 1), teaching(2)]
+    batch = [distilled(0, 1), distilled(2)]
     heads = student(images)
     targets = tdt_targets(batch, heads["anchors"])
     optimiser = torch.optim.SGD(student.parameters(), lr=1e-4)
@@ -82,11 +82,11 @@ def test_steps_on_the_network_lower_the_total():
     assert not unused
 
 
-def test_an_image_of_nobody_teaches_absence():
+def test_an_empty_image_trains_the_background():
     torch.manual_seed(0)
     student = TDT("tdt-mobilenet", embedding_size=64).eval()
     heads = student(torch.rand(1, 3, 64, 64))
-    targets = tdt_targets([teaching()], heads["anchors"])
+    targets = tdt_targets([distilled()], heads["anchors"])
     terms = TDTLoss(student.embed)(heads, targets)
     terms["total"].backward()
     assert terms["box"] == terms["embedding"] == 0

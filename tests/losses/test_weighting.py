@@ -1,4 +1,4 @@
-"""The five weightings of tasks: their sums, and MGDA's promise to harm no task."""
+"""The five weightings of tasks: their totals, and that MGDA's step increases no loss."""
 
 import math
 
@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as npst
 from mottool.losses.weighting import WEIGHTINGS, Normalisation, min_norm, weighting
 
 LOSSES = torch.tensor([0.5, 2.0, 4.0])
-START, WEIGHTS = (-1.0, 0.0, 2.0), (1.0, 2.0, 0.5)
+INITIAL, WEIGHTS = (-1.0, 0.0, 2.0), (1.0, 2.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -25,31 +25,32 @@ START, WEIGHTS = (-1.0, 0.0, 2.0), (1.0, 2.0, 0.5)
     ],
 )
 def test_totals(name, expected):
-    total = weighting(name, START, WEIGHTS)(LOSSES)
+    total = weighting(name, INITIAL, WEIGHTS)(LOSSES)
     assert total.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_uncertainty_settles_where_weight_times_loss_is_one():
-    chosen = weighting("uncertainty", START, WEIGHTS)
-    optimiser = torch.optim.SGD(chosen.parameters(), lr=0.5)
+def test_uncertainty_converges_to_weight_times_loss_equal_to_one():
+    combine = weighting("uncertainty", INITIAL, WEIGHTS)
+    optimiser = torch.optim.SGD(combine.parameters(), lr=0.5)
     for _ in range(300):
         optimiser.zero_grad()
-        chosen(LOSSES).backward()
+        combine(LOSSES).backward()
         optimiser.step()
-    torch.testing.assert_close(chosen.s.detach(), LOSSES.log(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(combine.s.detach(), LOSSES.log(), atol=1e-3, rtol=0)
 
 
-def test_normalisation_follows_the_mean_and_takes_it_along():
-    chosen = Normalisation(2)
+def test_normalisation_updates_and_saves_the_mean():
+    combine = Normalisation(2)
     for _ in range(60):
-        chosen(torch.tensor([3.0, 0.0]))
-    torch.testing.assert_close(chosen(torch.tensor([3.0, 5.0])).item(), 1 + 10.0, atol=0.1, rtol=0)
-    again = Normalisation(2)
-    again.load_state_dict(chosen.state_dict())
-    chosen.eval()
-    again.eval()
+        combine(torch.tensor([3.0, 0.0]))
+    torch.testing.assert_close(combine(torch.tensor([3.0, 5.0])).item(), 1 + 10.0, atol=0.1, rtol=0)
+    restored = Normalisation(2)
+    restored.load_state_dict(combine.state_dict())
+    combine.eval()
+    restored.eval()
     losses = torch.tensor([6.0, 1.0])
-    assert chosen(losses) == again(losses) == chosen(losses)  # evaluation moves nothing
+    # Evaluation does not update the mean.
+    assert combine(losses) == restored(losses) == combine(losses)
 
 
 vectors = npst.arrays(
@@ -61,7 +62,7 @@ vectors = npst.arrays(
 
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(vectors)
-def test_no_vector_opposes_the_shortest_sum(rows):
+def test_min_norm_satisfies_the_optimality_condition(rows):
     table = torch.from_numpy(rows)
     weights = min_norm(table @ table.T).double()
     assert weights.min() >= 0
@@ -71,17 +72,17 @@ def test_no_vector_opposes_the_shortest_sum(rows):
         return
     assert (weights[~present] == 0).all()
     shortest = weights @ table
-    along = (table @ shortest)[present]
-    # The condition of optimality: every vector reaches at least as far along the sum as itself.
-    assert along.min() >= shortest @ shortest - 1e-4
+    projections = (table @ shortest)[present]
+    # Every vector's inner product with the sum is at least that of the sum with itself.
+    assert projections.min() >= shortest @ shortest - 1e-4
 
 
-def test_mgda_steps_harm_no_task():
+def test_an_mgda_step_increases_no_loss():
     features = torch.tensor([1.0, 1.0], requires_grad=True)
     losses = torch.stack(
         ((features[0] - 3) ** 2, (features[1] + features[0]) ** 2, features[0] * 0)
     )
-    weighting("mgda", START, WEIGHTS)(losses, [features]).backward()
+    weighting("mgda", INITIAL, WEIGHTS)(losses, [features]).backward()
     step = -1e-3 * features.grad
     with torch.no_grad():
         after = features + step
@@ -91,18 +92,18 @@ def test_mgda_steps_harm_no_task():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_mgda_passes_a_loss_on_that_is_no_number(bad):
-    """It is for the training to say which one it was."""
+def test_mgda_returns_a_loss_that_is_not_finite(bad):
+    """The trainer reports which term it was."""
     features = torch.tensor([1.0, 2.0], requires_grad=True)
     losses = torch.stack((features[0] ** 2, bad * features[1], features.sum()))
-    assert not weighting("mgda", START, WEIGHTS)(losses, [features]).isfinite()
+    assert not weighting("mgda", INITIAL, WEIGHTS)(losses, [features]).isfinite()
 
 
-def test_mgda_gives_a_task_none_of_the_weight_whose_gradient_overflows():
+def test_min_norm_ignores_a_gradient_that_overflows():
     lengths = torch.tensor([1.0, math.inf, 4.0])
     torch.testing.assert_close(min_norm(lengths.diag()), torch.tensor([0.8, 0.0, 0.2]))
 
 
-def test_every_weighting_has_a_maker():
+def test_every_weighting_can_be_created():
     for name in WEIGHTINGS:
-        assert callable(weighting(name, START, WEIGHTS))
+        assert callable(weighting(name, INITIAL, WEIGHTS))
