@@ -41,7 +41,7 @@ def head(
     bias: float = 0.0,
     activation: type[nn.Module] = nn.ReLU,
 ) -> nn.Sequential:
-    """A head on the backbone's features: 3x3 convolution, activation, 1x1 convolution.
+    """Create a head: 3x3 convolution, activation, 1x1 convolution.
 
     `bias` is where the outputs start before training, `PRIOR` for a heatmap.
     """
@@ -65,7 +65,7 @@ class Peaks:
 
 
 def peaks(heatmap: Tensor, k: int) -> Peaks:
-    """The `k` highest local maxima of a heatmap (B, classes, h, w) before its sigmoid.
+    """Find the `k` highest local maxima of a heatmap (B, classes, h, w) before its sigmoid.
 
     A cell is a maximum if none of its eight neighbours is higher (Zhou et al. 2019, §4). There
     are fewer than `k` only if the heatmap has fewer cells; cells that are no maximum score 0.
@@ -81,7 +81,7 @@ def peaks(heatmap: Tensor, k: int) -> Peaks:
 
 
 def gather(head: Tensor, cells: Tensor) -> Tensor:
-    """What a head (B, C, h, w) says at `cells` (B, k): (B, k, C) float32."""
+    """Read a head (B, C, h, w) at `cells` (B, k): (B, k, C) float32."""
     index = cells[:, None].expand(-1, head.shape[1], -1)  # (B, C, k)
     return head.flatten(2).gather(2, index).mT.float()
 
@@ -112,7 +112,7 @@ def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: floa
 
 
 def at_centres(head: Tensor, boxes: Tensor, stride: int) -> Tensor:
-    """What one image's head (C, h, w) says in the cells of the boxes' centres: (n, C) float32.
+    """Read the head (C, h, w) of an image in the cells of the boxes' centres: (n, C) float32.
 
     Boxes (n, 4) are in network pixels. A centre outside the map counts as in the nearest cell.
     """
@@ -123,7 +123,7 @@ def at_centres(head: Tensor, boxes: Tensor, stride: int) -> Tensor:
 
 
 def boxes_around(centres: Tensor, size: Tensor) -> Tensor:
-    """Boxes x1 y1 x2 y2 (B, k, 4), from `centres` (B, k, 2) and what the size head says there.
+    """Decode boxes x1 y1 x2 y2 (B, k, 4) from `centres` (B, k, 2) and the size head.
 
     `size` is (B, k, 4), the distances to the left, top, right and bottom side, or (B, k, 2),
     width and height.
@@ -134,7 +134,7 @@ def boxes_around(centres: Tensor, size: Tensor) -> Tensor:
 
 
 def occlusion_centres(heads: dict[str, Tensor], most: int, stride: int) -> list[Tensor]:
-    """Each image's occlusion centres, (k, 3) float32 x, y in network pixels and score.
+    """Decode the occlusion centres of each image: (k, 3) float32 x, y in network pixels, score.
 
     `heads` are `occlusion` (B, 1, h, w) before its sigmoid and `occlusion_offset` (B, 2, h, w) x y
     in cells of `stride` pixels. Centres that score at least `MIN_SCORE` are given, `most` an image,

@@ -14,7 +14,7 @@ BLOCK = 1000  # boxes compared with each other at once, which bounds the memory
 
 
 def cluster_nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
-    """The rows of the boxes that stay, best score first, at most `limit`, (k,) int64.
+    """Select the rows (k,) int64 of the boxes that remain, best first, at most `limit`.
 
     `boxes` (n, 4) x1 y1 x2 y2 in pixels, `scores` (n,). A box falls if a better one that stays
     overlaps it by more than `threshold` in the sense of `diou`. A box's fate depends on better
@@ -33,7 +33,7 @@ def cluster_nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> 
 
 
 def _survivors(boxes: Tensor, threshold: float) -> Tensor:
-    """Which of (n, 4) boxes, best first, stay: (n,) bool.
+    """Return which boxes (n, 4), sorted best first, remain: (n,) bool.
 
     All suppress at once, then only those that stood suppress, until nothing changes: as many
     rounds as the longest chain of boxes that suppress each other, n at most.
@@ -48,7 +48,7 @@ def _survivors(boxes: Tensor, threshold: float) -> Tensor:
 
 
 def diou(a: Tensor, b: Tensor, power: float = 0.7) -> Tensor:
-    """IoU less the relative centre distance, (A, 4) with (B, 4) to (A, B) in (-1, 1].
+    """Compute IoU minus the relative centre distance of boxes (A, 4), (B, 4): (A, B) in (-1, 1].
 
     The distance is the squared one between the centres over the squared diagonal of the box
     around both, raised to `power`. Boxes are x1 y1 x2 y2; two without area have IoU 0.

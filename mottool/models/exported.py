@@ -25,7 +25,7 @@ DOWNLOAD = "download or copy it again and compare its size with the source's"
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A network that takes one tensor of images.
+    """A network with one input tensor of images.
 
     `shape` is what its input asks for, (B, 3, H, W), 0 where a side is left open; `outputs` are
     its outputs' shapes by name, likewise; `sha256` is that of the file, or of both files of an IR.
@@ -38,7 +38,7 @@ class ExportedNetwork:
     run: Callable[[Floats], dict[str, npt.NDArray[Any]]]
 
     def size(self, wanted: tuple[int, int] | None, usual: tuple[int, int]) -> tuple[int, int]:
-        """Width and height to feed it: those it asks for, else `wanted`, else `usual`.
+        """Return the width and height of its input: fixed by the file, else `wanted`, else `usual`.
 
         A `SettingError` where `wanted` is not what it asks for.
         """
@@ -53,7 +53,7 @@ class ExportedNetwork:
 
 
 def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> ExportedNetwork:
-    """Open `.onnx` or the `.xml` of an IR, whose `.bin` lies beside it.
+    """Open an `.onnx` file, or the `.xml` of an IR with its `.bin` in the same folder.
 
     ONNX runs on the GPU if `compute` says so and the installed onnxruntime can; IR runs on the
     CPU, as does ONNX `by_openvino`, which reads it too.
@@ -147,5 +147,5 @@ def _runtime(name: str, path: Path, extra: str) -> Any:
 
 
 def _closed(sides: Sequence[object]) -> Shape:
-    """A shape with 0 for the sides that have a name or nothing instead of a length."""
+    """Return a shape with 0 for sides without a fixed length."""
     return tuple(side if isinstance(side, int) else 0 for side in sides)

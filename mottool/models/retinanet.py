@@ -1,4 +1,4 @@
-"""RetinaNet's parts: a pyramid of levels 3 to 7, anchors on them, box coding and shared subnets.
+"""Parts of RetinaNet: a pyramid of levels 3 to 7, anchors, box coding and shared subnets.
 
 Lin et al., Focal Loss for Dense Object Detection, ICCV 2017 (below "RetinaNet"), on Lin et al.,
 Feature Pyramid Networks for Object Detection, CVPR 2017 (below "FPN"). Level l has stride 2^l.
@@ -48,7 +48,7 @@ _LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 
 def stage_maps(backbone: str) -> nn.Module:
-    """The trunk of one of `BACKBONES`, untrained, without its classifier.
+    """Create the trunk of one of `BACKBONES` with random weights, without its classifier.
 
     Images (B, 3, H, W) become a dict of the maps C3, C4, C5 at strides 8, 16, 32 under the keys
     "3", "4", "5". Parameters keep torchvision's names, so its ImageNet weights fit.
@@ -61,7 +61,7 @@ def stage_maps(backbone: str) -> nn.Module:
 
 
 def level_pyramid(backbone: str, top_down: bool) -> nn.Module:
-    """From the maps of `stage_maps` to five maps (B, 256, H/2^l, W/2^l), sizes rounded up.
+    """Create the pyramid: from `stage_maps` to five maps (B, 256, H/2^l, W/2^l), rounded up.
 
     P6 is a 3×3 convolution of stride 2 on C5, P7 another one on the rectified P6 (RetinaNet §4,
     footnote 2). Without `top_down` the levels do not exchange anything: `BottomUpPyramid`.
@@ -81,7 +81,7 @@ class BottomUpPyramid(nn.Module):
     """
 
     def __init__(self, channels: Sequence[int], out_channels: int, coarse: nn.Module) -> None:
-        """`channels` of C3, C4, C5; `coarse` adds P6 and P7 (torchvision's `LastLevelP6P7`)."""
+        """Create it for `channels` of C3, C4, C5; `coarse` adds P6 and P7 (`LastLevelP6P7`)."""
         super().__init__()
         self.lateral = nn.ModuleList(nn.Conv2d(size, out_channels, 1) for size in channels)
         self.output = nn.ModuleList(
@@ -93,7 +93,7 @@ class BottomUpPyramid(nn.Module):
         self.coarse = coarse
 
     def forward(self, stages: dict[str, Tensor]) -> dict[str, Tensor]:
-        """C3, C4, C5 to P3 … P7, by name."""
+        """Map C3, C4, C5 to P3 … P7, by name."""
         maps = list(stages.values())
         levels = [
             output(lateral(stage))
@@ -111,7 +111,7 @@ class Subnet(nn.Module):
     """
 
     def __init__(self, width: int, outputs: int, depth: int = 4, bias: float = 0.0) -> None:
-        """`depth` convolutions of `width` channels before one with `outputs` channels."""
+        """Create `depth` convolutions of `width` channels and one with `outputs` channels."""
         super().__init__()
         sizes = [PYRAMID_CHANNELS] + [width] * depth
         self.tower = nn.ModuleList(
@@ -125,7 +125,7 @@ class Subnet(nn.Module):
             nn.init.constant_(convolution.bias, start)
 
     def forward(self, level: Tensor) -> Tensor:
-        """One level's map (B, 256, h, w) to (B, outputs, h, w)."""
+        """Map a level (B, 256, h, w) to predictions (B, outputs, h, w)."""
         for convolution in self.tower:
             level = F.relu(convolution(level))
         prediction: Tensor = self.prediction(level)
@@ -133,7 +133,7 @@ class Subnet(nn.Module):
 
 
 def per_anchor(levels: Sequence[Tensor], shapes: int) -> Tensor:
-    """Predictions of all levels in the order of the anchors.
+    """Concatenate the predictions of all levels in the order of the anchors.
 
     Each level is (B, shapes · K, h, w), K values for the first shape, then for the next; the
     result is (B, N, K), N = shapes · Σ h · w.
@@ -147,7 +147,7 @@ def per_anchor(levels: Sequence[Tensor], shapes: int) -> Tensor:
 
 @dataclass(frozen=True)
 class AnchorShapes:
-    """The shapes tried at every cell: each of `scales` in each of `ratios`, ratios first.
+    """The anchor shapes of every cell: each of `scales` with each of `ratios`, ratios first.
 
     At scale 1 and ratio 1 an anchor is a square of `size` strides; a ratio is width / height and
     leaves the area as it is. The default scales are RetinaNet's (§4, "Anchors"): thirds of an
@@ -167,7 +167,7 @@ class AnchorShapes:
         strides: Sequence[int],
         device: torch.device | None = None,
     ) -> Tensor:
-        """The anchors of maps of `cells` (h, w) at `strides`, centred on their cells.
+        """Create the anchors of maps of `cells` (h, w) at `strides`, centred on their cells.
 
         (N, 4) float32 x1 y1 x2 y2 in network pixels; they may reach beyond the image.
         """
@@ -193,7 +193,7 @@ class AnchorShapes:
 
 
 def deltas_from_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """What the box subnet should say for `boxes` (..., 4) at `anchors` (..., 4).
+    """Encode `boxes` (..., 4) relative to `anchors` (..., 4): the targets of the box subnet.
 
     Shift of the centre in anchor sides, then the logarithm of the ratio of the sides (Girshick et
     al., Rich Feature Hierarchies, CVPR 2014, appendix C). Both are x1 y1 x2 y2 with an area.
@@ -204,7 +204,7 @@ def deltas_from_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
 
 
 def boxes_from_deltas(deltas: Tensor, anchors: Tensor) -> Tensor:
-    """The inverse of `deltas_from_boxes`, (..., 4) float32 x1 y1 x2 y2.
+    """Decode the output of the box subnet to boxes (..., 4) float32 x1 y1 x2 y2.
 
     Boxes are not clipped to the image: MOTChallenge annotates people beyond its edge.
     """
@@ -229,7 +229,7 @@ def strongest(
     most: int,
     per_level: int = 1000,
 ) -> Tensor:
-    """Which anchors of one image are its detections: rows (n,) int64, best score first.
+    """Select the anchors that are the detections of an image: rows (n,) int64, best first.
 
     `boxes` (N, 4) and `scores` (N,) of all levels, `counts` anchors on each. At most `per_level`
     of each level that score above `min_score` go together into non-maximum suppression at IoU

@@ -29,59 +29,62 @@ class CSPConv(nn.Module):
     """Convolution without bias, batch norm, and an activation: leaky ReLU of slope 0.1."""
 
     def __init__(self, inside: int, outside: int, kernel: int = 1, stride: int = 1) -> None:
-        """`inside` and `outside` are channels; the padding keeps the size at stride 1."""
+        """Create the block for `inside` input and `outside` output channels.
+
+        Padding keeps the size at stride 1.
+        """
         super().__init__()
         self.conv = nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False)
         self.bn = batch_norm(outside)
         self.activation: nn.Module = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H/stride, W/stride)."""
+        """Map (B, inside, H, W) to (B, outside, H/stride, W/stride)."""
         output: Tensor = self.activation(self.bn(self.conv(x)))
         return output
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """YOLOv5's: the epsilon is not the default, and no checkpoint tells it."""
+    """Create batch norm with YOLOv5's epsilon, which checkpoints do not contain."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
 
 
 class Focus(nn.Module):
-    """Every second pixel to a channel of its own, then a 3x3 convolution."""
+    """Move every second pixel to a channel of its own, then apply a 3x3 convolution."""
 
     def __init__(self, inside: int, outside: int) -> None:
-        """`inside` and `outside` are channels."""
+        """Create the block for `inside` input and `outside` output channels."""
         super().__init__()
         self.conv = CSPConv(4 * inside, outside, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H/2, W/2)."""
+        """Map (B, inside, H, W) to (B, outside, H/2, W/2)."""
         corners = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
         output: Tensor = self.conv(torch.cat(corners, 1))  # of (B, 4 inside, H/2, W/2)
         return output
 
 
 class Bottleneck(nn.Module):
-    """1x1 then 3x3 convolution, added to the input where `residual`."""
+    """A 1x1 and a 3x3 convolution, added to the input if `residual`."""
 
     def __init__(self, channels: int, residual: bool) -> None:
-        """All convolutions keep the channels."""
+        """Create the block; no convolution changes the number of channels."""
         super().__init__()
         self.cv1 = CSPConv(channels, channels)
         self.cv2 = CSPConv(channels, channels, 3)
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) to the same shape."""
+        """Map (B, channels, H, W) to the same shape."""
         y: Tensor = self.cv2(self.cv1(x))
         return x + y if self.residual else y
 
 
 class CSPBlock(nn.Module):
-    """Half the channels pass through `depth` bottlenecks, the other half goes around them."""
+    """Half of the channels pass `depth` bottlenecks; the other half bypasses them."""
 
     def __init__(self, inside: int, outside: int, depth: int, residual: bool = True) -> None:
-        """`inside` and `outside` are channels."""
+        """Create the block for `inside` input and `outside` output channels."""
         super().__init__()
         half = outside // 2
         self.cv1 = CSPConv(inside, half)
@@ -92,26 +95,26 @@ class CSPBlock(nn.Module):
         self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H, W)."""
+        """Map (B, inside, H, W) to (B, outside, H, W)."""
         both = torch.cat((self.cv3(self.m(self.cv1(x))), self.cv2(x)), 1)
         output: Tensor = self.cv4(F.leaky_relu(self.bn(both), 0.1, inplace=True))
         return output
 
 
 class SpatialPyramid(nn.Module):
-    """Spatial pyramid pooling: max over 5x5, 9x9 and 13x13 windows beside the input itself."""
+    """Spatial pyramid pooling: maxima over 5x5, 9x9 and 13x13 windows, and the input."""
 
     WINDOWS = (5, 9, 13)
 
     def __init__(self, inside: int, outside: int) -> None:
-        """`inside` and `outside` are channels."""
+        """Create the block for `inside` input and `outside` output channels."""
         super().__init__()
         half = inside // 2
         self.cv1 = CSPConv(inside, half)
         self.cv2 = CSPConv(half * (1 + len(self.WINDOWS)), outside)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H, W)."""
+        """Map (B, inside, H, W) to (B, outside, H, W)."""
         x = self.cv1(x)
         pooled = [F.max_pool2d(x, size, 1, size // 2) for size in self.WINDOWS]
         output: Tensor = self.cv2(torch.cat([x, *pooled], 1))
@@ -126,7 +129,7 @@ class CSPBackbone(nn.Module):
     """
 
     def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
-        """Both factors are above 0; 1 is YOLOv5-l."""
+        """Create the backbone; both factors are positive, 1 for YOLOv5-l."""
         super().__init__()
         c1, c2, c3, c4, c5 = (ceil(64 * 2**level * width / 8) * 8 for level in range(5))
         short, long = max(round(3 * depth), 1), max(round(9 * depth), 1)
@@ -140,17 +143,17 @@ class CSPBackbone(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Pyramid:
-        """(B, 3, H, W), both sides multiples of 32, to three maps of H/8, H/16 and H/32."""
+        """Map images (B, 3, H, W), sides multiples of 32, to features at strides 8, 16, 32."""
         p3 = self.stage3(self.stage2(self.stem(images)))
         p4 = self.stage4(p3)
         return p3, p4, self.stage5(p4)
 
 
 class PathAggregation(nn.Module):
-    """The top-down and second bottom-up path over a `CSPBackbone`, channels kept."""
+    """Top-down and second bottom-up path over a `CSPBackbone`, with unchanged channels."""
 
     def __init__(self, channels: tuple[int, int, int], depth: float = 1.0) -> None:
-        """`channels` and `depth` are the backbone's."""
+        """Create the neck with the `channels` and `depth` of the backbone."""
         super().__init__()
         c3, c4, c5 = channels
         short = max(round(3 * depth), 1)
@@ -164,7 +167,7 @@ class PathAggregation(nn.Module):
         self.out5 = CSPBlock(2 * c4, c5, short, residual=False)
 
     def forward(self, pyramid: Pyramid) -> Pyramid:
-        """Three maps at strides 8, 16 and 32 to three of the same shapes."""
+        """Map features at strides 8, 16 and 32 to features of the same shapes."""
         p3, p4, p5 = pyramid
         top5 = self.reduce5(p5)
         top4 = self.reduce4(self.merge4(torch.cat((doubled(top5), p4), 1)))
@@ -175,5 +178,5 @@ class PathAggregation(nn.Module):
 
 
 def doubled(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, 2H, 2W), every value four times."""
+    """Repeat every value of (B, C, H, W) four times: (B, C, 2H, 2W)."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")

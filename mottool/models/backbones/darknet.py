@@ -30,20 +30,20 @@ class DarknetConv(nn.Module):
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> None:
-        """Channels in and out, side of the square kernel (odd), stride."""
+        """Create the block; the side of the square `kernel` is odd."""
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
         self.activation = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels_in, H, W) to (B, channels_out, H / stride, W / stride)."""
+        """Map (B, channels_in, H, W) to (B, channels_out, H / stride, W / stride)."""
         activated: Tensor = self.activation(self.norm(self.conv(x)))
         return activated
 
 
 class Residual(nn.Module):
-    """The paper's boxed pair with its "Residual" line: 1x1 to half the channels, 3x3 back, sum."""
+    """Residual block: 1x1 to half of the channels, 3x3 back, and the sum with the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -56,12 +56,12 @@ class Residual(nn.Module):
 
 
 class DarkNet53(nn.Module):
-    """Five stages, each a strided convolution that halves the map and a run of residual blocks."""
+    """Five stages, each a convolution of stride 2 followed by residual blocks."""
 
     channels = (256, 512, 1024)  # of the maps that `forward` returns
 
     def __init__(self) -> None:
-        """For images of three channels; Table 1's average pool and classifier are left out."""
+        """Create the backbone, without the average pool and classifier of Table 1."""
         super().__init__()
         self.stem = DarknetConv(3, 32, 3)
         self.stages = nn.ModuleList()
@@ -74,7 +74,7 @@ class DarkNet53(nn.Module):
             channels_in = channels
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Maps of 256, 512, 1024 channels at strides 8, 16, 32 from images (B, 3, H, W).
+        """Compute features of 256, 512, 1024 channels at strides 8, 16, 32 of images (B, 3, H, W).
 
         H and W are multiples of 32.
         """
@@ -88,7 +88,7 @@ class DarkNet53(nn.Module):
 
     @classmethod
     def darknet_layers(cls, prefix: str = "") -> list[DarknetLayer]:
-        """The 52 convolutions in the order of darknet's files, `prefix` before our names."""
+        """Return the 52 convolutions in the order of darknet's files; `prefix` precedes names."""
         with torch.device("meta"):
             network = cls()
         blocks = {

@@ -16,7 +16,7 @@ class DeformableConv2d(nn.Module):
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """Offsets start at 0 and masks at 1/2, as the paper's §3.2 has it."""
+        """Create the layer; initial offsets are 0 and masks 1/2 (§3.2)."""
         super().__init__()
         plain = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.weight, self.bias = plain.weight, nn.Parameter(torch.zeros(outputs))
@@ -38,7 +38,7 @@ class DeformableConv2d(nn.Module):
 
 
 def _sampled(image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
-    """What `deform_conv2d` computes, by bilinear sampling and one product of matrices.
+    """Compute `deform_conv2d` by bilinear sampling and one matrix product.
 
     On a CPU torchvision's gradients go pixel by pixel: they take four times as long.
     """
@@ -63,13 +63,13 @@ class DeformableBlock(nn.Module):
     """Deformable convolution, batch normalisation, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """From `inputs` channels to `outputs`."""
+        """Create the block for `inputs` input and `outputs` output channels."""
         super().__init__()
         self.conv = DeformableConv2d(inputs, outputs)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H, W)."""
+        """Map (B, inputs, H, W) to (B, outputs, H, W)."""
         y: Tensor = self.norm(self.conv(x)).relu()
         return y
 

@@ -42,11 +42,11 @@ class DLA34(Backbone):
         self.merge = AggregationUp(CHANNELS[first], CHANNELS[first:5], range(1, 5 - first))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Down the trunk, up the pyramid, and all its levels merged at the finest."""
+        """Compute the features: trunk, pyramid, and the merged levels of the pyramid."""
         return self.merged(self.trunk(images))
 
     def merged(self, levels: list[Tensor]) -> Tensor:
-        """The features, from the trunk's six levels."""
+        """Merge the six levels of the trunk into the features."""
         # Finest first; the coarsest, of stride 32, comes out unchanged.
         maps = self.pyramid(levels[self.first :])
         features: Tensor = self.merge(maps[:-1])[-1]
@@ -75,7 +75,7 @@ class DLA34Stride2(DLA34):
     """DLA-34 with stride 2 and 32 channels."""
 
     def __init__(self) -> None:
-        """Take no arguments: backbones are built by name."""
+        """Create the backbone; it is built by name, without arguments."""
         super().__init__(stride=2)
 
     @classmethod
@@ -88,7 +88,7 @@ class DLA34Stride8(DLA34):
     """DLA-34 with stride 8 and 128 channels."""
 
     def __init__(self) -> None:
-        """Take no arguments: backbones are built by name."""
+        """Create the backbone; it is built by name, without arguments."""
         super().__init__(stride=8)
 
     @classmethod
@@ -98,10 +98,10 @@ class DLA34Stride8(DLA34):
 
 
 class DLATrunk(nn.Module):
-    """The down-sampling half: a stem, two plain levels and four levels of trees."""
+    """The trunk: a stem, two plain levels and four levels of trees."""
 
     def __init__(self) -> None:
-        """DLA-34: trees of depth 1, 2, 2, 1."""
+        """Create DLA-34, with trees of depth 1, 2, 2 and 1."""
         super().__init__()
         self.base_layer = conv_norm_relu(3, 16, 7)
         self.level0 = conv_norm_relu(16, 16, 3)
@@ -112,11 +112,11 @@ class DLATrunk(nn.Module):
         self.level5 = Tree(256, 512, stride=2, earlier=256)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The six levels (B, CHANNELS[i], H/2^i, W/2^i) of images (B, 3, H, W)."""
+        """Compute the six levels (B, CHANNELS[i], H/2^i, W/2^i) of images (B, 3, H, W)."""
         return self.levels(self.base_layer(images))
 
     def levels(self, stem: Tensor) -> list[Tensor]:
-        """The six levels, from the stem's output (B, 16, H, W)."""
+        """Compute the six levels from the stem's output (B, 16, H, W)."""
         maps = [self.level0(stem)]
         for level in (self.level1, self.level2, self.level3, self.level4):
             maps.append(level(maps[-1]))
@@ -125,10 +125,10 @@ class DLATrunk(nn.Module):
 
 
 class Tree(nn.Module):
-    """Two residual blocks and the root that aggregates them, with earlier maps where given."""
+    """Two residual blocks and the root that aggregates them, optionally with earlier maps."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, earlier: int = 0) -> None:
-        """`earlier` counts the channels of the other maps that the root takes in."""
+        """Create the tree; `earlier` is the number of channels of the other inputs of the root."""
         super().__init__()
         self.tree1 = ResidualBlock(inputs, outputs, stride)
         self.tree2 = ResidualBlock(outputs, outputs)
@@ -137,7 +137,7 @@ class Tree(nn.Module):
         self.project = conv_norm(inputs, outputs) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, *earlier: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H/stride, W/stride)."""
+        """Map (B, inputs, H, W) to (B, outputs, H/stride, W/stride)."""
         one = self.tree1(x, self.project(self.downsample(x)))
         two = self.tree2(one, one)
         aggregated: Tensor = self.root(two, one, *earlier)
@@ -145,16 +145,16 @@ class Tree(nn.Module):
 
 
 class DeepTree(nn.Module):
-    """Two trees; the second one's root also takes the first one's result and the input."""
+    """Two trees; the root of the second also aggregates the first one's output and the input."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """Halves the resolution."""
+        """Create the trees, which halve the resolution."""
         super().__init__()
         self.tree1 = Tree(inputs, outputs, stride=2)
         self.tree2 = Tree(outputs, outputs, stride=1, earlier=inputs + outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H/2, W/2)."""
+        """Map (B, inputs, H, W) to (B, outputs, H/2, W/2)."""
         one = self.tree1(x)
         aggregated: Tensor = self.tree2(one, halved(x), one)
         return aggregated
@@ -164,22 +164,22 @@ class Root(nn.Module):
     """Aggregation node: 1x1 convolution over the concatenated maps (Yu et al., Eq. 3)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """`inputs` counts the channels of all maps together."""
+        """Create the node; `inputs` is the number of channels of all maps together."""
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, *maps: Tensor) -> Tensor:
-        """Maps of one resolution to one map (B, outputs, H, W)."""
+        """Aggregate maps of one resolution to one map (B, outputs, H, W)."""
         y: Tensor = self.bn(self.conv(torch.cat(maps, 1))).relu()
         return y
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions; what is added is handed in, as the tree projects it."""
+    """Two 3x3 convolutions; the residual is an argument, because the tree projects it."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        """The first convolution takes the stride."""
+        """Create the block; the first convolution has the stride."""
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(outputs)
@@ -187,17 +187,17 @@ class ResidualBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """(B, inputs, H, W) and the residual to (B, outputs, H/stride, W/stride)."""
+        """Map (B, inputs, H, W) and the residual to (B, outputs, H/stride, W/stride)."""
         y: Tensor = self.bn1(self.conv1(x)).relu()
         y = (self.bn2(self.conv2(y)) + residual).relu()
         return y
 
 
 class PyramidUp(nn.Module):
-    """Aggregates every level into the next finer one, from the coarsest to the finest."""
+    """Aggregate every level into the next finer one, from the coarsest to the finest."""
 
     def __init__(self, channels: Sequence[int]) -> None:
-        """`channels` of the levels, finest first, each half as wide and high as the one before."""
+        """Create the module for the `channels` of the levels, finest first, each half as large."""
         super().__init__()
         self.steps = nn.ModuleList()
         for i in range(len(channels) - 2, -1, -1):
@@ -208,7 +208,7 @@ class PyramidUp(nn.Module):
             )
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Maps of the same shapes as `levels`, finest first, each fed by all coarser ones."""
+        """Return maps of the same shapes as `levels`; each aggregates all coarser ones."""
         coarsest = levels[-1]
         column, found = [coarsest], [coarsest]
         for finer, step in zip(reversed(levels[:-1]), self.steps, strict=True):
@@ -218,10 +218,10 @@ class PyramidUp(nn.Module):
 
 
 class AggregationUp(nn.Module):
-    """Iterative deep aggregation (Yu et al., Fig. 3, "IDA"): coarser maps join one by one."""
+    """Iterative deep aggregation (Yu et al., Fig. 3, "IDA") of coarser maps, one by one."""
 
     def __init__(self, outputs: int, channels: Sequence[int], octaves: Sequence[int]) -> None:
-        """`channels` of the maps, finest first; `octaves` tell how much coarser the others are."""
+        """Create the module; `channels` are finest first, `octaves` are the levels of the maps."""
         super().__init__()
         self.joins = nn.ModuleList(
             Join(inputs, outputs, 2**octave)
@@ -229,7 +229,7 @@ class AggregationUp(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """The finest map as it came, then the result of each join, all at its resolution."""
+        """Return the finest map, then the result of each aggregation, all at its resolution."""
         joined = maps[:1]
         for join, coarse in zip(self.joins, maps[1:], strict=True):
             joined.append(join(coarse, joined[-1]))
@@ -237,10 +237,10 @@ class AggregationUp(nn.Module):
 
 
 class Join(nn.Module):
-    """One up-sampling step: project the coarse map, enlarge it, add the fine one, smooth."""
+    """One up-sampling step: project and enlarge the coarse map, add the fine one, smooth."""
 
     def __init__(self, inputs: int, outputs: int, factor: int) -> None:
-        """`inputs` are the coarse map's channels; the fine one has `outputs`."""
+        """Create the step; the coarse map has `inputs` channels and the fine map `outputs`."""
         super().__init__()
         self.proj = DeformableBlock(inputs, outputs)
         self.up = nn.ConvTranspose2d(
@@ -250,13 +250,13 @@ class Join(nn.Module):
         bilinear_(self.up.weight)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        """(B, inputs, h, w) and (B, outputs, h·factor, w·factor) to the latter's shape."""
+        """Merge (B, inputs, h, w) into (B, outputs, h·factor, w·factor)."""
         y: Tensor = self.node(self.up(self.proj(coarse)) + fine)
         return y
 
 
 def halved(x: Tensor) -> Tensor:
-    """The map at half its width and height, each cell the largest of four."""
+    """Halve the width and height of a map; each cell is the maximum of four."""
     return F.max_pool2d(x, 2)
 
 

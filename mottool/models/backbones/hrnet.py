@@ -1,4 +1,4 @@
-"""HRNet: branches of four resolutions side by side, exchanging all the way (HRNetV2).
+"""HRNet: parallel branches of four resolutions with repeated exchange (HRNetV2).
 
 Wang et al., "Deep high-resolution representation learning for visual recognition", TPAMI 2020,
 Fig. 2 and Fig. 4b, with the widths 18 and 32 of FairMOT's Table 2.
@@ -26,7 +26,7 @@ class HRNet(Backbone):
     stride = 4
 
     def __init__(self) -> None:
-        """Untrained."""
+        """Create the backbone with random weights."""
         super().__init__()
         widths = [self.width * 2**branch for branch in range(4)]
         self.channels = sum(widths)
@@ -44,7 +44,7 @@ class HRNet(Backbone):
         self.stage4 = nn.Sequential(*(Exchange(widths) for _ in range(3)))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Each stage adds a branch of half the resolution; at the end all are set side by side."""
+        """Compute the features: each stage adds a branch, and all are concatenated at the end."""
         x = self.layer1(self.stem(images))
         maps = self.stage2([self.first(x), self.second(x)])
         maps = self.stage3([*maps, self.third(maps[-1])])
@@ -54,7 +54,7 @@ class HRNet(Backbone):
 
     @staticmethod
     def map_tensor_name(name: str) -> str | None:
-        """The name here of a tensor of the authors' pose_hrnet files."""
+        """Map a tensor name of the authors' pose_hrnet files to ours."""
         for theirs, ours in (
             (r"conv1\.", "stem.0."),
             (r"bn1\.", "stem.1."),
@@ -72,22 +72,22 @@ class HRNet(Backbone):
 
 
 class HRNet18(HRNet):
-    """18, 36, 72 and 144 channels."""
+    """HRNet with 18, 36, 72 and 144 channels."""
 
     width = 18
 
 
 class HRNet32(HRNet):
-    """32, 64, 128 and 256 channels."""
+    """HRNet with 32, 64, 128 and 256 channels."""
 
     width = 32
 
 
 class Exchange(nn.Module):
-    """Residual blocks on every branch, then every branch receives the sum of all."""
+    """Residual blocks on every branch, then an exchange: each branch becomes a sum of all."""
 
     def __init__(self, widths: list[int]) -> None:
-        """`widths` are the branches' channels, finest first, each at half the resolution."""
+        """Create the stage; `widths` are the channels of the branches, finest first."""
         super().__init__()
         self.branches = nn.ModuleList(
             nn.Sequential(*(BasicBlock(width, width) for _ in range(BLOCKS))) for width in widths
@@ -95,26 +95,26 @@ class Exchange(nn.Module):
         self.fuse_layers = nn.ModuleList(Fuse(widths, to) for to in range(len(widths)))
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps (B, widths[i], h/2^i, w/2^i) to maps of the same shapes."""
+        """Map (B, widths[i], h/2^i, w/2^i) to the same shapes."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
         return [fuse(maps) for fuse in self.fuse_layers]
 
 
 class Fuse(nn.ModuleList):
-    """What branch `to` receives: every branch at its channels and resolution, summed."""
+    """Sum of all branches, each with the channels and resolution of branch `to`."""
 
     def __init__(self, widths: list[int], to: int) -> None:
-        """`widths` are the branches' channels."""
+        """Create the module; `widths` are the channels of the branches."""
         super().__init__(passage(widths, source, to) for source in range(len(widths)))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """The maps of all branches to the next one (B, widths[to], h, w) of this."""
+        """Combine the maps of all branches to the next map (B, widths[to], h, w)."""
         parts = [pass_on(x) for pass_on, x in zip(self, maps, strict=True)]
         return torch.stack(parts).sum(0).relu()
 
 
 def passage(widths: list[int], source: int, to: int) -> nn.Module:
-    """What brings branch `source` to the channels and resolution of branch `to`."""
+    """Create the layers that map branch `source` to the channels and resolution of `to`."""
     if source == to:
         return nn.Identity()
     if source > to:

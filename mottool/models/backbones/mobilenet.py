@@ -45,7 +45,7 @@ def convolution(
     groups: int = 1,
     activation: nn.Module | None = None,
 ) -> nn.Sequential:
-    """Build a convolution that keeps the map's size (or divides it by `stride`) and its norm."""
+    """Create a padded convolution of a stride, with batch norm."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -54,10 +54,10 @@ def convolution(
 
 
 class InvertedResidual(nn.Module):
-    """Fig. 3d of MobileNetV2: expand, filter depthwise, project; a shortcut where sizes agree."""
+    """Fig. 3d of MobileNetV2: expand, filter depthwise, project; shortcut if shapes agree."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int, stride: int) -> None:
-        """From `inputs` channels over `hidden` to `outputs`."""
+        """Create the block for `inputs`, `hidden` and `outputs` channels."""
         super().__init__()
         self.expand = convolution(inputs, hidden, activation=nn.ReLU6(inplace=True))
         self.depthwise = convolution(
@@ -67,7 +67,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, h/stride, w/stride)."""
+        """Map (B, inputs, h, w) to (B, outputs, h/stride, w/stride)."""
         y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
 
@@ -76,7 +76,7 @@ class MobileNetV2(nn.Module):
     """Table 2 of MobileNetV2 without its last convolution and classifier."""
 
     def __init__(self) -> None:
-        """Untrained."""
+        """Create the backbone with random weights."""
         super().__init__()
         self.stem = convolution(3, STEM_CHANNELS, 3, 2, activation=nn.ReLU6(inplace=True))
         blocks, inputs = [], STEM_CHANNELS
@@ -100,7 +100,7 @@ class Pyramid(nn.Module):
     """A top-down pathway from stride 32 to stride 4, of `width` channels at every level."""
 
     def __init__(self, channels: tuple[int, ...], width: int) -> None:
-        """`channels` are those of the maps that come in, finest first."""
+        """Create the pyramid; `channels` are those of its inputs, finest first."""
         super().__init__()
         self.lateral = nn.ModuleList(convolution(inputs, width) for inputs in channels)
         # The finest level has one 3×3 convolution, the others two.
@@ -113,7 +113,7 @@ class Pyramid(nn.Module):
         )
 
     def forward(self, maps: list[Tensor]) -> Tensor:
-        """Return the finest map (B, width, h, w), each coarser one having been added to it."""
+        """Return the finest map (B, width, h, w) after all coarser ones have been added."""
         x: Tensor = self.smooth[-1](F.relu(self.lateral[-1](maps[-1])))
         finer = zip(maps[-2::-1], self.lateral[-2::-1], self.smooth[-2::-1], strict=True)
         for skipped, lateral, smooth in finer:

@@ -1,4 +1,4 @@
-"""ResNets brought back up to stride 4 by deformable and transposed convolutions: 64 channels.
+"""ResNets up-sampled to stride 4 by deformable and transposed convolutions: 64 channels.
 
 The trunk is He et al.'s (CVPR 2016, Table 1), as torchvision has it; the way up is CenterNet's
 (Zhou, Wang & Krähenbühl 2019, Fig. 6b), in FairMOT's Table 2 with and without the skip
@@ -28,7 +28,7 @@ class ResNet34(Backbone):
     channels, stride = UP[-1], 4
 
     def __init__(self) -> None:
-        """Untrained."""
+        """Create the backbone with random weights."""
         super().__init__()
         self.trunk = ResNetTrunk(self.trunk_name)
         self.up = nn.ModuleList(
@@ -37,7 +37,7 @@ class ResNet34(Backbone):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Down the trunk to stride 32 and up by three steps."""
+        """Compute the features: trunk to stride 32, then three up-sampling steps."""
         x: Tensor = self.trunk(images)[-1]
         for up in self.up:
             x = up(x)
@@ -45,7 +45,7 @@ class ResNet34(Backbone):
 
     @staticmethod
     def map_tensor_name(name: str) -> str | None:
-        """The name here of a tensor of the authors' resnet_dcn and resnet_fpn_dcn files."""
+        """Map a tensor name of the authors' resnet_dcn and resnet_fpn_dcn files to ours."""
         for theirs, ours in (
             (r"conv1\.", "trunk.stem.0."),
             (r"bn1\.", "trunk.stem.1."),
@@ -63,24 +63,24 @@ class ResNet34(Backbone):
 
 
 class ResNet50(ResNet34):
-    """The same with bottleneck blocks."""
+    """As `ResNet34`, with bottleneck blocks."""
 
     trunk_name = "resnet50"
     trunk_channels = 2048
 
 
 class ResNet34FPN(ResNet34):
-    """The same with the trunk's map of each stride added on the way up (Lin et al. 2017)."""
+    """As `ResNet34`; each up-sampling step adds the trunk's map of its stride (Lin et al. 2017)."""
 
     def __init__(self) -> None:
-        """Untrained."""
+        """Create the backbone with random weights."""
         super().__init__()
         # The trunk has as many channels at strides 16, 8 and 4 as the way up.
         self.project = nn.ModuleList(DeformableBlock(channels, channels) for channels in UP)
         self.smooth = nn.ModuleList(DeformableBlock(channels, channels) for channels in UP)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Down the trunk to stride 32 and up by three steps, each joined by a skip."""
+        """Compute the features: trunk to stride 32, then three up-sampling steps with skips."""
         *finer, x = self.trunk(images)
         steps = zip(self.up, self.project, self.smooth, reversed(finer), strict=True)
         for up, project, smooth, skipped in steps:
@@ -93,7 +93,7 @@ class ResNetTrunk(nn.Module):
     """torchvision's ResNet without its classifier."""
 
     def __init__(self, name: str) -> None:
-        """`name` is torchvision's: resnet34, resnet50."""
+        """Create the trunk; `name` is torchvision's: resnet34 or resnet50."""
         super().__init__()
         whole = get_model(name, weights=None)
         self.stem = nn.Sequential(whole.conv1, whole.bn1, whole.relu, whole.maxpool)
@@ -101,7 +101,7 @@ class ResNetTrunk(nn.Module):
         self.layer3, self.layer4 = whole.layer3, whole.layer4
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The maps of strides 4, 8, 16, 32 of images (B, 3, H, W)."""
+        """Compute the maps of strides 4, 8, 16, 32 of images (B, 3, H, W)."""
         maps = [self.layer1(self.stem(images))]
         for layer in (self.layer2, self.layer3, self.layer4):
             maps.append(layer(maps[-1]))
@@ -112,13 +112,13 @@ class Enlarge(nn.Module):
     """A deformable block, then a transposed convolution that doubles width and height."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """From `inputs` channels to `outputs`."""
+        """Create the block for `inputs` input and `outputs` output channels."""
         super().__init__()
         self.block = DeformableBlock(inputs, outputs)
         self.up = nn.ConvTranspose2d(outputs, outputs, 4, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, 2h, 2w)."""
+        """Map (B, inputs, h, w) to (B, outputs, 2h, 2w)."""
         y: Tensor = self.norm(self.up(self.block(x))).relu()
         return y
