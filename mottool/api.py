@@ -30,6 +30,7 @@ from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics import evaluate
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.inputs import GroundTruthFile, find_truth, truth_of
+from mottool.metrics.settings import MIN_SCORE
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import build_settings
@@ -120,7 +121,7 @@ def score(found: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> di
     sequence = found.header.sequence if isinstance(found, Cache) else found.sequence
     ground_truth = evaluate.load_ground_truth(_truth(Path(truth), sequence), sequence, rules)
     if isinstance(found, Cache):
-        return cache_metrics([evaluate.score_cache(found, ground_truth)], evaluate.MIN_SCORE)
+        return cache_metrics([evaluate.score_cache(found, ground_truth)], MIN_SCORE)
     return evaluate.score_tracks(found.rows, ground_truth, found.frames).metrics()
 
 
