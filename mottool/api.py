@@ -30,6 +30,7 @@ from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics import evaluate
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.inputs import GroundTruthFile, find_truth, truth_of
+from mottool.metrics.settings import MIN_SCORE
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import build_settings
@@ -122,7 +123,7 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> d
     sequence = result.header.sequence if isinstance(result, Cache) else result.sequence
     ground_truth = evaluate.load_ground_truth(_ground_truth(Path(truth), sequence), sequence, rules)
     if isinstance(result, Cache):
-        return cache_metrics([evaluate.score_cache(result, ground_truth)], evaluate.MIN_SCORE)
+        return cache_metrics([evaluate.score_cache(result, ground_truth)], MIN_SCORE)
     return evaluate.score_tracks(result.rows, ground_truth, result.frames).metrics()
 
 

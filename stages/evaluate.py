@@ -3,76 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, truth_flag, work_option
-from mottool.errors import SettingError
-from mottool.motchallenge.rules import AUTO, RULES
-from mottool.settings import Settings, setting
+from mottool.metrics.settings import EvaluationSettings
 from mottool.workdir import WorkDir
-
-if TYPE_CHECKING:
-    from mottool.metrics.inputs import GroundTruthFile
-    from mottool.metrics.tables import TableRow
 
 __all__ = ["Config", "command", "run"]
 
-
-@dataclass(frozen=True)
-class Config(Settings):
-    """The rules by which results and caches are scored, and additional metrics."""
-
-    rules: str = setting(
-        AUTO,
-        "Which ground truth is scored, and which is ignored with the results on it. auto chooses "
-        "by the ground truth's columns and the sequence's name.",
-        choices=RULES,
-    )
-    by_size: bool = setting(
-        False,
-        "Also count identity switches of small, medium and large people (IDSW_S, _M, _L).",
-    )
-    per_class: bool = setting(
-        False,
-        "Score each class of the ground truth separately. Results give their class in column 8, "
-        "as ground truth does. Of classes other than pedestrians, all rows are scored whose flag "
-        "is not 0.",
-    )
-    small: float = setting(
-        7000.0, "A person with a smaller box, in square pixels, is small.", low=0
-    )
-    large: float = setting(
-        15000.0, "A person with a larger box, in square pixels, is large.", low=0
-    )
-    min_score: float = setting(
-        0.5,
-        "Lowest score of a cache's detections that count in Rcll and Prcn; AP ranks all.",
-        low=0,
-        high=1,
-    )
-    bootstrap: int = setting(
-        0,
-        "Draw the sequences this many times with replacement, such as 1000, and show the 95 % "
-        "confidence interval of the COMBINED metrics.",
-        low=0,
-    )
-    seed: int = setting(0, "Random seed of --bootstrap.", low=0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.small > self.large:
-            problem = f"small people below {self.small:g} and large ones above {self.large:g}"
-            raise SettingError(f"{problem} overlap", "let --small be no more than --large")
-
-    @property
-    def size_limits(self) -> tuple[float, float]:
-        """Return the limits between small, medium and large, in square pixels."""
-        return self.small, self.large
+Config = EvaluationSettings
 
 
 def run(
@@ -84,44 +26,14 @@ def run(
     roots, sequence folders, or folders of `<sequence>.txt`. Raises `InputError` for files that are
     missing, malformed, or do not belong together, `CacheError` for caches that cannot be read.
     """
-    from mottool.metrics import inputs, tables
+    from mottool.metrics import evaluate, inputs, tables
 
     files = inputs.find_truth(truth)
     caches, others = inputs.find_caches(tracks)
     results = inputs.find_results(others) if others or not caches else {}
-    rows = _evaluate(results, caches, files, config or Config())
+    rows = evaluate.evaluate_results(results, files, config or Config())
+    rows += evaluate.evaluate_caches(caches, files, config or Config())
     return tables.write_evaluation_csv(rows, out)
-
-
-def _evaluate(
-    results: Mapping[str, Mapping[str, Path]],
-    caches: Iterable[Path],
-    files: Mapping[str, GroundTruthFile],
-    config: Config,
-    motmetrics: bool = False,
-    skip_without_ground_truth: bool = False,
-    **handlers: Any,
-) -> list[TableRow]:
-    """Return the rows of results, then of caches; `handlers` are `attempt` and `warn`."""
-    from mottool.metrics.evaluate import evaluate_caches, evaluate_results
-
-    shared = {"rules": config.rules, "draws": config.bootstrap, "seed": config.seed, **handlers}
-    rows = evaluate_results(
-        results,
-        files,
-        size_limits=config.size_limits if config.by_size else None,
-        per_class=config.per_class,
-        motmetrics=motmetrics,
-        **shared,
-    )
-    return rows + evaluate_caches(
-        caches,
-        files,
-        min_score=config.min_score,
-        size_limits=config.size_limits,
-        skip_without_ground_truth=skip_without_ground_truth,
-        **shared,
-    )
 
 
 @click.command("evaluate")
@@ -177,8 +89,7 @@ def command(
     people reaches; Rank1 and mAP are of a search with the first half of every track for people in
     the second halves of the same sequence.
     """
-    from mottool.metrics import inputs, tables
-    from mottool.metrics.evaluate import drop_without_ground_truth
+    from mottool.metrics import evaluate, inputs, tables
 
     batch, folder = Jobs(as_json), WorkDir(work)
     cache_paths, sources = inputs.find_caches(tracks)
@@ -193,16 +104,12 @@ def command(
         (only,) = files.values()
         files = {sequence: only for paths in results.values() for sequence in paths}
     if not tracks:
-        results = drop_without_ground_truth(results, files, batch.note)
-    rows = _evaluate(
-        results,
-        cache_paths,
-        files,
-        config,
-        motmetrics=second_opinion,
-        skip_without_ground_truth=from_work,
-        attempt=batch.run,
-        warn=batch.note,
+        results = evaluate.drop_without_ground_truth(results, files, batch.note)
+    rows = evaluate.evaluate_results(
+        results, files, config, motmetrics=second_opinion, attempt=batch.run, warn=batch.note
+    )
+    rows += evaluate.evaluate_caches(
+        cache_paths, files, config, skip_missing=from_work, attempt=batch.run, warn=batch.note
     )
     if rows and not as_json:
         click.echo(tables.as_text(tables.evaluation_tables(rows, by_tracker=True)))

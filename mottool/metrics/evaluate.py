@@ -16,6 +16,7 @@ from mottool.metrics.clear import identity_switches
 from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS, SIZES, size_of
 from mottool.metrics.inputs import GroundTruthFile, truth_of
 from mottool.metrics.preprocess import EvalSequence, preprocess
+from mottool.metrics.settings import MIN_SCORE, EvaluationSettings
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.metrics.tracking import TrackingScore, combine, score
 from mottool.motchallenge.rows import Rows, read_rows
@@ -29,7 +30,6 @@ from mottool.motchallenge.rules import (
 )
 
 __all__ = [
-    "MIN_SCORE",
     "CacheEvaluation",
     "GroundTruth",
     "TrackEvaluation",
@@ -49,7 +49,6 @@ Warn = Callable[[str], None]
 Attempt = Callable[[str, Callable[[], object]], object]
 
 FLAGS_ONLY = "mot15"  # rules that regard no classes
-MIN_SCORE = 0.5  # of a detection that counts in recall and precision
 DECIMALS = 4  # of the boxes in a result file
 
 
@@ -248,18 +247,14 @@ class CacheEvaluation:
         if not self._matches:
             return []
         matches = [match for _, match in self._matches.values()]
-
-        def metrics(
-            chosen: Sequence[CacheMatches], repeats: Ints | None = None
-        ) -> dict[str, float]:
-            return cache_metrics(chosen, self.min_score, repeats)
-
+        metrics = partial(cache_metrics, min_score=self.min_score)
+        drawn = partial(cache_metrics, matches, self.min_score)
         rows = [
             TableRow("cache", self.pipeline, rules, sequence, metrics([match]))
             for sequence, (rules, match) in self._matches.items()
         ]
         all_rules = "+".join(sorted({rules for rules, _ in self._matches.values()}))
-        interval = intervals(lambda repeats: metrics(matches, repeats), len(matches), draws, seed)
+        interval = intervals(drawn, len(matches), draws, seed)
         combined = metrics(matches)
         last = TableRow("cache", self.pipeline, all_rules, COMBINED, combined, interval=interval)
         return [*rows, last]
@@ -272,83 +267,68 @@ def _run(name: str, job: Callable[[], object]) -> None:
 def evaluate_results(
     results: Mapping[str, Mapping[str, Path]],
     files: Mapping[str, GroundTruthFile],
+    settings: EvaluationSettings,
     *,
-    rules: str = AUTO,
-    size_limits: Limits | None = None,
-    per_class: bool = False,
     motmetrics: bool = False,
-    draws: int = 0,
-    seed: int = 0,
     attempt: Attempt = _run,
     warn: Warn = ignore_warning,
 ) -> list[TableRow]:
     """Score result files, by tracker and sequence, against the ground-truth `files`.
 
-    `attempt` runs the job of a file, by its name, and may handle its errors. With `per_class` each
-    class of the ground truth has its own rows. The other parameters are those of `TrackEvaluation`.
+    `attempt` runs the job of a file, by its name, and may handle its errors. `motmetrics` is as in
+    `TrackEvaluation`. Raises `InputError` for files that do not belong together.
     """
-    classes = _scored_classes(files.values()) if per_class else {None: ""}
+    classes = _scored_classes(files.values()) if settings.per_class else {None: ""}
+    size_limits = settings.size_limits if settings.by_size else None
+
+    def add(evaluation: TrackEvaluation, sequence: str, path: Path, number: int | None) -> None:
+        file = truth_of(sequence, files)
+        evaluation.add(sequence, path, file, settings.rules, warn, number)
+
     rows = []
     for tracker, paths in results.items():
         for number, suffix in classes.items():
             evaluation = TrackEvaluation(f"{tracker}{suffix}", motmetrics, size_limits)
             for sequence, path in paths.items():
-                job = partial(_add_result, evaluation, sequence, path, files, rules, warn, number)
-                attempt(f"{tracker}/{sequence}", job)
-            new = evaluation.rows(draws, seed)
+                attempt(f"{tracker}/{sequence}", partial(add, evaluation, sequence, path, number))
+            new = evaluation.rows(settings.bootstrap, settings.seed)
             _warn_of_missing(new, paths, files, warn)
             rows += new
     return rows
 
 
-def _add_result(
-    evaluation: TrackEvaluation,
-    sequence: str,
-    path: Path,
-    files: Mapping[str, GroundTruthFile],
-    rules: str,
-    warn: Warn,
-    number: int | None,
-) -> None:
-    evaluation.add(sequence, path, truth_of(sequence, files), rules, warn, number)
-
-
 def evaluate_caches(
     caches: Iterable[Path],
     files: Mapping[str, GroundTruthFile],
+    settings: EvaluationSettings,
     *,
-    rules: str = AUTO,
-    min_score: float = MIN_SCORE,
-    size_limits: Limits = FAIRMOT_SIZE_LIMITS,
-    draws: int = 0,
-    seed: int = 0,
-    skip_without_ground_truth: bool = False,
+    skip_missing: bool = False,
     attempt: Attempt = _run,
     warn: Warn = ignore_warning,
 ) -> list[TableRow]:
     """Score caches against the ground-truth `files`; return their rows by pipeline.
 
     `attempt` runs the job of a cache, by its path, and may handle its errors. Caches without ground
-    truth are an error, or skipped with a message. The other parameters are those of
-    `CacheEvaluation`. Raises `CacheError` for caches that cannot be read.
+    truth are an `InputError`, or skipped with a message (`skip_missing`). Raises `CacheError` for
+    caches that cannot be read.
     """
     evaluations: dict[str, CacheEvaluation] = {}
 
     def add(path: Path) -> None:
         with Cache(path) as cache:
             pipeline, sequence = cache.header.pipeline, cache.header.sequence
-            if skip_without_ground_truth and sequence not in files:
+            if skip_missing and sequence not in files:
                 warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
                 return
             file = truth_of(sequence, files)
-            new = CacheEvaluation(pipeline, min_score, size_limits)
-            evaluations.setdefault(pipeline, new).add(cache, file, rules, warn)
+            new = CacheEvaluation(pipeline, settings.min_score, settings.size_limits)
+            evaluations.setdefault(pipeline, new).add(cache, file, settings.rules, warn)
 
     for path in caches:
         attempt(str(path), partial(add, path))
     rows = []
     for evaluation in evaluations.values():
-        new = evaluation.rows(draws, seed)
+        new = evaluation.rows(settings.bootstrap, settings.seed)
         _warn_of_missing(new, [row.sequence for row in new], files, warn)
         rows += new
     return rows

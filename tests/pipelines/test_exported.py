@@ -106,7 +106,7 @@ def test_an_embedder_is_no_detector_and_the_other_way_round(tmp_path, sequence):
     with pytest.raises(CheckpointError, match="embedding 1x3 have no known format"):
         found_by(make_detector("yolox", Options(weights=path)), sequence)
     boxes = fixed_boxes_onnx(tmp_path / "det.onnx", np.zeros((1, 4)), np.zeros(1))
-    with pytest.raises(CheckpointError, match="outputs boxes, scores, where an embedder has one"):
+    with pytest.raises(CheckpointError, match="outputs boxes, scores, but an embedder has one"):
         ExportedEmbedder(boxes, None, CPU)
 
 

@@ -50,7 +50,7 @@ def smallest(tmp_path_factory):
 
 def four_crops() -> np.ndarray:
     """Crops of the made-up frame as the network takes them, (4, 256, 128, 3) uint8 RGB."""
-    return np.stack([osnet._resized(crop(synth_image(), box)) for box in BOXES])
+    return np.stack([osnet._resize(crop(synth_image(), box)) for box in BOXES])
 
 
 def feature_figures(features: np.ndarray, variant: str) -> list[Figure]:
@@ -101,7 +101,7 @@ def test_a_crop_is_resized_across_and_then_down_rounding_after_each(width, heigh
     planes = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].double()
     across = (F.interpolate(planes, (height, 128), mode="bilinear", antialias=True) + 0.5).floor()
     down = (F.interpolate(across, (256, 128), mode="bilinear", antialias=True) + 0.5).floor()
-    off = np.abs(osnet._resized(image) - down[0].permute(1, 2, 0).numpy())  # (256, 128, 3)
+    off = np.abs(osnet._resize(image) - down[0].permute(1, 2, 0).numpy())  # (256, 128, 3)
     assert off.max() <= 1  # where the exact value lies halfway between two levels
     assert (off > 0).mean() < 0.001  # 0.015 in the other order
 

@@ -1,0 +1,63 @@
+"""Settings of `evaluate`. Imports no numpy, because help texts use it."""
+
+from dataclasses import dataclass
+
+from mottool.errors import SettingError
+from mottool.motchallenge.rules import AUTO, RULES
+from mottool.settings import Settings, setting
+
+__all__ = ["MIN_SCORE", "EvaluationSettings"]
+
+MIN_SCORE = 0.5  # of a detection that counts in recall and precision
+
+
+@dataclass(frozen=True)
+class EvaluationSettings(Settings):
+    """The rules by which results and caches are scored, and additional metrics."""
+
+    rules: str = setting(
+        AUTO,
+        "Which ground truth is scored, and which is ignored with the results on it. auto chooses "
+        "by the ground truth's columns and the sequence's name.",
+        choices=RULES,
+    )
+    by_size: bool = setting(
+        False,
+        "Also count identity switches of small, medium and large people (IDSW_S, _M, _L).",
+    )
+    per_class: bool = setting(
+        False,
+        "Score each class of the ground truth separately. Results give their class in column 8, "
+        "as ground truth does. Of classes other than pedestrians, all rows are scored whose flag "
+        "is not 0.",
+    )
+    small: float = setting(
+        7000.0, "A person with a smaller box, in square pixels, is small.", low=0
+    )
+    large: float = setting(
+        15000.0, "A person with a larger box, in square pixels, is large.", low=0
+    )
+    min_score: float = setting(
+        MIN_SCORE,
+        "Lowest score of a cache's detections that count in Rcll and Prcn; AP ranks all.",
+        low=0,
+        high=1,
+    )
+    bootstrap: int = setting(
+        0,
+        "Draw the sequences this many times with replacement, such as 1000, and show the 95 % "
+        "confidence interval of the COMBINED metrics.",
+        low=0,
+    )
+    seed: int = setting(0, "Random seed of --bootstrap.", low=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.small > self.large:
+            problem = f"small people below {self.small:g} and large ones above {self.large:g}"
+            raise SettingError(f"{problem} overlap", "let --small be no more than --large")
+
+    @property
+    def size_limits(self) -> tuple[float, float]:
+        """Return the limits between small, medium and large, in square pixels."""
+        return self.small, self.large
