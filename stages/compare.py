@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.association.registry import REGISTRY
+from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import SequenceSettings, kinds_of
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, truth_flag, work_option
@@ -91,7 +91,7 @@ def run(
     "--tracker",
     "names",
     multiple=True,
-    type=click.Choice(list(REGISTRY)),
+    type=click.Choice(list(TRACKERS)),
     help="A tracker, with the settings that fit each pipeline, else its published ones; may be "
     "given several times.  "
     f"[default: {' and '.join(USUAL)}]",
@@ -215,8 +215,8 @@ def _profiles(names: Iterable[str], files: Iterable[Path]) -> dict[str, Sequence
         name = profiles.tracker
         if name is None:
             raise SettingError(f"{file} names no tracker", 'write tracker = "fairmot" at its top')
-        if name not in REGISTRY:
-            raise SettingError(f"{file} is for {name!r}", did_you_mean(name, REGISTRY))
+        if name not in TRACKERS:
+            raise SettingError(f"{file} is for {name!r}", did_you_mean(name, TRACKERS))
         if name in given:
             fix = "compare them one after the other"
             raise SettingError(f"{given[name]} and {file} are both for {name}", fix)

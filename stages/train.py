@@ -248,13 +248,13 @@ def _validation(
     warn: Callable[[str], None],
 ) -> Validation | None:
     """What scores the network on held-out videos; None if none are named."""
-    from mottool.association.registry import SETTINGS as TRACKERS
+    from mottool.association.registry import TRACKERS
     from mottool.models.device import Compute
     from mottool.pipelines.registry import NETWORKS
     from mottool.sources.discovery import find_sequences
     from mottool.training.validation import Validation
 
-    settings = build_settings(TRACKERS[tracker], tracking, f"the tracker {tracker}")
+    settings = build_settings(TRACKERS[tracker].settings, tracking, f"the tracker {tracker}")
     if config.best == "TPR" and not NETWORKS[pipeline].embeds:
         raise SettingError(
             f"--best TPR is of embeddings, which {pipeline} makes none of", "use --best IDF1"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
+from mottool.association.registry import TRACKERS, drop_comments
 from mottool.association.sequence_settings import kinds_of
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, jobs_flag, settings_options, truth_flag, work_option
@@ -89,7 +89,7 @@ def run(
     config, kinds = config or Config(), kinds_of(tracker)
     space = axes(kinds, search)
     given = {key.replace("-", "_"): value for key, value in (fixed or {}).items()}
-    given = without_remarks(given, SETTINGS[tracker])
+    given = drop_comments(given, TRACKERS[tracker].settings)
     held = {key: read_value(kinds, key, value) for key, value in given.items()}
     for axis in space:
         if axis.name in held:
@@ -194,7 +194,7 @@ def _remark(best: Trial, config: Config, count: int, sequences: list[str]) -> st
 @truth_flag
 @click.option(
     "--tracker",
-    type=click.Choice(list(REGISTRY)),
+    type=click.Choice(list(TRACKERS)),
     default="fairmot",
     show_default=True,
     help="Whose settings are searched.",

@@ -24,7 +24,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mottool.association.registry import SETTINGS
+from mottool.association.registry import TRACKERS
 from mottool.errors import InputError, SettingError
 from mottool.settings import Settings, build_settings, setting
 
@@ -91,7 +91,11 @@ class PostprocessSettings(Settings):
 
 def kinds_of(tracker: str) -> dict[str, type[Settings]]:
     """What a tracker's settings files may set: its own settings first, then those around it."""
-    return {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": PostprocessSettings}
+    return {
+        tracker: TRACKERS[tracker].settings,
+        "input": InputSettings,
+        "finishing": PostprocessSettings,
+    }
 
 
 class SequenceSettings:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mottool.association.registry import REGISTRY
+from mottool.association.registry import TRACKERS
 from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
-from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC, resolve
+from mottool.pipelines.registry import DETECTORS, NETWORKS, PUBLIC
 from mottool.workdir import WorkDir
 
 __all__ = [
@@ -53,7 +53,7 @@ class ComparedPipeline:
 
     def lacks(self, tracker: str) -> list[str]:
         """What this tracker needs and the caches do not hold: `embeddings`, `offsets`."""
-        needs: tuple[str, ...] = resolve(REGISTRY[tracker]).needs
+        needs = TRACKERS[tracker].needs
         return [name for name in needs if name not in self.holds]
 
 

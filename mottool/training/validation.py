@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.tracks import SequenceInfo, Tracker, Tracks
+from mottool.association.registry import TRACKERS
+from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
@@ -84,7 +84,7 @@ class Validation:
         self.entry, self.pipeline = NETWORKS[pipeline], pipeline
         self.view = resolve(self.entry.view)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
-        self.tracking = tracking or SETTINGS[tracker]()
+        self.tracking = tracking or TRACKERS[tracker].settings()
         self.thresholds = {
             name: float(getattr(self.tracking, value))
             for name, value in THRESHOLDS.items()
@@ -151,7 +151,7 @@ class Validation:
         )
         begun = whole.start(sequence, _silent)
         embedder = NetworkEmbedder(self.pipeline, network, "", *how)
-        tracker: Tracker = resolve(REGISTRY[self.tracker])(
+        tracker = TRACKERS[self.tracker].load()(
             self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
         scores, right, embeddings, order, tracks = [], [], [], [], []
@@ -167,7 +167,7 @@ class Validation:
             order.append(here)
             if self.entry.embeds and len(here):
                 embeddings += embedder.embed([frame.image], [boxes])
-            tracks.append(tracker.step(found))
+            tracks.append(tracker.update(found))
         return Findings(
             np.concatenate(scores),
             np.concatenate(right),
