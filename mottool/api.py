@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
-from mottool.association.registry import REGISTRY, SETTINGS
+from mottool.association.registry import TRACKERS
 from mottool.association.run_tracker import run_tracker
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
@@ -94,11 +94,11 @@ def track(
     """
     header = {} if published else cache.header.settings
     tracker = tracker or fitted_tracker(header) or "fairmot"
-    if tracker not in REGISTRY:
-        raise SettingError(f"there is no tracker {tracker!r}", did_you_mean(tracker, REGISTRY))
+    if tracker not in TRACKERS:
+        raise SettingError(f"there is no tracker {tracker!r}", did_you_mean(tracker, TRACKERS))
     fitted = fitted_settings(header, tracker)
     rows = run_tracker(
-        cache, tracker, build_settings(SETTINGS[tracker], fitted | settings, tracker)
+        cache, tracker, build_settings(TRACKERS[tracker].settings, fitted | settings, tracker)
     )
     return TrackTable(cache.header.sequence, cache.frame_count, rows)
 

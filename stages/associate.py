@@ -16,7 +16,7 @@ import click
 
 from mottool._version import __version__
 from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
-from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
+from mottool.association.registry import TRACKERS, drop_comments, settings_by_tracker
 from mottool.association.sequence_settings import (
     InputSettings,
     PostprocessSettings,
@@ -82,7 +82,7 @@ def run(
     with Cache(cache) as opened:
         if settings is None:
             fitted = fitted_settings(opened.header.settings, tracker)
-            settings = build_settings(SETTINGS[tracker], fitted, tracker)
+            settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
         inputs = inputs_of(opened.header, tracker, settings, finishing, seen, public)
         rows = postprocess(
             run_tracker(opened, tracker, settings, watch, seen, public, warn), finishing
@@ -121,7 +121,7 @@ def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) ->
     A name that is no setting of this tracker, or one that is given twice with different values, is
     a `SettingError`.
     """
-    kind = SETTINGS[tracker]
+    kind = TRACKERS[tracker].settings
     return build_settings(kind, given_settings({tracker: kind}, flags, texts), tracker)
 
 
@@ -131,7 +131,7 @@ def given_settings(
     """Flags and `key=value` texts of these kinds of settings, the tracker's first, in one."""
     tracker, kind = next(iter(kinds.items()))
     listed = {key.replace("-", "_"): value for key, value in parse_key_values(texts).items()}
-    listed = without_remarks(listed, kind)
+    listed = drop_comments(listed, kind)
     for key in flags.keys() & listed.keys():
         owner = next((each for each in kinds.values() if key in each.__dataclass_fields__), kind)
         one, other = (build_settings(owner, {key: told[key]}, tracker) for told in (flags, listed))
@@ -146,14 +146,14 @@ def given_settings(
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
 @click.option(
     "--tracker",
-    type=click.Choice(list(REGISTRY)),
+    type=click.Choice(list(TRACKERS)),
     help="What links the detections.  [default: the one that --settings names, or else the one "
     f"that suits the caches' network, or else {DEFAULT_TRACKER}]",
 )
 @settings_file
 @published_flag
 @merged_options({"input": InputSettings}, "seen")
-@merged_options(SETTINGS, "flags")
+@merged_options(settings_by_tracker(), "flags")
 @set_flag
 @click.option(
     "--public",
@@ -263,8 +263,8 @@ def chosen_tracker(
     """
     if profiles.tracker is None:
         return tracker or suited or DEFAULT_TRACKER
-    if profiles.tracker not in REGISTRY:
-        fix = did_you_mean(profiles.tracker, REGISTRY)
+    if profiles.tracker not in TRACKERS:
+        fix = did_you_mean(profiles.tracker, TRACKERS)
         raise SettingError(f"the settings are for {profiles.tracker!r}, which is no tracker", fix)
     if tracker not in {None, profiles.tracker}:
         problem = f"--tracker is {tracker}, but the settings are for {profiles.tracker}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.association.registry import REGISTRY
+from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import (
     SequenceSettings,
-    settings_by_tracker,
+    read_settings_by_tracker,
     unused_tables,
 )
 from mottool.cli.jobs import Jobs
@@ -86,7 +86,7 @@ def run(
     from mottool.comparison.results import sequence_table
     from mottool.metrics.tables import write_csv
 
-    trackers = trackers or settings_by_tracker(DEFAULT_TRACKERS, ())
+    trackers = trackers or read_settings_by_tracker(DEFAULT_TRACKERS, ())
     comparison = _comparison(caches, truth, trackers, config or Config())
     rows = [comparison.measure(*pair) for pair in comparison.pairs]
     return write_csv(sequence_table(rows), out)
@@ -99,7 +99,7 @@ def run(
     "--tracker",
     "names",
     multiple=True,
-    type=click.Choice(list(REGISTRY)),
+    type=click.Choice(list(TRACKERS)),
     help="A tracker, with the settings that fit each pipeline, else its published ones; may be "
     f"repeated.  [default: {' and '.join(DEFAULT_TRACKERS)}]",
 )
@@ -174,7 +174,9 @@ def command(
     The plots are a scatter of --y against --x, frames per second against people per frame, and
     --y on every sequence. The page includes the videos that render has written to the work folders.
     """
-    trackers = settings_by_tracker(names, files) or settings_by_tracker(DEFAULT_TRACKERS, ())
+    trackers = read_settings_by_tracker(names, files) or read_settings_by_tracker(
+        DEFAULT_TRACKERS, ()
+    )
     if html and html.suffix.lower() not in {".html", ".htm"}:
         raise SettingError(f"{html} is not a file name for a page", "end it in .html")
     jobs = Jobs(as_json)

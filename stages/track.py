@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
-from mottool.association.registry import REGISTRY, SETTINGS
+from mottool.association.registry import TRACKERS, settings_by_tracker
 from mottool.association.sequence_settings import PostprocessSettings, SequenceSettings, kinds_of
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
@@ -115,13 +115,13 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 @settings_options(detect_embed.Config)
 @click.option(
     "--tracker",
-    type=click.Choice(list(REGISTRY)),
+    type=click.Choice(list(TRACKERS)),
     help="What links the detections.  [default: the one that --settings names, or else the one "
     "that suits the network, or else fairmot]",
 )
 @settings_file
 @published_flag
-@merged_options(SETTINGS, "given")
+@merged_options(settings_by_tracker(), "given")
 @merged_options({"finishing": PostprocessSettings}, "finishing")
 @set_flag
 @click.option("--render", "drawn", is_flag=True, help="Draw the tracks over the video, too.")

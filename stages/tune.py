@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mottool.association.registry import REGISTRY, SETTINGS, without_remarks
+from mottool.association.registry import TRACKERS, drop_comments
 from mottool.association.sequence_settings import kinds_of
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, jobs_flag, settings_options, truth_flag, work_option
@@ -112,7 +112,7 @@ def _parse_fixed(tracker: str, fixed: Mapping[str, str], space: tuple[Axis, ...]
     from mottool.tuning.search_space import parse_value
 
     texts = {key.replace("-", "_"): value for key, value in fixed.items()}
-    texts = without_remarks(texts, SETTINGS[tracker])
+    texts = drop_comments(texts, TRACKERS[tracker].settings)
     settings_classes = kinds_of(tracker)
     point = {key: parse_value(settings_classes, key, value) for key, value in texts.items()}
     for axis in space:
@@ -146,7 +146,7 @@ def _sequences(
 @truth_flag
 @click.option(
     "--tracker",
-    type=click.Choice(list(REGISTRY)),
+    type=click.Choice(list(TRACKERS)),
     default="fairmot",
     show_default=True,
     help="The tracker whose settings are searched.",

@@ -1,8 +1,8 @@
-"""Who is matched with whom: optimal assignment over the few pairs that are worth it.
+"""Optimal assignment of tracklets to detections over a sparse set of candidate pairs.
 
-A pair is a tracklet (row), a detection (column) and a cost. Where staying unmatched costs half
-the limit on each side, a pair above the limit is never chosen, so the problem falls apart into
-the connected components of the other pairs, and most of these are a single pair.
+A pair has a row (usually a tracklet), a column (a detection) and a cost. If leaving a row and a
+column unmatched costs half the limit each, no pair above the limit is ever chosen. The problem
+then splits into the connected components of the other pairs, most of which are a single pair.
 """
 
 from typing import Any, NamedTuple
@@ -18,61 +18,61 @@ Indices = npt.NDArray[np.intp]
 
 
 class Matching(NamedTuple):
-    """Matched `rows` with their `cols`, both (k,), by row, and who stayed `alone` on each side."""
+    """Matched `rows` with their `cols`, both (k,) and sorted by row, and the unmatched of both."""
 
     rows: Indices
     cols: Indices
-    rows_alone: Indices
-    cols_alone: Indices
+    unmatched_rows: Indices
+    unmatched_cols: Indices
 
     @classmethod
-    def nothing(cls, rows: Indices, cols: Indices) -> "Matching":
-        """The matching in which all of `rows` and `cols` are alone."""
+    def empty(cls, rows: Indices, cols: Indices) -> "Matching":
+        """Return the matching in which all of `rows` and `cols` are unmatched."""
         return cls(rows[:0], cols[:0], rows, cols)
 
-    def named(self, rows: Indices, cols: Indices) -> "Matching":
-        """The same matching told in the names of its rows and columns."""
+    def reindex(self, rows: Indices, cols: Indices) -> "Matching":
+        """Replace each row index r by `rows[r]` and each column index c by `cols[c]`."""
         return Matching(
-            rows[self.rows], cols[self.cols], rows[self.rows_alone], cols[self.cols_alone]
+            rows[self.rows], cols[self.cols], rows[self.unmatched_rows], cols[self.unmatched_cols]
         )
 
 
-def pairs_within(costs: Floats, limit: float) -> tuple[Indices, Indices, Floats]:
-    """The pairs of a dense matrix (R, C) whose cost is at most `limit`: rows, columns, costs."""
+def pairs_within(costs: Floats, cost_limit: float) -> tuple[Indices, Indices, Floats]:
+    """Return rows, columns and costs of the pairs in `costs` (R, C) of at most `cost_limit`."""
     width, costs = costs.shape[1], costs.ravel()
-    flat = (costs <= limit).nonzero()[0]
-    rows, cols = np.divmod(flat, max(width, 1))
-    return rows, cols, costs[flat]
+    flattened = (costs <= cost_limit).nonzero()[0]
+    rows, cols = np.divmod(flattened, max(width, 1))
+    return rows, cols, costs[flattened]
 
 
 def assign(
-    rows: Indices, cols: Indices, costs: Floats, shape: tuple[int, int], limit: float
+    rows: Indices, cols: Indices, costs: Floats, shape: tuple[int, int], cost_limit: float
 ) -> Matching:
-    """The matching of least total cost where each row and column left alone costs `limit` / 2.
+    """Return the matching of least total cost; an unmatched row or column costs `cost_limit` / 2.
 
-    The pairs (K,), of `shape` (R, C), are those that cost at most `limit`, in order of their rows.
-    The total is that of `lap.lapjv(dense, extend_cost=True, cost_limit=limit)`.
+    The pairs (K,) are of `shape` (R, C), cost at most `cost_limit` and are sorted by row. The total
+    is that of `lap.lapjv(dense, extend_cost=True, cost_limit=cost_limit)`.
     """
-    contested = (np.bincount(rows) > 1)[rows] | (np.bincount(cols) > 1)[cols]  # (K,)
-    rivals = contested.nonzero()[0]
-    if len(rivals):
-        gains = costs[rivals] - limit
-        chosen = ~contested
-        chosen[rivals] = _chosen(rows[rivals], cols[rivals], gains)
+    is_contested = (np.bincount(rows) > 1)[rows] | (np.bincount(cols) > 1)[cols]  # (K,)
+    contested = is_contested.nonzero()[0]
+    if len(contested):
+        gains = costs[contested] - cost_limit
+        chosen = ~is_contested
+        chosen[contested] = _choose_pairs(rows[contested], cols[contested], gains)
         rows, cols = rows[chosen], cols[chosen]
     return _matching(rows, cols, shape)
 
 
-def _chosen(rows: Indices, cols: Indices, gains: Floats) -> npt.NDArray[np.bool_]:
-    """Which of the pairs (K,) an optimal matching takes, `gains` <= 0 being cost minus limit."""
-    from scipy.optimize import linear_sum_assignment  # takes as long to load as all the rest
+def _choose_pairs(rows: Indices, cols: Indices, gains: Floats) -> npt.NDArray[np.bool_]:
+    """Return which pairs (K,) an optimal matching contains; `gains` <= 0 are cost minus limit."""
+    from scipy.optimize import linear_sum_assignment  # loads as long as everything else together
 
-    row_names, col_names = np.bincount(rows).nonzero()[0], np.bincount(cols).nonzero()[0]
-    rows, cols = np.searchsorted(row_names, rows), np.searchsorted(col_names, cols)
-    # Gaining nothing stands for being left alone, so the matrix needs no extension.
-    dense = np.zeros((len(row_names), len(col_names)))
+    row_ids, col_ids = np.bincount(rows).nonzero()[0], np.bincount(cols).nonzero()[0]
+    rows, cols = np.searchsorted(row_ids, rows), np.searchsorted(col_ids, cols)
+    # A gain of zero means unmatched, so the matrix needs no extension.
+    dense = np.zeros((len(row_ids), len(col_ids)))
     dense[rows, cols] = gains
-    partner = np.empty(len(row_names), np.intp)
+    partner = np.empty(len(row_ids), np.intp)
     partner.fill(-1)
     matched, partners = linear_sum_assignment(dense)
     partner[matched] = partners
@@ -81,23 +81,23 @@ def _chosen(rows: Indices, cols: Indices, gains: Floats) -> npt.NDArray[np.bool_
 
 
 def _matching(rows: Indices, cols: Indices, shape: tuple[int, int]) -> Matching:
-    row_alone, col_alone = np.ones(shape[0], np.bool_), np.ones(shape[1], np.bool_)
-    row_alone[rows] = False
-    col_alone[cols] = False
-    return Matching(rows, cols, row_alone.nonzero()[0], col_alone.nonzero()[0])
+    row_free, col_free = np.ones(shape[0], np.bool_), np.ones(shape[1], np.bool_)
+    row_free[rows] = False
+    col_free[cols] = False
+    return Matching(rows, cols, row_free.nonzero()[0], col_free.nonzero()[0])
 
 
 def assign_overlaps(overlaps: Floats, threshold: float) -> Matching:
-    """SORT's matching of detections (rows) with tracklets (columns) by their IoU (D, T).
+    """Match detections (rows) with tracklets (columns) by their IoU (D, T), as SORT does.
 
-    Pairs over `threshold` that are one to one are taken as they are; else the total IoU is made
-    as large as can be, and pairs below `threshold` are parted again. `rows_alone` has those who
-    were left over before those who were parted, as the published code does: the new identities
-    follow that order, and so do ties between pairs that do not overlap, so `lap` decides them.
+    If the pairs above `threshold` are one-to-one, they are the result. Otherwise the total IoU is
+    maximised and pairs below `threshold` are dropped. `unmatched_rows` lists the rows without a
+    partner before those of dropped pairs, as in the published code: new identities depend on this
+    order, and on ties between pairs without overlap, which `lap` resolves.
     """
     shape = overlaps.shape
-    flat = (overlaps > threshold).ravel().nonzero()[0]
-    rows, cols = np.divmod(flat, max(shape[1], 1))
+    flattened = (overlaps > threshold).ravel().nonzero()[0]
+    rows, cols = np.divmod(flattened, max(shape[1], 1))
     one_to_one = len(rows) and np.bincount(rows).max() == 1 and np.bincount(cols).max() == 1
     if one_to_one or not overlaps.size:
         return _matching(rows, cols, shape)
@@ -106,27 +106,26 @@ def assign_overlaps(overlaps: Floats, threshold: float) -> Matching:
     partners = partner[assigned]
     close = overlaps[assigned, partners] >= threshold
     matching = _matching(assigned[close], partners[close], shape)
-    parted = assigned[~close]
-    left_over = (partner < 0).nonzero()[0]
-    return matching._replace(rows_alone=np.concatenate((left_over, parted)))
+    dropped = assigned[~close]
+    unassigned = (partner < 0).nonzero()[0]
+    return matching._replace(unmatched_rows=np.concatenate((unassigned, dropped)))
 
 
-def assign_capped(costs: Floats, limit: float) -> Matching:
-    """DeepSORT's matching: as many pairs as there can be, those above `limit` parted again.
+def assign_capped(costs: Floats, cost_limit: float) -> Matching:
+    """Match as many pairs as possible, then drop those above `cost_limit`, as DeepSORT does.
 
-    In the matrix (R, C) all that is above the limit counts the same, just above it. In
-    `cols_alone` who was left over comes before who was parted, as in the published code: the new
-    identities follow that order, and which of the two somebody is, where it does not matter to the
-    cost, is up to `scipy`.
+    In the matrix (R, C) all costs above the limit count as slightly more than the limit.
+    `unmatched_rows` and `unmatched_cols` list what has no partner before what is in dropped pairs,
+    as in the published code: new identities depend on this order. `scipy` resolves ties.
     """
     from scipy.optimize import linear_sum_assignment
 
-    row, col = linear_sum_assignment(np.where(costs > limit, limit + 1e-5, costs))
-    near = costs[row, col] <= limit
-    left_over = _matching(row, col, costs.shape)
+    row, col = linear_sum_assignment(np.where(costs > cost_limit, cost_limit + 1e-5, costs))
+    close = costs[row, col] <= cost_limit
+    assigned = _matching(row, col, costs.shape)
     return Matching(
-        row[near],
-        col[near],
-        np.concatenate((left_over.rows_alone, row[~near])),
-        np.concatenate((left_over.cols_alone, col[~near])),
+        row[close],
+        col[close],
+        np.concatenate((assigned.unmatched_rows, row[~close])),
+        np.concatenate((assigned.unmatched_cols, col[~close])),
     )

@@ -1,4 +1,4 @@
-"""ByteTrack: by overlap alone, the sure detections first and then the doubtful ones.
+"""ByteTrack: match by IoU alone, high-score detections first, then low-score ones.
 
 Zhang, Sun, Jiang, Yu, Weng, Yuan, Luo, Liu & Wang, "ByteTrack: Multi-Object Tracking by
 Associating Every Detection Box", ECCV 2022, Algorithm 1, as the published code does it: with the
@@ -7,7 +7,7 @@ score of a detection as a factor of its IoU, except on MOT20.
 
 import numpy as np
 
-from mottool.association.lifecycle import CandidateDetections, LifeCycle, match_overlaps
+from mottool.association.lifecycle import CandidateDetections, LifeCycle, match_boxes
 from mottool.association.motion import POSITION
 from mottool.association.registry import ByteTrackSettings
 from mottool.association.tracks import SequenceInfo, Tracks
@@ -17,48 +17,49 @@ __all__ = ["ByteTrackTracker"]
 
 
 class ByteTrackTracker:
-    """Tracks one sequence."""
+    """Tracker of one sequence."""
 
-    needs: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
-
-    def __init__(self, settings: ByteTrackSettings, video: SequenceInfo) -> None:
-        """Begin a sequence; lost tracklets wait for `track_buffer` frames, whatever their rate."""
+    def __init__(self, settings: ByteTrackSettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker; lost tracklets are kept for `track_buffer` frames at any rate."""
         self.settings = settings
-        patience = settings.patience(video.frame_rate)
-        self.life = LifeCycle(patience, confirm_first=True, rescore=True)
-
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame."""
-        life, settings = self.life, self.settings
-        found, sure = self._found(detections)
-        weights = None if settings.mot20 else found.scores
-        expected = life.begin(elapsed)[POSITION]
-        # 1. All that are known, lost ones too, with the sure detections.
-        first = match_overlaps(
-            life.pool.filter.boxes(expected),
-            found.boxes[:sure],
-            settings.match_thresh,
-            None if weights is None else weights[:sure],
+        max_lost_frames = settings.max_lost_frames(sequence.frame_rate)
+        self.life = LifeCycle(
+            max_lost_frames, confirm_in_first_frame=True, update_score_when_recovered=True
         )
-        # 2. Those tracked until now that found nothing, with the doubtful ones.
-        doubtful = np.arange(sure, len(found.scores))
-        second = life.by_overlap(life.unseen(first), doubtful, found, settings.second)
-        # 3. Those with a single detection, with the sure ones that are left.
-        third = life.by_overlap(life.fresh, first.cols_alone, found, settings.unconfirmed, weights)
-        # 4. A sure one that is still alone begins a tracklet if it is surer still.
-        alone = third.cols_alone
-        newborn = alone[found.scores[alone] >= settings.creation_threshold]
-        life.end(first, second, third, newborn, found)
-        return life.shaped(*life.shown(), settings)
 
-    def _found(self, detections: Detections) -> tuple[CandidateDetections, int]:
-        """The detections that are looked at, sure ones first, and how many of them are sure."""
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame, `elapsed` frames after the previous one, and return its tracks."""
+        life, settings = self.life, self.settings
+        candidates, high_count = self._candidates(detections)
+        weights = None if settings.mot20 else candidates.scores
+        expected = life.start_frame(elapsed)[POSITION]
+        # 1. Match confirmed and lost tracklets with high-score detections.
+        first = match_boxes(
+            life.pool.filter.boxes(expected),
+            candidates.boxes[:high_count],
+            settings.match_thresh,
+            None if weights is None else weights[:high_count],
+        )
+        # 2. Match the remaining confirmed tracklets with low-score detections.
+        low = np.arange(high_count, len(candidates.scores))
+        second = life.match_iou(life.unmatched_confirmed(first), low, candidates, settings.second)
+        # 3. Match unconfirmed tracklets with the remaining high-score detections.
+        third = life.match_iou(
+            life.unconfirmed, first.unmatched_cols, candidates, settings.unconfirmed, weights
+        )
+        # 4. Start tracklets from unmatched high-score detections above the creation threshold.
+        unmatched = third.unmatched_cols
+        new_tracks = unmatched[candidates.scores[unmatched] >= settings.creation_threshold]
+        life.finish_frame(first, second, third, new_tracks, candidates)
+        return life.filter_by_shape(*life.confirmed_tracks(), settings)
+
+    def _candidates(self, detections: Detections) -> tuple[CandidateDetections, int]:
+        """Return the detections to match, high-score ones first, and how many these are."""
         (left, top, right, bottom), scores = detections.boxes.T, detections.scores
-        good = right > left
-        good &= bottom > top
-        sure = (good & (scores > self.settings.track_thresh)).nonzero()[0]
-        good &= scores > self.settings.low_thresh
-        good &= scores < self.settings.track_thresh
-        doubtful = good.nonzero()[0]
-        return CandidateDetections.among(detections, np.concatenate((sure, doubtful))), len(sure)
+        keep = right > left
+        keep &= bottom > top
+        high = (keep & (scores > self.settings.track_thresh)).nonzero()[0]
+        keep &= scores > self.settings.low_thresh
+        keep &= scores < self.settings.track_thresh
+        low = keep.nonzero()[0]
+        return CandidateDetections.select(detections, np.concatenate((high, low))), len(high)

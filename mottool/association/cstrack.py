@@ -13,14 +13,14 @@ __all__ = ["CSTrackTracker"]
 
 
 class CSTrackTracker(EmbeddingThenIoUTracker):
-    """Tracks one sequence."""
+    """Tracker of one sequence."""
 
-    def __init__(self, settings: CSTrackSettings, video: SequenceInfo) -> None:
-        """Begin a sequence; lost tracklets wait for `track_buffer` / 30 seconds."""
+    def __init__(self, settings: CSTrackSettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker; lost tracklets are kept for `track_buffer` / 30 seconds."""
         super().__init__(
             settings,
-            limit=settings.first_assoc,
+            cost_limit=settings.first_assoc,
             distance=cosine,
-            patience=settings.patience(video.frame_rate),
-            confirm_first=False,
+            max_lost_frames=settings.max_lost_frames(sequence.frame_rate),
+            confirm_in_first_frame=False,
         )

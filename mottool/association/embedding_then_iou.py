@@ -1,10 +1,12 @@
-"""The cascade of matchings of JDE's published code, which FairMOT, CSTrack and OUTrack keep.
+"""Three-step association of JDE's published code, also used by FairMOT, CSTrack, OUTrack and TDT.
 
-First all that are known, lost ones too, by embedding within the gate of their motion; then those
-tracked until now that found nothing, by overlap; then those with a single detection, by overlap.
-A detection that is still alone begins a tracklet.
+1. Match confirmed and lost tracklets by embedding distance, gated by predicted motion.
+2. Match the remaining confirmed tracklets by IoU.
+3. Match the unconfirmed tracklets by IoU.
 
-Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 2020 (its code);
+Each detection that is still unmatched starts a tracklet.
+
+Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 2020 (published code);
 Zhang, Wang, Wang, Zeng & Liu, "FairMOT", IJCV 2021, §4.4.
 """
 
@@ -16,7 +18,7 @@ import numpy.typing as npt
 from mottool.association.assignment import Matching, assign
 from mottool.association.lifecycle import CandidateDetections, LifeCycle
 from mottool.association.registry import EmbeddingThenIoUSettings
-from mottool.association.tracks import EMBED, Tracks, unit
+from mottool.association.tracks import EMBEDDINGS_FIX, Tracks, l2_normalise
 from mottool.detections import Detections
 from mottool.errors import CacheError
 
@@ -28,90 +30,101 @@ Indices = npt.NDArray[np.intp]
 
 
 def cosine(a: Embeddings, b: Embeddings) -> Embeddings:
-    """The cosine distances (K,) of K pairs of unit vectors, (K, D) each."""
+    """Return the cosine distance of each pair of unit vectors: (K, D), (K, D) -> (K,)."""
     distances: Embeddings = np.maximum(0, 1 - np.vecdot(a, b))
     return distances
 
 
 def euclidean(a: Embeddings, b: Embeddings) -> Embeddings:
-    """The Euclidean distances (K,) of K pairs of vectors, (K, D) each."""
-    apart = a - b
-    distances: Embeddings = np.sqrt(np.vecdot(apart, apart))
+    """Return the Euclidean distance of each pair of vectors: (K, D), (K, D) -> (K,)."""
+    differences = a - b
+    distances: Embeddings = np.sqrt(np.vecdot(differences, differences))
     return distances
 
 
 class EmbeddingThenIoUTracker:
-    """The three matchings; a tracker is this with its own thresholds, distance and habits."""
-
-    needs: tuple[str, ...] = ("embeddings",)
-    uses: tuple[str, ...] = ()
+    """Base of trackers that match by embedding first and by IoU second."""
 
     def __init__(
         self,
         settings: EmbeddingThenIoUSettings,
         *,
-        limit: float,
+        cost_limit: float,
         distance: Callable[[Embeddings, Embeddings], Embeddings],
-        patience: float,
-        confirm_first: bool,
-        appearance: float = 0.98,
+        max_lost_frames: float,
+        confirm_in_first_frame: bool,
+        embedding_weight: float = 0.98,
     ) -> None:
-        """Match by embedding at a cost of at most `limit`.
+        """Set up the tracker of one sequence.
 
-        The cost is `appearance` times the `distance` of the embeddings, and the rest of 1 times
-        the squared Mahalanobis distance of the motion. `patience` and `confirm_first` are those
-        of `LifeCycle`.
+        The cost of a pair is `embedding_weight` × embedding distance + (1 - `embedding_weight`) ×
+        squared Mahalanobis distance of the motion; pairs above `cost_limit` cannot match.
+        `max_lost_frames` and `confirm_in_first_frame` are those of `LifeCycle`.
         """
         self.settings = settings
-        self.life = LifeCycle(patience, confirm_first)
-        self._limit, self._distance, self._appearance = limit, distance, appearance
+        self.life = LifeCycle(max_lost_frames, confirm_in_first_frame)
+        self._cost_limit, self._distance = cost_limit, distance
+        self._embedding_weight = embedding_weight
 
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame."""
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame, `elapsed` frames after the previous one, and return its tracks."""
         life, settings = self.life, self.settings
-        found = self.found(detections)
-        motion = life.begin(elapsed)
-        first = self.by_embedding(life.known, motion, found)
-        second = life.by_overlap(life.unseen(first), first.cols_alone, found, settings.second)
-        third = life.by_overlap(life.fresh, second.cols_alone, found, settings.unconfirmed)
-        life.end(first, second, third, self.newborn(third.cols_alone, found), found)
-        return self.shaped(*life.shown())
+        candidates = self.candidates(detections)
+        motion = life.start_frame(elapsed)
+        first = self.match_embeddings(life.confirmed_and_lost, motion, candidates)
+        remaining = life.unmatched_confirmed(first)
+        second = life.match_iou(remaining, first.unmatched_cols, candidates, settings.second)
+        third = life.match_iou(
+            life.unconfirmed, second.unmatched_cols, candidates, settings.unconfirmed
+        )
+        new_tracks = self.new_tracks(third.unmatched_cols, candidates)
+        life.finish_frame(first, second, third, new_tracks, candidates)
+        return self.filter_by_shape(*life.confirmed_tracks())
 
-    def found(self, detections: Detections) -> CandidateDetections:
-        """The detections that are looked at."""
+    def candidates(self, detections: Detections) -> CandidateDetections:
+        """Select the detections to match, with L2-normalised embeddings.
+
+        Raises `CacheError` if there are detections without embeddings.
+        """
         embeddings = detections.embeddings
         if embeddings is None:
             if len(detections):
-                raise CacheError("the detections have no embeddings to match", EMBED)
+                raise CacheError("the detections have no embeddings to match", EMBEDDINGS_FIX)
             embeddings = np.zeros((0, 0), np.float32)
-        rows = self.good(detections).nonzero()[0]
-        return CandidateDetections.among(detections, rows, unit(embeddings.take(rows, axis=0)))
+        rows = self.candidate_mask(detections).nonzero()[0]
+        embeddings = l2_normalise(embeddings.take(rows, axis=0))
+        return CandidateDetections.select(detections, rows, embeddings)
 
-    def good(self, detections: Detections) -> npt.NDArray[np.bool_]:
-        """Which detections (n,) have an area and a score to be looked at."""
+    def candidate_mask(self, detections: Detections) -> npt.NDArray[np.bool_]:
+        """Return which detections (n,) score above `conf_thres` and have a positive area."""
         boxes = detections.boxes
-        good: npt.NDArray[np.bool_] = detections.scores > self.settings.conf_thres
-        good &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        return good
+        keep: npt.NDArray[np.bool_] = detections.scores > self.settings.conf_thres
+        keep &= (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        return keep
 
-    def shaped(self, slots: Indices, boxes: Floats) -> Tracks:
-        """The tracks of these tracklets and their boxes that have a person's size and shape."""
-        return self.life.shaped(slots, boxes, self.settings)
+    def filter_by_shape(self, slots: Indices, boxes: Floats) -> Tracks:
+        """Return the tracks that pass the size and aspect limits of the settings."""
+        return self.life.filter_by_shape(slots, boxes, self.settings)
 
-    def newborn(self, cols: Indices, found: CandidateDetections) -> Indices:
-        """Which of the detections that are alone begin tracklets: all of them."""
-        return cols
+    def new_tracks(self, columns: Indices, candidates: CandidateDetections) -> Indices:
+        """Return which unmatched candidate columns start a tracklet; here all of them."""
+        return columns
 
-    def by_embedding(self, slots: Indices, motion: Floats, found: CandidateDetections) -> Matching:
-        """Match tracklets, given with their motion, with `found`; rows are places in `slots`."""
-        if not len(slots) or not len(found.scores) or found.embeddings is None:
-            return Matching.nothing(np.arange(len(slots)), np.arange(len(found.scores)))
+    def match_embeddings(
+        self, slots: Indices, motion: Floats, candidates: CandidateDetections
+    ) -> Matching:
+        """Match slots (T,), with predicted motion (5, 4, T), to candidates by embedding.
+
+        Pairs outside the motion gate cannot match. Rows of the result index `slots`.
+        """
+        shape = len(slots), len(candidates.scores)
+        if not all(shape) or candidates.embeddings is None:
+            return Matching.empty(np.arange(shape[0]), np.arange(shape[1]))
         pool = self.life.pool
-        rows, cols, distances = pool.filter.gate(motion, found.measured)
-        apart = self._distance(
-            pool.embeddings.take(slots[rows], axis=0), found.embeddings.take(cols, axis=0)
+        rows, columns, motion_distances = pool.filter.gate(motion, candidates.measurements)
+        distances = self._distance(
+            pool.embeddings.take(slots[rows], axis=0), candidates.embeddings.take(columns, axis=0)
         )  # (K,)
-        costs = self._appearance * apart + (1 - self._appearance) * distances
-        worth = (costs <= self._limit).nonzero()[0]
-        shape = len(slots), len(found.scores)
-        return assign(rows[worth], cols[worth], costs[worth], shape, self._limit)
+        costs = self._embedding_weight * distances + (1 - self._embedding_weight) * motion_distances
+        possible = (costs <= self._cost_limit).nonzero()[0]
+        return assign(rows[possible], columns[possible], costs[possible], shape, self._cost_limit)

@@ -17,14 +17,14 @@ __all__ = ["FairMOTTracker"]
 
 
 class FairMOTTracker(EmbeddingThenIoUTracker):
-    """Tracks one sequence. What is seen in its first frame is shown at once."""
+    """Tracker of one sequence; tracklets of its first frame are confirmed immediately."""
 
-    def __init__(self, settings: FairMOTSettings, video: SequenceInfo) -> None:
-        """Begin a sequence; lost tracklets wait for `track_buffer` / 30 seconds."""
+    def __init__(self, settings: FairMOTSettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker; lost tracklets are kept for `track_buffer` / 30 seconds."""
         super().__init__(
             settings,
-            limit=settings.first_assoc,
+            cost_limit=settings.first_assoc,
             distance=cosine,
-            patience=settings.patience(video.frame_rate),
-            confirm_first=True,
+            max_lost_frames=settings.max_lost_frames(sequence.frame_rate),
+            confirm_in_first_frame=True,
         )

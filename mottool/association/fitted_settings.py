@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mottool.association.registry import OF_EMBEDDINGS, REGISTRY, SETTINGS
+from mottool.association.registry import EMBEDDING_SETTINGS, TRACKERS
 from mottool.errors import CacheError, SettingError
 from mottool.settings import Settings, build_settings
 
@@ -26,7 +26,7 @@ PUBLISHED = "give --published to use the settings of the tracker's authors"
 def fitted_tracker(settings: Mapping[str, Any]) -> str | None:
     """Return the tracker that suits a cache best by the settings in its header, or None."""
     name = settings.get("tracker")
-    return name if isinstance(name, str) and name in REGISTRY else None
+    return name if isinstance(name, str) and name in TRACKERS else None
 
 
 def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]:
@@ -41,9 +41,9 @@ def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]
         return {}
     texts = {str(name): str(value) for name, value in table.items()}
     if settings.get("embedder"):
-        texts = {name: value for name, value in texts.items() if name not in OF_EMBEDDINGS}
+        texts = {name: value for name, value in texts.items() if name not in EMBEDDING_SETTINGS}
     try:
-        build_settings(SETTINGS[tracker], texts, tracker)
+        build_settings(TRACKERS[tracker].settings, texts, tracker)
     except SettingError as error:
         raise CacheError(f"the cache's settings do not fit: {error.problem}", PUBLISHED) from error
     return texts

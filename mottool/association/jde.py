@@ -1,4 +1,4 @@
-"""JDE's association in its two forms: the cascade of its code, the single matching of its paper.
+"""JDE's two variants: three-step association as in its code, or the single one of its paper.
 
 Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 2020, §3.6.
 """
@@ -15,57 +15,59 @@ __all__ = ["JDETracker"]
 
 
 class JDETracker(EmbeddingThenIoUTracker):
-    """Tracks one sequence; nothing is shown before its second detection."""
+    """Tracker of one sequence; a tracklet is confirmed by its second detection."""
 
     settings: JDESettings
 
-    def __init__(self, settings: JDESettings, video: SequenceInfo) -> None:
-        """Begin a sequence.
+    def __init__(self, settings: JDESettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker of one sequence.
 
-        In the code's form embeddings are compared by their Euclidean distance and the buffer is
+        In the code's variant embeddings are compared by their Euclidean distance and the buffer is
         scaled by the frame rate; in the paper's by their cosine distance, and the buffer is the
         number of frames after which a tracklet is terminated.
         """
         paper = settings.form == "paper"
         super().__init__(
             settings,
-            limit=settings.first_assoc,
+            cost_limit=settings.first_assoc,
             distance=cosine if paper else euclidean,
-            patience=settings.track_buffer if paper else settings.patience(video.frame_rate),
-            confirm_first=False,
-            appearance=settings.appearance,
+            max_lost_frames=settings.track_buffer
+            if paper
+            else settings.max_lost_frames(sequence.frame_rate),
+            confirm_in_first_frame=False,
+            embedding_weight=settings.appearance,
         )
 
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame."""
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame, `elapsed` frames after the previous one, and return its tracks."""
         if self.settings.form == "paper":
             return self._associate_once(detections, elapsed)
-        return super().step(detections, elapsed)
+        return super().update(detections, elapsed)
 
     def _associate_once(self, detections: Detections, elapsed: float) -> Tracks:
-        """§3.6: all tracklets and observations in one assignment with C = λ A_e + (1 - λ) A_m.
+        """Match all tracklets and detections in one assignment (§3.6) with C = λ A_e + (1 - λ) A_m.
 
-        An observation that is left over begins a tracklet, which is shown if the next frame
-        observes it too; the appearance of a tracklet is the running mean of Eq. 7.
+        An unmatched detection starts a tracklet, which is confirmed if it is detected in the next
+        frame; the appearance of a tracklet is the running mean of Eq. 7.
         """
         life = self.life
-        found = self.found(detections)
-        expected = life.begin(elapsed)
-        motion = np.concatenate((expected, life.pool.predict(life.fresh, elapsed)), axis=2)
-        slots = np.concatenate((life.known, life.fresh))
-        matching = self.by_embedding(slots, motion, found)
+        candidates = self.candidates(detections)
+        expected = life.start_frame(elapsed)
+        motion = np.concatenate((expected, life.pool.predict(life.unconfirmed, elapsed)), axis=2)
+        slots = np.concatenate((life.confirmed_and_lost, life.unconfirmed))
+        matching = self.match_embeddings(slots, motion, candidates)
 
-        known = len(life.known)
-        confirmed = matching.rows.searchsorted(known)  # matches from here on are of fresh ones
+        tracked = len(life.confirmed_and_lost)
+        confirmed = matching.rows.searchsorted(tracked)  # later rows are unconfirmed
         first = Matching(
             matching.rows[:confirmed],
             matching.cols[:confirmed],
-            matching.rows_alone[matching.rows_alone < known],
-            matching.cols_alone,
+            matching.unmatched_rows[matching.unmatched_rows < tracked],
+            matching.unmatched_cols,
         )
-        third = Matching.nothing(life.fresh[:0], matching.cols_alone)._replace(
+        third = Matching.empty(life.unconfirmed[:0], matching.unmatched_cols)._replace(
             rows=slots[matching.rows[confirmed:]], cols=matching.cols[confirmed:]
         )
-        second = Matching.nothing(life.unseen(first), matching.cols_alone)
-        life.end(first, second, third, matching.cols_alone, found)
-        return self.shaped(*life.shown())
+        second = Matching.empty(life.unmatched_confirmed(first), matching.unmatched_cols)
+        life.finish_frame(first, second, third, matching.unmatched_cols, candidates)
+        return self.filter_by_shape(*life.confirmed_tracks())

@@ -1,8 +1,8 @@
-"""The life of a tracklet: fresh, confirmed, lost, found again, buried; and who is shown.
+"""Lifecycle of tracklets: created, confirmed, lost, recovered, removed.
 
-What the trackers that descend from JDE's published code have in common (JDE, FairMOT, CSTrack,
-OUTrack, ByteTrack), whatever they match by. Lists keep that code's order, because new identities
-and the rows of a result follow it.
+Shared by the trackers that descend from JDE's published code (JDE, FairMOT, CSTrack, OUTrack,
+ByteTrack). Slot lists keep the order of that code, because new identities and the rows of a result
+depend on it.
 """
 
 from typing import Any, NamedTuple
@@ -13,207 +13,237 @@ import numpy.typing as npt
 from mottool.association.assignment import Matching, assign, pairs_within
 from mottool.association.motion import VELOCITY, HeightFilter
 from mottool.association.registry import LifeCycleSettings
-from mottool.association.tracks import Tracklets, Tracks, blend
+from mottool.association.tracks import Tracklets, Tracks, update_embedding
 from mottool.boxes import iou
 from mottool.detections import Detections
 
-__all__ = ["CandidateDetections", "LifeCycle", "match_overlaps"]
+__all__ = ["CandidateDetections", "LifeCycle", "match_boxes"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-DUPLICATE = 0.15  # IoU distance below which two tracklets are taken for one
-PIXEL = 1  # IoU counts pixels between integer corners inclusively
+DUPLICATE_IOU_DISTANCE = 0.15  # below this a tracked and a lost tracklet are duplicates
+PIXEL_BORDER = 1  # IoU counts pixels between integer corners inclusively
 
 
 class CandidateDetections(NamedTuple):
-    """The n detections of a frame that are looked at."""
+    """The n detections of a frame that a tracker tries to match."""
 
-    boxes: Floats  # (n, 4) x1 y1 x2 y2
-    measured: Floats  # (4, n) as the motion filter sees them
+    boxes: Floats  # (n, 4) x1 y1 x2 y2, pixels
+    measurements: Floats  # (4, n) in the coordinates of the motion filter
     scores: npt.NDArray[np.floating[Any]]  # (n,)
-    embeddings: npt.NDArray[np.float32] | None = None  # (n, D) of length one
+    embeddings: npt.NDArray[np.float32] | None = None  # (n, D), L2-normalised
 
     @classmethod
-    def among(
+    def select(
         cls,
         detections: Detections,
         rows: Indices,
         embeddings: npt.NDArray[np.float32] | None = None,
     ) -> "CandidateDetections":
-        """These `rows` of the detections, with their own embeddings, if any are looked at."""
+        """Select `rows` of a frame's detections, with the embeddings (n, D) of those rows."""
         boxes = detections.boxes.take(rows, axis=0)
-        measured = HeightFilter.measured(boxes)
-        return cls(boxes.astype(np.float64), measured, detections.scores[rows], embeddings)
+        measurements = HeightFilter.measurements(boxes)
+        return cls(boxes.astype(np.float64), measurements, detections.scores[rows], embeddings)
 
 
-def match_overlaps(
-    tracklets: Floats,
-    detections: Floats,
-    limit: float,
+def match_boxes(
+    tracklet_boxes: Floats,
+    detection_boxes: Floats,
+    max_distance: float,
     weights: npt.NDArray[np.floating[Any]] | None = None,
 ) -> Matching:
-    """Match boxes (T, 4) with boxes (n, 4) where 1 - IoU is at most `limit`.
+    """Match tracklet boxes (T, 4) with detection boxes (n, 4) by IoU distance.
 
-    `weights` (n,) are factors of the detections' IoU.
+    A pair can match if 1 - IoU is at most `max_distance`. `weights` (n,) multiply the IoU of each
+    detection.
     """
-    if not len(tracklets) or not len(detections):
-        return Matching.nothing(np.arange(len(tracklets)), np.arange(len(detections)))
-    overlaps = iou(tracklets, detections, PIXEL)
+    if not len(tracklet_boxes) or not len(detection_boxes):
+        return Matching.empty(np.arange(len(tracklet_boxes)), np.arange(len(detection_boxes)))
+    overlaps = iou(tracklet_boxes, detection_boxes, PIXEL_BORDER)
     if weights is not None:
         overlaps *= weights
     distances = np.subtract(1, overlaps, out=overlaps)
-    return assign(*pairs_within(distances, limit), distances.shape, limit)
+    return assign(*pairs_within(distances, max_distance), distances.shape, max_distance)
 
 
 class LifeCycle:
-    """The tracklets of one sequence in two lists of slots of `pool`, `tracked` and `lost`.
+    """The tracklets of one sequence: slots of `pool`, split into `tracked` and `lost`.
 
-    A frame goes `begin`, matching, `end`. Between the two, `active` are the tracked ones that are
-    confirmed, `fresh` those with a single detection, and `known` the active and then the lost.
+    Process each frame with `start_frame`, the tracker's matching steps, then `finish_frame`. In
+    between, `confirmed` and `unconfirmed` partition the tracked slots, and `confirmed_and_lost`
+    holds the confirmed slots followed by the lost ones. `boxes` (T, 4) are the boxes of the tracked
+    slots after `finish_frame`.
     """
 
-    def __init__(self, patience: float, confirm_first: bool, rescore: bool = False) -> None:
-        """A tracklet is lost for at most `patience` frames.
+    def __init__(
+        self,
+        max_lost_frames: float,
+        confirm_in_first_frame: bool,
+        update_score_when_recovered: bool = False,
+    ) -> None:
+        """Create an empty set of tracklets.
 
-        With `confirm_first` those that begin in the first frame are confirmed at once; with
-        `rescore` a tracklet that is found again takes the score of its detection.
+        A lost tracklet is removed after `max_lost_frames` frames. With `confirm_in_first_frame`,
+        tracklets created in frame 1 are confirmed immediately; the others need a second detection.
+        With `update_score_when_recovered`, a recovered tracklet takes the score of its detection.
         """
         self.pool = Tracklets(HeightFilter())
         self.tracked = self.lost = np.zeros(0, np.intp)
-        self.active = self.fresh = self.known = self.tracked
-        self.boxes = np.zeros((0, 4))  # (T, 4) where the tracked ones are after `end`
-        self.now, self.frame = 0.0, 0
-        self._patience, self._confirm_first, self._rescore = patience, confirm_first, rescore
+        self.confirmed = self.unconfirmed = self.confirmed_and_lost = self.tracked
+        self.boxes = np.zeros((0, 4))  # (T, 4)
+        self.time, self.frame = 0.0, 0
+        self._max_lost_frames = max_lost_frames
+        self._confirm_in_first_frame = confirm_in_first_frame
+        self._update_score_when_recovered = update_score_when_recovered
 
-    def begin(self, elapsed: float) -> Floats:
-        """Go on to the next frame: the expected motion (5, 4, T) of all that are known."""
-        self.now += elapsed
+    def start_frame(self, elapsed: float) -> Floats:
+        """Advance `elapsed` frames; predict the motion (5, 4, T) of confirmed and lost tracklets.
+
+        Lost tracklets keep their height; unconfirmed tracklets are not predicted.
+        """
+        self.time += elapsed
         self.frame += 1
         if elapsed > 1:
-            self._forget()
-        confirmed = self.pool.confirmed[self.tracked]
-        self.active, self.fresh = self.tracked[confirmed], self.tracked[~confirmed]
-        self.known = np.concatenate((self.active, self.lost))
-        if len(self.lost):  # they keep their height; what is fresh stays where it was seen
+            self._remove_expired()
+        is_confirmed = self.pool.is_confirmed[self.tracked]
+        self.confirmed, self.unconfirmed = self.tracked[is_confirmed], self.tracked[~is_confirmed]
+        self.confirmed_and_lost = np.concatenate((self.confirmed, self.lost))
+        if len(self.lost):
             self.pool.motion[VELOCITY, HeightFilter.HEIGHT, self.lost] = 0
-        return self.pool.predict(self.known, elapsed)
+        return self.pool.predict(self.confirmed_and_lost, elapsed)
 
-    def _forget(self) -> None:
-        """Drop those that the frames which a pause left out would have buried."""
-        # In the first frame over the patience a tracklet is buried, in one more it can come back.
-        recent = np.floor(self.now - self.pool.last) <= self._patience + 2
+    def _remove_expired(self) -> None:
+        """Remove tracklets that expired during skipped frames.
+
+        In consecutive frames a tracklet is marked as removed once it exceeds `max_lost_frames` and
+        can be recovered for one more frame; hence the limit of `max_lost_frames + 2`.
+        """
+        recent = np.floor(self.time - self.pool.last) <= self._max_lost_frames + 2
         self.tracked = self.tracked[recent[self.tracked]]
         self.lost = self.lost[recent[self.lost]]
 
-    def unseen(self, first: Matching) -> Indices:
-        """The active ones that a matching of all `known` left alone."""
-        alone = first.rows_alone
-        return self.active[alone[alone < len(self.active)]]
+    def unmatched_confirmed(self, first: Matching) -> Indices:
+        """Return the confirmed slots that are unmatched in `first`.
 
-    def by_overlap(
+        `first` is a matching of `confirmed_and_lost`.
+        """
+        rows = first.unmatched_rows
+        return self.confirmed[rows[rows < len(self.confirmed)]]
+
+    def match_iou(
         self,
         slots: Indices,
-        cols: Indices,
-        found: CandidateDetections,
-        limit: float,
+        columns: Indices,
+        candidates: CandidateDetections,
+        max_distance: float,
         weights: npt.NDArray[np.floating[Any]] | None = None,
     ) -> Matching:
-        """`match_overlaps` of these tracklets with these detections; `weights` (n,) are of all.
+        """Match these slots with these columns of `candidates` by IoU distance.
 
-        The result holds slots and columns of `found`.
+        `weights` (n,) belong to all candidates. The result contains slots and candidate columns.
         """
-        if not len(slots) or not len(cols):
-            return Matching.nothing(slots, cols)
-        boxes = found.boxes.take(cols, axis=0)
-        own = None if weights is None else weights[cols]
-        return match_overlaps(self.pool.boxes(slots), boxes, limit, own).named(slots, cols)
+        if not len(slots) or not len(columns):
+            return Matching.empty(slots, columns)
+        boxes = candidates.boxes.take(columns, axis=0)
+        weights = None if weights is None else weights[columns]
+        matching = match_boxes(self.pool.boxes(slots), boxes, max_distance, weights)
+        return matching.reindex(slots, columns)
 
-    def end(
+    def finish_frame(
         self,
         first: Matching,
         second: Matching,
         third: Matching,
-        newborn: Indices,
-        found: CandidateDetections,
+        new_tracks: Indices,
+        candidates: CandidateDetections,
     ) -> None:
-        """Close the frame after the matchings of the known, the unseen and the fresh.
+        """Apply the three matchings of a frame: update, create, lose and remove tracklets.
 
-        `first` has rows of `known`, the others have slots. The fresh that found nothing are gone,
-        and the columns `newborn` begin tracklets.
+        `first` matches rows of `confirmed_and_lost`; `second` (confirmed) and `third` (unconfirmed)
+        match slots. Unmatched unconfirmed tracklets are removed. The candidate columns `new_tracks`
+        start tracklets.
         """
-        again = first.rows.searchsorted(len(self.active))  # matches from here on are of lost ones
-        refound = self.known[first.rows[again:]]
-        seen = self.known[first.rows[:again]], second.rows, third.rows
-        cols = first.cols[:again], second.cols, third.cols, first.cols[again:]
-        self._see(np.concatenate((*seen, refound)), np.concatenate(cols), found, len(refound))
-        born = self._born(newborn, found)
-        still = self.tracked[self.pool.last[self.tracked] == self.now]
-        self.tracked = np.concatenate((still, born, refound))
-        self.lost = self._still_lost(second.rows_alone)
-        self._part_duplicates()
+        split = first.rows.searchsorted(len(self.confirmed))  # later rows are of lost tracklets
+        recovered = self.confirmed_and_lost[first.rows[split:]]
+        slots = self.confirmed_and_lost[first.rows[:split]], second.rows, third.rows, recovered
+        columns = first.cols[:split], second.cols, third.cols, first.cols[split:]
+        self._update_matched(
+            np.concatenate(slots), np.concatenate(columns), candidates, len(recovered)
+        )
+        created = self._create(new_tracks, candidates)
+        matched = self.tracked[self.pool.last[self.tracked] == self.time]
+        self.tracked = np.concatenate((matched, created, recovered))
+        self.lost = self._update_lost(second.unmatched_rows)
+        self._remove_duplicates()
         self.pool.keep(self.tracked, self.lost)
 
-    def _see(self, slots: Indices, cols: Indices, found: CandidateDetections, refound: int) -> None:
-        """Update tracklets by their detections; the last `refound` of them were lost."""
+    def _update_matched(
+        self, slots: Indices, columns: Indices, candidates: CandidateDetections, recovered: int
+    ) -> None:
+        """Update slots with their matched detections; the last `recovered` of them were lost."""
         if not len(slots):
             return
         pool = self.pool
-        pool.update(slots, self.now, found.measured.take(cols, axis=1))
-        if found.embeddings is not None:
-            remembered = pool.embeddings.take(slots, axis=0)
-            pool.embeddings[slots] = blend(remembered, found.embeddings.take(cols, axis=0))
-        scored = len(slots) if self._rescore else len(slots) - refound
-        pool.scores[slots[:scored]] = found.scores[cols[:scored]]
-        pool.confirmed[slots] = True
+        pool.update(slots, self.time, candidates.measurements.take(columns, axis=1))
+        if candidates.embeddings is not None:
+            previous = pool.embeddings.take(slots, axis=0)
+            new = candidates.embeddings.take(columns, axis=0)
+            pool.embeddings[slots] = update_embedding(previous, new)
+        scored = len(slots) if self._update_score_when_recovered else len(slots) - recovered
+        pool.scores[slots[:scored]] = candidates.scores[columns[:scored]]
+        pool.is_confirmed[slots] = True
 
-    def _born(self, cols: Indices, found: CandidateDetections) -> Indices:
-        if not len(cols):
-            return cols
-        embeddings = None if found.embeddings is None else found.embeddings[cols]
-        born = self.pool.born(self.now, found.measured[:, cols], found.scores[cols], embeddings)
-        self.pool.confirmed[born] = self._confirm_first and self.frame == 1
-        return born
+    def _create(self, columns: Indices, candidates: CandidateDetections) -> Indices:
+        """Create a tracklet from each of these candidate columns and return their slots."""
+        if not len(columns):
+            return columns
+        embeddings = None if candidates.embeddings is None else candidates.embeddings[columns]
+        measurements, scores = candidates.measurements[:, columns], candidates.scores[columns]
+        created = self.pool.create(self.time, measurements, scores, embeddings)
+        self.pool.is_confirmed[created] = self._confirm_in_first_frame and self.frame == 1
+        return created
 
-    def _still_lost(self, newly: Indices) -> Indices:
-        """Who is lost after this frame; who was lost too long is buried.
+    def _update_lost(self, newly_lost: Indices) -> Indices:
+        """Return the slots that are lost after this frame; mark those over the limit as removed.
 
-        As in the published code, a buried tracklet stays one more frame, in which it can come
-        back; once back, it is gone as soon as it is lost again.
+        As in the published code, a tracklet marked as removed stays recoverable for one more frame.
+        If it is recovered, it is dropped as soon as it is lost again.
         """
         pool = self.pool
-        lost = self.lost[pool.last[self.lost] < self.now]
-        overdue = lost[self.now - pool.last[lost] > self._patience]
-        lost = np.concatenate((lost, newly))
-        lost = lost[~pool.buried[lost]]
-        pool.buried[overdue] = True
+        lost = self.lost[pool.last[self.lost] < self.time]
+        expired = lost[self.time - pool.last[lost] > self._max_lost_frames]
+        lost = np.concatenate((lost, newly_lost))
+        lost = lost[~pool.is_removed[lost]]
+        pool.is_removed[expired] = True
         return lost
 
-    def _part_duplicates(self) -> None:
-        """Of a tracked and a lost tracklet in one place, keep the one that lived longer."""
+    def _remove_duplicates(self) -> None:
+        """Of a tracked and a lost tracklet that overlap almost fully, keep the longer-lived one."""
         pool, tracked, lost = self.pool, self.tracked, self.lost
         self.boxes = pool.boxes(tracked)
         if not len(tracked) or not len(lost):
             return
-        overlaps = iou(self.boxes, pool.boxes(lost), PIXEL)
-        rows, cols = np.nonzero(1 - overlaps < DUPLICATE)
+        overlaps = iou(self.boxes, pool.boxes(lost), PIXEL_BORDER)
+        rows, columns = np.nonzero(1 - overlaps < DUPLICATE_IOU_DISTANCE)
         if not len(rows):
             return
-        life = pool.last - pool.first
-        lost_goes = life[tracked[rows]] > life[lost[cols]]
-        self.tracked = np.delete(tracked, rows[~lost_goes])
-        self.lost = np.delete(lost, cols[lost_goes])
-        self.boxes = np.delete(self.boxes, rows[~lost_goes], axis=0)
+        age = pool.last - pool.first
+        tracked_is_older = age[tracked[rows]] > age[lost[columns]]
+        self.tracked = np.delete(tracked, rows[~tracked_is_older])
+        self.lost = np.delete(lost, columns[tracked_is_older])
+        self.boxes = np.delete(self.boxes, rows[~tracked_is_older], axis=0)
 
-    def shown(self) -> tuple[Indices, Floats]:
-        """The tracked ones that are confirmed, and their boxes."""
-        confirmed = self.pool.confirmed[self.tracked]
-        return self.tracked[confirmed], self.boxes[confirmed]
+    def confirmed_tracks(self) -> tuple[Indices, Floats]:
+        """Return the slots (T,) of confirmed tracklets and their boxes (T, 4)."""
+        is_confirmed = self.pool.is_confirmed[self.tracked]
+        return self.tracked[is_confirmed], self.boxes[is_confirmed]
 
-    def shaped(self, slots: Indices, boxes: Floats, shape: LifeCycleSettings) -> Tracks:
-        """The tracks of these tracklets and their boxes that have a person's size and shape."""
+    def filter_by_shape(self, slots: Indices, boxes: Floats, settings: LifeCycleSettings) -> Tracks:
+        """Return tracks larger than `min_box_area` and at most `max_w_over_h` × height wide."""
         corners = boxes.T
         width, height = corners[2:] - corners[:2]
-        fit = (width * height > shape.min_box_area) & (width <= shape.max_w_over_h * height)
-        slots = slots[fit]
-        return Tracks(self.pool.ids[slots], boxes[fit], self.pool.scores[slots])
+        keep = width * height > settings.min_box_area
+        keep &= width <= settings.max_w_over_h * height
+        slots = slots[keep]
+        return Tracks(self.pool.ids[slots], boxes[keep], self.pool.scores[slots])

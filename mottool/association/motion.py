@@ -37,42 +37,42 @@ CHI2_95 = 9.4877  # 0.95 quantile of the chi-square distribution with four degre
 
 
 class Filter(ABC):
-    """The filter's equations; a subclass says what its four coordinates are and how they err.
+    """The filter's equations; a subclass defines its four coordinates and their noise.
 
     Measurements are (4, n) in those coordinates, boxes (n, 4) x1 y1 x2 y2 in pixels.
     """
 
     @staticmethod
     @abstractmethod
-    def measured(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
-        """The coordinates (4, n) of boxes (n, 4) with an area."""
+    def measurements(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return the coordinates (4, n) of boxes (n, 4) with an area."""
 
     @staticmethod
     @abstractmethod
     def boxes(coordinates: Floats) -> Floats:
-        """The boxes (n, 4) of coordinates (4, n)."""
+        """Return the boxes (n, 4) of coordinates (4, n)."""
 
     @abstractmethod
-    def first_noise(self, coordinates: Floats) -> Floats:
-        """Variances (2, 4, n) of position and velocity after a first measurement (4, n)."""
+    def initial_noise(self, coordinates: Floats) -> Floats:
+        """Return variances (2, 4, n) of position and velocity after a first measurement (4, n)."""
 
     @abstractmethod
     def process_noise(self, coordinates: Floats) -> Floats:
-        """Variances that one frame adds to position and velocity, (2, 4, T) or (2, 4, 1)."""
+        """Return variances that a frame adds to position and velocity, (2, 4, T) or (2, 4, 1)."""
 
     @abstractmethod
     def measurement_noise(self, coordinates: Floats) -> Floats:
-        """Variances of a measurement of the state's coordinates, (4, T) or (4, 1)."""
+        """Return the variances of a measurement of the state's coordinates, (4, T) or (4, 1)."""
 
-    def initiate(self, measured: Floats) -> Floats:
-        """The motion (5, 4, n) of tracklets that are born at rest with a measurement (4, n)."""
-        motion = np.zeros((5, *measured.shape))
-        motion[POSITION] = measured
-        motion[VARIANCES] = self.first_noise(measured)
+    def initiate(self, measurements: Floats) -> Floats:
+        """Return the motion (5, 4, n) of tracklets created at rest from a measurement (4, n)."""
+        motion = np.zeros((5, *measurements.shape))
+        motion[POSITION] = measurements
+        motion[VARIANCES] = self.initial_noise(measurements)
         return motion
 
     def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
-        """Move `motion` (5, 4, T) on in place, by one frame or by the frames that `elapsed`."""
+        """Predict `motion` (5, 4, T) in place, `elapsed` frames ahead."""
         noise = self.process_noise(motion[POSITION])
         motion[POSITION] += elapsed * motion[VELOCITY]
         # F P F' for F = [[1, e], [0, 1]]: the variance takes the covariance before and after.
@@ -81,37 +81,39 @@ class Filter(ABC):
         motion[POSITION_VARIANCE] += elapsed * motion[COVARIANCE]
         motion[VARIANCES] += elapsed * noise
 
-    def spread(self, motion: Floats) -> Floats:
-        """The variances (4, T) of what would be measured."""
-        spread: Floats = motion[POSITION_VARIANCE] + self.measurement_noise(motion[POSITION])
-        return spread
+    def innovation_variance(self, motion: Floats) -> Floats:
+        """Return the variances (4, T) of the predicted measurements."""
+        variance: Floats = motion[POSITION_VARIANCE] + self.measurement_noise(motion[POSITION])
+        return variance
 
-    def update(self, motion: Floats, measured: Floats) -> None:
+    def update(self, motion: Floats, measurements: Floats) -> None:
         """Correct `motion` (5, 4, T) by one measurement (4, T) of each tracklet, in place."""
-        spread = self.spread(motion)  # (4, T)
-        surprise = measured - motion[POSITION]  # (4, T)
-        gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / spread  # (2, 4, T) velocity, position
-        motion[POSITION] += gain[1] * surprise
-        motion[VELOCITY] += gain[0] * surprise
+        variance = self.innovation_variance(motion)  # (4, T)
+        innovation = measurements - motion[POSITION]  # (4, T)
+        gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / variance  # (2, 4, T) velocity, position
+        motion[POSITION] += gain[1] * innovation
+        motion[VELOCITY] += gain[0] * innovation
         motion[VELOCITY_VARIANCE] -= gain[0] * motion[COVARIANCE]
         motion[COVARIANCE : POSITION_VARIANCE + 1] -= gain * motion[POSITION_VARIANCE]
 
     def gate(
-        self, motion: Floats, measured: Floats, limit: float = CHI2_95
+        self, motion: Floats, measurements: Floats, limit: float = CHI2_95
     ) -> tuple[Indices, Indices, Floats]:
-        """The pairs whose squared Mahalanobis distance is at most `limit`, and that distance.
+        """Return pairs with a squared Mahalanobis distance of at most `limit`, and that distance.
 
         `motion` (5, 4, T) with measurements (4, n) gives tracklets, detections and distances,
         (K,) each, in the order of the tracklets and, within one, of the detections.
         """
-        spread = self.spread(motion)
+        variance = self.innovation_variance(motion)
         expected = motion[POSITION]
         # Most pairs already fail in their first coordinate, which is all that is done densely.
-        offsets = expected[0][:, None] - measured[0]  # (T, n)
-        near = offsets * offsets <= (limit * spread[0])[:, None]  # (T, n)
-        rows, cols = np.divmod(near.ravel().nonzero()[0], max(measured.shape[1], 1))  # (K,), (K,)
-        offsets = expected.take(rows, axis=1) - measured.take(cols, axis=1)  # (4, K)
-        distances = (offsets * offsets / spread.take(rows, axis=1)).sum(axis=0)  # (K,)
+        offsets = expected[0][:, None] - measurements[0]  # (T, n)
+        close = offsets * offsets <= (limit * variance[0])[:, None]  # (T, n)
+        rows, cols = np.divmod(
+            close.ravel().nonzero()[0], max(measurements.shape[1], 1)
+        )  # (K,), (K,)
+        offsets = expected.take(rows, axis=1) - measurements.take(cols, axis=1)  # (4, K)
+        distances = (offsets * offsets / variance.take(rows, axis=1)).sum(axis=0)  # (K,)
         inside = distances <= limit
         return rows[inside], cols[inside], distances[inside]
 
@@ -136,34 +138,34 @@ class HeightFilter(Filter):
     _MEASUREMENT = _PROCESS[0][0], _ASPECT[0] * 1e-1**2
 
     @staticmethod
-    def measured(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Centre, width / height and height (4, n) of boxes (n, 4)."""
+    def measurements(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return centre, width / height and height (4, n) of boxes (n, 4)."""
         corners = boxes.T  # (4, n)
         sides = corners[2:] - corners[:2]  # in the precision of the boxes, as the authors do
-        found = np.empty(corners.shape)
-        np.multiply(sides, 0.5, out=found[:2])
-        found[:2] += corners[:2]
-        np.divide(sides[0], sides[1], out=found[2], dtype=np.float64)
-        found[3] = sides[1]
-        return found
+        coordinates = np.empty(corners.shape)
+        np.multiply(sides, 0.5, out=coordinates[:2])
+        coordinates[:2] += corners[:2]
+        np.divide(sides[0], sides[1], out=coordinates[2], dtype=np.float64)
+        coordinates[3] = sides[1]
+        return coordinates
 
     @staticmethod
     def boxes(coordinates: Floats) -> Floats:
-        """The boxes (n, 4) of centres, aspect ratios and heights (4, n)."""
+        """Return the boxes (n, 4) of centres, aspect ratios and heights (4, n)."""
         half = coordinates[2:] * 0.5  # (2, n) of the aspect ratio and the height
         half[0] *= coordinates[3]
         return _corners(coordinates[:2], half)
 
-    def first_noise(self, coordinates: Floats) -> Floats:
-        """Twice the deviation of a frame for positions, ten times for velocities."""
+    def initial_noise(self, coordinates: Floats) -> Floats:
+        """Use twice the deviation of a frame for positions, ten times for velocities."""
         return self._noise(self._FIRST, coordinates)
 
     def process_noise(self, coordinates: Floats) -> Floats:
-        """By the height the tracklet had before it moved."""
+        """Scale with the height of the tracklet before the prediction."""
         return self._noise(self._PROCESS, coordinates)
 
     def measurement_noise(self, coordinates: Floats) -> Floats:
-        """By the height the tracklet is expected to have."""
+        """Scale with the predicted height of the tracklet."""
         return self._noise(self._MEASUREMENT, coordinates)
 
     @staticmethod
@@ -184,40 +186,40 @@ class AreaFilter(Filter):
     _MEASUREMENT = np.array([1, 1, 10, 10.0])[:, None]  # (4, 1)
 
     @staticmethod
-    def measured(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Centre, area and width / height (4, n) of boxes (n, 4)."""
+    def measurements(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
+        """Return centre, area and width / height (4, n) of boxes (n, 4)."""
         corners = boxes.T.astype(np.float64)  # (4, n)
         sides = corners[2:] - corners[:2]
-        found = np.empty(corners.shape)
-        np.multiply(sides, 0.5, out=found[:2])
-        found[:2] += corners[:2]
-        np.multiply(sides[0], sides[1], out=found[2])
-        np.divide(sides[0], sides[1], out=found[3])
-        return found
+        coordinates = np.empty(corners.shape)
+        np.multiply(sides, 0.5, out=coordinates[:2])
+        coordinates[:2] += corners[:2]
+        np.multiply(sides[0], sides[1], out=coordinates[2])
+        np.divide(sides[0], sides[1], out=coordinates[3])
+        return coordinates
 
     @staticmethod
     def boxes(coordinates: Floats) -> Floats:
-        """The boxes (n, 4) of centres, areas and ratios (4, n), both positive."""
+        """Return the boxes (n, 4) of centres, areas and ratios (4, n), both positive."""
         half = np.empty((2, coordinates.shape[1]))
         np.sqrt(coordinates[2] * coordinates[3], out=half[0])
         np.divide(coordinates[2], half[0], out=half[1])
         half *= 0.5
         return _corners(coordinates[:2], half)
 
-    def first_noise(self, coordinates: Floats) -> Floats:
-        """Sure of the place, unsure of the velocity, which no first measurement shows."""
+    def initial_noise(self, coordinates: Floats) -> Floats:
+        """Return small variances of position and large ones of the velocity, which is unknown."""
         return self._FIRST
 
     def process_noise(self, coordinates: Floats) -> Floats:
-        """The same for every tracklet, (2, 4, 1)."""
+        """Return the same variances for every tracklet, (2, 4, 1)."""
         return self._PROCESS
 
     def measurement_noise(self, coordinates: Floats) -> Floats:
-        """The same for every tracklet, (4, 1)."""
+        """Return the same variances for every tracklet, (4, 1)."""
         return self._MEASUREMENT
 
     def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
-        """Move `motion` on; an area that would vanish stops shrinking first."""
+        """Predict `motion` on; an area that would vanish stops shrinking first."""
         area, change = motion[POSITION, 2], motion[VELOCITY, 2]
         vanishing = area + elapsed * change <= 0
         if vanishing.any():
@@ -226,7 +228,7 @@ class AreaFilter(Filter):
 
 
 def _corners(centre: Floats, half: Floats) -> Floats:
-    """The boxes (n, 4) of centres (2, n) and half sides (2, n)."""
+    """Return the boxes (n, 4) of centres (2, n) and half sides (2, n)."""
     corners = np.empty((4, centre.shape[1]))
     np.subtract(centre, half, out=corners[:2])
     np.add(centre, half, out=corners[2:])

@@ -1,8 +1,8 @@
-"""Finding lost people again where the network sees one person hide another.
+"""Recovery of lost tracklets where the network detects that one person occludes another.
 
-An occlusion centre lies in the middle of what two boxes share. If one lies where the expected box
-of a lost tracklet overlaps that of a tracked one, the lost person stands there, hidden; and as the
-tracked box and the centre are seen, the place of the hidden box follows from them.
+An occlusion centre is the centre of the intersection of two boxes. If one lies where the predicted
+box of a lost tracklet overlaps a tracked box, the lost person is occluded there. The position of
+the occluded box follows from the tracked box and the centre.
 
 Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
 re-identification learning and occlusion estimation", Neurocomputing 2022, Algorithm 1 and
@@ -14,40 +14,42 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.registry import RefindSettings
+from mottool.association.registry import OcclusionRecoverySettings
 from mottool.association.tracks import SequenceInfo
 from mottool.boxes import intersection
 from mottool.models.gaussian import radius
 
-__all__ = ["OcclusionRecovery", "RecoveredTracklets", "hidden", "recovered"]
+__all__ = ["OcclusionRecovery", "RecoveredTracklets", "find_occluded", "recover_boxes"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
 
-HIDDEN = 0.2  # share of a box behind others from which on it counts as hidden
-BORDER = 0.05  # who is this near the frame's edge may have left it
+HIDDEN = 0.2  # a box counts as occluded if another covers more than this fraction
+BORDER = 0.05  # a box this close to the edge, relative to the frame, may have left it
 LEAST_AREA = 1e-30  # square pixels
 
 
 class RecoveredTracklets(NamedTuple):
-    """Which of the lost were found again, (r,) places among them in their order, and where."""
+    """The recovered tracklets: their `rows` (r,) among the lost ones, ascending, and boxes."""
 
-    places: Indices
+    rows: Indices
     boxes: npt.NDArray[np.float64]  # (r, 4) x1 y1 x2 y2
 
 
 class OcclusionRecovery:
-    """Remembers who was behind another lately, and finds the lost among them again."""
+    """Keeps which tracklets were occluded recently, and recovers the lost ones among them."""
 
-    def __init__(self, settings: RefindSettings, video: SequenceInfo, frame_rate: float) -> None:
-        """Begin a sequence; a window in seconds is counted at `frame_rate` frames a second."""
-        self._settings, self._video = settings, video
+    def __init__(
+        self, settings: OcclusionRecoverySettings, sequence: SequenceInfo, frame_rate: float
+    ) -> None:
+        """Set up one sequence; a window in seconds is converted at `frame_rate` per second."""
+        self._settings, self._sequence = settings, sequence
         window = settings.lost_frame_range
         self._window = int(window) if window >= 1 else max(1, int(window * frame_rate))
-        self._now = 0.0
+        self._time = 0.0
         self._hidden: dict[int, float] = {}  # when an identity was last hidden
 
-    def refind(
+    def recover(
         self,
         lost: npt.NDArray[np.int64],
         lost_boxes: Floats,
@@ -56,62 +58,63 @@ class OcclusionRecovery:
         centres: npt.NDArray[np.float32],
         elapsed: float,
     ) -> RecoveredTracklets:
-        """The lost who stand hidden in the next frame.
+        """Return the lost tracklets that are occluded in the next frame.
 
-        `lost` (L,) and `tracked` (T,) are identities with their expected and present boxes (L, 4)
+        `lost` (L,) and `tracked` (T,) are identities with their predicted and current boxes (L, 4)
         and (T, 4); `centres` (K, 3) x, y, score.
         """
-        self._now += elapsed
+        self._time += elapsed
         points = centres[centres[:, 2] >= self._settings.occlusion_thres, :2]
-        seen = RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
+        recovered = RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
         if len(lost) and len(tracked) and len(points):
             lately = [key in self._hidden for key in lost.tolist()]
             found = self._evidence(np.flatnonzero(lately), lost_boxes, tracked_boxes, points)
-            seen = found if found is not None else seen
+            recovered = found if found is not None else recovered
         self._remember(tracked, tracked_boxes)
-        return seen
+        return recovered
 
     def _evidence(
         self, candidates: Indices, lost: Floats, tracked: Floats, points: Floats
     ) -> RecoveredTracklets | None:
-        """The candidates among the lost whom an occlusion centre speaks for."""
+        """Return the candidates among the lost that an occlusion centre supports."""
         if not len(candidates):
             return None
         expected, others = lost[candidates].astype(np.float32), tracked.astype(np.float32)
         points = points.astype(np.float32)
-        who, point = np.nonzero(_inside(points, expected).T)
+        candidate, point = np.nonzero(_inside(points, expected).T)
         pair, other = np.nonzero(_inside(points, others)[point])
-        who, point = who[pair], point[pair]  # (E,) each, with `other`: one piece of evidence
-        if not len(who):
+        # (E,) each, with `other`: one piece of evidence
+        candidate, point = candidate[pair], point[pair]
+        if not len(candidate):
             return None
-        agreement = _agreement(expected[who], others[other], points[point])  # (E,)
+        agreement = _agreement(expected[candidate], others[other], points[point])  # (E,)
         # The best piece of each candidate, the first one of equals.
-        order = np.lexsort((np.arange(len(who)), -agreement, who))
-        best = order[np.flatnonzero(np.diff(who[order], prepend=-1))]
+        order = np.lexsort((np.arange(len(candidate)), -agreement, candidate))
+        best = order[np.flatnonzero(np.diff(candidate[order], prepend=-1))]
         valid = agreement[best] >= self._settings.occlusion_agreement
-        if self._settings.form == "code":  # it only asks for evidence, and writes what it expected
-            places = candidates[who[best]]
-            return RecoveredTracklets(places, lost[places].astype(np.float64))
+        if self._settings.form == "code":  # it requires only evidence, and writes the predicted box
+            rows = candidates[candidate[best]]
+            return RecoveredTracklets(rows, lost[rows].astype(np.float64))
         best = best[valid]
-        places = candidates[who[best]]
+        rows = candidates[candidate[best]]
         return RecoveredTracklets(
-            places, recovered(lost[places], tracked[other[best]], points[point[best]])
+            rows, recover_boxes(lost[rows], tracked[other[best]], points[point[best]])
         )
 
     def _remember(self, tracked: npt.NDArray[np.int64], boxes: Floats) -> None:
-        """Note who is hidden now, and forget who was too long ago."""
-        behind = hidden(boxes, self._video.width, self._video.height)
-        self._hidden.update(dict.fromkeys(tracked[behind].tolist(), self._now))
-        window, now = self._window, self._now
+        """Record which tracklets are occluded now, and drop those of longer ago than the window."""
+        behind = find_occluded(boxes, self._sequence.width, self._sequence.height)
+        self._hidden.update(dict.fromkeys(tracked[behind].tolist(), self._time))
+        window, now = self._window, self._time
         self._hidden = {key: at for key, at in self._hidden.items() if now - at <= window}
 
 
-def hidden(boxes: Floats, width: float, height: float) -> Indices:
-    """Which boxes (n, 4) another one covers by more than a fifth, well inside the frame."""
+def find_occluded(boxes: Floats, width: float, height: float) -> Indices:
+    """Return which boxes (n, 4) inside the border another box covers by more than `HIDDEN`."""
     corners = np.ascontiguousarray(boxes.T, np.float32)  # (4, n), in the authors' precision
     areas = (corners[2] - corners[0]) * (corners[3] - corners[1])
     shared = intersection(corners.T, corners.T)  # (n, n)
-    shared.ravel()[:: len(boxes) + 1] = 0  # nobody hides himself
+    shared.ravel()[:: len(boxes) + 1] = 0  # a box does not occlude itself
     covered = shared.max(axis=1, initial=0) / np.maximum(areas, LEAST_AREA)
     behind: Indices = (covered > HIDDEN).nonzero()[0]
     if not len(behind):
@@ -124,9 +127,11 @@ def hidden(boxes: Floats, width: float, height: float) -> Indices:
     return well_inside
 
 
-def recovered(lost: Floats, tracked: Floats, centres: Floats) -> npt.NDArray[np.float64]:
-    """Eq. 15-16: boxes (n, 4) of the size of `lost`, moved so that what each shares with its
-    `tracked` box (n, 4) has its middle in `centres` (n, 2), which lie in the tracked ones.
+def recover_boxes(lost: Floats, tracked: Floats, centres: Floats) -> npt.NDArray[np.float64]:
+    """Compute the occluded boxes (n, 4) by Eq. 15-16.
+
+    Each has the size of its `lost` box, and its intersection with its `tracked` box (n, 4) has its
+    centre in `centres` (n, 2), which lie in the tracked boxes.
     """
     half = (lost[:, 2:] - lost[:, :2]).astype(np.float64) / 2  # (n, 2), and so on for both axes
     low, high = tracked[:, :2], tracked[:, 2:]
@@ -139,7 +144,7 @@ def recovered(lost: Floats, tracked: Floats, centres: Floats) -> npt.NDArray[np.
 
 
 def _inside(points: Floats, boxes: Floats) -> npt.NDArray[np.bool_]:
-    """Which points (K, 2) lie within which boxes (n, 4), (K, n)."""
+    """Return which points (K, 2) lie within which boxes (n, 4), (K, n)."""
     x, y = np.ascontiguousarray(points.T)[:, :, None]  # (K, 1) each
     left, top, right, bottom = np.ascontiguousarray(boxes.T)  # (n,) each
     inside: npt.NDArray[np.bool_] = (left < x) & (x < right)
@@ -149,7 +154,7 @@ def _inside(points: Floats, boxes: Floats) -> npt.NDArray[np.bool_]:
 
 
 def _agreement(lost: Floats, tracked: Floats, points: Floats) -> Floats:
-    """How near points (E, 2) are to the middle of what boxes (E, 4) share, from 0 to 1.
+    """Return how close points (E, 2) are to the middle of what boxes (E, 4) share, from 0 to 1.
 
     The height at the point of the bump that stands for that occlusion in a training heatmap.
     """

@@ -1,7 +1,7 @@
-"""OTrack's association: CenterTrack's, by where the network says each object was before.
+"""OTrack's association: CenterTrack's, by the predicted position in the previous frame.
 
 Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.2, as the published code
-does it; the lost people who stand hidden are found again as in OUTrack (Liu et al.,
+does it; occluded tracklets are recovered as in OUTrack (Liu et al.,
 Neurocomputing 2022, Algorithm 1).
 """
 
@@ -26,7 +26,7 @@ Indices = npt.NDArray[np.intp]
 
 @dataclass
 class Objects:
-    """The m objects that are known, in the order of the published code."""
+    """The m tracked and lost objects, in the order of the published code."""
 
     ids: npt.NDArray[np.int64]
     boxes: Floats  # (m, 4) x1 y1 x2 y2
@@ -36,106 +36,105 @@ class Objects:
     last: Floats  # time of the latest detection, in frames
 
     def take(self, rows: npt.NDArray[Any]) -> "Objects":
-        """Some of them."""
+        """Select these rows."""
         return Objects(**{name: values[rows] for name, values in vars(self).items()})
 
     def and_then(self, other: "Objects") -> "Objects":
-        """These, and then the others."""
+        """Append `other`."""
         both = ((name, (mine, vars(other)[name])) for name, mine in vars(self).items())
         return Objects(**{name: np.concatenate(values) for name, values in both})
 
 
 class OTrackTracker:
-    """Tracks one sequence. It knows no motion but the offsets: what is lost stays where it was."""
+    """Tracker of one sequence; the offsets are the only motion, so lost objects do not move."""
 
-    needs: tuple[str, ...] = ("offsets",)
-    uses: tuple[str, ...] = ("occlusion_centres",)
-
-    def __init__(self, settings: OTrackSettings, video: SequenceInfo) -> None:
-        """Begin a sequence."""
+    def __init__(self, settings: OTrackSettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker of one sequence."""
         self.settings = settings
-        self._video = video
-        self._refinder = OcclusionRecovery(settings, video, video.frame_rate)
-        self._now, self._frame, self._named = 0.0, 0, 0
+        self._sequence = sequence
+        self._recovery = OcclusionRecovery(settings, sequence, sequence.frame_rate)
+        self._time, self._frame, self._created = 0.0, 0, 0
         self._known = self._objects(np.zeros(0, np.int64), _nothing())
 
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame: those detected, then the lost that are hidden."""
-        self._now += elapsed
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame; return the detected objects, then the recovered ones."""
+        self._time += elapsed
         self._frame += 1
-        found, before = self._found(detections)
-        rows, partners = self._match(found, before)
-        alone = np.setdiff1d(np.arange(len(found)), rows)
-        born = self._newborn(alone, found, before)
-        ids = np.arange(self._named + 1, self._named + len(born) + 1)
-        self._named += len(born)
+        candidates, before = self._candidates(detections)
+        rows, matched = self._match(candidates, before)
+        unmatched = np.setdiff1d(np.arange(len(candidates)), rows)
+        created = self._new_tracks(unmatched, candidates, before)
+        ids = np.arange(self._created + 1, self._created + len(created) + 1)
+        self._created += len(created)
 
         tracked = self._objects(
-            np.concatenate((self._known.ids[partners], ids)), found.take(np.append(rows, born))
+            np.concatenate((self._known.ids[matched], ids)),
+            candidates.take(np.append(rows, created)),
         )
-        kept = self._now - self._known.last < self.settings.max_age
-        kept[partners] = False
+        kept = self._time - self._known.last < self.settings.max_age
+        kept[matched] = False
         lost = self._known.take(kept)
         tracks = self._shown(tracked, lost, detections, elapsed)
         self._known = tracked.and_then(lost)
         return tracks
 
-    def _found(self, detections: Detections) -> tuple[Detections, Floats]:
-        """The detections that are looked at, surest first, and where each was before, (n, 2)."""
+    def _candidates(self, detections: Detections) -> tuple[Detections, Floats]:
+        """Return candidates by descending score, and their centres (n, 2) in the frame before."""
         rows = (detections.scores >= self.settings.track_thresh).nonzero()[0]
         # The order of CenterTrack's decoder: greedy matching depends on it.
-        found = detections.take(rows[np.argsort(-detections.scores[rows], kind="stable")])
-        if found.centres is None or found.offsets is None:
-            if len(found):
+        candidates = detections.take(rows[np.argsort(-detections.scores[rows], kind="stable")])
+        if candidates.centres is None or candidates.offsets is None:
+            if len(candidates):
                 fix = "run detect-embed with --pipeline otrack, or use another --tracker"
                 raise CacheError("the detections have no offsets to match by", fix)
-            return found, np.zeros((0, 2), np.float32)
-        return found, found.centres + found.offsets
+            return candidates, np.zeros((0, 2), np.float32)
+        return candidates, candidates.centres + candidates.offsets
 
     def _objects(self, ids: npt.NDArray[np.int64], seen: Detections) -> Objects:
         centres = np.zeros((0, 2), np.float32) if seen.centres is None else seen.centres
-        last = np.full(len(ids), self._now)
+        last = np.full(len(ids), self._time)
         return Objects(ids, seen.boxes, centres, seen.classes, seen.scores, last)
 
-    def _match(self, found: Detections, before: Floats) -> tuple[Indices, Indices]:
-        """§4.2: greedily, each detection in its order takes the nearest object still free.
+    def _match(self, candidates: Detections, before: Floats) -> tuple[Indices, Indices]:
+        """Match greedily (§4.2): each detection, in order, takes the nearest unmatched object.
 
-        An object is near if both its box and the detection's reach it: if the squared distance is
-        at most the area of either.
+        A pair can match if the squared distance is at most the area of either box.
         """
         known = self._known
         was, now = np.ascontiguousarray(before.T), np.ascontiguousarray(known.centres.T)
         x, y = now[:, None] - was[:, :, None]  # (n, m) each
         distances = x * x + y * y
-        reach = np.minimum(_areas(found.boxes)[:, None], _areas(known.boxes))
-        near = (distances <= reach) & (found.classes[:, None] == known.classes)
+        reach = np.minimum(_areas(candidates.boxes)[:, None], _areas(known.boxes))
+        near = (distances <= reach) & (candidates.classes[:, None] == known.classes)
         rows, cols = near.nonzero()
         order = np.lexsort((distances[rows, cols], rows))
-        partners: dict[int, int] = {}
+        matched: dict[int, int] = {}
         taken: set[int] = set()
         for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
-            if row not in partners and col not in taken:
-                partners[row] = col
+            if row not in matched and col not in taken:
+                matched[row] = col
                 taken.add(col)
-        return np.array([*partners], np.intp), np.array([*partners.values()], np.intp)
+        return np.array([*matched], np.intp), np.array([*matched.values()], np.intp)
 
-    def _newborn(self, alone: Indices, found: Detections, before: Floats) -> Indices:
-        """Which of the detections that are alone begin tracks."""
-        if self._video.public is not None and self.settings.track_type == "public_track":
-            public = self._video.public(self._frame)
-            alone = alone[near_public(before[alone], _areas(found.boxes[alone]), public)]
-        return alone[found.scores[alone] > self.settings.creation_threshold]
+    def _new_tracks(self, unmatched: Indices, candidates: Detections, before: Floats) -> Indices:
+        """Return which unmatched detections start tracks."""
+        if self._sequence.public is not None and self.settings.track_type == "public_track":
+            public = self._sequence.public(self._frame)
+            unmatched = unmatched[
+                near_public(before[unmatched], _areas(candidates.boxes[unmatched]), public)
+            ]
+        return unmatched[candidates.scores[unmatched] > self.settings.creation_threshold]
 
     def _shown(
         self, tracked: Objects, lost: Objects, detections: Detections, elapsed: float
     ) -> Tracks:
         boxes, shown = tracked.boxes, tracked
         if self.settings.occlusion:
-            refound = self._refinder.refind(
+            recovered = self._recovery.recover(
                 lost.ids, lost.boxes, tracked.ids, boxes, detections.occlusion_centres, elapsed
             )
-            shown = tracked.and_then(lost.take(refound.places))
-            boxes = np.concatenate((boxes, refound.boxes))
+            shown = tracked.and_then(lost.take(recovered.rows))
+            boxes = np.concatenate((boxes, recovered.boxes))
         real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # amodal boxes may be inside out
         scores = shown.scores[real].astype(np.float64)
         return Tracks(shown.ids[real], boxes[real].astype(np.float64), scores)

@@ -1,4 +1,4 @@
-"""OUTrack's association: the cascade, and then the search for lost people who stand hidden.
+"""OUTrack's association: embedding then IoU, then the recovery of occluded tracklets.
 
 Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
 re-identification learning and occlusion estimation", Neurocomputing 2022, Algorithm 1.
@@ -22,32 +22,31 @@ Indices = npt.NDArray[np.intp]
 
 
 class OUTrackTracker(EmbeddingThenIoUTracker):
-    """Tracks one sequence; without occlusion centres it finds no lost people again."""
+    """Tracker of one sequence; recovers lost tracklets by occlusion centres, if there are any."""
 
-    uses: tuple[str, ...] = ("occlusion_centres",)
     settings: OUTrackSettings
 
-    def __init__(self, settings: OUTrackSettings, video: SequenceInfo) -> None:
-        """Begin a sequence; lost tracklets wait for `track_buffer` frames, whatever their rate."""
+    def __init__(self, settings: OUTrackSettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker; lost tracklets are kept for `track_buffer` frames at any rate."""
         super().__init__(
             settings,
-            limit=settings.reid_thres,
+            cost_limit=settings.reid_thres,
             distance=cosine,
-            patience=settings.patience(video.frame_rate),
-            confirm_first=True,
+            max_lost_frames=settings.max_lost_frames(sequence.frame_rate),
+            confirm_in_first_frame=True,
         )
-        self._video = video
-        rate = video.frame_rate if settings.frame_rate is None else settings.frame_rate
-        self._refinder = OcclusionRecovery(settings, video, rate)
+        self._sequence = sequence
+        rate = sequence.frame_rate if settings.frame_rate is None else settings.frame_rate
+        self._recovery = OcclusionRecovery(settings, sequence, rate)
 
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame: those that are tracked, then the lost that are hidden."""
-        tracks = super().step(detections, elapsed)
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame; return the tracked tracklets, then the recovered ones."""
+        tracks = super().update(detections, elapsed)
         if not self.settings.occlusion:
             return tracks
         life = self.life
-        lost = life.lost[~life.pool.buried[life.lost]]
-        refound = self._refinder.refind(
+        lost = life.lost[~life.pool.is_removed[life.lost]]
+        recovered = self._recovery.recover(
             life.pool.ids[lost],
             life.pool.boxes(lost),
             life.pool.ids[life.tracked],
@@ -55,39 +54,41 @@ class OUTrackTracker(EmbeddingThenIoUTracker):
             detections.occlusion_centres,
             elapsed,
         )
-        if not len(refound.places):
+        if not len(recovered.rows):
             return tracks
-        slots = lost[refound.places]
-        if self.settings.form == "paper":  # where they stand hidden is as good as a detection
-            life.pool.correct(slots, life.pool.filter.measured(refound.boxes))
-        more = self.shaped(slots, refound.boxes)
+        slots = lost[recovered.rows]
+        if self.settings.form == "paper":  # the occluded position counts as a detection
+            life.pool.correct(slots, life.pool.filter.measurements(recovered.boxes))
+        more = self.filter_by_shape(slots, recovered.boxes)
         return Tracks(
             np.concatenate((tracks.ids, more.ids)),
             np.concatenate((tracks.boxes, more.boxes)),
             np.concatenate((tracks.scores, more.scores)),
         )
 
-    def shaped(self, slots: Indices, boxes: Floats) -> Tracks:
-        """The tracks of a person's size and shape, of what is in the frame where that is asked."""
+    def filter_by_shape(self, slots: Indices, boxes: Floats) -> Tracks:
+        """Return the tracks that pass the shape limits, clipped to the frame with `clip_box`."""
         if self.settings.clip_box:
-            most = np.tile([self._video.width - 1, self._video.height - 1], 2)
+            most = np.tile([self._sequence.width - 1, self._sequence.height - 1], 2)
             boxes = np.clip(boxes, 0, most)
-        return super().shaped(slots, boxes)
+        return super().filter_by_shape(slots, boxes)
 
-    def good(self, detections: Detections) -> npt.NDArray[np.bool_]:
-        """As the cascade's, without what lies beyond the frame."""
-        boxes, good = detections.boxes, super().good(detections)
-        right = self._video.width - 1
+    def candidate_mask(self, detections: Detections) -> npt.NDArray[np.bool_]:
+        """Return which detections (n,) the base class selects and lie in the frame."""
+        boxes, keep = detections.boxes, super().candidate_mask(detections)
+        right = self._sequence.width - 1
         # The authors' code compares the upper edge with the width.
-        bottom = right if self.settings.form == "code" else self._video.height - 1
-        good &= (boxes[:, 0] <= right) & (boxes[:, 1] <= bottom)
-        good &= (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
-        return good
+        bottom = right if self.settings.form == "code" else self._sequence.height - 1
+        keep &= (boxes[:, 0] <= right) & (boxes[:, 1] <= bottom)
+        keep &= (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+        return keep
 
-    def newborn(self, cols: Indices, found: CandidateDetections) -> Indices:
-        """Which of the detections that are alone begin tracklets: all, or those near public."""
-        if self._video.public is None or self.settings.track_type != "public_track":
-            return cols
-        boxes = found.boxes[cols]
+    def new_tracks(self, columns: Indices, candidates: CandidateDetections) -> Indices:
+        """Return which unmatched columns start a tracklet: all, or those near public boxes."""
+        if self._sequence.public is None or self.settings.track_type != "public_track":
+            return columns
+        boxes = candidates.boxes[columns]
         centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-        return cols[near_public(centres, sides.prod(axis=1), self._video.public(self.life.frame))]
+        return columns[
+            near_public(centres, sides.prod(axis=1), self._sequence.public(self.life.frame))
+        ]

@@ -1,4 +1,4 @@
-"""Tracks mended after the fact: short ones removed, gaps filled, boxes smoothed.
+"""Tracks mended after the fact: short ones removed, gaps interpolate_gaps, boxes smoothed.
 
 Every function takes the rows of one sequence and gives new ones; an identity is a track, and holds
 each frame at most once.
@@ -12,7 +12,13 @@ import numpy.typing as npt
 from mottool.association.sequence_settings import PostprocessSettings
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["filled", "postprocess", "smoothed_gaussian", "smoothed_rts", "without_short"]
+__all__ = [
+    "interpolate_gaps",
+    "postprocess",
+    "smooth_gaussian",
+    "smooth_rts",
+    "remove_short_tracks",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -29,23 +35,23 @@ def postprocess(rows: Rows, config: PostprocessSettings) -> Rows:
     The `rows` of one sequence come back in their order, or by frame and identity if any was added.
     """
     if config.min_track_length > 1:
-        rows = without_short(rows, config.min_track_length)
+        rows = remove_short_tracks(rows, config.min_track_length)
     if config.fill_gaps:
-        rows = filled(rows, config.fill_gaps)
+        rows = interpolate_gaps(rows, config.fill_gaps)
     if config.smooth == "gaussian":
-        rows = smoothed_gaussian(rows, config.smooth_tau)
+        rows = smooth_gaussian(rows, config.smooth_tau)
     if config.smooth == "rts":
-        rows = smoothed_rts(rows)
+        rows = smooth_rts(rows)
     return rows
 
 
-def without_short(rows: Rows, least: int) -> Rows:
+def remove_short_tracks(rows: Rows, least: int) -> Rows:
     """The rows of tracks with at least `least` boxes."""
     _, track, count = np.unique(rows.ids, return_inverse=True, return_counts=True)
     return _taken(rows, count[track] >= least)
 
 
-def filled(rows: Rows, longest: int) -> Rows:
+def interpolate_gaps(rows: Rows, longest: int) -> Rows:
     """Add boxes on a straight line wherever a track misses 1 to `longest` frames in a row.
 
     All columns are interpolated, the score too; what was there stays as it is. If any row is
@@ -72,7 +78,7 @@ def filled(rows: Rows, longest: int) -> Rows:
     return _taken(every, np.lexsort((every.ids, every.frames)))
 
 
-def smoothed_gaussian(rows: Rows, tau: float = 10.0) -> Rows:
+def smooth_gaussian(rows: Rows, tau: float = 10.0) -> Rows:
     """Smooth left, top, width and height of each track by a Gaussian process over its frames.
 
     Du et al., "StrongSORT: Make DeepSORT Great Again", IEEE TMM 2023, Gaussian-smoothed
@@ -99,7 +105,7 @@ def _process(frames: Ints, values: Floats, scale: float) -> Floats:
     return mean
 
 
-def smoothed_rts(rows: Rows) -> Rows:
+def smooth_rts(rows: Rows) -> Rows:
     """Smooth centre, width and height of each track by a Kalman filter run forwards and back.
 
     Rauch, Tung and Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA J.

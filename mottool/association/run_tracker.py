@@ -5,16 +5,15 @@ count for motion and for the age of lost tracklets.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.registry import REGISTRY
+from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings
-from mottool.association.tracks import EMBED, SequenceInfo, Tracker
+from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker
 from mottool.boxes import tlwh_from_xyxy
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
@@ -51,7 +50,7 @@ def run_tracker(
     steps, rate = _steps(cache, seen)
     linker = _tracker(tracker, settings, cache, rate, public, warn)
     frames = zip(watch(_filtered(cache.frames(), seen)), steps, strict=True)
-    tracks = [linker.step(detections, elapsed) for detections, elapsed in frames]
+    tracks = [linker.update(detections, elapsed) for detections, elapsed in frames]
     if not tracks:
         none = np.zeros(0, np.int64)
         return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
@@ -91,15 +90,16 @@ def _tracker(
     warn: Callable[[str], None],
 ) -> Tracker:
     """The tracker at the beginning of the cache's sequence."""
-    module, _, kind = REGISTRY[name].partition(":")
-    found = getattr(import_module(module), kind)
+    entry = TRACKERS[name]
     if cache.detection_count:
-        if "embeddings" in found.needs and not cache.has_embeddings:
-            raise CacheError(f"{cache.path} has no embeddings, which {name} matches by", EMBED)
-        if "offsets" in found.needs and not cache.has_offsets:
+        if "embeddings" in entry.needs and not cache.has_embeddings:
+            raise CacheError(
+                f"{cache.path} has no embeddings, which {name} matches by", EMBEDDINGS_FIX
+            )
+        if "offsets" in entry.needs and not cache.has_offsets:
             fix = "make them with mottool detect-embed --pipeline otrack, or use another --tracker"
             raise CacheError(f"{cache.path} has no offsets, which {name} matches by", fix)
-    refinds = "occlusion_centres" in found.uses and getattr(settings, "occlusion", False)
+    refinds = "occlusion_centres" in entry.uses and getattr(settings, "occlusion", False)
     if refinds and not cache.occlusion_count:
         warn(f"there are no occlusion centres: {name} finds no lost people again by them")
     boxes = None
@@ -109,8 +109,7 @@ def _tracker(
             raise SettingError("track_type public_track needs the public detections", fix)
         boxes = _public(public, cache.header.sequence)
     header = cache.header
-    tracker: Tracker = found(settings, SequenceInfo(frame_rate, header.width, header.height, boxes))
-    return tracker
+    return entry.load()(settings, SequenceInfo(frame_rate, header.width, header.height, boxes))
 
 
 def _public(path: Path, sequence: str) -> Callable[[int], Any]:

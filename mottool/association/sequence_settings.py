@@ -24,7 +24,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mottool.association.registry import SETTINGS
+from mottool.association.registry import TRACKERS
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.settings import Settings, build_settings, setting
 
@@ -33,7 +33,7 @@ __all__ = [
     "InputSettings",
     "SequenceSettings",
     "kinds_of",
-    "settings_by_tracker",
+    "read_settings_by_tracker",
     "unused_tables",
 ]
 
@@ -98,7 +98,11 @@ class PostprocessSettings(Settings):
 
 def kinds_of(tracker: str) -> dict[str, type[Settings]]:
     """What a tracker's settings files may set: its own settings first, then those around it."""
-    return {tracker: SETTINGS[tracker], "input": InputSettings, "finishing": PostprocessSettings}
+    return {
+        tracker: TRACKERS[tracker].settings,
+        "input": InputSettings,
+        "finishing": PostprocessSettings,
+    }
 
 
 class SequenceSettings:
@@ -186,7 +190,7 @@ def _built(kinds: Mapping[str, type[Settings]], told: Mapping[str, Any]) -> list
     return [build_settings(kind, parts[name], name) for name, kind in kinds.items()]
 
 
-def settings_by_tracker(
+def read_settings_by_tracker(
     trackers: Iterable[str], files: Iterable[Path]
 ) -> dict[str, SequenceSettings]:
     """Return the settings of trackers that are given by name, and of those that files name.
@@ -201,8 +205,8 @@ def settings_by_tracker(
         name = file_settings.tracker
         if name is None:
             raise SettingError(f"{file} names no tracker", 'write tracker = "fairmot" at its top')
-        if name not in SETTINGS:
-            raise SettingError(f"{file} is for {name!r}", did_you_mean(name, SETTINGS))
+        if name not in TRACKERS:
+            raise SettingError(f"{file} is for {name!r}", did_you_mean(name, TRACKERS))
         if name in file_of:
             fix = "compare them in separate runs"
             raise SettingError(f"{file_of[name]} and {file} are both for {name}", fix)

@@ -1,4 +1,4 @@
-"""SORT: constant velocity and overlap, nothing else.
+"""SORT: constant-velocity motion and IoU.
 
 Bewley et al., "Simple Online and Realtime Tracking", ICIP 2016, §3, as the published code does it.
 """
@@ -20,53 +20,50 @@ Indices = npt.NDArray[np.intp]
 
 
 class SortTracker:
-    """Tracks one sequence; `slots` are its tracklets, oldest first."""
+    """Tracker of one sequence; `_slots` are its tracklets, oldest first."""
 
-    needs: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
-
-    def __init__(self, settings: SortSettings, video: SequenceInfo) -> None:
-        """Begin a sequence; SORT counts in frames whatever their rate."""
+    def __init__(self, settings: SortSettings, sequence: SequenceInfo) -> None:
+        """Set up the tracker of one sequence; SORT counts in frames whatever their rate."""
         self.settings = settings
         self._filter = AreaFilter()
         self._frame = 0
-        self._now = self._before = 0.0
+        self._time = self._before = 0.0
         self._pool = Tracklets(self._filter)
         self._slots = np.zeros(0, np.intp)
 
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame, youngest first; every score is 1."""
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame; return its tracks, youngest first, all with score 1."""
         self._frame += 1
-        self._before, self._now = self._now, self._now + elapsed
+        self._before, self._time = self._time, self._time + elapsed
         pool = self._pool
-        boxes = self._found(detections)
-        measured = self._filter.measured(boxes)
-        expected = self._expected(elapsed)
+        boxes = self._candidates(detections)
+        measurements = self._filter.measurements(boxes)
+        predicted = self._predict(elapsed)
 
-        matching = assign_overlaps(iou(boxes, expected), self.settings.iou_threshold)
-        pool.update(self._slots[matching.cols], self._now, measured[:, matching.rows])
+        matching = assign_overlaps(iou(boxes, predicted), self.settings.iou_threshold)
+        pool.update(self._slots[matching.cols], self._time, measurements[:, matching.rows])
         pool.hits[self._slots[matching.cols]] += 1
-        alone = matching.rows_alone
-        born = pool.born(self._now, measured[:, alone], np.ones(len(alone)))
-        self._slots = np.concatenate((self._slots, born))
+        unmatched = matching.unmatched_rows
+        created = pool.create(self._time, measurements[:, unmatched], np.ones(len(unmatched)))
+        self._slots = np.concatenate((self._slots, created))
 
         shown = self._shown()
-        unseen = self._now - pool.last[self._slots]
-        self._slots = self._slots[unseen <= self.settings.max_age]
+        age = self._time - pool.last[self._slots]
+        self._slots = self._slots[age <= self.settings.max_age]
         pool.keep(self._slots)
         return Tracks(pool.ids[shown], pool.boxes(shown), pool.scores[shown])
 
-    def _found(self, detections: Detections) -> Floats:
+    def _candidates(self, detections: Detections) -> Floats:
         boxes = detections.boxes
-        good = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         if self.settings.score_filter is not None:
-            good &= detections.scores > self.settings.score_filter
-        return boxes[good].astype(np.float64)
+            keep &= detections.scores > self.settings.score_filter
+        return boxes[keep].astype(np.float64)
 
-    def _expected(self, elapsed: float) -> Floats:
-        """Where the tracklets (T, 4) should be now; those without an area any more are dropped."""
+    def _predict(self, elapsed: float) -> Floats:
+        """Predict the tracklets' boxes (T, 4); remove tracklets without an area."""
         pool = self._pool
-        # A frame without a detection ends the row of hits, which the next frame gets to see.
+        # A frame without a detection resets the count of consecutive hits in the next frame.
         pool.hits[self._slots[pool.last[self._slots] < self._before]] = 0
         motion = pool.predict(self._slots, elapsed)
         has_area = motion[POSITION, 2] * motion[POSITION, 3] > 0
@@ -76,7 +73,7 @@ class SortTracker:
 
     def _shown(self) -> Indices:
         pool, slots = self._pool, self._slots
-        shown = pool.last[slots] == self._now
+        shown = pool.last[slots] == self._time
         if self._frame > self.settings.min_hits:
             shown &= pool.hits[slots] >= self.settings.min_hits
         youngest_first: Indices = slots[shown][::-1]

@@ -1,4 +1,4 @@
-"""Tracklets in arrays, the tracks of a frame, and what every tracker promises."""
+"""Tracklets in arrays, the tracks of a frame, and the interface of a tracker."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,15 +10,22 @@ import numpy.typing as npt
 from mottool.association.motion import Filter
 from mottool.detections import Detections
 
-__all__ = ["EMBED", "Tracker", "Tracklets", "Tracks", "SequenceInfo", "blend", "unit"]
+__all__ = [
+    "EMBEDDINGS_FIX",
+    "SequenceInfo",
+    "Tracker",
+    "Tracklets",
+    "Tracks",
+    "l2_normalise",
+    "update_embedding",
+]
 
 Floats = npt.NDArray[np.float64]
 Embeddings = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
-# How to mend detections that a tracker cannot match for want of embeddings.
-EMBED = "make them with mottool detect-embed --embedder histogram, or use --tracker sort"
-NO_LENGTH = 1e-30  # far below any embedding, and still a normal float32
+EMBEDDINGS_FIX = "make them with mottool detect-embed --embedder histogram, or use --tracker sort"
+MIN_LENGTH = 1e-30  # far below the length of any embedding, and still a normal float32
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,11 @@ class Tracks:
 
 @dataclass(frozen=True)
 class SequenceInfo:
-    """What a tracker may know of a sequence beside its detections.
+    """Properties of a sequence that a tracker may use besides the detections.
 
-    `frame_rate` in frames a second; `width` and `height` of the frames in pixels; `public` gives
-    the boxes (p, 4) of the benchmark's own detector in a frame counted from 1, where those are to
-    decide who may begin a track.
+    `frame_rate` in frames per second; `width` and `height` of the frames in pixels. In
+    public-detection tracking, `public` returns the public boxes (p, 4) of a frame, counted from 1;
+    tracks may start only near these.
     """
 
     frame_rate: float
@@ -52,21 +59,17 @@ class SequenceInfo:
 
 
 class Tracker(Protocol):
-    """Links the detections of one sequence, frame by frame; a new sequence takes a new instance.
+    """Links the detections of one sequence, frame by frame; each sequence needs a new instance.
 
-    `needs` names the fields of `Detections` without which it cannot work, `uses` those without
-    which it does less.
+    `registry.TRACKERS` declares which fields of `Detections` a tracker needs and uses.
     """
 
-    needs: tuple[str, ...]
-    uses: tuple[str, ...]
-
-    def __init__(self, settings: Any, video: SequenceInfo) -> None:
-        """Begin a sequence."""
+    def __init__(self, settings: Any, sequence: SequenceInfo) -> None:
+        """Set up the tracker of one sequence."""
         ...
 
-    def step(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """The tracks of the next frame, which comes `elapsed` frames after the one before.
+    def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
+        """Track the next frame, `elapsed` frames after the previous one, and return its tracks.
 
         `detections` are not changed.
         """
@@ -74,57 +77,60 @@ class Tracker(Protocol):
 
 
 class Tracklets:
-    """The tracklets that are alive, one slot each in every array.
+    """The tracklets in use, one slot each in every array.
 
-    Slots of dead tracklets are given to new ones, so memory follows how many live at once, not
-    how long the video is. Identities count from 1 in the order of `born`.
+    Slots of removed tracklets are reused, so memory depends on how many tracklets exist at the same
+    time and not on the length of the video. Identities count from 1 in the order of creation.
     """
 
     def __init__(self, filter: Filter, capacity: int = 32) -> None:
-        """Make room for `capacity` tracklets that move by `filter`; it doubles when needed."""
+        """Allocate `capacity` slots, doubled when needed; `filter` models the motion."""
         self.filter = filter
-        self._named = 0
-        self._alive = np.zeros(capacity, np.bool_)
+        self._created = 0
+        self._in_use = np.zeros(capacity, np.bool_)
         self.ids = np.zeros(capacity, np.int64)
         self.first = np.zeros(capacity)  # time of the first detection, in frames
-        self.last = np.zeros(capacity)  # time of the latest detection
-        self.hits = np.zeros(capacity, np.int64)  # frames in a row with a detection
-        self.confirmed = np.zeros(capacity, np.bool_)  # seen often enough to be shown
-        self.buried = np.zeros(capacity, np.bool_)  # was given up at least once
+        self.last = np.zeros(capacity)  # time of the latest detection, in frames
+        self.hits = np.zeros(capacity, np.int64)  # consecutive frames with a detection
+        self.is_confirmed = np.zeros(capacity, np.bool_)  # detected often enough to be reported
+        self.is_removed = np.zeros(capacity, np.bool_)  # was marked as removed at least once
         self.scores = np.zeros(capacity)
         self.motion = np.zeros((5, 4, capacity))
         self.embeddings: Embeddings = np.zeros((capacity, 0), np.float32)
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self._alive))
+        return int(np.count_nonzero(self._in_use))
 
     @property
     def capacity(self) -> int:
-        """How many tracklets the arrays have room for."""
-        return len(self._alive)
+        """Number of tracklets that the arrays can hold."""
+        return len(self._in_use)
 
-    def born(
+    def create(
         self,
-        now: float,
-        measured: Floats,
+        time: float,
+        measurements: Floats,
         scores: npt.NDArray[np.floating[Any]],
         embeddings: Embeddings | None = None,
     ) -> Indices:
-        """Begin a tracklet from each measurement (4, n) and score (n,); their slots (n,)."""
+        """Create a tracklet from each measurement (4, n) and score (n,); return their slots (n,).
+
+        `time` is in frames; `embeddings` are (n, D).
+        """
         count = len(scores)
-        free = (~self._alive).nonzero()[0]
+        free = (~self._in_use).nonzero()[0]
         while len(free) < count:
             self._grow()
-            free = (~self._alive).nonzero()[0]
+            free = (~self._in_use).nonzero()[0]
         slots = free[:count]
-        self._alive[slots] = True
-        self.ids[slots] = np.arange(self._named + 1, self._named + count + 1)
-        self._named += count
-        self.first[slots] = self.last[slots] = now
+        self._in_use[slots] = True
+        self.ids[slots] = np.arange(self._created + 1, self._created + count + 1)
+        self._created += count
+        self.first[slots] = self.last[slots] = time
         self.hits[slots] = 0
-        self.confirmed[slots] = self.buried[slots] = False
+        self.is_confirmed[slots] = self.is_removed[slots] = False
         self.scores[slots] = scores
-        self.motion[:, :, slots] = self.filter.initiate(measured)
+        self.motion[:, :, slots] = self.filter.initiate(measurements)
         if embeddings is not None:
             if self.embeddings.shape[1] != embeddings.shape[1]:
                 self.embeddings = np.zeros((self.capacity, embeddings.shape[1]), np.float32)
@@ -132,31 +138,31 @@ class Tracklets:
         return slots
 
     def keep(self, *slots: Indices) -> None:
-        """Free every slot that is in none of the lists."""
-        self._alive.fill(False)
+        """Free all slots except those listed."""
+        self._in_use.fill(False)
         for kept in slots:
-            self._alive[kept] = True
+            self._in_use[kept] = True
 
     def predict(self, slots: Indices, elapsed: float = 1.0) -> Floats:
-        """Move these tracklets `elapsed` frames on; their motion (5, 4, T), a copy."""
+        """Predict the motion of these tracklets after `elapsed` frames; return a copy (5, 4, T)."""
         motion = self.motion.take(slots, axis=2)
         self.filter.predict(motion, elapsed)
         self.motion[:, :, slots] = motion
         return motion
 
-    def update(self, slots: Indices, now: float, measured: Floats) -> None:
-        """Correct these tracklets by their detections of this frame, (4, T)."""
-        self.correct(slots, measured)
-        self.last[slots] = now
+    def update(self, slots: Indices, time: float, measurements: Floats) -> None:
+        """Update these tracklets with their detections at `time`, measurements (4, T)."""
+        self.correct(slots, measurements)
+        self.last[slots] = time
 
-    def correct(self, slots: Indices, measured: Floats) -> None:
-        """Correct the motion of these tracklets by what was measured of each, (4, T)."""
+    def correct(self, slots: Indices, measurements: Floats) -> None:
+        """Correct the motion of these tracklets by one measurement each, (4, T)."""
         motion = self.motion.take(slots, axis=2)
-        self.filter.update(motion, measured)
+        self.filter.update(motion, measurements)
         self.motion[:, :, slots] = motion
 
     def boxes(self, slots: Indices) -> Floats:
-        """Where these tracklets are by their motion, (T, 4) x1 y1 x2 y2."""
+        """Return the boxes (T, 4) x1 y1 x2 y2 of these tracklets according to their motion."""
         return self.filter.boxes(self.motion[0].take(slots, axis=1))
 
     def _grow(self) -> None:
@@ -165,17 +171,20 @@ class Tracklets:
             setattr(self, name, np.concatenate((array, np.zeros_like(array)), axis=axis))
 
     def _arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        arrays = list(vars(self).items())
-        return ((name, value) for name, value in arrays if isinstance(value, np.ndarray))
+        attributes = list(vars(self).items())
+        return ((name, value) for name, value in attributes if isinstance(value, np.ndarray))
 
 
-def unit(embeddings: Embeddings) -> Embeddings:
-    """Embeddings (n, D) scaled to length one; one of length zero stays as it is."""
-    length = np.sqrt(np.vecdot(embeddings, embeddings))  # (n,)
-    scaled: Embeddings = embeddings / np.maximum(length, NO_LENGTH)[:, None]
+def l2_normalise(embeddings: Embeddings) -> Embeddings:
+    """Scale embeddings (n, D) to unit length; zero vectors stay zero."""
+    lengths = np.sqrt(np.vecdot(embeddings, embeddings))  # (n,)
+    scaled: Embeddings = embeddings / np.maximum(lengths, MIN_LENGTH)[:, None]
     return scaled
 
 
-def blend(remembered: Embeddings, seen: Embeddings, alpha: float = 0.9) -> Embeddings:
-    """The running mean of a tracklet's embedding, (T, D) each, of length one."""
-    return unit(alpha * remembered + (1 - alpha) * seen)
+def update_embedding(previous: Embeddings, new: Embeddings, alpha: float = 0.9) -> Embeddings:
+    """Return the L2-normalised running mean of tracklet embeddings, (T, D) each.
+
+    `alpha` is the weight of `previous`.
+    """
+    return l2_normalise(alpha * previous + (1 - alpha) * new)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mottool.association.registry import REGISTRY
+from mottool.association.registry import TRACKERS
 from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
-from mottool.networks.registry import NETWORKS, load
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.registry import DETECTORS, PUBLIC
 from mottool.workdir import WorkDir
 
@@ -54,8 +54,7 @@ class ComparedPipeline:
 
     def missing_fields(self, tracker: str) -> list[str]:
         """Return the fields a tracker needs that no cache has: `embeddings`, `offsets`."""
-        needs: tuple[str, ...] = load(REGISTRY[tracker]).needs
-        return [name for name in needs if name not in self.fields]
+        return [name for name in TRACKERS[tracker].needs if name not in self.fields]
 
 
 def kind_of(pipeline: str, embeds: bool) -> str:

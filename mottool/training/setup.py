@@ -255,13 +255,13 @@ def _validation(
     warn: Warn,
 ) -> Validation | None:
     """Create what scores the network on held-out videos; None without videos."""
-    from mottool.association.registry import SETTINGS as TRACKERS
+    from mottool.association.registry import TRACKERS
     from mottool.models.device import Compute
     from mottool.sources.discovery import find_sequences
     from mottool.training.validation import Validation
 
     tracker = entry.family.tracker
-    settings = build_settings(TRACKERS[tracker], tracking, f"the tracker {tracker}")
+    settings = build_settings(TRACKERS[tracker].settings, tracking, f"the tracker {tracker}")
     if config.best == "TPR" and not entry.family.embeds:
         problem = f"--best TPR needs embeddings, which {entry.name} does not have"
         raise SettingError(problem, "use --best IDF1")

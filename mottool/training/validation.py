@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.registry import REGISTRY, SETTINGS
-from mottool.association.tracks import SequenceInfo, Tracker, Tracks
+from mottool.association.registry import TRACKERS
+from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError, ignore_warning
@@ -84,7 +84,7 @@ class Validation:
         self.family, self.pipeline = NETWORKS[pipeline].family, pipeline
         self.preprocessor = load(self.family.preprocessor)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
-        self.tracking = tracking or SETTINGS[tracker]()
+        self.tracking = tracking or TRACKERS[tracker].settings()
         self.thresholds = {
             name: float(getattr(self.tracking, value))
             for name, value in THRESHOLDS.items()
@@ -152,7 +152,7 @@ class Validation:
         pipeline = OneShotPipeline(self.pipeline, *parts, self.floor, batch=1, session=session)
         run = pipeline.start(sequence, ignore_warning)  # reported when the training started
         embedder = NetworkEmbedder(self.pipeline, *parts)
-        tracker: Tracker = load(REGISTRY[self.tracker])(
+        tracker = TRACKERS[self.tracker].load()(
             self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
         scores, correct, embeddings, order, tracks = [], [], [], [], []
@@ -169,7 +169,7 @@ class Validation:
             order.append(rows)
             if self.family.embeds and len(rows):
                 embeddings += embedder.embed([frame.image], [boxes])
-            tracks.append(tracker.step(detections))
+            tracks.append(tracker.update(detections))
         return VideoResults(
             np.concatenate(scores),
             np.concatenate(correct),

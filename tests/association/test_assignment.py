@@ -46,8 +46,8 @@ def test_the_total_is_that_of_lap(seed, rows, cols, levels, absent):
     costs[draw.random(costs.shape) < absent] = np.inf
     matching = matched(costs, 0.6)
     assert (costs[matching.rows, matching.cols] <= 0.6).all()
-    assert sorted([*matching.rows, *matching.rows_alone]) == list(range(rows))
-    assert sorted([*matching.cols, *matching.cols_alone]) == list(range(cols))
+    assert sorted([*matching.rows, *matching.unmatched_rows]) == list(range(rows))
+    assert sorted([*matching.cols, *matching.unmatched_cols]) == list(range(cols))
     assert matching.rows.tolist() == sorted(matching.rows)
     found = total(costs, matching.rows, matching.cols, 0.6)
     assert found == pytest.approx(best_total(costs, 0.6), abs=1e-12)
@@ -76,7 +76,7 @@ def test_matchings_equal_the_authors():
 
 def test_names_replace_numbers():
     matching = Matching(*(np.array(part) for part in ([1], [0], [0, 2], [1])))
-    named = matching.named(np.array([7, 8, 9]), np.array([4, 5]))
+    named = matching.reindex(np.array([7, 8, 9]), np.array([4, 5]))
     assert [part.tolist() for part in named] == [[8], [4], [7, 9], [5]]
 
 
@@ -106,8 +106,8 @@ def test_overlaps_are_matched_as_sort_publishes_it(seed, rows, cols, share, leve
     matching = assign_overlaps(overlaps, 0.3)
     pairs, alone, tracklets = by_the_book(overlaps, 0.3)
     assert list(zip(matching.rows, matching.cols, strict=True)) == pairs
-    assert matching.rows_alone.tolist() == alone
-    assert matching.cols_alone.tolist() == tracklets
+    assert matching.unmatched_rows.tolist() == alone
+    assert matching.unmatched_cols.tolist() == tracklets
 
 
 @given(seeds, sides, sides, st.sampled_from([3, 1000]))
@@ -122,5 +122,5 @@ def test_the_capped_matching_is_that_of_the_whole_matrix_cut_at_its_limit(seed, 
     assert found.rows.tolist() == row[near].tolist()
     assert found.cols.tolist() == col[near].tolist()
     left_over = sorted({*range(cols)} - {*col.tolist()})
-    assert found.cols_alone.tolist() == left_over + col[~near].tolist()
-    assert sorted(found.rows_alone.tolist()) == sorted({*range(rows)} - {*row[near].tolist()})
+    assert found.unmatched_cols.tolist() == left_over + col[~near].tolist()
+    assert sorted(found.unmatched_rows.tolist()) == sorted({*range(rows)} - {*row[near].tolist()})

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.association.gallery import Gallery
-from mottool.association.tracks import unit
+from mottool.association.tracks import l2_normalise
 
 always = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -16,7 +16,7 @@ def test_distances_are_those_to_the_nearest_of_the_latest(budget, seed):
     draw = np.random.default_rng(seed)
 
     def looks(count):
-        return unit(draw.standard_normal((count, 6)).astype(np.float32))
+        return l2_normalise(draw.standard_normal((count, 6)).astype(np.float32))
 
     gallery, kept = Gallery(budget), {}
     for capacity in (4, 8):
@@ -43,7 +43,7 @@ def test_distances_are_those_to_the_nearest_of_the_latest(budget, seed):
 def test_memory_follows_what_is_kept_not_what_may_be():
     draw = np.random.default_rng(0)
     gallery, slot = Gallery(10**9), np.array([0])
-    looks = unit(draw.standard_normal((40, 6)).astype(np.float32))
+    looks = l2_normalise(draw.standard_normal((40, 6)).astype(np.float32))
     gallery.begin(slot, looks[:1], 2)
     for number in range(1, 40):
         gallery.add(slot, looks[number : number + 1])

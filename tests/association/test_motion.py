@@ -89,12 +89,12 @@ class DenseArea:
 @always
 def test_a_filter_equals_filterpy(ours, dense, seed, count, frames):
     draw = np.random.default_rng(seed)
-    measured = ours.measured(boxes_of(draw, count))
+    measured = ours.measurements(boxes_of(draw, count))
     motion = ours.initiate(measured)
     theirs = [dense(column) for column in measured.T]
     for _ in range(frames):
         ours.predict(motion)
-        measured = ours.measured(boxes_of(draw, count))
+        measured = ours.measurements(boxes_of(draw, count))
         seen = np.flatnonzero(draw.random(count) < 0.7)
         corrected = motion[:, :, seen]
         ours.update(corrected, measured[:, seen])
@@ -153,13 +153,13 @@ def test_the_gate_keeps_the_pairs_within_the_dense_mahalanobis_distance(
     draw = np.random.default_rng(seed)
     ours = HeightFilter()
     boxes = boxes_of(draw, tracklets)
-    motion = ours.initiate(ours.measured(boxes))
+    motion = ours.initiate(ours.measurements(boxes))
     ours.predict(motion)
     near = (
         boxes[draw.integers(0, tracklets, detections)] if tracklets else boxes_of(draw, detections)
     )
-    measured = ours.measured(near + draw.normal(0, 3, near.shape))
-    spread = ours.spread(motion)
+    measured = ours.measurements(near + draw.normal(0, 3, near.shape))
+    spread = ours.innovation_variance(motion)
     wanted = {}
     for row in range(tracklets):
         inverse = np.linalg.inv(np.diag(spread[:, row]))
@@ -177,12 +177,12 @@ def test_the_gate_keeps_the_pairs_within_the_dense_mahalanobis_distance(
 @always
 def test_boxes_come_back_from_their_coordinates(ours, seed, count):
     boxes = boxes_of(np.random.default_rng(seed), count)
-    np.testing.assert_allclose(ours.boxes(ours.measured(boxes)), boxes, atol=1e-9)
+    np.testing.assert_allclose(ours.boxes(ours.measurements(boxes)), boxes, atol=1e-9)
 
 
 def test_an_area_stops_shrinking_before_it_vanishes():
     ours = AreaFilter()
-    motion = ours.initiate(ours.measured(np.array([[0.0, 0, 10, 10], [0, 0, 10, 10]])))
+    motion = ours.initiate(ours.measurements(np.array([[0.0, 0, 10, 10], [0, 0, 10, 10]])))
     motion[VELOCITY, 2] = [-100, -99]
     ours.predict(motion)
     assert motion[POSITION, 2].tolist() == [100, 1]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import crowd, walkers
 
-from mottool.association.occlusion_recovery import OcclusionRecovery, hidden, recovered
+from mottool.association.occlusion_recovery import OcclusionRecovery, find_occluded, recover_boxes
 from mottool.association.outrack import OUTrackTracker
 from mottool.association.registry import OUTrackSettings
 from mottool.association.tracks import SequenceInfo
@@ -28,7 +28,7 @@ def shared_middle(a, b):
 def test_a_recovered_box_shares_what_it_should_with_the_other(w, h, v, g, x, y):
     tracked = np.array([[100, 100, 100 + w, 100 + h]])
     centre = np.array([[100 + w / 2 * (1 + 0.99 * x), 100 + h / 2 * (1 + 0.99 * y)]])
-    found = recovered(np.array([[0, 0, v, g]]), tracked, centre)
+    found = recover_boxes(np.array([[0, 0, v, g]]), tracked, centre)
     np.testing.assert_allclose(found[:, 2:] - found[:, :2], [[v, g]], rtol=1e-12)
     np.testing.assert_allclose(shared_middle(found, tracked), centre, rtol=1e-12)
 
@@ -37,7 +37,7 @@ def test_a_box_beside_within_and_behind_another():
     tracked = np.tile([100.0, 100, 140, 200], (3, 1))
     true = np.array([[80.0, 60, 120, 160], [110, 120, 130, 180], [125, 150, 165, 250]])
     moved = true + np.array([3, 4, 3, 4])
-    np.testing.assert_allclose(recovered(moved, tracked, shared_middle(true, tracked)), true)
+    np.testing.assert_allclose(recover_boxes(moved, tracked, shared_middle(true, tracked)), true)
 
 
 def test_hidden_is_who_another_covers_by_a_fifth_and_not_at_the_border():
@@ -53,7 +53,7 @@ def test_hidden_is_who_another_covers_by_a_fifth_and_not_at_the_border():
         ],
         np.float64,
     )
-    assert hidden(boxes, 640, 480).tolist() == [0, 1, 3]
+    assert find_occluded(boxes, 640, 480).tolist() == [0, 1, 3]
 
 
 def behind(unseen, centre=(240, 100), score=0.9, **more):
@@ -66,7 +66,7 @@ def behind(unseen, centre=(240, 100), score=0.9, **more):
     for frame in frames[10:]:
         object.__setattr__(frame, "occlusion_centres", hint)
     tracker = OUTrackTracker(OUTrackSettings(**more), VIDEO)
-    return [tracker.step(frame) for frame in frames][10:]
+    return [tracker.update(frame) for frame in frames][10:]
 
 
 def test_who_walks_behind_another_is_found_again_where_the_centre_says():
@@ -114,7 +114,7 @@ def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away():
         tracker = OUTrackTracker(
             OUTrackSettings(occlusion=occlusion, lost_frame_range=5), SequenceInfo(30.0, 1920, 1080)
         )
-        tracks = [tracker.step(frame) for frame in frames]
+        tracks = [tracker.update(frame) for frame in frames]
         assert all(len(set(each.ids.tolist())) == len(each) for each in tracks)
         counts.append(sum(map(len, tracks)))
     assert counts[1] > 1.005 * counts[0]
@@ -123,7 +123,7 @@ def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away():
 def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked():
     frames = walkers([[(10, 100), (300, 600)]], [[0, 1]])
     free, clipped = (
-        OUTrackTracker(OUTrackSettings(clip_box=clip), VIDEO).step(frames[0]).boxes.tolist()
+        OUTrackTracker(OUTrackSettings(clip_box=clip), VIDEO).update(frames[0]).boxes.tolist()
         for clip in (False, True)
     )
     assert free == [[-10, 50, 30, 150]]
@@ -132,8 +132,8 @@ def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked()
 
 def test_the_codes_form_lets_pass_what_lies_below_the_frame():
     frame = walkers([[(300, 560)]], [[0]])[0]
-    assert len(OUTrackTracker(OUTrackSettings(), VIDEO).step(frame)) == 0
-    assert len(OUTrackTracker(OUTrackSettings(form="code"), VIDEO).step(frame)) == 1
+    assert len(OUTrackTracker(OUTrackSettings(), VIDEO).update(frame)) == 0
+    assert len(OUTrackTracker(OUTrackSettings(form="code"), VIDEO).update(frame)) == 1
 
 
 def test_only_detections_near_public_ones_begin_tracks():
@@ -141,7 +141,7 @@ def test_only_detections_near_public_ones_begin_tracks():
     public = {2: np.array([[285.0, 60, 325, 160]])}
     video = SequenceInfo(30.0, 640, 480, lambda frame: public.get(frame, np.zeros((0, 4))))
     tracker = OUTrackTracker(OUTrackSettings(track_type="public_track"), video)
-    shown = [tracker.step(frame) for frame in frames]
+    shown = [tracker.update(frame) for frame in frames]
     assert [each.ids.tolist() for each in shown] == [[], [], [1]]
     np.testing.assert_allclose(shown[2].boxes, [[280, 50, 320, 150]], atol=1e-6)
 
@@ -161,5 +161,5 @@ def test_what_is_remembered_does_not_grow():
     none = np.zeros((0, 3), np.float32)
     for number in range(200):
         ids = np.array([2 * number, 2 * number + 1])
-        refinder.refind(ids[:0], pair[:0], ids, pair, none, 1.0)
+        refinder.recover(ids[:0], pair[:0], ids, pair, none, 1.0)
         assert len(refinder._hidden) <= 8

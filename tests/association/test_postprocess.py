@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mottool.association.postprocess import (
-    filled,
+    interpolate_gaps,
     postprocess,
-    smoothed_gaussian,
-    smoothed_rts,
-    without_short,
+    remove_short_tracks,
+    smooth_gaussian,
+    smooth_rts,
 )
 from mottool.association.sequence_settings import PostprocessSettings
 from mottool.errors import SettingError
@@ -32,14 +32,14 @@ def test_by_default_nothing_is_done(scene):
 
 def test_short_tracks_go_before_gaps_are_filled_and_boxes_are_smoothed(scene):
     done = postprocess(scene, PostprocessSettings(min_track_length=3, fill_gaps=5, smooth="rts"))
-    wanted = smoothed_rts(filled(without_short(scene, 3), 5))
+    wanted = smooth_rts(interpolate_gaps(remove_short_tracks(scene, 3), 5))
     assert done.frames.tolist() == list(range(1, 9))
     np.testing.assert_array_equal(done.tlwh, wanted.tlwh)
 
 
 def test_tau_reaches_the_gaussian_process(scene):
     done = postprocess(scene, PostprocessSettings(smooth="gaussian", smooth_tau=3))
-    np.testing.assert_array_equal(done.tlwh, smoothed_gaussian(scene, 3).tlwh)
+    np.testing.assert_array_equal(done.tlwh, smooth_gaussian(scene, 3).tlwh)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ from filterpy.kalman import KalmanFilter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.association.postprocess import filled, smoothed_gaussian, smoothed_rts, without_short
+from mottool.association.postprocess import (
+    interpolate_gaps,
+    remove_short_tracks,
+    smooth_gaussian,
+    smooth_rts,
+)
 from mottool.motchallenge.rows import Rows
 
 NONE = Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros((0, 1)))
@@ -47,7 +52,7 @@ def scenes(draw):
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(scenes(), st.integers(1, 12))
 def test_filling_keeps_what_was_there_and_leaves_no_gap_that_is_short(scene, longest):
-    done = filled(scene, longest)
+    done = interpolate_gaps(scene, longest)
     before = {tuple(row) for row in table(scene)}
     assert before <= {tuple(row) for row in table(done)}
     for identity in np.unique(scene.ids):
@@ -66,26 +71,26 @@ def test_filling_keeps_what_was_there_and_leaves_no_gap_that_is_short(scene, lon
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(scenes(), st.integers(1, 12))
 def test_filling_twice_changes_nothing_more(scene, longest):
-    once = filled(scene, longest)
-    np.testing.assert_array_equal(table(filled(once, longest)), table(once))
+    once = interpolate_gaps(scene, longest)
+    np.testing.assert_array_equal(table(interpolate_gaps(once, longest)), table(once))
 
 
 def test_filled_rows_are_in_the_order_of_a_result_file():
-    done = filled(rows([1, 4, 2, 3], [7, 7, 3, 3]), 5)
+    done = interpolate_gaps(rows([1, 4, 2, 3], [7, 7, 3, 3]), 5)
     assert done.frames.tolist() == [1, 2, 2, 3, 3, 4]
     assert done.ids.tolist() == [7, 3, 7, 3, 7, 7]
 
 
 def test_short_tracks_go_and_the_others_stay_as_they_were():
     scene = rows([1, 1, 2, 2, 3, 9], [5, 2, 5, 2, 5, 2])
-    assert without_short(scene, 3).ids.tolist() == [5, 2, 5, 2, 5, 2]
-    kept = without_short(rows([1, 1, 2, 3], [5, 2, 5, 5]), 2)
+    assert remove_short_tracks(scene, 3).ids.tolist() == [5, 2, 5, 2, 5, 2]
+    kept = remove_short_tracks(rows([1, 1, 2, 3], [5, 2, 5, 5]), 2)
     assert (kept.ids.tolist(), kept.frames.tolist()) == ([5, 5, 5], [1, 2, 3])
 
 
 @pytest.mark.parametrize(
     "change",
-    [lambda scene: filled(scene, 5), smoothed_gaussian, smoothed_rts],
+    [lambda scene: interpolate_gaps(scene, 5), smooth_gaussian, smooth_rts],
 )
 def test_nothing_gives_nothing_and_a_single_box_stays(change):
     assert len(change(NONE)) == 0
@@ -124,13 +129,13 @@ def test_rts_is_filterpys(gaps):
     track, other = rows(frames, [4] * len(frames), 1), rows([2, 3, 4], [9] * 3, 2)
     columns = zip(vars(track).values(), vars(other).values(), strict=True)
     both = Rows(*map(np.concatenate, columns))
-    done = smoothed_rts(shuffled(both))
+    done = smooth_rts(shuffled(both))
     tlwh = table(done)[: len(frames), 2:6]
     centred = np.column_stack([tlwh[:, :2] + tlwh[:, 2:] / 2, tlwh[:, 2:]])
     np.testing.assert_allclose(centred, by_filterpy(track.frames, track.tlwh), rtol=1e-9)
 
 
-@pytest.mark.parametrize("smooth", [smoothed_gaussian, smoothed_rts])
+@pytest.mark.parametrize("smooth", [smooth_gaussian, smooth_rts])
 def test_smoothing_brings_noisy_boxes_nearer_to_the_truth(smooth):
     frames = np.arange(1, 121)
     truth = np.column_stack(
@@ -152,9 +157,9 @@ def test_the_gaussian_process_is_strongsorts():
     values, vectors = np.linalg.eigh(np.exp(-(distance**2) / (2 * scale**2)))
     values = np.maximum(values, 0)
     wanted = vectors @ (values / (values + 1e-10) * (vectors.T @ track.tlwh).T).T
-    np.testing.assert_allclose(smoothed_gaussian(track).tlwh, wanted, atol=0.05)
+    np.testing.assert_allclose(smooth_gaussian(track).tlwh, wanted, atol=0.05)
 
 
 def test_a_long_track_is_left_alone_by_the_gaussian_process():
     track = rows(range(1, 1101), [1] * 1100)
-    np.testing.assert_array_equal(smoothed_gaussian(track).tlwh, track.tlwh)
+    np.testing.assert_array_equal(smooth_gaussian(track).tlwh, track.tlwh)

@@ -1,16 +1,15 @@
 import dataclasses
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
 from mottool.association.registry import (
-    REGISTRY,
-    SETTINGS,
+    TRACKERS,
     FairMOTSettings,
     SortSettings,
-    without_remarks,
+    drop_comments,
+    settings_by_tracker,
 )
 from mottool.association.tracks import SequenceInfo
 from mottool.detections import Detections
@@ -105,8 +104,8 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("tracker", PUBLISHED)
 def test_published_settings_are_the_defaults_as_they_stand(tracker):
-    kind = SETTINGS[tracker]
-    published = build_settings(kind, without_remarks(PUBLISHED[tracker], kind), tracker)
+    kind = TRACKERS[tracker].settings
+    published = build_settings(kind, drop_comments(PUBLISHED[tracker], kind), tracker)
     if tracker == "bytetrack":  # follows track_thresh unless it is given
         assert kind().creation_threshold == published.det_thresh
         published = dataclasses.replace(published, det_thresh=None)
@@ -114,7 +113,7 @@ def test_published_settings_are_the_defaults_as_they_stand(tracker):
 
 
 def test_a_remark_that_says_something_else_is_refused():
-    given = without_remarks({"score_filter": "0.3"}, FairMOTSettings)
+    given = drop_comments({"score_filter": "0.3"}, FairMOTSettings)
     with pytest.raises(SettingError, match="no setting 'score_filter'"):
         build_settings(FairMOTSettings, given, "fairmot")
 
@@ -143,16 +142,15 @@ def test_values_of_another_tracker_or_out_of_range_are_refused(key, text):
 
 
 def test_every_tracker_has_its_settings_and_can_be_made():
-    assert REGISTRY.keys() == SETTINGS.keys()
-    for name, place in REGISTRY.items():
-        module, _, kind = place.partition(":")
-        tracker = getattr(import_module(module), kind)(SETTINGS[name](), SequenceInfo(30.0))
+    for entry in TRACKERS.values():
+        tracker = entry.load()(entry.settings(), SequenceInfo(30.0))
+        assert callable(tracker.update)
         fields = {field.name for field in dataclasses.fields(Detections)}
-        assert {*tracker.needs, *tracker.uses} <= fields
+        assert {*entry.needs, *entry.uses} <= fields
 
 
 def test_every_setting_has_a_help_that_is_a_sentence():
-    for kind in SETTINGS.values():
+    for kind in settings_by_tracker().values():
         for field in dataclasses.fields(kind):
             assert field.metadata["help"].endswith(".")
 
@@ -162,13 +160,13 @@ def test_settings_are_read_without_numpy():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", TRACKERS)
 def test_a_score_above_one_is_no_threshold(name):
     """A slip like conf_thres=60 would otherwise give an empty result without a word."""
     scores = {"conf_thres", "track_thresh", "new_thresh", "det_thresh", "low_thresh"}
     scores |= {"min_confidence", "score_filter", "occlusion_thres"}
-    own = scores & set(SETTINGS[name].__dataclass_fields__)
+    own = scores & set(TRACKERS[name].settings.__dataclass_fields__)
     assert own
     for key in own:
         with pytest.raises(SettingError, match=f"{key} cannot be 60"):
-            build_settings(SETTINGS[name], {key: "60"}, name)
+            build_settings(TRACKERS[name].settings, {key: "60"}, name)

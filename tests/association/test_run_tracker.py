@@ -7,7 +7,7 @@ import pytest
 from caches import COST, HEADER
 from streams import walkers
 
-from mottool.association.registry import SETTINGS, OUTrackSettings, SortSettings
+from mottool.association.registry import TRACKERS, OUTrackSettings, SortSettings
 from mottool.association.run_tracker import run_tracker
 from mottool.association.sequence_settings import InputSettings
 from mottool.cache.reader import Cache
@@ -29,7 +29,7 @@ def kept(tmp_path, frames, times=None, name="a"):
 
 def linked(path, tracker="fairmot", settings=None, **more):
     with Cache(path) as cache:
-        return run_tracker(cache, tracker, settings or SETTINGS[tracker](), **more)
+        return run_tracker(cache, tracker, settings or TRACKERS[tracker].settings(), **more)
 
 
 def test_only_the_classes_and_scores_that_were_asked_for_are_seen(tmp_path):
@@ -117,7 +117,7 @@ def test_what_a_tracker_cannot_do_without_is_named_with_its_mend(tmp_path):
 
 def test_a_cache_without_detections_lacks_nothing(tmp_path):
     path = kept(tmp_path, walkers([[]] * 3, [[]] * 3))
-    assert all(len(linked(path, tracker)) == 0 for tracker in SETTINGS)
+    assert all(len(linked(path, tracker)) == 0 for tracker in TRACKERS)
 
 
 def test_without_occlusion_centres_outrack_says_that_it_refinds_nobody(tmp_path):

@@ -14,7 +14,7 @@ VIDEO = SequenceInfo(30.0, 1920, 1080)
 
 
 def ids(tracker, frames):
-    return [sorted(tracker.step(frame).ids.tolist()) for frame in frames]
+    return [sorted(tracker.update(frame).ids.tolist()) for frame in frames]
 
 
 def standing(*places, look=0):
@@ -58,7 +58,7 @@ def test_jdes_paper_weighs_looks_against_motion(appearance):
     frames = walkers([places] * 8, [[0, 1]] * 5 + [[1, 0]] * 3)
     settings = JDESettings(form="paper", appearance=appearance, first_assoc=9.0)
     tracker = JDETracker(settings, VIDEO)
-    tracks = [tracker.step(frame) for frame in frames]
+    tracks = [tracker.update(frame) for frame in frames]
     before, after = (t.ids[np.argsort(t.boxes[:, 0])].tolist() for t in (tracks[4], tracks[5]))
     assert after == (before[::-1] if appearance else before)
 
@@ -67,7 +67,7 @@ def test_both_of_jdes_forms_hold_a_crowd():
     frames = list(crowd(60, 40))
     for form in ("code", "paper"):
         tracker = JDETracker(JDESettings(form=form), VIDEO)
-        shown = [len(tracker.step(frame)) for frame in frames]
+        shown = [len(tracker.update(frame)) for frame in frames]
         assert np.mean(shown[10:]) > 30
 
 
@@ -77,7 +77,7 @@ def test_deepsort_suppresses_who_a_surer_one_covers():
         frame.scores[:] = 0.8, 0.9, 0.7
     assert len(ids(DeepSortTracker(DeepSortSettings(), VIDEO), frames)[-1]) == 3
     tracker = DeepSortTracker(DeepSortSettings(nms_max_overlap=0.8), VIDEO)
-    last = [tracker.step(frame) for frame in frames][-1]
+    last = [tracker.update(frame) for frame in frames][-1]
     assert sorted(last.boxes[:, 0].round().tolist()) == [84, 280]
 
 
@@ -127,5 +127,5 @@ def test_bytetrack_weighs_overlap_by_the_score_but_not_on_mot20():
 def test_bytetrack_gives_who_is_found_again_his_new_score():
     frames = scored(standing(100, 100, None, 100), 0.9, 0.9, 0.9, 0.8)
     tracker = ByteTrackTracker(ByteTrackSettings(), VIDEO)
-    last = [tracker.step(frame) for frame in frames][-1]
+    last = [tracker.update(frame) for frame in frames][-1]
     np.testing.assert_allclose(last.scores, [0.8])

@@ -29,7 +29,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from streams import Stream, crowd, reference
 
-from mottool.association.registry import REGISTRY, SETTINGS
+from mottool.association.registry import TRACKERS
 from mottool.association.tracks import SequenceInfo
 
 BARS = {  # frames a second on PETS09-S2L1 and on the crowd
@@ -49,8 +49,8 @@ WINDOW = 1000  # frames of a long video over which its speed is taken
 
 def ours(name: str, video: SequenceInfo) -> Any:
     """A tracker of the registry with its published settings."""
-    module, _, kind = REGISTRY[name].partition(":")
-    return getattr(import_module(module), kind)(SETTINGS[name](), video)
+    entry = TRACKERS[name]
+    return entry.load()(entry.settings(), video)
 
 
 def frames_per_second(step: Callable[[Any], Any], frames: list[Any]) -> float:
@@ -73,7 +73,7 @@ def long_run(name: str, length: int) -> None:
     for detections in crowd(length):
         window.append(detections)
         if len(window) == WINDOW:
-            speeds.append(frames_per_second(tracker.step, window))
+            speeds.append(frames_per_second(tracker.update, window))
             window.clear()
             if len(speeds) in {2, length // WINDOW}:
                 memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -108,7 +108,7 @@ def peers(streams: dict[str, Stream], speeds: dict[str, list[float]]) -> None:
 def main() -> None:
     """Print the three tables."""
     length = int(sys.argv[1]) if len(sys.argv) > 1 else 25_000
-    names = sys.argv[2:] or list(REGISTRY)
+    names = sys.argv[2:] or list(TRACKERS)
     streams = {sequence: reference(sequence) for sequence in ("PETS09-S2L1", "TUD-Stadtmitte")}
     streams["crowd of 150"] = Stream(list(crowd()), CROWD)
     print("frames/s".rjust(18), *(f"{title:>15}" for title in streams), "   (bars: first, last)")
@@ -116,7 +116,7 @@ def main() -> None:
     for name in names:
         # Public detections have no offsets for otrack.
         speeds[name] = [
-            best(lambda name=name, video=each.video: ours(name, video).step, each.frames)
+            best(lambda name=name, video=each.video: ours(name, video).update, each.frames)
             if name != "otrack" or each.frames[0].offsets is not None
             else float("nan")
             for each in streams.values()

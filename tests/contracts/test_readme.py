@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shells import Shell
 
-from mottool.association.registry import REGISTRY as TRACKERS
+from mottool.association.registry import TRACKERS
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS
 

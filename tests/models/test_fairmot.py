@@ -130,7 +130,7 @@ def test_tracks_of_four_frames_equal_the_authors():
     tracker = Tracker(FairMOTSettings(conf_thres=0.4), SequenceInfo(frame_rate=30))
     for number, (boxes, scores, embeddings) in enumerate(parts, 1):
         classes = np.zeros(len(boxes), np.uint16)
-        tracks = tracker.step(Detections(boxes, scores, classes, embeddings))
+        tracks = tracker.update(Detections(boxes, scores, classes, embeddings))
         shown = figures["rows"][(frames == number) & (figures["rows"][:, 7] == 1)]
         shown = shown[np.argsort(shown[:, 1])]
         order = np.argsort(tracks.ids)

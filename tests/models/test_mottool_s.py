@@ -11,7 +11,7 @@ import pytest
 import torch
 from goldens import HERE
 
-from mottool.association.registry import SETTINGS
+from mottool.association.registry import TRACKERS
 from mottool.checkpoints.cards import read_card
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError
@@ -154,7 +154,7 @@ def test_the_cards_settings_are_settings_of_their_trackers():
     assert card.tracker in card.trackers
     for tracker, table in card.trackers.items():
         build_settings(
-            SETTINGS[tracker], {name: str(value) for name, value in table.items()}, tracker
+            TRACKERS[tracker].settings, {name: str(value) for name, value in table.items()}, tracker
         )
 
 

@@ -2,18 +2,17 @@
 
 import dataclasses
 import pickle
-from importlib import import_module
 
 import numpy as np
 import pytest
 from streams import crowd, reference, walkers, wanted
 
-from mottool.association.registry import REGISTRY, SETTINGS
+from mottool.association.registry import TRACKERS as ENTRIES
 from mottool.association.tracks import SequenceInfo
 from mottool.errors import CacheError
 
 SEQUENCES = ("PETS09-S2L1", "TUD-Stadtmitte")
-TRACKERS = tuple(REGISTRY)
+TRACKERS = tuple(ENTRIES)
 AT_ONCE = ("fairmot", "outrack", "otrack", "tdt", "sort", "bytetrack")  # show the first frame
 CASCADES = ("fairmot", "jde", "cstrack", "outrack", "tdt")
 # The settings of each reference that are not the tracker's own.
@@ -31,13 +30,12 @@ EMPTY = walkers([[]], [[]])[0]
 
 
 def make(name, fps=30.0, video=None, **settings):
-    module, _, kind = REGISTRY[name].partition(":")
-    tracker = getattr(import_module(module), kind)
-    return tracker(SETTINGS[name](**settings), video or SequenceInfo(fps, 1920, 1080))
+    entry = ENTRIES[name]
+    return entry.load()(entry.settings(**settings), video or SequenceInfo(fps, 1920, 1080))
 
 
 def follow(tracker, frames):
-    return [tracker.step(detections) for detections in frames]
+    return [tracker.update(detections) for detections in frames]
 
 
 def table(tracks):
@@ -129,15 +127,15 @@ def test_who_comes_back_nearby_is_known_by_his_looks(name, look, identity):
     assert identities(follow(make(name), frames))[-1] == [identity]
 
 
-@pytest.mark.parametrize(("fps", "buffer", "patience"), [(30, 5, 5), (15, 10, 5), (7, 30, 7)])
-def test_a_lost_tracklet_waits_for_its_buffer_and_one_frame_more(fps, buffer, patience):
+@pytest.mark.parametrize(("fps", "buffer", "max_lost"), [(30, 5, 5), (15, 10, 5), (7, 30, 7)])
+def test_a_lost_tracklet_waits_for_its_buffer_and_one_frame_more(fps, buffer, max_lost):
     """Found again in the frame after it was given up it lives on, but is lost for good then."""
-    for unseen in range(patience - 1, patience + 4):
+    for unseen in range(max_lost - 1, max_lost + 4):
         frames = standing(100, 100, *[None] * unseen, 100, 100, None, 100, 100)
         found = identities(follow(make("fairmot", fps, track_buffer=buffer), frames))
         back, again = found[2 + unseen + 1], found[-1]
-        assert back == ([1] if unseen <= patience + 1 else [2])
-        assert again == ([2] if unseen == patience + 1 else back)
+        assert back == ([1] if unseen <= max_lost + 1 else [2])
+        assert again == ([2] if unseen == max_lost + 1 else back)
 
 
 def test_the_rate_in_the_settings_goes_before_the_sequence():
@@ -203,7 +201,7 @@ def test_what_is_needed_may_be_missing_where_nothing_was_detected(name):
 def test_without_what_it_needs_a_tracker_says_what_to_do(name, fix):
     frame = dataclasses.replace(standing(100)[0], embeddings=None, centres=None, offsets=None)
     with pytest.raises(CacheError, match=fix):
-        make(name).step(frame)
+        make(name).update(frame)
 
 
 @pytest.mark.parametrize("name", TRACKERS)
@@ -224,10 +222,10 @@ def test_only_scores_above_the_threshold_are_tracked():
 def test_wide_and_small_tracks_are_not_shown_but_keep_their_identities():
     frame = walkers([[(100, 100), (400, 100)]], [[0, 1]])[0]
     frame.boxes[0] = [50, 50, 150, 100]
-    assert make("fairmot").step(frame).ids.tolist() == [2]
-    assert make("fairmot", max_w_over_h=2.0).step(frame).ids.tolist() == [1, 2]
-    assert make("fairmot", max_w_over_h=2.0, min_box_area=4000).step(frame).ids.tolist() == [1]
-    assert make("fairmot", max_w_over_h=2.0, min_box_area=3999).step(frame).ids.tolist() == [1, 2]
+    assert make("fairmot").update(frame).ids.tolist() == [2]
+    assert make("fairmot", max_w_over_h=2.0).update(frame).ids.tolist() == [1, 2]
+    assert make("fairmot", max_w_over_h=2.0, min_box_area=4000).update(frame).ids.tolist() == [1]
+    assert make("fairmot", max_w_over_h=2.0, min_box_area=3999).update(frame).ids.tolist() == [1, 2]
 
 
 def test_a_track_that_is_found_again_keeps_its_old_score():
@@ -260,12 +258,12 @@ def test_detections_are_left_as_they_are_and_sequences_do_not_know_each_other(na
 @pytest.mark.parametrize("name", TRACKERS)
 def test_memory_follows_how_many_live_at_once(name):
     """Each wave is of other people, so identities grow with the video and nothing else does."""
-    buffers = [key for key in ("track_buffer", "max_age") if hasattr(SETTINGS[name](), key)]
+    buffers = [key for key in ("track_buffer", "max_age") if hasattr(ENTRIES[name].settings(), key)]
     tracker = make(name, **dict.fromkeys(buffers, 5))
     sizes, names = [], set()
     for wave in range(12):
         for frame in crowd(20, 25, seed=wave):
-            names.update(tracker.step(frame).ids.tolist())
+            names.update(tracker.update(frame).ids.tolist())
         sizes.append(len(pickle.dumps(tracker)))
     assert len(names) > 12 * 20
     assert max(sizes[6:]) <= 1.2 * max(sizes[2:6])

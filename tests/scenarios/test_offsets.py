@@ -24,7 +24,7 @@ def ids(tracks):
 
 
 def follow(tracker, frames):
-    return [tracker.step(frame) for frame in frames]
+    return [tracker.update(frame) for frame in frames]
 
 
 @pytest.mark.parametrize("size", ["320x192", "960x544"])
@@ -38,7 +38,7 @@ def test_identities_are_centertracks(size):
         offsets = stored[f"{size}/frame{number}/tracking"][order]
         boxes, scores, centres = (told[key][order] for key in ("bbox", "score", "ct"))
         found = Detections(boxes, scores, classes, centres=centres, offsets=offsets)
-        tracks = tracker.step(found)
+        tracks = tracker.update(found)
         real = (told["bbox"][:, 2:] > told["bbox"][:, :2]).all(1)
         assert tracks.ids.tolist() == stored[f"{size}/frame{number}/tracking_id"][real].tolist()
         np.testing.assert_array_equal(tracks.boxes, told["bbox"][real])

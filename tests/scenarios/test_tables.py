@@ -9,7 +9,7 @@ from caches import made, write
 from figures import street
 from recipes import QUICK, fresh_student
 
-from mottool.association.registry import SETTINGS as TRACKERS
+from mottool.association.registry import settings_by_tracker
 from mottool.networks.registry import NETWORKS, learning_settings, trainable
 from mottool.settings import build_settings
 from mottool.stages import associate, detect_embed, train
@@ -77,7 +77,8 @@ def test_a_table_asks_for_what_there_is(table, tmp_path):
         settings_of(learning_settings(), learning, params, params["pipeline"])
     tracked = list(stages(lines, associate.command))
     for params in tracked:
-        settings_of(TRACKERS, TRACKERS[params["tracker"]], params, params["tracker"])
+        trackers = settings_by_tracker()
+        settings_of(trackers, trackers[params["tracker"]], params, params["tracker"])
     detected = [params["pipeline"] for params in stages(lines, detect_embed.command)]
     assert detected
     assert {name.partition("+")[0] for name in detected} <= NETWORKS.keys()
