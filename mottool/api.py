@@ -29,7 +29,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics import evaluate
 from mottool.metrics.cache_metrics import cache_metrics
-from mottool.metrics.inputs import GroundTruthFile, find_truth, truth_of
+from mottool.metrics.inputs import GroundTruthFile, find_ground_truth, get_ground_truth
 from mottool.metrics.settings import MIN_SCORE
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
@@ -129,10 +129,10 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> d
 
 def _ground_truth(path: Path, sequence: str) -> GroundTruthFile:
     """Return the ground truth of a sequence; a single file matches any sequence."""
-    files = find_truth([path])
+    files = find_ground_truth([path])
     if path.is_file():
         return next(iter(files.values()))
-    return truth_of(sequence, files)
+    return get_ground_truth(sequence, files)
 
 
 def draw(tracks: TrackTable, source: str | Path, out: str | Path, **settings: Any) -> Path:

@@ -19,7 +19,7 @@ __all__ = [
     "SettingError",
     "TrainingError",
     "did_you_mean",
-    "from_system",
+    "from_os_error",
     "ignore_warning",
     "writing",
 ]
@@ -99,7 +99,7 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {reason}", fix) from error
 
 
-def from_system(error: OSError) -> MottoolError:
+def from_os_error(error: OSError) -> MottoolError:
     """Convert an unhandled `OSError` into an error with a fix."""
     if _is_disk_full(error):
         path = error.filename or "the output"

@@ -21,21 +21,21 @@ from mottool.association.sequence_settings import (
     InputSettings,
     PostprocessSettings,
     SequenceSettings,
-    kinds_of,
+    settings_classes_of,
 )
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
-    jobs_flag,
+    jobs_option,
     merged_options,
-    published_flag,
-    set_flag,
+    published_option,
+    select_shard,
+    set_option,
     settings_file,
-    shard_flag,
-    shard_of,
+    shard_option,
     work_option,
 )
-from mottool.engines.local import cores, executor, finished, result
+from mottool.engines.local import cores, executor, result, run_jobs
 from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
 from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
@@ -151,10 +151,10 @@ def given_settings(
     f"that suits the caches' network, or else {DEFAULT_TRACKER}]",
 )
 @settings_file
-@published_flag
+@published_option
 @merged_options({"input": InputSettings}, "seen")
 @merged_options(settings_by_tracker(), "flags")
-@set_flag
+@set_option
 @click.option(
     "--public",
     type=click.Path(path_type=Path),
@@ -167,8 +167,8 @@ def given_settings(
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder of the result files.  [default: WORK/tracks/PIPELINE.TRACKER]",
 )
-@jobs_flag
-@shard_flag
+@jobs_option
+@shard_option
 @work_option
 @as_json
 def command(
@@ -222,7 +222,7 @@ def command(
     has ended: what they write could not have been said while it ran.
     """
     batch, profiles = Jobs(as_json), SequenceSettings(file)
-    found = shard_of(list(caches) or WorkDir(work).caches(), shard)
+    found = select_shard(list(caches) or WorkDir(work).caches(), shard)
     if not found and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
@@ -230,7 +230,7 @@ def command(
     suiting = {fitted_tracker(each.header.settings) for each in headers.values()}
     suited = suiting.pop() if len(suiting) == 1 and not published else None
     tracker = chosen_tracker(tracker, profiles, suited)
-    kinds = kinds_of(tracker)
+    kinds = settings_classes_of(tracker)
     profiles.check(kinds)
     given = given_settings(kinds, flags | seen | finishing, texts)
     profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence
@@ -347,7 +347,7 @@ def _all_done(
     done = {}
 
     def frames(engine: Executor) -> Iterator[None]:
-        for task, future in finished(engine, job, tasks):
+        for task, future in run_jobs(engine, job, tasks):
             done[task] = future
             yield from repeat(None, task.frames)
 

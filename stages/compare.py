@@ -17,7 +17,7 @@ from mottool.association.sequence_settings import (
     unused_tables,
 )
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, settings_options, truth_flag, work_option
+from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
 from mottool.engines.local import executor
 from mottool.errors import SettingError
 from mottool.metrics.registry import columns
@@ -94,7 +94,7 @@ def run(
 
 @click.command("compare")
 @click.argument("caches", nargs=-1, metavar="[CACHES]...", type=click.Path(path_type=Path))
-@truth_flag
+@ground_truth_files_option
 @click.option(
     "--tracker",
     "names",
@@ -254,20 +254,20 @@ def _write_tables(
 
 def _plots(rows: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
     """Return the plots by file name, each with its caption."""
-    from mottool.drawing.comparison_plots import bars, crowd, scatter
+    from mottool.drawing.comparison_plots import plot_bars, plot_crowd, plot_scatter
 
     return {
-        "scatter": (f"{config.y} against {config.x}", scatter(rows, config.x, config.y)),
-        "crowd": ("Overall speed against people per frame", crowd(rows)),
-        "sequences": (f"{config.y} on every sequence", bars(rows, config.y)),
+        "plot_scatter": (f"{config.y} against {config.x}", plot_scatter(rows, config.x, config.y)),
+        "plot_crowd": ("Overall speed against people per frame", plot_crowd(rows)),
+        "sequences": (f"{config.y} on every sequence", plot_bars(rows, config.y)),
     }
 
 
 def _write_plots(rows: list[ComparisonRow], config: Config, folder: Path) -> None:
-    from mottool.drawing.style import save
+    from mottool.drawing.style import save_figure
 
     for name, (_, figure) in _plots(rows, config).items():
-        save(figure, folder / f"{name}.{config.plot_format}")
+        save_figure(figure, folder / f"{name}.{config.plot_format}")
 
 
 def _write_page(

@@ -14,10 +14,10 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
-    list_flag,
+    list_option,
+    select_shard,
     settings_options,
-    shard_flag,
-    shard_of,
+    shard_option,
     work_option,
 )
 from mottool.errors import SettingError
@@ -95,10 +95,10 @@ EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values())
 
 @click.command("detect-embed", epilog=EPILOG)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@list_flag
+@list_option
 @settings_options(Config)
 @click.option("--overwrite", is_flag=True, help="Replace existing caches.")
-@shard_flag
+@shard_option
 @work_option
 @as_json
 def command(
@@ -153,7 +153,7 @@ def command(
     pipeline = pipeline_of(config, len(sequences), jobs.note)
     if note := unused_detections(config, sequences):
         jobs.note(note)
-    for sequence in shard_of(sequences, shard):
+    for sequence in select_shard(sequences, shard):
         out = WorkDir(work).cache(pipeline.name, sequence.name)
         start = perf_counter()
         written = jobs.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, settings_options, truth_flag, work_option
+from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
 from mottool.metrics.settings import EvaluationSettings
 from mottool.workdir import WorkDir
 
@@ -28,7 +28,7 @@ def run(
     """
     from mottool.metrics import evaluate, inputs, tables
 
-    files = inputs.find_truth(truth)
+    files = inputs.find_ground_truth(truth)
     caches, others = inputs.find_caches(tracks)
     results = inputs.find_results(others) if others or not caches else {}
     rows = evaluate.evaluate_results(results, files, config or Config())
@@ -38,7 +38,7 @@ def run(
 
 @click.command("evaluate")
 @click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))
-@truth_flag
+@ground_truth_files_option
 @click.option("--caches", is_flag=True, help="Score the caches under the work folder.")
 @settings_options(Config)
 @click.option(
@@ -96,7 +96,7 @@ def command(
     from_work = caches and not cache_paths
     cache_paths += folder.caches() if from_work else []
     sources = sources or ([] if tracks or caches else folder.results())
-    files = inputs.find_truth(truth)
+    files = inputs.find_ground_truth(truth)
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
         results = inputs.find_results(sources)

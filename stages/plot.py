@@ -154,11 +154,11 @@ def hota(
     The numbers in brackets are the means, which evaluate prints. Only sequences for which every
     tracker has results are scored, combined as in TrackEval. The plot is WORK/plots/hota.png.
     """
-    from mottool.metrics.inputs import find_results, find_truth
+    from mottool.metrics.inputs import find_ground_truth, find_results
 
     jobs = Jobs(as_json)
     results = find_results(tracks or WorkDir(work).results())
-    truth_files = find_truth(ground_truth)
+    truth_files = find_ground_truth(ground_truth)
     names = [name for name in truth_files if all(name in files for files in results.values())]
     if not names:
         fix = "give results and ground truth of the same sequences"
@@ -196,13 +196,13 @@ def timelines(
     identities that match this person: a perfect tracker shows one colour in each lane. Thin grey
     is a missed person, a black tick an identity switch.
     """
-    from mottool.metrics.inputs import find_results, find_truth, truth_of
+    from mottool.metrics.inputs import find_ground_truth, find_results, get_ground_truth
 
     jobs = Jobs(as_json)
-    truth_files = find_truth(ground_truth)
+    truth_files = find_ground_truth(ground_truth)
 
     def job(tracker: str, name: str, path: Path) -> None:
-        truth = truth_of(name, truth_files) if truth_files else None
+        truth = get_ground_truth(name, truth_files) if truth_files else None
         out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
         jobs.report(name, plot_timelines(path, out, truth, rules, name), "drawn")
 
@@ -244,8 +244,8 @@ def similarity(
     import numpy as np
 
     from mottool.boxes import xyxy_from_tlwh
-    from mottool.metrics.identity_matching import box_of, who_is_who
-    from mottool.metrics.inputs import find_truth
+    from mottool.metrics.identity_matching import box_of, find_identity_rows
+    from mottool.metrics.inputs import find_ground_truth
     from mottool.pipelines.similarity_map import load_similarity_network
     from mottool.sources.discovery import find_sequences
 
@@ -256,13 +256,13 @@ def similarity(
     if (config.id is not None) != bool(ground_truth or tracks):
         fix = "give both, or --person X,Y,W,H"
         raise SettingError("--id requires --gt or --tracks, and they require --id", fix)
-    jobs, truth_files = Jobs(as_json), find_truth(ground_truth)
+    jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
     embedder = load_similarity_network(
         config.pipeline, config.weights, config.input, config.device, jobs.note
     )
 
     def job(sequence: Sequence) -> None:
-        rows = who_is_who(sequence.name, truth_files, tracks)
+        rows = find_identity_rows(sequence.name, truth_files, tracks)
         if rows is not None and config.id is not None:
             box = box_of(rows, config.id, pair[0])
         else:

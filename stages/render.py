@@ -14,7 +14,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
     ground_truth_option,
-    list_flag,
+    list_option,
     settings_options,
     work_option,
 )
@@ -83,7 +83,7 @@ def inputs_of(
     help="The cache for --detections, --occlusion and --refound, or a folder of <sequence>.h5.  "
     "[default: WORK/caches/PIPELINE for the results PIPELINE.TRACKER]",
 )
-@list_flag
+@list_option
 @settings_options(Config)
 @work_option
 @as_json
@@ -125,7 +125,7 @@ def command(
     --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
     person before, at and after each switch, with the ground-truth box dashed in white.
     """
-    from mottool.metrics.inputs import find_truth, truth_of
+    from mottool.metrics.inputs import find_ground_truth, get_ground_truth
     from mottool.sources.discovery import find_sequences
 
     if switches and (not ground_truth or beside or config.needs_cache):
@@ -133,7 +133,7 @@ def command(
         raise SettingError(problem, "give --gt and --tracks only")
     jobs = Jobs(as_json)
     results = tracks or _only_results(WorkDir(work))
-    truth_files = find_truth(ground_truth)
+    truth_files = find_ground_truth(ground_truth)
     sequences = find_sequences(sources, listed, jobs.fail)
     if len(sequences) == len(truth_files) == 1 and ground_truth[0].is_file():
         truth_files = dict(zip([sequences[0].name], truth_files.values(), strict=True))
@@ -147,7 +147,7 @@ def command(
 
     def job(sequence: Sequence) -> None:
         rows = _result_file(results, sequence, "--tracks")
-        truth = truth_of(sequence.name, truth_files) if truth_files else None
+        truth = get_ground_truth(sequence.name, truth_files) if truth_files else None
         out = WorkDir(work).video(name, sequence.name)
 
         def show_progress(frames: Iterable[Frame]) -> Iterable[Frame]:

@@ -11,14 +11,18 @@ import click
 
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.registry import TRACKERS, settings_by_tracker
-from mottool.association.sequence_settings import PostprocessSettings, SequenceSettings, kinds_of
+from mottool.association.sequence_settings import (
+    PostprocessSettings,
+    SequenceSettings,
+    settings_classes_of,
+)
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
-    list_flag,
+    list_option,
     merged_options,
-    published_flag,
-    set_flag,
+    published_option,
+    set_option,
     settings_file,
     settings_options,
     work_option,
@@ -93,7 +97,7 @@ def _tracks(
     with Cache(cache) as opened:
         header = opened.header
     tracker, given, profiles, published = linking
-    fitting = CacheSettings(tracker, kinds_of(tracker), given, profiles, published)
+    fitting = CacheSettings(tracker, settings_classes_of(tracker), given, profiles, published)
     chosen: Any = fitting.of(header)
     settings, seen, finishing = chosen
     for note in fitting.notes:
@@ -111,7 +115,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 
 @click.command("track")
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
-@list_flag
+@list_option
 @settings_options(detect_embed.Config)
 @click.option(
     "--tracker",
@@ -120,10 +124,10 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
     "that suits the network, or else fairmot]",
 )
 @settings_file
-@published_flag
+@published_option
 @merged_options(settings_by_tracker(), "given")
 @merged_options({"finishing": PostprocessSettings}, "finishing")
-@set_flag
+@set_option
 @click.option("--render", "drawn", is_flag=True, help="Draw the tracks over the video, too.")
 @click.option("--overwrite", is_flag=True, help="Make everything anew.")
 @work_option
@@ -171,7 +175,7 @@ def command(
     profiles = SequenceSettings(file)
     suited = None if published else fitted_tracker(pipeline.fitted)
     tracker = associate.chosen_tracker(tracker, profiles, suited)
-    kinds = kinds_of(tracker)
+    kinds = settings_classes_of(tracker)
     profiles.check(kinds)
     given = associate.given_settings(kinds, given | finishing, texts)
     profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence

@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.association.registry import TRACKERS, drop_comments
-from mottool.association.sequence_settings import kinds_of
+from mottool.association.sequence_settings import settings_classes_of
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, jobs_flag, settings_options, truth_flag, work_option
+from mottool.cli.options import (
+    as_json,
+    ground_truth_files_option,
+    jobs_option,
+    settings_options,
+    work_option,
+)
 from mottool.engines.local import cores, executor
 from mottool.errors import InputError, SettingError
 from mottool.metrics.registry import headline
@@ -78,13 +84,13 @@ def run(
     an earlier run has done. Raises `SettingError` for invalid settings and for another search in
     `out`, `InputError` or `CacheError` for files that cannot be used.
     """
-    from mottool.drawing.tuning_plot import draw
+    from mottool.drawing.tuning_plot import draw_search
     from mottool.tuning.objective import Objective
     from mottool.tuning.samplers import make_sampler
     from mottool.tuning.search_space import grid_size, parse_axes
     from mottool.tuning.trials import Trials, describe_best, run_trials, search_plan, write_best
 
-    config, settings_classes = config or Config(), kinds_of(tracker)
+    config, settings_classes = config or Config(), settings_classes_of(tracker)
     method, objective = config.method, config.objective
     space = parse_axes(settings_classes, search)
     fixed_point = _parse_fixed(tracker, fixed or {}, space)
@@ -101,7 +107,7 @@ def run(
             pass
     trials.sort()
     best = trials.best(objective)
-    draw(list(trials.done.values()), space, objective, out / "trials.png")
+    draw_search(list(trials.done.values()), space, objective, out / "trials.png")
     names = [name for _, name, _ in sequences]
     comment = describe_best(best, objective, method, len(trials.done), names)
     return write_best(out / "best.toml", tracker, fixed_point | best.point, comment)
@@ -113,7 +119,7 @@ def _parse_fixed(tracker: str, fixed: Mapping[str, str], space: tuple[Axis, ...]
 
     texts = {key.replace("-", "_"): value for key, value in fixed.items()}
     texts = drop_comments(texts, TRACKERS[tracker].settings)
-    settings_classes = kinds_of(tracker)
+    settings_classes = settings_classes_of(tracker)
     point = {key: parse_value(settings_classes, key, value) for key, value in texts.items()}
     for axis in space:
         if axis.name in point:
@@ -126,9 +132,9 @@ def _sequences(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the `sequences` of an `Objective`, and the header of each cache by sequence."""
     from mottool.cache.reader import Cache
-    from mottool.metrics.inputs import find_truth, truth_of
+    from mottool.metrics.inputs import find_ground_truth, get_ground_truth
 
-    ground_truth_files = find_truth(truth)
+    ground_truth_files = find_ground_truth(truth)
     sequences, headers = [], dict[str, Any]()
     for path in caches:
         with Cache(path) as cache:
@@ -137,13 +143,15 @@ def _sequences(
             fix = "name the caches of one pipeline only"
             raise InputError(f"two caches are of the sequence {header.sequence}", fix)
         headers[header.sequence] = dataclasses.asdict(header)
-        sequences.append((path, header.sequence, truth_of(header.sequence, ground_truth_files)))
+        sequences.append(
+            (path, header.sequence, get_ground_truth(header.sequence, ground_truth_files))
+        )
     return tuple(sequences), headers
 
 
 @click.command("tune")
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
-@truth_flag
+@ground_truth_files_option
 @click.option(
     "--tracker",
     type=click.Choice(list(TRACKERS)),
@@ -172,7 +180,7 @@ def _sequences(
     help="The folder of the search.  [default: WORK/tuning/PIPELINE.TRACKER]",
 )
 @click.option("--overwrite", is_flag=True, help="Remove another search from the folder.")
-@jobs_flag
+@jobs_option
 @work_option
 @as_json
 def command(

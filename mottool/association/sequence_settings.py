@@ -32,7 +32,7 @@ __all__ = [
     "PostprocessSettings",
     "InputSettings",
     "SequenceSettings",
-    "kinds_of",
+    "settings_classes_of",
     "read_settings_by_tracker",
     "unused_tables",
 ]
@@ -96,7 +96,7 @@ class PostprocessSettings(Settings):
     )
 
 
-def kinds_of(tracker: str) -> dict[str, type[Settings]]:
+def settings_classes_of(tracker: str) -> dict[str, type[Settings]]:
     """What a tracker's settings files may set: its own settings first, then those around it."""
     return {
         tracker: TRACKERS[tracker].settings,
@@ -210,7 +210,7 @@ def read_settings_by_tracker(
         if name in file_of:
             fix = "compare them in separate runs"
             raise SettingError(f"{file_of[name]} and {file} are both for {name}", fix)
-        file_settings.check(kinds_of(name))
+        file_settings.check(settings_classes_of(name))
         settings[name], file_of[name] = file_settings, file
     return settings
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from mottool.errors import CheckpointError
 from mottool.files import atomic_write, file_digest
 
-__all__ = ["Card", "card_of", "read_card", "save_weights"]
+__all__ = ["Card", "card_path", "read_card", "save_weights"]
 
 SCHEMA = "mottool/card/1"
 TABLES = ("training_data", "metrics")
@@ -52,7 +52,7 @@ class Card:
             raise CheckpointError(f"{problem}instead of {self.sha256[:16]}…)", RESTORE_FIX)
 
 
-def card_of(weights: Path) -> Path:
+def card_path(weights: Path) -> Path:
     """Return the path of the card of a weights file: its path with the suffix .toml."""
     return weights.with_suffix(".toml")
 
@@ -76,7 +76,7 @@ def save_weights(
     copies = {
         name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()
     }
-    with atomic_write(card_of(path)) as card_part:
+    with atomic_write(card_path(path)) as card_part:
         with atomic_write(path) as part:
             part.write_bytes(save(copies))  # safetensors' own writer hides why a write failed
             sha256 = file_digest(part)
@@ -99,7 +99,7 @@ def read_card(weights: Path) -> Card | None:
     Raises `CheckpointError` for a card that is damaged or of another schema. `Card.check` checks
     that it is the card of this file.
     """
-    path = card_of(weights)
+    path = card_path(weights)
     if path == weights or not path.is_file():
         return None
     try:

@@ -19,7 +19,7 @@ from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
 from mottool.errors import CheckpointError, OutputError, ignore_warning, writing
 from mottool.files import file_digest
 
-__all__ = ["cache_folder", "fetch", "fetched", "missing_weights_fix"]
+__all__ = ["cache_folder", "fetch", "find_downloaded", "missing_weights_fix"]
 
 NO_LOCKS = (ENOLCK, ENOSYS, EOPNOTSUPP)  # errors of network file systems without locks
 DOWNLOAD_FIX = "download it again"
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
     return Path(cache) / "mottool" / "weights"
 
 
-def fetched(name: str, warn: Warn = ignore_warning) -> Path | None:
+def find_downloaded(name: str, warn: Warn = ignore_warning) -> Path | None:
     """Find the checkpoint of `name` in the cache folder; return None if there is none.
 
     `name` is a network, detector or embedder of the manifest. Of several files the first listed

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mottool.errors import CheckpointError
 from mottool.networks.registry import describe, identify
 
-__all__ = ["NotFiniteError", "dimension", "fit", "listed", "need_finite"]
+__all__ = ["NotFiniteError", "dimension", "fit", "join_names", "check_finite"]
 
 MAX_NAMES = 12  # in a message
 COUNTER = ".num_batches_tracked"
@@ -33,7 +33,7 @@ def fit(
     missing, as in files of old versions of PyTorch, because they are not used.
 
     Raises `CheckpointError` with the names that are missing, unexpected or of another shape, and
-    with the network that the file seems to belong to. Raises `NotFiniteError` as `need_finite`.
+    with the network that the file seems to belong to. Raises `NotFiniteError` as `check_finite`.
     """
     expected = network.state_dict()
     counters = {name: expected[name] for name in expected if name.endswith(COUNTER)}
@@ -45,7 +45,7 @@ def fit(
         if name in needed or not re.match(unused, name)
     }
     if problems := _misfits(needed, given):
-        problem = f"these weights do not fit {pipeline}: {listed(problems)}"
+        problem = f"these weights do not fit {pipeline}: {join_names(problems)}"
         names = next((names for names in (set(file_names), set(tensors)) if describe(names)), set())
         other = describe(names)
         fix = f"give a checkpoint of {pipeline}, or name the network of this one; "
@@ -53,16 +53,16 @@ def fit(
         if other and pipeline not in identify(names) and not pipeline.startswith(other):
             fix = f"they look like weights of {other}: choose a pipeline or a file that fits"
         raise CheckpointError(problem, fix)
-    need_finite(given)
+    check_finite(given)
     network.load_state_dict(given)
 
 
-def need_finite(tensors: Mapping[str, Tensor]) -> None:
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
     """Raise `NotFiniteError` with the names of tensors that contain NaN or infinity."""
     bad = [name for name, value in tensors.items() if not value.isfinite().all()]
     if bad:
         fix = "use a checkpoint from before the training diverged, or download it again"
-        raise NotFiniteError(f"these weights contain NaN or infinity, in {listed(bad)}", fix)
+        raise NotFiniteError(f"these weights contain NaN or infinity, in {join_names(bad)}", fix)
 
 
 def _misfits(needed: Mapping[str, tuple[int, ...]], given: Mapping[str, Tensor]) -> list[str]:
@@ -88,7 +88,7 @@ def _shape(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
-def listed(items: list[str]) -> str:
+def join_names(items: list[str]) -> str:
     """Join the first names of a list, and count the others."""
     more = len(items) - MAX_NAMES
     return ", ".join(items[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

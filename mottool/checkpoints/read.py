@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mottool.checkpoints.darknet import DarknetLayer, read_darknet_weights
-from mottool.checkpoints.fitting import listed
+from mottool.checkpoints.fitting import join_names
 from mottool.checkpoints.torch_files import (
     DOWNLOAD_FIX,
     RESAVE_FIX,
@@ -118,12 +118,12 @@ def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} holds no named tensors", RESAVE_FIX)
     other = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
     if other:
-        raise CheckpointError(f"{path} holds more than tensors: {listed(other)}", RESAVE_FIX)
+        raise CheckpointError(f"{path} holds more than tensors: {join_names(other)}", RESAVE_FIX)
     # The method of the class, because a pickle may set attributes of its tensors.
     tensors = {str(name).removeprefix("module."): Tensor.detach(content[name]) for name in content}
     size = path.stat().st_size
     if odd := [name for name, value in tensors.items() if not _is_plain(value, size)]:
-        problem = f"{path} holds tensors that are sparse or larger than the file: {listed(odd)}"
+        problem = f"{path} holds tensors that are sparse or larger than the file: {join_names(odd)}"
         raise CheckpointError(problem, DOWNLOAD_FIX)
     return tensors
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mottool.errors import MottoolError, SettingError, from_system
+from mottool.errors import MottoolError, SettingError, from_os_error
 
 __all__ = ["Jobs", "fact_lines"]
 
@@ -39,7 +39,7 @@ class Jobs:
         except MottoolError as error:
             self.fail(sequence, error)
         except OSError as error:
-            self.fail(sequence, from_system(error))
+            self.fail(sequence, from_os_error(error))
         return None
 
     def fail(self, sequence: str, error: MottoolError) -> None:

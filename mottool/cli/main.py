@@ -7,7 +7,7 @@ from importlib import import_module
 import click
 
 from mottool._version import __version__
-from mottool.errors import MottoolError, SettingError, did_you_mean, from_system
+from mottool.errors import MottoolError, SettingError, did_you_mean, from_os_error
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -91,7 +91,7 @@ def main() -> None:
         _drop_output()
         status = 0
     except OSError as error:
-        click.echo(f"mottool: {from_system(error)}", err=True)
+        click.echo(f"mottool: {from_os_error(error)}", err=True)
         _drop_output()
         status = 1
     sys.exit(status if isinstance(status, int) else 0)

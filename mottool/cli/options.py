@@ -17,19 +17,19 @@ __all__ = [
     "caches_argument",
     "frame_pair_option",
     "ground_truth_option",
-    "jobs_flag",
-    "list_flag",
+    "jobs_option",
+    "list_option",
     "merged_options",
     "plot_options",
-    "published_flag",
+    "published_option",
     "results_argument",
-    "set_flag",
+    "set_option",
     "settings_file",
     "settings_options",
-    "shard_flag",
-    "shard_of",
+    "shard_option",
+    "select_shard",
     "tracks_option",
-    "truth_flag",
+    "ground_truth_files_option",
     "work_option",
 ]
 
@@ -58,7 +58,7 @@ def as_json(command: Command) -> Command:
     )(command)
 
 
-def truth_flag(command: Command) -> Command:
+def ground_truth_files_option(command: Command) -> Command:
     """Add the `--gt` option of stages that score: `truth`, the paths of ground truth."""
     return click.option(
         "--gt",
@@ -71,7 +71,7 @@ def truth_flag(command: Command) -> Command:
     )(command)
 
 
-def list_flag(command: Command) -> Command:
+def list_option(command: Command) -> Command:
     """Add the `--list` option of stages that take sources: `listed`, a file of sources."""
     return click.option(
         "--list",
@@ -91,7 +91,7 @@ def settings_file(command: Command) -> Command:
     )(command)
 
 
-def published_flag(command: Command) -> Command:
+def published_option(command: Command) -> Command:
     """Add the `--published` option of stages that associate."""
     return click.option(
         "--published",
@@ -101,7 +101,7 @@ def published_flag(command: Command) -> Command:
     )(command)
 
 
-def set_flag(command: Command) -> Command:
+def set_option(command: Command) -> Command:
     """Add the `--set` option of stages that associate: `texts`, settings as KEY=VALUE."""
     return click.option(
         "--set",
@@ -112,7 +112,7 @@ def set_flag(command: Command) -> Command:
     )(command)
 
 
-def jobs_flag(command: Command) -> Command:
+def jobs_option(command: Command) -> Command:
     """Add the `--jobs` option: a number of processes, None for one per core."""
     return click.option(
         "--jobs",
@@ -121,8 +121,8 @@ def jobs_flag(command: Command) -> Command:
     )(command)
 
 
-def shard_flag(command: Command) -> Command:
-    """Add the `--shard` option, (I, N) or None; `shard_of` selects that share of the sequences."""
+def shard_option(command: Command) -> Command:
+    """Add the `--shard` option, (I, N) or None; `select_shard` returns that share."""
     return click.option(
         "--shard",
         metavar="I/N",
@@ -141,7 +141,7 @@ def _shard(text: str) -> Shard:
     return number, count
 
 
-def shard_of(items: Sequence[T], shard: Shard | None) -> list[T]:
+def select_shard(items: Sequence[T], shard: Shard | None) -> list[T]:
     """Return the items of a share (I, N), every N-th from the I-th on; None selects all."""
     number, count = shard or (1, 1)
     return list(items[number - 1 :: count])

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from mottool.association.fitted_settings import fitted_settings
-from mottool.association.sequence_settings import SequenceSettings, kinds_of
-from mottool.comparison.measure import DetectionMeasurement, judged, tracked
+from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
+from mottool.comparison.measure import DetectionMeasurement, measure_detection, measure_tracking
 from mottool.comparison.pipelines import ComparedPipeline, find_pipelines
-from mottool.comparison.results import ComparisonRow, standing
+from mottool.comparison.results import ComparisonRow, comparison_row
 from mottool.errors import InputError
 from mottool.metrics.cache_metrics import CacheMatches
-from mottool.metrics.inputs import find_truth
+from mottool.metrics.inputs import find_ground_truth
 from mottool.motchallenge.rules import AUTO
 
 __all__ = ["Comparison"]
@@ -36,13 +36,13 @@ class Comparison:
     ) -> None:
         """Find the pipelines and their sequences, without measuring yet.
 
-        `paths` and `oracle` are as in `find_pipelines`, `ground_truth` as in `find_truth`.
+        `paths` and `oracle` are as in `find_pipelines`, `ground_truth` as in `find_ground_truth`.
         `trackers` are names with their settings by sequence, which override those that fit a
         cache's network; `published` ignores the latter. Raises `InputError` for files that are
         missing or do not belong together, `CacheError` for caches that cannot be read.
         """
         self.notes: list[str] = []
-        self.ground_truth_files = find_truth(ground_truth)
+        self.ground_truth_files = find_ground_truth(ground_truth)
         self.pipelines = find_pipelines(paths, oracle)
         self.sequences = self._common_sequences()
         self.trackers, self.rules, self.published = trackers, rules, published
@@ -95,24 +95,25 @@ class Comparison:
     ) -> ComparisonRow:
         """Measure one pair; `progress` wraps the sequences as they are measured.
 
-        Raises the errors of `judged` and `tracked`, and `SettingError` for invalid settings.
+        Raises the errors of `measure_detection` and `measure_tracking`, and `SettingError` for
+        invalid settings.
         """
-        settings_files, settings_classes = self.trackers[tracker], kinds_of(tracker)
+        settings_files, settings_classes = self.trackers[tracker], settings_classes_of(tracker)
         measured = self._measured.setdefault(pipeline.name, {})
         at_ground_truth = self._at_ground_truth.setdefault(pipeline.name, {})
         tracking = {}
         for name in progress(self.sequences):
             file, cache = self.ground_truth_files[name], pipeline.caches[name]
             if name not in measured:
-                measured[name] = judged(cache, file, self.rules, self._note)
+                measured[name] = measure_detection(cache, file, self.rules, self._note)
             if name in pipeline.at_ground_truth and name not in at_ground_truth:
                 path = pipeline.at_ground_truth[name]
-                at_ground_truth[name] = judged(path, file, self.rules).finds
+                at_ground_truth[name] = measure_detection(path, file, self.rules).finds
             cache_settings = {} if self.published else pipeline.settings[name]
             fitted = fitted_settings(cache_settings, tracker)
             settings: Any = tuple(settings_files.of(name, settings_classes, {}, fitted))
-            tracking[name] = tracked(cache, file, tracker, settings, self.rules)
-        return standing(pipeline, tracker, measured, tracking, at_ground_truth)
+            tracking[name] = measure_tracking(cache, file, tracker, settings, self.rules)
+        return comparison_row(pipeline, tracker, measured, tracking, at_ground_truth)
 
     def _note(self, message: str) -> None:
         if message not in self.notes:

@@ -22,7 +22,7 @@ from mottool.metrics.tracking import TrackingScore
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import Settings
 
-__all__ = ["DetectionMeasurement", "TrackingMeasurement", "judged", "tracked"]
+__all__ = ["DetectionMeasurement", "TrackingMeasurement", "measure_detection", "measure_tracking"]
 
 Floats = npt.NDArray[np.float64]
 TrackingSettings = tuple[Settings, InputSettings, PostprocessSettings]
@@ -51,7 +51,7 @@ class TrackingMeasurement:
     association: Floats
 
 
-def judged(
+def measure_detection(
     path: Path,
     truth: GroundTruthFile,
     rules: str = AUTO,
@@ -71,7 +71,7 @@ def judged(
     return DetectionMeasurement(matches, people, detection, seconds["embed"])
 
 
-def tracked(
+def measure_tracking(
     path: Path, truth: GroundTruthFile, tracker: str, settings: TrackingSettings, rules: str = AUTO
 ) -> TrackingMeasurement:
     """Track a cache and score the tracks; reading the cache does not count as association.

@@ -28,7 +28,7 @@ __all__ = [
     "comparison_table",
     "ranks",
     "sequence_table",
-    "standing",
+    "comparison_row",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ class ComparisonRow:
         return f"{self.pipeline}.{self.tracker}"
 
 
-def standing(
+def comparison_row(
     pipeline: ComparedPipeline,
     tracker: str,
     detection: Mapping[str, DetectionMeasurement],

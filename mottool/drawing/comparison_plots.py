@@ -22,7 +22,7 @@ from mottool.comparison.results import ComparisonRow
 from mottool.drawing.style import COLOURS, new_plot
 from mottool.metrics.registry import get_metric
 
-__all__ = ["as_svg", "bars", "crowd", "scatter"]
+__all__ = ["as_svg", "plot_bars", "plot_crowd", "plot_scatter"]
 
 Point = tuple[float, float]
 
@@ -38,7 +38,7 @@ BINS = 12  # of people per frame
 MIN_FRAMES = 3  # in a bin, for its mean to be meaningful
 
 
-def scatter(rows: Sequence[ComparisonRow], x: str, y: str) -> Figure:
+def plot_scatter(rows: Sequence[ComparisonRow], x: str, y: str) -> Figure:
     """Plot metric `y` against metric `x`, a point per row, as MOTA against FPS in JDE's Fig. 3."""
     figure, axes = _new_plot()
     points, handles = [], []
@@ -60,7 +60,7 @@ def scatter(rows: Sequence[ComparisonRow], x: str, y: str) -> Figure:
     return figure
 
 
-def crowd(rows: Sequence[ComparisonRow]) -> Figure:
+def plot_crowd(rows: Sequence[ComparisonRow]) -> Figure:
     """Plot total frames per second against detections per frame, as TDT's supplement C does.
 
     Each point is the mean of the frames with about as many detections.
@@ -99,7 +99,7 @@ def _speed_by_crowd(row: ComparisonRow) -> tuple[npt.NDArray[Any], npt.NDArray[A
     return people[full] / counts[full], counts[full] / seconds[full]
 
 
-def bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
+def plot_bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
     """Plot a metric of every row on each sequence as bars."""
     sequences = list(rows[0].by_sequence)
     width = 0.8 / len(rows)

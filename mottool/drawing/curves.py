@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mottool.drawing.style import COLOURS, save
+from mottool.drawing.style import COLOURS, save_figure
 from mottool.metrics.hota import ALPHAS
 
 __all__ = ["draw_curves", "draw_hota_curves"]
@@ -48,7 +48,7 @@ def draw_curves(
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
         axes.legend(fontsize="small")
-    save(figure, path, DPI)
+    save_figure(figure, path, DPI)
 
 
 def draw_hota_curves(

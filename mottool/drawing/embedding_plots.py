@@ -15,7 +15,7 @@ import numpy.typing as npt
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from mottool.drawing.style import VERMILION, new_plot, point_style, save
+from mottool.drawing.style import VERMILION, new_plot, point_style, save_figure
 from mottool.errors import SettingError
 from mottool.metrics.embedding_similarity import SimilarityMatrix
 
@@ -66,7 +66,7 @@ def draw_map(points: Floats, ids: Ints, title: str, path: Path) -> Path:
     axes.set_yticks([])
     label = f"t-SNE of {len(points)} embeddings, {len(identities)} identities"
     axes.set_xlabel(label, fontsize="small")
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_cosines(
@@ -104,7 +104,7 @@ def draw_cosines(
                 corner = column - 0.5, row - 0.5
                 axes.add_patch(Rectangle(corner, 1, 1, fill=False, color=VERMILION, linewidth=2))
     figure.colorbar(image, ax=axes, label="cosine")
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _tick_label(identity: int) -> str:

@@ -164,7 +164,7 @@ def plot_similarity(
     `warn` receives a message for anything the source lacks. Raises `InputError` if a frame does not
     exist or does not contain the box, and `SettingError` if the network embeds boxes only.
     """
-    from mottool.drawing.similarity_plot import cut, draw_similarity
+    from mottool.drawing.similarity_plot import crop, draw_similarity
     from mottool.pipelines.similarity_map import similarity
 
     images = {}
@@ -178,10 +178,10 @@ def plot_similarity(
             fix = "choose --at inside the sequence"
             raise InputError(f"{sequence.path} has no frame {number}", fix)
     query, later = (images[number] for number in pair)
-    crop = cut(query, box)
+    person = crop(query, box)
     cosines = similarity(embedder, query, box, later)  # (H, W)
     names = f"frame {pair[0]}", f"frame {pair[1]}"
-    return draw_similarity(crop, later, cosines, names, _title(sequence.name, embedder.name), out)
+    return draw_similarity(person, later, cosines, names, _title(sequence.name, embedder.name), out)
 
 
 def plot_hota(
@@ -258,13 +258,13 @@ def plot_caches(
     identities, or none if `identities_required` is false.
     """
     from mottool.cache.reader import Cache
-    from mottool.metrics.identity_matching import who_is_who
-    from mottool.metrics.inputs import find_truth
+    from mottool.metrics.identity_matching import find_identity_rows
+    from mottool.metrics.inputs import find_ground_truth
 
     check_identity_source(ground_truth, tracks)
     if identities_required and not (ground_truth or tracks):
         raise SettingError("no identities are given", "give --gt or --tracks")
-    truth_files = find_truth(ground_truth)
+    truth_files = find_ground_truth(ground_truth)
     paths = caches or tuple(WorkDir(work).caches())
     if not paths:
         fix = "run mottool detect-embed first, or name the caches"
@@ -274,7 +274,7 @@ def plot_caches(
         with Cache(cache) as opened:
             name, pipeline = opened.header.sequence, opened.header.pipeline
         out = WorkDir(work).plot(pipeline, name, kind, form)
-        rows = who_is_who(name, truth_files, tracks)
+        rows = find_identity_rows(name, truth_files, tracks)
         jobs.report(name, plot(cache, rows, out), "drawn")
 
     for cache in paths:

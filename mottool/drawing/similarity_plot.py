@@ -14,10 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from mottool.drawing.style import VERMILION, save
+from mottool.drawing.style import VERMILION, save_figure
 from mottool.errors import InputError
 
-__all__ = ["cut", "draw_similarity"]
+__all__ = ["crop", "draw_similarity"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -28,7 +28,7 @@ MARGINS = 1.2, 0.9  # inches, of the figure around the two images
 OPACITY = 0.7  # of the map
 
 
-def cut(image: Image, box: Floats) -> Image:
+def crop(image: Image, box: Floats) -> Image:
     """Crop a frame (H, W, 3) to all pixels that a box (4,) x1 y1 x2 y2 touches, at least one.
 
     Raises `InputError` if the box is outside the frame.
@@ -74,4 +74,4 @@ def draw_similarity(
         axes.set_yticks([])
     extend = "min" if cosines.min() < 0 else "neither"
     figure.colorbar(scale, ax=frame_axes, label="cosine", extend=extend)
-    return save(figure, path)
+    return save_figure(figure, path)

@@ -22,7 +22,7 @@ __all__ = [
     "new_plot",
     "point_style",
     "rgb_from_bgr",
-    "save",
+    "save_figure",
     "text_colour_on",
 ]
 
@@ -96,7 +96,7 @@ def new_plot(width: float, height: float, title: str = "") -> tuple[Figure, Axes
     return figure, axes
 
 
-def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
+def save_figure(figure: Figure, path: Path, dpi: int = DPI) -> Path:
     """Write the figure atomically, in the format that the suffix of `path` names."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=dpi)

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mottool.drawing.style import colour_of, new_plot, rgb_from_bgr, save, text_colour_on
-from mottool.metrics.box_outcomes import Outcome, Verdicts
+from mottool.drawing.style import colour_of, new_plot, rgb_from_bgr, save_figure, text_colour_on
+from mottool.metrics.box_outcomes import BoxOutcomes, Outcome
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["draw_objects", "draw_tracks"]
@@ -33,10 +33,10 @@ def draw_tracks(rows: Rows, title: str, path: Path) -> Path:
     for lane, identity in enumerate(identities):
         for begin, end in _runs(np.sort(rows.frames[rows.ids == identity])):
             _draw_bar(axes, lane, begin, end, identity)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
-def draw_objects(ground_truth: Rows, outcomes: Verdicts, title: str, path: Path) -> Path:
+def draw_objects(ground_truth: Rows, outcomes: BoxOutcomes, title: str, path: Path) -> Path:
     """Draw a lane for each ground-truth person, coloured by the identities matched with it.
 
     A thin grey line is a false negative, an empty part a frame without the person, and a black
@@ -59,7 +59,7 @@ def draw_objects(ground_truth: Rows, outcomes: Verdicts, title: str, path: Path)
     for switch in outcomes.switches:
         lane, frame = people.index(switch.object), switch.frame - 0.5
         axes.plot([frame, frame], [lane - 0.5, lane + 0.5], color=DARK, linewidth=1.4, zorder=4)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _plot_lanes(names: Sequence[int], label: str, last: int, title: str) -> tuple[Figure, Axes]:

@@ -10,7 +10,7 @@ from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
 from mottool.drawing.overlay import BoxStyle, identity_styles
 from mottool.drawing.style import colour_of
-from mottool.metrics.box_outcomes import Outcome, Verdicts
+from mottool.metrics.box_outcomes import BoxOutcomes, Outcome
 from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows
 
@@ -79,7 +79,9 @@ def identity_layer(rows: Rows, scale: float, scores: bool) -> TrackLayer:
     return TrackLayer(rows, identity_styles(rows.ids, values if varied else None), scale, [])
 
 
-def outcome_layer(rows: Rows, ground_truth: Rows, outcomes: Verdicts, scale: float) -> TrackLayer:
+def outcome_layer(
+    rows: Rows, ground_truth: Rows, outcomes: BoxOutcomes, scale: float
+) -> TrackLayer:
     """Style results by their outcomes, and add the false negatives of the ground truth."""
     before = {(switch.frame, switch.after): switch.before for switch in outcomes.switches}
     styles = []

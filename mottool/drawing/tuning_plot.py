@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mottool.drawing.style import BLUE, VERMILION, save
+from mottool.drawing.style import BLUE, VERMILION, save_figure
 from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
 
-__all__ = ["draw"]
+__all__ = ["draw_search"]
 
 GREY = "#767676"
 COLUMNS = 3
@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 3.6, 2.8  # inches of one panel
 DPI = 150
 
 
-def draw(trials: Sequence[Trial], space: Sequence[Axis], objective: str, out: Path) -> Path:
+def draw_search(trials: Sequence[Trial], space: Sequence[Axis], objective: str, out: Path) -> Path:
     """Draw at least one trial to the PNG file `out`: a panel over time, and one for each axis.
 
     The best trial is marked in each panel. `objective` is one of the trials' metrics, shown in
@@ -45,7 +45,7 @@ def draw(trials: Sequence[Trial], space: Sequence[Axis], objective: str, out: Pa
         panel.set_ylabel(f"{objective} (%)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-    return save(figure, out, DPI)
+    return save_figure(figure, out, DPI)
 
 
 def _draw_progress(panel: Axes, numbers: list[int], scores: Any, best: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from mottool.errors import InputError
 
-__all__ = ["InProcess", "cores", "executor", "finished", "result", "submit"]
+__all__ = ["InProcess", "cores", "executor", "run_jobs", "result", "submit"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -159,7 +159,7 @@ def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
     return executor.submit(job, item)
 
 
-def finished(
+def run_jobs(
     executor: Executor, job: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[tuple[T, Future[R]]]:
     """Run `job` for every item, and yield each item with its future in the order of completion.

@@ -11,7 +11,7 @@ from mottool.errors import InputError
 from mottool.files import atomic_write
 from mottool.formats.sequence_rows import SequenceRows, ground_truth_rows, result_rows
 from mottool.formats.zip_files import read_archive, write_archive
-from mottool.metrics.inputs import find_results, find_truth
+from mottool.metrics.inputs import find_ground_truth, find_results
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 
@@ -34,7 +34,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
     columns it is a result. Raises `InputError` if there is nothing, or if rows are malformed.
     """
     try:
-        files = list(find_truth([path]).values())
+        files = list(find_ground_truth([path]).values())
     except InputError:
         files = []
     if any(file.path.name.startswith("gt.") for file in files):

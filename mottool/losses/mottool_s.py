@@ -22,7 +22,7 @@ from mottool.losses.centre import focal
 from mottool.losses.identity import UNKNOWN, cross_entropy, similarities
 from mottool.losses.outrack import occlusion_terms
 from mottool.losses.unsupervised import reid_terms
-from mottool.models.parts import HEIGHTS, joined
+from mottool.models.parts import HEIGHTS, join_parts
 
 __all__ = ["MottoolSLoss", "imitation", "relations", "relative_l1"]
 
@@ -151,7 +151,7 @@ def _values(head: Tensor, images: Tensor, cells: Tensor) -> Tensor:
 def _embeddings(identity: Tensor, targets: MottoolSTargets) -> Tensor:
     """Return L2-normalised embeddings (n, 3·D) of the people from the head (B, D, h, w)."""
     images = targets.image_of[:, None].expand_as(targets.parts)
-    return joined(_values(identity, images, targets.parts))  # from (n, 3, D)
+    return join_parts(_values(identity, images, targets.parts))  # from (n, 3, D)
 
 
 def _by_image(identity: Tensor, targets: MottoolSTargets) -> tuple[Tensor, Tensor]:

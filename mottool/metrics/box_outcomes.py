@@ -16,7 +16,7 @@ from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["IdentitySwitch", "Outcome", "Verdicts", "box_outcomes", "classify_boxes"]
+__all__ = ["IdentitySwitch", "Outcome", "BoxOutcomes", "box_outcomes", "classify_boxes"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class IdentitySwitch(NamedTuple):
     after: int
 
 
-class Verdicts(NamedTuple):
+class BoxOutcomes(NamedTuple):
     """The outcomes of all rows of both files, in their order, and the switches by frame.
 
     `truth` (n,) holds UNJUDGED, HIT or MISSED; `results` (m,) UNJUDGED, HIT, FALSE or SWITCHED.
@@ -54,7 +54,7 @@ class Verdicts(NamedTuple):
     switches: list[IdentitySwitch]
 
 
-def box_outcomes(sequence: EvalSequence, ground_truth: Rows, results: Rows) -> Verdicts:
+def box_outcomes(sequence: EvalSequence, ground_truth: Rows, results: Rows) -> BoxOutcomes:
     """Return the outcomes of the rows of the two files that `sequence` was made from."""
     truth_outcomes = np.full(len(ground_truth), int(Outcome.UNJUDGED))
     result_outcomes = np.full(len(results), int(Outcome.UNJUDGED))
@@ -81,12 +81,12 @@ def box_outcomes(sequence: EvalSequence, ground_truth: Rows, results: Rows) -> V
         )
         for index in changed.tolist()
     ]
-    return Verdicts(truth_outcomes, result_outcomes, partners, sorted(switches))
+    return BoxOutcomes(truth_outcomes, result_outcomes, partners, sorted(switches))
 
 
 def classify_boxes(
     tracks: Rows, file: GroundTruthFile, rules: str, sequence: str
-) -> tuple[Rows, Verdicts]:
+) -> tuple[Rows, BoxOutcomes]:
     """Return the rows of a ground-truth file, and the outcomes of them and of `tracks`.
 
     `rules` are a benchmark's, or `auto` for those that fit. Without a known length the sequence

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.errors import InputError
-from mottool.metrics.identity_matching import named
+from mottool.metrics.identity_matching import identify_detections
 from mottool.motchallenge.rows import Rows
 
 __all__ = ["SimilarityMatrix", "between_frames", "of_people", "of_tracklets"]
@@ -33,7 +33,7 @@ def of_people(
 
     Takes at most `samples` of each, evenly over time. Raises `InputError` with fewer than two.
     """
-    frames = list(named(cache, rows))
+    frames = list(identify_detections(cache, rows))
     ids = np.concatenate([np.zeros(0, np.int64), *(frame.ids for frame in frames)])  # (n,)
     identities, counts = np.unique(ids[ids >= 0], return_counts=True)
     if len(identities) < 2:
@@ -50,7 +50,9 @@ def of_people(
 
 def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> SimilarityMatrix:
     """Compare the detections of two frames; raise `InputError` if one of them has none."""
-    frames = {frame.frame: frame for frame in named(cache, rows) if frame.frame in pair}
+    frames = {
+        frame.frame: frame for frame in identify_detections(cache, rows) if frame.frame in pair
+    }
     for number in pair:
         if number not in frames or not len(frames[number].ids):
             problem = f"{cache.path} has no detection in frame {number}"
@@ -68,7 +70,7 @@ def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> Similari
     """
     means: dict[int, Floats] = {}
     last_frames: dict[int, int] = {}
-    for frame in named(cache, rows):
+    for frame in identify_detections(cache, rows):
         if frame.frame >= number:
             break
         for identity, embedding in zip(frame.ids.tolist(), frame.embeddings, strict=True):

@@ -14,7 +14,7 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import CacheMatches, cache_metrics, match_cache
 from mottool.metrics.clear import identity_switches
 from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS, SIZES, size_of
-from mottool.metrics.inputs import GroundTruthFile, truth_of
+from mottool.metrics.inputs import GroundTruthFile, get_ground_truth
 from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.metrics.settings import MIN_SCORE, EvaluationSettings
 from mottool.metrics.tables import COMBINED, TableRow
@@ -282,7 +282,7 @@ def evaluate_results(
     size_limits = settings.size_limits if settings.by_size else None
 
     def add(evaluation: TrackEvaluation, sequence: str, path: Path, number: int | None) -> None:
-        file = truth_of(sequence, files)
+        file = get_ground_truth(sequence, files)
         evaluation.add(sequence, path, file, settings.rules, warn, number)
 
     rows = []
@@ -320,7 +320,7 @@ def evaluate_caches(
             if skip_missing and sequence not in files:
                 warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
                 return
-            file = truth_of(sequence, files)
+            file = get_ground_truth(sequence, files)
             new = CacheEvaluation(pipeline, settings.min_score, settings.size_limits)
             evaluations.setdefault(pipeline, new).add(cache, file, settings.rules, warn)
 

@@ -11,13 +11,13 @@ from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
 from mottool.metrics.evaluate import load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile, truth_of
+from mottool.metrics.inputs import GroundTruthFile, get_ground_truth
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import scored_and_ignored
 
-__all__ = ["IdentifiedFrame", "box_of", "named", "who_is_who"]
+__all__ = ["IdentifiedFrame", "box_of", "identify_detections", "find_identity_rows"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -33,7 +33,7 @@ class IdentifiedFrame(NamedTuple):
     embeddings: npt.NDArray[np.float32]
 
 
-def named(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
+def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
     """Yield every frame of an open cache, each detection with the identity of its matched row.
 
     In each frame detections and rows are matched one to one so that their summed IoU is largest,
@@ -66,7 +66,7 @@ def _identities(cache: Cache, rows: Rows) -> Ints:
     return ids
 
 
-def who_is_who(
+def find_identity_rows(
     sequence: str, ground_truth_files: Mapping[str, GroundTruthFile], tracks: Path | None
 ) -> Rows | None:
     """Read the rows of a sequence: of `tracks`, a result file or folder, or of ground truth.
@@ -78,7 +78,7 @@ def who_is_who(
         return read_rows(tracks if tracks.is_file() else tracks / f"{sequence}.txt", "result")
     if not ground_truth_files:
         return None
-    ground_truth = load_ground_truth(truth_of(sequence, ground_truth_files), sequence)
+    ground_truth = load_ground_truth(get_ground_truth(sequence, ground_truth_files), sequence)
     scored, _ = scored_and_ignored(ground_truth.rows, ground_truth.rules, sequence)
     return ground_truth.rows.select(scored)
 

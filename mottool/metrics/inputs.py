@@ -8,7 +8,13 @@ from mottool.errors import InputError, did_you_mean
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import read_seqinfo
 
-__all__ = ["GroundTruthFile", "find_caches", "find_results", "find_truth", "truth_of"]
+__all__ = [
+    "GroundTruthFile",
+    "find_caches",
+    "find_results",
+    "find_ground_truth",
+    "get_ground_truth",
+]
 
 ENDINGS = (".txt", ".txt.gz")
 DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with train/ and test/
@@ -23,7 +29,7 @@ class GroundTruthFile:
     length: int | None
 
 
-def find_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
+def find_ground_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
     """Find ground truth by sequence; a sequence has the name of its folder.
 
     A source is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
@@ -130,7 +136,7 @@ def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return caches, others
 
 
-def truth_of(sequence: str, files: Mapping[str, GroundTruthFile]) -> GroundTruthFile:
+def get_ground_truth(sequence: str, files: Mapping[str, GroundTruthFile]) -> GroundTruthFile:
     """Return the ground truth of a sequence; raise `InputError` with the near miss without one."""
     if sequence not in files:
         problem = f"there is no ground truth for {sequence!r}"

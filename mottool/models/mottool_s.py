@@ -24,7 +24,7 @@ from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
 from mottool.models.centre_heads import detections, occlusion_centres
 from mottool.models.interfaces import Decoded
-from mottool.models.parts import joined, part_cells
+from mottool.models.parts import join_parts, part_cells
 
 __all__ = ["MottoolS"]
 
@@ -110,7 +110,7 @@ class MottoolS(nn.Module):
         height, width = identity.shape[2:]
         cells = [part_cells(rows / self.stride, width, height) for rows in boxes]  # each (n, 3)
         return [
-            joined(image[:, points].permute(1, 2, 0).float())
+            join_parts(image[:, points].permute(1, 2, 0).float())
             for image, points in zip(identity.flatten(2), cells, strict=True)
         ]
 

@@ -8,7 +8,7 @@ L2-normalised embeddings of the points, concatenated and normalised again.
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["HEIGHTS", "joined", "part_cells"]
+__all__ = ["HEIGHTS", "join_parts", "part_cells"]
 
 HEIGHTS = (-0.2, 0.0, 0.2)  # of the points below the box's centre, in heights of the box
 
@@ -25,6 +25,6 @@ def part_cells(boxes: Tensor, width: int, height: int) -> Tensor:
     return (y.floor().clamp(0, height - 1) * width + x[:, None]).long()
 
 
-def joined(parts: Tensor) -> Tensor:
+def join_parts(parts: Tensor) -> Tensor:
     """Concatenate the embeddings (n, P, D) of P parts to L2-normalised embeddings (n, P·D)."""
     return F.normalize(F.normalize(parts, dim=2).flatten(1), dim=1)

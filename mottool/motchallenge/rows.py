@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mottool.errors import InputError, from_system
+from mottool.errors import InputError, from_os_error
 from mottool.files import atomic_write
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
@@ -85,7 +85,7 @@ def _text(path: Path, what: str) -> str:
         fix = "give comma-separated text, plain or gzipped"
         raise InputError(f"{path} is not a readable {what} file", fix) from error
     except OSError as error:
-        raise from_system(error) from error
+        raise from_os_error(error) from error
 
 
 def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:

@@ -4,7 +4,7 @@ import configparser
 from dataclasses import dataclass
 from pathlib import Path
 
-from mottool.errors import InputError, from_system
+from mottool.errors import InputError, from_os_error
 
 __all__ = ["SeqInfo", "read_seqinfo"]
 
@@ -31,7 +31,7 @@ def read_seqinfo(path: Path) -> SeqInfo:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
         section = parser["Sequence"]
     except OSError as error:
-        raise from_system(error) from error
+        raise from_os_error(error) from error
     except (UnicodeDecodeError, configparser.Error, KeyError) as error:
         fix = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
         raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", fix) from error

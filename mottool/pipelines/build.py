@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from mottool.checkpoints.download import fetched
+from mottool.checkpoints.download import find_downloaded
 from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
@@ -120,7 +120,7 @@ def _with_fetched(
     """Add the downloaded checkpoint of `name` to the options, if it accepts one and has none."""
     if option not in accepted or getattr(options, option) is not None:
         return options
-    weights: Any = {option: fetched(name, warn)}
+    weights: Any = {option: find_downloaded(name, warn)}
     return replace(options, **weights)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from mottool.checkpoints.download import fetched, missing_weights_fix
+from mottool.checkpoints.download import find_downloaded, missing_weights_fix
 from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder, build_embedder
@@ -40,7 +40,7 @@ def load_similarity_network(
     dense map of embeddings, or weights are missing, and `CheckpointError` if they do not fit.
     """
     _dense_head(name)
-    weights = weights or fetched(name, warn)
+    weights = weights or find_downloaded(name, warn)
     if weights is None and not NETWORKS[name].bundled:
         raise SettingError(f"{name} needs its weights", missing_weights_fix(name, "--weights"))
     return build_embedder(name, Options(embedder_weights=weights, input=size, device=device))

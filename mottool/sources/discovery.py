@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
-from mottool.errors import InputError, MottoolError, SettingError, from_system
+from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
@@ -64,8 +64,8 @@ def _pass_errors(
         refused(str(source), error)
     except OSError as error:
         if refused is None:
-            raise from_system(error) from error
-        refused(str(source), from_system(error))
+            raise from_os_error(error) from error
+        refused(str(source), from_os_error(error))
 
 
 def _read_list(file: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from mottool.checkpoints.cards import card_of, read_card, save_weights
+from mottool.checkpoints.cards import card_path, read_card, save_weights
 from mottool.data.dataset import Dataset
 from mottool.errors import CheckpointError, SettingError, did_you_mean, writing
 from mottool.training.log import write_curves, write_log
@@ -78,7 +78,7 @@ class CheckpointWriter:
             self._write(self.best_weights, training, self._best_origin(epoch))
         elif best is None:  # remove the files of another training
             self.best_weights.unlink(missing_ok=True)
-            card_of(self.best_weights).unlink(missing_ok=True)
+            card_path(self.best_weights).unlink(missing_ok=True)
         write_log(history, self.folder / LOG)
         write_curves(history, self.folder / CURVES, self.pipeline)
         return best == epoch

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from mottool.checkpoints.darknet import read_darknet_backbone
-from mottool.checkpoints.fitting import NotFiniteError, need_finite
+from mottool.checkpoints.fitting import NotFiniteError, check_finite
 from mottool.checkpoints.read import is_darknet, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
@@ -49,7 +49,7 @@ def initialise(learner: Learner, source: str, torchvision_backbone: str = "") ->
         fix = "give a checkpoint of the same network, or of one with the same backbone"
         raise CheckpointError(f"nothing in {source} fits this network", fix)
     try:
-        need_finite(fitting)
+        check_finite(fitting)
     except NotFiniteError as error:
         raise NotFiniteError(f"{source}: {error.problem}", error.fix) from error
     learner.network.load_state_dict(fitting, strict=False)

@@ -12,7 +12,7 @@ from mottool.association.sequence_settings import (
     InputSettings,
     PostprocessSettings,
     SequenceSettings,
-    kinds_of,
+    settings_classes_of,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Objective:
         from mottool.metrics.tracking import combine
 
         scores = []
-        settings_classes, given = kinds_of(self.tracker), self.fixed | point
+        settings_classes, given = settings_classes_of(self.tracker), self.fixed | point
         for path, sequence, ground_truth in self.sequences:
             with Cache(path) as cache:
                 fitted = fitted_settings(cache.header.settings, self.tracker)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.checkpoints.cards import Card, card_of, read_card, save_weights
+from mottool.checkpoints.cards import Card, card_path, read_card, save_weights
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, OutputError
 
@@ -32,8 +32,8 @@ def test_a_card_round_trips_whatever_its_texts(tmp_path_factory, origin, data, m
 def test_the_card_is_plain_toml_and_has_the_file_s_sha256(tmp_path):
     path = tmp_path / "new" / "w.safetensors"
     save_weights(path, TENSORS, "toy", "made up", {"MOT17": "CC BY-NC-SA 3.0"}, {"MOTA in %": 73})
-    assert card_of(path) == tmp_path / "new" / "w.toml"
-    assert tomllib.loads(card_of(path).read_text()) == {
+    assert card_path(path) == tmp_path / "new" / "w.toml"
+    assert tomllib.loads(card_path(path).read_text()) == {
         "schema": "mottool/card/1",
         "pipeline": "toy",
         "sha256": read(path).sha256,
@@ -47,9 +47,9 @@ def test_the_card_is_plain_toml_and_has_the_file_s_sha256(tmp_path):
 def test_a_card_may_have_the_input(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, TENSORS, "toy", "made up", size=(96, 64))
-    assert tomllib.loads(card_of(path).read_text())["input"] == "96x64"
+    assert tomllib.loads(card_path(path).read_text())["input"] == "96x64"
     assert read_card(path).input == "96x64"
-    card_of(path).write_text(card_of(path).read_text().replace("96x64", "large"))
+    card_path(path).write_text(card_path(path).read_text().replace("96x64", "large"))
     with pytest.raises(CheckpointError, match="missing, unknown or misshapen"):
         read_card(path)
 

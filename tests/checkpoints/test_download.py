@@ -14,7 +14,7 @@ import pytest
 from websites import CONTENT, Handler, listing, ranges, refused
 
 from mottool.checkpoints import download, transfer
-from mottool.checkpoints.download import cache_folder, fetch, fetched, missing_weights_fix
+from mottool.checkpoints.download import cache_folder, fetch, find_downloaded, missing_weights_fix
 from mottool.checkpoints.manifest import Listing
 from mottool.errors import CheckpointError, OutputError
 
@@ -182,15 +182,15 @@ def test_a_downloaded_file_is_found_by_the_name_of_its_network(site, tmp_path, m
     second = Listing("made", "https://page", "its own", "", "second.pth", site.url)
     monkeypatch.setattr(download, "listings", lambda: [first, second])
     messages = []
-    assert fetched("made", messages.append) is None
+    assert find_downloaded("made", messages.append) is None
     path = fetch(second)
     assert path == tmp_path / "weights/second.pth"
-    assert fetched("made", messages.append) == path
-    assert fetched("other") is None
+    assert find_downloaded("made", messages.append) == path
+    assert find_downloaded("other") is None
     assert messages == [f"made uses {path} (licence: its own)"]
-    assert fetched("made") == path
+    assert find_downloaded("made") == path
     fetch(first)
-    assert fetched("made") == tmp_path / "weights/made.pth"
+    assert find_downloaded("made") == tmp_path / "weights/made.pth"
 
 
 def test_the_fix_names_the_download_if_there_is_one():

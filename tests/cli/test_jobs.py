@@ -9,24 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import shard_flag, shard_of
+from mottool.cli.options import select_shard, shard_option
 from mottool.errors import InputError, SettingError
 
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.integers(), unique=True), st.integers(1, 9))
 def test_the_shares_hold_every_item_once(items, count):
-    shares = [shard_of(items, (number, count)) for number in range(1, count + 1)]
+    shares = [select_shard(items, (number, count)) for number in range(1, count + 1)]
     assert sorted(item for share in shares for item in share) == sorted(items)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_without_a_share_all_items_are_selected():
-    assert shard_of("abc", None) == ["a", "b", "c"]
+    assert select_shard("abc", None) == ["a", "b", "c"]
 
 
 @click.command()
-@shard_flag
+@shard_option
 def print_shard(shard):
     click.echo(repr(shard))
 

@@ -3,7 +3,7 @@ import numpy as np
 
 from mottool.drawing.style import colour_of, point_style, rgb_from_bgr
 from mottool.drawing.timelines import draw_objects, draw_tracks
-from mottool.metrics.box_outcomes import IdentitySwitch, Outcome, Verdicts
+from mottool.metrics.box_outcomes import BoxOutcomes, IdentitySwitch, Outcome
 from mottool.motchallenge.rows import Rows
 
 
@@ -31,7 +31,7 @@ def test_lanes_have_the_colours_of_matched_identities_and_ticks_at_switches(tmp_
     partners = np.array([3] * 20 + [-1] * 10 + [8] * 10)
     outcomes = np.where(partners < 0, Outcome.MISSED, Outcome.HIT)
     switch = IdentitySwitch(31, 20, 5, 3, 8)
-    verdicts = Verdicts(outcomes, np.zeros(0, int), partners, [switch])
+    verdicts = BoxOutcomes(outcomes, np.zeros(0, int), partners, [switch])
     path = draw_objects(truth, verdicts, "title", tmp_path / "a.png")
     first, second = (share(path, rgb_from_bgr(colour_of(identity))) for identity in (3, 8))
     assert 1.8 < first / second < 2.3  # the number in the bar takes a little

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mottool.drawing.style import VERMILION
-from mottool.drawing.tuning_plot import COLUMNS, DPI, HEIGHT, WIDTH, draw
+from mottool.drawing.tuning_plot import COLUMNS, DPI, HEIGHT, WIDTH, draw_search
 from mottool.tuning.search_space import Axis
 from mottool.tuning.trials import Trial
 
@@ -34,7 +34,7 @@ def trials(count):
 @pytest.mark.parametrize("count", [1, 20])
 @pytest.mark.parametrize("axes", [1, 2, 4])
 def test_every_axis_has_a_panel_with_the_best_trial_marked(tmp_path, count, axes):
-    path = draw(trials(count)[::-1], SPACE[:axes], "HOTA", tmp_path / "search.png")
+    path = draw_search(trials(count)[::-1], SPACE[:axes], "HOTA", tmp_path / "search.png")
     image = cv2.imread(str(path))  # (H, W, 3) BGR
     columns = min(COLUMNS, axes + 1)
     rows = -(-(axes + 1) // COLUMNS)

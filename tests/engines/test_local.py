@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 from jobs import doubled, dying, moody, patient, threads
 
-from mottool.engines.local import cores, executor, finished, result
+from mottool.engines.local import cores, executor, result, run_jobs
 from mottool.errors import InputError
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_item_is_done_once(jobs):
     with executor(jobs) as engine:
-        done = {item: result(future) for item, future in finished(engine, doubled, range(7))}
+        done = {item: result(future) for item, future in run_jobs(engine, doubled, range(7))}
     assert done == {item: 2 * item for item in range(7)}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failed_job_stops_no_other_and_keeps_its_fix(jobs):
     with executor(jobs) as engine:
-        futures = dict(finished(engine, moody, [1, 2, 3]))
+        futures = dict(run_jobs(engine, moody, [1, 2, 3]))
     assert (result(futures[1]) == os.getpid()) == (jobs == 1)
     assert result(futures[3]) > 0
     with pytest.raises(InputError, match="two is broken. Fix: give three."):
@@ -34,7 +34,7 @@ def test_a_failed_job_stops_no_other_and_keeps_its_fix(jobs):
 
 def test_a_killed_worker_is_an_error():
     with executor(2) as engine:
-        futures = dict(finished(engine, dying, [1]))
+        futures = dict(run_jobs(engine, dying, [1]))
     with pytest.raises(InputError, match="worker was killed.*fewer --jobs"):
         result(futures[1])
 
@@ -46,7 +46,7 @@ def test_linear_algebra_uses_one_thread_per_process_and_the_variables_are_restor
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     with executor(jobs) as engine:
-        ((_, future),) = finished(engine, threads, [0])
+        ((_, future),) = run_jobs(engine, threads, [0])
     assert future.result() == ["1", "1", "1"]
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
@@ -55,7 +55,7 @@ def test_linear_algebra_uses_one_thread_per_process_and_the_variables_are_restor
 def test_in_this_process_a_result_is_yielded_before_the_next_job_starts():
     completed = []
     with executor(1) as engine:
-        for item, _ in finished(engine, completed.append, range(3)):
+        for item, _ in run_jobs(engine, completed.append, range(3)):
             assert completed == list(range(item + 1))
 
 
@@ -70,7 +70,7 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
     threading.Thread(target=interrupt).start()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), executor(2) as engine:
-        dict(finished(engine, patient, paths))
+        dict(run_jobs(engine, patient, paths))
     assert time.monotonic() - start < 50
     assert len(list(tmp_path.glob("*.started"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
 
@@ -81,7 +81,7 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     # Tests that run in the background may ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from jobs import patient; from pathlib import Path\n"
-    code += "from mottool.engines.local import executor, finished\n"
+    code += "from mottool.engines.local import executor, run_jobs\n"
     code += f"paths = [Path({str(tmp_path)!r}) / str(n) for n in range(4)]\n"
     code += "try:\n    print('ready', flush=True)\n"
     code += "    with executor(2) as engine: dict(finished(engine, patient, paths))\n"

@@ -14,7 +14,7 @@ from figures import street
 from torch import nn
 from untrained import checkpoint
 
-from mottool.drawing.similarity_plot import cut, draw_similarity
+from mottool.drawing.similarity_plot import crop, draw_similarity
 from mottool.errors import InputError, SettingError
 from mottool.metrics.identity_matching import box_of
 from mottool.models.device import Compute
@@ -137,11 +137,11 @@ def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
 def test_what_is_cut_out_is_what_the_box_touches():
     image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).astype(np.uint8)
     image = image.reshape(HEIGHT, WIDTH, 3)
-    np.testing.assert_array_equal(cut(image, np.array([2.5, 3, 6.1, 9])), image[3:9, 2:7])
-    np.testing.assert_array_equal(cut(image, np.array([-9.0, 90, 1, 200])), image[90:, :1])
+    np.testing.assert_array_equal(crop(image, np.array([2.5, 3, 6.1, 9])), image[3:9, 2:7])
+    np.testing.assert_array_equal(crop(image, np.array([-9.0, 90, 1, 200])), image[90:, :1])
     for box in ([130.0, 5, 140, 9], [-9.0, 5, -1, 9], [5.0, 200, 9, 300]):
         with pytest.raises(InputError, match="is not in the frame of 128x96"):
-            cut(image, np.array(box))
+            crop(image, np.array(box))
 
 
 def test_the_frame_is_dark_but_for_the_person_and_the_ring_is_there(tmp_path):

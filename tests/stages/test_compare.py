@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from drawn import scene
 from rivals import FRAMES, PEOPLE, cached, dataset
 
-from mottool.association.sequence_settings import settings_by_tracker
+from mottool.association.sequence_settings import read_settings_by_tracker
 from mottool.comparison.results import FIGURES
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.stages import compare
@@ -135,13 +135,13 @@ def test_settings_files_name_their_tracker(work):
     assert {row["figures"]["MOTA"] for row in json.loads(result.stdout)["done"]} == {0.0}
     assert "settings of sort for [else*] match none" in result.stderr
     with pytest.raises(SettingError, match="both for sort"):
-        settings_by_tracker((), (file, file))
+        read_settings_by_tracker((), (file, file))
     file.write_text("[default]\nmax_age = 3\n")
     with pytest.raises(SettingError, match="names no tracker"):
-        settings_by_tracker((), (file,))
+        read_settings_by_tracker((), (file,))
     file.write_text('tracker = "srot"\n')
     with pytest.raises(SettingError, match="did you mean 'sort'"):
-        settings_by_tracker((), (file,))
+        read_settings_by_tracker((), (file,))
 
 
 def test_without_common_sequences_the_fix_names_both_inputs(work):

@@ -116,9 +116,9 @@ def test_timelines_of_results_need_no_ground_truth(work):
 def test_the_legend_of_curves_has_the_means_that_evaluate_prints(work):
     assert called(work, "hota", "--gt", work / "gt", "--format", "svg").exit_code == 0
     from mottool.metrics.evaluate import TrackEvaluation
-    from mottool.metrics.inputs import find_truth
+    from mottool.metrics.inputs import find_ground_truth
 
-    truth = find_truth([work / "gt"])["seq"]
+    truth = find_ground_truth([work / "gt"])["seq"]
     evaluation = TrackEvaluation("a")
     evaluation.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
     metrics = evaluation.rows()[0].metrics
@@ -176,30 +176,30 @@ def test_help_is_light():
 def test_similarity_matrices_and_their_errors(work):
     from mottool.cache.reader import Cache
     from mottool.metrics.embedding_similarity import between_frames, of_people, of_tracklets
-    from mottool.metrics.identity_matching import named, who_is_who
+    from mottool.metrics.identity_matching import find_identity_rows, identify_detections
 
-    rows = who_is_who("seq", {}, work / "gt")
+    rows = find_identity_rows("seq", {}, work / "gt")
     with Cache(work / "work/caches/pipe/seq.h5") as cache:
         matrix = between_frames(cache, rows, (1, 5))
         assert matrix.rows.tolist() == matrix.columns.tolist() == [1, 2, 3, 4, -1]
         assert (np.diag(matrix.cosines) > 0.9).all()
         assert matrix.cosines[~np.eye(5, dtype=bool)].max() < 0.5
-        assert all((frame.ids == -1).all() for frame in named(cache, None))
+        assert all((frame.ids == -1).all() for frame in identify_detections(cache, None))
         embeddings, ids = of_people(cache, rows, people=3, samples=5)
         assert embeddings.shape == (15, 6)
         assert np.bincount(ids).tolist() == [0, 5, 5, 5]
-        tracks = who_is_who("seq", {}, work / "work/tracks/pipe.a")
+        tracks = find_identity_rows("seq", {}, work / "work/tracks/pipe.a")
         switched = of_tracklets(cache, tracks, 9, memory=1)
         assert switched.rows.tolist() == [11, 12, 13, 14]
         older = of_tracklets(cache, tracks, 9, memory=4)
         assert older.rows.tolist() == [1, 2, 3, 4, 11, 12, 13, 14]
-        means = [frame.embeddings[0] for frame in named(cache, tracks)][5:8]
+        means = [frame.embeddings[0] for frame in identify_detections(cache, tracks)][5:8]
         mean = means[0]
         for embedding in means[1:]:
             mean = 0.9 * mean + 0.1 * embedding
             mean = mean / np.linalg.norm(mean)
-        ninth = list(named(cache, None))[8].embeddings
+        ninth = list(identify_detections(cache, None))[8].embeddings
         np.testing.assert_allclose(older.cosines[4], ninth @ mean, atol=1e-5)
         with pytest.raises(InputError, match="no detection in frame 13"):
             between_frames(cache, rows, (1, 13))
-    assert who_is_who("seq", {}, None) is None
+    assert find_identity_rows("seq", {}, None) is None

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from untrained import checkpoint
 
 from mottool.cache.reader import Cache
-from mottool.checkpoints.cards import card_of, read_card
+from mottool.checkpoints.cards import card_path, read_card
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
@@ -279,11 +279,11 @@ def test_a_card_says_what_the_manifest_knows_under_the_file_s_name(fairmot, tmp_
 
 def test_a_card_of_another_file_and_a_card_s_pipeline_count(osnet, tmp_path):
     out = convert(osnet, tmp_path / "w.safetensors")
-    card = card_of(out).read_text()
-    card_of(out).write_text(card.replace("osnet_x0_25", "osnet_ibn_x1_0"))
+    card = card_path(out).read_text()
+    card_path(out).write_text(card.replace("osnet_x0_25", "osnet_ibn_x1_0"))
     with pytest.raises(CheckpointError, match="osnet_ibn_x1_0"):
         verify(out)
-    card_of(out).write_text(card.replace(read(out).sha256, "0" * 64))
+    card_path(out).write_text(card.replace(read(out).sha256, "0" * 64))
     with pytest.raises(CheckpointError, match="its card describes"):
         verify(out)
 

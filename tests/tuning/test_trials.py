@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from mottool.association.sequence_settings import SequenceSettings, kinds_of
+from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
 from mottool.errors import InputError, SettingError
 from mottool.tuning.objective import FIGURES
 from mottool.tuning.search_space import parse_axes
 from mottool.tuning.trials import Trial, Trials, write_best
 
-CLASSES = kinds_of("sort")
+CLASSES = settings_classes_of("sort")
 SPACE = parse_axes(
     CLASSES, ["max_age=1:9", "iou_threshold=0.1:0.9", "score_filter=none,0.5", "smooth"]
 )
