@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from signal import SIGKILL
 from tempfile import TemporaryDirectory
@@ -33,6 +34,7 @@ SIZE = 128  # of the embeddings
 FIRST = 20  # frames without detections, so that the embedding size is not known at first
 
 
+@cache
 def made_up(number: int) -> Detections:
     """Return the detections of frame `number` (from 0): the same in every process."""
     draw = np.random.default_rng(number)
@@ -54,15 +56,15 @@ def header(frames: int) -> Header:
 
 def write(path: Path, frames: int, report: Callable[[int], None], overwrite: bool = False) -> None:
     """Start or resume the sequence and report the committed frames after each commit."""
-    with CacheWriter(path, header(frames), overwrite) as cache:
-        reported = cache.committed
+    with CacheWriter(path, header(frames), overwrite) as writer:
+        reported = writer.committed
         report(reported)
-        for number in range(cache.committed, frames):
-            cache.append(made_up(number), number / 29.97, (0.25, 0.5, number, 0))
-            if cache.committed > reported:
-                reported = cache.committed
+        for number in range(writer.committed, frames):
+            writer.append(made_up(number), number / 29.97, (0.25, 0.5, number, 0))
+            if writer.committed > reported:
+                reported = writer.committed
                 report(reported)
-        cache.finish()
+        writer.finish()
 
 
 def content(path: Path) -> dict[str, bytes]:
