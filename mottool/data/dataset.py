@@ -142,7 +142,7 @@ class Dataset:
         `remedy` suggests what can be trained on such a dataset.
         """
         if self.identity_count < 2:
-            count = {0: "no identities", 1: "only one identity"}[self.identity_count]
+            count = {0: "no identities", 1: "one identity only"}[self.identity_count]
             fix = f"add a dataset with identities, or {remedy}, which learns without them"
             problem = f"{self.name} has {count}, but {loss} needs at least two"
             raise InputError(problem, fix)

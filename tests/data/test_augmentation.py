@@ -67,11 +67,11 @@ def test_a_box_is_about_its_mapped_corners(seed):
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
     mapping = matrix(look, WIDTH, HEIGHT)
-    for box, found in zip(boxes.astype(float), moved, strict=True):
+    for box, warped in zip(boxes.astype(float), moved, strict=True):
         x1, y1, x2, y2 = box
         corners = mapping @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]])
         expected = [*corners[:2].min(axis=1), *corners[:2].max(axis=1)]
-        np.testing.assert_allclose(found, expected, atol=1e-3)
+        np.testing.assert_allclose(warped, expected, atol=1e-3)
 
 
 @exact
@@ -87,15 +87,15 @@ def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
 
 @exact
 @given(seeds)
-def test_a_bright_patch_is_found_in_the_mapped_box(seed):
+def test_a_bright_patch_stays_in_the_mapped_box(seed):
     look = sample_transform(Augmentation(), np.random.default_rng(seed))
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[20:44, 36:60] = 255
     shown, boxes, keep = augment(pixels, np.array([[36, 20, 60, 44]], np.float32), look)
     assert keep.all()
     ys, xs = np.nonzero((shown > 200).all(axis=2))
-    found = (xs.mean() + 0.5, ys.mean() + 0.5)
-    np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, found, atol=1.5)
+    centre = (xs.mean() + 0.5, ys.mean() + 0.5)
+    np.testing.assert_allclose((boxes[0, :2] + boxes[0, 2:]) / 2, centre, atol=1.5)
 
 
 @exact

@@ -1,4 +1,4 @@
-"""Batches: whole, in an order that can be taken up again, whoever makes them."""
+"""Batches: complete, in a resumable order, and the same from any process."""
 
 from functools import partial
 from itertools import islice
@@ -28,13 +28,13 @@ ANCHORS = {16: ((8, 24), (11, 34)), 8: ((4, 12), (6, 17))}
 
 
 def examples(batch, size=(96, 64)):
-    """As a learner makes them; here, since workers look for it by name."""
+    """Make examples as a learner does; at module level, because workers import it by name."""
     return LossInputs(batch.images, jde_targets(batch.labels, size, ANCHORS))
 
 
 def of_the_crowded(batch):
     if batch.counts.sum() < 3:
-        raise InputError("somebody is missing", "ask them in")
+        raise InputError("a box is missing", "add it")
     return examples(batch)
 
 
@@ -75,7 +75,7 @@ def test_processes_share_an_epoch_without_overlap():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_run_taken_up_again_goes_on_as_if_it_had_not_stopped(data, workers):
+def test_a_resumed_run_equals_an_uninterrupted_one(data, workers):
     samples = Samples(data, VIEW, FAIRMOT.augmentation, seed=5)
     order, again = ResumableSampler(len(data), seed=5), ResumableSampler(len(data), seed=5)
     whole = loader(samples, order, LoaderSettings(2, workers=0), examples)
@@ -85,9 +85,9 @@ def test_a_run_taken_up_again_goes_on_as_if_it_had_not_stopped(data, workers):
     state = torch.get_rng_state()
     resumed = loader(samples, again, LoaderSettings(2, workers), partial(examples, size=(96, 64)))
     for again.epoch in (0, 1):
-        found = list(batches(resumed))
-    assert sum(int((each.targets.levels[8].identities >= 0).sum()) for each in found) > 0
-    for one, other in zip(found, expected, strict=True):
+        results = list(batches(resumed))
+    assert sum(int((each.targets.levels[8].identities >= 0).sum()) for each in results) > 0
+    for one, other in zip(results, expected, strict=True):
         for ours, theirs in zip(tensors(one), tensors(other), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
     assert torch.equal(torch.get_rng_state(), state)
@@ -100,27 +100,27 @@ def tensors(examples):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_image_is_told_as_an_input_error_from_any_process(data, tmp_path, workers):
+def test_a_broken_image_is_an_input_error_from_any_process(data, tmp_path, workers):
     (tmp_path / "film" / "img1" / "000003.png").write_text("words")
     made = loader(Samples(data, VIEW), [(0, 0), (0, 2)], LoaderSettings(1, workers), examples)
-    found = batches(made)
-    assert len(list(islice(found, 1))) == 1
+    results = batches(made)
+    assert len(list(islice(results, 1))) == 1
     with pytest.raises(InputError, match=r"000003\.png cannot be read as an image"):
-        next(found)
+        next(results)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_no_targets_can_be_made_of_is_told_from_any_process(data, workers):
+def test_an_error_of_the_targets_is_raised_from_any_process(data, workers):
     """The three people of frame 1 are enough, the two or fewer of a still image are not."""
     few = next(number for number in range(len(data)) if len(data[number].rows) < 3)
     made = loader(
         Samples(data, VIEW), [(0, 0), (0, few)], LoaderSettings(1, workers), of_the_crowded
     )
-    found = batches(made)
-    assert len(list(islice(found, 1))) == 1
-    with pytest.raises(InputError, match="somebody is missing") as caught:
-        next(found)
-    assert caught.value.fix == "ask them in"
+    results = batches(made)
+    assert len(list(islice(results, 1))) == 1
+    with pytest.raises(InputError, match="a box is missing") as caught:
+        next(results)
+    assert caught.value.fix == "add it"
 
 
 def test_all_tensors_are_put_into_page_locked_memory(monkeypatch):

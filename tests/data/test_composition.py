@@ -22,7 +22,7 @@ def image(tmp_path):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.png"
         cv2.imwrite(str(path), pixels)
         count = len(boxes)
-        told = {
+        fields = {
             "path": path,
             "width": WIDTH,
             "height": HEIGHT,
@@ -36,7 +36,7 @@ def image(tmp_path):
             "ignored": np.zeros((0, 4), np.float32),
             "instances": np.zeros(count, np.int64),
         }
-        return AnnotatedImage(**told | changed)
+        return AnnotatedImage(**fields | changed)
 
     return make
 

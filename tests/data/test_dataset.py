@@ -93,7 +93,7 @@ def test_the_fingerprint_depends_on_the_annotations_and_not_on_the_path(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("identities", "message"), [([-1, -1], "no identities"), ([3, 3], "only one identity")]
+    ("identities", "message"), [([-1, -1], "no identities"), ([3, 3], "one identity only")]
 )
 def test_an_identity_loss_needs_two_identities(identities, message):
     with pytest.raises(InputError, match=f"set has {message}, but cross-entropy needs"):

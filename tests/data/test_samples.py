@@ -1,4 +1,4 @@
-"""Samples: the same whoever makes them, with boxes that lie on their people."""
+"""Samples: reproducible, with boxes at their people."""
 
 import pickle
 
@@ -55,7 +55,7 @@ def test_a_sample_follows_from_seed_epoch_and_number_alone(data):
         assert not torch.equal(first.image, other.image)
 
 
-def test_rows_tell_which_boxes_are_left(data):
+def test_rows_are_the_remaining_boxes(data):
     samples = Samples(data, VIEW, JDE.augmentation)
     for number in range(len(data)):
         sample = samples[0, number]
@@ -93,11 +93,11 @@ def test_negative_pairs_show_other_people(data, tmp_path):
         sample = samples[0, number]
         assert sample.negative
         assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
-    film = open_dataset(tmp_path / "film", print)  # one video: there is nobody else to show
+    film = open_dataset(tmp_path / "film", print)  # one video: no image shows other people
     assert not Samples(film, VIEW, None, PairSampling(negative=1))[0, 0].negative
 
 
-def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
+def test_the_previous_image_is_near_in_the_video_with_the_same_transform(data):
     samples = Samples(data, CenterWarp(96, 64), OTRACK.augmentation, PreviousFrameSampling(reach=2))
     apart = set()
     for epoch in range(8):
@@ -111,13 +111,13 @@ def test_the_image_before_is_near_in_the_video_under_the_same_look(data):
     assert apart == {-2, -1, 0, 1, 2}
 
 
-def test_a_still_image_is_the_one_before_itself_under_another_look(data):
+def test_a_still_image_precedes_itself_with_another_transform(data):
     sample = Samples(data, CenterWarp(96, 64), OTRACK.augmentation, PreviousFrameSampling())[0, 6]
     assert sample.rows.tolist() == sample.partner.rows.tolist() != []
     assert not torch.equal(sample.labels.boxes, sample.partner.labels.boxes)
 
 
-def test_what_was_found_before_follows_from_seed_epoch_and_number_too(data):
+def test_prior_detections_depend_on_seed_epoch_and_number_alone(data):
     view, limits = CenterWarp(96, 64), OTRACK.augmentation
     samples, again = (
         Samples(data, view, limits, PreviousFrameSampling(), seed=3) for _ in range(2)
@@ -132,7 +132,7 @@ def test_what_was_found_before_follows_from_seed_epoch_and_number_too(data):
     assert len({samples[epoch, 4].partner.prior.sum().item() for epoch in range(6)}) > 1
 
 
-def test_without_errors_all_were_found_where_they_were(data):
+def test_without_errors_the_prior_shows_all_boxes(data):
     steps = PreviousFrameSampling(jitter=0, lost=0, false=0)
     partner = Samples(data, CenterWarp(96, 64), None, steps)[0, 2].partner
     drawn = prior_heatmap(partner.labels.boxes.numpy(), 96, 64)

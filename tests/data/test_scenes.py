@@ -125,7 +125,7 @@ def test_the_second_scene_of_a_pair_shows_a_frame_near_by_in_the_same_place(tmp_
         assert moved.abs().max() < 0.05 * 128
 
 
-def test_an_image_of_nobody_is_a_scene(tmp_path):
+def test_an_image_without_boxes_is_a_scene(tmp_path):
     photo(tmp_path / "film" / "x.png")
     film = open_dataset(motchallenge(tmp_path / "seq", frames=2), print)
     scenes = Scenes(film, VIEW, Composition(mosaic=0, paste=0))

@@ -19,7 +19,7 @@ def recognises(path):
 
 def read(path, warn, root=None):
     builder = DatasetBuilder(path.stem)
-    name = path.read_text().removeprefix("image: ")
+    name = path.read_text().split()[0]
     builder.add(path.parent / name, (64, 48), [[10, 8, 30, 38]])
     return builder.dataset(warn)
 """
@@ -32,7 +32,7 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(DATASET_FORMATS, "toy", DatasetFormat("toy_reader", "toy text files"))
     datasets.photo(tmp_path / "a.png")
-    (tmp_path / "set.toy").write_text("image: a.png")
+    (tmp_path / "set.toy").write_text("a.png 64 48")
     return tmp_path / "set.toy"
 
 

@@ -1,4 +1,4 @@
-"""Stage `distill-labels`: every box once, in any number of runs, of data annotated or only seen."""
+"""Stage `distill-labels`: every box is embedded once, in annotated and in unlabelled data."""
 
 import json
 import os
@@ -28,17 +28,17 @@ from mottool.stages import distill_labels, inspect
 ROWS = [
     f"{frame},{who},{6 * who},8,12,30,1,1,1"
     for frame in range(1, 60)
-    if frame % 4  # some images show nobody
+    if frame % 4  # some images have no boxes
     for who in range(1, 8)
 ]
 
 
 def invoke(*arguments, code=0, of=distill_labels):
-    told = CliRunner().invoke(of.command, [str(argument) for argument in arguments])
-    if told.exception and not isinstance(told.exception, SystemExit):
-        raise told.exception
-    assert told.exit_code == code, told.output
-    return told
+    result = CliRunner().invoke(of.command, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
 
 
 def distill(*arguments, **more):
@@ -58,17 +58,17 @@ def film(tmp_path):
 
 
 def test_every_box_has_the_teachers_embedding(film, tmp_path):
-    told = distill(film, "--work", tmp_path / "work")
+    result = distill(film, "--work", tmp_path / "work")
     path = tmp_path / "work/labels/histogram/film.h5"
     dataset = open_dataset(film, print)
-    assert f"{path}  {len(ROWS)} boxes, 144-d embeddings of histogram, " in told.output
+    assert f"{path}  {len(ROWS)} boxes, 144-d embeddings of histogram, " in result.output
     labels = DistilledLabels.of(dataset, path, size=144)
     for image in dataset:
         (wanted,) = Histogram().embed([image.pixels()], [image.boxes])
         np.testing.assert_allclose(labels(image.rows), wanted, atol=2.5e-4)
 
 
-def test_the_storage_is_told(film, tmp_path):
+def test_the_storage_is_reported(film, tmp_path):
     (done,) = json.loads(distill(film, "--out", tmp_path / "a.h5", "--json").stdout)["done"]
     images = sum(file.stat().st_size for file in (film / "img1").iterdir())
     size = (tmp_path / "a.h5").stat().st_size
@@ -77,7 +77,7 @@ def test_the_storage_is_told(film, tmp_path):
     assert done["overhead"] == pytest.approx(size / images, abs=1e-6)
 
 
-def test_a_finished_file_is_left_and_another_teacher_is_refused(film, tmp_path):
+def test_a_complete_file_is_kept_and_another_teacher_is_refused(film, tmp_path):
     out = tmp_path / "a.h5"
     distill(film, "--out", out)
     made = out.stat().st_mtime_ns
@@ -85,8 +85,8 @@ def test_a_finished_file_is_left_and_another_teacher_is_refused(film, tmp_path):
     assert out.stat().st_mtime_ns == made
     weights = colours_onnx(tmp_path / "reid.onnx")
     reid = "--teacher", "reid", "--teacher-weights", weights, "--teacher-pixels", "rgb1"
-    told = invoke(film, "--out", out, *reid, code=1).output
-    assert "was made with other settings.pixels (None, now 'rgb1'), teacher ('histogram'" in told
+    output = invoke(film, "--out", out, *reid, code=1).output
+    assert "was made with other settings.pixels (None, now 'rgb1'), teacher ('histogram'" in output
     invoke(film, "--out", out, *reid, "--overwrite")
     assert DistilledLabels(out).size == 3
 
@@ -95,8 +95,8 @@ def test_changed_data_are_refused_by_writer_and_reader(film, tmp_path):
     out = tmp_path / "a.h5"
     distill(film, "--out", out)
     (film / "gt" / "gt.txt").write_text("\n".join(ROWS[:-1]))
-    told = distill(film, "--out", out, code=1).output
-    assert f"boxes ({len(ROWS)}, now {len(ROWS) - 1}), fingerprint (" in told
+    output = distill(film, "--out", out, code=1).output
+    assert f"boxes ({len(ROWS)}, now {len(ROWS) - 1}), fingerprint (" in output
     with pytest.raises(MottoolError, match="another version of it"):
         DistilledLabels.of(open_dataset(film, print), out)
 
@@ -143,12 +143,12 @@ def test_a_killed_run_is_resumed_with_the_result_of_an_uninterrupted_one(film, t
     assert not list(tmp_path.glob("*.part*"))
 
 
-def test_an_image_that_is_gone_stops_it_and_the_rest_is_kept(film, tmp_path):
+def test_a_broken_image_stops_the_run_and_the_labels_before_it_are_kept(film, tmp_path):
     image = film / "img1" / "000050.png"
     pixels = image.read_bytes()
     image.write_bytes(b"x" * len(pixels))  # the fingerprint knows lengths
-    told = distill(film, "--out", tmp_path / "a.h5", code=1).output
-    assert "000050.png cannot be read as an image" in told
+    output = distill(film, "--out", tmp_path / "a.h5", code=1).output
+    assert "000050.png cannot be read as an image" in output
     image.write_bytes(pixels)
     assert 0 < inspect.run(tmp_path / "a.part")["embeddings"] < len(ROWS)
     distill(film, "--out", tmp_path / "a.h5")
@@ -160,23 +160,23 @@ def test_one_dataset_that_fails_stops_no_other(film, tmp_path):
     nobody = datasets.penn_fudan(tmp_path / "nobody")
     (nobody / "Annotation" / "FudanPed00001.txt").write_text("Objects with ground truth : 0\n")
     crops = datasets.crops(tmp_path / "crops")
-    told = distill(nobody, tmp_path / "none", crops, "--work", tmp_path / "work", code=1).output
-    assert "nobody has 1 images but no boxes of people" in told
-    assert "there is no file or folder" in told
+    output = distill(nobody, tmp_path / "none", crops, "--work", tmp_path / "work", code=1).output
+    assert "nobody has 1 images but no boxes of people" in output
+    assert "there is no file or folder" in output
     assert len(DistilledLabels(tmp_path / "work/labels/histogram/crops.h5")) == 2
 
 
 def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
     one = datasets.crops(tmp_path / "a" / "train")
     two = datasets.crops(tmp_path / "b" / "train", ["0003_c1s1_1_0"])
-    told = refused(one, two, "--work", tmp_path / "work")
-    assert "are both named train. Fix: run one of them separately, with --out" in told
+    output = refused(one, two, "--work", tmp_path / "work")
+    assert "are both named train. Fix: run one of them separately, with --out" in output
     assert not (tmp_path / "work").exists()
     assert "--out is one file for 2 datasets" in refused(one, two, "--out", tmp_path / "a.h5")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--teacher", "osnet_x1_0"], "Fix: run `mottool weights fetch osnet_x1_0`, or give its "),
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
@@ -187,19 +187,19 @@ def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
         (["--detector", "yolox", "--root", "/"], "--root does not apply with --detector"),
     ],
 )
-def test_what_does_not_go_together_is_told(film, tmp_path, arguments, told):
+def test_options_that_do_not_apply_are_refused(film, tmp_path, arguments, message):
     if "--teacher" not in arguments:
         arguments = ["--teacher", "histogram", *arguments]
     with pytest.raises(MottoolError) as caught:
         invoke(film, "--work", tmp_path / "work", *arguments)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "--embedder" not in str(caught.value)
     assert not (tmp_path / "work").exists()
 
 
 @pytest.fixture
 def detector(tmp_path):
-    """Always the same two people, and one it doubts, in frames of 64x48 pixels."""
+    """A detector of two people with high scores and one with a low score, always the same."""
     boxes = np.array([[8, 8, 24, 40], [40, 8, 56, 40], [28, 8, 36, 40]])
     boxes = boxes * 608 / 48  # its input is 608 pixels high
     weights = fixed_boxes_onnx(tmp_path / "det.onnx", boxes, np.array([0.9, 0.7, 0.3]))
@@ -209,8 +209,8 @@ def detector(tmp_path):
 def test_a_video_becomes_a_dataset_with_labels(tmp_path, detector):
     video = footage.video(tmp_path / "street.mp4", 24)
     out = tmp_path / "made" / "street.h5"
-    told = distill(video, *detector, "--every", 10, "--out", out)
-    assert f"{out}  6 boxes, 144-d embeddings" in told.output
+    result = distill(video, *detector, "--every", 10, "--out", out)
+    assert f"{out}  6 boxes, 144-d embeddings" in result.output
     dataset = open_dataset(out.with_suffix(".json"), print)
     assert dataset.frames.tolist() == [1, 11, 21]
     assert dataset.videos.tolist() == [0, 0, 0]
@@ -225,7 +225,7 @@ def test_a_video_becomes_a_dataset_with_labels(tmp_path, detector):
         assert (cache.frame_count, cache.detection_count) == (3, 9)
 
 
-def test_what_a_detector_lacks_is_told_by_the_flags_here(tmp_path, monkeypatch):
+def test_errors_of_a_detector_name_the_flags_of_this_command(tmp_path, monkeypatch):
     def refuse(*arguments, **more):
         raise URLError("no route")
 
@@ -234,13 +234,13 @@ def test_what_a_detector_lacks_is_told_by_the_flags_here(tmp_path, monkeypatch):
     folder = footage.images(tmp_path / "photos")
     assert "give the file with --detector-weights" in refused(folder, "--detector", "fcos")
     (tmp_path / "text.mp4").write_text("no video")
-    # Where there is nothing to look at, no detector is wanted.
-    told = distill(tmp_path / "text.mp4", "--detector", "fcos", code=1).output
-    assert "cannot be opened" in told
-    assert "weights" not in told
+    # Without any sequence, the detector is not loaded.
+    output = distill(tmp_path / "text.mp4", "--detector", "fcos", code=1).output
+    assert "cannot be opened" in output
+    assert "weights" not in output
 
 
-def test_images_are_named_where_they_lie(tmp_path, detector):
+def test_images_of_a_folder_are_referenced(tmp_path, detector):
     folder = footage.images(tmp_path / "photos", 5)
     distill(folder, *detector, "--every", 2, "--work", tmp_path / "work")
     made = tmp_path / "work" / "labels" / "histogram"
@@ -253,7 +253,7 @@ def test_images_are_named_where_they_lie(tmp_path, detector):
     assert [Path(name) for name in dataset.paths] == [folder / f"00000{n}.png" for n in (1, 3, 5)]
 
 
-def test_turned_photos_are_learned_upright(tmp_path, detector):
+def test_rotated_photos_are_read_upright(tmp_path, detector):
     (tmp_path / "photos").mkdir()
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -269,53 +269,53 @@ def test_another_threshold_is_not_mixed_in_and_needs_no_second_detection(tmp_pat
     out = tmp_path / "a.h5"
     distill(folder, *detector, "--out", out)
     strict = (folder, *detector, "--out", out, "--detector-score", "0.8")
-    told = distill(*strict, code=1).output
-    assert "a.json was made with other min_score (0.5, now 0.8)" in told
+    output = distill(*strict, code=1).output
+    assert "a.json was made with other min_score (0.5, now 0.8)" in output
     assert DistilledLabels(out).header.boxes == 6
     boxes = tmp_path / "a.boxes.h5"
     before = boxes.stat().st_mtime_ns
     distill(*strict, "--overwrite")
     assert DistilledLabels(out).header.boxes == 3
     assert boxes.stat().st_mtime_ns == before
-    told = distill(*strict, "--every", 2, code=1).output
-    assert "a.boxes.h5 was made with other" in told
+    output = distill(*strict, "--every", 2, code=1).output
+    assert "a.boxes.h5 was made with other" in output
     distill(*strict, "--every", 2, "--overwrite")
     assert DistilledLabels(out).header.boxes == 2
     (tmp_path / "a.json").write_text("[]")
     assert "does not record what it was made from" in distill(*strict, "--every", 2, code=1).output
 
 
-def test_nobody_found_is_told(tmp_path, detector):
+def test_no_confident_detection_is_an_error(tmp_path, detector):
     folder = footage.images(tmp_path / "photos", 3)
     out = tmp_path / "a.h5"
-    told = distill(folder, *detector, "--out", out, "--detector-score", "0.95", code=1).output
-    assert "onnx detected no person in" in told
-    assert "Fix: lower --detector-score" in told
+    output = distill(folder, *detector, "--out", out, "--detector-score", "0.95", code=1).output
+    assert "onnx detected no person in" in output
+    assert "Fix: lower --detector-score" in output
     assert not out.exists()
 
 
-def test_an_interrupted_detection_goes_on(tmp_path, detector, monkeypatch):
+def test_an_interrupted_detection_resumes(tmp_path, detector, monkeypatch):
     folder = footage.images(tmp_path / "photos", 70)
     broken = folder / "000068.png"
     pixels = broken.read_bytes()
     broken.write_bytes(b"no image")
-    told = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
-    assert "000068.png cannot be read as an image" in told
+    output = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
+    assert "000068.png cannot be read as an image" in output
     facts = inspect.run(tmp_path / "a.boxes.part")
     assert facts["frames"] == 67
     broken.write_bytes(pixels)
-    told = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
-    assert "made with other source_hash" in told  # another picture is another source
+    output = distill(folder, *detector, "--out", tmp_path / "a.h5", code=1).output
+    assert "made with other source_hash" in output  # another picture is another source
     distill(folder, *detector, "--out", tmp_path / "a.h5", "--overwrite")
     assert DistilledLabels(tmp_path / "a.h5").header.boxes == 140
 
 
-def test_inspect_tells_what_labels_are_of(film, tmp_path):
+def test_inspect_reports_the_inputs_of_labels(film, tmp_path):
     distill(film, "--out", tmp_path / "a.h5")
-    told = invoke(tmp_path / "a.h5", of=inspect).output
-    assert "a.h5  labels, complete" in told
+    output = invoke(tmp_path / "a.h5", of=inspect).output
+    assert "a.h5  labels, complete" in output
     dataset = open_dataset(film, print)
-    facts = dict(line.split(maxsplit=1) for line in told.splitlines()[1:])
+    facts = dict(line.split(maxsplit=1) for line in output.splitlines()[1:])
     assert facts["fingerprint"] == dataset.fingerprint()
     assert (facts["boxes"], facts["teacher"]) == (str(len(ROWS)), "histogram")
     (done,) = json.loads(invoke("--json", tmp_path / "a.h5", of=inspect).stdout)["done"]

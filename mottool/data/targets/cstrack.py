@@ -3,7 +3,7 @@
 Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the competition between detection and ReID in
 multiobject tracking", IEEE Transactions on Image Processing 31, 2022, trains its detector as
 YOLOv5 (Ultralytics, 2020) does: every anchor less than four times as long or as short as the
-person, in the cell of the person's centre and in the two next to it on the nearer sides.
+person is positive, in the cell of the person's centre and in the two nearest adjacent cells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,24 @@ __all__ = ["CSTrackTargets", "LevelTargets", "cstrack_targets"]
 
 MAX_RATIO = 4.0  # between a side of the person and the anchor's
 IDENTITY_STRIDE = 8
-REACH = 0.5  # how far, in cells, a centre may be from a neighbouring cell that shares it
+MAX_DISTANCE = 0.5  # in cells, from a centre to an adjacent cell that is positive too
 
-# The cell itself, then its neighbours left, above, right and below.
-NEIGHBOURS = ((0.0, 0.0), (REACH, 0.0), (0.0, REACH), (-REACH, 0.0), (0.0, -REACH))
+# The cell itself, then those to the left, above, to the right and below.
+NEIGHBOURS = (
+    (0.0, 0.0),
+    (MAX_DISTANCE, 0.0),
+    (0.0, MAX_DISTANCE),
+    (-MAX_DISTANCE, 0.0),
+    (0.0, -MAX_DISTANCE),
+)
 
 
 @dataclass(frozen=True)
 class LevelTargets(Targets):
-    """The m anchors of one level, in the whole batch, that are to find somebody.
+    """The m positive anchors of one level, of all images of the batch.
 
-    `images`, `anchors`, `rows`, `columns` (m,) int64; `boxes` (m, 4) float32, centre x y from
-    the cell's corner and width and height, in cells.
+    `images`, `anchors`, `rows`, `columns` (m,) int64; `boxes` (m, 4) float32, centre x y relative
+    to the cell's corner, width and height, in cells.
     """
 
     images: Tensor
@@ -42,9 +48,9 @@ class LevelTargets(Targets):
 
 @dataclass(frozen=True)
 class CSTrackTargets(Targets):
-    """`levels` by stride, and where the identity map is to tell n people apart.
+    """Detection targets by stride in `levels`, and identity targets of n people.
 
-    `images`, `rows`, `columns` (n,) int64, the cells of their centres at stride 8; `identities`
+    `images`, `rows`, `columns` (n,) int64 are the cells of the centres at stride 8; `identities`
     (n,) int64, -1 where unknown.
     """
 
@@ -60,7 +66,7 @@ def cstrack_targets(
     size: tuple[int, int],
     anchors: Mapping[int, Sequence[tuple[int, int]]],
 ) -> CSTrackTargets:
-    """The targets of a batch of images of `size` (width, height) network pixels.
+    """Return the targets of a batch of images of `size` (width, height) network pixels.
 
     `anchors` are widths and heights in network pixels by stride.
     """
@@ -81,18 +87,18 @@ def cstrack_targets(
 def _level(
     people: Tensor, images: Tensor, anchors: Tensor, size: tuple[int, int], stride: int
 ) -> LevelTargets:
-    """One level's targets from `people` (n, 4) centre and sides, and `anchors` (A, 2), in cells."""
+    """Return one level's targets; `people` (n, 4) centre and sides, `anchors` (A, 2), in cells."""
     anchors = anchors.to(people)
     grid = people.new_tensor((size[0] // stride, size[1] // stride))
     ratio = people[None, :, 2:] / anchors[:, None]  # (A, n, 2)
     fits = torch.maximum(ratio, 1 / ratio).amax(-1) < MAX_RATIO
     anchor, person = torch.nonzero(fits, as_tuple=True)  # (m,)
     centre = people[person, :2]
-    left, above = ((centre % 1 < REACH) & (centre > 1)).T
-    beyond = grid - centre
-    right, below = ((beyond % 1 < REACH) & (beyond > 1)).T
-    shared = torch.stack((torch.ones_like(left), left, above, right, below))  # (5, m)
-    neighbour, match = torch.nonzero(shared, as_tuple=True)
+    left, above = ((centre % 1 < MAX_DISTANCE) & (centre > 1)).T
+    opposite = grid - centre
+    right, below = ((opposite % 1 < MAX_DISTANCE) & (opposite > 1)).T
+    positive = torch.stack((torch.ones_like(left), left, above, right, below))  # (5, m)
+    neighbour, match = torch.nonzero(positive, as_tuple=True)
     anchor, person, centre = anchor[match], person[match], centre[match]
     cell = _cells(centre - people.new_tensor(NEIGHBOURS)[neighbour], grid)
     boxes = torch.cat((centre - cell, people[person, 2:]), 1)
@@ -100,5 +106,5 @@ def _level(
 
 
 def _cells(points: Tensor, grid: Tensor) -> Tensor:
-    """The cells (n, 2) int64 x y that points are in, the nearest ones of those outside."""
+    """Return the cells (n, 2) int64 x y of points; the nearest cells of points outside."""
     return torch.minimum(points.clamp(min=0), grid - 1).long()

@@ -1,4 +1,4 @@
-"""Labels of one training image, and what the targets made from them have in common."""
+"""Labels of one training image, and the base class of targets made from labels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -12,42 +12,41 @@ __all__ = ["Labels", "Targets"]
 
 @dataclass(frozen=True)
 class Targets:
-    """Tensors (of a batch, say) that travel together, nested ones and dicts of them too."""
+    """A group of tensors that move together, including nested groups and dicts of tensors."""
 
     def to(self, device: torch.device | str) -> Self:
-        """The same on another device."""
-        return self._each(lambda tensor: tensor.to(device))
+        """Copy the tensors to another device."""
+        return self._map(lambda tensor: tensor.to(device))
 
     def pin_memory(self) -> Self:
-        """The same in page-locked memory, from which a GPU copies fast; a loader calls it."""
-        return self._each(Tensor.pin_memory)
+        """Copy the tensors to page-locked memory, for fast copies to a GPU; a loader calls it."""
+        return self._map(Tensor.pin_memory)
 
-    def _each(self, moved: Callable[[Tensor], Tensor]) -> Self:
-        return replace(
-            self, **{each.name: _each(getattr(self, each.name), moved) for each in fields(self)}
-        )
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        names = [field.name for field in fields(self)]
+        return replace(self, **{name: _map(getattr(self, name), function) for name in names})
 
 
-def _each(value: Any, moved: Callable[[Tensor], Tensor]) -> Any:
-    """A field's value with every tensor in it `moved`."""
+def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Apply a function to every tensor in a field's value."""
     if isinstance(value, Tensor):
-        return moved(value)
+        return function(value)
     if isinstance(value, Targets):
-        return value._each(moved)
+        return value._map(function)
     if isinstance(value, dict):
-        return {key: _each(inner, moved) for key, inner in value.items()}
+        return {key: _map(inner, function) for key, inner in value.items()}
     return value
 
 
 @dataclass(frozen=True)
 class Labels(Targets):
-    """The people in one image as the network sees it, after letterbox and augmentation.
+    """The labels of one image after letterbox and augmentation.
 
-    `boxes` (n, 4) float32 x1 y1 x2 y2 in network pixels, which may reach out of the image;
-    boxes without area are passed over. `identities` (n,) int64, 0 to one less than the number of
-    identities, or -1 where unknown. `embeddings` (n, D) float32, a teacher's, or None. `visible`
-    (n, 4) is the part of each box that the image shows, or None, which leaves it to be cut out.
-    `ignored` (k, 4) are regions that may show people nobody annotated, or None.
+    `boxes` (n, 4) float32 x1 y1 x2 y2 in network pixels, which may extend past the image; boxes
+    without area are skipped. `identities` (n,) int64, 0 to one less than the number of identities,
+    or -1 where unknown. `embeddings` (n, D) float32 are a teacher's, or None. `visible` (n, 4) is
+    the visible part of each box; None means the part inside the image. `ignored` (k, 4) are regions
+    that may show people without annotation, or None.
     """
 
     boxes: Tensor
@@ -58,5 +57,5 @@ class Labels(Targets):
 
     @property
     def with_area(self) -> Tensor:
-        """Which boxes have an area, (n,) bool."""
+        """Mask of the boxes that have an area, (n,) bool."""
         return (self.boxes[:, 2:] > self.boxes[:, :2]).all(1)

@@ -23,11 +23,11 @@ FOREGROUND, BACKGROUND = 0.5, 0.4  # IoU (RetinaNet §4, "Anchors")
 
 @dataclass(frozen=True)
 class TDTTargets(Targets):
-    """What N anchors should say of B images, m of them that somebody is there.
+    """Targets of N anchors for B images, m of them foreground.
 
-    `foreground` (B, N) int64, 1 a person, 0 background, -1 neither; `images` and `anchors` (m,)
-    int64, which those people's are; `boxes` (m, 4) float32 as `retinanet.deltas_from_boxes`;
-    `embeddings` (m, D) float32, the teacher's.
+    `foreground` (B, N) int64: 1 person, 0 background, -1 ignored. `images` and `anchors` (m,) int64
+    are the indices of the foreground anchors; `boxes` (m, 4) float32 are their targets, as from
+    `retinanet.deltas_from_boxes`; `embeddings` (m, D) float32 are the teacher's.
     """
 
     foreground: Tensor
@@ -38,22 +38,22 @@ class TDTTargets(Targets):
 
 
 def tdt_targets(labels: Sequence[Labels], anchors: Tensor) -> TDTTargets:
-    """The targets of a batch at `anchors` (N, 4) x1 y1 x2 y2 in network pixels.
+    """Return the targets of a batch at `anchors` (N, 4) x1 y1 x2 y2 in network pixels.
 
-    An anchor is for the person it overlaps most: foreground from an IoU of 0.5, background below
-    0.4. The best anchors of a person that none reaches are foreground too, as in RetinaNet's
-    published code, or people smaller than the anchors would never be learned. Raises `InputError`
-    for people without a teacher's embedding.
+    An anchor is assigned to the box of highest IoU: foreground from 0.5, background below 0.4. If
+    no anchor of a box reaches 0.5, its best anchors are foreground too, as in RetinaNet's published
+    code; otherwise people smaller than the anchors would never be learned. Raises `InputError` for
+    an image without a teacher's embeddings.
     """
     foreground, images, rows, boxes, embeddings = [], [], [], [], []
     for number, image in enumerate(labels):
         if image.embeddings is None:
             raise InputError(
-                "an image has no teacher embeddings, and TDT learns from nothing else",
-                "run distill-labels over the dataset and train with its labels",
+                "an image has no teacher embeddings, but TDT needs them for training",
+                "run distill-labels on the dataset and train with its labels",
             )
         people = image.boxes[image.with_area].to(anchors)  # (n, 4)
-        state, person = _assigned(people, anchors)  # (N,)
+        state, person = _assign(people, anchors)  # (N,)
         row = torch.nonzero(state == 1).flatten()
         person = person[row]
         foreground.append(state)
@@ -64,11 +64,11 @@ def tdt_targets(labels: Sequence[Labels], anchors: Tensor) -> TDTTargets:
     return TDTTargets(torch.stack(foreground), *map(torch.cat, (images, rows, boxes, embeddings)))
 
 
-def _assigned(people: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each anchor (N,), whether it is foreground, and for which of `people` (n, 4)."""
-    nobody = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
+def _assign(people: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the state of each anchor (N,), as in `foreground`, and its row of `people` (n, 4)."""
+    zeros = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
     if not len(people):
-        return nobody, nobody
+        return zeros, zeros
     overlaps = box_iou(anchors, people)  # (N, n)
     overlap, person = overlaps.max(1)
     foreground = torch.where(overlap < BACKGROUND, 0, -1)

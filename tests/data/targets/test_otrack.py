@@ -65,11 +65,11 @@ def test_the_decoder_gives_boxes_and_former_centres_back(rows):
 
     with torch.device("meta"):
         network = OTrack()
-    (found,) = network.decode(otrack_heads(targets), 0.5)
-    assert len(found.boxes) == len(expected)
+    (decoded,) = network.decode(otrack_heads(targets), 0.5)
+    assert len(decoded.boxes) == len(expected)
     cells = targets.people.cells[0].tolist()
     known = dict(zip(cells, targets.known[0].tolist(), strict=True))
-    for box, centre, offset in zip(found.boxes, found.centres, found.offsets, strict=True):
+    for box, centre, offset in zip(decoded.boxes, decoded.centres, decoded.offsets, strict=True):
         x, y = (int(place) // 4 for place in centre.tolist())
         whole, was = expected[x, y]
         torch.testing.assert_close(box, torch.tensor(whole).float(), atol=1e-3, rtol=0)
@@ -93,19 +93,19 @@ def test_targets_of_two_people_by_hand():
     assert targets.people.heatmap[0, 0, 8, 3] == targets.people.heatmap[0, 0, 6, 15] == 1
 
 
-def test_the_unknown_are_nobody_s_former_selves():
+def test_unknown_identities_have_no_displacement():
     box = [(20, 20, 40, 60)]
     targets = otrack_targets([labels(box, [-1])], [labels(box, [-1])], SIZE)
     assert targets.people.valid.tolist() == [[True]]
     assert targets.known.tolist() == [[False]]
 
 
-def test_a_batch_of_nobody_has_targets():
-    nobody, somebody = labels([], []), labels([(20, 20, 40, 60)], [0])
-    targets = otrack_targets([nobody], [somebody], SIZE)
+def test_a_batch_without_people_has_targets():
+    empty, person = labels([], []), labels([(20, 20, 40, 60)], [0])
+    targets = otrack_targets([empty], [person], SIZE)
     assert targets.amodal.shape == (1, 0, 4)
     assert targets.known.shape == (1, 0)
-    targets = otrack_targets([nobody, somebody], [nobody, nobody], SIZE, threshold=None)
+    targets = otrack_targets([empty, person], [empty, empty], SIZE, threshold=None)
     assert targets.displacement.shape == (2, 1, 2)
     assert not targets.known.any()
     assert targets.occlusions is None

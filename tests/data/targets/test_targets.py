@@ -1,4 +1,4 @@
-"""Training targets: the authors' figures, people at the edge, and nobody at all."""
+"""Training targets: the authors' values, people at the edge, and images without people."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from torchvision.ops import box_convert
 
 from mottool.data.targets.centre import centre_targets, occlusion_targets
 from mottool.data.targets.cstrack import cstrack_targets
-from mottool.data.targets.jde import anchor_targets, embedding_targets, jde_targets
+from mottool.data.targets.jde import anchor_targets, jde_targets
 from mottool.data.targets.labels import Labels
 from mottool.data.targets.tdt import tdt_targets
 from mottool.errors import InputError
@@ -21,7 +21,7 @@ from mottool.models.tdt import ANCHORS as TDT_ANCHORS
 SIZE = (320, 160)
 JDE_ANCHORS = dict(zip((32, 16, 8), ANCHORS[576, 320], strict=True))
 CSTRACK_ANCHORS = {8: ((8, 24), (11, 34)), 16: ((32, 96),), 32: ((64, 192),)}
-NOBODY = Labels(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 8))
+EMPTY = Labels(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 8))
 
 boxes = st.lists(
     st.tuples(
@@ -69,9 +69,9 @@ def test_boxes_can_be_read_back_from_centre_targets(first, second):
     targets = centre_targets(batch, SIZE)
     width = SIZE[0] // 4
     corner = torch.stack((targets.cells % width, targets.cells // width), 2)
-    found = boxes_around(corner + targets.offset, targets.size) * 4
+    decoded = boxes_around(corner + targets.offset, targets.size) * 4
     assert targets.valid.sum(1).tolist() == [len(first), len(second)]
-    for image, there, box in zip(batch, targets.valid, found, strict=True):
+    for image, there, box in zip(batch, targets.valid, decoded, strict=True):
         torch.testing.assert_close(box[there], image.boxes, atol=1e-3, rtol=0)
     assert ((targets.offset >= 0) & (targets.offset < 1)).all()
     peaks = (targets.heatmap == 1).flatten(1).sum(1)
@@ -104,7 +104,7 @@ def test_occlusion_targets_are_outracks(threshold):
     assert targets.valid.sum() * 2 == there.sum()
 
 
-def test_people_apart_hide_nobody_and_equal_boxes_do():
+def test_only_overlapping_boxes_occlude_each_other():
     apart = occlusion_targets([people(0, 1, 2)], SIZE)
     assert apart.valid.numel() == 0
     assert apart.heatmap.max() == 0
@@ -123,8 +123,6 @@ def test_anchor_targets_are_jdes(level, stride, grid):
     assert torch.equal(targets.foreground, golden["targets_thres/tconf"])
     assert torch.equal(targets.identities, golden["targets_thres/tid"][..., 0])
     torch.testing.assert_close(targets.boxes, golden["targets_thres/tbox"], atol=1e-5, rtol=0)
-    told = embedding_targets(batch, anchors, stride, grid)
-    assert torch.equal(told, golden["targets_max/tid"][..., 0])
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
@@ -132,32 +130,23 @@ def test_anchor_targets_are_jdes(level, stride, grid):
 def test_jde_decodes_its_own_targets_to_the_people(tlwh):
     image = of(tlwh)
     targets = jde_targets([image], (576, 320), JDE_ANCHORS)
-    heads, whose, found = {}, [], []
+    heads, identities, positive = {}, [], []
     for stride in (32, 16, 8):
         target = targets.levels[stride]
         logits = torch.where(target.foreground[..., None] == 1, torch.tensor([-9.0, 9]), 0.0)
         head = torch.cat((target.boxes, logits), -1).permute(0, 1, 4, 2, 3)
         heads[f"detection_{stride}"] = head.flatten(1, 2)
-        whose.append(target.identities.flatten(1))
-        found.append(target.foreground.flatten(1) == 1)
+        identities.append(target.identities.flatten(1))
+        positive.append(target.foreground.flatten(1) == 1)
         assert (target.identities >= 0).equal(target.foreground == 1)
     with torch.device("meta"):
         network = JDE((576, 320), embedding_size=3)
     decoded, _ = network.proposals(heads)
-    there = torch.cat(found, 1)
-    person = torch.cat(whose, 1)[there]
+    there = torch.cat(positive, 1)
+    person = torch.cat(identities, 1)[there]
     inside = box_convert(image.boxes, "xyxy", "cxcywh")
     sides = box_convert(decoded[there], "xyxy", "cxcywh")[:, 2:]
     torch.testing.assert_close(sides, inside[person, 2:], atol=1e-2, rtol=1e-4)
-
-
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_of_two_people_in_a_cell_the_better_fit_is_embedded(order):
-    boxes = box_convert(torch.tensor([[100.0, 60, 16, 45], [101, 61, 16, 40]]), "cxcywh", "xyxy")
-    both = Labels(boxes[list(order)], torch.tensor([5, 7])[list(order)])
-    told = embedding_targets([both], [(16, 45), (64, 180)], 8, (20, 40))
-    assert told[0, 0, 7, 12] == 5
-    assert (told >= 0).sum() == 1
 
 
 def test_cstrack_targets_are_the_authors():
@@ -169,11 +158,11 @@ def test_cstrack_targets_are_the_authors():
         s: (cells * s).tolist() for s, cells in zip(strides, golden["anchors_grid"], strict=True)
     }
     targets = cstrack_targets(batch, (320, 192), anchors)
-    for place, stride in enumerate(strides):
+    for index, stride in enumerate(strides):
         level = targets.levels[stride]
-        found = torch.stack((level.images, level.anchors, level.rows, level.columns))
-        assert torch.equal(found, golden[f"bt{place}/b_a_gj_gi"])
-        torch.testing.assert_close(level.boxes, golden[f"bt{place}/tbox"], atol=1e-5, rtol=0)
+        assigned = torch.stack((level.images, level.anchors, level.rows, level.columns))
+        assert torch.equal(assigned, golden[f"bt{index}/b_a_gj_gi"])
+        torch.testing.assert_close(level.boxes, golden[f"bt{index}/tbox"], atol=1e-5, rtol=0)
     where = torch.stack((targets.images, targets.rows, targets.columns))
     assert torch.equal(where, golden["bt0/id_b_gj_gi"])
     assert torch.equal(targets.identities, golden["bt0/tids"])
@@ -182,7 +171,7 @@ def test_cstrack_targets_are_the_authors():
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(boxes)
 def test_cstrack_targets_stay_in_their_maps(tlwh):
-    targets = cstrack_targets([NOBODY, of(tlwh)], SIZE, CSTRACK_ANCHORS)
+    targets = cstrack_targets([EMPTY, of(tlwh)], SIZE, CSTRACK_ANCHORS)
     for stride, level in targets.levels.items():
         assert ((level.rows >= 0) & (level.rows < SIZE[1] // stride)).all()
         assert ((level.columns >= 0) & (level.columns < SIZE[0] // stride)).all()
@@ -197,23 +186,23 @@ def test_cstrack_has_no_neighbours_beyond_the_corner(corner):
     sides = torch.tensor([[*corner, 10.0, 30.0]])
     image = Labels(box_convert(sides, "cxcywh", "xyxy"), torch.zeros(1).long())
     level = cstrack_targets([image], SIZE, CSTRACK_ANCHORS).levels[8]
-    column, row = (place // 8 for place in corner)
+    column, row = (value // 8 for value in corner)
     assert level.anchors.tolist() == [0, 1]
     assert set(zip(level.columns.tolist(), level.rows.tolist(), strict=True)) == {(column, row)}
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(boxes)
-def test_tdt_gives_everybody_an_anchor_and_their_embedding(tlwh):
+def test_tdt_gives_every_box_an_anchor_and_its_embedding(tlwh):
     image = of(tlwh)
     anchors = level_anchors()
-    targets = tdt_targets([NOBODY, image], anchors)
+    targets = tdt_targets([EMPTY, image], anchors)
     assert (targets.foreground[0] == 0).all()
     assert torch.equal(torch.nonzero(targets.foreground[1] == 1)[:, 0], targets.anchors)
     assert (targets.images == 1).all()
     people = (targets.embeddings[:, 0] / 8).long()
-    found = boxes_from_deltas(targets.boxes, anchors[targets.anchors])
-    torch.testing.assert_close(found, image.boxes[people], atol=1e-2, rtol=1e-4)
+    decoded = boxes_from_deltas(targets.boxes, anchors[targets.anchors])
+    torch.testing.assert_close(decoded, image.boxes[people], atol=1e-2, rtol=1e-4)
     for box in tlwh:
         assert len(tdt_targets([of(box[None])], anchors).anchors) >= 1
 
@@ -226,7 +215,7 @@ def test_tdt_assigns_by_iou():
     assert tdt_targets([people], anchors[2:]).foreground.tolist() == [[1, 0]]
 
 
-def test_tdt_gives_an_anchor_to_whom_it_overlaps_most():
+def test_tdt_assigns_an_anchor_to_the_box_of_highest_iou():
     boxes = torch.tensor([[0.0, 0, 10, 9], [0, 0, 10, 10]])
     pair = Labels(boxes, torch.arange(2), torch.tensor([[0.0], [1]]))
     for height, person in ((9.2, 0), (9.8, 1)):
@@ -239,8 +228,8 @@ def test_tdt_refuses_people_without_embeddings():
         tdt_targets([people(0)], level_anchors())
 
 
-def test_a_batch_of_nobody_has_targets():
-    batch = [NOBODY, NOBODY]
+def test_a_batch_without_people_has_targets():
+    batch = [EMPTY, EMPTY]
     assert centre_targets(batch, SIZE).cells.shape == (2, 0)
     assert occlusion_targets(batch, SIZE).offset.shape == (2, 0, 2)
     for target in jde_targets(batch, (576, 320), JDE_ANCHORS).levels.values():
@@ -248,7 +237,6 @@ def test_a_batch_of_nobody_has_targets():
         assert (target.identities == -1).all()
     assert len(cstrack_targets(batch, SIZE, CSTRACK_ANCHORS).levels[8].boxes) == 0
     assert tdt_targets(batch, level_anchors()).boxes.shape == (0, 4)
-    assert (embedding_targets(batch, JDE_ANCHORS[8], 8, (20, 40)) == -1).all()
 
 
 def test_boxes_without_area_are_passed_over():
