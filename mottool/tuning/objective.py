@@ -55,7 +55,7 @@ class Objective:
             with Cache(path) as cache:
                 fitted = fitted_settings(cache.header.settings, self.tracker)
                 settings, seen, finishing = SequenceSettings().of("", kinds, given, fitted)
-                rows = run_tracker(cache, self.tracker, settings, seen=cast(InputSettings, seen))
+                rows = run_tracker(cache, self.tracker, settings, inputs=cast(InputSettings, seen))
                 frames = cache.frame_count
             rows = postprocess(rows, cast(PostprocessSettings, finishing))
             scores.append(score_linked(rows, sequence, frames, truth, self.rules))
