@@ -10,17 +10,19 @@ from functools import partial
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
 from mottool._version import __version__
 from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
-from mottool.association.registry import TRACKERS, drop_comments, settings_by_tracker
+from mottool.association.registry import DEFAULT_TRACKER, TRACKERS, settings_by_tracker
 from mottool.association.sequence_settings import (
     InputSettings,
     PostprocessSettings,
     SequenceSettings,
+    choose_tracker,
+    given_settings,
     settings_classes_of,
 )
 from mottool.cli.jobs import Jobs
@@ -36,20 +38,19 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.engines.local import cores, executor, result, run_jobs
-from mottool.errors import InputError, MottoolError, SettingError, did_you_mean
+from mottool.errors import InputError, MottoolError, SettingError
 from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
-from mottool.settings import Settings, build_settings, parse_key_values, to_json
+from mottool.settings import Settings, build_settings, to_json
 from mottool.workdir import WorkDir, read_record, record_of
 
 if TYPE_CHECKING:
     from mottool.cache.writer import Header
     from mottool.detections import Detections
 
-__all__ = ["command", "chosen_tracker", "given_settings", "inputs_of", "run", "settings_of"]
+__all__ = ["command", "inputs_of", "run"]
 
 Made = dict[str, Any]
-DEFAULT_TRACKER = "fairmot"
 
 
 def run(
@@ -57,40 +58,39 @@ def run(
     out: Path,
     tracker: str = "fairmot",
     settings: Settings | None = None,
-    finishing: PostprocessSettings | None = None,
-    watch: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
-    seen: InputSettings | None = None,
+    postprocessing: PostprocessSettings | None = None,
+    progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
+    inputs: InputSettings | None = None,
     public: Path | None = None,
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Path:
-    """Link the detections of `cache` into tracks and write them to `out`.
+    """Track the detections of `cache` and write the tracks to `out`.
 
-    `tracker` is a name in the registry and `settings` are its own, by default those that fit the
-    cache's network (`association.fitted`), or else the published ones;
-    `finishing` is what is done to the tracks afterwards, by default nothing. Rows are in the order
-    of frames, which count from 1. All settings, and how many rows and identities they gave, are
-    recorded in `record_of(out)`. `watch`, `seen`, `public` and `warn` are those of `run_tracker`.
-    Raises `CacheError` if the cache cannot be read, or lacks what the tracker needs.
+    `tracker` is a name in the registry. `settings` are by default those that fit the cache's
+    network (`association.fitted_settings`), else the published ones. `postprocessing` does nothing
+    by default. Rows are sorted by frame, counted from 1. `record_of(out)` stores all settings and
+    the numbers of rows and identities. `progress`, `inputs`, `public` and `warn` are those of
+    `run_tracker`. Raises `CacheError` if the cache cannot be read or lacks what the tracker needs.
     """
     from mottool.association.postprocess import postprocess
     from mottool.association.run_tracker import run_tracker
     from mottool.cache.reader import Cache
     from mottool.motchallenge.rows import write_tracks
 
-    finishing, seen = finishing or PostprocessSettings(), seen or InputSettings()
+    postprocessing, inputs = postprocessing or PostprocessSettings(), inputs or InputSettings()
     record = record_of(out)
     with Cache(cache) as opened:
         if settings is None:
             fitted = fitted_settings(opened.header.settings, tracker)
             settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
-        inputs = inputs_of(opened.header, tracker, settings, finishing, seen, public)
-        rows = postprocess(
-            run_tracker(opened, tracker, settings, watch, seen, public, warn), finishing
-        )
-        told = {"cache": str(cache), "rows": len(rows), "identities": len(set(rows.ids.tolist()))}
-    with atomic_write(record) as part:  # it gets its name after the tracks have theirs
-        part.write_text(json.dumps(inputs | told, indent=2) + "\n")
-        # The unfinished file lies beside the record: the results' folder holds results only.
+        made_from = inputs_of(opened.header, tracker, settings, postprocessing, inputs, public)
+        rows = run_tracker(opened, tracker, settings, progress, inputs, public, warn)
+        rows = postprocess(rows, postprocessing)
+        counts = {"rows": len(rows), "identities": len(set(rows.ids.tolist()))}
+    with atomic_write(record) as temporary:  # renamed after the tracks
+        content = made_from | {"cache": str(cache)} | counts
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        # The unfinished file is next to the record: the folder of results holds results only.
         scores = rows.rest[:, 0]
         write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
     return out
@@ -100,46 +100,19 @@ def inputs_of(
     header: Header,
     tracker: str,
     settings: Settings,
-    finishing: PostprocessSettings,
-    seen: InputSettings,
+    postprocessing: PostprocessSettings,
+    inputs: InputSettings,
     public: Path | None = None,
 ) -> dict[str, Any]:
-    """Return what decides a result file, as its record keeps it: the cache and all settings."""
+    """Return what determines a result file, as in its record: the cache and all settings."""
     return {
         "tracker": tracker,
         "settings": to_json(settings),
-        "input": to_json(seen) | {"public": str(public) if public else None},
-        "finishing": to_json(finishing),
+        "input": to_json(inputs) | {"public": str(public) if public else None},
+        "finishing": to_json(postprocessing),
         "mottool": __version__,
         "cache_header": digest(dataclasses.asdict(header)),
     }
-
-
-def settings_of(tracker: str, flags: Mapping[str, Any], texts: Iterable[str]) -> Settings:
-    """The tracker's settings from flags that were given and `key=value` texts.
-
-    A name that is no setting of this tracker, or one that is given twice with different values, is
-    a `SettingError`.
-    """
-    kind = TRACKERS[tracker].settings
-    return build_settings(kind, given_settings({tracker: kind}, flags, texts), tracker)
-
-
-def given_settings(
-    kinds: Mapping[str, type[Settings]], flags: Mapping[str, Any], texts: Iterable[str]
-) -> dict[str, Any]:
-    """Flags and `key=value` texts of these kinds of settings, the tracker's first, in one."""
-    tracker, kind = next(iter(kinds.items()))
-    listed = {key.replace("-", "_"): value for key, value in parse_key_values(texts).items()}
-    listed = drop_comments(listed, kind)
-    for key in flags.keys() & listed.keys():
-        owner = next((each for each in kinds.values() if key in each.__dataclass_fields__), kind)
-        one, other = (build_settings(owner, {key: told[key]}, tracker) for told in (flags, listed))
-        if one != other:
-            flag = "--" + key.replace("_", "-")
-            problem = f"{flag} {flags[key]} and --set {key}={listed[key]} disagree"
-            raise SettingError(problem, "give one of them")
-    return {**flags, **listed}
 
 
 @click.command("associate")
@@ -147,7 +120,7 @@ def given_settings(
 @click.option(
     "--tracker",
     type=click.Choice(list(TRACKERS)),
-    help="What links the detections.  [default: the one that --settings names, or else the one "
+    help="The tracker.  [default: the one that --settings names, or else the one "
     f"that suits the caches' network, or else {DEFAULT_TRACKER}]",
 )
 @settings_file
@@ -218,8 +191,8 @@ def command(
         ["MOT17-05*"]
         conf_thres = 0.35
 
-    --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker once the sequence
-    has ended: what they write could not have been said while it ran.
+    --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker after the
+    sequence has ended, so their output is not online.
     """
     batch, profiles = Jobs(as_json), SequenceSettings(file)
     found = select_shard(list(caches) or WorkDir(work).caches(), shard)
@@ -229,11 +202,11 @@ def command(
     headers = _headers(batch, found)
     suiting = {fitted_tracker(each.header.settings) for each in headers.values()}
     suited = suiting.pop() if len(suiting) == 1 and not published else None
-    tracker = chosen_tracker(tracker, profiles, suited)
+    tracker = choose_tracker(tracker, profiles, suited)
     kinds = settings_classes_of(tracker)
     profiles.check(kinds)
     given = given_settings(kinds, flags | seen | finishing, texts)
-    profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence
+    profiles.of("", kinds, given)  # errors in the flags concern every sequence
     fitting = CacheSettings(tracker, kinds, given, profiles, published)
     tasks = _tasks(batch, headers, out, WorkDir(work), tracker, fitting)
     for note in fitting.notes:
@@ -246,34 +219,16 @@ def command(
         made = batch.run(task.sequence, partial(result, done[task]))
         if made:
             notes += made.pop("notes")
-            told = f"{made['rows']} rows, {made['identities']} identities, "
-            told += f"{made['frames_per_second']:.0f} frames/s"
-            batch.report(task.sequence, task.out, told, **made)
-    for note in dict.fromkeys(notes):  # what holds for one cache mostly holds for the others
+            summary = f"{made['rows']} rows, {made['identities']} identities, "
+            summary += f"{made['frames_per_second']:.0f} frames/s"
+            batch.report(task.sequence, task.out, summary, **made)
+    for note in dict.fromkeys(notes):  # caches often cause the same note
         batch.note(note)
     batch.close()
 
 
-def chosen_tracker(
-    tracker: str | None, profiles: SequenceSettings, suited: str | None = None
-) -> str:
-    """Return the tracker that the flag or the settings file names, or else the one `suited`.
-
-    Without any of them it is `DEFAULT_TRACKER`.
-    """
-    if profiles.tracker is None:
-        return tracker or suited or DEFAULT_TRACKER
-    if profiles.tracker not in TRACKERS:
-        fix = did_you_mean(profiles.tracker, TRACKERS)
-        raise SettingError(f"the settings are for {profiles.tracker!r}, which is no tracker", fix)
-    if tracker not in {None, profiles.tracker}:
-        problem = f"--tracker is {tracker}, but the settings are for {profiles.tracker}"
-        raise SettingError(problem, "leave --tracker out, or give that tracker's settings")
-    return profiles.tracker
-
-
 def _check_public(public: Path | None, tasks: list[Task]) -> None:
-    """Refuse public detections that nothing asks for, or one file of them for many sequences."""
+    """Raise a `SettingError` for public detections that are not used, or one file for many."""
     asking = [task for task in tasks if getattr(task.settings, "track_type", "") == "public_track"]
     if public and tasks and not asking:
         fix = "add --track-type public_track, which outrack and otrack have, or leave it out"
@@ -284,14 +239,14 @@ def _check_public(public: Path | None, tasks: list[Task]) -> None:
 
 
 class Opened(NamedTuple):
-    """What a cache says of itself: its header and its number of frames."""
+    """Header and number of frames of a cache."""
 
     header: Header
     frames: int
 
 
 def _headers(batch: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
-    """Read what each cache says of itself; one that cannot be read fails."""
+    """Read the header and frame count of each cache; report those that cannot be read."""
     from mottool.cache.reader import Cache
 
     headers = {}
@@ -305,15 +260,15 @@ def _headers(batch: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
 
 
 class Task(NamedTuple):
-    """A cache to link, its number of frames, the file for its tracks, and its settings."""
+    """A cache to track, its number of frames, the file for its tracks, and its settings."""
 
     sequence: str
     cache: Path
     out: Path
     frames: int
     settings: Settings
-    seen: InputSettings
-    finishing: PostprocessSettings
+    inputs: InputSettings
+    postprocessing: PostprocessSettings
 
 
 def _tasks(
@@ -324,7 +279,7 @@ def _tasks(
     tracker: str,
     fitting: CacheSettings,
 ) -> list[Task]:
-    """What to do for each cache; one that shares its result file with another fails."""
+    """Return a task for each cache; one that shares its result file with another fails."""
     tasks: dict[Path, Task] = {}
     for cache, (header, frames) in caches.items():
         try:
@@ -333,8 +288,10 @@ def _tasks(
             if path in tasks:
                 problem = f"{tasks[path].cache} and {cache} would both be written to {path}"
                 raise InputError(problem, "associate them into different folders with --out")
-            own: Any = fitting.of(header)
-            tasks[path] = Task(header.sequence, cache, path, frames, *own)
+            settings, inputs, postprocessing = cast(Any, fitting.of(header))
+            tasks[path] = Task(
+                header.sequence, cache, path, frames, settings, inputs, postprocessing
+            )
         except MottoolError as error:
             batch.fail(cache.stem, error)
     return list(tasks.values())
@@ -343,7 +300,7 @@ def _tasks(
 def _all_done(
     tasks: list[Task], job: Callable[[Task], Made], jobs: int
 ) -> dict[Task, Future[Made]]:
-    """Do every task, with one bar for all, which goes on by whole sequences."""
+    """Run all tasks, with one progress bar that advances by complete sequences."""
     done = {}
 
     def frames(engine: Executor) -> Iterator[None]:
@@ -361,7 +318,7 @@ def _all_done(
 
 
 def _linked(task: Task, tracker: str, public: Path | None, bar: bool) -> Made:
-    """Link one cache, in whatever process, and tell what came of it; `bar` follows its frames."""
+    """Track one cache, in any process, and return a summary; `bar` shows progress by frame."""
     seconds, notes = 0.0, list[str]()
 
     def watch(frames: Iterable[Detections]) -> Iterator[Detections]:
@@ -370,8 +327,17 @@ def _linked(task: Task, tracker: str, public: Path | None, bar: bool) -> Made:
         yield from progress(frames, task.sequence, task.frames) if bar else frames
         seconds = perf_counter() - begun
 
-    own = task.settings, task.finishing, watch, task.seen, public, notes.append
-    run(task.cache, task.out, tracker, *own)
+    run(
+        task.cache,
+        task.out,
+        tracker,
+        settings=task.settings,
+        postprocessing=task.postprocessing,
+        progress=watch,
+        inputs=task.inputs,
+        public=public,
+        warn=notes.append,
+    )
     record = read_record(task.out)
     return {
         "rows": record["rows"],

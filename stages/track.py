@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
@@ -14,6 +14,8 @@ from mottool.association.registry import TRACKERS, settings_by_tracker
 from mottool.association.sequence_settings import (
     PostprocessSettings,
     SequenceSettings,
+    choose_tracker,
+    given_settings,
     settings_classes_of,
 )
 from mottool.cli.jobs import Jobs
@@ -67,7 +69,7 @@ def run(
     linking: Linking,
     drawn: bool = False,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Tracked:
     """Detect, embed and associate the people of a sequence; draw the video if `drawn`.
 
@@ -98,14 +100,21 @@ def _tracks(
         header = opened.header
     tracker, given, profiles, published = linking
     fitting = CacheSettings(tracker, settings_classes_of(tracker), given, profiles, published)
-    chosen: Any = fitting.of(header)
-    settings, seen, finishing = chosen
+    settings, inputs, postprocessing = cast(Any, fitting.of(header))
     for note in fitting.notes:
         warn(note)
     path = work.tracks(header.pipeline, tracker) / f"{safe_name(header.sequence)}.txt"
-    inputs = associate.inputs_of(header, tracker, settings, finishing, seen)
-    if overwrite or not is_made_from(path, inputs):
-        associate.run(cache, path, tracker, settings, finishing, seen=seen, warn=warn)
+    made_from = associate.inputs_of(header, tracker, settings, postprocessing, inputs)
+    if overwrite or not is_made_from(path, made_from):
+        associate.run(
+            cache,
+            path,
+            tracker,
+            settings=settings,
+            postprocessing=postprocessing,
+            inputs=inputs,
+            warn=warn,
+        )
     return path
 
 
@@ -120,7 +129,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 @click.option(
     "--tracker",
     type=click.Choice(list(TRACKERS)),
-    help="What links the detections.  [default: the one that --settings names, or else the one "
+    help="The tracker.  [default: the one that --settings names, or else the one "
     "that suits the network, or else fairmot]",
 )
 @settings_file
@@ -129,7 +138,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 @merged_options({"finishing": PostprocessSettings}, "finishing")
 @set_option
 @click.option("--render", "drawn", is_flag=True, help="Draw the tracks over the video, too.")
-@click.option("--overwrite", is_flag=True, help="Make everything anew.")
+@click.option("--overwrite", is_flag=True, help="Replace existing output.")
 @work_option
 @as_json
 def command(
@@ -174,11 +183,11 @@ def command(
         batch.note(note)
     profiles = SequenceSettings(file)
     suited = None if published else fitted_tracker(pipeline.fitted)
-    tracker = associate.chosen_tracker(tracker, profiles, suited)
+    tracker = choose_tracker(tracker, profiles, suited)
     kinds = settings_classes_of(tracker)
     profiles.check(kinds)
-    given = associate.given_settings(kinds, given | finishing, texts)
-    profiles.of("", kinds, given)  # what is wrong with the flags is wrong for every sequence
+    given = given_settings(kinds, given | finishing, texts)
+    profiles.of("", kinds, given)  # errors in the flags concern every sequence
     linking = Linking(tracker, given, profiles, published)
     for sequence in sequences:
         job = partial(
@@ -193,6 +202,6 @@ def _report(batch: Jobs, sequence: str, made: Tracked) -> None:
     record = read_record(made.tracks)
     rows, identities = record["rows"], record["identities"]
     video = None if made.video is None else str(made.video)
-    told = f"{rows} rows, {identities} identities" + (f"; drawn in {video}" if video else "")
+    summary = f"{rows} rows, {identities} identities" + (f"; drawn in {video}" if video else "")
     more = {"cache": str(made.cache), "rows": rows, "identities": identities, "video": video}
-    batch.report(sequence, made.tracks, told, **more)
+    batch.report(sequence, made.tracks, summary, **more)

@@ -1,8 +1,8 @@
-"""Settings of trackers that fit a network better than the published ones.
+"""Tracker settings that fit a network better than the published ones.
 
-Published thresholds fit the published networks. The card of a weights file may name the tracker
-that suits it best and hold settings for several; `detect-embed` copies both into the cache's header
-and `associate` starts from them.
+Published thresholds fit the published networks. The card of a weights file may name the best
+tracker for it, and settings of several trackers. `detect-embed` copies both into the header of a
+cache, and `associate` starts from them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def fitted_tracker(settings: Mapping[str, Any]) -> str | None:
 def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]:
     """Return what a cache's header sets for `tracker`, as texts by name; {} for nothing.
 
-    Thresholds of embeddings are left out where an embedder has replaced those of the network.
-    Raises `CacheError` for a name or a value that the tracker does not take.
+    Thresholds of embeddings are omitted if an embedder replaced the network's embeddings.
+    Raises `CacheError` for a name or a value that is not valid for the tracker.
     """
     tables = settings.get("trackers")
     table = tables.get(tracker) if isinstance(tables, Mapping) else None
@@ -50,30 +50,30 @@ def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]
 
 
 class CacheSettings:
-    """The settings of each cache: what flags and the file say, over what fits its network."""
+    """The settings of each cache: those that fit its network, overridden by file and flags."""
 
     def __init__(
         self,
         tracker: str,
         kinds: Mapping[str, type[Settings]],
         given: Mapping[str, Any],
-        profiles: SequenceSettings,
+        sequence_settings: SequenceSettings,
         published: bool,
     ) -> None:
-        """`given` are the flags; with `published` nothing is taken from the caches."""
+        """Take the flags `given`; with `published`, ignore the settings in the caches."""
         self.tracker, self.kinds, self.given = tracker, kinds, given
-        self.profiles, self.published = profiles, published
+        self.sequence_settings, self.published = sequence_settings, published
         self.notes: list[str] = []
 
     def of(self, header: Header) -> list[Settings]:
         """Build the settings of a cache, and note where they come from."""
         fitted = {} if self.published else fitted_settings(header.settings, self.tracker)
-        own = self.profiles.of(header.sequence, self.kinds, self.given, fitted)
-        plain = self.profiles.of(header.sequence, self.kinds, self.given)
-        taken = [name for name in fitted if getattr(own[0], name) != getattr(plain[0], name)]
-        if taken:
-            told = ", ".join(f"{name} {fitted[name]}" for name in taken)
-            note = f"{self.tracker} uses settings that fit {header.pipeline} ({told}); "
+        settings = self.sequence_settings.of(header.sequence, self.kinds, self.given, fitted)
+        unfitted = self.sequence_settings.of(header.sequence, self.kinds, self.given)
+        used = [name for name in fitted if getattr(settings[0], name) != getattr(unfitted[0], name)]
+        if used:
+            values = ", ".join(f"{name} {fitted[name]}" for name in used)
+            note = f"{self.tracker} uses settings that fit {header.pipeline} ({values}); "
             note += "--published uses its authors'"
             self.notes += [] if note in self.notes else [note]
-        return own
+        return settings

@@ -1,7 +1,7 @@
-"""Tracks mended after the fact: short ones removed, gaps interpolate_gaps, boxes smoothed.
+"""Offline postprocessing of tracks: remove short ones, interpolate gaps, smooth boxes.
 
-Every function takes the rows of one sequence and gives new ones; an identity is a track, and holds
-each frame at most once.
+Each function returns new rows of one sequence. An identity is one track, with at most one box per
+frame.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ Ints = npt.NDArray[np.int64]
 JITTER = 1e-10  # variance of the noise that StrongSORT's Gaussian process allows for
 MEASUREMENT = 1 / 20  # standard deviation of a box's coordinates, in heights of the track
 ACCELERATION = 1 / 500  # standard deviation of a coordinate's acceleration, in heights per frame²
-FIRST_VELOCITY = 1 / 16  # standard deviation of a velocity nothing is known of, heights per frame
+FIRST_VELOCITY = 1 / 16  # standard deviation of an unknown velocity, heights per frame
 
 
 def postprocess(rows: Rows, config: PostprocessSettings) -> Rows:
-    """Remove short tracks, fill gaps and smooth, in this order, as far as `config` asks for it.
+    """Remove short tracks, fill gaps and smooth, in this order, as set in `config`.
 
     The `rows` of one sequence come back in their order, or by frame and identity if any was added.
     """
@@ -45,37 +45,37 @@ def postprocess(rows: Rows, config: PostprocessSettings) -> Rows:
     return rows
 
 
-def remove_short_tracks(rows: Rows, least: int) -> Rows:
-    """The rows of tracks with at least `least` boxes."""
+def remove_short_tracks(rows: Rows, min_length: int) -> Rows:
+    """Remove tracks with fewer than `min_length` boxes."""
     _, track, count = np.unique(rows.ids, return_inverse=True, return_counts=True)
-    return _taken(rows, count[track] >= least)
+    return _take(rows, count[track] >= min_length)
 
 
-def interpolate_gaps(rows: Rows, longest: int) -> Rows:
-    """Add boxes on a straight line wherever a track misses 1 to `longest` frames in a row.
+def interpolate_gaps(rows: Rows, max_gap: int) -> Rows:
+    """Add boxes on a straight line wherever a track misses 1 to `max_gap` frames in a row.
 
-    All columns are interpolated, the score too; what was there stays as it is. If any row is
+    All columns are interpolated, the score too; existing rows do not change. If any row is
     added, all are sorted by frame and identity. Linear interpolation as in StrongSORT (Du et al.,
-    IEEE TMM 2023, GSI), whose interval of 20 is a `longest` of 18.
+    IEEE TMM 2023, GSI), whose interval of 20 is a `max_gap` of 18.
     """
-    by_track = _taken(rows, np.lexsort((rows.frames, rows.ids)))
+    by_track = _take(rows, np.lexsort((rows.frames, rows.ids)))
     step = np.diff(by_track.frames)  # (n - 1,)
     missing = np.where(np.diff(by_track.ids) == 0, step - 1, 0)
-    before = np.flatnonzero((missing > 0) & (missing <= longest))  # (g,) the row before each gap
+    before = np.flatnonzero((missing > 0) & (missing <= max_gap))  # (g,) the row before each gap
     count = missing[before]
     row = np.repeat(before, count)  # (a,) for each added row the one before its gap
-    place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + 1
-    share = (place / step[row])[:, None] if len(row) else np.zeros((0, 1))  # (a, 1) in (0, 1)
+    position = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + 1
+    share = (position / step[row])[:, None] if len(row) else np.zeros((0, 1))  # (a, 1) in (0, 1)
 
     def between(values: Floats) -> Floats:
         return np.concatenate((values, values[row] + share * (values[row + 1] - values[row])))
 
     if not len(row):
         return rows
-    frames = np.concatenate((by_track.frames, by_track.frames[row] + place))
+    frames = np.concatenate((by_track.frames, by_track.frames[row] + position))
     ids = np.concatenate((by_track.ids, by_track.ids[row]))
-    every = Rows(frames, ids, between(by_track.tlwh), between(by_track.rest))
-    return _taken(every, np.lexsort((every.ids, every.frames)))
+    combined = Rows(frames, ids, between(by_track.tlwh), between(by_track.rest))
+    return _take(combined, np.lexsort((combined.ids, combined.frames)))
 
 
 def smooth_gaussian(rows: Rows, tau: float = 10.0) -> Rows:
@@ -95,7 +95,7 @@ def smooth_gaussian(rows: Rows, tau: float = 10.0) -> Rows:
 
 
 def _process(frames: Ints, values: Floats, scale: float) -> Floats:
-    """The mean (n, c) of a Gaussian process at the frames (n,) where it saw `values` (n, c)."""
+    """Return the mean (n, c) of a Gaussian process at frames (n,), fitted to `values` (n, c)."""
     from scipy.linalg import solve
 
     distance = (frames[:, None] - frames) / scale  # (n, n)
@@ -106,7 +106,7 @@ def _process(frames: Ints, values: Floats, scale: float) -> Floats:
 
 
 def smooth_rts(rows: Rows) -> Rows:
-    """Smooth centre, width and height of each track by a Kalman filter run forwards and back.
+    """Smooth centre, width and height of each track by a Kalman filter run forwards and backwards.
 
     Rauch, Tung and Striebel, "Maximum likelihood estimates of linear dynamic systems", AIAA J.
     1965: coordinates of constant velocity disturbed by white acceleration, all noise in proportion
@@ -118,13 +118,13 @@ def smooth_rts(rows: Rows) -> Rows:
         if len(track) > 1:
             boxes = rows.tlwh[track]
             centred = np.column_stack([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]])  # (n, 4)
-            smooth = _forwards_and_back(rows.frames[track], centred, float(np.median(boxes[:, 3])))
+            smooth = _kalman_smooth(rows.frames[track], centred, float(np.median(boxes[:, 3])))
             tlwh[track] = np.column_stack([smooth[:, :2] - smooth[:, 2:] / 2, smooth[:, 2:]])
     return Rows(rows.frames, rows.ids, tlwh, rows.rest)
 
 
-def _forwards_and_back(frames: Ints, measured: Floats, height: float) -> Floats:
-    """Coordinates (n, 4) smoothed over all frames (n,)."""
+def _kalman_smooth(frames: Ints, measurements: Floats, height: float) -> Floats:
+    """Smooth coordinates (n, 4) over all frames (n,)."""
     from filterpy.common import Q_discrete_white_noise
     from filterpy.kalman import rts_smoother
 
@@ -137,14 +137,14 @@ def _forwards_and_back(frames: Ints, measured: Floats, height: float) -> Floats:
     noises = np.array([noise[step] for step in steps.tolist()])  # (n, 2, 2)
     spread = (MEASUREMENT * height) ** 2
     states, covariances = np.zeros((len(frames), 2, 4)), np.zeros((len(frames), 2, 2))
-    state = np.stack([measured[0], np.zeros(4)])  # (2, 4) positions and velocities
+    state = np.stack([measurements[0], np.zeros(4)])  # (2, 4) positions and velocities
     covariance = np.diag([spread, (FIRST_VELOCITY * height) ** 2])
     states[0], covariances[0] = state, covariance
     for row in range(1, len(frames)):
         move = moves[row - 1]
         state, covariance = move @ state, move @ covariance @ move.T + noises[row - 1]
         gain = covariance[:, :1] / (covariance[0, 0] + spread)  # (2, 1)
-        state = state + gain * (measured[row] - state[0])
+        state = state + gain * (measurements[row] - state[0])
         covariance = covariance - gain * covariance[0]
         states[row], covariances[row] = state, covariance
     smoothed, *_ = rts_smoother(states, covariances, moves, noises)
@@ -153,11 +153,11 @@ def _forwards_and_back(frames: Ints, measured: Floats, height: float) -> Floats:
 
 
 def _tracks(rows: Rows) -> Iterator[Ints]:
-    """The rows of each track in the order of its frames."""
+    """Yield the row indices of each track, sorted by frame."""
     order = np.lexsort((rows.frames, rows.ids))
     starts = np.flatnonzero(np.diff(rows.ids[order], prepend=rows.ids[order][:1] - 1))
     yield from (track for track in np.split(order, starts)[1:])
 
 
-def _taken(rows: Rows, which: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Rows:
+def _take(rows: Rows, which: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Rows:
     return Rows(rows.frames[which], rows.ids[which], rows.tlwh[which], rows.rest[which])

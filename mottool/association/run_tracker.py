@@ -26,31 +26,31 @@ from mottool.sources.discovery import find_sequences
 __all__ = ["run_tracker", "steps"]
 
 Floats = npt.NDArray[np.float64]
-JITTER = 0.1  # frames: less than this is how times are written down, not how frames were taken
-ROUNDING = 1.1e-3  # seconds: a little more than the steps that some containers count in
+JITTER = 0.1  # frames: smaller deviations come from rounded times, not from the frames
+ROUNDING = 1.1e-3  # seconds: slightly more than the time resolution of some containers
 
 
 def run_tracker(
     cache: Cache,
     tracker: str,
     settings: Settings,
-    watch: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
-    seen: InputSettings | None = None,
+    progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
+    inputs: InputSettings | None = None,
     public: Path | None = None,
-    warn: Callable[[str], None] = lambda told: None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Rows:
-    """The tracks of an open cache, frame by frame, as the tracker gives them; `rest` is the score.
+    """Track an open cache; return rows by frame, in the tracker's order, with scores in `rest`.
 
-    `tracker` is a name in the registry, `seen` what it gets to see, `watch` may follow the frames
-    as they pass. `public` is a file of public detections, or a folder or dataset that has the
-    sequence's, for a `track_type` that asks for them. `warn` hears what the tracker has to do
-    without. Raises `CacheError` if the cache lacks what it cannot do without.
+    `tracker` is a name in the registry. `inputs` select the detections, and `progress` wraps the
+    iteration over frames. `public` is a file of public detections, or a folder or dataset that
+    contains the sequence's, for `track_type` public_track. `warn` receives a message for optional
+    data that is missing. Raises `CacheError` if the cache lacks what the tracker needs.
     """
-    seen = seen or InputSettings()
-    steps, rate = _steps(cache, seen)
-    linker = _tracker(tracker, settings, cache, rate, public, warn)
-    frames = zip(watch(_filtered(cache.frames(), seen)), steps, strict=True)
-    tracks = [linker.update(detections, elapsed) for detections, elapsed in frames]
+    inputs = inputs or InputSettings()
+    steps, rate = _steps(cache, inputs)
+    instance = _create_tracker(tracker, settings, cache, rate, public, warn)
+    frames = zip(progress(_filtered(cache.frames(), inputs)), steps, strict=True)
+    tracks = [instance.update(detections, elapsed) for detections, elapsed in frames]
     if not tracks:
         none = np.zeros(0, np.int64)
         return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
@@ -61,27 +61,27 @@ def run_tracker(
     return Rows(numbers, ids, np.asarray(tlwh_from_xyxy(boxes), np.float64), scores[:, None])
 
 
-def _steps(cache: Cache, seen: InputSettings) -> tuple[list[float], float]:
-    """The frames that pass before each frame of the cache, and frames a second."""
-    if seen.fixed_rate:
+def _steps(cache: Cache, inputs: InputSettings) -> tuple[list[float], float]:
+    """Return the elapsed frames before each frame of the cache, and the frame rate."""
+    if inputs.fixed_rate:
         return [1.0] * cache.frame_count, cache.header.fps
-    passed, rate = steps(cache.pts, cache.header.fps)
-    return passed.tolist(), rate
+    intervals_in_frames, rate = steps(cache.pts, cache.header.fps)
+    return intervals_in_frames.tolist(), rate
 
 
-def _filtered(frames: Iterable[Detections], seen: InputSettings) -> Iterator[Detections]:
-    """The frames with only what may be seen."""
-    if seen.classes is None and seen.min_score <= 0:
+def _filtered(frames: Iterable[Detections], inputs: InputSettings) -> Iterator[Detections]:
+    """Yield the frames with only the selected detections."""
+    if inputs.classes is None and inputs.min_score <= 0:
         yield from frames
         return
     for detections in frames:
-        good = detections.scores >= seen.min_score
-        if seen.classes is not None:
-            good &= np.isin(detections.classes, seen.classes)
-        yield detections.take(good)
+        keep = detections.scores >= inputs.min_score
+        if inputs.classes is not None:
+            keep &= np.isin(detections.classes, inputs.classes)
+        yield detections.take(keep)
 
 
-def _tracker(
+def _create_tracker(
     name: str,
     settings: Settings,
     cache: Cache,
@@ -89,7 +89,7 @@ def _tracker(
     public: Path | None,
     warn: Callable[[str], None],
 ) -> Tracker:
-    """The tracker at the beginning of the cache's sequence."""
+    """Create the tracker of the cache's sequence."""
     entry = TRACKERS[name]
     if cache.detection_count:
         if "embeddings" in entry.needs and not cache.has_embeddings:
@@ -99,9 +99,9 @@ def _tracker(
         if "offsets" in entry.needs and not cache.has_offsets:
             fix = "make them with mottool detect-embed --pipeline otrack, or use another --tracker"
             raise CacheError(f"{cache.path} has no offsets, which {name} matches by", fix)
-    refinds = "occlusion_centres" in entry.uses and getattr(settings, "occlusion", False)
-    if refinds and not cache.occlusion_count:
-        warn(f"there are no occlusion centres: {name} finds no lost people again by them")
+    recovers = "occlusion_centres" in entry.uses and getattr(settings, "occlusion", False)
+    if recovers and not cache.occlusion_count:
+        warn(f"there are no occlusion centres: {name} recovers no lost tracklets by them")
     boxes = None
     if getattr(settings, "track_type", "private_track") == "public_track":
         if public is None:
@@ -113,35 +113,35 @@ def _tracker(
 
 
 def _public(path: Path, sequence: str) -> Callable[[int], Any]:
-    """The boxes of each frame in the sequence's file of public detections."""
+    """Return a function from a frame to its boxes in the sequence's public detections."""
     if path.is_dir() and (path / f"{sequence}.txt").exists():
         path = path / f"{sequence}.txt"
     elif path.is_dir():
-        files = {each.name: each.detections for each in find_sequences([path])}
-        own = files.get(sequence)
-        if own is None:
+        files = {item.name: item.detections for item in find_sequences([path])}
+        file = files.get(sequence)
+        if file is None:
             fix = f"{did_you_mean(sequence, files)}, or add {sequence}.txt there"
             raise InputError(f"{path} has no public detections of {sequence}", fix)
-        path = own
-    given = PublicDetections.read(path)
-    return lambda frame: given.on(frame).boxes
+        path = file
+    detections = PublicDetections.read(path)
+    return lambda frame: detections.on(frame).boxes
 
 
 def steps(times: Floats, frame_rate: float) -> tuple[Floats, float]:
-    """The frames (F,) that pass before each frame, and how many frames there are in a second.
+    """Return the elapsed frames (F,) before each frame, and the frames per second.
 
-    `times` (F,) are in seconds. The frame to count in is the usual one of the sequence, so where
-    frames come evenly every step is exactly 1 and the rate is the given `frame_rate`; a frame that
-    was left out makes a step of 2. Where times stand still or go back a step is 1 too.
+    `times` (F,) are in seconds. One frame is the median interval of the sequence. If all frames are
+    evenly spaced, every step is exactly 1 and the rate is the given `frame_rate`; a skipped frame
+    makes a step of 2. Where times repeat or decrease, the step is 1 too.
     """
     intervals = np.diff(times)
     forward = intervals > 0
-    found = np.ones(len(times))
+    elapsed = np.ones(len(times))
     if not forward.any():
-        return found, frame_rate
-    usual = float(np.median(intervals[forward]))
-    passed = intervals / usual
-    whole = np.maximum(np.round(passed), 1)
-    even = abs(passed - whole) <= max(JITTER, ROUNDING / usual)
-    found[1:] = np.where(forward & ~even, passed, np.where(forward, whole, 1))
-    return found, frame_rate if (found == 1).all() else 1 / usual
+        return elapsed, frame_rate
+    median = float(np.median(intervals[forward]))
+    intervals_in_frames = intervals / median
+    rounded = np.maximum(np.round(intervals_in_frames), 1)
+    even = abs(intervals_in_frames - rounded) <= max(JITTER, ROUNDING / median)
+    elapsed[1:] = np.where(forward & ~even, intervals_in_frames, np.where(forward, rounded, 1))
+    return elapsed, frame_rate if (elapsed == 1).all() else 1 / median

@@ -11,10 +11,10 @@ A TOML file gives settings that differ between sequences:
     conf_thres = 0.35
     track_buffer = 14
 
-A sequence gets what `[default]` says, then what every table says whose name is its own or a
-pattern that fits it, in the order of the file; what was given on the command line goes before
-all of them. Thresholds by sequence are how POI (Yu et al., ECCV 2016 workshops) and ByteTrack
-were run on the benchmarks.
+The settings of a sequence are those of `[default]`, then those of every table whose name equals
+the sequence's name or is a pattern that matches it, in the order of the file. Settings given on the
+command line override all of them. POI (Yu et al., ECCV 2016 workshops) and ByteTrack
+used thresholds by sequence on the benchmarks.
 """
 
 import tomllib
@@ -24,16 +24,18 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from mottool.association.registry import TRACKERS
+from mottool.association.registry import DEFAULT_TRACKER, TRACKERS, drop_comments
 from mottool.errors import InputError, SettingError, did_you_mean
-from mottool.settings import Settings, build_settings, setting
+from mottool.settings import Settings, build_settings, parse_key_values, setting
 
 __all__ = [
-    "PostprocessSettings",
     "InputSettings",
+    "PostprocessSettings",
     "SequenceSettings",
-    "settings_classes_of",
+    "choose_tracker",
+    "given_settings",
     "read_settings_by_tracker",
+    "settings_classes_of",
     "unused_tables",
 ]
 
@@ -49,7 +51,7 @@ def _classes(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class InputSettings(Settings):
-    """What a tracker gets to see of a cache."""
+    """Which detections of a cache are tracked, and how time is counted."""
 
     classes: tuple[int, ...] | None = setting(
         None,
@@ -58,46 +60,46 @@ class InputSettings(Settings):
     )
     min_score: float = setting(
         0.0,
-        "Detections with a lower score are left out before the tracker sees them.",
+        "Detections with a lower score are dropped before tracking.",
         low=0,
         high=1,
     )
     fixed_rate: bool = setting(
         False,
-        "Take every frame for the next one, as the papers do. Otherwise, where frames do not come "
-        "evenly, their times count: for motion, and for how long a tracklet is remembered.",
+        "Treat all frames as evenly spaced, as the papers do. Otherwise times of unevenly spaced "
+        "frames are used for motion, and for how long lost tracklets are kept.",
     )
 
 
 @dataclass(frozen=True)
 class PostprocessSettings(Settings):
-    """Offline finishing: which tracks stay, and how their boxes are mended; by default nothing."""
+    """Offline postprocessing of tracks: removal, interpolation, smoothing; by default none."""
 
     min_track_length: int = setting(
         1, "Tracks with fewer boxes than this are removed, before gaps are filled.", low=1
     )
     fill_gaps: int = setting(
         0,
-        "Gaps of up to this many frames within a track are filled along a straight line; 0: none.",
+        "Gaps of up to this many frames within a track are interpolated linearly; 0: none.",
         low=0,
     )
     smooth: str = setting(
         "none",
         "Smooth the boxes of each track: gaussian by a Gaussian process, as StrongSORT does after "
-        "filling gaps of 18 frames; rts by a Kalman filter that runs forwards and back.",
+        "filling gaps of 18 frames; rts by a Kalman filter run forwards and backwards.",
         choices=("none", "gaussian", "rts"),
     )
     smooth_tau: float = setting(
         10.0,
-        "How far a Gaussian process smooths, StrongSORT's tau. Tracks of more than its third power "
-        "of boxes are left as they are.",
+        "Length scale of the Gaussian process, StrongSORT's tau. Tracks of more than tau³ boxes "
+        "are not changed.",
         low=2,
         high=15,
     )
 
 
 def settings_classes_of(tracker: str) -> dict[str, type[Settings]]:
-    """What a tracker's settings files may set: its own settings first, then those around it."""
+    """Return the settings classes of a tracker's settings file, the tracker's first."""
     return {
         tracker: TRACKERS[tracker].settings,
         "input": InputSettings,
@@ -106,25 +108,25 @@ def settings_classes_of(tracker: str) -> dict[str, type[Settings]]:
 
 
 class SequenceSettings:
-    """The settings of each sequence, of several kinds that share no name.
+    """The settings of each sequence, of several settings classes that share no field name.
 
-    `tracker` is the one that the file is for, or None; `unused` names its tables that fitted no
-    sequence so far.
+    `tracker` is the tracker that the file names, or None; `unused` are the names of tables that
+    matched no sequence so far.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read the file; without one every sequence has what is given to `of`.
+        """Read the file; without one, every sequence has the settings given to `of`.
 
-        Raises `InputError` for what is no TOML, `SettingError` for what is no table of settings.
+        Raises `InputError` for a file that is not TOML, `SettingError` for invalid tables.
         """
-        told = {} if path is None else _read(path)
-        tracker = told.pop("tracker", None)
+        document = {} if path is None else _read(path)
+        tracker = document.pop("tracker", None)
         if tracker is not None and not isinstance(tracker, str):
-            raise SettingError(f"{path}: tracker is no text", 'write tracker = "fairmot"')
-        for name, table in told.items():
+            raise SettingError(f"{path}: tracker is not a text", 'write tracker = "fairmot"')
+        for name, table in document.items():
             if not isinstance(table, dict):
                 fix = f"put it under [{DEFAULT}] or under a sequence's name"
-                raise SettingError(f"{path}: {name} stands outside of any table", fix)
+                raise SettingError(f"{path}: {name} is outside of any table", fix)
             for key in table:
                 if "-" in key and key.replace("-", "_") in table:
                     problem = f"{path} [{name}] has {key} and {key.replace('-', '_')}"
@@ -133,15 +135,15 @@ class SequenceSettings:
         self._path = path
         self._tables: dict[str, dict[str, str]] = {
             name: {key.replace("-", "_"): _text(value) for key, value in table.items()}
-            for name, table in told.items()
+            for name, table in document.items()
         }
         self.unused = [name for name in self._tables if name != DEFAULT]
 
     def check(self, kinds: Mapping[str, type[Settings]]) -> None:
-        """Raise a `SettingError` if a table holds what is no setting of these kinds."""
+        """Raise a `SettingError` if a table has a setting that none of these classes has."""
         for name, table in self._tables.items():
             try:
-                _built(kinds, table)
+                _build(kinds, table)
             except SettingError as error:
                 problem = f"{self._path} [{name}]: {error.problem}"
                 raise SettingError(problem, error.fix) from error
@@ -153,16 +155,16 @@ class SequenceSettings:
         given: Mapping[str, Any],
         fitted: Mapping[str, str] | None = None,
     ) -> list[Settings]:
-        """The settings of one sequence, an instance of each of `kinds`, named for errors.
+        """Build the settings of one sequence: an instance of each of `kinds`, named for errors.
 
-        `given` are settings that go before those of the file, which go before `fitted`.
+        `given` overrides the settings of the file, which override `fitted`.
         """
-        told: dict[str, Any] = dict(fitted or {}) | self._tables.get(DEFAULT, {})
+        values: dict[str, Any] = dict(fitted or {}) | self._tables.get(DEFAULT, {})
         for name, table in self._tables.items():
             if name != DEFAULT and fnmatchcase(sequence, name):
-                told |= table
+                values |= table
                 self.unused = [other for other in self.unused if other != name]
-        return _built(kinds, told | dict(given))
+        return _build(kinds, values | dict(given))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -172,19 +174,19 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"there is no settings file {path}", "check the path") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         fix = 'write [default] or ["SEQUENCE"] and below it lines of key = value'
-        raise InputError(f"{path} is no TOML file of settings ({error})", fix) from error
+        raise InputError(f"{path} is not a TOML file of settings ({error})", fix) from error
 
 
 def _text(value: object) -> str:
-    """A value as it would be written on the command line, where types are checked."""
+    """Write a TOML value as on the command line, whose parser checks types."""
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _built(kinds: Mapping[str, type[Settings]], told: Mapping[str, Any]) -> list[Settings]:
-    """One instance of each kind; what none of them has is refused in the name of the first."""
+def _build(kinds: Mapping[str, type[Settings]], values: Mapping[str, Any]) -> list[Settings]:
+    """Build an instance of each class; errors for unknown names mention the first class."""
     first = next(iter(kinds))
     parts: dict[str, dict[str, Any]] = {name: {} for name in kinds}
-    for key, value in told.items():
+    for key, value in values.items():
         owners = (name for name, kind in kinds.items() if key in kind.__dataclass_fields__)
         parts[next(owners, first)][key] = value
     return [build_settings(kind, parts[name], name) for name, kind in kinds.items()]
@@ -222,3 +224,45 @@ def unused_tables(settings: Mapping[str, SequenceSettings]) -> list[str]:
         for tracker, tracker_settings in settings.items()
         for name in tracker_settings.unused
     ]
+
+
+def choose_tracker(
+    tracker: str | None, sequence_settings: SequenceSettings, fitted: str | None = None
+) -> str:
+    """Return the tracker of the flag or of the settings file, else `fitted`, else the default.
+
+    Raises `SettingError` if the file names an unknown tracker or another one than the flag.
+    """
+    named = sequence_settings.tracker
+    if named is None:
+        return tracker or fitted or DEFAULT_TRACKER
+    if named not in TRACKERS:
+        fix = did_you_mean(named, TRACKERS)
+        raise SettingError(f"the settings are for {named!r}, which is not a tracker", fix)
+    if tracker not in {None, named}:
+        problem = f"--tracker is {tracker}, but the settings are for {named}"
+        raise SettingError(problem, "leave --tracker out, or give that tracker's settings")
+    return named
+
+
+def given_settings(
+    kinds: Mapping[str, type[Settings]], flags: Mapping[str, Any], texts: Iterable[str]
+) -> dict[str, Any]:
+    """Merge flags and `key=value` texts of these settings classes, the tracker's first.
+
+    Raises `SettingError` for a setting that has different values in both.
+    """
+    tracker, tracker_class = next(iter(kinds.items()))
+    listed = {key.replace("-", "_"): value for key, value in parse_key_values(texts).items()}
+    listed = drop_comments(listed, tracker_class)
+    for key in flags.keys() & listed.keys():
+        classes = (kind for kind in kinds.values() if key in kind.__dataclass_fields__)
+        owner = next(classes, tracker_class)
+        one, other = (
+            build_settings(owner, {key: values[key]}, tracker) for values in (flags, listed)
+        )
+        if one != other:
+            flag = "--" + key.replace("_", "-")
+            problem = f"{flag} {flags[key]} and --set {key}={listed[key]} disagree"
+            raise SettingError(problem, "give one of them")
+    return {**flags, **listed}

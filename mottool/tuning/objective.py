@@ -59,7 +59,9 @@ class Objective:
                 settings, inputs, postprocessing = SequenceSettings().of(
                     "", settings_classes, given, fitted
                 )
-                rows = run_tracker(cache, self.tracker, settings, seen=cast(InputSettings, inputs))
+                rows = run_tracker(
+                    cache, self.tracker, settings, inputs=cast(InputSettings, inputs)
+                )
                 frames = cache.frame_count
             rows = postprocess(rows, cast(PostprocessSettings, postprocessing))
             evaluated = cached_ground_truth(ground_truth, sequence, self.rules)

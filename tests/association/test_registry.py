@@ -3,6 +3,8 @@ import subprocess
 import sys
 
 import pytest
+from caches import HEADER, write
+from streams import walkers
 
 from mottool.association.registry import (
     TRACKERS,
@@ -170,3 +172,48 @@ def test_a_score_above_one_is_no_threshold(name):
     for key in own:
         with pytest.raises(SettingError, match=f"{key} cannot be 60"):
             build_settings(TRACKERS[name].settings, {key: "60"}, name)
+
+
+TOY = """
+import sys
+from dataclasses import dataclass
+import numpy as np
+from mottool.association import registry
+from mottool.association.tracks import Tracks
+from mottool.settings import Settings, setting
+
+@dataclass(frozen=True)
+class ToySettings(Settings):
+    toy_limit: int = setting(2, "The number of boxes that toy tracks.", low=1)
+
+class ToyTracker:
+    def __init__(self, settings, sequence):
+        self.limit = settings.toy_limit
+
+    def update(self, detections, elapsed=1.0):
+        rows = slice(0, self.limit)
+        boxes = detections.boxes[rows].astype(float)
+        return Tracks(np.arange(1, len(boxes) + 1), boxes, detections.scores[rows].astype(float))
+
+registry.TRACKERS["toy"] = registry.TrackerEntry("__main__:ToyTracker", ToySettings)
+from mottool.cli.main import cli
+cli(sys.argv[1:])
+"""
+
+
+def test_a_tracker_is_added_by_one_entry(tmp_path):
+    """The entry adds the tracker's flags and choices, and a cache can be tracked by it."""
+    script = tmp_path / "toy.py"
+    script.write_text(TOY)
+    frames = walkers([[(100, 100), (300, 100)]] * 3, [[0, 1]] * 3)
+    cache = write(tmp_path / "a.h5", frames, HEADER)
+
+    def mottool(*words):
+        command = [sys.executable, str(script), *map(str, words)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert "--toy-limit" in mottool("associate", "--help")
+    for stage in ("tune", "compare"):
+        assert "toy" in mottool(stage, "--help")
+    words = ["--tracker", "toy", "--toy-limit", 1, "--out", tmp_path / "out", "--jobs", 1]
+    assert "3 rows, 1 identities" in mottool("associate", cache, *words)

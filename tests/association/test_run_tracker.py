@@ -40,12 +40,12 @@ def test_only_the_classes_and_scores_that_were_asked_for_are_seen(tmp_path):
     both = linked(path)
     assert len(both) == 2 * len(STEPS)
     for seen in (InputSettings(classes=(2,)), InputSettings(classes=(2, 5))):
-        rows = linked(path, seen=seen)
+        rows = linked(path, inputs=seen)
         assert set(rows.ids) == {1}
         np.testing.assert_array_equal(rows.tlwh, both.tlwh[both.ids == 2])
-    assert len(linked(path, seen=InputSettings(classes=(7,)))) == 0
-    assert len(linked(path, seen=InputSettings(min_score=0.8))) == len(STEPS)
-    assert len(linked(path, "sort", seen=InputSettings(min_score=0.95))) == 0
+    assert len(linked(path, inputs=InputSettings(classes=(7,)))) == 0
+    assert len(linked(path, inputs=InputSettings(min_score=0.8))) == len(STEPS)
+    assert len(linked(path, "sort", inputs=InputSettings(min_score=0.95))) == 0
 
 
 def walk(times):
@@ -63,7 +63,7 @@ def test_motion_is_scaled_by_the_time_that_passed(tmp_path, tracker):
     assert set(timed.ids) == {1}
     again = timed.tlwh[timed.frames == 22]
     assert again[0, 0] + 20 == pytest.approx(100 + 120 * times[21], abs=1.0)
-    fixed = linked(path, tracker, seen=InputSettings(fixed_rate=True))
+    fixed = linked(path, tracker, inputs=InputSettings(fixed_rate=True))
     after = fixed.frames == 22
     lost = not after.any() or set(fixed.ids) != {1}
     assert lost or abs(fixed.tlwh[after][0, 0] - again[0, 0]) > 1
@@ -73,7 +73,7 @@ def test_motion_is_scaled_by_the_time_that_passed(tmp_path, tracker):
 def test_even_streams_are_linked_alike_with_and_without_their_times(tmp_path, tracker):
     path = kept(tmp_path, PAIR)
     timed, fixed = (
-        linked(path, tracker, seen=InputSettings(fixed_rate=rate)) for rate in (False, True)
+        linked(path, tracker, inputs=InputSettings(fixed_rate=rate)) for rate in (False, True)
     )
     np.testing.assert_array_equal(timed.ids, fixed.ids)
     np.testing.assert_array_equal(timed.tlwh, fixed.tlwh)
@@ -89,21 +89,21 @@ def test_the_buffer_is_in_seconds_where_frames_do_not_come_evenly(tmp_path, gap,
     frames = walkers(places, [[0] * len(place) for place in places])
     path = kept(tmp_path, frames, seen + late + back)
     assert (set(linked(path).ids) == {1}) == known
-    assert set(linked(path, seen=InputSettings(fixed_rate=True)).ids) == {1}
+    assert set(linked(path, inputs=InputSettings(fixed_rate=True)).ids) == {1}
 
 
 @pytest.mark.parametrize("tracker", ["fairmot", "jde", "outrack", "bytetrack"])
 @pytest.mark.parametrize(("pause", "known"), [(0.9, True), (1.2, False), (60.0, False)])
-def test_who_is_back_after_a_pause_is_known_within_the_buffer(tmp_path, tracker, pause, known):
+def test_identity_is_kept_after_a_pause_within_the_buffer(tmp_path, tracker, pause, known):
     """He stands; the file lacks every frame of the pause."""
     seen = [n / 30 for n in range(10)]
     times = seen + [seen[-1] + pause + n / 30 for n in range(10)]
     path = kept(tmp_path, walkers([[(100, 100)]] * 20, [[0]] * 20), times)
     assert (set(linked(path, tracker).ids) == {1}) == known
-    assert set(linked(path, tracker, seen=InputSettings(fixed_rate=True)).ids) == {1}
+    assert set(linked(path, tracker, inputs=InputSettings(fixed_rate=True)).ids) == {1}
 
 
-def test_what_a_tracker_cannot_do_without_is_named_with_its_mend(tmp_path):
+def test_missing_fields_are_errors_with_a_fix(tmp_path):
     bare = [dataclasses.replace(frame, embeddings=None) for frame in PAIR]
     path = kept(tmp_path, bare)
     for tracker in ("fairmot", "jde", "cstrack", "outrack", "tdt", "deepsort"):
@@ -120,11 +120,11 @@ def test_a_cache_without_detections_lacks_nothing(tmp_path):
     assert all(len(linked(path, tracker)) == 0 for tracker in TRACKERS)
 
 
-def test_without_occlusion_centres_outrack_says_that_it_refinds_nobody(tmp_path):
+def test_outrack_warns_without_occlusion_centres(tmp_path):
     told = []
     path = kept(tmp_path, PAIR)
     assert len(linked(path, "outrack", warn=told.append)) == 2 * len(STEPS)
-    assert told == ["there are no occlusion centres: outrack finds no lost people again by them"]
+    assert told == ["there are no occlusion centres: outrack recovers no lost tracklets by them"]
     linked(path, "outrack", OUTrackSettings(occlusion=False), warn=told.append)
     linked(path, "sort", SortSettings(), warn=told.append)
     assert len(told) == 1

@@ -62,8 +62,8 @@ def test_the_file_may_name_its_tracker(tmp_path):
         ("[default]\nsecond = 1.5", r"\[default\]: second cannot be 1.5"),
         ("[default]\ntrack_buffer = 1.5", r"track_buffer cannot be '1.5'.*a whole number"),
         ("[default]\nfixed_rate = 3", "fixed_rate cannot be '3'.*true or false"),
-        ("conf_thres = 0.5", "conf_thres stands outside of any table"),
-        ("tracker = 3", "tracker is no text"),
+        ("conf_thres = 0.5", "conf_thres is outside of any table"),
+        ("tracker = 3", "tracker is not a text"),
         ("[a]\nmax-age = 1\nmax_age = 2", r"\[a\] has max-age and max_age. Fix: leave one"),
     ],
 )
@@ -74,7 +74,7 @@ def test_what_is_no_setting_is_refused_with_its_table(tmp_path, text, told):
 
 @pytest.mark.parametrize("text", ["[a", "\x00"])
 def test_what_is_no_toml_is_refused(tmp_path, text):
-    with pytest.raises(InputError, match="no TOML file of settings"):
+    with pytest.raises(InputError, match="not a TOML file of settings"):
         profiles(tmp_path, text)
 
 

@@ -16,9 +16,11 @@ from click.testing import CliRunner
 from streams import crowd, reference, walkers, wanted
 
 from mottool.association.registry import FairMOTSettings
+from mottool.association.sequence_settings import given_settings
 from mottool.errors import CacheError, SettingError
 from mottool.motchallenge.rows import read_rows
-from mottool.stages.associate import command, record_of, run, settings_of
+from mottool.settings import build_settings
+from mottool.stages.associate import command, record_of, run
 
 STEPS = range(0, 60, 4)
 PAIR = walkers([[(50 + x, 100), (350 - x, 300)] for x in STEPS], [[0, 1] for _ in STEPS])
@@ -217,7 +219,7 @@ def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
         assert len(set(read_rows(out / name, "result").frames)) > 1100
     assert len(files(out)) < 4
     assert not [name for name in files(tmp_path) if "part" in name]
-    while lives(process.pid):  # the system buries the workers in its own time
+    while lives(process.pid):  # the operating system takes a moment to end the workers
         assert time.monotonic() < began + 60
         time.sleep(0.01)
 
@@ -231,13 +233,13 @@ def test_two_caches_do_not_write_one_file(tmp_path):
     assert files(tmp_path / "mine") == ["seq.txt"]
 
 
-def test_no_caches_at_all_is_told(tmp_path):
+def test_missing_caches_are_an_error(tmp_path):
     done = called(tmp_path)
     assert "run mottool detect-embed first" in str(done.exception)
 
 
 @pytest.mark.parametrize("text", ["nonsense", ""])
-def test_what_is_no_cache_is_refused(tmp_path, text):
+def test_invalid_caches_are_errors(tmp_path, text):
     (tmp_path / "a.h5").write_text(text)
     done = called(tmp_path, tmp_path / "a.h5")
     assert done.exit_code == 1
@@ -266,8 +268,14 @@ def test_wrong_settings_are_wrong_usage(tmp_path, words, told):
 
 def test_a_flag_and_a_published_name_may_say_the_same():
     flags = {"second": "0.5", "conf_thres": 0.3}
-    made = settings_of("fairmot", flags, ["second=IoU 0.5", "min_box_area=50", "note=as published"])
-    assert made == FairMOTSettings(conf_thres=0.3, second=0.5, min_box_area=50.0)
+    made = given_settings(
+        {"fairmot": FairMOTSettings},
+        flags,
+        ["second=IoU 0.5", "min_box_area=50", "note=as published"],
+    )
+    assert build_settings(FairMOTSettings, made, "fairmot") == FairMOTSettings(
+        conf_thres=0.3, second=0.5, min_box_area=50.0
+    )
 
 
 def test_names_in_a_cache_do_not_lead_out_of_the_folder(tmp_path):
@@ -285,7 +293,7 @@ def test_an_interrupted_run_leaves_no_result(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(cache, tmp_path / "out" / "a.txt", "sort", watch=watch)
+        run(cache, tmp_path / "out" / "a.txt", "sort", progress=watch)
     assert files(tmp_path) == ["a.h5"]
 
 
@@ -321,7 +329,7 @@ def test_sequences_have_the_settings_of_their_tables_and_flags_go_first(tmp_path
     ("words", "text", "told"),
     [
         (["--tracker", "jde"], 'tracker = "sort"', "--tracker is jde, but the settings are for"),
-        ([], 'tracker = "sorted"', "'sorted', which is no tracker. Fix: did you mean 'sort'"),
+        ([], 'tracker = "sorted"', "'sorted', which is not a tracker. Fix: did you mean 'sort'"),
         ([], "[a]\nmax_age = 3", r"\[a\]: fairmot has no setting 'max_age'"),
     ],
 )
@@ -349,12 +357,12 @@ def test_what_a_tracker_sees_is_asked_for_and_recorded(tmp_path):
     }
 
 
-def test_what_a_tracker_does_without_is_told_once(tmp_path):
+def test_missing_optional_data_is_reported_once(tmp_path):
     kept(tmp_path, sequence="a")
     kept(tmp_path, sequence="b")
     done = called(tmp_path, "--tracker", "outrack", "--jobs", 1)
     assert done.exit_code == 0, done.output
-    assert done.stderr.count("no occlusion centres: outrack finds no lost people") == 1
+    assert done.stderr.count("no occlusion centres: outrack recovers no lost") == 1
 
 
 @pytest.mark.parametrize("tracker", ["fairmot", "outrack"])
