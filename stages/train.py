@@ -8,6 +8,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, merged_options, settings_options, work_option
+from mottool.data.formats import format_names
 from mottool.networks.registry import NETWORKS, learning_settings, names_help, trainable
 from mottool.settings import build_settings, parse_key_values
 from mottool.training.setup import TrainSettings as Config
@@ -16,9 +17,8 @@ from mottool.workdir import WorkDir
 
 __all__ = ["Config", "command", "run"]
 
-EPILOG = "\b\nPIPELINE is one of:\n" + names_help(
-    entry for entry in NETWORKS.values() if entry.family.learner
-)
+TRAINABLE = [entry for entry in NETWORKS.values() if entry.family.learner]
+EPILOG = f"\b\nPIPELINE is one of:\n{names_help(TRAINABLE)}\n\nDATASET formats: {format_names()}."
 
 
 @click.command("train", epilog=EPILOG)
@@ -92,9 +92,7 @@ def command(
 ) -> None:
     """Train PIPELINE on annotated images, as its paper does.
 
-    A DATASET is a MOTChallenge folder (DATASET@first or DATASET@second are the halves of its
-    videos), a list of images with labels_with_ids, CrowdHuman's .odgt, a COCO .json, a folder in
-    YOLO's format, Penn-Fudan, or re-ID crops named as in Market-1501.
+    DATASET@first and DATASET@second are the halves of every video in a DATASET.
 
     \b
         mottool train fairmot-dla34 --data MOT17/train@first --validate MOT17-02-half
