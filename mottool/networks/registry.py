@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from importlib import import_module
 from os.path import commonprefix
+from textwrap import fill
 from typing import Any
 
 from mottool.errors import SettingError, did_you_mean
@@ -103,8 +104,16 @@ def learning_settings() -> dict[str, type[Settings]]:
 
 
 def names_help(entries: Iterable[NetworkEntry]) -> str:
-    """Return the names of networks for a help text, one family per line."""
-    lines: dict[str, list[str]] = {}
+    """Return the names of networks for a help text, one family per line.
+
+    The part before the first hyphen is written once per family: `tdt-r34, -r50`.
+    """
+    names: dict[str, list[str]] = {}
     for entry in entries:
-        lines.setdefault(entry.family.title, []).append(entry.name)
-    return "\n".join(f"{title}: {', '.join(names)}" for title, names in lines.items())
+        names.setdefault(entry.family.title, []).append(entry.name)
+    lines = []
+    for title, (first, *others) in names.items():
+        prefix = first.partition("-")[0]
+        listed = ", ".join([first, *(name.removeprefix(prefix) for name in others)])
+        lines.append(fill(f"{title}: {listed}", 76, subsequent_indent="    "))
+    return "\n".join(lines)
