@@ -1,4 +1,4 @@
-"""Where networks run, and how precisely."""
+"""Device and precision of networks."""
 
 import re
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat
 class Compute:
     """A device, and the precision of the networks' convolutions and products on it.
 
-    What networks are sensitive in (normalisation, softmax, decoding) stays in float32 whatever
-    the precision: PyTorch's autocast knows which is which.
+    Operations sensitive to precision (normalisation, softmax, decoding) stay in float32.
+    PyTorch's autocast chooses them.
     """
 
     device: torch.device
@@ -25,18 +25,19 @@ class Compute:
 
     @classmethod
     def named(cls, device: str, precision: str = "fp32") -> "Compute":
-        """From `auto`, `cpu`, `cuda` or `cuda:N` and one of `PRECISIONS`.
+        """Create from `auto`, `cpu`, `cuda` or `cuda:N` and one of `PRECISIONS`.
 
-        `auto` is the first GPU where there is one. A `SettingError` if the device is not here.
+        `auto` is the first GPU, or the CPU without one. Raises `SettingError` if the machine lacks
+        the device.
         """
         return cls(_device(device), PRECISIONS[precision])
 
     def autocast(self) -> torch.autocast:
-        """The context in which networks are called."""
+        """Return the context in which networks are called."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
 
     def wait(self) -> None:
-        """Let queued work finish, so that a clock tells it apart from what follows."""
+        """Wait for queued work, so that timings exclude what follows."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 

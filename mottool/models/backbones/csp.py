@@ -36,18 +36,18 @@ class CSPConv(nn.Module):
         self.activation: nn.Module = nn.LeakyReLU(0.1, inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H/stride, W/stride)."""
+        """Map (B, inside, H, W) to (B, outside, H/stride, W/stride)."""
         output: Tensor = self.activation(self.bn(self.conv(x)))
         return output
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """YOLOv5's: the epsilon is not the default, and no checkpoint tells it."""
+    """Build YOLOv5's batch norm; its epsilon is not the default and is not in checkpoints."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03)
 
 
 class Focus(nn.Module):
-    """Every second pixel to a channel of its own, then a 3x3 convolution."""
+    """Space-to-depth of 2x2 pixels, then a 3x3 convolution."""
 
     def __init__(self, inside: int, outside: int) -> None:
         """`inside` and `outside` are channels."""
@@ -55,7 +55,7 @@ class Focus(nn.Module):
         self.conv = CSPConv(4 * inside, outside, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H/2, W/2)."""
+        """Map (B, inside, H, W) to (B, outside, H/2, W/2)."""
         corners = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
         output: Tensor = self.conv(torch.cat(corners, 1))  # of (B, 4 inside, H/2, W/2)
         return output
@@ -72,13 +72,13 @@ class Bottleneck(nn.Module):
         self.residual = residual
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) to the same shape."""
+        """Map (B, channels, H, W) to the same shape."""
         y: Tensor = self.cv2(self.cv1(x))
         return x + y if self.residual else y
 
 
 class CSPBlock(nn.Module):
-    """Half the channels pass through `depth` bottlenecks, the other half goes around them."""
+    """CSP block: half the channels pass `depth` bottlenecks, the other half bypasses them."""
 
     def __init__(self, inside: int, outside: int, depth: int, residual: bool = True) -> None:
         """`inside` and `outside` are channels."""
@@ -92,14 +92,14 @@ class CSPBlock(nn.Module):
         self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H, W)."""
+        """Map (B, inside, H, W) to (B, outside, H, W)."""
         both = torch.cat((self.cv3(self.m(self.cv1(x))), self.cv2(x)), 1)
         output: Tensor = self.cv4(F.leaky_relu(self.bn(both), 0.1, inplace=True))
         return output
 
 
 class SpatialPyramid(nn.Module):
-    """Spatial pyramid pooling: max over 5x5, 9x9 and 13x13 windows beside the input itself."""
+    """Spatial pyramid pooling: maxima of 5x5, 9x9 and 13x13 windows and the input."""
 
     WINDOWS = (5, 9, 13)
 
@@ -111,7 +111,7 @@ class SpatialPyramid(nn.Module):
         self.cv2 = CSPConv(half * (1 + len(self.WINDOWS)), outside)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H, W)."""
+        """Map (B, inside, H, W) to (B, outside, H, W)."""
         x = self.cv1(x)
         pooled = [F.max_pool2d(x, size, 1, size // 2) for size in self.WINDOWS]
         output: Tensor = self.cv2(torch.cat([x, *pooled], 1))
@@ -119,7 +119,7 @@ class SpatialPyramid(nn.Module):
 
 
 class CSPBackbone(nn.Module):
-    """The bottom-up path: features at strides 8, 16 and 32.
+    """Bottom-up path: features at strides 8, 16 and 32.
 
     `width` scales the channels (rounded up to a multiple of 8) and `depth` the bottlenecks of
     the large model; `channels` are those of the three outputs (256, 512, 1024 at width 1).
@@ -140,14 +140,14 @@ class CSPBackbone(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Pyramid:
-        """(B, 3, H, W), both sides multiples of 32, to three maps of H/8, H/16 and H/32."""
+        """Return maps of H/8, H/16 and H/32 of images (B, 3, H, W), sides multiples of 32."""
         p3 = self.stage3(self.stage2(self.stem(images)))
         p4 = self.stage4(p3)
         return p3, p4, self.stage5(p4)
 
 
 class PathAggregation(nn.Module):
-    """The top-down and second bottom-up path over a `CSPBackbone`, channels kept."""
+    """Top-down and second bottom-up path over a `CSPBackbone`, channels kept."""
 
     def __init__(self, channels: tuple[int, int, int], depth: float = 1.0) -> None:
         """`channels` and `depth` are the backbone's."""
@@ -164,7 +164,7 @@ class PathAggregation(nn.Module):
         self.out5 = CSPBlock(2 * c4, c5, short, residual=False)
 
     def forward(self, pyramid: Pyramid) -> Pyramid:
-        """Three maps at strides 8, 16 and 32 to three of the same shapes."""
+        """Map three maps at strides 8, 16 and 32 to three of the same shapes."""
         p3, p4, p5 = pyramid
         top5 = self.reduce5(p5)
         top4 = self.reduce4(self.merge4(torch.cat((doubled(top5), p4), 1)))
@@ -175,5 +175,5 @@ class PathAggregation(nn.Module):
 
 
 def doubled(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, 2H, 2W), every value four times."""
+    """Upsample (B, C, H, W) to (B, C, 2H, 2W) by nearest neighbour."""
     return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -37,7 +37,7 @@ class ResNet34(Backbone):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Down the trunk to stride 32 and up by three steps."""
+        """Return the features: trunk to stride 32, then three up-sampling steps."""
         x: Tensor = self.trunk(images)[-1]
         for up in self.up:
             x = up(x)
@@ -45,7 +45,7 @@ class ResNet34(Backbone):
 
     @staticmethod
     def map_tensor_name(name: str) -> str | None:
-        """The name here of a tensor of the authors' resnet_dcn and resnet_fpn_dcn files."""
+        """Map a tensor name of the authors' resnet_dcn or resnet_fpn_dcn file to ours, or None."""
         for theirs, ours in (
             (r"conv1\.", "trunk.stem.0."),
             (r"bn1\.", "trunk.stem.1."),
@@ -53,24 +53,24 @@ class ResNet34(Backbone):
         ):
             if re.match(theirs, name):
                 return re.sub(theirs, ours, name, count=1)
-        if found := re.match(r"(deconv_layers\.|deconv_layer(\d)\.)(\d+)\.(.*)", name):
-            step, part = divmod(int(found[3]), 6)
-            step = int(found[2]) - 1 if found[2] else step
-            return f"up.{step}.{PARTS.get(part, part)}.{found[4]}"
-        if found := re.match(r"(smooth|project)_layer(\d)\.(.*)", name):
-            return f"{found[1]}.{int(found[2]) - 1}.{found[3].replace('actf.0', 'norm')}"
+        if match := re.match(r"(deconv_layers\.|deconv_layer(\d)\.)(\d+)\.(.*)", name):
+            step, part = divmod(int(match[3]), 6)
+            step = int(match[2]) - 1 if match[2] else step
+            return f"up.{step}.{PARTS.get(part, part)}.{match[4]}"
+        if match := re.match(r"(smooth|project)_layer(\d)\.(.*)", name):
+            return f"{match[1]}.{int(match[2]) - 1}.{match[3].replace('actf.0', 'norm')}"
         return None
 
 
 class ResNet50(ResNet34):
-    """The same with bottleneck blocks."""
+    """`ResNet34` with bottleneck blocks."""
 
     trunk_name = "resnet50"
     trunk_channels = 2048
 
 
 class ResNet34FPN(ResNet34):
-    """The same with the trunk's map of each stride added on the way up (Lin et al. 2017)."""
+    """`ResNet34` with the trunk's map of each stride added on the way up (Lin et al. 2017)."""
 
     def __init__(self) -> None:
         """Untrained."""
@@ -80,7 +80,7 @@ class ResNet34FPN(ResNet34):
         self.smooth = nn.ModuleList(DeformableBlock(channels, channels) for channels in UP)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Down the trunk to stride 32 and up by three steps, each joined by a skip."""
+        """Return the features: trunk to stride 32, then three steps, each with a skip."""
         *finer, x = self.trunk(images)
         steps = zip(self.up, self.project, self.smooth, reversed(finer), strict=True)
         for up, project, smooth, skipped in steps:
@@ -101,7 +101,7 @@ class ResNetTrunk(nn.Module):
         self.layer3, self.layer4 = whole.layer3, whole.layer4
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """The maps of strides 4, 8, 16, 32 of images (B, 3, H, W)."""
+        """Return the maps of strides 4, 8, 16, 32 of images (B, 3, H, W)."""
         maps = [self.layer1(self.stem(images))]
         for layer in (self.layer2, self.layer3, self.layer4):
             maps.append(layer(maps[-1]))
@@ -119,6 +119,6 @@ class Enlarge(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, 2h, 2w)."""
+        """Map (B, inputs, h, w) to (B, outputs, 2h, 2w)."""
         y: Tensor = self.norm(self.up(self.block(x))).relu()
         return y

@@ -57,7 +57,7 @@ class YOLOv5s(Backbone):
                 module.activation = self.activation()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Down to stride 32, and up again with the map of each stride set beside."""
+        """Return the features; each up-sampled map is concatenated with that of its stride."""
         c2 = self.stage2(self.stem(images))
         c3 = self.stage3(c2)
         c4 = self.stage4(c3)
@@ -69,14 +69,14 @@ class YOLOv5s(Backbone):
 
     @staticmethod
     def map_tensor_name(name: str) -> str | None:
-        """The name here of a tensor of the authors' yolov5s files."""
+        """Map a tensor name of the authors' yolov5s files to ours; None if it has no layer here."""
         prefix, _, rest = name.removeprefix("backbone.").partition(".")
         number, _, inner = rest.partition(".")
         return f"{LAYERS[number]}.{inner}" if prefix == "model" and number in LAYERS else None
 
 
 class C3(nn.Module):
-    """Half the channels pass through `depth` bottlenecks, the other half goes around them."""
+    """CSP block of three convolutions: half the channels bypass the `depth` bottlenecks."""
 
     def __init__(self, inside: int, outside: int, depth: int, residual: bool = True) -> None:
         """`inside` and `outside` are channels."""
@@ -87,6 +87,6 @@ class C3(nn.Module):
         self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inside, H, W) to (B, outside, H, W)."""
+        """Map (B, inside, H, W) to (B, outside, H, W)."""
         y: Tensor = self.cv3(torch.cat((self.m(self.cv1(x)), self.cv2(x)), 1))
         return y
