@@ -30,8 +30,8 @@ __all__ = [
     "peaks",
 ]
 
-PRIOR = -2.19  # logit of a tenth: a fresh heatmap starts from few peaks (Zhou et al. 2019, §5)
-MIN_SCORE = 0.1  # the authors' threshold: a hint for the tracker, which has to agree, not a result
+PRIOR = -2.19  # logit of a tenth: an untrained heatmap has few peaks (Zhou et al. 2019, §5)
+MIN_SCORE = 0.1  # the authors' threshold: a hint that the tracker must confirm
 
 
 def head(
@@ -43,7 +43,7 @@ def head(
 ) -> nn.Sequential:
     """Create a head: 3x3 convolution, activation, 1x1 convolution.
 
-    `bias` is where the outputs start before training, `PRIOR` for a heatmap.
+    `bias` is the initial bias of the outputs, `PRIOR` for a heatmap.
     """
     last = nn.Conv2d(hidden, outputs, 1)
     nn.init.constant_(last.get_parameter("bias"), bias)
@@ -68,7 +68,7 @@ def peaks(heatmap: Tensor, k: int) -> Peaks:
     """Find the `k` highest local maxima of a heatmap (B, classes, h, w) before its sigmoid.
 
     A cell is a maximum if none of its eight neighbours is higher (Zhou et al. 2019, §4). There
-    are fewer than `k` only if the heatmap has fewer cells; cells that are no maximum score 0.
+    are fewer than `k` only if the heatmap has fewer cells; other cells score 0.
     """
     h, w = heatmap.shape[-2:]
     heat = heatmap.float().sigmoid()
@@ -90,21 +90,21 @@ def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: floa
     """Decode the peaks above `min_score`, at most `most` an image, highest first.
 
     `heads` are `heatmap` (B, classes, h, w) before its sigmoid, `offset` (B, 2, h, w), `size`
-    (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w), of which a
-    detection takes what stands in the cell of its peak. Without it there are no embeddings.
+    (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w), whose
+    value in the cell of a peak is the embedding. Without it there are no embeddings.
     """
-    found = peaks(heads["heatmap"], most)
-    centres = found.centres + gather(heads["offset"], found.cells)  # (B, k, 2)
-    boxes = boxes_around(centres, gather(heads["size"], found.cells)) * stride  # (B, k, 4)
+    top = peaks(heads["heatmap"], most)
+    centres = top.centres + gather(heads["offset"], top.cells)  # (B, k, 2)
+    boxes = boxes_around(centres, gather(heads["size"], top.cells)) * stride  # (B, k, 4)
     embeddings = None
     if "identity" in heads:
-        embeddings = F.normalize(gather(heads["identity"], found.cells), dim=2)  # (B, k, D)
-    counts = (found.scores > min_score).sum(1).tolist()  # scores fall: the first ones are it
+        embeddings = F.normalize(gather(heads["identity"], top.cells), dim=2)  # (B, k, D)
+    counts = (top.scores > min_score).sum(1).tolist()  # scores are sorted: the first n
     return [
         Decoded(
             boxes[i, :n],
-            found.scores[i, :n],
-            found.classes[i, :n],
+            top.scores[i, :n],
+            top.classes[i, :n],
             None if embeddings is None else embeddings[i, :n],
         )
         for i, n in enumerate(counts)
@@ -114,7 +114,7 @@ def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: floa
 def at_centres(head: Tensor, boxes: Tensor, stride: int) -> Tensor:
     """Read the head (C, h, w) of an image in the cells of the boxes' centres: (n, C) float32.
 
-    Boxes (n, 4) are in network pixels. A centre outside the map counts as in the nearest cell.
+    Boxes (n, 4) are in network pixels. A centre outside the map is moved to the nearest cell.
     """
     height, width = head.shape[1:]
     x = ((boxes[:, 0] + boxes[:, 2]) / 2 // stride).clamp(0, width - 1).long()
@@ -137,11 +137,11 @@ def occlusion_centres(heads: dict[str, Tensor], most: int, stride: int) -> list[
     """Decode the occlusion centres of each image: (k, 3) float32 x, y in network pixels, score.
 
     `heads` are `occlusion` (B, 1, h, w) before its sigmoid and `occlusion_offset` (B, 2, h, w) x y
-    in cells of `stride` pixels. Centres that score at least `MIN_SCORE` are given, `most` an image,
-    highest first.
+    in cells of `stride` pixels. At most `most` centres an image that score at least `MIN_SCORE` are
+    returned, highest first.
     """
-    found = peaks(heads["occlusion"], most)
-    places = (found.centres + gather(heads["occlusion_offset"], found.cells)) * stride
-    rows = torch.cat((places, found.scores[..., None]), 2)  # (B, most, 3)
-    counts = (found.scores >= MIN_SCORE).sum(1).tolist()  # scores fall: the first ones are it
+    top = peaks(heads["occlusion"], most)
+    points = (top.centres + gather(heads["occlusion_offset"], top.cells)) * stride
+    rows = torch.cat((points, top.scores[..., None]), 2)  # (B, most, 3)
+    counts = (top.scores >= MIN_SCORE).sum(1).tolist()  # scores are sorted: the first n
     return [row[:n] for row, n in zip(rows, counts, strict=True)]

@@ -1,8 +1,8 @@
 """Cluster-NMS with DIoU: non-maximum suppression as a few matrix operations.
 
 Zheng et al., Enhancing Geometric Factors in Model Learning and Inference for Object Detection
-and Instance Segmentation, 2020: Cluster-NMS, in the form that takes the distance of the centres
-off the IoU. CSTrack raises that distance to the power 0.7.
+and Instance Segmentation, 2020: Cluster-NMS, in the form that subtracts the distance of the centres
+from the IoU. CSTrack raises that distance to the power 0.7.
 """
 
 import torch
@@ -16,17 +16,17 @@ BLOCK = 1000  # boxes compared with each other at once, which bounds the memory
 def cluster_nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
     """Select the rows (k,) int64 of the boxes that remain, best first, at most `limit`.
 
-    `boxes` (n, 4) x1 y1 x2 y2 in pixels, `scores` (n,). A box falls if a better one that stays
-    overlaps it by more than `threshold` in the sense of `diou`. A box's fate depends on better
-    ones only, so the work goes block by block down the scores and ends when `limit` stay.
+    `boxes` (n, 4) x1 y1 x2 y2 in pixels, `scores` (n,). A box is suppressed if a kept box of
+    higher score overlaps it by more than `threshold` in `diou`. Only boxes of higher score can
+    suppress a box, so blocks are processed by falling score until `limit` boxes are kept.
     """
     order = scores.argsort(descending=True, stable=True)
     kept = order[:0]
     for start in range(0, len(order), BLOCK):
         block = order[start : start + BLOCK]
-        free = (diou(boxes[kept], boxes[block]) <= threshold).all(0)  # (B,)
-        block = block[free]
-        kept = torch.cat((kept, block[_survivors(boxes[block], threshold)]))
+        unsuppressed = (diou(boxes[kept], boxes[block]) <= threshold).all(0)  # (B,)
+        block = block[unsuppressed]
+        kept = torch.cat((kept, block[_kept(boxes[block], threshold)]))
         if len(kept) >= limit:
             break
     return kept[:limit]
@@ -35,23 +35,23 @@ def cluster_nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> 
 def _survivors(boxes: Tensor, threshold: float) -> Tensor:
     """Return which boxes (n, 4), sorted best first, remain: (n,) bool.
 
-    All suppress at once, then only those that stood suppress, until nothing changes: as many
-    rounds as the longest chain of boxes that suppress each other, n at most.
+    First every box suppresses, then only the kept ones do, until nothing changes. The number of
+    rounds is the length of the longest chain of boxes that suppress each other, at most n.
     """
     overlaps = (diou(boxes, boxes) > threshold).triu(1)  # (n, n), row suppresses column
-    stands = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
+    keep = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
     while True:
-        after = ~(overlaps & stands[:, None]).any(0)
-        if after.equal(stands):
-            return stands
-        stands = after
+        after = ~(overlaps & keep[:, None]).any(0)
+        if after.equal(keep):
+            return keep
+        keep = after
 
 
 def diou(a: Tensor, b: Tensor, power: float = 0.7) -> Tensor:
     """Compute IoU minus the relative centre distance of boxes (A, 4), (B, 4): (A, B) in (-1, 1].
 
     The distance is the squared one between the centres over the squared diagonal of the box
-    around both, raised to `power`. Boxes are x1 y1 x2 y2; two without area have IoU 0.
+    around both, raised to `power`. Boxes are x1 y1 x2 y2; two boxes without area have IoU 0.
     """
     a, b = a[:, None], b[None, :]  # (A, 1, 4), (1, B, 4)
     sides = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(0)

@@ -16,8 +16,8 @@ PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat
 class Compute:
     """A device, and the precision of convolutions and matrix products on it.
 
-    What networks are sensitive in (normalisation, softmax, decoding) stays in float32 whatever
-    the precision: PyTorch's autocast knows which is which.
+    Operations sensitive to precision (normalisation, softmax, decoding) stay in float32.
+    PyTorch's autocast chooses them.
     """
 
     device: torch.device
@@ -27,7 +27,8 @@ class Compute:
     def named(cls, device: str, precision: str = "fp32") -> "Compute":
         """Parse `auto`, `cpu`, `cuda` or `cuda:N`, and one of `PRECISIONS`.
 
-        `auto` is the first GPU where there is one. A `SettingError` if the device is not here.
+        `auto` is the first GPU, or the CPU without one. Raises `SettingError` if the machine lacks
+        the device.
         """
         return cls(_device(device), PRECISIONS[precision])
 

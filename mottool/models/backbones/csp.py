@@ -122,7 +122,7 @@ class SpatialPyramid(nn.Module):
 
 
 class CSPBackbone(nn.Module):
-    """The bottom-up path: features at strides 8, 16 and 32.
+    """Bottom-up path: features at strides 8, 16 and 32.
 
     `width` scales the channels (rounded up to a multiple of 8) and `depth` the bottlenecks of
     the large model; `channels` are those of the three outputs (256, 512, 1024 at width 1).

@@ -53,12 +53,12 @@ class ResNet34(Backbone):
         ):
             if re.match(theirs, name):
                 return re.sub(theirs, ours, name, count=1)
-        if found := re.match(r"(deconv_layers\.|deconv_layer(\d)\.)(\d+)\.(.*)", name):
-            step, part = divmod(int(found[3]), 6)
-            step = int(found[2]) - 1 if found[2] else step
-            return f"up.{step}.{PARTS.get(part, part)}.{found[4]}"
-        if found := re.match(r"(smooth|project)_layer(\d)\.(.*)", name):
-            return f"{found[1]}.{int(found[2]) - 1}.{found[3].replace('actf.0', 'norm')}"
+        if match := re.match(r"(deconv_layers\.|deconv_layer(\d)\.)(\d+)\.(.*)", name):
+            step, part = divmod(int(match[3]), 6)
+            step = int(match[2]) - 1 if match[2] else step
+            return f"up.{step}.{PARTS.get(part, part)}.{match[4]}"
+        if match := re.match(r"(smooth|project)_layer(\d)\.(.*)", name):
+            return f"{match[1]}.{int(match[2]) - 1}.{match[3].replace('actf.0', 'norm')}"
         return None
 
 
