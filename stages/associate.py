@@ -195,11 +195,11 @@ def command(
     sequence has ended, so their output is not online.
     """
     batch, profiles = Jobs(as_json), SequenceSettings(file)
-    found = select_shard(list(caches) or WorkDir(work).caches(), shard)
-    if not found and not shard:
+    selected = select_shard(list(caches) or WorkDir(work).caches(), shard)
+    if not selected and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
-    headers = _headers(batch, found)
+    headers = _headers(batch, selected)
     suiting = {fitted_tracker(each.header.settings) for each in headers.values()}
     suited = suiting.pop() if len(suiting) == 1 and not published else None
     tracker = choose_tracker(tracker, profiles, suited)

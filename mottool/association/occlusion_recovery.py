@@ -68,8 +68,8 @@ class OcclusionRecovery:
         recovered = RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
         if len(lost) and len(tracked) and len(points):
             lately = [key in self._hidden for key in lost.tolist()]
-            found = self._evidence(np.flatnonzero(lately), lost_boxes, tracked_boxes, points)
-            recovered = found if found is not None else recovered
+            evidence = self._evidence(np.flatnonzero(lately), lost_boxes, tracked_boxes, points)
+            recovered = evidence if evidence is not None else recovered
         self._remember(tracked, tracked_boxes)
         return recovered
 

@@ -32,7 +32,7 @@ def cluster_nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> 
     return kept[:limit]
 
 
-def _survivors(boxes: Tensor, threshold: float) -> Tensor:
+def _kept(boxes: Tensor, threshold: float) -> Tensor:
     """Return which boxes (n, 4), sorted best first, remain: (n,) bool.
 
     First every box suppresses, then only the kept ones do, until nothing changes. The number of

@@ -73,9 +73,9 @@ def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> Ex
     openvino = by_openvino or path.suffix == ".xml"
     inputs, outputs, run = _openvino(path) if openvino else _onnx(path, compute)
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in {0, 3}:
-        told = ", ".join("x".join(map(str, shape)) for shape in inputs)
+        shapes = ", ".join("x".join(map(str, shape)) for shape in inputs)
         fix = "export it with images as its only input, batch x 3 x height x width"
-        raise CheckpointError(f"{path} takes inputs of {told}", fix)
+        raise CheckpointError(f"{path} takes inputs of {shapes}", fix)
     return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run)
 
 

@@ -69,5 +69,5 @@ class Learner(nn.Module):
         raise NotImplementedError
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of a checkpoint under the network's names, as far as they are known."""
+        """Map the tensor names of a checkpoint to those of the network, if they are known."""
         return dict(tensors)

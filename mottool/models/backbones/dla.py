@@ -210,11 +210,11 @@ class PyramidUp(nn.Module):
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         """Return maps of the same shapes as `levels`; each aggregates all coarser ones."""
         coarsest = levels[-1]
-        column, found = [coarsest], [coarsest]
+        column, finest = [coarsest], [coarsest]
         for finer, step in zip(reversed(levels[:-1]), self.steps, strict=True):
             column = step([finer, *column])
-            found.append(column[-1])
-        return found[::-1]
+            finest.append(column[-1])
+        return finest[::-1]
 
 
 class AggregationUp(nn.Module):

@@ -80,7 +80,7 @@ class CSTrackLearner(Learner):
         return SGD(groups, lr, momentum=0.937, nesterov=True)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of YOLOv5 or CSTrack under the network's names."""
+        """Map tensor names of YOLOv5 or CSTrack to those of the network."""
         return {map_tensor_name(name): value for name, value in tensors.items()}
 
 

@@ -63,7 +63,7 @@ class FairMOTLearner(Learner):
         return Adam(self.parameters(), lr)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
+        """Map tensor names of CenterNet, FairMOT or the backbone alone to those of the network."""
         return {map_tensor_name(name, self.backbone): value for name, value in tensors.items()}
 
 

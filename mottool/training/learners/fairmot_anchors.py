@@ -51,7 +51,7 @@ class FairMOTAnchorsLearner(Learner):
         return Adam(self.parameters(), lr)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of CenterNet, FairMOT or the backbone alone under the network's names."""
+        """Map tensor names of CenterNet, FairMOT or the backbone alone to those of the network."""
         return {map_tensor_name(name, DLA34): value for name, value in tensors.items()}
 
 

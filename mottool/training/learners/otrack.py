@@ -72,7 +72,7 @@ class OTrackLearner(Learner):
         return Adam(self.parameters(), lr)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of CenterTrack, CenterNet or FairMOT under the network's names."""
+        """Map tensor names of CenterTrack, CenterNet or FairMOT to those of the network."""
         return {map_tensor_name(name): value for name, value in tensors.items()}
 
 
@@ -92,5 +92,5 @@ def _examples(
 
 def _named(batch: Batch, identities: int) -> Batch:
     """Give people without an identity one of their own: their row, after the known ones."""
-    own = identities + batch.rows
-    return replace(batch, identities=torch.where(batch.identities < 0, own, batch.identities))
+    new = identities + batch.rows
+    return replace(batch, identities=torch.where(batch.identities < 0, new, batch.identities))

@@ -64,7 +64,7 @@ class OUTrackLearner(Learner):
         return Adam(self.parameters(), lr)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Tensors of CenterNet or OUTrack under the network's names."""
+        """Map tensor names of CenterNet or OUTrack to those of the network."""
         return {map_tensor_name(name, DLA34): value for name, value in tensors.items()}
 
 
