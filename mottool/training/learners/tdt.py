@@ -60,7 +60,7 @@ class TDTLearner(Learner):
         return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Map tensor names of torchvision's classifier, which is the backbone, to those of the network."""
+        """Map tensor names of torchvision's classifier to those of the backbone."""
         parts = {name for name, _ in self.network.named_children()}
         return {
             name if name.partition(".")[0] in parts else f"backbone.{name}": value
