@@ -29,7 +29,7 @@ __all__ = [
     "create_dataset",
     "open_file",
     "open_unchecked",
-    "refuse_others",
+    "check_same_fields",
     "shard_folder",
     "write_header",
 ]
@@ -192,10 +192,10 @@ def create_dataset(
 def check_same_inputs(path: Path, recorded: H, current: H, layout: Layout[H]) -> None:
     """Raise a `CacheError` if `path` records other inputs than the current ones."""
     a, b = _flatten_header(recorded), _flatten_header(current)
-    refuse_others(path, a | {layout.may_differ: b[layout.may_differ]}, b)
+    check_same_fields(path, a | {layout.may_differ: b[layout.may_differ]}, b)
 
 
-def refuse_others(path: Path, recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+def check_same_fields(path: Path, recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
     """Raise a `CacheError` that names the fields in which `recorded` and `current` differ."""
     different = [
         f"{key} ({recorded.get(key)!r}, now {current.get(key)!r})"

@@ -24,7 +24,7 @@ __all__ = [
     "augment",
     "flip",
     "jitter",
-    "matrix",
+    "transform_matrix",
     "recolour",
     "sample_transform",
     "sample_transform_near",
@@ -132,7 +132,7 @@ def jitter(image: Image, gains: tuple[float, float, float]) -> Image:
     return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.uint8)
 
 
-def matrix(transform: ImageTransform, width: int, height: int) -> npt.NDArray[np.float64]:
+def transform_matrix(transform: ImageTransform, width: int, height: int) -> npt.NDArray[np.float64]:
     """Return the matrix (3, 3) of a transform for points x y 1: rotation, shift, then shear."""
     rotation, shift, shear = np.eye(3), np.eye(3), np.eye(3)
     centre = width / 2, height / 2
@@ -154,7 +154,7 @@ def warp(
     image that are not too small, too thin or cut off too much.
     """
     height, width = image.shape[:2]
-    mapping = matrix(transform, width, height)
+    mapping = transform_matrix(transform, width, height)
     if np.array_equal(mapping, np.eye(3)):
         return image, _clip(boxes, width, height) if clip else boxes, np.ones(len(boxes), bool)
     grey = (border, border, border)

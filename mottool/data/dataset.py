@@ -15,7 +15,15 @@ import numpy.typing as npt
 from mottool.errors import InputError, SettingError
 from mottool.sources.images import read_image, read_mask
 
-__all__ = ["HALVES", "STILL", "UNKNOWN", "AnnotatedImage", "DatasetBuilder", "Dataset", "joined"]
+__all__ = [
+    "HALVES",
+    "STILL",
+    "UNKNOWN",
+    "AnnotatedImage",
+    "DatasetBuilder",
+    "Dataset",
+    "join_datasets",
+]
 
 UNKNOWN = -1  # the identity of a box without one
 STILL = -1  # the video number of a still image
@@ -236,7 +244,7 @@ class Dataset:
         return digest.hexdigest()
 
 
-def joined(datasets: Sequence[Dataset]) -> Dataset:
+def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
     """Concatenate datasets; their identities and videos stay distinct."""
     identities, videos, ends, ignored_ends = [], [], [], []
     identity_count = video_count = box_count = region_count = 0

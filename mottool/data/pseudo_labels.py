@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 
 from mottool.boxes import tlwh_from_xyxy
-from mottool.cache.hdf5 import refuse_others
+from mottool.cache.hdf5 import check_same_fields
 from mottool.cache.reader import Cache
 from mottool.detections import PERSON, Detections
 from mottool.errors import CacheError, InputError, writing
@@ -57,7 +57,7 @@ def write_pseudo_labels(
             "upright": True,
         }
         if out.exists() and not overwrite:
-            refuse_others(out, _recorded_inputs(out), inputs)
+            check_same_fields(out, _recorded_inputs(out), inputs)
             return out
         people = {
             number: frame.take(frame.classes == PERSON)

@@ -21,7 +21,7 @@ from mottool.models.fairmot import MAX_DETECTIONS
 from mottool.models.interfaces import Decoded
 from mottool.models.jde import ANCHORS as JDE_ANCHORS
 from mottool.models.jde import level_proposals
-from mottool.models.retinanet import strongest
+from mottool.models.retinanet import select_detections
 
 __all__ = ["ANCHORS", "FairMOTAnchors"]
 
@@ -74,7 +74,7 @@ class FairMOTAnchors(nn.Module):
         )
         decoded = []
         for boxes, scores, cells in levels:  # (N, 4), (N,), (D, h·w)
-            rows = strongest(
+            rows = select_detections(
                 boxes, scores, [len(scores)], min_score, MAX_OVERLAP, MAX_DETECTIONS, CANDIDATES
             )
             embeddings = F.normalize(cells[:, rows % cells.shape[1]].T, dim=1)  # (n, D)

@@ -30,7 +30,7 @@ __all__ = [
     "level_pyramid",
     "per_anchor",
     "stage_maps",
-    "strongest",
+    "select_detections",
 ]
 
 LEVELS = (3, 4, 5, 6, 7)
@@ -220,7 +220,7 @@ def _centre_side(boxes: Tensor) -> tuple[Tensor, Tensor]:
     return (first + last) / 2, last - first
 
 
-def strongest(
+def select_detections(
     boxes: Tensor,
     scores: Tensor,
     counts: Sequence[int],

@@ -24,8 +24,8 @@ from mottool.models.retinanet import (
     boxes_from_deltas,
     level_pyramid,
     per_anchor,
+    select_detections,
     stage_maps,
-    strongest,
 )
 from mottool.networks.registry import identify
 
@@ -189,7 +189,7 @@ class TDT(nn.Module):
         scores = heads["scores"].float().sigmoid()  # (B, N)
         boxes = boxes_from_deltas(heads["boxes"], heads["anchors"])  # (B, N, 4)
         kept = [
-            strongest(box, score, counts, min_score, _MAX_IOU, _MOST)
+            select_detections(box, score, counts, min_score, _MAX_IOU, _MOST)
             for box, score in zip(boxes, scores, strict=True)
         ]
         images = torch.cat([torch.full_like(row, index) for index, row in enumerate(kept)])

@@ -32,7 +32,7 @@ def detect_embed(
     """
     from mottool.cache.writer import CacheWriter, Header
     from mottool.progress import progress
-    from mottool.sources.prefetch import ahead
+    from mottool.sources.prefetch import prefetch
 
     run = pipeline.start(sequence, warn)
     header = Header(
@@ -53,7 +53,7 @@ def detect_embed(
         committed = cache.committed
         start = 1 if run.needs_all_frames else committed + 1
         frames = sequence.frames(start, warn, run.needs_pixels)
-        decoded = ahead(frames, PREFETCHED_BATCHES * pipeline.batch)
+        decoded = prefetch(frames, PREFETCHED_BATCHES * pipeline.batch)
         shown = progress(decoded, sequence.name, sequence.length, start - 1)
         for batch in _batches(shown, pipeline.batch):
             results = run.detect([frame for frame, _ in batch])

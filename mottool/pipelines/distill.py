@@ -86,7 +86,7 @@ def distill(
 
     from mottool.data.distilled_labels import LabelHeader, LabelWriter
     from mottool.progress import progress
-    from mottool.sources.prefetch import ahead
+    from mottool.sources.prefetch import prefetch
 
     header = LabelHeader.of(dataset, teacher.name, teacher.weights, teacher.settings)
     with LabelWriter(out, header, overwrite) as labels:
@@ -95,7 +95,7 @@ def distill(
             return out
         # A commit ends with an image, so the next box is the first of an image.
         start = int(np.searchsorted(dataset.ends, labels.committed, side="right"))
-        decoded = ahead(_images(dataset, start), PREFETCHED_IMAGES)
+        decoded = prefetch(_images(dataset, start), PREFETCHED_IMAGES)
         shown = progress(decoded, dataset.name, len(dataset), start, "images")
         for batch in _batches(image for image, _ in shown):
             boxes = [image.boxes for image, _ in batch]

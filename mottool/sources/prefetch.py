@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import TypeVar
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 T = TypeVar("T")
 POLL_SECONDS = 0.1  # between two checks whether the consumer has closed the iterator
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
+def prefetch(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
     """Yield each item with the seconds it took to compute, at most `depth` items in advance.
 
     An exception raised by `items` is raised here, after the items before it. Closing this iterator
@@ -46,7 +46,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
             if isinstance(source, Iterator) and hasattr(source, "close"):
                 source.close()
 
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
     thread.start()
     try:
         while (entry := ready.get()) is not None:

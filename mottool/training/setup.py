@@ -144,7 +144,7 @@ def train(
         raise SettingError("training needs accelerate", 'run pip install "mottool[train]"')
     import torch
 
-    from mottool.data.dataset import joined
+    from mottool.data.dataset import join_datasets
     from mottool.data.formats import open_datasets
     from mottool.training.checkpoint_writer import licences_of
     from mottool.training.initial_weights import initialise
@@ -157,7 +157,7 @@ def train(
     for part in datasets:
         content = f"{len(part)} images, {len(part.boxes)} boxes, {part.identity_count} identities"
         warn(f"{part.name}: {content}")
-    dataset, size = joined(datasets), config.input or entry.input_size
+    dataset, size = join_datasets(datasets), config.input or entry.input_size
     named_licences = licences_of(licences, data, datasets)
     torch.manual_seed(config.seed)
     learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
@@ -219,9 +219,9 @@ def _teacher(
     if learner.taught:
         return JoinedLabels(datasets, labels, learner.taught)
     if labels and learner.partly_taught:
-        joined = JoinedLabels(datasets, labels, partial=True)
-        learner.teach(joined.size)
-        return joined
+        join_datasets = JoinedLabels(datasets, labels, partial=True)
+        learner.teach(join_datasets.size)
+        return join_datasets
     if labels:
         raise SettingError(f"--labels does not apply to {name}", "omit it")
     return None

@@ -35,7 +35,7 @@ from mottool.pipelines.embedders.osnet import VARIANTS
 from mottool.pipelines.interfaces import FrameTimes, Pipeline
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import find_sequences
-from mottool.sources.prefetch import ahead
+from mottool.sources.prefetch import prefetch
 from mottool.sources.sequence import Sequence
 
 SIZE = 1920, 1080
@@ -62,7 +62,7 @@ def made(name: str, folder: Path, options: Options, channels_last: bool = False)
 def cost(pipeline: Pipeline, sequence: Sequence, calls: int) -> tuple[float, FrameTimes]:
     """Milliseconds a frame for decoding the video, and for each part of the pipeline."""
     running = pipeline.start(sequence, print)
-    frames = ahead(sequence.frames(), pipeline.batch)
+    frames = prefetch(sequence.frames(), pipeline.batch)
     decode, parts = [], []
     for call in range(WARM + calls):
         batch = [next(frames) for _ in range(pipeline.batch)]

@@ -12,10 +12,10 @@ from mottool.data.augmentation import (
     augment,
     flip,
     jitter,
-    matrix,
     recolour,
     sample_transform,
     sample_transform_near,
+    transform_matrix,
     warp,
 )
 from mottool.errors import SettingError
@@ -66,7 +66,7 @@ def test_a_box_is_about_its_mapped_corners(seed):
     look = sample_transform(Augmentation(angle=0), np.random.default_rng(seed))
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
-    mapping = matrix(look, WIDTH, HEIGHT)
+    mapping = transform_matrix(look, WIDTH, HEIGHT)
     for box, warped in zip(boxes.astype(float), moved, strict=True):
         x1, y1, x2, y2 = box
         corners = mapping @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]])
@@ -81,7 +81,7 @@ def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
     points = np.hstack([(boxes[:, :2] + boxes[:, 2:]) / 2, np.ones((len(boxes), 1))])
-    expected = (matrix(look, WIDTH, HEIGHT) @ points.T)[:2].T
+    expected = (transform_matrix(look, WIDTH, HEIGHT) @ points.T)[:2].T
     np.testing.assert_allclose((moved[:, :2] + moved[:, 2:]) / 2, expected, atol=1e-3)
 
 
@@ -182,7 +182,7 @@ def test_another_frame_of_a_video_differs_in_its_colours_alone(seed):
 def test_tdt_and_cstrack_do_not_move_images():
     for family in (TDT, CSTRACK):
         look = sample_transform(family.augmentation, np.random.default_rng(3))
-        np.testing.assert_array_equal(matrix(look, 10, 10), np.eye(3))
+        np.testing.assert_array_equal(transform_matrix(look, 10, 10), np.eye(3))
 
 
 def test_limits_without_sense_are_refused():

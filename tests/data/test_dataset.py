@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mottool.data.dataset import DatasetBuilder, joined
+from mottool.data.dataset import DatasetBuilder, join_datasets
 from mottool.data.formats import open_dataset
 from mottool.errors import InputError
 
@@ -41,7 +41,7 @@ people = people.filter(any)
 @given(st.lists(people, min_size=1, max_size=4))
 def test_joined_datasets_keep_their_people_apart(sets):
     parts = [made(*each) for each in sets]
-    whole = joined(parts)
+    whole = join_datasets(parts)
     assert len(whole) == sum(map(len, parts))
     assert whole.identity_count == sum(part.identity_count for part in parts)
     start = 0
@@ -66,7 +66,7 @@ def test_joined_datasets_keep_their_people_apart(sets):
 def test_videos_of_joined_datasets_are_not_near_each_other(tmp_path):
     parts = [open_dataset(datasets.motchallenge(tmp_path / name), print) for name in "ab"]
     still = made([1])
-    whole = joined([parts[0], still, parts[1]])
+    whole = join_datasets([parts[0], still, parts[1]])
     assert [image.video for image in whole] == [0, 0, 0, -1, 1, 1, 1]
     assert whole.near(0, 1).tolist() == [1]
     assert whole.near(5, 20).tolist() == [4, 6]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mottool.cache.hdf5 import shard_folder
 from mottool.cache.shards import read_progress, shard_files
-from mottool.data.dataset import joined
+from mottool.data.dataset import join_datasets
 from mottool.data.distilled_labels import (
     LAYOUT,
     DistilledLabels,
@@ -264,7 +264,7 @@ def test_labels_of_joined_datasets_are_matched_by_fingerprint(tmp_path):
     labels = JoinedLabels(several, [path for path, _ in reversed(made_of)], size=4)
     labels = pickle.loads(pickle.dumps(labels))
     rows = np.concatenate([rows for _, rows in made_of])
-    for image in joined(several):
+    for image in join_datasets(several):
         np.testing.assert_array_equal(labels(image.rows), rows[image.rows])
     mixed = np.array([len(rows) - 1, 0, 3])
     np.testing.assert_array_equal(labels(mixed), rows[mixed])

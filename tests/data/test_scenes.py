@@ -5,7 +5,7 @@ import pytest
 import torch
 from datasets import crops, mixed, motchallenge, penn_fudan, photo
 
-from mottool.data.dataset import joined
+from mottool.data.dataset import join_datasets
 from mottool.data.formats import open_dataset
 from mottool.data.photometry import vary
 from mottool.data.scenes import Scenes
@@ -83,7 +83,7 @@ def test_a_teachers_embeddings_come_by_row(tmp_path):
 def test_crops_are_pasted_and_never_scenes_of_their_own(tmp_path):
     film = open_dataset(motchallenge(tmp_path / "film"), print)
     people = open_dataset(crops(tmp_path / "people"), print)
-    dataset = joined([film, people])
+    dataset = join_datasets([film, people])
     scenes = Scenes(dataset, VIEW, Composition(mosaic=0, paste=1, most_pasted=3))
     assert len(scenes) == len(film)
     rows = np.concatenate([scenes[epoch, 0].rows.numpy() for epoch in range(8)])
@@ -97,7 +97,7 @@ def test_masks_cut_people_out(tmp_path):
     film = open_dataset(motchallenge(tmp_path / "film", rows=["1,1,1,1,4,11,1,1,1"]), print)
     people = masked_people(tmp_path / "people")
     assert people.instances.tolist() == [1]
-    dataset = joined([film, people])
+    dataset = join_datasets([film, people])
     scenes = Scenes(dataset, VIEW, Composition(mosaic=0, paste=1, **PLAIN))
     assert scenes.masked.tolist() == [len(film.boxes)]
     assert any(len(film.boxes) in scenes[epoch, 0].rows for epoch in range(8))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from footage import images, seqinfo
 
-from mottool.data.dataset import Dataset, joined
+from mottool.data.dataset import Dataset, join_datasets
 from mottool.data.formats import open_dataset
 
 __all__ = ["FORMATS", "coco", "crops", "crowdhuman", "motchallenge", "penn_fudan", "photo"]
@@ -128,7 +128,7 @@ def mixed(folder: Path) -> Dataset:
         for person in range(1, 4)
     ]
     film = open_dataset(motchallenge(folder / "film", rows, frames=6), print)
-    return joined([film, open_dataset(yolo(folder / "stills"), print)])
+    return join_datasets([film, open_dataset(yolo(folder / "stills"), print)])
 
 
 # In each, the first image with people shows one person at 10 8 30 38, except crops.

@@ -16,8 +16,8 @@ from mottool.models.retinanet import (
     deltas_from_boxes,
     level_pyramid,
     per_anchor,
+    select_detections,
     stage_maps,
-    strongest,
 )
 
 PEOPLE = AnchorShapes(ratios=(0.25, 0.5, 1.0))
@@ -126,13 +126,13 @@ def test_strongest_thresholds_suppresses_and_cuts():
         ]
     )
     score = torch.tensor([0.8, 0.9, 0.7, 0.05, 0.95])
-    chosen = strongest(box, score, [3, 2], 0.05, 0.5, 100)
+    chosen = select_detections(box, score, [3, 2], 0.05, 0.5, 100)
     # The second suppresses the first and, at IoU 0.54, the third; 0.05 is not above 0.05.
     assert chosen.tolist() == [4, 1]
-    assert strongest(box, score, [3, 2], 0.05, 0.6, 100).tolist() == [4, 1, 2]
-    assert strongest(box, score, [3, 2], 0.05, 0.5, 1).tolist() == [4]
-    assert strongest(box, score, [3, 2], 0.05, 0.95, 100, per_level=1).tolist() == [4, 1]
-    assert strongest(box, score, [3, 2], 0.99, 0.5, 100).tolist() == []
+    assert select_detections(box, score, [3, 2], 0.05, 0.6, 100).tolist() == [4, 1, 2]
+    assert select_detections(box, score, [3, 2], 0.05, 0.5, 1).tolist() == [4]
+    assert select_detections(box, score, [3, 2], 0.05, 0.95, 100, per_level=1).tolist() == [4, 1]
+    assert select_detections(box, score, [3, 2], 0.99, 0.5, 100).tolist() == []
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

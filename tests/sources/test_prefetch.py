@@ -2,11 +2,11 @@ import threading
 
 import pytest
 
-from mottool.sources.prefetch import ahead
+from mottool.sources.prefetch import prefetch
 
 
 def test_items_come_in_order_with_their_times():
-    assert [item for item, seconds in ahead(range(100), 3) if seconds >= 0] == list(range(100))
+    assert [item for item, seconds in prefetch(range(100), 3) if seconds >= 0] == list(range(100))
 
 
 def test_at_most_depth_items_are_made_in_advance():
@@ -17,7 +17,7 @@ def test_at_most_depth_items_are_made_in_advance():
             made.append(item)
             yield item
 
-    for item, _ in ahead(items(), 2):
+    for item, _ in prefetch(items(), 2):
         assert len(made) <= item + 1 + 2 + 1  # in hand, waiting, and one being put
 
 
@@ -26,7 +26,7 @@ def test_an_error_comes_after_the_items_before_it():
         yield 1
         raise OSError("gone")
 
-    iterator = ahead(items(), 4)
+    iterator = prefetch(items(), 4)
     assert next(iterator)[0] == 1
     with pytest.raises(OSError, match="gone"):
         next(iterator)
@@ -42,8 +42,8 @@ def test_closing_early_ends_the_thread_and_closes_the_items():
         finally:
             closed.set()
 
-    iterator = ahead(items(), 2)
+    iterator = prefetch(items(), 2)
     next(iterator)
     iterator.close()
     assert closed.is_set()
-    assert all(thread.name != "ahead" for thread in threading.enumerate())
+    assert all(thread.name != "prefetch" for thread in threading.enumerate())
