@@ -257,8 +257,8 @@ def _plots(rows: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Fi
     from mottool.drawing.comparison_plots import plot_bars, plot_crowd, plot_scatter
 
     return {
-        "plot_scatter": (f"{config.y} against {config.x}", plot_scatter(rows, config.x, config.y)),
-        "plot_crowd": ("Overall speed against people per frame", plot_crowd(rows)),
+        "scatter": (f"{config.y} against {config.x}", plot_scatter(rows, config.x, config.y)),
+        "crowd": ("Overall speed against people per frame", plot_crowd(rows)),
         "sequences": (f"{config.y} on every sequence", plot_bars(rows, config.y)),
     }
 

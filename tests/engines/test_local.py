@@ -84,7 +84,7 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     code += "from mottool.engines.local import executor, run_jobs\n"
     code += f"paths = [Path({str(tmp_path)!r}) / str(n) for n in range(4)]\n"
     code += "try:\n    print('ready', flush=True)\n"
-    code += "    with executor(2) as engine: dict(finished(engine, patient, paths))\n"
+    code += "    with executor(2) as engine: dict(run_jobs(engine, patient, paths))\n"
     code += "except KeyboardInterrupt: print('stopped')"
     process = subprocess.Popen(
         [sys.executable, "-c", code],

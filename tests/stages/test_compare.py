@@ -158,14 +158,14 @@ def test_a_damaged_cache_is_refused(work):
 
 def test_other_rows_are_measured_when_one_fails(work, monkeypatch):
     comparison = import_module("mottool.comparison.comparison")
-    judged = comparison.judged
+    judged = comparison.measure_detection
 
     def failing(path, *more):
         if "yolox" in str(path):
             raise CacheError("it is damaged", "make it again")
         return judged(path, *more)
 
-    monkeypatch.setattr(comparison, "judged", failing)
+    monkeypatch.setattr(comparison, "measure_detection", failing)
     result = call(work, "--tracker", "sort", "--json", code=1)
     report = json.loads(result.stdout)
     assert [row["sequence"] for row in report["done"]] == ["public.sort", "tdt-r34.sort"]

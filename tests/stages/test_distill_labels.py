@@ -180,7 +180,7 @@ def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
     [
         (["--teacher", "osnet_x1_0"], "Fix: run `mottool weights fetch osnet_x1_0`, or give its "),
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
-        (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights means nothing"),
+        (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights does not apply"),
         (["--every", "2"], "--every does not apply without --detector"),
         (["--detector", "public"], "there is no detector 'public' that reads images"),
         (["--detector", "yolox"], "its .onnx or .xml file with --detector-weights"),

@@ -78,7 +78,7 @@ def test_wrong_settings_are_refused_before_anything_is_detected(film, tmp_path):
 
 
 def test_public_detections_that_are_not_used_are_mentioned(film, tmp_path):
-    assert "--pipeline public uses them" in track(tmp_path, film).stderr
+    assert "use --pipeline public for" in track(tmp_path, film).stderr
 
 
 def test_a_video_of_nobody_gives_an_empty_result(tmp_path):
