@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "inputs_of", "run"]
 
-Made = dict[str, Any]
+Summary = dict[str, Any]
 
 
 def run(
@@ -194,48 +194,50 @@ def command(
     --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker after the
     sequence has ended, so their output is not online.
     """
-    batch, profiles = Jobs(as_json), SequenceSettings(file)
+    reporter, sequence_settings = Jobs(as_json), SequenceSettings(file)
     selected = select_shard(list(caches) or WorkDir(work).caches(), shard)
     if not selected and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
-    headers = _headers(batch, selected)
-    suiting = {fitted_tracker(each.header.settings) for each in headers.values()}
-    suited = suiting.pop() if len(suiting) == 1 and not published else None
-    tracker = choose_tracker(tracker, profiles, suited)
-    kinds = settings_classes_of(tracker)
-    profiles.check(kinds)
-    given = given_settings(kinds, flags | seen | finishing, texts)
-    profiles.of("", kinds, given)  # errors in the flags concern every sequence
-    fitting = CacheSettings(tracker, kinds, given, profiles, published)
-    tasks = _tasks(batch, headers, out, WorkDir(work), tracker, fitting)
+    headers = _headers(reporter, selected)
+    fitted = {fitted_tracker(opened.header.settings) for opened in headers.values()}
+    suited = fitted.pop() if len(fitted) == 1 and not published else None
+    tracker = choose_tracker(tracker, sequence_settings, suited)
+    classes = settings_classes_of(tracker)
+    sequence_settings.check(classes)
+    given = given_settings(classes, flags | seen | finishing, texts)
+    sequence_settings.of("", classes, given)  # errors in the flags concern every sequence
+    fitting = CacheSettings(tracker, classes, given, sequence_settings, published)
+    tasks = _tasks(reporter, headers, out, WorkDir(work), tracker, fitting)
     for note in fitting.notes:
-        batch.note(note)
+        reporter.note(note)
     _check_public(public, tasks)
-    job = partial(_linked, tracker=tracker, public=public)
-    done = _all_done(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
-    notes = [f"{file} [{name}] fits none of these sequences" for name in profiles.unused]
+    job = partial(_track, tracker=tracker, public=public)
+    futures = _run_all(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
+    notes = [f"{file} [{name}] fits none of these sequences" for name in sequence_settings.unused]
     for task in tasks:
-        made = batch.run(task.sequence, partial(result, done[task]))
-        if made:
-            notes += made.pop("notes")
-            summary = f"{made['rows']} rows, {made['identities']} identities, "
-            summary += f"{made['frames_per_second']:.0f} frames/s"
-            batch.report(task.sequence, task.out, summary, **made)
+        summary = reporter.run(task.sequence, partial(result, futures[task]))
+        if summary:
+            notes += summary.pop("notes")
+            text = f"{summary['rows']} rows, {summary['identities']} identities, "
+            text += f"{summary['frames_per_second']:.0f} frames/s"
+            reporter.report(task.sequence, task.out, text, **summary)
     for note in dict.fromkeys(notes):  # caches often cause the same note
-        batch.note(note)
-    batch.close()
+        reporter.note(note)
+    reporter.close()
 
 
 def _check_public(public: Path | None, tasks: list[Task]) -> None:
     """Raise a `SettingError` for public detections that are not used, or one file for many."""
-    asking = [task for task in tasks if getattr(task.settings, "track_type", "") == "public_track"]
-    if public and tasks and not asking:
-        fix = "add --track-type public_track, which outrack and otrack have, or leave it out"
-        raise SettingError("--public is given, but any detection may begin a track", fix)
-    if public and len(asking) > 1 and public.is_file():
+    public_tasks = [
+        task for task in tasks if getattr(task.settings, "track_type", "") == "public_track"
+    ]
+    if public and tasks and not public_tasks:
+        fix = "add --track-type public_track, which outrack and otrack have, or omit it"
+        raise SettingError("--public is given, but any detection can start a track", fix)
+    if public and len(public_tasks) > 1 and public.is_file():
         fix = "give a folder or dataset that has each sequence's"
-        raise SettingError(f"{public} is one file for {len(asking)} sequences", fix)
+        raise SettingError(f"{public} is one file for {len(public_tasks)} sequences", fix)
 
 
 class Opened(NamedTuple):
@@ -245,7 +247,7 @@ class Opened(NamedTuple):
     frames: int
 
 
-def _headers(batch: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
+def _headers(reporter: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
     """Read the header and frame count of each cache; report those that cannot be read."""
     from mottool.cache.reader import Cache
 
@@ -255,7 +257,7 @@ def _headers(batch: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
             with Cache(cache) as opened:
                 headers[cache] = Opened(opened.header, opened.frame_count)
         except MottoolError as error:
-            batch.fail(cache.stem, error)
+            reporter.fail(cache.stem, error)
     return headers
 
 
@@ -272,7 +274,7 @@ class Task(NamedTuple):
 
 
 def _tasks(
-    batch: Jobs,
+    reporter: Jobs,
     caches: Mapping[Path, Opened],
     out: Path | None,
     work: WorkDir,
@@ -293,19 +295,19 @@ def _tasks(
                 header.sequence, cache, path, frames, settings, inputs, postprocessing
             )
         except MottoolError as error:
-            batch.fail(cache.stem, error)
+            reporter.fail(cache.stem, error)
     return list(tasks.values())
 
 
-def _all_done(
-    tasks: list[Task], job: Callable[[Task], Made], jobs: int
-) -> dict[Task, Future[Made]]:
+def _run_all(
+    tasks: list[Task], job: Callable[[Task], Summary], jobs: int
+) -> dict[Task, Future[Summary]]:
     """Run all tasks, with one progress bar that advances by complete sequences."""
-    done = {}
+    futures = {}
 
     def frames(engine: Executor) -> Iterator[None]:
         for task, future in run_jobs(engine, job, tasks):
-            done[task] = future
+            futures[task] = future
             yield from repeat(None, task.frames)
 
     with executor(max(1, min(jobs, len(tasks)))) as engine:
@@ -314,18 +316,18 @@ def _all_done(
             ticks = progress(ticks, "associate", sum(task.frames for task in tasks))
         for _ in ticks:
             pass
-    return done
+    return futures
 
 
-def _linked(task: Task, tracker: str, public: Path | None, bar: bool) -> Made:
+def _track(task: Task, tracker: str, public: Path | None, bar: bool) -> Summary:
     """Track one cache, in any process, and return a summary; `bar` shows progress by frame."""
     seconds, notes = 0.0, list[str]()
 
-    def watch(frames: Iterable[Detections]) -> Iterator[Detections]:
+    def timed(frames: Iterable[Detections]) -> Iterator[Detections]:
         nonlocal seconds
-        begun = perf_counter()
+        start = perf_counter()
         yield from progress(frames, task.sequence, task.frames) if bar else frames
-        seconds = perf_counter() - begun
+        seconds = perf_counter() - start
 
     run(
         task.cache,
@@ -333,7 +335,7 @@ def _linked(task: Task, tracker: str, public: Path | None, bar: bool) -> Made:
         tracker,
         settings=task.settings,
         postprocessing=task.postprocessing,
-        progress=watch,
+        progress=timed,
         inputs=task.inputs,
         public=public,
         warn=notes.append,
