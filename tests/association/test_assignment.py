@@ -49,8 +49,8 @@ def test_the_total_is_that_of_lap(seed, rows, cols, levels, absent):
     assert sorted([*matching.rows, *matching.unmatched_rows]) == list(range(rows))
     assert sorted([*matching.cols, *matching.unmatched_cols]) == list(range(cols))
     assert matching.rows.tolist() == sorted(matching.rows)
-    found = total(costs, matching.rows, matching.cols, 0.6)
-    assert found == pytest.approx(best_total(costs, 0.6), abs=1e-12)
+    result = total(costs, matching.rows, matching.cols, 0.6)
+    assert result == pytest.approx(best_total(costs, 0.6), abs=1e-12)
 
 
 def test_many_small_components_are_solved_at_once():
@@ -59,8 +59,8 @@ def test_many_small_components_are_solved_at_once():
     for corner in range(0, 200, 4):
         costs[corner : corner + 4, corner : corner + 4] = draw.random((4, 4))
     matching = matched(costs, 0.5)
-    found = total(costs, matching.rows, matching.cols, 0.5)
-    assert found == pytest.approx(best_total(costs, 0.5), abs=1e-9)
+    result = total(costs, matching.rows, matching.cols, 0.5)
+    assert result == pytest.approx(best_total(costs, 0.5), abs=1e-9)
 
 
 def test_matchings_equal_the_authors():
@@ -116,11 +116,11 @@ def test_the_capped_matching_is_that_of_the_whole_matrix_cut_at_its_limit(seed, 
     """Distances above the limit all count as just above it, and are parted in scipy's order."""
     limit = 0.5
     costs = np.random.default_rng(seed).integers(0, levels, (rows, cols)) / levels
-    found = assign_capped(costs, limit)
+    result = assign_capped(costs, limit)
     row, col = linear_sum_assignment(np.where(costs > limit, limit + 1e-5, costs))
     near = costs[row, col] <= limit
-    assert found.rows.tolist() == row[near].tolist()
-    assert found.cols.tolist() == col[near].tolist()
+    assert result.rows.tolist() == row[near].tolist()
+    assert result.cols.tolist() == col[near].tolist()
     left_over = sorted({*range(cols)} - {*col.tolist()})
-    assert found.unmatched_cols.tolist() == left_over + col[~near].tolist()
-    assert sorted(found.unmatched_rows.tolist()) == sorted({*range(rows)} - {*row[near].tolist()})
+    assert result.unmatched_cols.tolist() == left_over + col[~near].tolist()
+    assert sorted(result.unmatched_rows.tolist()) == sorted({*range(rows)} - {*row[near].tolist()})

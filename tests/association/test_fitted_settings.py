@@ -44,9 +44,9 @@ def record(tmp_path, folder, name="seq"):
 
 def test_associate_starts_from_them_and_says_so(tmp_path):
     cache(tmp_path, **TABLES)
-    said = associate(tmp_path, "--tracker", "fairmot")
-    assert "fairmot uses settings that fit net (conf_thres 0.95, first_assoc 0.55)" in said
-    assert "--published uses its authors'" in said
+    message = associate(tmp_path, "--tracker", "fairmot")
+    assert "fairmot uses settings that fit net (conf_thres 0.95, first_assoc 0.55)" in message
+    assert "--published uses its authors'" in message
     told = record(tmp_path, "net.fairmot")
     assert told["settings"]["conf_thres"] == 0.95
     assert told["rows"] == 0  # all score 0.9
@@ -54,8 +54,8 @@ def test_associate_starts_from_them_and_says_so(tmp_path):
 
 def test_flags_go_before_them(tmp_path):
     cache(tmp_path, **TABLES)
-    said = associate(tmp_path, "--tracker", "fairmot", "--conf-thres", "0.4")
-    assert "(first_assoc 0.55)" in said
+    message = associate(tmp_path, "--tracker", "fairmot", "--conf-thres", "0.4")
+    assert "(first_assoc 0.55)" in message
     assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.4
 
 
@@ -63,15 +63,15 @@ def test_a_settings_file_goes_before_them(tmp_path):
     cache(tmp_path, **TABLES)
     file = tmp_path / "own.toml"
     file.write_text('tracker = "fairmot"\n[default]\nconf_thres = 0.3\nfirst_assoc = 0.4\n')
-    said = associate(tmp_path, "--settings", str(file))
-    assert "uses settings that fit" not in said
+    message = associate(tmp_path, "--settings", str(file))
+    assert "uses settings that fit" not in message
     assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.3
 
 
 def test_published_leaves_them_out(tmp_path):
     cache(tmp_path, **TABLES)
-    said = associate(tmp_path, "--published", "--tracker", "fairmot")
-    assert "uses settings that fit" not in said
+    message = associate(tmp_path, "--published", "--tracker", "fairmot")
+    assert "uses settings that fit" not in message
     assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.6
 
 

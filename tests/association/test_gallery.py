@@ -32,12 +32,12 @@ def test_distances_are_those_to_the_nearest_of_the_latest(budget, seed):
                 kept[slot] = [*kept[slot], one][-budget:]
     asked = draw.permutation(list(kept))
     rows = np.sort(draw.integers(0, len(asked), 9))
-    found = looks(9)
+    result = looks(9)
     wanted = [
         min(1 - sample @ one for sample in kept[asked[row]])
-        for row, one in zip(rows, found, strict=True)
+        for row, one in zip(rows, result, strict=True)
     ]
-    np.testing.assert_allclose(gallery.distances(asked, rows, found), wanted, atol=1e-6)
+    np.testing.assert_allclose(gallery.distances(asked, rows, result), wanted, atol=1e-6)
 
 
 def test_memory_follows_what_is_kept_not_what_may_be():

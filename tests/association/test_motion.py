@@ -127,11 +127,11 @@ def test_the_filter_and_its_gate_equal_the_authors():
             check(motion, stored["kalman/pred_mean"][:, frame], stored["kalman/pred_cov"][:, frame])
             for one in range(tracklets):
                 candidates = stored["kalman/gate_candidates"][one, frame].T  # (4, 5)
-                rows, cols, found = ours.gate(motion[:, :, [one]], candidates, np.inf)
+                rows, cols, result = ours.gate(motion[:, :, [one]], candidates, np.inf)
                 assert rows.tolist() == [0] * 5
                 assert cols.tolist() == [0, 1, 2, 3, 4]
                 wanted = stored["kalman/gate_maha4"][one, frame]
-                np.testing.assert_allclose(found, wanted, rtol=1e-9)
+                np.testing.assert_allclose(result, wanted, rtol=1e-9)
             if not coasts:
                 ours.update(motion, measured)
         check(motion, stored["kalman/mean"][:, frame], stored["kalman/cov"][:, frame])

@@ -28,9 +28,9 @@ def shared_middle(a, b):
 def test_a_recovered_box_shares_what_it_should_with_the_other(w, h, v, g, x, y):
     tracked = np.array([[100, 100, 100 + w, 100 + h]])
     centre = np.array([[100 + w / 2 * (1 + 0.99 * x), 100 + h / 2 * (1 + 0.99 * y)]])
-    found = recover_boxes(np.array([[0, 0, v, g]]), tracked, centre)
-    np.testing.assert_allclose(found[:, 2:] - found[:, :2], [[v, g]], rtol=1e-12)
-    np.testing.assert_allclose(shared_middle(found, tracked), centre, rtol=1e-12)
+    result = recover_boxes(np.array([[0, 0, v, g]]), tracked, centre)
+    np.testing.assert_allclose(result[:, 2:] - result[:, :2], [[v, g]], rtol=1e-12)
+    np.testing.assert_allclose(shared_middle(result, tracked), centre, rtol=1e-12)
 
 
 def test_a_box_beside_within_and_behind_another():
@@ -81,8 +81,8 @@ def test_who_walks_behind_another_is_found_again_where_the_centre_says():
     ("window", "frames"), [(1, 2), (2, 3), (5, 6), (0.1, 4)], ids=["1", "2", "5", "0.1 s"]
 )
 def test_he_is_looked_for_only_as_long_as_the_window(form, window, frames):
-    found = behind(9, centre=(232, 101), lost_frame_range=window, form=form)
-    assert [len(tracks) for tracks in found] == [2] * frames + [1] * (9 - frames)
+    result = behind(9, centre=(232, 101), lost_frame_range=window, form=form)
+    assert [len(tracks) for tracks in result] == [2] * frames + [1] * (9 - frames)
 
 
 def test_a_centre_that_does_not_agree_is_evidence_for_the_code_only():

@@ -167,9 +167,9 @@ def test_a_score_above_one_is_no_threshold(name):
     """A slip like conf_thres=60 would otherwise give an empty result without a word."""
     scores = {"conf_thres", "track_thresh", "new_thresh", "det_thresh", "low_thresh"}
     scores |= {"min_confidence", "score_filter", "occlusion_thres"}
-    own = scores & set(TRACKERS[name].settings.__dataclass_fields__)
-    assert own
-    for key in own:
+    expected = scores & set(TRACKERS[name].settings.__dataclass_fields__)
+    assert expected
+    for key in expected:
         with pytest.raises(SettingError, match=f"{key} cannot be 60"):
             build_settings(TRACKERS[name].settings, {key: "60"}, name)
 

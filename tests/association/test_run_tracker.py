@@ -121,13 +121,15 @@ def test_a_cache_without_detections_lacks_nothing(tmp_path):
 
 
 def test_outrack_warns_without_occlusion_centres(tmp_path):
-    told = []
+    messages = []
     path = kept(tmp_path, PAIR)
-    assert len(linked(path, "outrack", warn=told.append)) == 2 * len(STEPS)
-    assert told == ["there are no occlusion centres: outrack recovers no lost tracklets by them"]
-    linked(path, "outrack", OUTrackSettings(occlusion=False), warn=told.append)
-    linked(path, "sort", SortSettings(), warn=told.append)
-    assert len(told) == 1
+    assert len(linked(path, "outrack", warn=messages.append)) == 2 * len(STEPS)
+    assert messages == [
+        "there are no occlusion centres: outrack recovers no lost tracklets by them"
+    ]
+    linked(path, "outrack", OUTrackSettings(occlusion=False), warn=messages.append)
+    linked(path, "sort", SortSettings(), warn=messages.append)
+    assert len(messages) == 1
 
 
 def test_public_detections_are_found_by_file_by_folder_and_by_dataset(tmp_path):
@@ -141,9 +143,9 @@ def test_public_detections_are_found_by_file_by_folder_and_by_dataset(tmp_path):
     (dataset / "TUD" / "seqinfo.ini").write_text(ini)
     settings = OUTrackSettings(track_type="public_track")
     for public in (folder, folder / "TUD.txt", dataset):
-        found = linked(path, "outrack", settings, public=public)
-        assert set(found.ids) == {1}
-        assert found.tlwh[0, 0] == pytest.approx(330)
+        result = linked(path, "outrack", settings, public=public)
+        assert set(result.ids) == {1}
+        assert result.tlwh[0, 0] == pytest.approx(330)
     (dataset / "TUD" / "det" / "det.txt").unlink()
     with pytest.raises(InputError, match=r"no public detections of TUD.*TUD\.txt"):
         linked(path, "outrack", settings, public=dataset)

@@ -33,21 +33,21 @@ def test_tables_count_in_the_order_of_the_file_and_flags_before_them(tmp_path):
     conf_thres = 0.35
     classes = [0, 1]
     """
-    found = profiles(tmp_path, text)
-    found.check(KINDS)
-    assert found.unused == ["MOT17-0*", "MOT17-05-SDP"]
-    assert found.of("x", KINDS, {})[0] == FairMOTSettings(conf_thres=0.5, track_buffer=20)
-    settings, seen = found.of("MOT17-05-SDP", KINDS, {"track_buffer": 9})
+    result = profiles(tmp_path, text)
+    result.check(KINDS)
+    assert result.unused == ["MOT17-0*", "MOT17-05-SDP"]
+    assert result.of("x", KINDS, {})[0] == FairMOTSettings(conf_thres=0.5, track_buffer=20)
+    settings, seen = result.of("MOT17-05-SDP", KINDS, {"track_buffer": 9})
     assert settings == FairMOTSettings(conf_thres=0.35, second=0.6, track_buffer=9)
     assert seen == InputSettings(classes=(0, 1))
-    assert found.unused == []
-    assert found.of("MOT17-04", KINDS, {})[0].conf_thres == 0.4
+    assert result.unused == []
+    assert result.of("MOT17-04", KINDS, {})[0].conf_thres == 0.4
 
 
 def test_a_table_that_fits_nothing_is_known(tmp_path):
-    found = profiles(tmp_path, "[a]\nconf_thres = 0.4\n['b*']\nconf_thres = 0.4\n")
-    found.of("bc", KINDS, {})
-    assert found.unused == ["a"]
+    result = profiles(tmp_path, "[a]\nconf_thres = 0.4\n['b*']\nconf_thres = 0.4\n")
+    result.of("bc", KINDS, {})
+    assert result.unused == ["a"]
 
 
 def test_the_file_may_name_its_tracker(tmp_path):

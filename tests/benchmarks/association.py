@@ -122,8 +122,8 @@ def main() -> None:
             for each in streams.values()
         ]
         bars = " ".join(f"{bar:,}" for bar in BARS.get(name, ()))
-        told = (f"{each:>15,.0f}" for each in speeds[name])
-        print(f"{name:>18}", *told, f"   {bars}", flush=True)
+        message = (f"{each:>15,.0f}" for each in speeds[name])
+        print(f"{name:>18}", *message, f"   {bars}", flush=True)
     peers(streams, speeds)
     for name in names:
         long_run(name, length)

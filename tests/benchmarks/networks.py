@@ -66,10 +66,10 @@ def cost(pipeline: Pipeline, sequence: Sequence, calls: int) -> tuple[float, Fra
     decode, parts = [], []
     for call in range(WARM + calls):
         batch = [next(frames) for _ in range(pipeline.batch)]
-        found = list(running.detect([frame for frame, _ in batch]))
+        result = list(running.detect([frame for frame, _ in batch]))
         if call >= WARM:
             decode += [seconds for _, seconds in batch]
-            parts += [times for _, times in found]
+            parts += [times for _, times in result]
     frames.close()
     return 1000 * float(np.mean(decode)), FrameTimes(*(1000 * np.mean(parts, axis=0)))
 
@@ -86,16 +86,16 @@ def table(
     heads = ("batch", "layout", "decode", "network", "heads", "sum", "frames/s")
     print(f"{'pipeline':32}" + "".join(f"{head:>10}" for head in heads))
     for name in names:
-        for told in options:
+        for message in options:
             for channels_last in layouts:
-                if name in NETWORKS and NETWORKS[name].family.session and told.batch > 1:
+                if name in NETWORKS and NETWORKS[name].family.session and message.batch > 1:
                     continue
-                decode, times = cost(made(name, folder, told, channels_last), sequence, calls)
+                decode, times = cost(made(name, folder, message, channels_last), sequence, calls)
                 layout = "last" if channels_last else "first"
                 figures = "".join(
                     f"{value:10.1f}" for value in (decode, times.network, times.heads, sum(times))
                 )
-                print(f"{name:32}{told.batch:10}{layout:>10}{figures}{1000 / sum(times):10.1f}")
+                print(f"{name:32}{message.batch:10}{layout:>10}{figures}{1000 / sum(times):10.1f}")
 
 
 def crowds(people: Iterable[int], sequence: Sequence, folder: Path, options: Options) -> None:
@@ -139,8 +139,8 @@ def main(
 ) -> None:
     """Measure and print."""
     # Untrained networks are sure of nobody.
-    told = Options(device=device, precision=precision, min_score=NOBODY)
-    options = [replace(told, batch=batch) for batch in batches]
+    message = Options(device=device, precision=precision, min_score=NOBODY)
+    options = [replace(message, batch=batch) for batch in batches]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         length = max(batches) * (WARM + calls + 2)

@@ -44,13 +44,15 @@ def shell(tmp_path_factory):
 
 @pytest.mark.heavy
 def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
-    told = shell.quickstart
-    assert told.returncode == 0, told.stderr
+    result = shell.quickstart
+    assert result.returncode == 0, result.stderr
     work = shell.folder / "mottool-work"
     assert (work / "videos/mottool-s.outrack/scene.mp4").stat().st_size > 100_000
     rows = (work / "tracks/mottool-s.outrack/scene.txt").read_text().splitlines()
     assert len(rows) > 1400
-    mota, idf1, hota = re.search(r"^scene +MOT17 +(\S+) +(\S+) +(\S+)", told.stdout, re.M).groups()
+    mota, idf1, hota = re.search(
+        r"^scene +MOT17 +(\S+) +(\S+) +(\S+)", result.stdout, re.M
+    ).groups()
     assert float(mota) > 45
     assert float(idf1) > 45
     assert float(hota) > 33
@@ -60,18 +62,18 @@ def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
 def test_the_tour_prints_what_it_shows(shell):
     assert len(tour()) >= 5
     for command, output in tour():
-        told = shell(command)
-        assert told.returncode == 0, f"{command}: {told.stderr}"
-        assert masked(told.stdout) == masked(output), command
+        result = shell(command)
+        assert result.returncode == 0, f"{command}: {result.stderr}"
+        assert masked(result.stdout) == masked(output), command
 
 
 @pytest.mark.heavy
 def test_the_lines_of_python_run(shell):
     (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (shell.folder / "lines.py").write_text(lines)
-    told = shell(f"{sys.executable} lines.py")
-    assert told.returncode == 0, told.stderr
-    assert 0.3 < float(told.stdout) < 1
+    result = shell(f"{sys.executable} lines.py")
+    assert result.returncode == 0, result.stderr
+    assert 0.3 < float(result.stdout) < 1
     assert (shell.folder / "scene.mp4").stat().st_size > 10_000
 
 
@@ -79,10 +81,10 @@ def test_the_lines_of_python_run(shell):
 def test_a_dataset_goes_through_and_again(shell):
     """The scene serves as a dataset of one sequence; the second run finds its cache complete."""
     for _ in range(2):
-        told = shell(f"sh {ROOT}/examples/motchallenge.sh mottool-work/scene sort")
-        assert told.returncode == 0, told.stderr
-        assert "COMBINED" in told.stdout
-    assert "complete already" in told.stderr
+        result = shell(f"sh {ROOT}/examples/motchallenge.sh mottool-work/scene sort")
+        assert result.returncode == 0, result.stderr
+        assert "COMBINED" in result.stdout
+    assert "complete already" in result.stderr
     assert shell(f"sh {ROOT}/examples/motchallenge.sh").returncode == 2
 
 
@@ -92,8 +94,8 @@ def test_the_quickstart_takes_a_video_and_its_detections(shell):
         f"MOTTOOL_WORK=own sh {ROOT}/examples/quickstart.sh mottool-work/scene/scene.mp4 "
         "mottool-work/scene/det/det.txt"
     )
-    told = shell(command)
-    assert told.returncode == 0, told.stderr
+    result = shell(command)
+    assert result.returncode == 0, result.stderr
     assert (shell.folder / "own/videos/public+histogram.fairmot/scene.mp4").exists()
 
 

@@ -26,9 +26,9 @@ def test_the_package_list_is_what_is_there():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     listed = config["options"]["packages"].split()
-    found = {f"mottool.{name}" for name in find_packages(ROOT / "mottool")}
+    result = {f"mottool.{name}" for name in find_packages(ROOT / "mottool")}
     assert listed == sorted(listed)
-    assert set(listed) == {"mottool", "mottool.stages", "mottool.weights", *found}
+    assert set(listed) == {"mottool", "mottool.stages", "mottool.weights", *result}
 
 
 def test_the_links_point_at_the_top_level_folders():

@@ -40,33 +40,33 @@ def compare(
     np.testing.assert_allclose(image[None, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
     with torch.inference_mode():
         heads = network(torch.from_numpy(image[None]).to(network.heatmap[0].weight))
-        (found,) = network.decode(heads, min_score=0.0)
+        (detections,) = network.decode(heads, min_score=0.0)
     # Rows of nearly equal scores may change places, so they are matched by their cells.
-    cells = peaks(heads["heatmap"], 500).cells[0, : len(found.scores)].tolist()
+    cells = peaks(heads["heatmap"], 500).cells[0, : len(detections.scores)].tolist()
     pairs = [(i, cells.index(cell)) for i, cell in enumerate(golden["inds"]) if cell in cells]
     theirs, ours = np.array(pairs).T  # rows of their detections, and of ours
     embedded = theirs < len(golden["id"])  # figures of the first ones only
-    grid, boxes = golden["decode_grid"][theirs], found.boxes.numpy()[ours]
-    np.testing.assert_array_equal(found.classes.numpy()[ours], grid[:, 5])
+    grid, boxes = golden["decode_grid"][theirs], detections.boxes.numpy()[ours]
+    np.testing.assert_array_equal(detections.classes.numpy()[ours], grid[:, 5])
     placed = Letterbox(image.shape[2], image.shape[1]).to_frame(boxes, *size)
     # A grid cell is this many pixels of the frame.
     cell = network.stride * max(size[0] / image.shape[2], size[1] / image.shape[1])
     figures = [
         *(head_figure(heads[names[name]], name, golden) for name in names),
         Figure("boxes", boxes / network.stride, grid[:, :4]),
-        Figure("scores", found.scores.numpy()[ours], grid[:, 4]),
+        Figure("scores", detections.scores.numpy()[ours], grid[:, 4]),
         Figure(
             "embeddings",
-            found.embeddings.numpy()[ours[embedded]],
+            detections.embeddings.numpy()[ours[embedded]],
             golden["id"][theirs[embedded]],
         ),
         Figure("boxes in the frame", placed, golden["dets_image"][theirs, :4], atol=2e-3 * cell),
     ]
-    counts = {0.0: (len(found.scores), int(golden["n_pos"]))}
+    counts = {0.0: (len(detections.scores), int(golden["n_pos"]))}
     if "n_over_0.4" in golden:
-        counts[0.4] = int((found.scores > 0.4).sum()), int(golden["n_over_0.4"])
+        counts[0.4] = int((detections.scores > 0.4).sum()), int(golden["n_over_0.4"])
     lost = [int(cell) for cell in golden["inds"] if cell not in cells]
-    return Comparison(figures, heads, found, lost, counts)
+    return Comparison(figures, heads, detections, lost, counts)
 
 
 def check(comparison: Comparison, folder: str, image: str) -> None:

@@ -37,8 +37,8 @@ def normalised_onnx(path: Path) -> Path:
         helper.make_node("Flatten", ["peaks"], ["embedding"]),
     ]
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 64, 32])
-    found = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 3])
-    _save(onnx, path, nodes, images, [found])
+    result = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 3])
+    _save(onnx, path, nodes, images, [result])
     return path
 
 
@@ -93,9 +93,9 @@ def fixed_boxes_ir(path: Path, boxes: np.ndarray) -> Path:
 
     images = ops.parameter([1, 3, 32, 64], np.float32, name="images")
     none = ops.multiply(ops.reduce_mean(images, np.array([0, 1, 2, 3])), np.float32(0))
-    found = ops.add(ops.constant(boxes.astype(np.float32)), none)
-    found.output(0).tensor.set_names({"boxes"})
-    labels = ops.convert(ops.reduce_sum(ops.multiply(found, np.float32(0)), np.array([1])), "i64")
+    result = ops.add(ops.constant(boxes.astype(np.float32)), none)
+    result.output(0).tensor.set_names({"boxes"})
+    labels = ops.convert(ops.reduce_sum(ops.multiply(result, np.float32(0)), np.array([1])), "i64")
     labels.output(0).tensor.set_names({"labels"})
-    openvino.save_model(openvino.Model([found, labels], [images]), str(path), False)
+    openvino.save_model(openvino.Model([result, labels], [images]), str(path), False)
     return path

@@ -34,10 +34,10 @@ def reference(sequence: str, folder: Path = FOLDER) -> Stream:
     for number in range(1, int(stored["n_frames"]) + 1):
         rows, hidden = stored["frame"] == number, stored["occ_frame"] == number
         centres = np.column_stack((stored["occ_xy"][hidden], stored["occ_score"][hidden]))
-        found = _detections(boxes[rows], stored["score"][rows], embeddings[rows])
-        frames.append(replace(found, occlusion_centres=centres))
-    told = (float(stored[name]) for name in ("fps", "width", "height"))
-    return Stream(frames, SequenceInfo(*told))
+        result = _detections(boxes[rows], stored["score"][rows], embeddings[rows])
+        frames.append(replace(result, occlusion_centres=centres))
+    message = (float(stored[name]) for name in ("fps", "width", "height"))
+    return Stream(frames, SequenceInfo(*message))
 
 
 def wanted(sequence: str, name: str) -> np.ndarray:
@@ -49,7 +49,7 @@ def wanted(sequence: str, name: str) -> np.ndarray:
 def _embeddings(sequence: str, chains: np.ndarray) -> np.ndarray:
     """(n, 128) in the precision of a cache: each chain's own direction, a common one, noise."""
     common = _unit(seeded(f"emb:{sequence}:common").standard_normal(SIZE))
-    own = {
+    expected = {
         chain: _unit(
             _unit(seeded(f"emb:{sequence}:chain:{chain}").standard_normal(SIZE)) + 0.8 * common
         )
@@ -58,7 +58,7 @@ def _embeddings(sequence: str, chains: np.ndarray) -> np.ndarray:
     draw = seeded(f"emb:{sequence}:noise")
     deviation = 0.2 + draw.random(len(chains))
     noise = draw.standard_normal((len(chains), SIZE)) / np.sqrt(SIZE)
-    seen = np.array([own[chain] for chain in chains]) + deviation[:, None] * noise
+    seen = np.array([expected[chain] for chain in chains]) + deviation[:, None] * noise
     return _unit(seen).astype(np.float16)
 
 
@@ -89,10 +89,10 @@ def crowd(
         half = np.array([wide, tall]) / 2
         boxes = np.concatenate((centre - half, centre + half)).T  # (n, 4)
         order = draw.permutation(len(boxes))
-        found = _detections(boxes[order], draw.uniform(0.65, 1, len(boxes)), noisy[order])
+        detections = _detections(boxes[order], draw.uniform(0.65, 1, len(boxes)), noisy[order])
         yield replace(
-            found,
-            occlusion_centres=_overlaps(found.boxes),
+            detections,
+            occlusion_centres=_overlaps(detections.boxes),
             centres=centre.T[order].astype(np.float32),
             offsets=-moved[order].astype(np.float32),
         )
@@ -113,7 +113,7 @@ def walkers(places: list[list[tuple[float, float]]], looks: list[list[int]]) -> 
 
     Their offsets lead to who looked the same in the frame before, if anyone did.
     """
-    found, before = [], {}
+    result, before = [], {}
     for centres, axes in zip(places, looks, strict=True):
         centre = np.array(centres, np.float32).reshape(-1, 2)
         boxes = np.concatenate((centre - [20, 50], centre + [20, 50]), axis=1)
@@ -121,8 +121,8 @@ def walkers(places: list[list[tuple[float, float]]], looks: list[list[int]]) -> 
         before = dict(zip(axes, centre, strict=True))
         offsets = np.array(past, np.float32).reshape(-1, 2) - centre
         one = _detections(boxes, np.full(len(boxes), 0.9), np.eye(8)[axes])
-        found.append(replace(one, centres=centre, offsets=offsets))
-    return found
+        result.append(replace(one, centres=centre, offsets=offsets))
+    return result
 
 
 def _detections(boxes: np.ndarray, scores: np.ndarray, embeddings: np.ndarray) -> Detections:

@@ -23,13 +23,13 @@ def test_planted_peaks_are_found_in_order(blocks, classes):
         heatmap[0, kind, y - 1 : y + 2, x - 1 : x + 2] = 1 - 0.1 * rank - 0.01
         heatmap[0, kind, y, x] = 1 - 0.1 * rank
         planted.append((x, y, kind))
-    found = peaks(heatmap, len(blocks))
-    assert found.scores.shape == (1, len(blocks))
-    centres, kinds = found.centres[0].tolist(), found.classes[0].tolist()
+    decoded = peaks(heatmap, len(blocks))
+    assert decoded.scores.shape == (1, len(blocks))
+    centres, kinds = decoded.centres[0].tolist(), decoded.classes[0].tolist()
     assert [(x, y, k) for (x, y), k in zip(centres, kinds, strict=True)] == planted
-    assert found.cells[0].tolist() == [y * w + x for x, y, _ in planted]
+    assert decoded.cells[0].tolist() == [y * w + x for x, y, _ in planted]
     expected = [1 / (1 + np.exp(-(1 - 0.1 * rank))) for rank in range(len(blocks))]
-    np.testing.assert_allclose(found.scores[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(decoded.scores[0], expected, rtol=1e-5)
 
 
 def test_images_of_a_batch_are_read_apart():
@@ -42,28 +42,28 @@ def test_images_of_a_batch_are_read_apart():
 
 
 def test_more_peaks_asked_than_cells():
-    found = peaks(torch.zeros(1, 1, 2, 3), 500)
-    assert found.scores.shape == (1, 6)
-    assert (found.scores == 0.5).all()  # a plateau is a maximum everywhere, as by the authors
+    decoded = peaks(torch.zeros(1, 1, 2, 3), 500)
+    assert decoded.scores.shape == (1, 6)
+    assert (decoded.scores == 0.5).all()  # a plateau is a maximum everywhere, as by the authors
 
 
 def test_broken_cells_never_come_first():
     heatmap = torch.zeros(1, 1, 9, 9)
     heatmap[0, 0, 4, 4] = float("nan")
     heatmap[0, 0, 8, 8] = 2
-    found = peaks(heatmap, 1)
-    assert found.centres.tolist() == [[[8.0, 8.0]]]
+    decoded = peaks(heatmap, 1)
+    assert decoded.centres.tolist() == [[[8.0, 8.0]]]
 
 
 def test_gather_reads_the_cell_of_each_image():
     maps = torch.arange(2 * 3 * 4 * 5).view(2, 3, 4, 5).bfloat16()
     cells = torch.tensor([[0, 19], [7, 7]])
-    found = gather(maps, cells)  # (2, 2, 3)
-    assert found.dtype == torch.float32
+    decoded = gather(maps, cells)  # (2, 2, 3)
+    assert decoded.dtype == torch.float32
     for image in range(2):
         for k in range(2):
             y, x = divmod(int(cells[image, k]), 5)
-            assert torch.equal(found[image, k], maps[image, :, y, x].float())
+            assert torch.equal(decoded[image, k], maps[image, :, y, x].float())
 
 
 def test_boxes_by_four_distances_and_by_width_and_height():

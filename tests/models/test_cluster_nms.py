@@ -18,9 +18,9 @@ BOX = st.tuples(COORDINATE, COORDINATE, st.integers(0, 30), st.integers(0, 30))
 @pytest.mark.parametrize("case", range(4))
 def test_the_authors_figures(case: int) -> None:
     golden = read_npz(HERE / "cstrack" / "nms.npz")
-    told = torch.from_numpy(golden[f"cluster_diou/{case}/pred_xywh_obj_cls"])
-    scores = told[:, 4] * told[:, 5]
-    boxes = box_convert(told[scores > 0.5, :4], "cxcywh", "xyxy")
+    message = torch.from_numpy(golden[f"cluster_diou/{case}/pred_xywh_obj_cls"])
+    scores = message[:, 4] * message[:, 5]
+    boxes = box_convert(message[scores > 0.5, :4], "cxcywh", "xyxy")
     scores = scores[scores > 0.5]
     kept = cluster_nms(boxes, scores, 0.6, 300)
     expected = golden[f"cluster_diou/{case}/dets"]

@@ -60,12 +60,12 @@ def inputs(model: str) -> dict[str, tuple[np.ndarray, tuple[int, int], dict]]:
     frame = synth_image()
     size = frame.shape[1::-1]
     golden = read_npz(HERE / model / "synth_320x192_seed0.npz")
-    found = {"320x192/synth": (Letterbox(320, 192).image(frame), size, golden)}
+    decoded = {"320x192/synth": (Letterbox(320, 192).image(frame), size, golden)}
     path = SHARED / f"golden/{model}/ref_seed0.npz"
     for key in read_npz(path) if path.exists() else ():
         name, _, last = key.rpartition("/")
         width, height = map(int, name.partition("/")[0].split("x"))
-        if last != "inds" or name in found:
+        if last != "inds" or name in decoded:
             continue
         if name.endswith("/synth"):
             image = Letterbox(width, height).image(frame), size
@@ -74,8 +74,8 @@ def inputs(model: str) -> dict[str, tuple[np.ndarray, tuple[int, int], dict]]:
             image = Letterbox(width, height).image(fitted), PHOTO_SIZE
         else:
             continue  # the full photo is not part of the reference data
-        found[name] = (*image, read_npz(path, f"{name}/"))
-    return found
+        decoded[name] = (*image, read_npz(path, f"{name}/"))
+    return decoded
 
 
 def measured() -> Iterator[tuple[str, str, list[Figure]]]:
@@ -98,8 +98,8 @@ def test_small_input_equals_the_authors_figures(model):
 )
 def test_float64_is_as_far_from_the_authors_figures_as_the_table_says(model):
     network = in_float64(FairMOT.from_checkpoint(made_up(model), MODELS[model]).eval())
-    found = compare(network, HEADS, *inputs(model)["320x192/synth"])
-    check_distances(found.figures, model, "320x192/synth")
+    decoded = compare(network, HEADS, *inputs(model)["320x192/synth"])
+    check_distances(decoded.figures, model, "320x192/synth")
 
 
 @pytest.mark.heavy
@@ -113,11 +113,11 @@ def test_every_stored_input_equals_the_authors_figures(model, precision):
     every = inputs(model)
     assert len(every) >= 2
     for name, given in every.items():
-        found = compare(network, HEADS, *given)
+        decoded = compare(network, HEADS, *given)
         if precision == "float64":
-            check_distances(found.figures, model, name)
+            check_distances(decoded.figures, model, name)
         else:
-            check(found, model, name)
+            check(decoded, model, name)
 
 
 def test_tracks_of_four_frames_equal_the_authors():
@@ -145,12 +145,12 @@ def test_the_first_of_the_four_frames_is_detected_as_stored(network):
     fitted = cv2.imread(str(shared("golden/inputs/letterbox_photo_320x192.png")))
     box = Letterbox(320, 192)
     with torch.inference_mode():
-        (found,) = network.decode(network(torch.from_numpy(box.image(fitted)[None])), 0.4)
+        (decoded,) = network.decode(network(torch.from_numpy(box.image(fitted)[None])), 0.4)
     n = figures["counts"][0]
-    boxes = box.to_frame(found.boxes.numpy(), *PHOTO_SIZE)
+    boxes = box.to_frame(decoded.boxes.numpy(), *PHOTO_SIZE)
     np.testing.assert_allclose(boxes, figures["boxes"][:n], atol=0.05)
-    np.testing.assert_allclose(found.scores, figures["scores"][:n], atol=2e-3)
-    np.testing.assert_allclose(found.embeddings, figures["embeddings"][:n], atol=2e-3)
+    np.testing.assert_allclose(decoded.scores, figures["scores"][:n], atol=2e-3)
+    np.testing.assert_allclose(decoded.embeddings, figures["embeddings"][:n], atol=2e-3)
 
 
 def test_a_batch_says_what_each_image_says_alone(network, picture):
@@ -170,17 +170,17 @@ def test_a_batch_says_what_each_image_says_alone(network, picture):
 
 def test_embeddings_have_unit_length_and_scores_fall(network, picture):
     with torch.inference_mode():
-        (found,) = network.decode(network(picture), 0.1)
-    torch.testing.assert_close(found.embeddings.norm(dim=1), torch.ones(len(found.scores)))
-    assert (found.scores.diff() <= 0).all()
-    assert found.classes.tolist() == [0] * len(found.scores)
+        (decoded,) = network.decode(network(picture), 0.1)
+    torch.testing.assert_close(decoded.embeddings.norm(dim=1), torch.ones(len(decoded.scores)))
+    assert (decoded.scores.diff() <= 0).all()
+    assert decoded.classes.tolist() == [0] * len(decoded.scores)
 
 
 def test_nothing_above_the_threshold_is_no_detection(network, picture):
     with torch.inference_mode():
-        (found,) = network.decode(network(picture), 1.0)
-    assert found.boxes.shape == (0, 4)
-    assert found.embeddings.shape == (0, 128)
+        (decoded,) = network.decode(network(picture), 1.0)
+    assert decoded.boxes.shape == (0, 4)
+    assert decoded.embeddings.shape == (0, 128)
 
 
 def test_channels_last_changes_nothing(network, picture):
@@ -196,9 +196,9 @@ def test_bfloat16_stays_near_and_decodes_in_float32(tensors, picture):
     network = FairMOT.from_checkpoint(tensors).eval().bfloat16()
     with torch.inference_mode():
         heads = network(picture.bfloat16())
-        (found,) = network.decode(heads, 0.3)
+        (decoded,) = network.decode(heads, 0.3)
     assert {head.dtype for head in heads.values()} == {torch.bfloat16}
-    assert {found.boxes.dtype, found.scores.dtype, found.embeddings.dtype} == {torch.float32}
+    assert {decoded.boxes.dtype, decoded.scores.dtype, decoded.embeddings.dtype} == {torch.float32}
     assert all(head.isfinite().all() for head in heads.values())
 
 
@@ -236,10 +236,10 @@ def test_pipelines_of_the_ablations_load_their_own_files(name, tmp_path, picture
     assert (loaded.stride, loaded.embedding_size) == (stride, size)
     with torch.inference_mode():
         heads = loaded(picture)
-        (found,) = loaded.decode(heads, 0.0)
+        (decoded,) = loaded.decode(heads, 0.0)
     assert heads["identity"].shape == (1, size, 64 // stride, 96 // stride)
-    assert len(found.boxes) > 0
-    assert found.embeddings.shape == (len(found.boxes), size)
+    assert len(decoded.boxes) > 0
+    assert decoded.embeddings.shape == (len(decoded.boxes), size)
 
 
 @pytest.mark.parametrize(
@@ -315,8 +315,8 @@ def test_another_backbone_s_file_is_told_by_its_name(given, asked):
     # Of two with the same names, or where the one's name begins the other's, it asks for the right
     # file; else it says what this one is.
     family = "hrnet" if MODELS[given].startswith("hrnet") else MODELS[given]
-    told = asked if asked.startswith(family) else family
-    assert f"fairmot-{told}" in caught.value.fix
+    message = asked if asked.startswith(family) else family
+    assert f"fairmot-{message}" in caught.value.fix
 
 
 def test_another_network_s_file_is_recognised():

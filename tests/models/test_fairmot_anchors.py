@@ -82,23 +82,23 @@ def test_an_anchor_that_is_sure_gives_its_own_box_and_its_cells_embedding(networ
     stride, row, column = network.stride, 9, 5
     heads = blank(stride)
     put(heads, stride, anchor, row, column, 0.75)
-    (found,) = network.decode(heads, 0.1)
+    (decoded,) = network.decode(heads, 0.1)
     width, height = ANCHORS[anchor]
     expected = torch.tensor([[column * stride, row * stride, width, height]]).float()
-    torch.testing.assert_close(found.boxes, box_convert(expected, "cxcywh", "xyxy"))
-    torch.testing.assert_close(found.scores, torch.tensor([0.75]))
-    assert found.classes.tolist() == [0]
-    told = heads[f"embedding_{stride}"][0, :, row, column]
-    torch.testing.assert_close(found.embeddings[0], F.normalize(told, dim=0))
+    torch.testing.assert_close(decoded.boxes, box_convert(expected, "cxcywh", "xyxy"))
+    torch.testing.assert_close(decoded.scores, torch.tensor([0.75]))
+    assert decoded.classes.tolist() == [0]
+    message = heads[f"embedding_{stride}"][0, :, row, column]
+    torch.testing.assert_close(decoded.embeddings[0], F.normalize(message, dim=0))
 
 
 def test_offsets_are_in_anchor_sides_and_sizes_are_logarithms(network):
     stride = network.stride
     heads = blank(stride)
     put(heads, stride, 4, 8, 6, 0.9, told=(0.5, -0.25, 0.6931472, 0))  # of 32 x 96
-    (found,) = network.decode(heads, 0.1)
+    (decoded,) = network.decode(heads, 0.1)
     x, y = 6 * stride + 16, 8 * stride - 24
-    torch.testing.assert_close(found.boxes, torch.tensor([[x - 32.0, y - 48, x + 32, y + 48]]))
+    torch.testing.assert_close(decoded.boxes, torch.tensor([[x - 32.0, y - 48, x + 32, y + 48]]))
 
 
 def test_of_two_on_one_spot_the_better_stays_and_the_best_comes_first(network):
@@ -108,8 +108,8 @@ def test_of_two_on_one_spot_the_better_stays_and_the_best_comes_first(network):
     put(heads, stride, 4, 4, 3, 0.6)
     put(heads, stride, 4, 4, 18, 0.7)
     put(heads, stride, 8, 15, 4, 0.3)
-    (found,) = network.decode(heads, 0.4)
-    torch.testing.assert_close(found.scores, torch.tensor([0.7, 0.6]))
+    (decoded,) = network.decode(heads, 0.4)
+    torch.testing.assert_close(decoded.scores, torch.tensor([0.7, 0.6]))
     (more,) = network.decode(heads, 0.2)
     assert len(more.scores) == 3
 
@@ -119,21 +119,21 @@ def test_images_of_a_batch_keep_their_own_people(network):
     heads = blank(stride, images=3)
     put(heads, stride, 8, 4, 2, 0.5, image=0)
     put(heads, stride, 9, 4, 2, 0.9, image=2)
-    found = network.decode(heads, 0.1)
-    assert [len(each.boxes) for each in found] == [1, 0, 1]
-    assert found[1].boxes.shape == (0, 4)
-    assert found[1].embeddings.shape == (0, 16)
+    decoded = network.decode(heads, 0.1)
+    assert [len(each.boxes) for each in decoded] == [1, 0, 1]
+    assert decoded[1].boxes.shape == (0, 4)
+    assert decoded[1].embeddings.shape == (0, 16)
     for image in (0, 2):
-        told = heads[f"embedding_{stride}"][image, :, 4, 2]
-        torch.testing.assert_close(found[image].embeddings[0], F.normalize(told, dim=0))
+        message = heads[f"embedding_{stride}"][image, :, 4, 2]
+        torch.testing.assert_close(decoded[image].embeddings[0], F.normalize(message, dim=0))
 
 
 def test_an_untrained_network_gives_no_more_than_its_most(network, picture):
     with torch.inference_mode():
-        (found,) = network.decode(network(picture), 0.0)
-    assert 0 < len(found.scores) <= 500
-    assert (found.scores.diff() <= 0).all()
-    torch.testing.assert_close(found.embeddings.norm(dim=1), torch.ones(len(found.scores)))
+        (decoded,) = network.decode(network(picture), 0.0)
+    assert 0 < len(decoded.scores) <= 500
+    assert (decoded.scores.diff() <= 0).all()
+    torch.testing.assert_close(decoded.embeddings.norm(dim=1), torch.ones(len(decoded.scores)))
 
 
 def test_a_batch_says_what_each_image_says_alone(network, picture):
@@ -153,8 +153,8 @@ def test_a_batch_says_what_each_image_says_alone(network, picture):
 def test_half_precision_heads_are_decoded_in_single(network, picture):
     with torch.inference_mode():
         heads = {name: head.bfloat16() for name, head in network(picture).items()}
-        (found,) = network.decode(heads, 0.1)
-    assert {found.boxes.dtype, found.scores.dtype, found.embeddings.dtype} == {torch.float32}
+        (decoded,) = network.decode(heads, 0.1)
+    assert {decoded.boxes.dtype, decoded.scores.dtype, decoded.embeddings.dtype} == {torch.float32}
 
 
 def test_given_boxes_are_embedded_where_their_anchors_stand(network):
@@ -234,8 +234,8 @@ def test_the_truth_is_decoded_to_the_people(network):
     labels = [Labels(people, torch.tensor([0, 1]))]
     target = jde_targets(labels, (WIDTH, HEIGHT), {stride: ANCHORS}).levels[stride]
     logits = torch.tensor([-9.0, 9]) * (2 * (target.foreground[..., None] == 1) - 1.0)
-    told = torch.cat((target.boxes, logits), -1).permute(0, 1, 4, 2, 3)  # (1, 12, 6, h, w)
-    heads = blank(stride) | {f"detection_{stride}": told.flatten(1, 2)}
-    (found,) = network.decode(heads, 0.5)
-    found_boxes = found.boxes[found.boxes[:, 0].argsort()]
+    message = torch.cat((target.boxes, logits), -1).permute(0, 1, 4, 2, 3)  # (1, 12, 6, h, w)
+    heads = blank(stride) | {f"detection_{stride}": message.flatten(1, 2)}
+    (decoded,) = network.decode(heads, 0.5)
+    found_boxes = decoded.boxes[decoded.boxes[:, 0].argsort()]
     torch.testing.assert_close(found_boxes, people, atol=1e-3, rtol=1e-4)

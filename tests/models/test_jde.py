@@ -71,8 +71,8 @@ def compare(
         if key.startswith("raw/") and thinned:
             kind = "detection" if head.endswith("box24") else "embedding"
             name, step = f"{kind}_{STRIDES[int(head[0])]}", int(thinned)
-            found = heads[name][:, :: 1 if kind == "detection" else 4, ::step, ::step]
-            compared.append(Figure(name, found.numpy(), expected))
+            decoded = heads[name][:, :: 1 if kind == "detection" else 4, ::step, ::step]
+            compared.append(Figure(name, decoded.numpy(), expected))
     for level, stride in enumerate(STRIDES):
         whole = heads[f"embedding_{stride}"].double()
         stats = whole.std(correction=0), whole.norm()
@@ -82,8 +82,8 @@ def compare(
     rows = golden["pred/rows"]
     values = golden["pred/values6"]
     assert boxes.shape[1] == golden["pred/shape"][1]
-    found = box_convert(boxes[0, rows], "xyxy", "cxcywh").numpy()
-    compared.append(Figure("proposals", found, values[:, :4], atol=2e-2))
+    decoded = box_convert(boxes[0, rows], "xyxy", "cxcywh").numpy()
+    compared.append(Figure("proposals", decoded, values[:, :4], atol=2e-2))
     compared.append(Figure("scores", scores[0, rows].numpy(), values[:, 4], atol=1e-3, rtol=0))
 
     # One that is just at a threshold may fall on its other side.
@@ -111,20 +111,20 @@ def inputs() -> dict[str, Case]:
 
     Only the first is not part of the reference data beside the project.
     """
-    own = read_npz(GOLDEN / "synth_320x192_seed0.npz") | {"frame": (480, 270)}
+    expected = read_npz(GOLDEN / "synth_320x192_seed0.npz") | {"frame": (480, 270)}
     small = ClampedLetterbox(320, 192)
-    found: dict[str, Case] = {"320x192/synth": ((1088, 608), small, synth_image(), own)}
+    decoded: dict[str, Case] = {"320x192/synth": ((1088, 608), small, synth_image(), expected)}
     if SHARED.exists():
         photo = cv2.imread(str(SHARED / "golden/inputs/letterbox_photo_320x192.png"))
         path = SHARED / "golden/jde_yolov3_1088x608/ref_seed0.npz"
         golden = read_npz(path, "320x192/photo/") | {"frame": (1920, 1080)}
-        found["320x192/photo"] = (1088, 608), small, photo, golden
+        decoded["320x192/photo"] = (1088, 608), small, photo, golden
         for size in ANCHORS:
             name = f"{size[0]}x{size[1]}"
             path = SHARED / f"golden/jde_yolov3_{name}/ref_seed0.npz"
             golden = read_npz(path, f"{name}/synth/") | {"frame": (480, 270)}
-            found[f"{name}/synth"] = size, ClampedLetterbox(*size), synth_image(), golden
-    return found
+            decoded[f"{name}/synth"] = size, ClampedLetterbox(*size), synth_image(), golden
+    return decoded
 
 
 def measured() -> Iterator[tuple[str, str, list[Figure]]]:
@@ -242,11 +242,11 @@ def test_what_does_not_fit_is_named() -> None:
 
 
 def test_darknet_layers_are_in_the_order_of_the_authors_network() -> None:
-    found = [name for layer in JDE.darknet_layers() for name, _ in layer.tensors()]
+    decoded = [name for layer in JDE.darknet_layers() for name, _ in layer.tensors()]
     kept = {n for n in SHAPES if "yolo" not in n and "classifier" not in n and "tracked" not in n}
-    assert set(found) == kept
+    assert set(decoded) == kept
     convolutions = [name for name in SHAPES if ".conv_" in name and name.endswith("weight")]
-    assert [name for name in found if name in convolutions] == convolutions
+    assert [name for name in decoded if name in convolutions] == convolutions
 
 
 @pytest.mark.heavy
@@ -259,10 +259,10 @@ def test_the_authors_darknet_file_is_read(
     path = tmp_path / "jde.weights"
     path.write_bytes(darknet_file(tensors, JDE.darknet_layers()))
     assert hashlib.sha256(path.read_bytes()).hexdigest() == expected["sha256"]
-    found = read_darknet_weights(path, JDE.darknet_layers())
+    decoded = read_darknet_weights(path, JDE.darknet_layers())
     counters = {name for name in tensors if name.endswith("num_batches_tracked")}
-    assert tensors.keys() - found.keys() - counters == set(expected["not_restored"])
-    state = JDE.from_checkpoint(found).state_dict()
+    assert tensors.keys() - decoded.keys() - counters == set(expected["not_restored"])
+    state = JDE.from_checkpoint(decoded).state_dict()
     assert all(torch.equal(state[name], value) for name, value in network.state_dict().items())
 
 
@@ -309,43 +309,43 @@ def test_one_person_is_found_where_the_anchor_says(
 
     decoded = decoder.decode(heads, 0.5)
     assert [len(one.boxes) for one in decoded] == [image == 0, image == 1]
-    found = decoded[image]
+    people = decoded[image]
     width, height = ANCHORS[576, 320][level][anchor]
     w, h = width * np.exp(delta[2]), height * np.exp(delta[3])
     x, y = column * stride + width * delta[0], row * stride + height * delta[1]
-    assert np.allclose(found.boxes, [[x - w / 2, y - h / 2, x + w / 2, y + h / 2]], atol=1e-2)
-    assert found.boxes.dtype == found.embeddings.dtype == torch.float32
-    assert np.allclose(found.scores, 1 / (1 + np.exp(-2)), atol=1e-6)
-    assert found.classes.tolist() == [0]
-    assert np.allclose(found.embeddings, [[0, 0.6, -0.8]], atol=1e-6)
+    assert np.allclose(people.boxes, [[x - w / 2, y - h / 2, x + w / 2, y + h / 2]], atol=1e-2)
+    assert people.boxes.dtype == people.embeddings.dtype == torch.float32
+    assert np.allclose(people.scores, 1 / (1 + np.exp(-2)), atol=1e-6)
+    assert people.classes.tolist() == [0]
+    assert np.allclose(people.embeddings, [[0, 0.6, -0.8]], atol=1e-6)
 
 
 def test_half_precision_heads_are_decoded_in_single(decoder: JDE) -> None:
     heads = empty_heads(1, torch.bfloat16)
     heads["detection_8"][0, 4:6, 2, 3] = torch.tensor([-1.0, 1.0])
-    (found,) = decoder.decode(heads, 0.5)
-    assert found.boxes.tolist() == [[21, 8, 27, 24]]  # 6x16 around (24, 16): bf16 would round
-    assert found.embeddings.dtype == torch.float32
+    (decoded,) = decoder.decode(heads, 0.5)
+    assert decoded.boxes.tolist() == [[21, 8, 27, 24]]  # 6x16 around (24, 16): bf16 would round
+    assert decoded.embeddings.dtype == torch.float32
 
 
 def test_of_two_on_one_spot_the_better_stays(decoder: JDE) -> None:
     heads = empty_heads()
     for column, logit in ((3, 1.0), (4, 2.0), (9, 0.5)):
         heads["detection_8"][0, 4 + 6 * 3 : 6 + 6 * 3, 2, column] = torch.tensor([0.0, logit])
-    (found,) = decoder.decode(heads, 0.5)
+    (decoded,) = decoder.decode(heads, 0.5)
     # 16 pixels wide, 8 apart: IoU 1/3 with the 0.4 that is allowed, so both stay.
-    assert len(found.boxes) == 3
+    assert len(decoded.boxes) == 3
     heads["detection_8"][0, 6 * 3, 2, 3] = 0.25  # a quarter of the anchor nearer: IoU 0.6
-    (found,) = decoder.decode(heads, 0.5)
-    assert found.boxes[:, 0].tolist() == [24, 64]
-    assert found.scores.tolist() == pytest.approx([1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-0.5))])
+    (decoded,) = decoder.decode(heads, 0.5)
+    assert decoded.boxes[:, 0].tolist() == [24, 64]
+    assert decoded.scores.tolist() == pytest.approx([1 / (1 + np.exp(-2)), 1 / (1 + np.exp(-0.5))])
 
 
 def test_nobody_leaves_empty_arrays_of_the_right_shapes(decoder: JDE) -> None:
-    (found,) = decoder.decode(empty_heads(), 0.5)
-    assert found.boxes.shape == (0, 4)
-    assert found.scores.shape == found.classes.shape == (0,)
-    assert found.embeddings.shape == (0, 3)
+    (decoded,) = decoder.decode(empty_heads(), 0.5)
+    assert decoded.boxes.shape == (0, 4)
+    assert decoded.scores.shape == decoded.classes.shape == (0,)
+    assert decoded.embeddings.shape == (0, 3)
 
 
 def test_unknown_sizes_are_refused(decoder: JDE) -> None:

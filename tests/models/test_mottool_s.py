@@ -68,18 +68,18 @@ def heads_of(people):
 
 
 def test_a_peak_becomes_a_box_around_its_centre():
-    (found,) = untrained(occlusion=False).decode(heads_of([(10, 5, 0.9, 3)]), 0.1)
-    assert found.boxes.tolist() == [[30, 10, 54, 34]]  # (10.5, 5.5) ∓ 3 cells of 4 pixels
-    assert found.scores.tolist() == pytest.approx([0.9])
-    assert found.embeddings.shape == (1, 3 * 4)
-    assert found.embeddings.norm(dim=1).tolist() == pytest.approx([1])
-    assert found.occlusion_centres is None
+    (decoded,) = untrained(occlusion=False).decode(heads_of([(10, 5, 0.9, 3)]), 0.1)
+    assert decoded.boxes.tolist() == [[30, 10, 54, 34]]  # (10.5, 5.5) ∓ 3 cells of 4 pixels
+    assert decoded.scores.tolist() == pytest.approx([0.9])
+    assert decoded.embeddings.shape == (1, 3 * 4)
+    assert decoded.embeddings.norm(dim=1).tolist() == pytest.approx([1])
+    assert decoded.occlusion_centres is None
 
 
 def test_of_two_boxes_that_overlap_more_than_most_the_better_one_stays():
     people = [(10, 5, 0.6, 8), (12, 5, 0.9, 8), (20, 5, 0.7, 8)]  # IoU 0.78, then 0.33
-    (found,) = untrained(occlusion=False).decode(heads_of(people), 0.1)
-    assert found.scores.tolist() == pytest.approx([0.9, 0.7])
+    (decoded,) = untrained(occlusion=False).decode(heads_of(people), 0.1)
+    assert decoded.scores.tolist() == pytest.approx([0.9, 0.7])
 
 
 def test_occlusion_centres_are_peaks_of_their_own_heatmap():
@@ -87,12 +87,12 @@ def test_occlusion_centres_are_peaks_of_their_own_heatmap():
     heads["occlusion"] = torch.full((1, 1, 24, 40), -9.0)
     heads["occlusion"][0, 0, 7, 9] = 0.0
     heads["occlusion_offset"] = torch.full((1, 2, 24, 40), 0.25)
-    (found,) = untrained().decode(heads, 0.1)
-    assert found.occlusion_centres.tolist() == [[37, 29, 0.5]]
+    (decoded,) = untrained().decode(heads, 0.1)
+    assert decoded.occlusion_centres.tolist() == [[37, 29, 0.5]]
 
 
 def test_an_image_of_nobody_gives_no_boxes():
-    (found,) = untrained().decode(
+    (decoded,) = untrained().decode(
         heads_of([])
         | {
             "occlusion": torch.full((1, 1, 24, 40), -9.0),
@@ -100,8 +100,8 @@ def test_an_image_of_nobody_gives_no_boxes():
         },
         0.1,
     )
-    assert found.boxes.shape == (0, 4)
-    assert found.occlusion_centres.shape == (0, 3)
+    assert decoded.boxes.shape == (0, 4)
+    assert decoded.occlusion_centres.shape == (0, 3)
 
 
 def test_embeddings_at_boxes_are_read_at_three_points():
@@ -120,9 +120,9 @@ def test_the_deployed_network_gives_the_same_heads(network):
     assert not any(isinstance(each, torch.nn.BatchNorm2d) for each in deployed.modules())
     assert any(isinstance(each, torch.nn.BatchNorm2d) for each in network.modules())
     with torch.inference_mode():
-        wanted, found = network(images), deployed(images)
+        wanted, decoded = network(images), deployed(images)
     for name, head in wanted.items():
-        torch.testing.assert_close(found[name], head, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(decoded[name], head, atol=1e-4, rtol=1e-4)
 
 
 def test_a_checkpoint_of_another_network_is_refused():
@@ -197,6 +197,6 @@ def test_heads_equal_the_prototypes_on_real_frames():
     frame = cv2.imread(str(SHARED / "data/TUD-Campus/img1/000001.jpg"))
     image = torch.from_numpy(SmoothLetterbox(*SIZE).image(frame))[None]
     with torch.inference_mode():
-        found, wanted = ours(image), theirs(image)
+        decoded, wanted = ours(image), theirs(image)
     for name, head in wanted.items():
-        assert (found[name] - head).abs().max() < 1e-4, name
+        assert (decoded[name] - head).abs().max() < 1e-4, name

@@ -89,21 +89,21 @@ def compared(
 def measured() -> Iterator[tuple[str, str, list[Figure]]]:
     """Compare both frames with the figures in float64: folder, frame's name, figures."""
     network = in_float64(OTrack.from_checkpoint(made_up("otrack")).eval())
-    for number, (found, _) in enumerate(compared(network, two_frames()), 1):
-        yield "otrack", f"320x192/frame{number}", found
+    for number, (decoded, _) in enumerate(compared(network, two_frames()), 1):
+        yield "otrack", f"320x192/frame{number}", decoded
 
 
 def test_two_frames_equal_the_authors_figures(network, frames):
-    for number, (found, heatmap) in enumerate(compared(network, frames), 1):
-        hold(found, "otrack", f"320x192/frame{number}")
+    for number, (decoded, heatmap) in enumerate(compared(network, frames), 1):
+        hold(decoded, "otrack", f"320x192/frame{number}")
         if heatmap is not None:
             check_prior(heatmap.numpy(), figures(number))
 
 
 @pytest.mark.heavy
 def test_float64_is_as_far_from_the_authors_figures_as_the_table_says():
-    for folder, name, found in measured():
-        check_distances(found, folder, name)
+    for folder, name, decoded in measured():
+        check_distances(decoded, folder, name)
 
 
 def check_prior(heatmap: np.ndarray, golden: dict) -> None:
@@ -203,9 +203,9 @@ def test_boxes_are_cut_to_the_input_and_flat_ones_leave_no_trace():
 def test_occlusion_heads_are_optional_and_follow_from_the_file(tensors, network, small):
     with torch.inference_mode():
         heads = network(small[:1], small[:1], torch.zeros(1, 1, 64, 96))
-        (found,) = network.decode(heads, 0.2)
+        (people,) = network.decode(heads, 0.2)
     assert heads.keys() == set(HEADS.values())
-    assert found.occlusion_centres is None
+    assert people.occlusion_centres is None
     of_outrack = made_up("outrack")
     more = {name: value for name, value in of_outrack.items() if name.startswith("occlusion")}
     both = OTrack.from_checkpoint(tensors | more).eval()
@@ -266,7 +266,7 @@ def test_bfloat16_decodes_in_float32(tensors, small):
     recurrence = Recurrence(OTrack.from_checkpoint(tensors).eval().bfloat16())
     with torch.inference_mode():
         heads = recurrence.forward(small.bfloat16())
-        found = recurrence.decode(heads, 0.2)
+        decoded = recurrence.decode(heads, 0.2)
     assert recurrence.heatmap.dtype == torch.bfloat16
-    assert {each.boxes.dtype for each in found} == {torch.float32}
-    assert {each.offsets.dtype for each in found} == {torch.float32}
+    assert {each.boxes.dtype for each in decoded} == {torch.float32}
+    assert {each.offsets.dtype for each in decoded} == {torch.float32}

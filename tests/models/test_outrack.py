@@ -104,18 +104,18 @@ def measured() -> Iterator[tuple[str, str, list[Figure]]]:
 
 def test_small_input_equals_the_authors_figures(network):
     given = inputs()["320x192/synth"]
-    found = compared(network, given)
-    check(found, "outrack", "320x192/synth")
-    check_centres(found, given[-1], "320x192/synth")
+    decoded = compared(network, given)
+    check(decoded, "outrack", "320x192/synth")
+    check_centres(decoded, given[-1], "320x192/synth")
 
 
 @pytest.mark.heavy
 def test_the_photo_equals_the_authors_figures(network):
     shared("golden/outrack_dla34/ref_seed0.npz")
     given = inputs()["320x192/photo"]
-    found = compared(network, given)
-    check(found, "outrack", "320x192/photo")
-    check_centres(found, given[-1], "320x192/photo")
+    decoded = compared(network, given)
+    check(decoded, "outrack", "320x192/photo")
+    check_centres(decoded, given[-1], "320x192/photo")
 
 
 @pytest.mark.heavy
@@ -150,26 +150,26 @@ def test_planted_occlusions_are_found_where_they_were_put(network):
     heads["occlusion"][0, 0, 12, 20] = -2.1  # scores just above a tenth
     heads["occlusion"][0, 0, 2, 2] = -2.3  # and just below
     heads["occlusion_offset"][0, :, 5, 7] = torch.tensor([0.25, 0.75])
-    (found,) = network.decode(heads, 0.4)
-    assert len(found.boxes) == 0
+    (decoded,) = network.decode(heads, 0.4)
+    assert len(decoded.boxes) == 0
     expected = [[29.0, 23.0, torch.tensor(2.0).sigmoid()], [80, 48, torch.tensor(-2.1).sigmoid()]]
-    torch.testing.assert_close(found.occlusion_centres, torch.tensor(expected))
+    torch.testing.assert_close(decoded.occlusion_centres, torch.tensor(expected))
 
 
 def test_nothing_occluded_is_no_centre(network, picture):
     with torch.inference_mode():
         heads = network(picture)
     heads["occlusion"] = torch.full_like(heads["occlusion"], -9)
-    (found,) = network.decode(heads, 0.3)
-    assert found.occlusion_centres.shape == (0, 3)
+    (decoded,) = network.decode(heads, 0.3)
+    assert decoded.occlusion_centres.shape == (0, 3)
 
 
 def test_bfloat16_decodes_in_float32(tensors, picture):
     network = OUTrack.from_checkpoint(tensors).eval().bfloat16()
     with torch.inference_mode():
-        (found,) = network.decode(network(picture.bfloat16()), 0.3)
-    assert found.occlusion_centres.dtype == torch.float32
-    assert found.occlusion_centres.isfinite().all()
+        (decoded,) = network.decode(network(picture.bfloat16()), 0.3)
+    assert decoded.occlusion_centres.dtype == torch.float32
+    assert decoded.occlusion_centres.isfinite().all()
 
 
 def test_its_own_size_of_embedding_and_any_other_load():

@@ -27,8 +27,8 @@ def test_letterbox_equals_the_authors_byte_for_byte(row):
 def test_points_come_back_as_by_the_authors_affine_map(row):
     w, h, width, height = map(int, row[:4])
     cells, expected = row[4:12].reshape(4, 2), row[12:].reshape(4, 2)
-    found = Letterbox(width, height).to_frame(cells * 4, w, h)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    decoded = Letterbox(width, height).to_frame(cells * 4, w, h)
+    np.testing.assert_allclose(decoded, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["synth_320x192", "synth_1088x608"])

@@ -83,11 +83,11 @@ def test_any_multiple_of_32_is_an_input(student, size):
 def test_a_hot_anchor_gives_exactly_its_box(student, row):
     heads = blank()
     heads["scores"][0, row] = 2.0
-    (found,) = student.decode(heads, 0.05)
-    assert torch.allclose(found.boxes, heads["anchors"][[row]], atol=1e-4)
-    assert found.scores.tolist() == pytest.approx([0.880797])
-    assert found.classes.tolist() == [0]
-    assert found.embeddings.shape == (1, 64)
+    (decoded,) = student.decode(heads, 0.05)
+    assert torch.allclose(decoded.boxes, heads["anchors"][[row]], atol=1e-4)
+    assert decoded.scores.tolist() == pytest.approx([0.880797])
+    assert decoded.classes.tolist() == [0]
+    assert decoded.embeddings.shape == (1, 64)
 
 
 def test_deltas_move_the_box_beyond_the_image_if_they_say_so(student):
@@ -115,31 +115,31 @@ def test_each_detection_carries_its_own_anchors_embedding(student):
     hot = [[5, 2000], [], [COUNT - 9]]
     for image, rows in enumerate(hot):
         heads["scores"][image, rows] = torch.linspace(3, 2, len(rows))
-    found = student.decode(heads, 0.05)
-    assert [len(one.boxes) for one in found] == [2, 0, 1]
-    assert found[1].embeddings.shape == (0, 64)
+    decoded = student.decode(heads, 0.05)
+    assert [len(one.boxes) for one in decoded] == [2, 0, 1]
+    assert decoded[1].embeddings.shape == (0, 64)
     for image, rows in enumerate(hot):
         where = torch.full((len(rows),), image)
         raw = student.embed(heads, where, torch.tensor(rows, dtype=torch.int64))
-        assert torch.allclose(found[image].embeddings, F.normalize(raw, dim=1), atol=1e-6)
-        assert torch.allclose(found[image].embeddings.norm(dim=1), torch.ones(len(rows)))
+        assert torch.allclose(decoded[image].embeddings, F.normalize(raw, dim=1), atol=1e-6)
+        assert torch.allclose(decoded[image].embeddings.norm(dim=1), torch.ones(len(rows)))
 
 
 def test_scores_must_be_above_the_threshold(student):
     heads = blank()
     heads["scores"][0, [10, 1500]] = torch.tensor([0.0, 0.1])  # 0.5 exactly, and a little more
-    (found,) = student.decode(heads, 0.5)
-    assert found.scores.tolist() == pytest.approx([0.524979])
+    (decoded,) = student.decode(heads, 0.5)
+    assert decoded.scores.tolist() == pytest.approx([0.524979])
 
 
 def test_overlaps_are_suppressed_and_at_most_a_hundred_are_left(student):
     heads = blank()
     heads["scores"] = torch.randn(1, COUNT, generator=torch.Generator().manual_seed(1))
     heads["boxes"][..., 2:] = -2.0  # small boxes, so that more than a hundred fit
-    (found,) = student.decode(heads, 0.05)
-    assert len(found.boxes) == len(found.embeddings) == 100
-    assert torch.equal(found.scores, found.scores.sort(descending=True).values)
-    overlap = box_iou(found.boxes, found.boxes).fill_diagonal_(0)
+    (decoded,) = student.decode(heads, 0.05)
+    assert len(decoded.boxes) == len(decoded.embeddings) == 100
+    assert torch.equal(decoded.scores, decoded.scores.sort(descending=True).values)
+    overlap = box_iou(decoded.boxes, decoded.boxes).fill_diagonal_(0)
     assert 0 < overlap.max() <= 0.5
 
 
@@ -149,8 +149,8 @@ def test_the_same_box_from_two_levels_is_one_detection(student):
     heads["scores"][0, [fine, coarse]] = torch.tensor([1.0, 2.0])
     box = heads["anchors"][[coarse]]
     heads["boxes"][0, fine] = deltas_from_boxes(box, heads["anchors"][[fine]])[0]
-    (found,) = student.decode(heads, 0.05)
-    assert torch.allclose(found.boxes, box, atol=1e-4)
+    (decoded,) = student.decode(heads, 0.05)
+    assert torch.allclose(decoded.boxes, box, atol=1e-4)
 
 
 def test_a_batch_gives_what_its_images_give_alone(student):
@@ -158,14 +158,16 @@ def test_a_batch_gives_what_its_images_give_alone(student):
     with torch.inference_mode():
         together = student(images)
         alone = [student(image[None]) for image in images]
-        found = student.decode(together, 0.0)
+        decoded = student.decode(together, 0.0)
         for name in set(together) - {"anchors"}:
             assert torch.allclose(
                 together[name], torch.cat([heads[name] for heads in alone]), atol=1e-4
             )
-        for image, both in enumerate(found):
-            own = {n: head if n == "anchors" else head[[image]] for n, head in together.items()}
-            (single,) = student.decode(own, 0.0)
+        for image, both in enumerate(decoded):
+            expected = {
+                n: head if n == "anchors" else head[[image]] for n, head in together.items()
+            }
+            (single,) = student.decode(expected, 0.0)
             assert torch.allclose(both.boxes, single.boxes)
             assert torch.allclose(both.scores, single.scores)
 
@@ -174,10 +176,10 @@ def test_half_precision_heads_decode_in_float32():
     network = TDT("tdt-mobilenet-nofpn", 64).eval().to(torch.bfloat16)
     with torch.inference_mode():
         heads = network(torch.zeros(1, 3, 64, 64, dtype=torch.bfloat16))
-        (found,) = network.decode(heads, 0.0)
+        (decoded,) = network.decode(heads, 0.0)
     assert heads["scores"].dtype == torch.bfloat16
     assert heads["anchors"].dtype == torch.float32
-    kinds = {found.boxes.dtype, found.scores.dtype, found.embeddings.dtype}
+    kinds = {decoded.boxes.dtype, decoded.scores.dtype, decoded.embeddings.dtype}
     assert kinds == {torch.float32}
 
 
@@ -186,9 +188,9 @@ def test_a_network_called_in_lower_precision_still_embeds(student):
     with torch.inference_mode():
         with torch.autocast("cpu", torch.bfloat16):
             heads = student(images)
-        found = student.decode(heads, 0.0)
-        at = student.embed_at(heads, [each.boxes for each in found])
-    for each, read in zip(found, at, strict=True):
+        decoded = student.decode(heads, 0.0)
+        at = student.embed_at(heads, [each.boxes for each in decoded])
+    for each, read in zip(decoded, at, strict=True):
         assert len(each.boxes)
         assert each.embeddings.dtype == read.dtype == torch.float32
         torch.testing.assert_close(each.embeddings.norm(dim=1), torch.ones(len(each.boxes)))

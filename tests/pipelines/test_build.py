@@ -107,8 +107,8 @@ def cached(sequence, tmp_path, name, options=None, work="out"):
     ],
 )
 def test_full_names(name, embedder, boxes, expected):
-    found, options = full_name(name, embedder, boxes, Options())
-    assert found == expected
+    result, options = full_name(name, embedder, boxes, Options())
+    assert result == expected
     assert (options.detections is not None) == (boxes == "some.txt")
 
 
@@ -177,9 +177,11 @@ def test_a_network_s_detections_can_be_described_by_another(sequence, tmp_path, 
     reid = colours_onnx(tmp_path / "reid.onnx")
     options = Options(weights=fairmot, embedder_weights=reid, min_score=0.5)
     header, frames = cached(sequence, tmp_path, "fairmot-yolov5s+reid", options)
-    _, own = cached(sequence, tmp_path, "fairmot-yolov5s", Options(weights=fairmot, min_score=0.5))
+    _, expected = cached(
+        sequence, tmp_path, "fairmot-yolov5s", Options(weights=fairmot, min_score=0.5)
+    )
     assert sum(map(len, frames)) > FRAMES
-    for two, one in zip(frames, own, strict=True):
+    for two, one in zip(frames, expected, strict=True):
         np.testing.assert_array_equal(two.boxes, one.boxes)
         assert (two.embeddings.shape[1], one.embeddings.shape[1]) == (3, 16)
     assert header.pipeline == "fairmot-yolov5s+reid"
@@ -227,11 +229,11 @@ def test_given_boxes_are_embedded_where_they_are(sequence, tmp_path):
         torch.nn.init.constant_(head[-1].bias, value)
     weights = kept(tmp_path, network)
     options = Options(weights=weights, min_score=0.5)
-    _, own = cached(sequence, tmp_path, "fairmot-yolov5s", options)
+    _, expected = cached(sequence, tmp_path, "fairmot-yolov5s", options)
     rows = [
         f"{number},-1,{','.join(f'{side:.9g}' for side in (*box[:2], *(box[2:] - box[:2])))},1\n"
-        for number, found in enumerate(own, 1)
-        for box in found.boxes
+        for number, detections in enumerate(expected, 1)
+        for box in detections.boxes
     ]
     (tmp_path / "boxes.txt").write_text("".join(rows))
     name, given = full_name(
@@ -240,16 +242,16 @@ def test_given_boxes_are_embedded_where_they_are(sequence, tmp_path):
     _, again = cached(sequence, tmp_path, name, given)
     assert name == "public+fairmot-yolov5s"
     assert sum(map(len, again)) > FRAMES
-    for one, other in zip(own, again, strict=True):
+    for one, other in zip(expected, again, strict=True):
         np.testing.assert_allclose(other.embeddings, one.embeddings, atol=2e-3)
 
 
 def test_ground_truth_boxes_are_those_of_people_who_count(sequence, tmp_path):
     header, frames = cached(sequence, tmp_path, "gt+histogram")
-    for found in frames:
-        np.testing.assert_array_equal(found.boxes, [[20, 10, 40, 60]])
-        assert found.scores.tolist() == [1]
-        assert found.embeddings.shape == (1, 144)
+    for detections in frames:
+        np.testing.assert_array_equal(detections.boxes, [[20, 10, 40, 60]])
+        assert detections.scores.tolist() == [1]
+        assert detections.embeddings.shape == (1, 144)
     assert header.pipeline == "gt+histogram"
     (sequence.path / "gt/gt.txt").unlink()
     (again,) = find_sequences([sequence.path])
@@ -260,9 +262,9 @@ def test_ground_truth_boxes_are_those_of_people_who_count(sequence, tmp_path):
 def test_a_detector_alone_makes_no_embeddings(sequence, tmp_path):
     path = fixed_boxes_onnx(tmp_path / "d.onnx", np.array([[0, 0, 64, 64]]), np.array([0.5]))
     _, frames = cached(sequence, tmp_path, "onnx", Options(weights=path, input=(256, 192)))
-    for found in frames:
-        np.testing.assert_allclose(found.boxes, [[0, 0, 32, 32]])
-        assert found.embeddings is None
+    for detections in frames:
+        np.testing.assert_allclose(detections.boxes, [[0, 0, 32, 32]])
+        assert detections.embeddings is None
 
 
 def test_without_images_there_is_nothing_to_describe(sequence, tmp_path, fairmot):
@@ -291,11 +293,11 @@ def test_occlusion_maps_are_kept_where_they_are_asked_for(sequence, tmp_path, ou
         assert cache.has_occlusion_maps
         assert cache.occlusion_stride == 4
         maps = [cache.occlusion_map(frame) for frame in range(cache.frame_count)]
-        centres = [found.occlusion_centres for found in cache.frames()]
+        centres = [result.occlusion_centres for result in cache.frames()]
     assert {each.shape for each in maps} == {(HEIGHT // 4, WIDTH // 4)}
-    for heat, found in zip(maps, centres, strict=True):
-        assert len(found)
-        for x, y, score in found[:20]:
+    for heat, result in zip(maps, centres, strict=True):
+        assert len(result)
+        for x, y, score in result[:20]:
             # The network's input is the frame itself here, and offsets stay near their cell.
             column, row = round(x / 4), round(y / 4)
             near = heat[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
@@ -379,11 +381,11 @@ def test_every_network_runs_and_embeds_at_given_boxes(name, sequence, tmp_path):
     size *= len(HEIGHTS) if name == "mottool-s" else 1  # which describes several parts
     path = checkpoint(name, tmp_path, embedding_size=16)
     _, frames = cached(sequence, tmp_path, name, Options(weights=path, min_score=0.0))
-    assert all(np.isfinite(found.boxes).all() for found in frames)
+    assert all(np.isfinite(detections.boxes).all() for detections in frames)
     assert sum(map(len, frames)) > 0
     if not NETWORKS[name].family.embeds:
         return
-    assert {found.embeddings.shape[1] for found in frames if len(found)} == {size}
+    assert {detections.embeddings.shape[1] for detections in frames if len(detections)} == {size}
     draw = np.random.default_rng(0).uniform(-40, 170, (30, 4))
     sides = np.abs(draw[:, 2:]) + 1
     rows = np.c_[draw[:, :2], sides]

@@ -41,9 +41,9 @@ def test_an_onnx_embedder_sees_every_crop_whatever_its_batch(tmp_path, batch, si
 
 def test_an_ir_embedder_takes_bgr_where_nothing_is_said(tmp_path):
     embedder = ExportedEmbedder(colours_ir(tmp_path / "reid.xml"), None, CPU)
-    (found,) = embedder.embed([IMAGE], [HALVES])
+    (result,) = embedder.embed([IMAGE], [HALVES])
     expected = np.array([[10, 20, 30], [200, 100, 50]], np.float32)
-    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1)[:, None], 1e-5)
+    np.testing.assert_allclose(result, expected / np.linalg.norm(expected, axis=1)[:, None], 1e-5)
     assert embedder.settings == {"pixels": "bgr255"}
 
 
@@ -56,13 +56,13 @@ def test_a_network_that_one_runtime_turns_to_nan_goes_through_the_other(tmp_path
     pytest.importorskip("openvino")
     path = normalised_onnx(tmp_path / "reid.onnx")
     plain = np.zeros((1, 3, 64, 32), np.float32)
-    (found,) = open_exported(path, CPU).run(plain).values()
-    assert np.isnan(found).all()
+    (result,) = open_exported(path, CPU).run(plain).values()
+    assert np.isnan(result).all()
     embedder = ExportedEmbedder(path, "rgb255", CPU)
     flat_and_striped = np.array([[0, 0, 40, 96], [44, 0, 84, 96]], np.float32)
-    (found,) = embedder.embed([IMAGE], [flat_and_striped])
-    np.testing.assert_array_equal(found[0], 0)
-    np.testing.assert_allclose(found[1], 1 / np.sqrt(3), atol=1e-3)
+    (result,) = embedder.embed([IMAGE], [flat_and_striped])
+    np.testing.assert_array_equal(result[0], 0)
+    np.testing.assert_allclose(result[1], 1 / np.sqrt(3), atol=1e-3)
 
 
 @pytest.fixture
@@ -83,11 +83,11 @@ def test_boxes_of_an_onnx_detector_come_back_onto_the_frame(tmp_path, sequence):
     boxes = np.array([[32, 16, 64, 64], [0, 0, 8, 8]], np.float32)
     path = fixed_boxes_onnx(tmp_path / "det.onnx", boxes, np.array([0.75, 0.05]))
     detector = make_detector("onnx", Options(weights=path, input=(256, 192)))
-    for found in found_by(detector, sequence):
-        np.testing.assert_allclose(found.boxes, [[16, 8, 32, 32]])
-        np.testing.assert_allclose(found.scores, [0.75])
-        assert found.classes.tolist() == [0]
-        assert found.embeddings is None
+    for detections in found_by(detector, sequence):
+        np.testing.assert_allclose(detections.boxes, [[16, 8, 32, 32]])
+        np.testing.assert_allclose(detections.scores, [0.75])
+        assert detections.classes.tolist() == [0]
+        assert detections.embeddings is None
     assert detector.settings["input"] == "256x192"
     assert len(detector.weights) == 64
 
@@ -95,8 +95,8 @@ def test_boxes_of_an_onnx_detector_come_back_onto_the_frame(tmp_path, sequence):
 def test_boxes_of_an_ir_detector_are_stretched_back(tmp_path, sequence):
     path = fixed_boxes_ir(tmp_path / "det.xml", np.array([[32, 16, 64, 32, 0.5]]))
     detector = make_detector("openvino", Options(weights=path))
-    for found in found_by(detector, sequence):
-        np.testing.assert_allclose(found.boxes, [[64, 48, 128, 96]])
+    for detections in found_by(detector, sequence):
+        np.testing.assert_allclose(detections.boxes, [[64, 48, 128, 96]])
     with pytest.raises(SettingError, match="takes 64x32 pixels only"):
         make_detector("openvino", Options(weights=path, input=(64, 64)))
 

@@ -96,18 +96,20 @@ def test_a_cell_lies_on_the_frame_where_boxes_are_read_of_it(name, head, shift):
 
 
 def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not():
-    with pytest.raises(SettingError) as told:
+    with pytest.raises(SettingError) as caught:
         load_similarity_network("tdt-r34", None)
-    named = told.value.fix.removeprefix("choose one of ").split(", ")
+    named = caught.value.fix.removeprefix("choose one of ").split(", ")
     assert named == [name for name in NETWORKS if not name.startswith(("tdt", "otrack"))]
     with pytest.raises(SettingError, match="no dense map"):
         load_similarity_network("otrack", None)
-    with pytest.raises(SettingError, match="there is no one-shot network 'fairmot-dla43'") as told:
+    with pytest.raises(
+        SettingError, match="there is no one-shot network 'fairmot-dla43'"
+    ) as caught:
         load_similarity_network("fairmot-dla43", None)
-    assert "fairmot-dla34" in told.value.fix
-    with pytest.raises(SettingError, match="needs its weights") as told:
+    assert "fairmot-dla34" in caught.value.fix
+    with pytest.raises(SettingError, match="needs its weights") as caught:
         load_similarity_network("outrack", None)
-    assert "--weights" in told.value.fix
+    assert "--weights" in caught.value.fix
 
 
 def test_the_network_that_is_included_needs_no_weights():
@@ -129,9 +131,9 @@ def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
     anchored = NETWORKS[name].embedding_map.startswith("embedding_")
     x, y = (32, 24) if anchored else (36, 28)
     box = np.array([x - 5, y - 12, x + 5, y + 12], np.float32)
-    (found,) = embedder.embed([image], [box[None]])
+    (result,) = embedder.embed([image], [box[None]])
     head = embedder.heads([image])[NETWORKS[name].embedding_map][0]  # (D, 8, 8)
-    torch.testing.assert_close(torch.from_numpy(found[0]), F.normalize(head[:, 3, 4], dim=0))
+    torch.testing.assert_close(torch.from_numpy(result[0]), F.normalize(head[:, 3, 4], dim=0))
 
 
 def test_what_is_cut_out_is_what_the_box_touches():
@@ -172,10 +174,10 @@ def weights(tmp_path_factory):
 def made(tmp_path, weights):
     """What calls `plot similarity` on the made street, with a network that knows nothing."""
     source = street(tmp_path / "street")
-    own = ["--pipeline", "fairmot-yolov5s", "--weights", weights, "--input", "128x96"]
+    expected = ["--pipeline", "fairmot-yolov5s", "--weights", weights, "--input", "128x96"]
 
     def call(*given):
-        words = [source, *own, "--device", "cpu", "--work", tmp_path / "work", *given]
+        words = [source, *expected, "--device", "cpu", "--work", tmp_path / "work", *given]
         return CliRunner().invoke(command, ["similarity", *map(str, words)])
 
     return call
@@ -210,8 +212,8 @@ def test_the_best_place_is_on_the_person(tmp_path, monkeypatch):
     words += ["--tracks", tmp_path / "tracks.txt", "--work", tmp_path / "work"]
     done = CliRunner().invoke(command, [*map(str, words)])
     assert done.exit_code == 0, (done.output, done.exception)
-    told = (tmp_path / "work/plots/fairmot-dla34/red.similarity.svg").read_text()
-    alike, x, y = re.search(r"most alike, (\S+), at x (\d+), y (\d+)", told).groups()
+    message = (tmp_path / "work/plots/fairmot-dla34/red.similarity.svg").read_text()
+    alike, x, y = re.search(r"most alike, (\S+), at x (\d+), y (\d+)", message).groups()
     assert float(alike) == 1
     assert 72 <= int(x) < 88
     assert 44 <= int(y) < 76
@@ -254,9 +256,9 @@ def test_what_the_source_lacks_is_said(made, tmp_path):
     assert who.exit_code == 1
     assert "identity 77 is not in frame 1. Fix: choose one of 1, 2, 3" in who.stderr
     rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         box_of(rows, 1, 99)
-    assert told.value.fix == "choose another frame"
+    assert caught.value.fix == "choose another frame"
 
 
 def test_help_is_light_and_shows_how():

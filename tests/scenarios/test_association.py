@@ -107,17 +107,17 @@ def test_people_who_cross_keep_their_identities(name):
     steps = range(0, 300, 6)
     frames = walkers([[(50 + x, 100), (350 - x, 103)] for x in steps], [[0, 1] for _ in steps])
     tracks = follow(make(name), frames)
-    both = [found for found in identities(tracks) if len(found) == 2]
+    both = [result for result in identities(tracks) if len(result) == 2]
     (left, right), shown = both[0], both[-10:]
     assert len(both) > 35
-    assert all(found == [right, left] for found in shown)
+    assert all(result == [right, left] for result in shown)
 
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_all_but_sort_know_who_comes_back(name):
     places = [100 + 2 * n for n in range(10)] + [None] * 12 + [144 + 2 * n for n in range(6)]
-    found = identities(follow(make(name), standing(*places)))
-    assert found[-1] == ([2] if name == "sort" else [1])
+    result = identities(follow(make(name), standing(*places)))
+    assert result[-1] == ([2] if name == "sort" else [1])
 
 
 @pytest.mark.parametrize(("look", "identity"), [(0, 1), (1, 2)])
@@ -132,8 +132,8 @@ def test_a_lost_tracklet_waits_for_its_buffer_and_one_frame_more(fps, buffer, ma
     """Found again in the frame after it was given up it lives on, but is lost for good then."""
     for unseen in range(max_lost - 1, max_lost + 4):
         frames = standing(100, 100, *[None] * unseen, 100, 100, None, 100, 100)
-        found = identities(follow(make("fairmot", fps, track_buffer=buffer), frames))
-        back, again = found[2 + unseen + 1], found[-1]
+        result = identities(follow(make("fairmot", fps, track_buffer=buffer), frames))
+        back, again = result[2 + unseen + 1], result[-1]
         assert back == ([1] if unseen <= max_lost + 1 else [2])
         assert again == ([2] if unseen == max_lost + 1 else back)
 
@@ -145,19 +145,19 @@ def test_the_rate_in_the_settings_goes_before_the_sequence():
 
 
 def test_fairmot_shows_a_newcomer_at_his_second_detection_but_the_first_frame_at_once():
-    found = identities(follow(make("fairmot"), standing(100, 100)))
-    assert found == [[1], [1]]
-    found = identities(follow(make("fairmot"), standing(None, 100, 100, None, None)))
-    assert found == [[], [], [1], [], []]
+    result = identities(follow(make("fairmot"), standing(100, 100)))
+    assert result == [[1], [1]]
+    result = identities(follow(make("fairmot"), standing(None, 100, 100, None, None)))
+    assert result == [[], [], [1], [], []]
     alone = identities(follow(make("fairmot"), standing(None, 100, None, 100, 100)))
     assert alone == [[], [], [], [], [2]]
 
 
 def test_sort_shows_after_three_hits_in_a_row_but_at_once_in_the_first_three_frames():
-    found = identities(follow(make("sort"), standing(100, 100, 100, None, 100, 100, 100, 100)))
-    assert found == [[1], [1], [1], [], [], [], [1], [1]]
-    found = identities(follow(make("sort", min_hits=1), standing(*[100] * 3, None, 100, 100)))
-    assert found == [[1], [1], [1], [], [1], [1]]
+    result = identities(follow(make("sort"), standing(100, 100, 100, None, 100, 100, 100, 100)))
+    assert result == [[1], [1], [1], [], [], [], [1], [1]]
+    result = identities(follow(make("sort", min_hits=1), standing(*[100] * 3, None, 100, 100)))
+    assert result == [[1], [1], [1], [], [1], [1]]
 
 
 @pytest.mark.parametrize("name", TRACKERS)
@@ -170,24 +170,24 @@ def test_nothing_and_a_single_frame_are_sequences_too(name):
 
 @pytest.mark.parametrize(("name", "needed"), [("jde", 2), ("cstrack", 2), ("deepsort", 3)])
 def test_some_show_nobody_before_he_was_seen_again(name, needed):
-    found = identities(follow(make(name), standing(*[100] * 4)))
-    assert found == [[]] * (needed - 1) + [[1]] * (5 - needed)
+    result = identities(follow(make(name), standing(*[100] * 4)))
+    assert result == [[]] * (needed - 1) + [[1]] * (5 - needed)
 
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_empty_frames_before_between_and_after(name):
     frames = standing(None, None, 100, 100, 100, None, 100, 100, 100, 100, None, None)
     tracks = follow(make(name), frames)
-    assert {one for found in identities(tracks) for one in found} == {1}
+    assert {one for result in identities(tracks) for one in result} == {1}
     assert len(tracks[-1]) == 0
 
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_what_is_needed_may_be_missing_where_nothing_was_detected(name):
     nothing = dataclasses.replace(EMPTY, embeddings=None, centres=None, offsets=None)
-    found = identities(follow(make(name), [nothing, *standing(*[100] * 4), nothing]))
-    assert found[-2] == [1]
-    assert found[0] == []
+    result = identities(follow(make(name), [nothing, *standing(*[100] * 4), nothing]))
+    assert result[-2] == [1]
+    assert result[0] == []
 
 
 @pytest.mark.parametrize(
@@ -238,9 +238,9 @@ def test_a_track_that_is_found_again_keeps_its_old_score():
 def test_of_two_tracklets_in_one_place_the_longer_lived_stays():
     """Who looks different but stands where one was just lost is not taken for another."""
     frames = standing(*[100] * 10) + standing(*[101] * 3, look=1)
-    found = identities(follow(make("fairmot", second=0.0), frames))
-    assert found[9] == [1]
-    assert found[10:] == [[], [], []]
+    result = identities(follow(make("fairmot", second=0.0), frames))
+    assert result[9] == [1]
+    assert result[10:] == [[], [], []]
 
 
 @pytest.mark.parametrize("name", TRACKERS)

@@ -32,10 +32,10 @@ def test_heatmap_networks_read_the_cell_of_the_centre(network, stride):
         [[8.0, 8, 24, 40], [30, 0, 34, 10], [-90, -90, -50, -50], [900, 9, 999, 11]]
     )
     heads = {"identity": torch.cat((telling(20, 30, stride), telling(20, 30, stride)))}
-    found, none = network().embed_at(heads, [boxes, boxes[:0]])
+    result, none = network().embed_at(heads, [boxes, boxes[:0]])
     centres = [(16, 24), (32, 5), (0, 0), (29 * stride, 10)]
-    assert told(found, stride) == [[x // stride, y // stride] for x, y in centres]
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(4))
+    assert told(result, stride) == [[x // stride, y // stride] for x, y in centres]
+    torch.testing.assert_close(result.norm(dim=1), torch.ones(4))
     assert none.shape == (0, 3)
 
 
@@ -48,9 +48,9 @@ def test_jde_reads_the_level_that_learns_boxes_of_that_size():
     boxes = torch.tensor(
         [[96.0, 95, 106, 125], [100, 100, 164, 292], [300, 50, 600, 600], [-99, -99, -90, -70]]
     )
-    (found,) = network.embed_at(heads, [boxes])
+    (result,) = network.embed_at(heads, [boxes])
     strides = [8, 16, 32, 8]
-    for each, box, stride in zip(found, boxes, strides, strict=True):
+    for each, box, stride in zip(result, boxes, strides, strict=True):
         centre = (box[:2] + box[2:]) / 2
         cell = (centre / stride).round().clamp(min=0).long().tolist()
         assert told(each[None], stride) == [cell]

@@ -69,13 +69,13 @@ def test_identities_are_learned_from_unlabelled_video(tmp_path, seed):
             seed=seed,
         )  # fmt: skip
         networks[name] = train.run("outrack", [film], tmp_path / name, config, learning)
-    found = {
+    result = {
         name: searched("outrack", later, tmp_path, weights) for name, weights in networks.items()
     }
     print("\nnetwork        rank-1    mAP")
-    for name, (rank_1, precision) in found.items():
+    for name, (rank_1, precision) in result.items():
         print(f"{name:14}{rank_1:7.3f}{precision:7.3f}")
-    rank_1, precision = found.pop("unsupervised")
-    for others_rank_1, others_precision in found.values():
+    rank_1, precision = result.pop("unsupervised")
+    for others_rank_1, others_precision in result.values():
         assert rank_1 > others_rank_1 + 0.1
         assert precision > others_precision + 0.15

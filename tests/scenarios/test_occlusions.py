@@ -53,11 +53,11 @@ def covered(boxes):
 def centres(boxes):
     """Occlusion centres (k, 3) as OUTrack's targets have them, and its decoder reads them."""
     labels = [Labels(torch.from_numpy(boxes), torch.zeros(len(boxes), dtype=torch.int64))]
-    found = occlusion_targets(labels, (WIDTH, HEIGHT), STRIDE, HIDDEN)
-    cells = found.cells[0]
+    result = occlusion_targets(labels, (WIDTH, HEIGHT), STRIDE, HIDDEN)
+    cells = result.cells[0]
     columns = WIDTH // STRIDE
     corner = torch.stack((cells % columns, cells // columns), 1)
-    places = ((corner + found.offset[0]) * STRIDE).numpy()
+    places = ((corner + result.offset[0]) * STRIDE).numpy()
     return np.column_stack((places, np.full(len(places), 0.8))).astype(np.float32)
 
 
@@ -89,12 +89,12 @@ def corridor(folder, seed, mirrored=False):
     write(folder / f"caches/made/{NAME}.h5", frames, header)
     rows = [
         ",".join(map(str, (frame, person + 1, *box, 1, 1, 1)))
-        for frame, own in enumerate(boxes, 1)
-        for person, box in enumerate(tlwh_from_xyxy(own).tolist())
+        for frame, expected in enumerate(boxes, 1)
+        for person, box in enumerate(tlwh_from_xyxy(expected).tolist())
     ]
     truth = folder / f"{NAME}.txt"
     truth.write_text("\n".join(rows) + "\n")
-    return truth, sum(int((covered(own) > HIDDEN).sum()) for own in boxes)
+    return truth, sum(int((covered(expected) > HIDDEN).sum()) for expected in boxes)
 
 
 def scored(folder, truth, *flags):

@@ -32,16 +32,16 @@ def test_identities_are_centertracks(size):
     stored = read_npz(HERE / "association" / "centertrack.npz")
     tracker = make(SequenceInfo(30.0, 1920, 1080))
     for number in (1, 2):
-        told = {key: stored[f"{size}/frame{number}/{key}"] for key in ("bbox", "score", "ct")}
-        order = np.random.default_rng(number).permutation(len(told["score"]))
+        record = {key: stored[f"{size}/frame{number}/{key}"] for key in ("bbox", "score", "ct")}
+        order = np.random.default_rng(number).permutation(len(record["score"]))
         classes = np.zeros(len(order), np.uint16)
         offsets = stored[f"{size}/frame{number}/tracking"][order]
-        boxes, scores, centres = (told[key][order] for key in ("bbox", "score", "ct"))
-        found = Detections(boxes, scores, classes, centres=centres, offsets=offsets)
-        tracks = tracker.update(found)
-        real = (told["bbox"][:, 2:] > told["bbox"][:, :2]).all(1)
+        boxes, scores, centres = (record[key][order] for key in ("bbox", "score", "ct"))
+        result = Detections(boxes, scores, classes, centres=centres, offsets=offsets)
+        tracks = tracker.update(result)
+        real = (record["bbox"][:, 2:] > record["bbox"][:, :2]).all(1)
         assert tracks.ids.tolist() == stored[f"{size}/frame{number}/tracking_id"][real].tolist()
-        np.testing.assert_array_equal(tracks.boxes, told["bbox"][real])
+        np.testing.assert_array_equal(tracks.boxes, record["bbox"][real])
 
 
 def test_who_leaps_is_followed_by_his_offset_and_not_without_it():

@@ -44,8 +44,8 @@ def quick(monkeypatch):
 def embeddings(cache, size):
     """The first `size` dimensions of all embeddings in a cache, (n, size) of unit length."""
     with Cache(cache) as opened:
-        found = np.concatenate([each.embeddings for each in opened.frames()])[:, :size]
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+        result = np.concatenate([each.embeddings for each in opened.frames()])[:, :size]
+    return result / np.linalg.norm(result, axis=1, keepdims=True)
 
 
 @pytest.mark.heavy
@@ -56,8 +56,8 @@ def test_a_student_comes_near_its_teacher(tmp_path):
     later = crowd(tmp_path / "later", 40, seed=110, **settings)
     labels = tmp_path / "film.h5"
     arguments = ["distill-labels", str(film), "--teacher", TEACHER, "--out", str(labels)]
-    told = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert told.exit_code == 0, told.output
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
     config = Config(epochs=18, batch=4, lr=2e-3, input=SIZE, workers=0, augment=False, device="cpu")
     learning = TDTLearning(embedding_size=TAUGHT)
     weights = train.run(PIPELINE, [film], tmp_path / "trained", config, learning, labels=[labels])
@@ -66,16 +66,16 @@ def test_a_student_comes_near_its_teacher(tmp_path):
     networks = {"teacher": (TEACHER, None), "student": (PIPELINE, weights)}
     networks["random"] = PIPELINE, untrained
     print("\nnetwork  film   rank-1    mAP")
-    found = {}
+    outcome = {}
     for scene, truth in ((film, film.with_suffix(".txt")), (later, None)):
         for name, (embedder, file) in networks.items():
             work = tmp_path / f"work-{scene.name}-{name}"
-            found[scene, name] = searched(embedder, scene, work, file, truth=truth)
-            rank_1, precision = found[scene, name]
+            outcome[scene, name] = searched(embedder, scene, work, file, truth=truth)
+            rank_1, precision = outcome[scene, name]
             print(f"{name:8} {scene.name:6}{rank_1:7.3f}{precision:7.3f}")
     # Near where the teacher taught, less so in another film of the same people.
     for scene, near in ((film, 0.85), (later, 0.6)):
-        teacher, student, random = (found[scene, name] for name in networks)
+        teacher, student, random = (outcome[scene, name] for name in networks)
         assert 3 / PEOPLE < teacher[0] < 1
         assert student[0] > near * teacher[0]
         assert student[1] > 0.9 * near * teacher[1]

@@ -103,8 +103,8 @@ def test_students_are_taught_from_what_was_distilled(tmp_path):
 
 def test_what_a_table_is_told_reaches_every_row(tmp_path):
     table = FOLDER / "cstrack-size.sh"
-    told = {"INIT": "begin with.pt", "INPUT": "64x96", "FLAGS": "--epochs 2 --batch 3"}
-    lines = asked(table, tmp_path, "val", "data", **told)
+    message = {"INIT": "begin with.pt", "INPUT": "64x96", "FLAGS": "--epochs 2 --batch 3"}
+    lines = asked(table, tmp_path, "val", "data", **message)
     trained = list(stages(lines, train.command))
     assert [params["pipeline"] for params in trained] == ["cstrack", "cstrack-s"]
     detects = [line for line in lines if line[2:3] == ["detect-embed"]]

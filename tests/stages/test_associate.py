@@ -83,22 +83,22 @@ def test_what_made_a_result_is_recorded_beside_it(tmp_path):
     cache = kept(tmp_path)
     words = ["--conf-thres", 0.5, "--set", "second=IoU 0.6", "--set", "track-buffer=20"]
     assert called(tmp_path, *words).exit_code == 0
-    told = json.loads((tmp_path / "work/tracks/pipe.fairmot.settings/seq.json").read_text())
-    assert told["tracker"] == "fairmot"
-    assert told["settings"] == {
+    record = json.loads((tmp_path / "work/tracks/pipe.fairmot.settings/seq.json").read_text())
+    assert record["tracker"] == "fairmot"
+    assert record["settings"] == {
         **dataclasses.asdict(FairMOTSettings()),
         "conf_thres": 0.5,
         "second": 0.6,
         "track_buffer": 20,
     }
-    assert told["cache"] == str(cache)
-    assert told["rows"] == 2 * len(STEPS)
-    assert told["identities"] == 2
+    assert record["cache"] == str(cache)
+    assert record["rows"] == 2 * len(STEPS)
+    assert record["identities"] == 2
     other = write(tmp_path / "other.h5", PAIR, header(fps=29.0))
     run(other, tmp_path / "out" / "seq.txt")
     again = json.loads(record_of(tmp_path / "out" / "seq.txt").read_text())
     assert len(again["cache_header"]) == 64
-    assert again["cache_header"] != told["cache_header"]
+    assert again["cache_header"] != record["cache_header"]
 
 
 def test_results_go_where_out_says_and_nothing_else_does(tmp_path):
@@ -138,14 +138,16 @@ def test_several_processes_give_what_one_gives(tmp_path):
     for number in range(5):
         kept(tmp_path, list(crowd(20, 12, seed=number)), f"crowd-{number}")
     kept(tmp_path, BARE, "bare")
-    told = {}
+    message = {}
     for jobs in (1, 3):
         done = called(tmp_path, "--jobs", jobs, "--out", tmp_path / str(jobs), "--json")
         assert done.exit_code == 1
-        told[jobs] = json.loads(done.stdout)
-        assert [each["sequence"] for each in told[jobs]["failed"]] == ["bare"]
-        assert [each["sequence"] for each in told[jobs]["done"]] == [f"crowd-{n}" for n in range(5)]
-    assert told[1]["failed"] == told[3]["failed"]
+        message[jobs] = json.loads(done.stdout)
+        assert [each["sequence"] for each in message[jobs]["failed"]] == ["bare"]
+        assert [each["sequence"] for each in message[jobs]["done"]] == [
+            f"crowd-{n}" for n in range(5)
+        ]
+    assert message[1]["failed"] == message[3]["failed"]
     for folder in ("{}", "{}.settings"):
         one, three = (tmp_path / folder.format(jobs) for jobs in (1, 3))
         assert len(files(one)) == 5
@@ -211,10 +213,10 @@ def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert told.strip().startswith("mottool: interrupted.")
-    assert told.strip().count("\n") == 0
+    assert message.strip().startswith("mottool: interrupted.")
+    assert message.strip().count("\n") == 0
     for name in files(out):
         assert len(set(read_rows(out / name, "result").frames)) > 1100
     assert len(files(out)) < 4
@@ -347,9 +349,9 @@ def test_what_a_tracker_sees_is_asked_for_and_recorded(tmp_path):
     kept(tmp_path, of_two)
     done = called(tmp_path, "--classes", "2,3", "--min-score", 0.3, "--fixed-rate")
     assert done.exit_code == 0, done.output
-    told = told_of(tmp_path, "seq")
-    assert told["rows"] == len(STEPS)
-    assert told["input"] == {
+    record = told_of(tmp_path, "seq")
+    assert record["rows"] == len(STEPS)
+    assert record["input"] == {
         "classes": [2, 3],
         "min_score": 0.3,
         "fixed_rate": True,

@@ -54,11 +54,11 @@ def test_what_is_written(scene, tmp_path):
     assert names == {
         f"{NAME}.safetensors", f"{NAME}.toml", "log.csv", "curves.png", "training.pt",
     }  # fmt: skip
-    told = rows(tmp_path)
-    assert [row["epoch"] for row in told] == ["1", "2", "3"]
+    message = rows(tmp_path)
+    assert [row["epoch"] for row in message] == ["1", "2", "3"]
     # A tenth after two thirds of the epochs.
-    assert [float(row["lr"]) for row in told] == pytest.approx([1e-4, 1e-4, 1e-5])
-    assert float(told[2]["total"]) < float(told[0]["total"])
+    assert [float(row["lr"]) for row in message] == pytest.approx([1e-4, 1e-4, 1e-5])
+    assert float(message[2]["total"]) < float(message[0]["total"])
     assert torch.equal(
         load_file(weights)["heatmap.2.bias"], state(tmp_path)["learner"]["network.heatmap.2.bias"]
     )
@@ -88,9 +88,9 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(scene, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert state(tmp_path / "killed")["epoch"] == 2
-    told = []
-    trained(scene, tmp_path / "killed", told.append, epochs=4, ema=0.9)
-    assert any("resuming after epoch 2" in line for line in told)
+    messages = []
+    trained(scene, tmp_path / "killed", messages.append, epochs=4, ema=0.9)
+    assert any("resuming after epoch 2" in line for line in messages)
     whole, killed = state(tmp_path / "whole"), state(tmp_path / "killed")
     for part in ("learner", "average"):
         assert whole[part].keys() == killed[part].keys()
@@ -184,21 +184,21 @@ def test_workers_and_precision(scene, tmp_path):
 
 def test_starting_from_a_checkpoint(scene, tmp_path):
     weights = trained(scene, tmp_path / "first", epochs=1)
-    told = []
-    again = trained(scene, tmp_path / "again", told.append, epochs=1, lr=0.0, init=str(weights))
+    messages = []
+    again = trained(scene, tmp_path / "again", messages.append, epochs=1, lr=0.0, init=str(weights))
     names = [name for name in load_file(weights) if "running" not in name and "num_b" not in name]
     assert all(torch.equal(load_file(weights)[name], load_file(again)[name]) for name in names)
-    assert any("tensors are taken from it" in line and "random" not in line for line in told)
+    assert any("tensors are taken from it" in line and "random" not in line for line in messages)
 
 
 def test_what_fits_of_another_file_is_taken(scene, tmp_path):
     weights = trained(scene, tmp_path / "first", epochs=1)
     tensors = {name: value for name, value in load_file(weights).items() if "identity" not in name}
     torch.save({"state_dict": tensors | {"extra.weight": torch.zeros(3)}}, tmp_path / "part.pth")
-    told = []
-    trained(scene, tmp_path / "again", told.append, epochs=1, init=str(tmp_path / "part.pth"))
+    messages = []
+    trained(scene, tmp_path / "again", messages.append, epochs=1, init=str(tmp_path / "part.pth"))
     assert any(
-        "random weights remain in identity.0.weight, identity.0.bias" in line for line in told
+        "random weights remain in identity.0.weight, identity.0.bias" in line for line in messages
     )
     torch.save({"state_dict": {"extra.weight": torch.zeros(3)}}, tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match="nothing in .* fits"):
@@ -280,9 +280,9 @@ def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
     with pytest.raises(CheckpointError, match="holds a training with epochs 1 instead of 2") as got:
         trained(scene, tmp_path, epochs=2)
     assert got.value.fix.endswith("starting from the saved weights with --init")
-    told = []
-    trained(scene, tmp_path, told.append, epochs=1)
-    assert any("all 1 epochs are completed; --overwrite starts over" in line for line in told)
+    messages = []
+    trained(scene, tmp_path, messages.append, epochs=1)
+    assert any("all 1 epochs are completed; --overwrite starts over" in line for line in messages)
     other = street(tmp_path / "other", frames=3, size=(96, 64))
     with pytest.raises(CheckpointError, match="holds a training on other data"):
         trained(other, tmp_path, epochs=1)

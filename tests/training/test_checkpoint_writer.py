@@ -51,8 +51,8 @@ def test_a_licence_is_of_all_datasets_or_of_one(texts, first, second):
 
 
 def test_datasets_of_one_name_are_told_apart_by_where_they_lie():
-    told = licences(["b/train=x"], ("a/train", "b/train"), ("train", "train"))
-    assert told == {"a/train": "not stated", "b/train": "x"}
+    message = licences(["b/train=x"], ("a/train", "b/train"), ("train", "train"))
+    assert message == {"a/train": "not stated", "b/train": "x"}
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,11 @@ def test_backbones_begin_as_torchvision_has_them(
     tensors = get_model(name, weights=None).state_dict()
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda self, **how: tensors)
     learner = learner_of(pipeline, dataset)
-    told = initialise(learner, IMAGENET, NETWORKS[pipeline].torchvision_backbone)
-    own = learner.network.state_dict()
-    assert torch.equal(own[place], tensors[theirs])
+    message = initialise(learner, IMAGENET, NETWORKS[pipeline].torchvision_backbone)
+    expected = learner.network.state_dict()
+    assert torch.equal(expected[place], tensors[theirs])
     # All of it but the classifier.
-    taken = int(told.split(": ")[1].split()[0])
+    taken = int(message.split(": ")[1].split()[0])
     assert taken == sum(not each.startswith(("fc.", "classifier.")) for each in tensors)
 
 
@@ -86,8 +86,10 @@ def test_a_plain_detector_gives_what_it_has(pipeline, theirs, ours, dataset, tmp
 def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
     fairmot, outrack = (learner_of(name, dataset) for name in ("fairmot-dla34", "outrack"))
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
-    told = initialise(outrack, str(tmp_path / "fairmot.pth"))
-    assert "random weights remain in identity.2.weight, identity.2.bias, occlusion.0.weight" in told
+    message = initialise(outrack, str(tmp_path / "fairmot.pth"))
+    assert (
+        "random weights remain in identity.2.weight, identity.2.bias, occlusion.0.weight" in message
+    )
     assert torch.equal(
         outrack.network.state_dict()["heatmap.2.bias"], fairmot.network.heatmap[2].bias
     )
@@ -96,16 +98,16 @@ def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
 def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, tmp_path):
     torch.save({"state_dict": made_up("otrack")}, tmp_path / "mot17_half.pth")
     learner = learner_of("otrack", dataset)
-    told = initialise(learner, str(tmp_path / "mot17_half.pth"))
-    assert "random weights remain in occlusion.0.weight, occlusion.0.bias" in told
-    assert told.endswith("occlusion_offset.0.bias and 2 more")  # the two heads, and no other
+    message = initialise(learner, str(tmp_path / "mot17_half.pth"))
+    assert "random weights remain in occlusion.0.weight, occlusion.0.bias" in message
+    assert message.endswith("occlusion_offset.0.bias and 2 more")  # the two heads, and no other
     torch.testing.assert_close(
         learner.network.displacement[2].bias, made_up("otrack")["tracking.2.bias"]
     )
     fairmot = learner_of("fairmot-dla34", dataset)
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
-    told = initialise(learner, str(tmp_path / "fairmot.pth"))
-    assert "random weights remain in previous_image.0.weight" in told
+    message = initialise(learner, str(tmp_path / "fairmot.pth"))
+    assert "random weights remain in previous_image.0.weight" in message
     theirs, ours = fairmot.network.backbone.state_dict(), learner.network.backbone.state_dict()
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
@@ -142,14 +144,16 @@ def test_jde_starts_from_a_bare_darknet_backbone(minor, seen, dataset, tmp_path)
         for norm, kernels in values:
             file.write(norm.astype("<f4").tobytes() + kernels.astype("<f4").tobytes())
     assert (tmp_path / "darknet53.conv.74").stat().st_size == 162_482_560 + len(header)
-    told = initialise(learner, str(tmp_path / "darknet53.conv.74"))
-    assert told.startswith(f"{tmp_path}/darknet53.conv.74: 260 of the network's ")
-    assert "random weights remain in level_32.trunk.0.conv.weight" in told
+    message = initialise(learner, str(tmp_path / "darknet53.conv.74"))
+    assert message.startswith(f"{tmp_path}/darknet53.conv.74: 260 of the network's ")
+    assert "random weights remain in level_32.trunk.0.conv.weight" in message
     convolutions = [each for each in learner.network.backbone.modules() if hasattr(each, "norm")]
     for block, (norm, kernels) in zip(convolutions, values, strict=True):
-        own = block.norm
+        expected = block.norm
         for tensor, row in zip(
-            (own.bias, own.weight, own.running_mean, own.running_var), norm, strict=True
+            (expected.bias, expected.weight, expected.running_mean, expected.running_var),
+            norm,
+            strict=True,
         ):
             assert np.array_equal(tensor.detach().numpy(), row.astype(np.float32))
         assert np.array_equal(block.conv.weight.detach().numpy(), kernels.astype(np.float32))

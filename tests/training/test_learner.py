@@ -107,10 +107,10 @@ def test_examples_are_made_where_the_network_is_not(pipeline, dataset):
     sent = pickle.dumps(learner.examples)
     weights = sum(value.nbytes for value in learner.state_dict().values())
     assert len(sent) < weights / 10
-    found, expected = pickle.loads(sent)(batch), learner.examples(batch)
-    for ours, theirs in zip(tensors(found), tensors(expected), strict=True):
+    result, expected = pickle.loads(sent)(batch), learner.examples(batch)
+    for ours, theirs in zip(tensors(result), tensors(expected), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-    assert all(each.device.type == "cpu" for each in tensors(found))
+    assert all(each.device.type == "cpu" for each in tensors(result))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -199,22 +199,22 @@ def test_otrack_heeds_its_settings(dataset):
 def test_otrack_knows_people_again_by_identity_or_by_the_image_being_the_same(tmp_path):
     data = datasets.mixed(tmp_path)
     nameless = replace(data, identities=np.full_like(data.identities, -1))
-    for people, told in ((data, True), (nameless, False)):
+    for people, message in ((data, True), (nameless, False)):
         learner = learner_of("otrack", people)
         samples = Samples(people, CenterWarp(*SIZE), OTRACK.augmentation, learner.pairs)
         batch = collate([samples[epoch, number] for epoch in range(4) for number in (0, 3, 6)])
         targets = learner.examples(batch).targets
         known = zip(targets.known, targets.people.valid, strict=True)
-        for (there, valid), own, before in zip(
+        for (there, valid), expected, before in zip(
             known, rows(batch), rows(batch.partner), strict=True
         ):
-            same = told or own == before
+            same = message or expected == before
             assert there[valid].tolist() == [same] * int(valid.sum())
         assert targets.people.valid.sum() > 20
 
 
 def rows(batch):
-    return [own.tolist() for own in batch.rows.split(batch.counts.tolist())]
+    return [expected.tolist() for expected in batch.rows.split(batch.counts.tolist())]
 
 
 def test_mottool_s_wants_pairs_where_nothing_else_tells_people_apart(tmp_path):
@@ -257,10 +257,10 @@ def test_heads_that_learn_alone_see_what_they_would_see_otherwise(dataset):
     part.learn_only(["occlusion", "occlusion_offset"])
     part.eval()
     wanted = terms_of(whole, "mottool-s", dataset)
-    found = terms_of(part, "mottool-s", dataset)
-    assert found.keys() == {"occlusion", "occlusion_offset", "total"}
+    result = terms_of(part, "mottool-s", dataset)
+    assert result.keys() == {"occlusion", "occlusion_offset", "total"}
     for name in ("occlusion", "occlusion_offset"):
-        torch.testing.assert_close(found[name], wanted[name], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(result[name], wanted[name], rtol=1e-4, atol=1e-4)
     assert part.state_dict().keys() == whole.state_dict().keys()
 
 

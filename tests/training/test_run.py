@@ -88,15 +88,15 @@ def same(one, other):
 
 
 def test_the_best_epoch_is_kept_beside_the_last(scene, tmp_path, scored):
-    told = []
-    last = trained(scene, tmp_path, told.append)
+    messages = []
+    last = trained(scene, tmp_path, messages.append)
     best = tmp_path / f"{NAME}.best.safetensors"
     assert read_card(best).origin.endswith(", epoch 3, the best by IDF1")
     assert read_card(best).metrics["IDF1"] == 0.5
     assert read_card(last).origin.endswith(", 4 of 4 epochs")
     assert read_card(last).metrics["IDF1"] == 0.1
     assert not torch.equal(load_file(best)["heatmap.2.bias"], load_file(last)["heatmap.2.bias"])
-    marked = [line for line in told if "the best IDF1 so far" in line]
+    marked = [line for line in messages if "the best IDF1 so far" in line]
     assert [line.split(":")[0] for line in marked] == [f"epoch {n} of 4" for n in (1, 2, 3)]
 
 
@@ -146,10 +146,10 @@ def test_a_kill_after_an_epoch_loses_nothing_of_it(where, scene, whole, tmp_path
     assert ("IDF1" in state["history"][-1]) == (where != "validation")
     card = read_card(tmp_path / f"killed/{NAME}.best.safetensors")
     assert "epoch 2, the best" in card.origin
-    told = []
+    messages = []
     scored[:] = [None] * (2 if where == "validation" else 3)
-    trained(scene, tmp_path / "killed", told.append)
-    assert not any("whose weights are not in" in line for line in told)
+    trained(scene, tmp_path / "killed", messages.append)
+    assert not any("whose weights are not in" in line for line in messages)
     assert len(scored) == 4
     same(whole, tmp_path / "killed")
 
@@ -162,11 +162,11 @@ def test_a_validation_that_fails_loses_no_epoch(scene, tmp_path, monkeypatch):
         patched.setattr(run.Validation, "__call__", fail)
         with pytest.raises(InputError, match="frame 3"):
             trained(scene, tmp_path, epochs=1)
-    told = []
-    trained(scene, tmp_path, told.append, epochs=1)
+    messages = []
+    trained(scene, tmp_path, messages.append, epochs=1)
     assert rows(tmp_path)[0]["AP@0.5"] != ""
-    assert any("all 1 epochs are completed; the last is validated now" in line for line in told)
-    assert any("epoch 1 of 1: loss" in line for line in told)
+    assert any("all 1 epochs are completed; the last is validated now" in line for line in messages)
+    assert any("epoch 1 of 1: loss" in line for line in messages)
 
 
 def test_a_training_that_is_over_may_still_be_validated(scene, tmp_path, scored):
@@ -195,10 +195,10 @@ def test_a_best_epoch_that_is_not_there_is_told(damage, scene, tmp_path, scored)
         best.unlink()
     elif damage == "torn":
         best.with_suffix(".toml").write_text("schema")
-    told = []
+    messages = []
     figure = "TPR" if damage == "another figure" else "IDF1"
-    trained(scene, tmp_path, told.append, epochs=3, best=figure)
-    lost = [line for line in told if "whose weights are not in" in line]
+    trained(scene, tmp_path, messages.append, epochs=3, best=figure)
+    lost = [line for line in messages if "whose weights are not in" in line]
     # TPR is best in the last epoch, which is at hand.
     assert bool(lost) == (damage != "another figure")
     if lost:

@@ -38,8 +38,10 @@ def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, 
         return terms
 
     monkeypatch.setattr(fairmot.FairMOTLearner, "forward", forward)
-    told = rf"epoch {kept + 1} the weights network.offset.2.weight are NaN or infinite.*lower --lr"
-    with pytest.raises(TrainingError, match=told) as caught:
+    message = (
+        rf"epoch {kept + 1} the weights network.offset.2.weight are NaN or infinite.*lower --lr"
+    )
+    with pytest.raises(TrainingError, match=message) as caught:
         train.run(NAME, [scene], tmp_path, Config(**SMALL))
     assert ("the weights of epoch 1 are saved: start from them" in caught.value.fix) == bool(kept)
     assert (tmp_path / "training.pt").exists() == bool(kept)

@@ -67,10 +67,10 @@ def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
     judge = validation(scene)
     figures = judge(doubtful)
     highest = figures[HIGHEST]
-    said = judge.remark(figures)
-    assert said.startswith("nothing was tracked: no score exceeds fairmot's conf_thres of 0.6")
-    assert f"(the highest is {highest:.2f}); --tracker-set conf_thres={highest / 2:.1g} " in said
-    threshold = float(np.float64(said.split("conf_thres=")[1].split()[0]))
+    message = judge.remark(figures)
+    assert message.startswith("nothing was tracked: no score exceeds fairmot's conf_thres of 0.6")
+    assert f"(the highest is {highest:.2f}); --tracker-set conf_thres={highest / 2:.1g} " in message
+    threshold = float(np.float64(message.split("conf_thres=")[1].split()[0]))
     tuned = validation(scene, FairMOTSettings(conf_thres=threshold))
     assert tuned.remark(tuned(doubtful)) == ""
     assert judge.remark({HIGHEST: 0.0, TRACKED: 0}) == "nothing scored above 0.05 yet"
@@ -87,10 +87,10 @@ def test_what_the_tracker_left_out_is_told(scene, doubtful):
 def test_every_threshold_of_a_tracker_is_told(scene):
     judge = validation(scene, OTrackSettings(track_thresh=0.02), "otrack")
     assert judge.floor == 0.02
-    said = judge.remark({HIGHEST: 0.3, TRACKED: 0})
-    assert "otrack's new_thresh of 0.3" in said
-    assert "--tracker-set new_thresh=0.1" in said
-    assert "track_thresh=" not in said
+    message = judge.remark({HIGHEST: 0.3, TRACKED: 0})
+    assert "otrack's new_thresh of 0.3" in message
+    assert "--tracker-set new_thresh=0.1" in message
+    assert "track_thresh=" not in message
 
 
 def trained(scene, out, warn=lambda told: None, **more):
@@ -99,9 +99,9 @@ def trained(scene, out, warn=lambda told: None, **more):
 
 
 def test_the_remark_stands_in_the_epoch_s_line_and_the_score_in_the_log(scene, tmp_path):
-    told = []
-    weights = trained(scene, tmp_path, told.append, validation=[scene])
-    line = next(line for line in told if line.startswith("epoch 1"))
+    messages = []
+    weights = trained(scene, tmp_path, messages.append, validation=[scene])
+    line = next(line for line in messages if line.startswith("epoch 1"))
     assert "; nothing was tracked" in line or "; nothing scored" in line
     assert (
         (tmp_path / "log.csv")

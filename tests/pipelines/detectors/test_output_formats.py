@@ -40,9 +40,9 @@ def yolox(boxes, scores, classes=3, decoded=False):
 @pytest.mark.parametrize("decoded", [False, True])
 def test_yolox_is_read_decoded_or_not(decoded):
     scores = [(0.5, 0, 0), (1.0, 0, 0.2), (0, 1.0, 0)]
-    found = read_people(yolox(BOXES, scores, decoded=decoded), SIZE, 0.1, None)
-    np.testing.assert_allclose(found.boxes, BOXES[[1, 0]], rtol=1e-4)
-    np.testing.assert_allclose(found.scores, [0.9, 0.45], rtol=1e-5)
+    detections = read_people(yolox(BOXES, scores, decoded=decoded), SIZE, 0.1, None)
+    np.testing.assert_allclose(detections.boxes, BOXES[[1, 0]], rtol=1e-4)
+    np.testing.assert_allclose(detections.scores, [0.9, 0.45], rtol=1e-5)
     second = read_people(yolox(BOXES, scores, decoded=decoded), SIZE, 0.1, 1)
     np.testing.assert_allclose(second.boxes, BOXES[[2]], rtol=1e-4)
 
@@ -57,17 +57,17 @@ def test_yolox_is_read_decoded_or_not(decoded):
 def test_yolox_gives_back_any_boxes_that_do_not_overlap_much(sides):
     boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in sides], np.float32).reshape(-1, 4)
     scores = [(0.9 - 0.1 * i,) for i in range(len(boxes))]
-    found = read_people(yolox(boxes, scores, classes=1), SIZE, 0.1, None)
-    assert (np.diff(found.scores) <= 0).all()
-    for box, score in zip(found.boxes, found.scores, strict=True):
+    detections = read_people(yolox(boxes, scores, classes=1), SIZE, 0.1, None)
+    assert (np.diff(detections.scores) <= 0).all()
+    for box, score in zip(detections.boxes, detections.scores, strict=True):
         i = round((0.9 - score / 0.9) * 10)
         np.testing.assert_allclose(box, boxes[i], atol=1e-3)
 
 
 def test_people_who_overlap_are_one():
     twins = np.array([[10, 20, 30, 80], [10, 20, 30, 79]], np.float32)
-    found = read_people(yolox(twins, [(0.5,), (0.8,)], classes=1), SIZE, 0.1, None)
-    np.testing.assert_allclose(found.boxes, twins[1:], rtol=1e-4)
+    detections = read_people(yolox(twins, [(0.5,), (0.8,)], classes=1), SIZE, 0.1, None)
+    np.testing.assert_allclose(detections.boxes, twins[1:], rtol=1e-4)
 
 
 def test_ssd_rows_end_at_a_negative_image_and_are_shares_of_the_input():
@@ -81,9 +81,9 @@ def test_ssd_rows_end_at_a_negative_image_and_are_shares_of_the_input():
         ],
         np.float32,
     )
-    found = read_people({"detection_out": rows[None, None]}, SIZE, 0.1, None)
-    np.testing.assert_allclose(found.boxes, [[0, 0, 32, 48], [16, 48, 32, 96]])
-    np.testing.assert_allclose(found.scores, [0.7, 0.6])
+    detections = read_people({"detection_out": rows[None, None]}, SIZE, 0.1, None)
+    np.testing.assert_allclose(detections.boxes, [[0, 0, 32, 48], [16, 48, 32, 96]])
+    np.testing.assert_allclose(detections.scores, [0.7, 0.6])
     other = read_people({"detection_out": rows[None, None]}, SIZE, 0.1, 2)
     np.testing.assert_allclose(other.scores, [0.9])
 
@@ -103,15 +103,15 @@ def test_boxes_and_scores_in_every_arrangement(batched):
     ]
     for outputs, person in arrangements:
         arrays = {name: value[None] if batched else value for name, value in outputs.items()}
-        found = read_people(arrays, SIZE, 0.1, person)
-        np.testing.assert_allclose(found.boxes, BOXES[[1, 0]])
-        np.testing.assert_allclose(found.scores, [0.9, 0.3], rtol=1e-6)
+        detections = read_people(arrays, SIZE, 0.1, person)
+        np.testing.assert_allclose(detections.boxes, BOXES[[1, 0]])
+        np.testing.assert_allclose(detections.scores, [0.9, 0.3], rtol=1e-6)
 
 
 def test_other_classes_are_omitted():
     boxes = np.c_[BOXES, [0.9, 0.9, 0.9]].astype(np.float32)
-    found = read_people({"boxes": boxes, "labels": np.array([1, 0, 2])}, SIZE, 0.1, None)
-    np.testing.assert_allclose(found.boxes, BOXES[[1]])
+    detections = read_people({"boxes": boxes, "labels": np.array([1, 0, 2])}, SIZE, 0.1, None)
+    np.testing.assert_allclose(detections.boxes, BOXES[[1]])
     none = read_people({"boxes": boxes[:0], "labels": np.zeros(0, int)}, SIZE, 0.1, None)
     assert none.boxes.shape == (0, 4)
 

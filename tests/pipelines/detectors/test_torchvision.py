@@ -41,10 +41,10 @@ def seen(path, name="ssdlite", batch=1, **more):
     detector = make_detector(name, Options(weights=path, input=(160, 160), batch=batch, **more))
     passing = detector.start(SEQUENCE, print)
     frames = [Frame(number, image, 0.0) for number, image in enumerate(IMAGES, 1)]
-    found = []
+    result = []
     for start in range(0, len(frames), batch):
-        found += [each for each, _ in passing.detect(frames[start : start + batch])]
-    return found, detector
+        result += [each for each, _ in passing.detect(frames[start : start + batch])]
+    return result, detector
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_other_classes_of_coco_are_left_out(ssdlite, monkeypatch):
     people, _ = seen(ssdlite, min_score=0.05)
     monkeypatch.setattr("mottool.pipelines.detectors.torchvision.COCO_PERSON", 90)
     others, _ = seen(ssdlite, min_score=0.05)
-    assert all(len(found) for found in people)
-    assert not any(len(found) for found in others)
+    assert all(len(result) for result in people)
+    assert not any(len(result) for result in others)
 
 
 def test_lower_precision_is_autocast(ssdlite):
@@ -100,9 +100,9 @@ def test_weights_that_were_downloaded_are_used(tmp_path, ssdlite, monkeypatch):
     place = tmp_path / "hub/checkpoints" / Path(weights.url).name
     place.parent.mkdir(parents=True)
     place.write_bytes(ssdlite.read_bytes())
-    found, detector = seen(None, min_score=0.5)
+    result, detector = seen(None, min_score=0.5)
     assert detector.weights == seen(ssdlite)[1].weights
-    assert [len(each) for each in found] == [0, 0, 0]
+    assert [len(each) for each in result] == [0, 0, 0]
 
 
 def test_weights_of_another_detector_do_not_fit(ssdlite):

@@ -121,9 +121,9 @@ def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypa
     boxes = [BOXES, np.zeros((0, 4), np.float32), BOXES[1:2] + 3]
     together = smallest.embed(images, boxes)
     assert [each.shape for each in together] == [(4, 512), (0, 512), (1, 512)]
-    for image, own, found in zip(images, boxes, together, strict=True):
-        (alone,) = smallest.embed([image], [own])
-        np.testing.assert_allclose(found, alone, atol=1e-4)
+    for image, expected, result in zip(images, boxes, together, strict=True):
+        (alone,) = smallest.embed([image], [expected])
+        np.testing.assert_allclose(result, alone, atol=1e-4)
     lengths = np.linalg.norm(np.concatenate(together), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
     assert smallest.embed([], []) == []
@@ -131,9 +131,9 @@ def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypa
 
 def test_boxes_beyond_the_frame_have_embeddings_too(smallest):
     boxes = np.array([[-50, -50, -10, -10], [470, 260, 600, 400]], np.float32)
-    (found,) = smallest.embed([synth_image()], [boxes])
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    (result,) = smallest.embed([synth_image()], [boxes])
+    assert np.isfinite(result).all()
+    np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1, atol=1e-5)
 
 
 def test_a_checkpoint_of_another_width_is_named(tmp_path):
