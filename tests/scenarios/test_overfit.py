@@ -26,7 +26,7 @@ from figures import street
 
 from mottool.checkpoints.cards import read_card
 from mottool.cli.main import cli
-from mottool.networks.registry import families, trainable
+from mottool.networks.registry import families, load, trainable
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,10 @@ class Proof:
     @property
     def tracker(self):
         return trainable(self.pipeline).family.tracker
+
+    @property
+    def learner(self):
+        return load(trainable(self.pipeline).family.learner)
 
     def __str__(self):
         return self.pipeline
