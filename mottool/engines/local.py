@@ -7,6 +7,7 @@ results with `atomic_write`, so that ending it at any moment leaves no unfinishe
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -25,6 +26,7 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+RETRY_SECONDS = 0.01  # after an exit that was ignored
 
 
 def cores() -> int:
@@ -124,7 +126,21 @@ def _exit(number: int, frame: FrameType | None) -> None:
         os._exit(1)
     # The pool sends the signal again, which must not interrupt the cleaning.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, _raise_exit)
+    sys.unraisablehook = _raise_again
     raise SystemExit(1)
+
+
+def _raise_exit(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(1)
+
+
+def _raise_again(ignored: "sys.UnraisableHookArgs") -> None:
+    """Raise `SystemExit` a little later if Python ignored it, as in the callback of a weakref."""
+    if ignored.exc_type is SystemExit:
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+    else:
+        sys.__unraisablehook__(ignored)
 
 
 def _run(job: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -75,16 +75,15 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
     assert len(list(tmp_path.glob("*.started"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
-def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
-    """The process group receives the signal, as from a terminal."""
+def interruptible(folder, job):
+    """Start two workers with four paths in `folder`, in a process group of their own."""
     # Tests that run in the background may ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    code += "from jobs import patient; from pathlib import Path\n"
+    code += f"from jobs import {job}; from pathlib import Path\n"
     code += "from mottool.engines.local import executor, run_jobs\n"
-    code += f"paths = [Path({str(tmp_path)!r}) / str(n) for n in range(4)]\n"
+    code += f"paths = [Path({str(folder)!r}) / str(n) for n in range(4)]\n"
     code += "try:\n    print('ready', flush=True)\n"
-    code += "    with executor(2) as engine: dict(run_jobs(engine, patient, paths))\n"
+    code += f"    with executor(2) as engine: dict(run_jobs(engine, {job}, paths))\n"
     code += "except KeyboardInterrupt: print('stopped')"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -95,9 +94,26 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
         cwd=Path(__file__).parents[1] / "helpers",
     )
     assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
+def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
+    """The process group receives the signal, as from a terminal."""
+    process = interruptible(tmp_path, "patient")
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=50) == ("stopped\n", "")
+
+
+def test_an_exit_that_python_ignores_is_raised_again(tmp_path):
+    process = interruptible(tmp_path, "forgetful")
+    while len(list(tmp_path.glob("*.begun"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=50) == ("stopped\n", "")
+    assert len(list(tmp_path.glob("*.cleaned"))) == 2
 
 
 def test_a_machine_has_at_least_one_core():

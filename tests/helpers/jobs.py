@@ -3,11 +3,12 @@
 import os
 import signal
 import time
+import weakref
 
 from mottool.engines.local import THREADS
 from mottool.errors import InputError
 
-__all__ = ["doubled", "dying", "moody", "patient", "threads"]
+__all__ = ["doubled", "dying", "forgetful", "moody", "patient", "threads"]
 
 
 def doubled(number):
@@ -36,3 +37,26 @@ def patient(path):
     finally:
         time.sleep(0.1)
         path.with_suffix(".cleaned").touch()
+
+
+class Forgotten:
+    """An object whose weak references have a callback that takes long."""
+
+
+def forgetful(path):
+    """Be interrupted within the callback of a weak reference, where Python ignores exceptions."""
+
+    def callback(reference):
+        path.with_suffix(".begun").touch()
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            pass
+
+    thing = Forgotten()
+    reference = weakref.ref(thing, callback)
+    try:
+        del thing
+        time.sleep(60)
+    finally:
+        path.with_suffix(".cleaned").touch()
+        del reference
