@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from mottool._version import __version__
 from mottool.errors import CacheError
+from mottool.files import digest
 
 __all__ = [
     "CHUNK",
@@ -37,6 +39,7 @@ __all__ = [
 H = TypeVar("H")
 
 HDF5_VERSIONS = ("earliest", "v110")  # HDF5 1.8 can open a file that needs nothing newer
+UNSIGNED = {"complete", "checksum"}  # root attributes without checksum
 CHUNK = 16384  # numbers in a chunk of rows whose size the file decides
 
 
@@ -171,14 +174,29 @@ def write_header(file: h5py.File, header: Any, layout: Layout[Any]) -> None:
         "settings": json.dumps(dict(header.settings), sort_keys=True),
         "complete": False,
     }
+    attributes["checksum"] = _checksum(attributes)
     for name, value in sorted(attributes.items()):
         file.attrs[name] = value
+
+
+def _checksum(attributes: Mapping[str, Any]) -> str:
+    """Return the digest of the root attributes, apart from the two that follow from the others."""
+    values = {name: attributes[name] for name in attributes if name not in UNSIGNED}
+    return digest({name: _plain(value) for name, value in values.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Return the Python number of a NumPy scalar, and any other value unchanged."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def create_dataset(
     file: h5py.File, name: str, spec: DatasetSpec, rows: int, row: tuple[int, ...]
 ) -> h5py.Dataset:
-    """Create a dataset of `rows` rows of shape `row` that can grow, without content."""
+    """Create a dataset of `rows` rows of shape `row` that can grow, without content.
+
+    Every chunk gets a checksum: HDF5 refuses to read one that is damaged.
+    """
     chunk_rows = spec.chunk_rows
     if spec.compressed:
         chunk_rows = 1
@@ -186,7 +204,7 @@ def create_dataset(
         chunk_rows = min(chunk_rows, max(16, CHUNK // row[0]))
     gzip = {"compression": "gzip", "compression_opts": 1} if spec.compressed else {}
     shapes = {"maxshape": (None, *row), "chunks": (chunk_rows, *row)}
-    return file.create_dataset(name, (rows, *row), spec.dtype, **shapes, **gzip)
+    return file.create_dataset(name, (rows, *row), spec.dtype, fletcher32=True, **shapes, **gzip)
 
 
 def check_same_inputs(path: Path, recorded: H, current: H, layout: Layout[H]) -> None:
@@ -242,6 +260,8 @@ def _read_header(file: h5py.File, header_class: type[H]) -> H:
     values["settings"] = json.loads(values["settings"])
     if not isinstance(values["settings"], dict):
         raise ValueError("attribute settings is not a JSON object")
+    if file.attrs.get("checksum", "") not in {"", _checksum(file.attrs)}:
+        raise ValueError("its attributes differ from their checksum")
     return header_class(**values)
 
 
@@ -291,11 +311,22 @@ def _require_stored(file: h5py.File, name: str, spec: DatasetSpec) -> h5py.Datas
     if not spec.compressed:
         stored = dataset.id.get_storage_size() >= dataset.nbytes
     else:
-        one_row = (1, *dataset.shape[1:])
-        stored = dataset.chunks == one_row and dataset.id.get_num_chunks() >= len(dataset)
-    if not stored:
+        stored = dataset.chunks == (1, *dataset.shape[1:])
+    if not (stored and _has_all_chunks(dataset)):
         raise ValueError(f"/{name} is shorter than it says")
     return dataset
+
+
+def _has_all_chunks(dataset: h5py.Dataset) -> bool:
+    """Return whether the index of a dataset has each of its chunks."""
+    if dataset.chunks is None or not dataset.size:
+        return True
+    offsets: set[tuple[int, ...]] = set()
+    dataset.id.chunk_iter(lambda chunk: offsets.add(chunk.chunk_offset))
+    steps = [
+        range(0, length, step) for length, step in zip(dataset.shape, dataset.chunks, strict=True)
+    ]
+    return offsets.issuperset(product(*steps))
 
 
 def _check_shape(dataset: h5py.Dataset, name: str, spec: DatasetSpec, rows: int) -> None:

@@ -20,7 +20,8 @@ embedding size. Numbers are little-endian; boxes and centres are pixels of the o
 
     attributes of /     schema, version (of the mottool that began the file), sequence, pipeline,
                         source, source_hash, weights (sha256 or ""), settings (a JSON object):
-                        text; width, height: integers; fps: a float; complete: a boolean
+                        text; width, height: integers; fps: a float; complete: a boolean;
+                        checksum: SHA-256, in hex, of the others but complete as sorted JSON
     attribute of /timing  columns: the names of its columns, separated by spaces
     attribute of /occlusion/maps  stride: network pixels from cell to cell
 
@@ -32,14 +33,15 @@ MUST give `<name>.h5` its name only when `complete` is true and the file has rea
 file under its final name is complete. It MUST NOT continue a file whose attributes, `source` and
 `version` aside, differ from its own. `/embeddings`, `/centres` and `/offsets` MAY be absent if no
 frame has a detection. `/embeddings` MUST NOT be compressed, as it hardly shrinks.
+Every dataset SHOULD have HDF5's Fletcher-32 checksums, by which readers detect damage.
 `/occlusion/maps` MAY be compressed with gzip, a frame per chunk, and MAY store 0 for scores below
 0.05.
 
 A reader MUST refuse another schema, a file that is not complete, a file whose arrays disagree with
-`frame_ptr`, and anything that leads out of the file: soft and external links, external storage,
-virtual datasets. It MUST NOT use text from attributes as a path. It MAY ignore datasets and
-attributes it does not know; later versions of this schema MAY add some and MUST NOT change those
-above.
+`frame_ptr`, boxes that are not finite, scores outside [0, 1], a file that becomes shorter while it
+is read, and anything that leads out of the file: soft and external links, external storage, virtual
+datasets. It MUST NOT use text from attributes as a path. It MAY ignore datasets and attributes it
+does not know; later versions of this schema MAY add some and MUST NOT change those above.
 """
 
 import dataclasses

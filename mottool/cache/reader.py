@@ -5,11 +5,12 @@ with Cache(path) as cache:
         ...
 """
 
+import os
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ class Cache:
         """
         self.path = path
         self._file, self.header, lengths = read(path)
+        self._size = self._current_size()
         self.frame_count = lengths["frames"]
         self.detection_count = lengths["detections"]
         self.occlusion_count = lengths["centres"]
@@ -50,13 +52,13 @@ class Cache:
     @property
     def pts(self) -> npt.NDArray[np.float64]:
         """Presentation time of every frame, (F,), in seconds."""
-        times: npt.NDArray[np.float64] = self._file["pts"][:]
+        times: npt.NDArray[np.float64] = self._whole("pts")
         return times
 
     @property
     def timing(self) -> npt.NDArray[np.float32]:
         """Cost of every frame, (F, 4) seconds, columns as in `TIMING`."""
-        costs: npt.NDArray[np.float32] = self._file["timing"][:]
+        costs: npt.NDArray[np.float32] = self._whole("timing")
         return costs
 
     @property
@@ -75,6 +77,7 @@ class Cache:
             values: npt.NDArray[np.uint8] = self._file[MAPS][frame]
         except OSError as error:
             raise self._damaged(error) from error
+        self._check_size()
         return values
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Detections]:
@@ -102,6 +105,9 @@ class Cache:
             tracked = {name: data[low:high] for name, data in self._tracked.items()}
         except OSError as error:
             raise self._damaged(error) from error
+        self._check_size()
+        if not np.isfinite(boxes).all() or not ((scores >= 0) & (scores <= 1)).all():
+            raise self._damaged("a box that is not finite, or a score outside of 0 to 1")
         spans = pairwise((rows - low).tolist())
         centre_spans = pairwise((centre_rows - centre_rows[0]).tolist())
         for (a, b), (c, d) in zip(spans, centre_spans, strict=True):
@@ -114,8 +120,26 @@ class Cache:
                 **{name: points[a:b] for name, points in tracked.items()},
             )
 
-    def _damaged(self, error: OSError) -> CacheError:
-        return CacheError(f"{self.path} is damaged ({error})", LAYOUT.rebuild_fix)
+    def _whole(self, name: str) -> npt.NDArray[Any]:
+        """Return all rows of a dataset."""
+        try:
+            values: npt.NDArray[Any] = self._file[name][:]
+        except OSError as error:
+            raise self._damaged(error) from error
+        self._check_size()
+        return values
+
+    def _check_size(self) -> None:
+        """Raise a `CacheError` if the file has become shorter: HDF5 reads zeros beyond its end."""
+        if self._current_size() < self._size:
+            raise self._damaged("it was cut short while it was read")
+
+    def _current_size(self) -> int:
+        """Return the bytes of the open file, which may have been replaced under its name."""
+        return os.fstat(self._file.id.get_vfd_handle()).st_size
+
+    def _damaged(self, reason: OSError | str) -> CacheError:
+        return CacheError(f"{self.path} is damaged ({reason})", LAYOUT.rebuild_fix)
 
     def __enter__(self) -> Self:
         return self

@@ -179,6 +179,9 @@ class Shards:
                 spec = self._layout.datasets.get(dataset, self._layout.pointer)
                 if spec.compressed:
                     create_dataset(file, dataset, spec, len(values), values.shape[1:])[:] = values
+                elif values.size:
+                    checked = {"chunks": values.shape, "fletcher32": True}
+                    file.create_dataset(dataset, data=values, dtype=spec.dtype, **checked)
                 else:
                     file.create_dataset(dataset, data=values, dtype=spec.dtype)
                 for key, value in attributes.get(dataset, {}).items():

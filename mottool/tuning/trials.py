@@ -96,7 +96,9 @@ class Trials:
 
     def _is_empty(self) -> bool:
         """Return whether the folder's search was stopped before its first trial ended."""
-        text = self.path.read_bytes() if self.path.exists() else b""
+        if not self.path.exists():  # stopped after `search.json` was written
+            return True
+        text = self.path.read_bytes()
         return text.startswith(b"trial,") and text.count(b"\n") == 1
 
     def _cells(self, trial: Trial) -> list[Any]:

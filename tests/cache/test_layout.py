@@ -72,6 +72,11 @@ def attribute(name, value):
     return lambda file: file.attrs.__setitem__(name, value)
 
 
+def no_time(file):
+    del file.attrs["checksum"]
+    file.attrs["fps"] = 0.0
+
+
 DAMAGE = {
     "another schema": (attribute("schema", "mottool/detections/2"), "is of schema '.*/2'"),
     "no schema": (lambda file: file.attrs.__delitem__("schema"), "is not a mottool cache"),
@@ -87,7 +92,8 @@ DAMAGE = {
     "missing attribute": (lambda file: file.attrs.__delitem__("width"), "width"),
     "number for text": (attribute("sequence", 3), "attribute sequence is not text"),
     "text for number": (attribute("fps", "fast"), "could not convert"),
-    "no time between frames": (attribute("fps", 0.0), "not all above 0"),
+    "no time between frames": (no_time, "not all above 0"),
+    "another frame rate": (attribute("fps", 24.0), "attributes differ from their checksum"),
     "settings that are no JSON": (attribute("settings", "{"), "Expecting"),
     "settings that are a list": (attribute("settings", "[]"), "settings is not a JSON object"),
     "fewer rows": (put("scores", np.zeros(5, "f4")), r"/scores is float32 \(5,\)"),

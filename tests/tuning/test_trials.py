@@ -86,6 +86,18 @@ def test_a_search_without_trials_is_replaced_by_another(tmp_path):
     assert list(opened(tmp_path, PLAN | {"seed": 1}).done) == [1]
 
 
+def test_a_search_killed_before_its_list_of_trials_was_written_is_resumed(tmp_path, monkeypatch):
+    def killed(cells):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("mottool.tuning.trials._line", killed)  # after search.json
+        opened(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
+    opened(tmp_path).add(trial(1))
+    assert list(opened(tmp_path).done) == [1]
+
+
 @pytest.mark.parametrize("text", ["nonsense\n", "", "trial,max_age\n1,2\n", "trial\nx\n"])
 def test_a_malformed_list_of_trials_is_refused(tmp_path, text):
     trials = opened(tmp_path)
