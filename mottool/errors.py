@@ -21,6 +21,7 @@ __all__ = [
     "did_you_mean",
     "from_os_error",
     "ignore_warning",
+    "printable",
     "writing",
 ]
 
@@ -38,7 +39,7 @@ class MottoolError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.problem}. Fix: {self.fix}."
+        return printable(f"{self.problem}. Fix: {self.fix}.")
 
 
 class SettingError(MottoolError):
@@ -63,6 +64,13 @@ class TrainingError(MottoolError):
 
 class OutputError(MottoolError):
     """A result that could not be written: disk full, no permission."""
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line: control characters and undecodable bytes of names are escaped."""
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -104,6 +112,8 @@ def from_os_error(error: OSError) -> MottoolError:
     if _is_disk_full(error):
         path = error.filename or "the output"
         return OutputError(f"no room left on the disk to write {path}", FREE_SPACE_FIX)
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return InputError(f"there is no file {error.filename}", "check the path")
     reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return InputError(f"cannot use {reason}", "check the path, and that you may read and write it")
 

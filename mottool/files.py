@@ -13,9 +13,17 @@ from typing import Any
 
 from mottool.errors import OutputError, writing
 
-__all__ = ["atomic_write", "digest", "file_digest", "replace_file", "safe_name"]
+__all__ = [
+    "atomic_write",
+    "digest",
+    "file_digest",
+    "replace_file",
+    "safe_name",
+    "unpacked_limit",
+]
 
 STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
+RATIO, SLACK = 100, 1 << 24  # of unpacked to packed text; tracks have a ratio of 4 to 20
 ATTEMPTS, PAUSE_SECONDS = 3, 0.05  # of a rename that Windows refuses
 
 
@@ -75,6 +83,14 @@ def _remove_stale(folder: Path, path: Path) -> None:
         with suppress(OSError):
             if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
                 temporary.unlink()
+
+
+def unpacked_limit(packed: int) -> int:
+    """Return the most bytes of text that `packed` compressed bytes may hold.
+
+    A file that was made to fill the memory holds a thousand times its size.
+    """
+    return RATIO * packed + SLACK
 
 
 def digest(content: Any) -> str:

@@ -26,6 +26,12 @@ class Config(Settings):
         " ".join(f"{key}: {entry.name}." for key, entry in TRACK_FORMATS.items()),
         choices=TRACK_FORMATS,
     )
+    kind: str = setting(
+        "auto",
+        "What SOURCES are: results or (ground) truth. auto reads gt.txt and texts with nine "
+        "columns as ground truth, and reports the latter.",
+        choices=("auto", "results", "truth"),
+    )
 
 
 def run(
@@ -42,10 +48,17 @@ def run(
     `InputError` for sources that cannot be read, and for what the format cannot hold.
     """
     from mottool.formats.registry import read, write
+    from mottool.formats.sequence_rows import as_kind
     from mottool.motchallenge.seqinfo import SeqInfo
     from mottool.sources.discovery import find_sequences
 
+    config = config or Config()
     converted = [rows for source in sources for rows in read(source, warn)]
+    if config.kind != "auto":
+        converted = [as_kind(rows, config.kind == "truth") for rows in converted]
+    elif guessed := [rows.name for rows in converted if rows.guessed]:
+        reason = "read as ground truth, because the rows have nine columns"
+        warn(f"{', '.join(guessed)}: {reason}; for results add --kind results")
     paths = list(dataset)
     if paths:
         sequences = {sequence.name: sequence for sequence in find_sequences(paths)}
@@ -62,7 +75,7 @@ def run(
             converted[index] = replace(rows, info=info)
     if not converted:
         raise InputError("there is nothing to convert", "name results or ground truth")
-    return write(converted, (config or Config()).to, out)
+    return write(converted, config.to, out)
 
 
 @click.command("convert")

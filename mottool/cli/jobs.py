@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mottool.errors import MottoolError, SettingError, from_os_error
+from mottool.errors import MottoolError, SettingError, from_os_error, printable
 
 __all__ = ["Jobs", "fact_lines"]
 
@@ -48,17 +48,17 @@ class Jobs:
         self.failed.append({"sequence": sequence, "error": message})
         # Most messages begin with the file that they are about; do not name it twice.
         named = re.match(rf"(\S*/)?{re.escape(sequence)}[\s:,]", message)
-        click.echo(f"mottool: {message if named else f'{sequence}: {message}'}", err=True)
+        self.note(message if named else f"{sequence}: {message}")
 
     def note(self, message: str) -> None:
         """Print a warning on standard error."""
-        click.echo(f"mottool: {message}", err=True)
+        click.echo(f"mottool: {printable(message)}", err=True)
 
     def report(self, sequence: str, path: Path, summary: str, **more: Any) -> None:
         """Record and print that `path` was written; `more` goes to the JSON only."""
         self.done.append({"sequence": sequence, "path": str(path), **more})
         if not self.as_json:
-            click.echo(f"{path}  {summary}")
+            click.echo(printable(f"{path}  {summary}"))
 
     def close(self) -> None:
         """Print the JSON or the list of failures, and exit with 1 if there are any."""
@@ -66,9 +66,7 @@ class Jobs:
             click.echo(json.dumps({"done": self.done, "failed": self.failed}, indent=2))
         elif self.failed and self.done:
             names = ", ".join(entry["sequence"] for entry in self.failed)
-            click.echo(
-                f"mottool: {len(self.done)} done, {len(self.failed)} failed: {names}", err=True
-            )
+            self.note(f"{len(self.done)} done, {len(self.failed)} failed: {names}")
         if self.failed:
             raise SystemExit(1)
 

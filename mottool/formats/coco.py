@@ -1,18 +1,19 @@
 """COCO's JSON with videos: images have `video_id` and `frame_id`, annotations a `track_id`.
 
 Lin et al., "Microsoft COCO: common objects in context", ECCV 2014, extended as CenterTrack and
-ByteTrack do. Frames count from 1. Boxes that a benchmark does not score are `iscrowd`; results have
-a `score`, ground truth has a `visibility`.
+ByteTrack do. Frames count from 1, or from 0 in a video that has an image of frame 0. Boxes that a
+benchmark does not score are `iscrowd`; results have a `score`, ground truth has a `visibility`.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mottool.errors import InputError
+from mottool.errors import InputError, from_os_error
 from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import (
     CLASSES,
@@ -28,6 +29,9 @@ __all__ = ["read", "write"]
 
 FIX = "give COCO's format: videos, images with video_id and frame_id, annotations with track_id"
 IMAGES = "img1"
+MOST_FRAMES = 1_000_000  # of a video: every frame is an entry, whether it has boxes or not
+
+Image = tuple[Any, int, tuple[int, ...]]  # video, frame number, width and height
 
 
 def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
@@ -37,6 +41,9 @@ def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
     """
     document: dict[str, list[dict[str, Any]]] = {"videos": [], "images": [], "annotations": []}
     for video, sequence in enumerate(sequences, 1):
+        if sequence.length > MOST_FRAMES:
+            problem = f"{sequence.name} has {sequence.length} frames, each an image of COCO's"
+            raise InputError(problem, "check the frame numbers, or choose another format")
         info = sequence.info or SeqInfo(sequence.name, IMAGES, None, None, None, None)
         size = {"width": info.width or 0, "height": info.height or 0}
         rate = {"fps": info.frame_rate} if info.frame_rate else {}
@@ -85,51 +92,76 @@ def _annotations(sequence: SequenceRows, first: int, count: int) -> list[dict[st
 def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     """Read the sequence of each video; return None for other files than `.json`.
 
-    Annotations with a `score` are results, others are ground truth. `warn` receives a message for
-    each class that MOTChallenge does not have, whose boxes are left out. Raises `InputError`, which
-    names the malformed entry.
+    Annotations with a `score` are results, others are ground truth. MMTracking's `instance_id` is
+    read as a `track_id`. `warn` receives a message for each class that MOTChallenge does not have,
+    whose boxes are left out. Raises `InputError`, which names the malformed entry.
     """
     if path.suffix != ".json":
         return None
     document = _load(path)
     videos = _entries(path, document, "videos", lambda entry: (entry["id"], _video(entry)))
     names = _entries(path, document, "categories", lambda entry: (entry["id"], str(entry["name"])))
-    infos: dict[Any, SeqInfo] = {}
-
-    def frame_of(entry: dict[str, Any]) -> tuple[Any, tuple[Any, int]]:
-        video = entry["video_id"]
-        name, rate = videos[video]
-        length = max(int(entry["frame_id"]), infos[video].length or 0 if video in infos else 0)
-        size = int(entry.get("width", 0)) or None, int(entry.get("height", 0)) or None
-        infos[video] = SeqInfo(name, IMAGES, rate, length, *size)
-        return entry["id"], (video, int(entry["frame_id"]))
-
-    images = _entries(path, document, "images", frame_of)
+    images = _entries(path, document, "images", lambda entry: _image(entry, videos))
+    from_zero = {video for video, frame, _ in images.values() if frame == 0}
+    infos = _infos(videos, images, from_zero)
+    scored = _scored(path, document["annotations"])
     rows: dict[Any, list[list[float]]] = {video: [] for video in videos}
-    are_results, unknown = False, dict[str, int]()
-    for index, entry in enumerate(document["annotations"]):
-        try:
-            (video, frame), label = images[entry["image_id"]], names[entry["category_id"]]
-            number = class_number(label)
-            if number is None:
-                unknown[label] = unknown.get(label, 0) + 1
-                continue
-            are_results |= "score" in entry
-            flag = 0 if entry.get("iscrowd") or entry.get("ignore") else 1
-            rest = [flag, number, entry.get("visibility", 1)]
-            if "score" in entry:
-                rest = [entry["score"]]
-            box = [float(side) for side in entry["bbox"]]
-            rows[video].append([frame, int(entry["track_id"]), *box, *map(float, rest)])
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise InputError(f"{path}: entry {index} of annotations is broken", FIX) from None
+    unknown: Counter[str] = Counter()
+
+    def annotation(entry: dict[str, Any]) -> None:
+        (video, frame, _), label = images[entry["image_id"]], names[entry["category_id"]]
+        number = class_number(label)
+        if number is None:
+            unknown[label] += 1
+            return
+        flag = 0 if entry.get("iscrowd") or entry.get("ignore") else 1
+        rest = [entry["score"]] if scored else [flag, number, entry.get("visibility", 1)]
+        left, top, width, height = (float(side) for side in entry["bbox"])
+        identity = int(entry["track_id"] if "track_id" in entry else entry["instance_id"])
+        values = [frame + (video in from_zero), identity, left, top, width, height]
+        rows[video].append([float(value) for value in (*values, *rest)])
+
+    _each(path, document, "annotations", annotation)
     for label, count in unknown.items():
         warn(f"{path}: {count} boxes of {label!r} left out: not a MOTChallenge class")
-    make, columns = (result_rows, 7) if are_results else (ground_truth_rows, 9)
+    make, columns = (result_rows, 7) if scored else (ground_truth_rows, 9)
     return [
         make(videos[video][0], _table(path, video_rows, columns), infos.get(video))
         for video, video_rows in rows.items()
     ]
+
+
+def _scored(path: Path, annotations: list[Any]) -> bool:
+    """Return whether annotations have scores; raise `InputError` if only some of them do."""
+    count = sum(isinstance(entry, dict) and "score" in entry for entry in annotations)
+    if 0 < count < len(annotations):
+        problem = f"{path}: {count} of {len(annotations)} annotations have a score"
+        raise InputError(problem, "give all of them a score (results), or none (ground truth)")
+    return count > 0
+
+
+def _image(entry: dict[str, Any], videos: dict[Any, Any]) -> tuple[Any, Image]:
+    """Return the id of an image, and its video, frame number, and width and height."""
+    video, size = entry["video_id"], tuple(int(entry.get(key, 0)) for key in ("width", "height"))
+    frame = int(entry["frame_id"])
+    if video not in videos or frame < 0:
+        raise ValueError(video)
+    return entry["id"], (video, frame, size)
+
+
+def _infos(
+    videos: dict[Any, tuple[str, float | None]], images: dict[Any, Image], from_zero: set[Any]
+) -> dict[Any, SeqInfo]:
+    """Return the metadata of each video that has images."""
+    lengths: dict[Any, int] = {}
+    sizes = {}
+    for video, frame, size in images.values():
+        lengths[video] = max(lengths.get(video, 0), frame + (video in from_zero))
+        sizes[video] = [side or None for side in size]
+    return {
+        video: SeqInfo(videos[video][0], IMAGES, videos[video][1], length, *sizes[video])
+        for video, length in lengths.items()
+    }
 
 
 def _video(entry: dict[str, Any]) -> tuple[str, float | None]:
@@ -142,8 +174,8 @@ def _load(path: Path) -> dict[str, Any]:
     """Load the JSON file and check that it has the four lists."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}", "check the path") from error
+    except OSError as error:
+        raise from_os_error(error) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}", FIX) from error
     for key in ("videos", "images", "annotations", "categories"):
@@ -160,13 +192,24 @@ def _entries(
 ) -> dict[Any, Any]:
     """Return the entries of the list `key` by id, parsed by `parse` into id and value."""
     entries = {}
+
+    def add(entry: dict[str, Any]) -> None:
+        number, value = parse(entry)
+        entries[number] = value
+
+    _each(path, document, key, add)
+    return entries
+
+
+def _each(
+    path: Path, document: dict[str, Any], key: str, parse: Callable[[dict[str, Any]], None]
+) -> None:
+    """Parse every entry of the list `key`; raise `InputError` that names the first broken one."""
     for index, entry in enumerate(document[key]):
         try:
-            number, value = parse(entry)
-            entries[number] = value
-        except (AttributeError, KeyError, TypeError, ValueError):
+            parse(entry)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             raise InputError(f"{path}: entry {index} of {key} is broken", FIX) from None
-    return entries
 
 
 def _table(path: Path, rows: list[list[float]], columns: int) -> Rows:

@@ -2,54 +2,75 @@
 
 docs.cvat.ai, "Formats, MOT". The rows are MOTChallenge's ground truth (frame, identity, left, top,
 width, height, flag, class, visibility). The class is a line of `labels.txt`, counted from 1;
-without that file it is MOTChallenge's own number. Results are written as boxes to be corrected.
+without that file it is MOTChallenge's own number. A `seqinfo.ini` beside `gt/` is read too. Results
+are written as boxes to be corrected.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from mottool.errors import InputError
+from mottool.files import safe_name
 from mottool.formats.folders import rows_as_text
 from mottool.formats.sequence_rows import CLASSES, SequenceRows, class_number, ground_truth_rows
 from mottool.formats.zip_files import read_archive, write_archive
 from mottool.motchallenge.rows import Rows, parse_rows
+from mottool.motchallenge.seqinfo import parse_seqinfo
 
 __all__ = ["read", "write"]
 
-ROWS = ("gt/gt.txt", "gt.txt")
-LABELS = ("gt/labels.txt", "labels.txt")
-
 
 def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
-    """Read the ground truth of the sequence in a zip file, named as the file is.
+    """Read the ground truth in a zip file; return None for other files.
 
-    Return None for other files. `warn` receives a message for each class that MOTChallenge does
-    not have, whose boxes are left out. Raises `InputError` for malformed rows and for a class
-    without a name.
+    A zip file of one task is the sequence of the file's name. Of several tasks in folders, each is
+    the sequence of its folder. `warn` receives a message for each class that MOTChallenge does not
+    have, whose boxes are left out. Raises `InputError` for malformed rows and for a class without a
+    name.
     """
     texts = read_archive(path) if path.suffix == ".zip" else {}
-    rows_text = next((texts[name] for name in ROWS if name in texts), None)
-    if rows_text is None:
-        return None
-    sequence = ground_truth_rows(path.stem, parse_rows(rows_text, path))
-    labels_text = next((texts[name] for name in LABELS if name in texts), "\n".join(CLASSES))
+    tasks = {_task(name): name for name in texts if name.name == "gt.txt"}
+    several = len(tasks) > 1
+    sequences = []
+    for folder, name in sorted(tasks.items()):
+        title = safe_name(folder.name) if several and folder.name else safe_name(path.stem)
+        source = path / folder if several else path
+        info = texts.get(folder / "seqinfo.ini")
+        sequence = ground_truth_rows(
+            title,
+            parse_rows(texts[name], source),
+            parse_seqinfo(info, path / folder / "seqinfo.ini") if info else None,
+        )
+        labels = texts.get(name.with_name("labels.txt"), "\n".join(CLASSES))
+        sequences.append(_with_known_classes(sequence, labels, source, warn))
+    return sequences or None
+
+
+def _task(name: PurePosixPath) -> PurePosixPath:
+    """Return the folder of a task: that of `gt/gt.txt`, or of a bare `gt.txt`."""
+    return name.parent.parent if name.parent.name == "gt" else name.parent
+
+
+def _with_known_classes(
+    sequence: SequenceRows, labels_text: str, source: Path, warn: Callable[[str], None]
+) -> SequenceRows:
+    """Replace classes, which are lines of `labels_text`, by MOTChallenge's numbers."""
     labels = [line.strip() for line in labels_text.splitlines() if line.strip()]
     rows = sequence.rows
     classes = rows.rest[:, 1].astype(np.int64)
     if len(classes) and not 1 <= classes.min() <= classes.max() <= len(labels):
         unnamed = classes[(classes < 1) | (classes > len(labels))][0]
-        problem = f"{path} has a box of class {unnamed}, but names {len(labels)} classes"
+        problem = f"{source} has a box of class {unnamed}, but names {len(labels)} classes"
         raise InputError(problem, "add it to gt/labels.txt, one name per line")
     numbers = np.array([0, *(class_number(label) or 0 for label in labels)])  # (L + 1,)
     for index in np.unique(classes[numbers[classes] == 0]).tolist():
         count = int((classes == index).sum())
-        warn(f"{path}: {count} boxes of {labels[index - 1]!r} left out: not a MOTChallenge class")
+        warn(f"{source}: {count} boxes of {labels[index - 1]!r} left out: not a MOTChallenge class")
     rows.rest[:, 1] = numbers[classes]
-    keep = numbers[classes] > 0
-    rows = Rows(rows.frames[keep], rows.ids[keep], rows.tlwh[keep], rows.rest[keep])
-    return [SequenceRows(sequence.name, rows, True)]
+    return replace(sequence, rows=rows.select(numbers[classes] > 0))
 
 
 def write(sequences: Sequence[SequenceRows], out: Path) -> Path:

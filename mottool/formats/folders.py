@@ -4,11 +4,12 @@ TrackEval (Luiten & Hoffhues, github.com/JonathonLuiten/TrackEval) reads `TRACKE
 `SEQ/gt/gt.txt` and `SEQ/seqinfo.ini`; MOTChallenge's server accepts `SEQ.txt` in a zip file.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 from mottool.errors import InputError
-from mottool.files import atomic_write
+from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import SequenceRows, ground_truth_rows, result_rows
 from mottool.formats.zip_files import read_archive, write_archive
 from mottool.metrics.inputs import find_ground_truth, find_results
@@ -47,7 +48,8 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
         problem = f"{path} holds the results of {len(trackers)} trackers"
         raise InputError(problem, f"name one of them, such as {path / next(iter(trackers))}")
     (results,) = trackers.values()
-    return [_by_columns(name, read_rows(file, "result")) for name, file in results.items()]
+    read = {safe_name(name): read_rows(file, "result") for name, file in results.items()}
+    return _by_columns(read)
 
 
 def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
@@ -57,20 +59,36 @@ def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] |
     """
     if path.suffix != ".zip":
         return None
-    texts = read_archive(path)
-    if not texts:
+    texts = {name: text for name, text in read_archive(path).items() if name.suffix == ".txt"}
+    prose = [name for name, text in texts.items() if not _begins_with_number(text)]
+    for name in prose:
+        warn(f"{path}: {name} is left out, as it does not begin with a number")
+    files: dict[str, PurePosixPath] = {}
+    for name in sorted(texts.keys() - set(prose)):
+        other = files.setdefault(safe_name(name.stem), name)
+        if other != name:
+            problem = f"{path} holds {other} and {name}, two sequences {name.stem}"
+            raise InputError(problem, "leave one of them out, or rename it")
+    if not files:
         raise InputError(f"{path} holds no text files", "give CVAT's MOT 1.1, or result files")
-    by_stem = {Path(name).stem: (name, text) for name, text in texts.items()}
-    return [
-        _by_columns(stem, parse_rows(text, path / name))
-        for stem, (name, text) in sorted(by_stem.items())
-    ]
+    rows = {stem: parse_rows(texts[name], path / name) for stem, name in files.items()}
+    return _by_columns(rows)
 
 
-def _by_columns(name: str, rows: Rows) -> SequenceRows:
+def _begins_with_number(text: str) -> bool:
+    """Return whether a text may be rows of numbers; a text without lines may."""
+    first = next((line for line in text.splitlines() if line.strip()), "0")
+    return first.lstrip()[0] in "+-.0123456789"
+
+
+def _by_columns(files: Mapping[str, Rows]) -> list[SequenceRows]:
     """Return ground truth or results, according to the number of columns."""
-    is_ground_truth = rows.rest.shape[1] == GROUND_TRUTH_COLUMNS
-    return ground_truth_rows(name, rows) if is_ground_truth else result_rows(name, rows)
+    return [
+        replace(ground_truth_rows(name, rows), guessed=True)
+        if rows.rest.shape[1] == GROUND_TRUTH_COLUMNS
+        else result_rows(name, rows)
+        for name, rows in files.items()
+    ]
 
 
 def _info(path: Path) -> SeqInfo | None:
@@ -105,7 +123,7 @@ def write_server(sequences: Sequence[SequenceRows], out: Path) -> Path:
     """Write results as `SEQ.txt` in the zip file `out`; raise `InputError` for ground truth."""
     if any(sequence.is_ground_truth for sequence in sequences):
         problem = f"{sequences[0].name} is ground truth, which the server does not accept"
-        raise InputError(problem, "give results, or choose another format")
+        raise InputError(problem, "choose another format; for results add --kind results")
     texts = {f"{sequence.name}.txt": rows_as_text(sequence) for sequence in sequences}
     return write_archive(texts, out)
 

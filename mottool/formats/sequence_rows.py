@@ -8,7 +8,14 @@ from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import CLASS_NAMES as CLASSES
 from mottool.motchallenge.seqinfo import SeqInfo
 
-__all__ = ["CLASSES", "SequenceRows", "class_number", "ground_truth_rows", "result_rows"]
+__all__ = [
+    "CLASSES",
+    "SequenceRows",
+    "as_kind",
+    "class_number",
+    "ground_truth_rows",
+    "result_rows",
+]
 
 PEDESTRIANS = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
 
@@ -18,12 +25,14 @@ class SequenceRows:
     """The rows of one sequence, and its metadata where they are known.
 
     `rows.rest` is flag, class and visibility (n, 3) of ground truth, the score (n, 1) of results.
+    `guessed` states whether only the nine columns of its rows make it ground truth.
     """
 
     name: str
     rows: Rows
     is_ground_truth: bool
     info: SeqInfo | None = None
+    guessed: bool = False
 
     @property
     def length(self) -> int:
@@ -45,6 +54,14 @@ def result_rows(name: str, rows: Rows, info: SeqInfo | None = None) -> SequenceR
     """Return a sequence of results; rows without a score get a score of 1."""
     scores = rows.rest[:, :1] if rows.rest.shape[1] else np.ones((len(rows), 1))
     return SequenceRows(name, Rows(rows.frames, rows.ids, rows.tlwh, scores), False, info)
+
+
+def as_kind(sequence: SequenceRows, is_ground_truth: bool) -> SequenceRows:
+    """Return rows that a format took for the other kind: the seventh column is flag or score."""
+    if sequence.is_ground_truth == is_ground_truth:
+        return sequence
+    make = ground_truth_rows if is_ground_truth else result_rows
+    return make(sequence.name, sequence.rows, sequence.info)
 
 
 def class_number(label: str) -> int | None:

@@ -1,33 +1,70 @@
 """Read the text files in a zip file without unpacking it; write deterministic zip files."""
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mottool.errors import InputError
-from mottool.files import atomic_write
+from mottool.errors import InputError, from_os_error
+from mottool.files import atomic_write, unpacked_limit
 
 __all__ = ["read_archive", "write_archive"]
 
-MAX_BYTES = 1 << 30  # unpacked; text files of tracks are smaller
+SUFFIXES = (".txt", ".ini")
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,  # text that is not UTF-8, too
+    RuntimeError,  # encrypted
+    NotImplementedError,
+    KeyError,
+    IndexError,
+)
 
 
-def read_archive(path: Path, suffix: str = ".txt") -> dict[str, str]:
+def read_archive(path: Path) -> dict[PurePosixPath, str]:
     """Return the text files in a zip file by name.
 
-    Raises `InputError` if it is not a readable zip file, or unpacks to more than `MAX_BYTES`.
+    Files that macOS adds (`__MACOSX/`, `._NAME`) are left out; Windows' backslashes are read as
+    slashes. Raises `InputError` if it is not a readable zip file, if two files have one name, or
+    if it unpacks to more than `unpacked_limit`.
     """
     fix = "give a zip file of text files, as CVAT exports and MOTChallenge accepts them"
+    texts: dict[PurePosixPath, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(suffix)]
-            if sum(info.file_size for info in members) > MAX_BYTES:
-                raise InputError(f"{path} unpacks to more than {MAX_BYTES >> 30} GiB of text", fix)
-            return {info.filename: archive.read(info).decode("utf-8-sig") for info in members}
+            members = {info: _name(info) for info in archive.infolist()}
+            chosen = {info: name for info, name in members.items() if _is_text(name)}
+            limit = unpacked_limit(path.stat().st_size)
+            if sum(info.file_size for info in chosen) > limit:
+                problem = f"{path} unpacks to more than {limit >> 20} MiB of text"
+                raise InputError(problem, f"unpack it, and give the folder; or {fix}")
+            for info, name in chosen.items():
+                if name in texts:
+                    raise InputError(f"{path} holds two files {str(name)!r}", "leave one out")
+                texts[name] = archive.read(info).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", "check the path") from error
-    except (zipfile.BadZipFile, UnicodeDecodeError, RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{path} is not a readable zip file of texts ({error})", fix) from error
+    except OSError as error:
+        raise from_os_error(error) from error
+    except DAMAGED as error:
+        problem = f"{path} is not a readable zip file of texts ({error})"
+        raise InputError(problem, fix) from error
+    return texts
+
+
+def _name(info: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(info.filename.replace("\\", "/"))
+
+
+def _is_text(name: PurePosixPath) -> bool:
+    mac = "__MACOSX" in name.parts or name.name.startswith("._")
+    return name.suffix in SUFFIXES and not mac
 
 
 def write_archive(texts: Mapping[str, str], path: Path) -> Path:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, from_os_error
-from mottool.files import atomic_write
+from mottool.files import atomic_write, unpacked_limit
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
@@ -77,8 +77,7 @@ def parse_rows(text: str, path: Path) -> Rows:
 
 def _text(path: Path, what: str) -> str:
     try:
-        data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+        return _bytes(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"there is no {what} file {path}", "check the path") from error
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -86,6 +85,19 @@ def _text(path: Path, what: str) -> str:
         raise InputError(f"{path} is not a readable {what} file", fix) from error
     except OSError as error:
         raise from_os_error(error) from error
+
+
+def _bytes(path: Path) -> bytes:
+    """Read a file, unpacked; raise `InputError` for one that would fill the memory."""
+    if path.suffix != ".gz":
+        return path.read_bytes()
+    limit = unpacked_limit(path.stat().st_size)
+    with gzip.open(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        problem = f"{path} unpacks to more than {limit >> 20} MiB"
+        raise InputError(problem, "check the file; unpack it if it is right")
+    return data
 
 
 def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:

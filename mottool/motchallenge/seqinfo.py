@@ -6,7 +6,9 @@ from pathlib import Path
 
 from mottool.errors import InputError, from_os_error
 
-__all__ = ["SeqInfo", "read_seqinfo"]
+__all__ = ["SeqInfo", "parse_seqinfo", "read_seqinfo"]
+
+FIX = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
 
 
 @dataclass(frozen=True)
@@ -26,15 +28,22 @@ class SeqInfo:
 
 def read_seqinfo(path: Path) -> SeqInfo:
     """Read `seqinfo.ini`; raise `InputError` for another file or a number that is not positive."""
-    parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8-sig"))
-        section = parser["Sequence"]
+        return parse_seqinfo(path.read_text(encoding="utf-8-sig"), path)
     except OSError as error:
         raise from_os_error(error) from error
-    except (UnicodeDecodeError, configparser.Error, KeyError) as error:
-        fix = "write one with [Sequence] and name, imDir, frameRate, seqLength, imWidth, imHeight"
-        raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", fix) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", FIX) from error
+
+
+def parse_seqinfo(text: str, path: Path) -> SeqInfo:
+    """Parse the text of a file, with the checks of `read_seqinfo`; errors name `path`."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text)
+        section = parser["Sequence"]
+    except (configparser.Error, KeyError) as error:
+        raise InputError(f"{path} is not a MOTChallenge seqinfo.ini", FIX) from error
 
     def number(key: str) -> float | None:
         text = section.get(key)

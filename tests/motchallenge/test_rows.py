@@ -86,3 +86,11 @@ def test_a_broken_seqinfo_is_an_input_error(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match=r"seqinfo\.ini"):
         read_seqinfo(path)
+
+
+def test_a_gzipped_file_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(b"1,1,15,20,30,80,0.5,-1,-1,-1\n" * 2_000_000))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(InputError, match=r"unpacks to more than \d+ MiB"):
+        read_rows(path, "result")

@@ -293,3 +293,18 @@ def test_a_format_is_one_file_and_one_entry(results, tmp_path):
     assert second.endswith(" boxes of MOT20-b")
     convert(tmp_path / "out.toy", "--out", tmp_path / "back")
     assert (tmp_path / "back" / "out.txt").read_text() == "1,1,10,20,30,40,1,-1,-1,-1\n"
+
+
+def test_nine_columns_are_results_on_request(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "s1.txt").write_text("1,1,15,20,30,80,1,0,0.9\n")
+    messages = []
+    with pytest.raises(InputError, match="is ground truth.*--kind results"):
+        run([tmp_path / "mine"], tmp_path / "up.zip", Config(to="server"), warn=messages.append)
+    assert messages == [
+        "s1: read as ground truth, because the rows have nine columns; "
+        "for results add --kind results"
+    ]
+    config = Config(to="server", kind="results")
+    path = run([tmp_path / "mine"], tmp_path / "up.zip", config, warn=no_warning)
+    assert zipfile.ZipFile(path).read("s1.txt") == b"1,1,15,20,30,80,1,-1,-1,-1\n"
