@@ -1,4 +1,4 @@
-"""ONNX files and OpenVINO IRs as detectors and embedders, and files that are neither."""
+"""ONNX and OpenVINO IR files as detectors and embedders, and files that are refused."""
 
 import sys
 
@@ -27,7 +27,7 @@ HALVES = np.array([[0, 0, 64, 96], [64, 0, 128, 96]], np.float32)
 @pytest.mark.parametrize(
     ("batch", "size"), [("n", None), (1, (32, 64)), (3, (32, 64)), ("n", (16, 16))]
 )
-def test_an_onnx_embedder_sees_every_crop_whatever_its_batch(tmp_path, batch, size):
+def test_onnx_embedder_handles_any_batch_size_and_input_size(tmp_path, batch, size):
     path = colours_onnx(tmp_path / "reid.onnx", batch, size)
     embedder = ExportedEmbedder(path, "rgb255", CPU)
     assert embedder.size == 3
@@ -39,7 +39,7 @@ def test_an_onnx_embedder_sees_every_crop_whatever_its_batch(tmp_path, batch, si
         np.testing.assert_allclose(each, expected, atol=1e-5)
 
 
-def test_an_ir_embedder_takes_bgr_where_nothing_is_said(tmp_path):
+def test_ir_embedder_gets_bgr_pixels_by_default(tmp_path):
     embedder = ExportedEmbedder(colours_ir(tmp_path / "reid.xml"), None, CPU)
     (result,) = embedder.embed([IMAGE], [HALVES])
     expected = np.array([[10, 20, 30], [200, 100, 50]], np.float32)
@@ -47,12 +47,12 @@ def test_an_ir_embedder_takes_bgr_where_nothing_is_said(tmp_path):
     assert embedder.settings == {"pixels": "bgr255"}
 
 
-def test_onnx_takes_normalised_pixels_where_nothing_is_said(tmp_path):
+def test_onnx_embedder_gets_normalised_pixels_by_default(tmp_path):
     embedder = ExportedEmbedder(colours_onnx(tmp_path / "reid.onnx"), None, CPU)
     assert embedder.settings == {"pixels": "imagenet"}
 
 
-def test_a_network_that_one_runtime_turns_to_nan_goes_through_the_other(tmp_path):
+def test_nan_of_one_runtime_is_recomputed_with_the_other(tmp_path):
     pytest.importorskip("openvino")
     path = normalised_onnx(tmp_path / "reid.onnx")
     plain = np.zeros((1, 3, 64, 32), np.float32)
@@ -73,17 +73,17 @@ def sequence(tmp_path):
     return find_sequences([tmp_path / "SEQ"])[0]
 
 
-def found_by(detector: ExportedDetector, sequence):
+def detect_both_frames(detector: ExportedDetector, sequence):
     passing = detector.start(sequence, print)
     frames = [Frame(number, IMAGE, 0.0) for number in (1, 2)]
     return [detections for detections, _ in passing.detect(frames)]
 
 
-def test_boxes_of_an_onnx_detector_come_back_onto_the_frame(tmp_path, sequence):
+def test_boxes_of_an_onnx_detector_are_scaled_to_the_frame(tmp_path, sequence):
     boxes = np.array([[32, 16, 64, 64], [0, 0, 8, 8]], np.float32)
     path = fixed_boxes_onnx(tmp_path / "det.onnx", boxes, np.array([0.75, 0.05]))
     detector = make_detector("onnx", Options(weights=path, input=(256, 192)))
-    for detections in found_by(detector, sequence):
+    for detections in detect_both_frames(detector, sequence):
         np.testing.assert_allclose(detections.boxes, [[16, 8, 32, 32]])
         np.testing.assert_allclose(detections.scores, [0.75])
         assert detections.classes.tolist() == [0]
@@ -92,26 +92,26 @@ def test_boxes_of_an_onnx_detector_come_back_onto_the_frame(tmp_path, sequence):
     assert len(detector.weights) == 64
 
 
-def test_boxes_of_an_ir_detector_are_stretched_back(tmp_path, sequence):
+def test_boxes_of_an_ir_detector_are_scaled_to_the_frame(tmp_path, sequence):
     path = fixed_boxes_ir(tmp_path / "det.xml", np.array([[32, 16, 64, 32, 0.5]]))
     detector = make_detector("openvino", Options(weights=path))
-    for detections in found_by(detector, sequence):
+    for detections in detect_both_frames(detector, sequence):
         np.testing.assert_allclose(detections.boxes, [[64, 48, 128, 96]])
     with pytest.raises(SettingError, match="takes 64x32 pixels only"):
         make_detector("openvino", Options(weights=path, input=(64, 64)))
 
 
-def test_an_embedder_is_no_detector_and_the_other_way_round(tmp_path, sequence):
+def test_embedder_as_detector_and_detector_as_embedder_are_refused(tmp_path, sequence):
     path = colours_onnx(tmp_path / "reid.onnx")
     with pytest.raises(CheckpointError, match="embedding 1x3 have no known format"):
-        found_by(make_detector("yolox", Options(weights=path)), sequence)
+        detect_both_frames(make_detector("yolox", Options(weights=path)), sequence)
     boxes = fixed_boxes_onnx(tmp_path / "det.onnx", np.zeros((1, 4)), np.zeros(1))
     with pytest.raises(CheckpointError, match="outputs boxes, scores, but an embedder has one"):
         ExportedEmbedder(boxes, None, CPU)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("missing.onnx", None, "cannot read"),
         ("page.onnx", b"<html>", "damaged or no ONNX file"),
@@ -120,18 +120,18 @@ def test_an_embedder_is_no_detector_and_the_other_way_round(tmp_path, sequence):
         ("net.pth", b"PK", "neither ONNX nor OpenVINO IR"),
     ],
 )
-def test_files_that_are_no_such_networks(tmp_path, name, content, told):
+def test_missing_or_invalid_network_files_are_refused(tmp_path, name, content, message):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("openvino")
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
         path.with_suffix(".bin").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         open_exported(path, CPU)
 
 
-def test_an_ir_without_its_other_half_says_where_to_put_it(tmp_path):
+def test_ir_without_its_bin_file_is_refused_with_the_missing_path(tmp_path):
     (tmp_path / "net.xml").write_bytes(b'<?xml version="1.0"?><net name="x" version="11">')
     with pytest.raises(CheckpointError, match=r"net\.bin.*put it beside net\.xml"):
         open_exported(tmp_path / "net.xml", CPU)
@@ -141,7 +141,7 @@ def test_an_ir_without_its_other_half_says_where_to_put_it(tmp_path):
     ("package", "file", "extra"),
     [("onnxruntime", "a.onnx", "onnx"), ("openvino", "a.xml", "openvino")],
 )
-def test_a_missing_runtime_is_one_line_that_installs_it(
+def test_missing_runtime_error_is_one_line_with_the_pip_command(
     tmp_path, monkeypatch, package, file, extra
 ):
     monkeypatch.setitem(sys.modules, package, None)

@@ -1,3 +1,5 @@
+"""Similarity maps of one person in a later frame, and `mottool plot similarity`."""
+
 import json
 import re
 import subprocess
@@ -31,7 +33,7 @@ RED, GREEN = (40, 40, 220), (60, 200, 60)
 
 
 class Colours(nn.Module):
-    """A backbone whose features are the mean colour of every cell, mid-grey being zero."""
+    """A backbone whose features are the mean colour of every cell; mid-grey is zero."""
 
     stride, channels, activation = 4, 3, nn.ReLU
 
@@ -39,29 +41,30 @@ class Colours(nn.Module):
         return F.avg_pool2d(images - 128 / 255, 4)
 
 
-def looker(view):
-    """FairMOT on `Colours`, whose embeddings are the colours themselves."""
+def colour_embedder(view):
+    """Make a FairMOT on `Colours` whose embeddings are the normalised colours."""
     network = FairMOT(Colours(), embedding_size=3)
     network.identity = nn.Identity()
     return NetworkEmbedder("fairmot-dla34", network.eval(), "", view, Compute.named("cpu"))
 
 
 def scene(*people):
-    """A grey frame with a figure of one colour, 16x32, at each (left, top, colour)."""
+    """Draw a grey frame with a 16x32 figure at each (left, top, colour)."""
     image = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     for left, top, colour in people:
         image[top : top + 32, left : left + 16] = colour
     return image
 
 
-@pytest.mark.parametrize("size", [(128, 96), (256, 192), (192, 96)])  # as it is, twice, padded
-def test_the_map_is_one_on_the_person_and_nowhere_else(size):
+@pytest.mark.parametrize("size", [(128, 96), (256, 192), (192, 96)])  # unchanged, doubled, padded
+def test_similarity_is_one_on_the_same_person_and_low_elsewhere(size):
     query = scene((20, 40, RED), (80, 8, GREEN))
     later = scene((72, 44, RED), (20, 12, GREEN))
     box = np.array([20.0, 40, 36, 72])
-    cosines = similarity(looker(Letterbox(*size)), query, box, later)
+    cosines = similarity(colour_embedder(Letterbox(*size)), query, box, later)
     assert cosines.shape == (HEIGHT, WIDTH)
-    np.testing.assert_allclose(cosines[46:74, 74:86], 1, atol=1e-3)  # off the edges, which blur
+    # Interpolation blurs the edges of the figure, so they are left out.
+    np.testing.assert_allclose(cosines[46:74, 74:86], 1, atol=1e-3)
     assert cosines[14:42, 22:34].max() < 0.5
     away = np.ones_like(cosines, bool)
     away[40:80, 68:92] = False
@@ -72,12 +75,12 @@ def test_the_map_is_one_on_the_person_and_nowhere_else(size):
     ("name", "head", "shift"),
     [("fairmot-dla34", "identity", 2), ("cstrack", "identity", 4), ("jde-576x320", None, 0)],
 )
-def test_a_cell_lies_on_the_frame_where_boxes_are_read_of_it(name, head, shift):
+def test_map_cell_is_drawn_where_box_embeddings_are_read(name, head, shift):
     stride = 4 if name.startswith("fairmot") else 8
     head = head or f"embedding_{stride}"
 
     class Spot(nn.Module):
-        """One cell, in column 5 of row 3, is like the person; all others are the opposite."""
+        """A network whose map equals the query in row 3, column 5 and is its negative elsewhere."""
 
         def forward(self, images):
             cells = -torch.ones(1, 1, HEIGHT // stride, WIDTH // stride)
@@ -89,13 +92,13 @@ def test_a_cell_lies_on_the_frame_where_boxes_are_read_of_it(name, head, shift):
 
     embedder = NetworkEmbedder(name, Spot(), "", Letterbox(WIDTH, HEIGHT), Compute.named("cpu"))
     cosines = similarity(embedder, scene(), np.array([0.0, 0, 9, 9]), scene())
-    # Pixels lie half a pixel from where cells begin and end: two of them share the highest value.
+    # A pixel's centre is half a pixel from the cell's centre, so several pixels share the maximum.
     best = np.argwhere(cosines > cosines.max() - 1e-5).mean(axis=0) + 0.5
     np.testing.assert_allclose(best, [3 * stride + shift, 5 * stride + shift])
     assert cosines.min() == -1
 
 
-def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not():
+def test_network_without_a_dense_map_is_refused_with_those_that_have_one():
     with pytest.raises(SettingError) as caught:
         load_similarity_network("tdt-r34", None)
     named = caught.value.fix.removeprefix("choose one of ").split(", ")
@@ -112,22 +115,22 @@ def test_every_network_that_embeds_boxes_by_cell_is_named_for_those_that_do_not(
     assert "--weights" in caught.value.fix
 
 
-def test_the_network_that_is_included_needs_no_weights():
+def test_bundled_network_needs_no_weights():
     embedder = load_similarity_network("mottool-s", None, (160, 96), "cpu")
     image = np.random.default_rng(0).integers(0, 255, (96, 160, 3), np.uint8)
     cosines = similarity(embedder, image, np.array([40, 10, 80, 90]), image)
     assert cosines.shape == (96, 160)
     row, column = np.unravel_index(cosines.argmax(), cosines.shape)
-    assert abs(row - 50) <= 4  # pixels from the middle of the box: the same cell
+    assert abs(row - 50) <= 4  # within one cell of the box's centre
     assert abs(column - 60) <= 4
 
 
 @pytest.mark.parametrize("name", ["jde-576x320", "cstrack-s"])
-def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
+def test_embedding_map_of_the_registry_is_the_head_that_embeds_boxes(name, tmp_path):
     embedder = load_similarity_network(name, checkpoint(name, tmp_path, 8), (64, 64), "cpu")
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    # The embedding of this box is read in column 4, row 3 of the head of stride 8: at the corner
-    # of that cell or in its middle.
+    # This box's embedding is read in row 3, column 4 of the stride-8 head. Anchored networks
+    # put a cell's position at its top left corner, the others at its centre.
     anchored = NETWORKS[name].embedding_map.startswith("embedding_")
     x, y = (32, 24) if anchored else (36, 28)
     box = np.array([x - 5, y - 12, x + 5, y + 12], np.float32)
@@ -136,7 +139,7 @@ def test_the_head_that_the_registry_names_is_the_network_s(name, tmp_path):
     torch.testing.assert_close(torch.from_numpy(result[0]), F.normalize(head[:, 3, 4], dim=0))
 
 
-def test_what_is_cut_out_is_what_the_box_touches():
+def test_crop_has_every_pixel_that_the_box_touches():
     image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).astype(np.uint8)
     image = image.reshape(HEIGHT, WIDTH, 3)
     np.testing.assert_array_equal(crop(image, np.array([2.5, 3, 6.1, 9])), image[3:9, 2:7])
@@ -146,7 +149,7 @@ def test_what_is_cut_out_is_what_the_box_touches():
             crop(image, np.array(box))
 
 
-def test_the_frame_is_dark_but_for_the_person_and_the_ring_is_there(tmp_path):
+def test_plot_marks_the_maximum_with_a_ring_and_darkens_low_similarity(tmp_path):
     query = scene((20, 40, RED))
     cosines = np.zeros((HEIGHT, WIDTH))
     cosines[44:76, 72:88] = 0.8
@@ -156,13 +159,13 @@ def test_the_frame_is_dark_but_for_the_person_and_the_ring_is_there(tmp_path):
     )
     image = matplotlib.image.imread(path)[..., :3]
     reddish = np.abs(image - np.array(RED[::-1]) / 255).max(axis=2) < 0.02
-    assert reddish[:, : image.shape[1] // 4].sum() > 2000  # the query keeps its colours
+    assert reddish[:, : image.shape[1] // 4].sum() > 2000  # the query crop keeps its colours
     ring = np.abs(image - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
-    blue = image[..., 2] - image[..., 0]  # cividis: blue is low, yellow high
+    blue = image[..., 2] - image[..., 0]  # in cividis, blue is low and yellow is high
     rows, columns = np.nonzero(ring)
     y, x = round(rows.mean()), round(columns.mean())
     assert blue[y, x + 12] < -0.2  # inside the ring
-    assert blue[y, x - 250] > 0.1  # off the person
+    assert blue[y, x - 250] > 0.1  # outside the person
 
 
 @pytest.fixture(scope="module")
@@ -171,24 +174,24 @@ def weights(tmp_path_factory):
 
 
 @pytest.fixture
-def made(tmp_path, weights):
-    """What calls `plot similarity` on the made street, with a network that knows nothing."""
+def plot_street(tmp_path, weights):
+    """Return a function that runs `plot similarity` on a synthetic street with random weights."""
     source = street(tmp_path / "street")
     expected = ["--pipeline", "fairmot-yolov5s", "--weights", weights, "--input", "128x96"]
 
     def call(*given):
-        words = [source, *expected, "--device", "cpu", "--work", tmp_path / "work", *given]
-        return CliRunner().invoke(command, ["similarity", *map(str, words)])
+        arguments = [source, *expected, "--device", "cpu", "--work", tmp_path / "work", *given]
+        return CliRunner().invoke(command, ["similarity", *map(str, arguments)])
 
     return call
 
 
-def test_a_person_is_found_by_box_or_identity_alike(made, tmp_path):
+def test_person_given_by_box_or_by_identity_gives_the_same_plot(plot_street, tmp_path):
     rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
     box = ",".join(map(str, rows.tlwh[(rows.frames == 2) & (rows.ids == 1)][0]))
     pictures = []
-    for who in (("--person", box), ("--id", 1, "--gt", tmp_path / "street")):
-        done = made("--at", 2, 2, *who, "--json")
+    for query in (("--person", box), ("--id", 1, "--gt", tmp_path / "street")):
+        done = plot_street("--at", 2, 2, *query, "--json")
         assert done.exit_code == 0, (done.output, done.exception)
         (entry,) = json.loads(done.stdout)["done"]
         assert entry["path"].endswith("work/plots/fairmot-yolov5s/street.similarity.png")
@@ -196,21 +199,21 @@ def test_a_person_is_found_by_box_or_identity_alike(made, tmp_path):
     np.testing.assert_array_equal(*pictures)
 
 
-def test_the_best_place_is_on_the_person(tmp_path, monkeypatch):
-    """The network sees colours only, and only one person of the later frame is red."""
+def test_position_of_highest_similarity_is_on_the_person(tmp_path, monkeypatch):
+    """The embeddings are colours, and only one person of the later frame is red."""
     people = {1: [(20, 40, RED), (80, 8, GREEN)], 2: [(72, 44, RED), (20, 12, GREEN)]}
     for number, figures in people.items():
         path = tmp_path / f"red/{number:06d}.png"
         path.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(path), scene(*figures))
     (tmp_path / "tracks.txt").write_text("1,7,20,40,16,32,1,1,1\n")
-    network = looker(Letterbox(WIDTH, HEIGHT))
+    network = colour_embedder(Letterbox(WIDTH, HEIGHT))
     monkeypatch.setattr(
         "mottool.pipelines.similarity_map.load_similarity_network", lambda *given: network
     )
-    words = ["similarity", tmp_path / "red", "--at", 1, 2, "--id", 7, "--format", "svg"]
-    words += ["--tracks", tmp_path / "tracks.txt", "--work", tmp_path / "work"]
-    done = CliRunner().invoke(command, [*map(str, words)])
+    arguments = ["similarity", tmp_path / "red", "--at", 1, 2, "--id", 7, "--format", "svg"]
+    arguments += ["--tracks", tmp_path / "tracks.txt", "--work", tmp_path / "work"]
+    done = CliRunner().invoke(command, [*map(str, arguments)])
     assert done.exit_code == 0, (done.output, done.exception)
     message = (tmp_path / "work/plots/fairmot-dla34/red.similarity.svg").read_text()
     alike, x, y = re.search(r"most alike, (\S+), at x (\d+), y (\d+)", message).groups()
@@ -219,9 +222,9 @@ def test_the_best_place_is_on_the_person(tmp_path, monkeypatch):
     assert 44 <= int(y) < 76
 
 
-def test_every_form_is_written(made, tmp_path):
+def test_every_file_format_is_written(plot_street, tmp_path):
     for form, start in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
-        assert made("--at", 1, 3, "--person", "10,10,30,40", "--format", form).exit_code == 0
+        assert plot_street("--at", 1, 3, "--person", "10,10,30,40", "--format", form).exit_code == 0
         path = tmp_path / f"work/plots/fairmot-yolov5s/street.similarity.{form}"
         assert path.read_bytes().startswith(start)
 
@@ -242,26 +245,27 @@ def test_every_form_is_written(made, tmp_path):
         (("--person", "1,2,3,4", "--pipeline", "tdt-r34"), "no dense map of embeddings"),
     ],
 )
-def test_wrong_settings_are_refused(made, given, problem):
-    done = made("--at", 1, 2, *given)
+def test_contradictory_or_invalid_flags_are_refused(plot_street, given, problem):
+    done = plot_street("--at", 1, 2, *given)
     assert isinstance(done.exception, SettingError)
     assert problem in str(done.exception)
 
 
-def test_what_the_source_lacks_is_said(made, tmp_path):
+def test_missing_frame_box_or_identity_is_reported(plot_street, tmp_path):
     person = ("--person", "10,10,30,40")
-    assert "has no frame 99" in made("--at", 1, 99, *person).stderr
-    assert "is not in the frame of 128x96" in made("--at", 1, 2, "--person", "500,1,9,9").stderr
-    who = made("--at", 1, 2, "--id", 77, "--gt", tmp_path / "street")
-    assert who.exit_code == 1
-    assert "identity 77 is not in frame 1. Fix: choose one of 1, 2, 3" in who.stderr
+    assert "has no frame 99" in plot_street("--at", 1, 99, *person).stderr
+    outside = plot_street("--at", 1, 2, "--person", "500,1,9,9")
+    assert "is not in the frame of 128x96" in outside.stderr
+    unknown = plot_street("--at", 1, 2, "--id", 77, "--gt", tmp_path / "street")
+    assert unknown.exit_code == 1
+    assert "identity 77 is not in frame 1. Fix: choose one of 1, 2, 3" in unknown.stderr
     rows = read_rows(tmp_path / "street/gt/gt.txt", "ground truth")
     with pytest.raises(InputError) as caught:
         box_of(rows, 1, 99)
     assert caught.value.fix == "choose another frame"
 
 
-def test_help_is_light_and_shows_how():
+def test_help_imports_nothing_heavy_and_has_an_example():
     code = (
         "import sys; from mottool.stages.plot import command; "
         "command(['similarity', '--help'], standalone_mode=False); "

@@ -1,4 +1,4 @@
-"""Formats of exported detectors' outputs, on arrays made by hand."""
+"""Output formats of exported detectors, on hand-made arrays."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ BOXES = np.array([[10, 20, 30, 80], [35, 5, 60, 90], [1, 2, 3, 4]], np.float32)
 
 
 def yolox(boxes, scores, classes=3, decoded=False):
-    """The output of YOLOX that says so, box i in the cell of stride 16 number i."""
+    """Encode boxes as a YOLOX output, box i in the i-th cell of stride 16."""
     rows = np.zeros((len(CELLS), 5 + classes), np.float32)
     if decoded:
         corner = np.array([(x, y) for x, y, _ in CELLS])
@@ -38,7 +38,7 @@ def yolox(boxes, scores, classes=3, decoded=False):
 
 
 @pytest.mark.parametrize("decoded", [False, True])
-def test_yolox_is_read_decoded_or_not(decoded):
+def test_yolox_output_is_read_raw_and_decoded(decoded):
     scores = [(0.5, 0, 0), (1.0, 0, 0.2), (0, 1.0, 0)]
     detections = read_people(yolox(BOXES, scores, decoded=decoded), SIZE, 0.1, None)
     np.testing.assert_allclose(detections.boxes, BOXES[[1, 0]], rtol=1e-4)
@@ -54,7 +54,7 @@ def test_yolox_is_read_decoded_or_not(decoded):
         max_size=6,
     )
 )
-def test_yolox_gives_back_any_boxes_that_do_not_overlap_much(sides):
+def test_encoded_yolox_boxes_are_decoded_to_the_same_boxes(sides):
     boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in sides], np.float32).reshape(-1, 4)
     scores = [(0.9 - 0.1 * i,) for i in range(len(boxes))]
     detections = read_people(yolox(boxes, scores, classes=1), SIZE, 0.1, None)
@@ -64,13 +64,13 @@ def test_yolox_gives_back_any_boxes_that_do_not_overlap_much(sides):
         np.testing.assert_allclose(box, boxes[i], atol=1e-3)
 
 
-def test_people_who_overlap_are_one():
+def test_overlapping_boxes_are_suppressed():
     twins = np.array([[10, 20, 30, 80], [10, 20, 30, 79]], np.float32)
     detections = read_people(yolox(twins, [(0.5,), (0.8,)], classes=1), SIZE, 0.1, None)
     np.testing.assert_allclose(detections.boxes, twins[1:], rtol=1e-4)
 
 
-def test_ssd_rows_end_at_a_negative_image_and_are_shares_of_the_input():
+def test_ssd_rows_are_relative_and_end_at_image_minus_one():
     rows = np.array(
         [
             [0, 1, 0.6, 0.25, 0.5, 0.5, 1.0],
@@ -89,7 +89,7 @@ def test_ssd_rows_end_at_a_negative_image_and_are_shares_of_the_input():
 
 
 @pytest.mark.parametrize("batched", [False, True])
-def test_boxes_and_scores_in_every_arrangement(batched):
+def test_boxes_labels_and_scores_are_read_in_every_arrangement(batched):
     scores = np.array([0.3, 0.9, 0.05], np.float32)
     both = np.stack((scores, 1 - scores), axis=1)
     arrangements = [
@@ -133,8 +133,8 @@ def test_outputs_of_an_unknown_format_are_listed(outputs):
     assert all(name in caught.value.problem for name in outputs)
 
 
-def test_a_format_is_one_entry(monkeypatch):
-    """Centre and size relative to the image, as DETR outputs them."""
+def test_new_output_format_needs_one_entry(monkeypatch):
+    """A toy entry reads DETR's output: centre and size relative to the image."""
     detr = OutputFormat(
         "toy: boxes (n, 4) in [0, 1], logits (n, 2)",
         lambda outputs, size: set(outputs) == {"pred_boxes", "logits"},

@@ -1,4 +1,4 @@
-"""torchvision's detectors: people only, from a file or its own download, and what fails."""
+"""torchvision's detectors: people only, weights from a file or a download, and errors."""
 
 import urllib.error
 from pathlib import Path
@@ -19,11 +19,11 @@ SEQUENCE = Sequence("SEQ", Path("SEQ"), 25.0, 128, 96, 3, media=Path("SEQ"))
 
 
 def untrained(folder, name):
-    """The checkpoint of a detector with random weights that sees people before all else."""
+    """Save a detector with random weights whose highest class is always person."""
     torch.manual_seed(0)
     build = getattr(detection, KINDS[name].build)
     network = build(weights=None, weights_backbone=None, num_classes=91)
-    ahead = 50 if name == "fasterrcnn" else 2  # its random logits differ by tens
+    ahead = 50 if name == "fasterrcnn" else 2  # its random logits differ by up to tens
     for module in network.modules():
         bias = getattr(module, "bias", None)
         if isinstance(bias, torch.Tensor) and len(bias) in {91, 6 * 91, 9 * 91}:
@@ -37,7 +37,7 @@ def ssdlite(tmp_path_factory):
     return untrained(tmp_path_factory.mktemp("coco"), "ssdlite")
 
 
-def seen(path, name="ssdlite", batch=1, **more):
+def detect_all(path, name="ssdlite", batch=1, **more):
     detector = make_detector(name, Options(weights=path, input=(160, 160), batch=batch, **more))
     passing = detector.start(SEQUENCE, print)
     frames = [Frame(number, image, 0.0) for number, image in enumerate(IMAGES, 1)]
@@ -50,10 +50,10 @@ def seen(path, name="ssdlite", batch=1, **more):
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n == "ssdlite" else pytest.mark.heavy) for n in KINDS]
 )
-def test_every_detector_sees_people_alike_alone_and_in_a_batch(name, tmp_path):
+def test_every_detector_gives_the_same_people_single_and_batched(name, tmp_path):
     path = untrained(tmp_path, name)
-    alone, detector = seen(path, name, min_score=0.0)
-    together, _ = seen(path, name, batch=3, min_score=0.0)
+    alone, detector = detect_all(path, name, min_score=0.0)
+    together, _ = detect_all(path, name, batch=3, min_score=0.0)
     assert detector.settings["input"] == "160x160"
     assert len(detector.weights) == 64
     for one, other in zip(alone, together, strict=True):
@@ -67,20 +67,20 @@ def test_every_detector_sees_people_alike_alone_and_in_a_batch(name, tmp_path):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
 
 
-def test_other_classes_of_coco_are_left_out(ssdlite, monkeypatch):
-    people, _ = seen(ssdlite, min_score=0.05)
+def test_other_coco_classes_are_omitted(ssdlite, monkeypatch):
+    people, _ = detect_all(ssdlite, min_score=0.05)
     monkeypatch.setattr("mottool.pipelines.detectors.torchvision.COCO_PERSON", 90)
-    others, _ = seen(ssdlite, min_score=0.05)
+    others, _ = detect_all(ssdlite, min_score=0.05)
     assert all(len(result) for result in people)
     assert not any(len(result) for result in others)
 
 
-def test_lower_precision_is_autocast(ssdlite):
-    _, detector = seen(ssdlite, precision="bf16")
+def test_half_precision_is_recorded_in_the_settings(ssdlite):
+    _, detector = detect_all(ssdlite, precision="bf16")
     assert detector.settings["precision"] == "bfloat16"
 
 
-def test_a_download_that_fails_says_what_to_fetch(tmp_path, monkeypatch):
+def test_failed_download_error_names_the_address(tmp_path, monkeypatch):
     def fails(*arguments, **more):
         raise urllib.error.URLError("no route to host")
 
@@ -94,23 +94,23 @@ def test_a_download_that_fails_says_what_to_fetch(tmp_path, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
-def test_weights_that_were_downloaded_are_used(tmp_path, ssdlite, monkeypatch):
+def test_downloaded_weights_are_used(tmp_path, ssdlite, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     weights = detection.SSDLite320_MobileNet_V3_Large_Weights.DEFAULT
-    place = tmp_path / "hub/checkpoints" / Path(weights.url).name
-    place.parent.mkdir(parents=True)
-    place.write_bytes(ssdlite.read_bytes())
-    result, detector = seen(None, min_score=0.5)
-    assert detector.weights == seen(ssdlite)[1].weights
+    downloaded = tmp_path / "hub/checkpoints" / Path(weights.url).name
+    downloaded.parent.mkdir(parents=True)
+    downloaded.write_bytes(ssdlite.read_bytes())
+    result, detector = detect_all(None, min_score=0.5)
+    assert detector.weights == detect_all(ssdlite)[1].weights
     assert [len(each) for each in result] == [0, 0, 0]
 
 
-def test_weights_of_another_detector_do_not_fit(ssdlite):
+def test_weights_of_another_detector_are_refused(ssdlite):
     with pytest.raises(CheckpointError, match=r"ssdlite\.pth: these weights do not fit fcos"):
         make_detector("fcos", Options(weights=ssdlite))
 
 
-def test_without_images_there_is_nothing_to_see(ssdlite):
+def test_sequence_without_images_is_refused(ssdlite):
     detector = make_detector("ssdlite", Options(weights=ssdlite))
     with pytest.raises(InputError, match="has no images"):
         detector.start(Sequence("SEQ", Path("SEQ"), 25.0, 128, 96, 3), print)

@@ -1,4 +1,4 @@
-"""OSNet against its authors' figures, its crops across frames, and what it does not accept."""
+"""OSNet: equality with the authors' features, batching of crops, and checkpoints it refuses."""
 
 import json
 import subprocess
@@ -24,8 +24,8 @@ BOXES = np.array(
 )
 
 
-def made_up(variant, seed=0, overrides=None):
-    """The tensors of a checkpoint under the authors' names, its classifier of one identity too."""
+def random_tensors(variant, seed=0, overrides=None):
+    """Make a checkpoint's tensors under the authors' names, with a classifier of one identity."""
     if overrides is None:
         overrides = read_npz(HERE / "osnet" / f"{variant}.npz")
     module, _ = VARIANTS[variant]
@@ -36,25 +36,26 @@ def made_up(variant, seed=0, overrides=None):
     }
 
 
-def saved(tmp_path, variant, tensors=None, prefix=""):
+def save_checkpoint(tmp_path, variant, tensors=None, prefix=""):
     path = tmp_path / f"{variant}.pth"
-    tensors = made_up(variant) if tensors is None else tensors
+    tensors = random_tensors(variant) if tensors is None else tensors
     torch.save({"state_dict": {prefix + name: value for name, value in tensors.items()}}, path)
     return path
 
 
 @pytest.fixture(scope="module")
 def smallest(tmp_path_factory):
-    return OSNet("osnet_x0_25", saved(tmp_path_factory.mktemp("osnet"), "osnet_x0_25"), CPU)
+    path = save_checkpoint(tmp_path_factory.mktemp("osnet"), "osnet_x0_25")
+    return OSNet("osnet_x0_25", path, CPU)
 
 
 def four_crops() -> np.ndarray:
-    """Crops of the made-up frame as the network takes them, (4, 256, 128, 3) uint8 RGB."""
+    """Cut crops of the synthetic frame at the network's input size, (4, 256, 128, 3) uint8 RGB."""
     return np.stack([osnet._resize(crop(synth_image(), box)) for box in BOXES])
 
 
 def feature_figures(features: np.ndarray, variant: str) -> list[Figure]:
-    """Compare features (4, 512) and their embeddings with the figures."""
+    """Pair features (4, 512) and their unit embeddings with the authors' values."""
     expected = read_npz(HERE / "osnet" / f"{variant}.npz", "figures/")["features"]
     ours, theirs = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (features, expected))
     return [
@@ -64,20 +65,20 @@ def feature_figures(features: np.ndarray, variant: str) -> list[Figure]:
 
 
 def measured():
-    """Compare every variant with the figures in float64: folder, input's name, figures."""
+    """Yield the float64 comparison of every variant: folder, name of the input, figures."""
     images = torch.from_numpy(four_crops()).permute(0, 3, 1, 2) / 255
     mean, deviation = (torch.tensor(x).view(3, 1, 1) for x in (IMAGENET_MEAN, IMAGENET_DEVIATION))
-    images = (images - mean) / deviation  # in float32, as the authors' network gets them
+    images = (images - mean) / deviation  # in float32, the authors' input
     for variant in VARIANTS:
-        network = in_float64(build_network(variant, made_up(variant)).eval())
+        network = in_float64(build_network(variant, random_tensors(variant)).eval())
         with torch.inference_mode():
             features = network(images.double()).numpy()
         yield f"osnet/{variant}", "crops", feature_figures(features, variant)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_features_equal_the_authors_figures(variant, tmp_path):
-    embedder = OSNet(variant, saved(tmp_path, variant, prefix="module."), CPU)
+def test_features_equal_those_of_the_authors_code(variant, tmp_path):
+    embedder = OSNet(variant, save_checkpoint(tmp_path, variant, prefix="module."), CPU)
     crops = four_crops()
     scaled = crops[:, ::16, ::16] / 255  # (4, 16, 8, 3)
     inputs = (scaled - IMAGENET_MEAN) / IMAGENET_DEVIATION
@@ -90,13 +91,13 @@ def test_features_equal_the_authors_figures(variant, tmp_path):
 
 
 @pytest.mark.heavy
-def test_float64_is_as_far_from_the_authors_figures_as_the_table_says():
+def test_float64_distances_to_the_authors_features_equal_the_stored_table():
     for folder, name, figures in measured():
         check_distances(figures, folder, name)
 
 
 @pytest.mark.parametrize(("width", "height"), [(157, 389), (40, 600), (300, 90), (33, 77)])
-def test_a_crop_is_resized_across_and_then_down_rounding_after_each(width, height):
+def test_crop_is_resized_horizontally_then_vertically_with_rounding_after_each(width, height):
     image = synth_image(width, height)
     planes = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].double()
     across = (F.interpolate(planes, (height, 128), mode="bilinear", antialias=True) + 0.5).floor()
@@ -108,14 +109,14 @@ def test_a_crop_is_resized_across_and_then_down_rounding_after_each(width, heigh
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_stored_tensors_are_those_of_the_reference(variant):
-    """Every tensor of the reference's checkpoint has a place in the network, at its shape."""
+def test_tensor_names_and_shapes_equal_the_reference_checkpoint(variant):
+    """The network has every tensor of the reference checkpoint, in the same shape."""
     rows = json.loads(shared(f"golden/{variant}/manifest.json").read_text())["tensors"]
-    ours = {name: list(value.shape) for name, value in made_up(variant).items()}
+    ours = {name: list(value.shape) for name, value in random_tensors(variant).items()}
     assert ours == {name: shape for name, shape, _ in rows}
 
 
-def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypatch):
+def test_batched_crops_of_several_frames_equal_single_frames(smallest, monkeypatch):
     monkeypatch.setattr("mottool.pipelines.embedders.crops.BATCH", 3)
     images = [synth_image(), synth_image(300, 200), synth_image()]
     boxes = [BOXES, np.zeros((0, 4), np.float32), BOXES[1:2] + 3]
@@ -129,29 +130,29 @@ def test_crops_of_several_frames_go_through_together_as_alone(smallest, monkeypa
     assert smallest.embed([], []) == []
 
 
-def test_boxes_beyond_the_frame_have_embeddings_too(smallest):
+def test_boxes_outside_the_frame_have_finite_unit_embeddings(smallest):
     boxes = np.array([[-50, -50, -10, -10], [470, 260, 600, 400]], np.float32)
     (result,) = smallest.embed([synth_image()], [boxes])
     assert np.isfinite(result).all()
     np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1, atol=1e-5)
 
 
-def test_a_checkpoint_of_another_width_is_named(tmp_path):
-    path = saved(tmp_path, "osnet_x0_25")
+def test_checkpoint_of_another_width_is_refused(tmp_path):
+    path = save_checkpoint(tmp_path, "osnet_x0_25")
     with pytest.raises(CheckpointError, match="osnet_x0_25.pth: its first layer has 16 channels"):
         OSNet("osnet_x1_0", path, CPU)
 
 
-def test_names_that_do_not_fit_are_listed():
-    tensors = made_up("osnet_x0_25")
+def test_missing_and_unexpected_tensors_are_listed():
+    tensors = random_tensors("osnet_x0_25")
     del tensors["conv5.bn.bias"]
     with pytest.raises(CheckpointError, match=r"conv5\.bn\.bias is missing"):
         build_network("osnet_x0_25", tensors | {"extra.weight": torch.zeros(1)})
     with pytest.raises(CheckpointError, match=r"IN\.weight is unexpected"):
-        build_network("osnet_x1_0", made_up("osnet_ibn_x1_0"))
+        build_network("osnet_x1_0", random_tensors("osnet_ibn_x1_0"))
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch):
+def test_missing_torchreid_error_names_the_pip_command(monkeypatch):
     osnet._authors_module.cache_clear()
     monkeypatch.setattr(osnet, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match="pip install torchreid"):
@@ -159,7 +160,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
     osnet._authors_module.cache_clear()
 
 
-def test_neither_downloads_nor_training_come_with_the_networks():
+def test_building_osnet_imports_no_download_or_training_package():
     code = (
         "import sys; from mottool.pipelines.embedders import osnet; osnet._authors_module('osnet');"
         "sys.exit(bool({'gdown', 'tensorboard', 'torchreid'} & set(sys.modules)))"
