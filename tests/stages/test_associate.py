@@ -1,4 +1,4 @@
-"""`mottool associate`: result files, the record beside them, and every way to be refused."""
+"""`mottool associate`: result files, recorded settings, parallel runs, and refused inputs."""
 
 import dataclasses
 import json
@@ -32,15 +32,15 @@ def header(sequence="seq", pipeline="pipe", fps=30.0):
     return dataclasses.replace(HEADER, sequence=sequence, pipeline=pipeline, fps=fps)
 
 
-def kept(tmp_path, frames=PAIR, sequence="seq", pipeline="pipe"):
-    """A cache in the work folder."""
+def save_cache(tmp_path, frames=PAIR, sequence="seq", pipeline="pipe"):
+    """Write a cache into the work folder."""
     path = tmp_path / "work" / "caches" / pipeline / f"{sequence}.h5"
     return write(path, frames, header(sequence, pipeline))
 
 
-def called(tmp_path, *arguments):
-    words = [str(word) for word in arguments]
-    return CliRunner().invoke(command, ["--work", str(tmp_path / "work"), *words])
+def invoke(tmp_path, *arguments):
+    arguments = [str(word) for word in arguments]
+    return CliRunner().invoke(command, ["--work", str(tmp_path / "work"), *arguments])
 
 
 def files(folder):
@@ -50,7 +50,7 @@ def files(folder):
 
 
 @pytest.mark.parametrize("tracker", ["fairmot", "sort"])
-def test_a_cache_gives_the_authors_rows(tmp_path, tracker):
+def test_result_rows_equal_those_of_the_authors_code(tmp_path, tracker):
     stream = reference("TUD-Stadtmitte")
     cache = write(tmp_path / "a.h5", stream.frames, header(fps=stream.video.frame_rate))
     rows = read_rows(run(cache, tmp_path / "out" / "a.txt", tracker), "result")
@@ -61,10 +61,10 @@ def test_a_cache_gives_the_authors_rows(tmp_path, tracker):
     np.testing.assert_allclose(rows.rest[:, 0], theirs[:, 6], atol=1e-3)
 
 
-def test_by_default_every_cache_in_the_work_folder_is_taken(tmp_path):
-    kept(tmp_path)
-    kept(tmp_path, EMPTY, "none", "other+one")
-    done = called(tmp_path)
+def test_every_cache_of_the_work_folder_is_associated_by_default(tmp_path):
+    save_cache(tmp_path)
+    save_cache(tmp_path, EMPTY, "none", "other+one")
+    done = invoke(tmp_path)
     assert done.exit_code == 0, done.output
     assert files(tmp_path / "work" / "tracks") == [
         "other+one.fairmot.settings/none.json",
@@ -79,10 +79,10 @@ def test_by_default_every_cache_in_the_work_folder_is_taken(tmp_path):
     assert f"seq.txt  {2 * len(STEPS)} rows, 2 identities, " in done.output
 
 
-def test_what_made_a_result_is_recorded_beside_it(tmp_path):
-    cache = kept(tmp_path)
-    words = ["--conf-thres", 0.5, "--set", "second=IoU 0.6", "--set", "track-buffer=20"]
-    assert called(tmp_path, *words).exit_code == 0
+def test_settings_and_counts_are_recorded_beside_the_result(tmp_path):
+    cache = save_cache(tmp_path)
+    arguments = ["--conf-thres", 0.5, "--set", "second=IoU 0.6", "--set", "track-buffer=20"]
+    assert invoke(tmp_path, *arguments).exit_code == 0
     record = json.loads((tmp_path / "work/tracks/pipe.fairmot.settings/seq.json").read_text())
     assert record["tracker"] == "fairmot"
     assert record["settings"] == {
@@ -101,9 +101,9 @@ def test_what_made_a_result_is_recorded_beside_it(tmp_path):
     assert again["cache_header"] != record["cache_header"]
 
 
-def test_results_go_where_out_says_and_nothing_else_does(tmp_path):
+def test_out_folder_gets_all_files(tmp_path):
     cache = write(tmp_path / "a.h5", BARE, header())
-    done = called(tmp_path, cache, "--tracker", "sort", "--out", tmp_path / "mine", "--json")
+    done = invoke(tmp_path, cache, "--tracker", "sort", "--out", tmp_path / "mine", "--json")
     assert files(tmp_path / "mine") == ["seq.txt"]
     assert files(tmp_path / "mine.settings") == ["seq.json"]
     entry = json.loads(done.stdout)["done"][0]
@@ -113,7 +113,7 @@ def test_results_go_where_out_says_and_nothing_else_does(tmp_path):
     assert not (tmp_path / "work").exists()
 
 
-def test_a_tracker_without_its_embeddings_says_what_to_do(tmp_path):
+def test_missing_embeddings_error_names_an_embedder_and_another_tracker(tmp_path):
     cache = write(tmp_path / "a.h5", BARE, header())
     with pytest.raises(
         CacheError, match="no embeddings, which fairmot.*--embedder histogram.*sort"
@@ -122,10 +122,10 @@ def test_a_tracker_without_its_embeddings_says_what_to_do(tmp_path):
     assert files(tmp_path) == ["a.h5"]
 
 
-def test_one_that_fails_stops_no_other(tmp_path):
-    kept(tmp_path, BARE, "a")
-    kept(tmp_path, PAIR, "b")
-    done = called(tmp_path)
+def test_failed_sequence_does_not_stop_the_others(tmp_path):
+    save_cache(tmp_path, BARE, "a")
+    save_cache(tmp_path, PAIR, "b")
+    done = invoke(tmp_path)
     assert done.exit_code == 1
     assert "mottool: a: " in done.stderr
     assert files(tmp_path / "work" / "tracks") == [
@@ -134,13 +134,13 @@ def test_one_that_fails_stops_no_other(tmp_path):
     ]
 
 
-def test_several_processes_give_what_one_gives(tmp_path):
+def test_results_do_not_depend_on_the_number_of_processes(tmp_path):
     for number in range(5):
-        kept(tmp_path, list(crowd(20, 12, seed=number)), f"crowd-{number}")
-    kept(tmp_path, BARE, "bare")
+        save_cache(tmp_path, list(crowd(20, 12, seed=number)), f"crowd-{number}")
+    save_cache(tmp_path, BARE, "bare")
     message = {}
     for jobs in (1, 3):
-        done = called(tmp_path, "--jobs", jobs, "--out", tmp_path / str(jobs), "--json")
+        done = invoke(tmp_path, "--jobs", jobs, "--out", tmp_path / str(jobs), "--json")
         assert done.exit_code == 1
         message[jobs] = json.loads(done.stdout)
         assert [each["sequence"] for each in message[jobs]["failed"]] == ["bare"]
@@ -155,24 +155,24 @@ def test_several_processes_give_what_one_gives(tmp_path):
             assert (one / name).read_bytes() == (three / name).read_bytes()
 
 
-def test_shares_are_all_of_it_once(tmp_path):
+def test_shards_cover_all_sequences_once(tmp_path):
     for name in "abc":
-        kept(tmp_path, sequence=name)
+        save_cache(tmp_path, sequence=name)
     made = []
     for number in range(1, 5):
-        done = called(tmp_path, "--shard", f"{number}/4", "--json")
+        done = invoke(tmp_path, "--shard", f"{number}/4", "--json")
         assert done.exit_code == 0, done.output
         made.append([each["sequence"] for each in json.loads(done.stdout)["done"]])
     assert made == [["a"], ["b"], ["c"], []]
 
 
-def test_tracks_are_finished_where_it_is_asked_for_and_it_is_recorded(tmp_path):
+def test_postprocessing_fills_gaps_and_is_recorded(tmp_path):
     gap = [*PAIR[:5], *walkers([[]] * 2, [[]] * 2), *PAIR[7:]]
-    kept(tmp_path, gap)
-    plain = called(tmp_path, "--jobs", 1, "--out", tmp_path / "plain")
+    save_cache(tmp_path, gap)
+    plain = invoke(tmp_path, "--jobs", 1, "--out", tmp_path / "plain")
     assert plain.exit_code == 0, plain.output
-    words = ["--fill-gaps", 3, "--smooth", "rts", "--min-track-length", 2]
-    assert called(tmp_path, *words, "--out", tmp_path / "done").exit_code == 0
+    arguments = ["--fill-gaps", 3, "--smooth", "rts", "--min-track-length", 2]
+    assert invoke(tmp_path, *arguments, "--out", tmp_path / "done").exit_code == 0
     before, after = (read_rows(tmp_path / name / "seq.txt", "result") for name in ("plain", "done"))
     assert 6 not in before.frames
     assert (np.bincount(after.frames)[1:] == 2).all()
@@ -186,8 +186,8 @@ def test_tracks_are_finished_where_it_is_asked_for_and_it_is_recorded(tmp_path):
     }
 
 
-def lives(group):
-    """Whether any process of a group is there."""
+def group_exists(group):
+    """Return whether any process of a group exists."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -195,15 +195,15 @@ def lives(group):
     return True
 
 
-def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
+def test_ctrl_c_ends_every_worker_and_leaves_complete_files_only(tmp_path):
     frames = [dataclasses.replace(frame, embeddings=None) for frame in crowd(100, 80)] * 12
     for number in range(4):
-        kept(tmp_path, frames, f"long-{number}")
+        save_cache(tmp_path, frames, f"long-{number}")
     out = tmp_path / "out"
-    words = ["--work", tmp_path / "work", "--out", out, "--tracker", "sort", "--jobs", 2]
+    arguments = ["--work", tmp_path / "work", "--out", out, "--tracker", "sort", "--jobs", 2]
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "mottool", "associate", *map(str, words)],
+        [sys.executable, "-m", "mottool", "associate", *map(str, arguments)],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -221,36 +221,36 @@ def test_ctrl_c_ends_every_worker_and_leaves_whole_files_only(tmp_path):
         assert len(set(read_rows(out / name, "result").frames)) > 1100
     assert len(files(out)) < 4
     assert not [name for name in files(tmp_path) if "part" in name]
-    while lives(process.pid):  # the operating system takes a moment to end the workers
+    while group_exists(process.pid):  # the operating system takes a moment to end the workers
         assert time.monotonic() < began + 60
         time.sleep(0.01)
 
 
-def test_two_caches_do_not_write_one_file(tmp_path):
-    kept(tmp_path, pipeline="one")
-    kept(tmp_path, pipeline="two")
-    done = called(tmp_path, "--out", tmp_path / "mine")
+def test_two_caches_with_one_result_path_are_refused(tmp_path):
+    save_cache(tmp_path, pipeline="one")
+    save_cache(tmp_path, pipeline="two")
+    done = invoke(tmp_path, "--out", tmp_path / "mine")
     assert done.exit_code == 1
     assert "would both be written to" in done.stderr
     assert files(tmp_path / "mine") == ["seq.txt"]
 
 
 def test_missing_caches_are_an_error(tmp_path):
-    done = called(tmp_path)
+    done = invoke(tmp_path)
     assert "run mottool detect-embed first" in str(done.exception)
 
 
 @pytest.mark.parametrize("text", ["nonsense", ""])
-def test_invalid_caches_are_errors(tmp_path, text):
+def test_invalid_caches_are_refused(tmp_path, text):
     (tmp_path / "a.h5").write_text(text)
-    done = called(tmp_path, tmp_path / "a.h5")
+    done = invoke(tmp_path, tmp_path / "a.h5")
     assert done.exit_code == 1
     assert "Fix: " in done.stderr
     assert files(tmp_path) == ["a.h5"]
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "message"),
     [
         (["--max-age", "3"], "fairmot has no setting 'max_age'"),
         (["--set", "conf_thresh=0.5"], "did you mean 'conf_thres'"),
@@ -260,15 +260,15 @@ def test_invalid_caches_are_errors(tmp_path, text):
         (["--track-buffer", "-1"], "at least 0"),
     ],
 )
-def test_wrong_settings_are_wrong_usage(tmp_path, words, told):
-    kept(tmp_path)
-    done = called(tmp_path, *words)
+def test_invalid_settings_are_usage_errors(tmp_path, arguments, message):
+    save_cache(tmp_path)
+    done = invoke(tmp_path, *arguments)
     assert isinstance(done.exception, SettingError)
-    assert told in str(done.exception)
+    assert message in str(done.exception)
     assert not (tmp_path / "work" / "tracks").exists()
 
 
-def test_a_flag_and_a_published_name_may_say_the_same():
+def test_flag_and_published_setting_may_agree():
     flags = {"second": "0.5", "conf_thres": 0.3}
     made = given_settings(
         {"fairmot": FairMOTSettings},
@@ -280,14 +280,14 @@ def test_a_flag_and_a_published_name_may_say_the_same():
     )
 
 
-def test_names_in_a_cache_do_not_lead_out_of_the_folder(tmp_path):
+def test_path_separators_in_cache_names_do_not_leave_the_work_folder(tmp_path):
     cache = write(tmp_path / "a.h5", PAIR, header("../../evil", "../up"))
-    assert called(tmp_path, cache).exit_code == 0
+    assert invoke(tmp_path, cache).exit_code == 0
     assert all("evil" not in name or name.startswith("work/tracks/") for name in files(tmp_path))
     assert len(files(tmp_path / "work" / "tracks")) == 2
 
 
-def test_an_interrupted_run_leaves_no_result(tmp_path):
+def test_interrupted_run_leaves_no_result(tmp_path):
     cache = write(tmp_path / "a.h5", PAIR, header())
 
     def watch(frames):
@@ -299,57 +299,57 @@ def test_an_interrupted_run_leaves_no_result(tmp_path):
     assert files(tmp_path) == ["a.h5"]
 
 
-def test_the_stage_is_imported_without_anything_heavy():
+def test_importing_the_stage_imports_nothing_heavy():
     heavy = "{'numpy', 'h5py', 'scipy'} & {*sys.modules}"
     code = f"import sys, mottool.stages.associate; sys.exit(len({heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def told_of(tmp_path, sequence, tracker="fairmot", pipeline="pipe"):
+def read_record(tmp_path, sequence, tracker="fairmot", pipeline="pipe"):
     folder = tmp_path / "work" / "tracks" / f"{pipeline}.{tracker}.settings"
     return json.loads((folder / f"{sequence}.json").read_text())
 
 
-def test_sequences_have_the_settings_of_their_tables_and_flags_go_first(tmp_path):
-    kept(tmp_path, sequence="MOT17-05-SDP")
-    kept(tmp_path, sequence="MOT17-09-SDP")
+def test_settings_file_tables_apply_by_sequence_and_flags_override_them(tmp_path):
+    save_cache(tmp_path, sequence="MOT17-05-SDP")
+    save_cache(tmp_path, sequence="MOT17-09-SDP")
     file = tmp_path / "settings.toml"
     file.write_text(
         'tracker = "sort"\n[default]\nmax_age = 2\nmin_score = 0.5\n'
         '["MOT17-05*"]\nmax_age = 7\nmin_hits = 2\n[KITTI-13]\nmax_age = 9\n'
     )
-    done = called(tmp_path, "--settings", file, "--min-hits", 1)
+    done = invoke(tmp_path, "--settings", file, "--min-hits", 1)
     assert done.exit_code == 0, done.output
     assert f"{file} [KITTI-13] fits none of these sequences" in done.stderr
-    five, nine = (told_of(tmp_path, f"MOT17-{n}-SDP", "sort") for n in ("05", "09"))
+    five, nine = (read_record(tmp_path, f"MOT17-{n}-SDP", "sort") for n in ("05", "09"))
     assert (five["settings"]["max_age"], nine["settings"]["max_age"]) == (7, 2)
     assert five["settings"]["min_hits"] == nine["settings"]["min_hits"] == 1
     assert five["input"]["min_score"] == 0.5
 
 
 @pytest.mark.parametrize(
-    ("words", "text", "told"),
+    ("arguments", "text", "message"),
     [
         (["--tracker", "jde"], 'tracker = "sort"', "--tracker is jde, but the settings are for"),
         ([], 'tracker = "sorted"', "'sorted', which is not a tracker. Fix: did you mean 'sort'"),
         ([], "[a]\nmax_age = 3", r"\[a\]: fairmot has no setting 'max_age'"),
     ],
 )
-def test_a_settings_file_for_another_tracker_is_refused(tmp_path, words, text, told):
-    kept(tmp_path)
+def test_settings_file_of_another_tracker_is_refused(tmp_path, arguments, text, message):
+    save_cache(tmp_path)
     file = tmp_path / "settings.toml"
     file.write_text(text)
-    done = called(tmp_path, "--settings", file, *words)
+    done = invoke(tmp_path, "--settings", file, *arguments)
     assert isinstance(done.exception, SettingError)
-    assert re.search(told, str(done.exception))
+    assert re.search(message, str(done.exception))
 
 
-def test_what_a_tracker_sees_is_asked_for_and_recorded(tmp_path):
+def test_input_filters_are_applied_and_recorded(tmp_path):
     of_two = [dataclasses.replace(frame, classes=np.array([0, 2], np.uint16)) for frame in PAIR]
-    kept(tmp_path, of_two)
-    done = called(tmp_path, "--classes", "2,3", "--min-score", 0.3, "--fixed-rate")
+    save_cache(tmp_path, of_two)
+    done = invoke(tmp_path, "--classes", "2,3", "--min-score", 0.3, "--fixed-rate")
     assert done.exit_code == 0, done.output
-    record = told_of(tmp_path, "seq")
+    record = read_record(tmp_path, "seq")
     assert record["rows"] == len(STEPS)
     assert record["input"] == {
         "classes": [2, 3],
@@ -360,41 +360,41 @@ def test_what_a_tracker_sees_is_asked_for_and_recorded(tmp_path):
 
 
 def test_missing_optional_data_is_reported_once(tmp_path):
-    kept(tmp_path, sequence="a")
-    kept(tmp_path, sequence="b")
-    done = called(tmp_path, "--tracker", "outrack", "--jobs", 1)
+    save_cache(tmp_path, sequence="a")
+    save_cache(tmp_path, sequence="b")
+    done = invoke(tmp_path, "--tracker", "outrack", "--jobs", 1)
     assert done.exit_code == 0, done.output
     assert done.stderr.count("no occlusion centres: outrack recovers no lost") == 1
 
 
 @pytest.mark.parametrize("tracker", ["fairmot", "outrack"])
-def test_public_detections_that_nothing_asks_for_are_refused(tmp_path, tracker):
-    kept(tmp_path)
-    done = called(tmp_path, "--tracker", tracker, "--public", tmp_path)
+def test_unused_public_detections_are_refused(tmp_path, tracker):
+    save_cache(tmp_path)
+    done = invoke(tmp_path, "--tracker", tracker, "--public", tmp_path)
     assert "add --track-type public_track" in str(done.exception)
 
 
-def test_one_file_of_public_detections_is_of_one_sequence(tmp_path):
-    kept(tmp_path, sequence="a")
-    kept(tmp_path, sequence="b")
+def test_one_public_detection_file_for_two_sequences_is_refused(tmp_path):
+    save_cache(tmp_path, sequence="a")
+    save_cache(tmp_path, sequence="b")
     file = tmp_path / "det.txt"
     file.write_text("1,-1,30,50,40,100,0.9\n")
-    words = ["--tracker", "outrack", "--track-type", "public_track", "--public", file]
-    assert "one file for 2 sequences" in str(called(tmp_path, *words).exception)
+    arguments = ["--tracker", "outrack", "--track-type", "public_track", "--public", file]
+    assert "one file for 2 sequences" in str(invoke(tmp_path, *arguments).exception)
 
 
-def test_a_flag_may_say_none_where_its_help_does(tmp_path):
-    kept(tmp_path)
-    done = called(tmp_path, "--tracker", "sort", "--score-filter", "none")
+def test_optional_setting_accepts_none(tmp_path):
+    save_cache(tmp_path)
+    done = invoke(tmp_path, "--tracker", "sort", "--score-filter", "none")
     assert done.exit_code == 0, done.output
-    assert told_of(tmp_path, "seq", "sort")["settings"]["score_filter"] is None
+    assert read_record(tmp_path, "seq", "sort")["settings"]["score_filter"] is None
 
 
-def test_public_tracking_needs_public_detections(tmp_path):
-    kept(tmp_path)
-    words = ["--tracker", "outrack", "--track-type", "public_track"]
-    assert "give them with --public" in str(called(tmp_path, *words).exception)
+def test_public_tracking_requires_public_detections(tmp_path):
+    save_cache(tmp_path)
+    arguments = ["--tracker", "outrack", "--track-type", "public_track"]
+    assert "give them with --public" in str(invoke(tmp_path, *arguments).exception)
     (tmp_path / "seq.txt").write_text("1,-1,30,50,40,100,0.9\n")
-    done = called(tmp_path, *words, "--public", tmp_path)
+    done = invoke(tmp_path, *arguments, "--public", tmp_path)
     assert done.exit_code == 0, done.output
-    assert told_of(tmp_path, "seq", "outrack")["identities"] == 1
+    assert read_record(tmp_path, "seq", "outrack")["identities"] == 1

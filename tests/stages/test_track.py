@@ -1,4 +1,4 @@
-"""`mottool track`: three stages in one command, which makes only what is missing."""
+"""`mottool track`: detection, association and rendering in one command; existing files are kept."""
 
 import json
 
@@ -12,16 +12,16 @@ from mottool.cli.main import cli
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """A scene of a few frames, with public detections and ground truth beside it."""
+    """Draw a video of six frames, with public detections and ground truth."""
     return scene(tmp_path_factory.mktemp("films") / "street", frames=6)
 
 
-def track(work, *words):
-    return CliRunner().invoke(cli, ["track", "--work", str(work), *map(str, words)])
+def track(work, *arguments):
+    return CliRunner().invoke(cli, ["track", "--work", str(work), *map(str, arguments)])
 
 
 def times(work):
-    """When each file of a work folder was written, by name."""
+    """Return the modification time of each file of a work folder, by name."""
     files = (path for path in work.rglob("*") if path.is_file())
     return {path.relative_to(work).as_posix(): path.stat().st_mtime_ns for path in files}
 
@@ -41,7 +41,7 @@ def test_files_are_those_of_the_three_commands(film, tmp_path):
     assert entry["video"].endswith("scene.mp4")
 
 
-def test_a_second_run_makes_what_is_missing_or_changed(film, tmp_path):
+def test_second_run_makes_only_missing_or_outdated_files(film, tmp_path):
     assert track(tmp_path, film, "--render").exit_code == 0
     first = times(tmp_path)
     assert track(tmp_path, film, "--render").exit_code == 0
@@ -62,33 +62,42 @@ def test_a_second_run_makes_what_is_missing_or_changed(film, tmp_path):
 
 
 def test_pipeline_and_tracker_are_chosen_by_flags(film, tmp_path):
-    words = ["--pipeline", "public", "--tracker", "sort", "--max-age", 3, "--min-track-length", 2]
-    done = track(tmp_path, film, *words)
+    arguments = [
+        "--pipeline",
+        "public",
+        "--tracker",
+        "sort",
+        "--max-age",
+        3,
+        "--min-track-length",
+        2,
+    ]
+    done = track(tmp_path, film, *arguments)
     assert done.exit_code == 0, done.output
     record = tmp_path / "tracks/public+histogram.sort.settings/street.json"
-    told = json.loads(record.read_text())
-    assert told["settings"]["max_age"] == 3
-    assert told["finishing"]["min_track_length"] == 2
+    content = json.loads(record.read_text())
+    assert content["settings"]["max_age"] == 3
+    assert content["finishing"]["min_track_length"] == 2
 
 
-def test_wrong_settings_are_refused_before_anything_is_detected(film, tmp_path):
+def test_invalid_settings_are_refused_before_detection(film, tmp_path):
     done = track(tmp_path, film, "--tracker", "sort", "--conf-thres", 0.3)
     assert done.exit_code != 0
     assert not (tmp_path / "caches").exists()
 
 
-def test_public_detections_that_are_not_used_are_mentioned(film, tmp_path):
+def test_unused_public_detections_give_a_hint(film, tmp_path):
     assert "use --pipeline public for" in track(tmp_path, film).stderr
 
 
-def test_a_video_of_nobody_gives_an_empty_result(tmp_path):
+def test_video_without_people_gives_an_empty_result(tmp_path):
     done = track(tmp_path / "work", video(tmp_path / "empty.mp4", frames=3), "--render")
     assert done.exit_code == 0, done.output
     assert (tmp_path / "work/tracks/mottool-s.outrack/empty.txt").read_text() == ""
     assert (tmp_path / "work/videos/mottool-s.outrack/empty.mp4").stat().st_size > 0
 
 
-def test_one_broken_video_does_not_stop_the_others(film, tmp_path):
+def test_damaged_video_does_not_stop_the_others(film, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
     done = track(tmp_path / "work", broken, film)

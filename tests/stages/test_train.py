@@ -1,3 +1,5 @@
+"""`mottool train`: written files, resuming after a kill, starting weights, refused settings."""
+
 import csv
 import resource
 import signal
@@ -35,7 +37,7 @@ def scene(tmp_path_factory):
     return street(tmp_path_factory.mktemp("data") / "street", frames=4, size=(96, 64))
 
 
-def trained(scene, out, warn=lambda told: None, **changed):
+def trained(scene, out, warn=lambda message: None, **changed):
     return train.run(NAME, [scene], out, Config(**{**SMALL, **changed}), warn=warn)
 
 
@@ -48,17 +50,17 @@ def rows(out):
         return list(csv.DictReader(file))
 
 
-def test_what_is_written(scene, tmp_path):
+def test_training_writes_weights_card_log_curves_and_state(scene, tmp_path):
     weights = trained(scene, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         f"{NAME}.safetensors", f"{NAME}.toml", "log.csv", "curves.png", "training.pt",
     }  # fmt: skip
-    message = rows(tmp_path)
-    assert [row["epoch"] for row in message] == ["1", "2", "3"]
+    epochs = rows(tmp_path)
+    assert [row["epoch"] for row in epochs] == ["1", "2", "3"]
     # A tenth after two thirds of the epochs.
-    assert [float(row["lr"]) for row in message] == pytest.approx([1e-4, 1e-4, 1e-5])
-    assert float(message[2]["total"]) < float(message[0]["total"])
+    assert [float(row["lr"]) for row in epochs] == pytest.approx([1e-4, 1e-4, 1e-5])
+    assert float(epochs[2]["total"]) < float(epochs[0]["total"])
     assert torch.equal(
         load_file(weights)["heatmap.2.bias"], state(tmp_path)["learner"]["network.heatmap.2.bias"]
     )
@@ -81,7 +83,7 @@ train.run("fairmot-yolov5s", [sys.argv[1]], Path(sys.argv[2]), config)
 """
 
 
-def test_a_killed_training_goes_on_as_if_it_had_not_been(scene, tmp_path):
+def test_killed_training_resumes_with_the_result_of_an_uninterrupted_one(scene, tmp_path):
     torch.set_num_threads(1)
     trained(scene, tmp_path / "whole", epochs=4, ema=0.9)
     command = [sys.executable, "-c", KILLED, str(scene), str(tmp_path / "killed")]
@@ -105,14 +107,14 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(scene, tmp_path):
     assert files[0] == files[1]
 
 
-def test_a_finished_training_is_left_as_it_is(scene, tmp_path):
+def test_finished_training_is_not_repeated(scene, tmp_path):
     trained(scene, tmp_path)
     before = (tmp_path / "training.pt").read_bytes()
     trained(scene, tmp_path)
     assert (tmp_path / "training.pt").read_bytes() == before
 
 
-def test_other_settings_do_not_go_on(scene, tmp_path):
+def test_training_with_other_settings_is_not_resumed(scene, tmp_path):
     trained(scene, tmp_path, epochs=1)
     with pytest.raises(CheckpointError, match=r"training with lr None instead of 0.01.*--overwr"):
         trained(scene, tmp_path, epochs=1, lr=0.01)
@@ -121,7 +123,7 @@ def test_other_settings_do_not_go_on(scene, tmp_path):
     assert float(rows(tmp_path)[0]["lr"]) == 0.01
 
 
-def test_a_damaged_state_is_told(scene, tmp_path):
+def test_damaged_training_state_is_refused(scene, tmp_path):
     (tmp_path / "training.pt").write_bytes(b"no training")
     with pytest.raises(CheckpointError, match="training.pt is damaged"):
         trained(scene, tmp_path)
@@ -130,7 +132,7 @@ def test_a_damaged_state_is_told(scene, tmp_path):
         trained(scene, tmp_path)
 
 
-def test_a_full_disk_keeps_the_last_good_checkpoint(scene, tmp_path):
+def test_full_disk_keeps_the_last_checkpoint(scene, tmp_path):
     trained(scene, tmp_path, epochs=1)
     before = (tmp_path / "training.pt").read_bytes()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -146,7 +148,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(scene, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypatch):
+def test_nan_loss_stops_with_its_term_epoch_and_batch(scene, tmp_path, monkeypatch):
     plain, calls = fairmot.FairMOTLearner.forward, []
 
     def forward(self, images, targets):
@@ -167,14 +169,14 @@ def test_a_loss_that_is_no_number_stops_and_says_where(scene, tmp_path, monkeypa
     assert state(tmp_path)["epoch"] == 1
 
 
-def test_a_step_in_parts_is_one_step(scene, tmp_path):
+def test_accumulated_batches_make_one_step(scene, tmp_path):
     trained(scene, tmp_path, batch=4, accumulate=2, epochs=2, augment=False)
     assert state(tmp_path)["step"] == 2
     with pytest.raises(SettingError, match=r"4 images cannot be divided.*--batch 3"):
         trained(scene, tmp_path / "uneven", batch=4, accumulate=3)
 
 
-def test_workers_and_precision(scene, tmp_path):
+def test_bf16_with_a_worker_process_gives_a_similar_loss(scene, tmp_path):
     trained(scene, tmp_path / "one", epochs=1)
     trained(scene, tmp_path / "two", epochs=1, workers=1, precision="bf16")
     one, two = (float(rows(tmp_path / name)[0]["total"]) for name in ("one", "two"))
@@ -182,7 +184,7 @@ def test_workers_and_precision(scene, tmp_path):
     assert one == pytest.approx(two, rel=0.05)
 
 
-def test_starting_from_a_checkpoint(scene, tmp_path):
+def test_init_loads_all_weights_of_a_checkpoint(scene, tmp_path):
     weights = trained(scene, tmp_path / "first", epochs=1)
     messages = []
     again = trained(scene, tmp_path / "again", messages.append, epochs=1, lr=0.0, init=str(weights))
@@ -191,7 +193,7 @@ def test_starting_from_a_checkpoint(scene, tmp_path):
     assert any("tensors are taken from it" in line and "random" not in line for line in messages)
 
 
-def test_what_fits_of_another_file_is_taken(scene, tmp_path):
+def test_init_loads_the_tensors_that_fit_and_reports_the_others(scene, tmp_path):
     weights = trained(scene, tmp_path / "first", epochs=1)
     tensors = {name: value for name, value in load_file(weights).items() if "identity" not in name}
     torch.save({"state_dict": tensors | {"extra.weight": torch.zeros(3)}}, tmp_path / "part.pth")
@@ -207,13 +209,13 @@ def test_what_fits_of_another_file_is_taken(scene, tmp_path):
         trained(scene, tmp_path / "other", init=str(tmp_path / "missing.pth"))
 
 
-def test_people_have_to_be_told_apart(tmp_path):
+def test_identity_loss_with_one_identity_is_refused(tmp_path):
     scene = street(tmp_path / "one", frames=2, people=1, size=(96, 64))
     with pytest.raises(InputError, match="one identity only, but FairMOT.* give --single-images"):
         trained(scene, tmp_path / "out")
 
 
-def test_validation_needs_ground_truth(scene, tmp_path):
+def test_validation_without_ground_truth_is_refused(scene, tmp_path):
     (tmp_path / "bare/img1").mkdir(parents=True)
     image = next((scene / "img1").iterdir())
     (tmp_path / "bare/img1/000001.png").write_bytes(image.read_bytes())
@@ -221,7 +223,7 @@ def test_validation_needs_ground_truth(scene, tmp_path):
         train.run(NAME, [scene], tmp_path / "out", Config(**SMALL), validation=[tmp_path / "bare"])
 
 
-def test_what_cannot_be_trained_is_told(scene, tmp_path, monkeypatch):
+def test_unknown_network_and_missing_package_are_refused(scene, tmp_path, monkeypatch):
     with pytest.raises(SettingError, match="did you mean 'fairmot-dla34'"):
         train.run("fairmot-dla43", [scene], tmp_path)
     monkeypatch.setattr("mottool.training.setup.find_spec", lambda name: None)
@@ -229,7 +231,7 @@ def test_what_cannot_be_trained_is_told(scene, tmp_path, monkeypatch):
         trained(scene, tmp_path)
 
 
-def test_the_command(scene, tmp_path):
+def test_command_prints_the_data_the_losses_and_the_written_file(scene, tmp_path):
     arguments = ["train", NAME, "--data", str(scene), "--epochs", "1", "--batch", "4"]
     arguments += ["--input", "64x64", "--workers", "0", "--device", "cpu", "--json"]
     result = CliRunner().invoke(cli, [*arguments, "--work", str(tmp_path)])
@@ -241,15 +243,15 @@ def test_the_command(scene, tmp_path):
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_help_is_light():
+def test_help_imports_nothing_heavy():
     code = "import sys, mottool.stages.train; print({'torch', 'numpy', 'cv2'} & {*sys.modules})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "set()"
 
 
 @pytest.mark.heavy
-def test_processes_share_the_images(scene, tmp_path):
-    """Two of them, as torchrun starts them, end with one and the same network."""
+def test_two_processes_share_the_images(scene, tmp_path):
+    """Two processes, started with torchrun, train one network with finite losses."""
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
         "-m", "mottool", "train", NAME, "--data", str(scene), "--epochs", "2", "--batch", "2",
@@ -260,8 +262,8 @@ def test_processes_share_the_images(scene, tmp_path):
     assert np.isfinite([float(row["total"]) for row in rows(tmp_path)]).all()
 
 
-def test_an_image_too_small_for_batch_norm_is_told(scene, tmp_path):
-    """TDT's coarsest level has a single cell of it."""
+def test_input_too_small_for_batch_norm_is_refused(scene, tmp_path):
+    """The coarsest level of TDT has a single cell for a 64x64 image."""
     made = ["distill-labels", str(scene), "--teacher", "histogram", "--work", str(tmp_path)]
     assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
     config = Config(**{**SMALL, "epochs": 1, "batch": 1})
@@ -275,7 +277,7 @@ def test_half_precision_needs_a_gpu(scene, tmp_path):
         trained(scene, tmp_path, precision="fp16")
 
 
-def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
+def test_other_data_and_more_epochs_are_refused_with_the_difference(scene, tmp_path):
     trained(scene, tmp_path, epochs=1)
     with pytest.raises(CheckpointError, match="holds a training with epochs 1 instead of 2") as got:
         trained(scene, tmp_path, epochs=2)
@@ -288,7 +290,7 @@ def test_other_data_and_more_epochs_are_told_for_what_they_are(scene, tmp_path):
         trained(other, tmp_path, epochs=1)
 
 
-def test_weights_are_used_at_the_size_they_were_trained_at(scene, tmp_path):
+def test_detect_embed_uses_the_input_size_of_training(scene, tmp_path):
     weights = trained(scene, tmp_path / "out", epochs=1)
     made = ["detect-embed", str(scene), "--pipeline", NAME, "--weights", str(weights), "--device"]
     made += ["cpu", "--work", str(tmp_path)]
@@ -297,17 +299,17 @@ def test_weights_are_used_at_the_size_they_were_trained_at(scene, tmp_path):
         assert cache.header.settings["input"] == "64x64"
 
 
-class Heard(Exception):
-    """What a test waits for has been told."""
+class Warned(Exception):
+    """The expected warning was given."""
 
 
-def test_negative_pairs_of_a_single_video_are_told_to_be_none(scene, tmp_path):
-    def warn(told):
-        if told.startswith("--negative has no effect: all images belong to one video"):
-            raise Heard
+def test_negative_pairs_of_a_single_video_give_a_warning(scene, tmp_path):
+    def warn(message):
+        if message.startswith("--negative has no effect: all images belong to one video"):
+            raise Warned
 
     learning = OUTrackLearning(negative=0.5)
-    with pytest.raises(Heard):
+    with pytest.raises(Warned):
         train.run("outrack", [scene], tmp_path, Config(**SMALL), learning, warn=warn)
 
 
@@ -330,8 +332,8 @@ train.run("tdt-mobilenet", [scene], out, config, learning, labels=[labels])
 
 
 @pytest.mark.heavy
-def test_what_a_loss_computes_itself_is_learned_by_all_processes(scene, tmp_path):
-    """TDT's embeddings are made in its loss: their gradients are shared like all others."""
+def test_gradients_of_embeddings_computed_in_the_loss_are_averaged_over_processes(scene, tmp_path):
+    """TDT's loss computes its embeddings; their gradients are averaged over processes too."""
     made = ["distill-labels", str(scene), "--teacher", "histogram", "--work", str(tmp_path)]
     assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
     (tmp_path / "shared.py").write_text(SHARED)

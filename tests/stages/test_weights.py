@@ -35,12 +35,14 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def tensors():
-    """The authors' tensors of the smallest network, with made-up values."""
-    made_up = build_made_up("osnet_x0_25")
-    return made_up | {"classifier.weight": torch.ones(7, 512), "classifier.bias": torch.ones(7)}
+    """Return the authors' tensors of the smallest network, with random values."""
+    return random_osnet("osnet_x0_25") | {
+        "classifier.weight": torch.ones(7, 512),
+        "classifier.bias": torch.ones(7),
+    }
 
 
-def build_made_up(name):
+def random_osnet(name):
     """Return the state dict of an untrained OSNet."""
     torch.manual_seed(0)
     file, _ = VARIANTS[name]
@@ -57,7 +59,7 @@ def osnet(tmp_path, tensors):
 
 @pytest.fixture(scope="module")
 def fairmot(tmp_path_factory):
-    """A FairMOT checkpoint as its authors write it."""
+    """Write a FairMOT checkpoint in its authors' layout."""
     path = tmp_path_factory.mktemp("authors") / "fairmot_dla34.pth"
     torch.save({"epoch": 30, "state_dict": OrderedDict(made_up("fairmot_dla34"))}, path)
     return path
@@ -66,14 +68,14 @@ def fairmot(tmp_path_factory):
 # list
 
 
-def test_every_network_is_listed_and_everything_listed_is_there():
+def test_every_network_is_listed_and_every_entry_is_a_pipeline_part():
     listed = {entry.name for entry in listings()}
     assert set(NETWORKS) <= listed
     assert set(VARIANTS) <= listed
     assert listed <= {*NETWORKS, *EMBEDDERS, *DETECTORS}
 
 
-def test_every_listing_says_where_to_go():
+def test_every_entry_has_a_page_a_licence_and_an_address_or_a_note():
     for entry in listings():
         bundled = entry.name in NETWORKS and NETWORKS[entry.name].bundled
         assert entry.page.startswith("comes with mottool" if bundled else "https://")
@@ -84,7 +86,7 @@ def test_every_listing_says_where_to_go():
 
 
 @pytest.mark.parametrize("entry", listings(), ids=lambda entry: f"{entry.name} {entry.file}")
-def test_every_listed_command_is_one(entry):
+def test_every_listed_command_is_valid(entry):
     program, stage, *arguments = shlex.split(entry.command)
     assert (program, stage) == ("mottool", "detect-embed")
     given = detect_embed.command.make_context(stage, list(arguments)).params
@@ -95,7 +97,7 @@ def test_every_listed_command_is_one(entry):
         assert entry.file in arguments
 
 
-def test_the_list_for_a_person_and_for_a_script():
+def test_list_prints_text_and_json():
     lines = invoke("list").output.splitlines()
     assert "fairmot-dla34" in lines
     assert any("ifzhang/FairMOT" in line for line in lines)
@@ -108,7 +110,7 @@ def test_the_list_for_a_person_and_for_a_script():
 # verify
 
 
-def test_every_tensor_is_accounted_for(osnet, tensors):
+def test_verify_reports_used_and_unused_tensors(osnet, tensors):
     facts = verify(osnet)
     assert facts == {
         "pipeline": "osnet_x0_25",
@@ -126,13 +128,13 @@ def test_every_tensor_is_accounted_for(osnet, tensors):
     }
 
 
-def test_values_that_are_in_the_file_twice_are_counted_twice(tmp_path, tensors):
+def test_tensors_with_equal_values_are_counted_separately(tmp_path, tensors):
     twice = tensors | {"classifier.bias": tensors["fc.0.bias"]}
     torch.save(twice, tmp_path / "w.pth")
     assert len(verify(tmp_path / "w.pth")["left_out"]) == 2
 
 
-def test_the_description_is_printed_in_lines(osnet):
+def test_verify_prints_one_fact_a_line(osnet):
     result = invoke("verify", osnet)
     assert result.exit_code == 0, result.output
     first, *lines = result.output.splitlines()
@@ -141,7 +143,7 @@ def test_the_description_is_printed_in_lines(osnet):
     assert facts["left out"].strip() == "classifier.weight, classifier.bias"
 
 
-def test_a_file_that_would_run_code_is_reported_and_runs_nothing(tmp_path, tensors):
+def test_pickled_code_is_reported_and_not_executed(tmp_path, tensors):
     victim = tmp_path / "executed"
 
     class Trap:
@@ -152,11 +154,11 @@ def test_a_file_that_would_run_code_is_reported_and_runs_nothing(tmp_path, tenso
     result = invoke("verify", "--json", tmp_path / "w.pth")
     assert json.loads(result.stdout)["done"][0]["never_called"]
     assert not victim.exists()
-    torch.load(tmp_path / "w.pth", weights_only=False)  # a careless reader falls into it
+    torch.load(tmp_path / "w.pth", weights_only=False)  # unrestricted unpickling would run the code
     assert victim.exists()
 
 
-def test_one_bad_file_stops_no_other(tmp_path, osnet):
+def test_invalid_file_does_not_stop_the_others(tmp_path, osnet):
     page = tmp_path / "page.pth"
     page.write_text("<!DOCTYPE html>")
     result = invoke("verify", "--json", page, osnet, tmp_path / "none.pth")
@@ -168,20 +170,20 @@ def test_one_bad_file_stops_no_other(tmp_path, osnet):
 
 
 @pytest.mark.parametrize(
-    ("names", "words"),
+    ("names", "message"),
     [
         (["odd.weight"], "belongs to no known network"),
         (["model.0.conv.conv.weight", "model.24.m.0.weight"], "like a plain YOLOv5 detector"),
         (["hm.0.weight", "id.0.weight", "dla_up.ida_0.proj_1.conv.weight"], "is missing"),
     ],
 )
-def test_a_file_of_an_unknown_network_is_an_error(tmp_path, names, words):
+def test_file_of_an_unknown_network_is_refused(tmp_path, names, message):
     save_file({name: torch.ones(1) for name in names}, tmp_path / "w.safetensors")
-    with pytest.raises(CheckpointError, match=words):
+    with pytest.raises(CheckpointError, match=message):
         verify(tmp_path / "w.safetensors")
 
 
-def test_a_file_for_another_network_is_an_error(osnet):
+def test_file_of_another_network_is_refused(osnet):
     with pytest.raises(CheckpointError, match="do not fit fairmot-dla34") as caught:
         verify(osnet, "fairmot-dla34")
     assert "look like weights of osnet" in str(caught.value)
@@ -190,7 +192,7 @@ def test_a_file_for_another_network_is_an_error(osnet):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
-def test_weights_that_are_not_finite_are_refused(value, tmp_path, tensors):
+def test_non_finite_weights_are_refused(value, tmp_path, tensors):
     broken = {name: tensor.clone() for name, tensor in tensors.items()}
     broken["conv1.bn.weight"][3] = value
     torch.save(broken, tmp_path / "w.pth")
@@ -198,13 +200,13 @@ def test_weights_that_are_not_finite_are_refused(value, tmp_path, tensors):
         CheckpointError, match=r"w\.pth: .*NaN or infinity, in conv1\.bn\.weight\. F"
     ):
         verify(tmp_path / "w.pth")
-    # What is not used may be anything.
+    # Unused tensors may have any values.
     unused = tensors | {"classifier.bias": torch.full_like(tensors["classifier.bias"], value)}
     torch.save(unused, tmp_path / "w.pth")
     assert verify(tmp_path / "w.pth")["left_out"] == ["classifier.weight", "classifier.bias"]
 
 
-def test_broken_weights_are_an_error_before_other_pipelines_are_tried(tmp_path):
+def test_non_finite_weights_are_reported_for_the_detected_network(tmp_path):
     network = checkpoint("fairmot-yolov5s", tmp_path)
     content = torch.load(network, weights_only=True)
     content["state_dict"]["heatmap.2.bias"][0] = float("nan")
@@ -213,7 +215,7 @@ def test_broken_weights_are_an_error_before_other_pipelines_are_tried(tmp_path):
         verify(network)
 
 
-def test_darknet_weights_are_for_those_who_take_them(tmp_path):
+def test_darknet_weights_are_read_by_jde_only(tmp_path):
     path = tmp_path / "jde.weights"
     path.write_bytes(np.array([0, 2, 0, 0, 0], "<i4").tobytes() + bytes(400))
     with pytest.raises(CheckpointError, match="have no names"):
@@ -222,7 +224,7 @@ def test_darknet_weights_are_for_those_who_take_them(tmp_path):
         verify(path)
 
 
-def test_which_size_of_jde_a_file_is_for_is_not_guessed(tmp_path, monkeypatch):
+def test_jde_file_of_unknown_input_size_needs_a_pipeline_name(tmp_path, monkeypatch):
     path, out = tmp_path / "jde.safetensors", tmp_path / "ours.safetensors"
     save_file({"module_list.0.conv_0.weight": torch.ones(1)}, path)
     monkeypatch.setattr(loading, "_maker", lambda name: lambda tensors: torch.nn.Linear(1, 1))
@@ -235,7 +237,7 @@ def test_which_size_of_jde_a_file_is_for_is_not_guessed(tmp_path, monkeypatch):
     assert read_card(out).pipeline == "jde-576x320"
 
 
-def test_the_manifest_s_sha256_is_compared(osnet, monkeypatch):
+def test_sha256_is_compared_with_the_manifest(osnet, monkeypatch):
     def listed(sha256):
         entry = Listing("osnet_x0_25", "https://page", "MIT", "", osnet.name, sha256=sha256)
         monkeypatch.setattr(weights, "listings", lambda: [entry])
@@ -252,7 +254,7 @@ def test_the_manifest_s_sha256_is_compared(osnet, monkeypatch):
 # convert
 
 
-def test_a_converted_file_has_the_same_tensors_and_a_card(osnet, tensors, tmp_path):
+def test_converted_file_has_the_same_tensors_and_a_card(osnet, tensors, tmp_path):
     out = tmp_path / "made" / "osnet.safetensors"
     result = invoke("convert", osnet, "--out", out)
     assert result.exit_code == 0, result.output
@@ -268,7 +270,7 @@ def test_a_converted_file_has_the_same_tensors_and_a_card(osnet, tensors, tmp_pa
     assert facts["left_out"] == []
 
 
-def test_a_card_says_what_the_manifest_knows_under_the_file_s_name(fairmot, tmp_path):
+def test_card_has_the_facts_of_the_manifest_entry_with_the_file_s_name(fairmot, tmp_path):
     out = convert(fairmot, tmp_path / "w.safetensors")
     card = read_card(out)
     assert card.pipeline == "fairmot-dla34"
@@ -277,7 +279,7 @@ def test_a_card_says_what_the_manifest_knows_under_the_file_s_name(fairmot, tmp_
     assert list(card.metrics.values()) == [73.7]
 
 
-def test_a_card_of_another_file_and_a_card_s_pipeline_count(osnet, tmp_path):
+def test_card_of_another_file_or_pipeline_is_refused(osnet, tmp_path):
     out = convert(osnet, tmp_path / "w.safetensors")
     card = card_path(out).read_text()
     card_path(out).write_text(card.replace("osnet_x0_25", "osnet_ibn_x1_0"))
@@ -288,7 +290,7 @@ def test_a_card_of_another_file_and_a_card_s_pipeline_count(osnet, tmp_path):
         verify(out)
 
 
-def test_detect_embed_takes_the_converted_file_and_finds_the_same(fairmot, tmp_path):
+def test_converted_file_gives_the_same_detections(fairmot, tmp_path):
     out = convert(fairmot, tmp_path / "w.safetensors", "fairmot-dla34")
     theirs, ours = load_network(fairmot, "fairmot-dla34"), load_network(out, "fairmot-dla34")
     before, after = theirs.network.state_dict(), ours.network.state_dict()
@@ -314,7 +316,7 @@ def test_detect_embed_takes_the_converted_file_and_finds_the_same(fairmot, tmp_p
     assert np.array_equal(frames[0].embeddings, frames[1].embeddings)
 
 
-def test_where_a_converted_file_cannot_go(osnet, tmp_path):
+def test_output_without_safetensors_suffix_or_equal_to_the_input_is_refused(osnet, tmp_path):
     with pytest.raises(SettingError, match="does not end in .safetensors"):
         convert(osnet, tmp_path / "w.pth")
     out = convert(osnet, tmp_path / "w.safetensors")
@@ -322,14 +324,14 @@ def test_where_a_converted_file_cannot_go(osnet, tmp_path):
         convert(out, out)
 
 
-def test_a_file_that_does_not_fit_leaves_nothing(osnet, tmp_path):
+def test_failed_conversion_leaves_no_file(osnet, tmp_path):
     out = tmp_path / "w.safetensors"
     result = invoke("convert", osnet, "--pipeline", "osnet_x1_0", "--out", out)
     assert result.exit_code == 1
     assert list(tmp_path.iterdir()) == [osnet]
 
 
-# Every pipeline with authors' names, and how many of their tensors only training needs.
+# Pipelines whose files have the authors' names, and how many tensors only training uses.
 
 heavy = pytest.mark.heavy
 
@@ -348,13 +350,13 @@ heavy = pytest.mark.heavy
         pytest.param("jde", "jde-1088x608", 11, marks=heavy),
     ],
 )
-def test_the_authors_files_are_recognised_and_converted(model, pipeline, unused, tmp_path):
+def test_files_of_the_authors_are_recognised_and_converted(model, pipeline, unused, tmp_path):
     torch.save({"epoch": 30, "state_dict": made_up(model)}, tmp_path / "w.pth")
     check(tmp_path / "w.pth", pipeline, unused)
 
 
 def check(path, pipeline, unused):
-    """Hold what is verified of an authors' file against what is of its conversion."""
+    """Compare what `verify` reports of an authors' file and of its conversion."""
     theirs = verify(path)
     named = pipeline if theirs["or_for"] else None
     ours = verify(convert(path, path.parent / "w.safetensors", named))
@@ -363,7 +365,7 @@ def check(path, pipeline, unused):
     return theirs
 
 
-def test_a_whole_pickled_module_is_converted(tmp_path):
+def test_pickled_module_is_converted(tmp_path):
     content = {"epoch": 3, "model": CSTrack(0.3, 0.3).half(), "optimizer": None}
     torch.save(content, tmp_path / "w.pt")
     assert check(tmp_path / "w.pt", "cstrack-s", 0)["never_called"].endswith("CSTrack")

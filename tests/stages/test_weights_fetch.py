@@ -1,4 +1,4 @@
-"""`mottool weights fetch`: what it downloads is verified, and used without a flag."""
+"""`mottool weights fetch`: downloads are verified, and found by pipelines without a flag."""
 
 import json
 import socket
@@ -39,7 +39,7 @@ def fairmot(tmp_path):
 
 @pytest.fixture
 def manifest(tmp_path, monkeypatch):
-    """Replaces the manifest by the given entries, and the cache folder by an empty one."""
+    """Return a function that sets the entries of the manifest; the cache folder is empty."""
     monkeypatch.setenv("MOTTOOL_WEIGHTS", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
 
@@ -56,13 +56,13 @@ def site():
         yield server
 
 
-def listed_as(name, site, file="", **more):
+def entry_at(name, site, file="", **more):
     return Listing(name, "https://page", "its licence", "", file, f"{site.url}/{file}", **more)
 
 
-def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifest, site, tmp_path):
+def test_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifest, site, tmp_path):
     site.content = osnet.read_bytes()
-    manifest(listed_as("osnet_x0_25", site))
+    manifest(entry_at("osnet_x0_25", site))
     path = tmp_path / "cache/osnet_x0_25.pth"
     with pytest.raises(SettingError, match="Fix: run `mottool weights fetch osnet_x0_25`, or "):
         build_pipeline("gt+osnet_x0_25", Options())
@@ -90,10 +90,8 @@ def test_a_fetched_checkpoint_is_verified_and_used_without_a_flag(osnet, manifes
     assert len(messages) == 2
 
 
-def test_a_network_uses_a_fetched_file_and_detect_embed_reports_it(
-    fairmot, manifest, site, tmp_path
-):
-    manifest(listed_as("fairmot-yolov5s", site, "fairmot_yolov5s.pth"))
+def test_detect_embed_uses_a_fetched_file_and_reports_it(fairmot, manifest, site, tmp_path):
+    manifest(entry_at("fairmot-yolov5s", site, "fairmot_yolov5s.pth"))
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/fairmot_yolov5s.pth").symlink_to(fairmot)
     (tmp_path / "frames").mkdir()
@@ -110,11 +108,11 @@ def test_a_network_uses_a_fetched_file_and_detect_embed_reports_it(
         assert cache.header.weights == read(fairmot).sha256
 
 
-def test_of_several_files_the_first_or_the_named_one_is_fetched(osnet, manifest, site, tmp_path):
+def test_first_or_named_file_of_an_entry_is_fetched(osnet, manifest, site, tmp_path):
     site.content = osnet.read_bytes()
     manifest(
         Listing("osnet_x0_25", "https://page", "", "", note="None of their own"),
-        *(listed_as("osnet_x0_25", site, f"{file}.pth") for file in "abc"),
+        *(entry_at("osnet_x0_25", site, f"{file}.pth") for file in "abc"),
     )
     result = invoke("fetch", "osnet_x0_25", "--out", tmp_path / "made/x.pth")
     assert result.exit_code == 0, result.output
@@ -131,12 +129,12 @@ def test_of_several_files_the_first_or_the_named_one_is_fetched(osnet, manifest,
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "page"])
-def test_a_file_that_cannot_be_used_is_refused_in_one_line(damage, osnet, manifest, site, tmp_path):
+def test_unusable_download_is_refused_in_one_line(damage, osnet, manifest, site, tmp_path):
     page = b"<html><title>Sign in"
     content = {"cut": osnet.read_bytes()[:-1000], "other": osnet.read_bytes(), "page": page}
     site.content = content[damage]
     name = "osnet_x1_0" if damage == "other" else "osnet_x0_25"
-    manifest(listed_as(name, site, "x.pth"))
+    manifest(entry_at(name, site, "x.pth"))
     result = invoke("fetch", name)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
@@ -148,7 +146,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(damage, osnet, manife
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_offline_the_page_and_the_path_are_named(manifest, tmp_path, monkeypatch):
+def test_failed_download_error_names_the_page_and_the_path(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "BACKOFF", 0)
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # nothing listens there
@@ -172,11 +170,11 @@ def test_offline_the_page_and_the_path_are_named(manifest, tmp_path, monkeypatch
         weights.fetch("tdt-r43")
 
 
-def test_torchvision_s_detectors_and_exported_ones_are_opened(manifest, site, tmp_path):
+def test_torchvision_and_exported_detectors_are_opened_after_the_download(manifest, site, tmp_path):
     boxes, scores = np.array([[1, 2, 30, 40]], np.float32), np.array([0.9], np.float32)
     onnx = fixed_boxes_onnx(tmp_path / "made.onnx", boxes, scores)
     site.content = onnx.read_bytes()
-    manifest(listed_as("onnx", site, "boxes.onnx"), listed_as("yolox", site, "other.onnx"))
+    manifest(entry_at("onnx", site, "boxes.onnx"), entry_at("yolox", site, "other.onnx"))
     path, facts = weights.fetch("onnx")
     assert (facts["pipeline"], facts["opened"]) == ("onnx", "yes")
     assert path == tmp_path / "cache/boxes.onnx"
@@ -186,7 +184,7 @@ def test_torchvision_s_detectors_and_exported_ones_are_opened(manifest, site, tm
     with pytest.raises(CheckpointError, match=r"other\.onnx is damaged or no ONNX file"):
         weights.fetch("yolox")
     site.content = checkpoint("ssdlite", tmp_path).read_bytes()
-    manifest(listed_as("ssdlite", site, "ssdlite.pth"))
+    manifest(entry_at("ssdlite", site, "ssdlite.pth"))
     assert weights.fetch("ssdlite")[1]["opened"] == "yes"
     messages = []
     build_pipeline("ssdlite", Options(device="cpu"), messages.append)
@@ -197,13 +195,13 @@ def test_both_files_of_an_ir_are_fetched(manifest, site, tmp_path):
     ir = colours_ir(tmp_path / "made.xml")
     site.content = ir.read_bytes()
     site.script = [lambda handler: handler.answer(200, ir.with_suffix(".bin").read_bytes())]
-    manifest(listed_as("reid", site, "colours.xml", beside=[f"{site.url}/colours.bin"]))
+    manifest(entry_at("reid", site, "colours.xml", beside=[f"{site.url}/colours.bin"]))
     path, facts = weights.fetch("reid", out=tmp_path / "mine.xml")
     assert facts["opened"] == "yes"
     assert path.with_suffix(".bin").read_bytes() == ir.with_suffix(".bin").read_bytes()
 
 
-def test_no_two_files_of_the_manifest_have_one_path():
+def test_files_of_the_manifest_have_distinct_paths():
     names = [entry.file_name for entry in listings() if entry.url or entry.file]
     assert len(names) == len(set(names))
     assert all(address.startswith("https://") for entry in listings() for address in entry.beside)
