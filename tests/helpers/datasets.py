@@ -1,4 +1,4 @@
-"""Small datasets in every annotation format, written by the tests that read them."""
+"""Write small datasets in every annotation format, and read them."""
 
 import json
 from collections.abc import Sequence
@@ -6,20 +6,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from footage import images, seqinfo
 
 from mottool.data.dataset import Dataset, join_datasets
 from mottool.data.formats import open_dataset
+from mottool.errors import InputError
 
-__all__ = ["FORMATS", "coco", "crops", "crowdhuman", "motchallenge", "penn_fudan", "photo"]
-__all__ += ["mixed", "train_list", "yolo"]
+__all__ = ["FORMATS", "coco", "crops", "crowdhuman", "load", "mixed", "motchallenge"]
+__all__ += ["penn_fudan", "photo", "refusal", "train_list", "yolo"]
 
 Box = tuple[float, float, float, float]
 WIDTH, HEIGHT = 64, 48
 
 
 def photo(path: Path, width: int = WIDTH, height: int = HEIGHT) -> Path:
-    """An image with a gradient, so that mirrored is not the same."""
+    """Write an image with a gradient, which differs from its mirror image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     image = np.stack([x * 3 % 256, y * 5 % 256, (x + y) * 2 % 256], axis=-1).astype(np.uint8)
@@ -30,7 +32,7 @@ def photo(path: Path, width: int = WIDTH, height: int = HEIGHT) -> Path:
 def motchallenge(
     folder: Path, rows: Sequence[str] = ("1,1,10,8,20,30,1,1,1",), frames: int = 3
 ) -> Path:
-    """A MOTChallenge sequence of images with ground truth."""
+    """Write a MOTChallenge sequence of images with ground truth."""
     seqinfo(folder, seqLength=frames)
     images(folder / "img1", frames)
     (folder / "gt").mkdir()
@@ -39,7 +41,7 @@ def motchallenge(
 
 
 def train_list(folder: Path, labels: Sequence[str] = ("0 5 0.5 0.5 0.25 0.5",)) -> Path:
-    """A FairMOT list of two images, the second without people."""
+    """Write a FairMOT list of two images, the second without people."""
     for name, text in (("a", "\n".join(labels)), ("b", "")):
         photo(folder / "Town" / "images" / "train" / f"{name}.png")
         file = folder / "Town" / "labels_with_ids" / "train" / f"{name}.txt"
@@ -52,7 +54,7 @@ def train_list(folder: Path, labels: Sequence[str] = ("0 5 0.5 0.5 0.25 0.5",)) 
 
 
 def crowdhuman(folder: Path, people: Sequence[dict] | None = None) -> Path:
-    """An .odgt file of one image with one person, half visible, and one region to ignore."""
+    """Write an .odgt file of one image with a half-visible person and two ignored regions."""
     photo(folder / "Images" / "1,a.jpg")
     if people is None:
         people = [
@@ -71,7 +73,7 @@ def crowdhuman(folder: Path, people: Sequence[dict] | None = None) -> Path:
 
 
 def coco(folder: Path, **changed: object) -> Path:
-    """A COCO file of one image with a person, a crowd and a dog."""
+    """Write a COCO file of one image with a person, a crowd and a dog."""
     photo(folder / "val2017" / "a.jpg")
     rows = [
         {"image_id": 7, "category_id": 1, "bbox": [10, 8, 20, 30], "iscrowd": 0},
@@ -92,7 +94,7 @@ def coco(folder: Path, **changed: object) -> Path:
 def yolo(
     folder: Path, labels: Sequence[str] = ("1 0.3125 0.479167 0.3125 0.625", "0 0.5 0.5 0.1 0.1")
 ) -> Path:
-    """A YOLO folder of two images, the second without people; class 1 is people."""
+    """Write a YOLO folder of two images, the second without people; class 1 is people."""
     for name, text in (("a", "\n".join(labels)), ("b", "")):
         photo(folder / "images" / "train" / f"{name}.png")
         file = folder / "labels" / "train" / f"{name}.txt"
@@ -103,7 +105,7 @@ def yolo(
 
 
 def penn_fudan(folder: Path, box: str = "(Xmin, Ymin) - (Xmax, Ymax) : (11, 9) - (30, 38)") -> Path:
-    """A Penn-Fudan folder of one image."""
+    """Write a Penn-Fudan folder of one image."""
     photo(folder / "PNGImages" / "FudanPed00001.png")
     (folder / "Annotation").mkdir()
     line = f'Bounding box for object 1 "PASpersonWalking" {box}\n'
@@ -114,14 +116,14 @@ def penn_fudan(folder: Path, box: str = "(Xmin, Ymin) - (Xmax, Ymax) : (11, 9) -
 
 
 def crops(folder: Path, names: Sequence[str] = ("0002_c1s1_000451_03", "0007_c2s1_1_00")) -> Path:
-    """A folder of re-ID crops."""
+    """Write a folder of re-identification crops."""
     for name in names:
         photo(folder / f"{name}.jpg", 20, 40)
     return folder
 
 
 def mixed(folder: Path) -> Dataset:
-    """A video of six frames with three people, and two still images, one with one."""
+    """Join a video of six frames with three people and two still images, one without people."""
     rows = [
         f"{frame},{person},{10 * person},8,12,30,1,1,1"
         for frame in range(1, 7)
@@ -131,7 +133,21 @@ def mixed(folder: Path) -> Dataset:
     return join_datasets([film, open_dataset(yolo(folder / "stills"), print)])
 
 
-# In each, the first image with people shows one person at 10 8 30 38, except crops.
+def load(source, root=None) -> tuple[Dataset, list[str]]:
+    """Open a dataset; return it with the warnings."""
+    warnings: list[str] = []
+    return open_dataset(source, warnings.append, root), warnings
+
+
+def refusal(source, root=None) -> str:
+    """Return the one-line message of the `InputError` that opening a dataset raises."""
+    with pytest.raises(InputError) as caught:
+        open_dataset(source, print, root)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Writers whose first image with people has one person, at 10 8 30 38.
 FORMATS = {
     "motchallenge": motchallenge,
     "crowdhuman": crowdhuman,
