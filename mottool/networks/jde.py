@@ -32,7 +32,7 @@ JDE = NetworkFamily(
     preprocessor="mottool.models.preprocessing:ClampedLetterbox",
     learner="mottool.training.learners.jde:JDELearner",
     learning=JDELearning,
-    recipe=Recipe(epochs=30, batch=32, lr=1e-2, drops=(1 / 2, 3 / 4), warmup=1000),
+    recipe=Recipe(epochs=30, batch=32, lr=1e-2, drops=(1 / 2, 3 / 4), warmup=1000, quartic=True),
     augmentation=Augmentation(clip=True),
     tracker="jde",
     darknet=True,

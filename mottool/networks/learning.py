@@ -7,6 +7,7 @@ from mottool.settings import Settings, setting
 
 __all__ = [
     "OCCLUSION_HELP",
+    "SCHEDULES",
     "AssignmentSettings",
     "Augmentation",
     "Composition",
@@ -16,45 +17,82 @@ __all__ = [
     "Recipe",
 ]
 
-COSINE_RISE, COSINE_END = 0.03, 0.01  # parts of the training and of the learning rate
 OCCLUSION_HELP = "Two people occlude each other if they share more than this of the smaller box."
+SCHEDULES = ("steps", "cosine")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Schedule of a training; `batch` is the images per optimiser step, on all GPUs together.
 
-    The learning rate is divided by ten after each of `drops`, which are parts of all epochs. During
-    the first `warmup` steps, at most one epoch, it rises from 0 with the fourth power of the step.
-    With `cosine` it rises linearly over at least the first 3 % of the training, and then falls to
-    a hundredth along half a cosine. `ema` is the decay of the average of the weights that is saved;
-    0 saves the last weights.
+    The training lasts `epochs` passes over the images, or, if that is None, `steps` optimiser
+    steps.
+
+    Warm-up: during the first `warmup` steps, and at least during the first `warmup_epochs` epochs,
+    the learning rate rises linearly from `start_lr`; or, with `quartic`, with the fourth power of
+    the step, over one epoch at most (JDE's code). The warm-up lasts at most the part `warmup_limit`
+    of the training. The rate also rises linearly from 0 during the part `rise` of the training.
+
+    With the schedule `steps`, the learning rate is divided by ten after each of `drops`, which are
+    parts of the training, or after each of the epochs `drop_epochs` if these are given. With
+    `cosine`, it falls along half a cosine from the end of the warm-up to the part `end` of `lr` at
+    the end of the training.
+
+    `ema` is the decay of the average of the weights that is saved; 0 saves the last weights.
     """
 
-    epochs: int
+    epochs: int | None
     batch: int
     lr: float
     drops: tuple[float, ...] = ()
     warmup: int = 0
     ema: float = 0.0
-    cosine: bool = False
+    steps: int | None = None
+    schedule: str = "steps"
+    start_lr: float = 0.0
+    warmup_epochs: float = 0.0
+    warmup_limit: float = 1.0
+    quartic: bool = False
+    rise: float = 0.0
+    end: float = 0.0
+    drop_epochs: tuple[int, ...] | None = None
 
-    def factor(self, step: int, steps: int, progress: float | None = None) -> float:
-        """Return the factor of the learning rate in step `step` (from 0), with `steps` per epoch.
+    def length(self, epoch_steps: int) -> int:
+        """Return the steps of the training, with `epoch_steps` per epoch."""
+        return epoch_steps * self.epochs if self.epochs is not None else self.steps or 0
 
-        `progress` in [0, 1] is the completed part of the training, by default computed from `step`.
+    def warmup_steps(self, epoch_steps: int) -> int:
+        """Return the steps of the warm-up, with `epoch_steps` per epoch."""
+        steps = max(self.warmup, round(self.warmup_epochs * epoch_steps))
+        steps = min(steps, round(self.warmup_limit * self.length(epoch_steps)))
+        return min(steps, epoch_steps) if self.quartic else steps
+
+    def factor(self, step: int, epoch_steps: int, progress: float | None = None) -> float:
+        """Return the factor of `lr` in step `step` (from 0), with `epoch_steps` per epoch.
+
+        `progress` in [0, 1] is the completed part of a training that ends by the clock. The warm-up
+        follows the steps, but ends after the part `warmup_limit` of the time.
         """
-        if progress is None:
-            progress = step / (steps * self.epochs)
-        if self.cosine:
-            risen = min((progress + 1e-3) / COSINE_RISE, 1.0)
-            if self.warmup:
-                risen = min(risen, (step + 1) / self.warmup)
-            return risen * (COSINE_END + (1 - COSINE_END) * (1 + math.cos(math.pi * progress)) / 2)
-        epoch = step // steps
-        passed = sum(epoch >= round(drop * self.epochs) for drop in self.drops)
-        warmup = min(self.warmup, steps)
-        risen = min((step + 1) / warmup, 1.0) ** 4 if warmup else 1.0
+        warmup, total = self.warmup_steps(epoch_steps), self.length(epoch_steps)
+        timed = progress is not None
+        progress = step / max(total, 1) if progress is None else progress
+        risen = min((progress + 1e-3) / self.rise, 1.0) if self.rise else 1.0
+        if step < warmup:
+            start = min(self.start_lr / self.lr, 1.0) if self.lr else 0.0
+            # Without a start rate the first step would change nothing.
+            part = step / warmup if start else (step + 1) / warmup
+            part = min(max(part, progress / self.warmup_limit), 1.0) if timed else part
+            risen = min(risen, start + (1 - start) * part ** (4 if self.quartic else 1))
+        if self.schedule == "cosine":
+            fallen = progress if timed else max(step - warmup, 0) / max(total - warmup, 1)
+            return risen * (self.end + (1 - self.end) * (1 + math.cos(math.pi * fallen)) / 2)
+        epoch = step // epoch_steps
+        if self.drop_epochs is not None:
+            passed = sum(epoch >= drop for drop in self.drop_epochs)
+        elif timed or self.epochs is None:
+            passed = sum(progress >= drop for drop in self.drops)
+        else:
+            passed = sum(epoch >= round(drop * self.epochs) for drop in self.drops)
         return float(risen * 0.1**passed)
 
 

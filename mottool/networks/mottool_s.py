@@ -44,7 +44,7 @@ MOTTOOL_S = NetworkFamily(
     preprocessor="mottool.models.preprocessing:SmoothLetterbox",
     learner="mottool.training.learners.mottool_s:MottoolSLearner",
     learning=MottoolSLearning,
-    recipe=Recipe(epochs=100, batch=32, lr=2e-3, ema=0.998, cosine=True),
+    recipe=Recipe(epochs=100, batch=32, lr=2e-3, ema=0.998, schedule="cosine", rise=0.03, end=0.01),
     min_score=0.05,
     occlusion=True,
     distills=True,

@@ -26,7 +26,7 @@ TDT = NetworkFamily(
     preprocessor="mottool.models.preprocessing:ImageNetLetterbox",
     learner="mottool.training.learners.tdt:TDTLearner",
     learning=TDTLearning,
-    recipe=Recipe(epochs=12, batch=16, lr=2e-3, drops=(2 / 3, 8 / 9), warmup=500),
+    recipe=Recipe(epochs=12, batch=16, lr=2e-3, drops=(2 / 3, 8 / 9), warmup=500, quartic=True),
     augmentation=Augmentation(saturation=0, value=0, angle=0, shift=0, shrink=1, grow=1, shear=0),
     tracker="tdt",
     min_score=0.05,

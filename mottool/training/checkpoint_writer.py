@@ -70,10 +70,7 @@ class CheckpointWriter:
         """Write weights, log and curves after an epoch; return whether it is the best so far."""
         history = training.state.history
         epoch, best = training.state.epoch, best_epoch(history, self.best)
-        length = f"{epoch} epochs"
-        if training.plan.seconds is None:
-            length = f"{epoch} of {training.plan.recipe.epochs} epochs"
-        self._write(self.last_weights, training, length)
+        self._write(self.last_weights, training, f"{training.epoch_text} epochs")
         if best == epoch:
             self._write(self.best_weights, training, self._best_origin(epoch))
         elif best is None:  # remove the files of another training

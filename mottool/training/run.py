@@ -104,9 +104,7 @@ class TrainingRun:
     def _summary(self, row: Mapping[str, float], best: bool) -> str:
         """Format the metrics of an epoch as one line."""
         metrics = [f"{name} {row[name]:.3f}" for name in FIGURES if name in row]
-        epoch = f"epoch {row['epoch']:.0f}"
-        if self.trainer.plan.seconds is None:
-            epoch += f" of {self.trainer.plan.recipe.epochs}"
+        epoch = f"epoch {self.trainer.epoch_text}"
         line = ", ".join([f"{epoch}: loss {row['total']:.4g}", *metrics, f"{row['seconds']:.0f} s"])
         if best and row[self.writer.best] > 0:
             line += f", the best {self.writer.best} so far"

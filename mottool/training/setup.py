@@ -5,7 +5,6 @@ Imports no torch, numpy, cv2 or h5py at the top, since `train --help` reads the 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,9 +15,11 @@ from mottool._version import __version__
 from mottool.errors import SettingError, ignore_warning
 from mottool.metrics.registry import columns
 from mottool.networks.entry import NetworkEntry
+from mottool.networks.learning import SCHEDULES
 from mottool.networks.registry import load, trainable
 from mottool.pipelines.options import input_size
 from mottool.settings import Settings, build_settings, setting, to_json
+from mottool.training.schedule import changed_recipe, parse_drops, require_fit
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
@@ -46,6 +47,11 @@ class TrainSettings(Settings):
     epochs: int | None = setting(
         None, f"Number of passes over the training images. {PUBLISHED}", low=1
     )
+    steps: int | None = setting(
+        None,
+        "Number of optimiser steps, instead of --epochs; the last epoch can be partial.",
+        low=1,
+    )
     batch: int | None = setting(
         None, f"Images per optimiser step, on all GPUs together. {PUBLISHED}", low=1
     )
@@ -55,11 +61,30 @@ class TrainSettings(Settings):
         "the time.",
         low=0,
     )
-    lr: float | None = setting(None, f"Initial learning rate. {PUBLISHED}", low=0)
+    lr: float | None = setting(
+        None, f"Learning rate, the highest of the schedule. {PUBLISHED}", low=0
+    )
+    schedule: str | None = setting(
+        None,
+        "How the learning rate falls: tenfold at each of --drops (steps), or to the end of the "
+        f"training along half a cosine. {PUBLISHED}",
+        choices=SCHEDULES,
+    )
+    drops: tuple[int, ...] | None = setting(
+        None,
+        "Epochs after which the learning rate is divided by ten, such as 20,27. By default the "
+        "parts of the training after which it is in the network's paper.",
+        parse=parse_drops,
+        form="EPOCH,...",
+    )
     warmup: int | None = setting(
         None,
-        f"Steps, at most those of one epoch, in which the learning rate rises from 0. {PUBLISHED}",
+        "Steps in which the learning rate rises from --start-lr: linearly, or for JDE with the "
+        f"fourth power of the step and within one epoch. {PUBLISHED}",
         low=0,
+    )
+    start_lr: float | None = setting(
+        None, f"Learning rate of the first step of the warm-up. {PUBLISHED}", low=0
     )
     ema: float | None = setting(
         None,
@@ -152,6 +177,7 @@ def train(
     from mottool.training.trainer import Trainer
 
     config = config or TrainSettings()
+    plan = _trainer_settings(entry, config)
     learning = learning or entry.family.learning()
     datasets = open_datasets(data, warn, root)
     for part in datasets:
@@ -171,7 +197,9 @@ def train(
     if config.learn:
         learner.learn_only(config.learn.split(","))
     samples = _samples(entry, learner, dataset, size, config, teacher, warn)
-    trainer = Trainer(learner, samples, _trainer_settings(entry, config))
+    trainer = Trainer(learner, samples, plan)
+    if remark := require_fit(plan.recipe, config, trainer.epoch_steps):
+        warn(remark)
     settings = {"pipeline": name, "data": dataset.fingerprint()} | to_json(learning)
     if teacher:
         settings["teacher"] = teacher.teacher
@@ -232,11 +260,9 @@ def _trainer_settings(entry: NetworkEntry, config: TrainSettings) -> TrainerSett
     from mottool.models.device import Compute
     from mottool.training.trainer import TrainerSettings
 
-    names = ("epochs", "batch", "lr", "warmup", "ema")
-    changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     assert entry.family.recipe is not None  # of every network that can be trained
     return TrainerSettings(
-        recipe=dataclasses.replace(entry.family.recipe, **changed),
+        recipe=changed_recipe(entry.family.recipe, config),
         seed=config.seed,
         accumulate=config.accumulate,
         precision={"fp32": "no"}.get(config.precision, config.precision),

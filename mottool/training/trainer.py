@@ -95,22 +95,40 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Return whether the training is complete, by epochs or by time."""
+        """Return whether the training is complete, by steps or by time."""
         if self.plan.seconds is None:
-            return self.state.epoch >= self.plan.recipe.epochs
+            return self.state.step >= self.length
         return self._spent() >= self.plan.seconds
+
+    @property
+    def epoch_steps(self) -> int:
+        """Return the number of optimiser steps per epoch."""
+        return math.ceil(math.ceil(len(self.order) / self.part) / self.plan.accumulate)
+
+    @property
+    def length(self) -> int:
+        """Return the number of optimiser steps of a training that does not end by the clock."""
+        return self.plan.recipe.length(self.epoch_steps)
+
+    @property
+    def epoch_text(self) -> str:
+        """Return "N of M" epochs, for messages; the last epoch of M can be partial."""
+        epoch = str(self.state.epoch)
+        if self.plan.seconds is None:
+            epoch += f" of {math.ceil(self.length / self.epoch_steps)}"
+        return epoch
 
     def _spent(self) -> float:
         """Return the seconds of the completed epochs."""
         return sum(row["seconds"] for row in self.state.history)
 
-    def _progress(self, start: float, steps: int) -> float:
-        """Return the completed part of the training, in [0, 1], with `steps` per epoch.
+    def _progress(self, start: float) -> float | None:
+        """Return the completed part, in [0, 1], of a training that ends by the clock, else None.
 
-        If it depends on time, all processes receive the same value, so that they stop together.
+        All processes receive the same value, so that they stop together.
         """
         if self.plan.seconds is None:
-            return self.state.step / (steps * self.plan.recipe.epochs)
+            return None
         passed = self._spent() + time.perf_counter() - start
         clock = [min(passed / self.plan.seconds, 1.0)]
         return float(broadcast_object_list(clock)[0])
@@ -136,14 +154,16 @@ class Trainer:
         """Train one epoch; return the mean of every loss term and the last learning rate.
 
         The means are over all processes. `start` is the time at which the epoch began; it ends
-        early when the time of the training is used up.
+        early when the steps or the time of the training are used up.
         """
         plan, state = self.plan, self.state
         parts = math.ceil(len(self.order) / self.part)
-        steps = math.ceil(parts / plan.accumulate)
+        if plan.seconds is None:
+            remaining = (self.length - state.step) * plan.accumulate
+            parts = min(parts, remaining)
         label = f"epoch {state.epoch + 1}"
         if plan.seconds is None:
-            label += f" of {plan.recipe.epochs}"
+            label += f" of {math.ceil(self.length / self.epoch_steps)}"
         loaded = batches(self.loader)
         if self.accelerator.is_main_process:
             loaded = progress(loaded, label, parts, unit="batches")
@@ -152,8 +172,8 @@ class Trainer:
         lr, count = 0.0, 0
         numbered = enumerate(loaded)
         while group := list(islice(numbered, plan.accumulate)):
-            completed = self._progress(start, steps)
-            lr = plan.recipe.lr * plan.recipe.factor(state.step, steps, completed)
+            completed = self._progress(start)
+            lr = plan.recipe.lr * plan.recipe.factor(state.step, self.epoch_steps, completed)
             for parameters in self.optimiser.param_groups:
                 parameters["lr"] = lr * parameters.get("rate", 1.0)
             count += len(group)
@@ -169,7 +189,7 @@ class Trainer:
             state.step += 1
             if state.average:
                 state.average.update(self.bare.network)
-            if plan.seconds is not None and completed >= 1:
+            if completed >= 1 if completed is not None else state.step >= self.length:
                 break
         self._need_finite()
         local = torch.tensor(

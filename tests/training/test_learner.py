@@ -286,7 +286,7 @@ def test_identities_are_needed(pipeline, tmp_path):
 
 
 def test_a_cosine_rises_in_proportion_and_falls_to_a_hundredth():
-    recipe = Recipe(epochs=10, batch=8, lr=1.0, drops=(), cosine=True)
+    recipe = Recipe(epochs=10, batch=8, lr=1.0, schedule="cosine", rise=0.03, end=0.01)
     factors = [recipe.factor(step, 100) for step in range(1000)]
     assert factors[0] == pytest.approx(1 / 30, rel=0.01)
     assert max(factors) == pytest.approx(0.998, abs=1e-3)
@@ -296,7 +296,7 @@ def test_a_cosine_rises_in_proportion_and_falls_to_a_hundredth():
 
 
 def test_the_learning_rate_rises_and_falls():
-    recipe = Recipe(epochs=30, batch=8, lr=1.0, drops=(1 / 2, 3 / 4), warmup=1000)
+    recipe = Recipe(epochs=30, batch=8, lr=1.0, drops=(1 / 2, 3 / 4), warmup=1000, quartic=True)
     # 10 steps an epoch: the rise is over after the first; drops at the 15th and the 22nd epoch.
     factors = [recipe.factor(step, 10) for step in range(300)]
     assert factors[0] == pytest.approx(1e-4)
