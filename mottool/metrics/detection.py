@@ -3,8 +3,9 @@
 Everingham, Van Gool, Williams, Winn & Zisserman, "The PASCAL visual object classes (VOC)
 challenge", IJCV 2010, §4.2, with the area under the whole curve, as PASCAL computes it since 2010.
 
-Zhang, Wang, Wang, Zeng & Liu, "FairMOT", IJCV 2021, Table 3: a box below 7000 square pixels of
-the original frame is small, one above 15000 large.
+Zhang, Wang, Wang, Zeng & Liu, "A simple baseline for multi-object tracking", arXiv 2004.01888v1
+(the first version of FairMOT's paper), Table 3: a box below 6000 square pixels of the original
+frame is small, one above 25000 large.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 SIZES = ("S", "M", "L")
-FAIRMOT_SIZE_LIMITS = (7000.0, 15000.0)  # square pixels
+FAIRMOT_SIZE_LIMITS = (6000.0, 25000.0)  # square pixels
 
 
 def match_to_ground_truth(

@@ -32,10 +32,10 @@ class EvaluationSettings(Settings):
         "is not 0.",
     )
     small: float = setting(
-        7000.0, "A person with a smaller box, in square pixels, is small.", low=0
+        6000.0, "A person with a smaller box, in square pixels, is small.", low=0
     )
     large: float = setting(
-        15000.0, "A person with a larger box, in square pixels, is large.", low=0
+        25000.0, "A person with a larger box, in square pixels, is large.", low=0
     )
     min_score: float = setting(
         MIN_SCORE,

@@ -11,7 +11,7 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import cache_metrics, match_cache
 from mottool.motchallenge.rows import Rows
 
-SMALL, MEDIUM, LARGE = (50, 100), (100, 100), (200, 100)  # FairMOT's limits are 7000 and 15000
+SMALL, MEDIUM, LARGE = (50, 100), (100, 100), (300, 100)  # FairMOT's limits are 6000 and 25000
 
 
 def frame(*people, classes=None):

@@ -87,5 +87,6 @@ def test_blocks_do_not_change_the_ranking(monkeypatch):
 
 
 def test_both_limits_are_medium():
-    areas = np.array([0.0, 6999.9, 7000, 15000, 15000.1])
+    """FairMOT's Table 3: "Small: area smaller than 6000; Medium: area from 6000 to 25000"."""
+    areas = np.array([0.0, 5999.9, 6000, 25000, 25000.1])
     assert size_of(areas).tolist() == [0, 0, 1, 1, 2]
