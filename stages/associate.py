@@ -16,7 +16,12 @@ import click
 
 from mottool._version import __version__
 from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
-from mottool.association.registry import DEFAULT_TRACKER, TRACKERS, settings_by_tracker
+from mottool.association.registry import (
+    DEFAULT_TRACKER,
+    TRACKERS,
+    profiles_by_tracker,
+    settings_by_tracker,
+)
 from mottool.association.sequence_settings import (
     InputSettings,
     PostprocessSettings,
@@ -30,6 +35,7 @@ from mottool.cli.options import (
     as_json,
     jobs_option,
     merged_options,
+    profile_option,
     published_option,
     select_shard,
     set_option,
@@ -125,6 +131,7 @@ def inputs_of(
 )
 @settings_file
 @published_option
+@profile_option(profiles_by_tracker())
 @merged_options({"input": InputSettings}, "seen")
 @merged_options(settings_by_tracker(), "flags")
 @set_option
@@ -149,6 +156,7 @@ def command(
     tracker: str | None,
     file: Path | None,
     published: bool,
+    profile: str | None,
     seen: dict[str, Any],
     flags: dict[str, Any],
     texts: tuple[str, ...],
@@ -176,7 +184,7 @@ def command(
 
     The card of a network's weights may hold settings that fit the network, as that of mottool-s
     does. They are taken from the cache, reported in one line, and replaced by what flags and a
-    settings file say; with --published they are left out.
+    settings file say; with --published or --profile they are left out.
 
     sort and bytetrack need boxes only, otrack the offsets that its own network makes, the others
     embeddings. A flag that belongs to another tracker is refused.
@@ -201,13 +209,13 @@ def command(
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
     headers = _headers(reporter, selected)
     fitted = {fitted_tracker(opened.header.settings) for opened in headers.values()}
-    suited = fitted.pop() if len(fitted) == 1 and not published else None
+    suited = fitted.pop() if len(fitted) == 1 and not (published or profile) else None
     tracker = choose_tracker(tracker, sequence_settings, suited)
     classes = settings_classes_of(tracker)
     sequence_settings.check(classes)
     given = given_settings(classes, flags | seen | finishing, texts)
     sequence_settings.of("", classes, given)  # errors in the flags concern every sequence
-    fitting = CacheSettings(tracker, classes, given, sequence_settings, published)
+    fitting = CacheSettings(tracker, classes, given, sequence_settings, published, profile)
     tasks = _tasks(reporter, headers, out, WorkDir(work), tracker, fitting)
     for note in fitting.notes:
         reporter.note(note)

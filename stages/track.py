@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import click
 
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
-from mottool.association.registry import TRACKERS, settings_by_tracker
+from mottool.association.registry import TRACKERS, profiles_by_tracker, settings_by_tracker
 from mottool.association.sequence_settings import (
     PostprocessSettings,
     SequenceSettings,
@@ -23,6 +23,7 @@ from mottool.cli.options import (
     as_json,
     list_option,
     merged_options,
+    profile_option,
     published_option,
     set_option,
     settings_file,
@@ -44,14 +45,15 @@ __all__ = ["Linking", "Tracked", "command", "run"]
 class Linking(NamedTuple):
     """How a cache is associated: the tracker, and what flags and a settings file say.
 
-    With `published` the settings start from those of the tracker's authors, else from those that
-    fit the cache's network.
+    With `published` the settings start from those of the tracker's authors, with `profile` from
+    another release's, else from those that fit the cache's network.
     """
 
     tracker: str
     given: Mapping[str, Any]
-    profiles: SequenceSettings
+    sequence_settings: SequenceSettings
     published: bool = False
+    profile: str | None = None
 
 
 class Tracked(NamedTuple):
@@ -98,8 +100,15 @@ def _tracks(
 
     with Cache(cache) as opened:
         header = opened.header
-    tracker, given, profiles, published = linking
-    fitting = CacheSettings(tracker, settings_classes_of(tracker), given, profiles, published)
+    tracker = linking.tracker
+    fitting = CacheSettings(
+        tracker,
+        settings_classes_of(tracker),
+        linking.given,
+        linking.sequence_settings,
+        linking.published,
+        linking.profile,
+    )
     settings, inputs, postprocessing = cast(Any, fitting.of(header))
     for note in fitting.notes:
         warn(note)
@@ -134,6 +143,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 )
 @settings_file
 @published_option
+@profile_option(profiles_by_tracker())
 @merged_options(settings_by_tracker(), "given")
 @merged_options({"finishing": PostprocessSettings}, "finishing")
 @set_option
@@ -148,6 +158,7 @@ def command(
     tracker: str | None,
     file: Path | None,
     published: bool,
+    profile: str | None,
     given: dict[str, Any],
     finishing: dict[str, Any],
     texts: tuple[str, ...],
@@ -181,14 +192,14 @@ def command(
     pipeline = detect_embed.pipeline_of(config, len(sequences), batch.note)
     if note := detect_embed.unused_detections(config, sequences):
         batch.note(note)
-    profiles = SequenceSettings(file)
-    suited = None if published else fitted_tracker(pipeline.fitted)
-    tracker = choose_tracker(tracker, profiles, suited)
+    sequence_settings = SequenceSettings(file)
+    suited = None if published or profile else fitted_tracker(pipeline.fitted)
+    tracker = choose_tracker(tracker, sequence_settings, suited)
     kinds = settings_classes_of(tracker)
-    profiles.check(kinds)
+    sequence_settings.check(kinds)
     given = given_settings(kinds, given | finishing, texts)
-    profiles.of("", kinds, given)  # errors in the flags concern every sequence
-    linking = Linking(tracker, given, profiles, published)
+    sequence_settings.of("", kinds, given)  # errors in the flags concern every sequence
+    linking = Linking(tracker, given, sequence_settings, published, profile)
     for sequence in sequences:
         job = partial(
             run, sequence, WorkDir(work), pipeline, linking, drawn, overwrite, warn=batch.note

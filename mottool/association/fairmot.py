@@ -1,7 +1,9 @@
 """FairMOT's association: embeddings by cosine distance, then IoU. TDT uses it too.
 
 Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the Fairness of Detection and Re-Identification in
-Multiple Object Tracking", IJCV 2021, §4.4, as the published code does it.
+Multiple Object Tracking", IJCV 2021, §4.4, as the published code does it. The default thresholds
+are those of the code since 11 September 2020. The profile 2020-05 has those of the code of the
+paper's first version, "A Simple Baseline for Multi-Object Tracking", arXiv 2004.01888v1, §3.5.
 
 Yu, Wu, Gu & Fathy, "TDT: Teaching Detectors to Track without Fully Annotated Videos", CVPR
 Workshops 2022, §3.5, adopts FairMOT's online association. No code was published for TDT: the

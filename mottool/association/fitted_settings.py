@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from mottool.association.registry import EMBEDDING_SETTINGS, TRACKERS
+from mottool.association.registry import EMBEDDING_SETTINGS, TRACKERS, profile_settings
 from mottool.errors import CacheError, SettingError
 from mottool.settings import Settings, build_settings
 
@@ -50,7 +50,10 @@ def fitted_settings(settings: Mapping[str, Any], tracker: str) -> dict[str, str]
 
 
 class CacheSettings:
-    """The settings of each cache: those that fit its network, overridden by file and flags."""
+    """The settings of each cache: those that fit its network, overridden by file and flags.
+
+    A profile of the tracker takes the place of the settings that fit the network.
+    """
 
     def __init__(
         self,
@@ -59,14 +62,22 @@ class CacheSettings:
         given: Mapping[str, Any],
         sequence_settings: SequenceSettings,
         published: bool,
+        profile: str | None = None,
     ) -> None:
-        """Take the flags `given`; with `published`, ignore the settings in the caches."""
+        """Take the flags `given`; with `published` or a `profile`, ignore the caches' settings.
+
+        Raises `SettingError` for a profile that the tracker does not have.
+        """
         self.tracker, self.kinds, self.given = tracker, kinds, given
         self.sequence_settings, self.published = sequence_settings, published
+        self.profile = profile_settings(tracker, profile) if profile else None
         self.notes: list[str] = []
 
     def of(self, header: Header) -> list[Settings]:
         """Build the settings of a cache, and note where they come from."""
+        if self.profile is not None:
+            of = self.sequence_settings.of
+            return of(header.sequence, self.kinds, self.given, self.profile)
         fitted = {} if self.published else fitted_settings(header.settings, self.tracker)
         settings = self.sequence_settings.of(header.sequence, self.kinds, self.given, fitted)
         unfitted = self.sequence_settings.of(header.sequence, self.kinds, self.given)

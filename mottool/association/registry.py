@@ -7,10 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mottool.association.baseline_settings import (
+    ByteTrackSettings,
+    DeepSortSettings,
+    LifeCycleSettings,
+    SortSettings,
+    frame_rate_setting,
+    threshold,
+)
+from mottool.errors import SettingError
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -34,6 +43,8 @@ __all__ = [
     "TDTSettings",
     "TrackerEntry",
     "drop_comments",
+    "profile_settings",
+    "profiles_by_tracker",
     "settings_by_tracker",
 ]
 
@@ -59,12 +70,15 @@ class TrackerEntry:
 
     `tracker` is `module:class` of a `tracks.Tracker`, `settings` the class of its settings. `needs`
     are the fields of `Detections` that the tracker requires, `uses` those that it can do without.
+    `profiles` are other settings that the authors published, by name: texts that differ from the
+    defaults.
     """
 
     tracker: str
     settings: type[Settings]
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def load(self) -> Callable[[Any, SequenceInfo], Tracker]:
         """Import the tracker's class; call it with settings and a `SequenceInfo`."""
@@ -83,67 +97,6 @@ def drop_comments(given: Mapping[str, str], settings_class: type[Settings]) -> d
     }
 
 
-def _threshold(measure: str) -> Callable[[str], float]:
-    """Return a parser of a number, or of published words that end with it, such as `IoU 0.5`."""
-
-    def parse(text: str) -> float:
-        *words, last = text.split()
-        if words and not words[0].lower().startswith(measure.lower()):
-            raise ValueError(text)
-        return float(last)
-
-    return parse
-
-
-def _rate(text: str) -> float | None:
-    """Parse a frame rate; published settings have 'per sequence' or '30 always (…)'."""
-    return None if text == "per sequence" else float(text.split()[0])
-
-
-def _frame_rate(default: float | None) -> Any:
-    """Declare the frame rate that `track_buffer` is scaled to."""
-    help = "Frame rate that track_buffer is scaled to; none or 'per sequence': the sequence's."
-    return setting(default, help, low=0, parse=_rate)
-
-
-@dataclass(frozen=True)
-class LifeCycleSettings(Settings):
-    """Settings of all trackers that descend from JDE's published code."""
-
-    track_buffer: int = setting(
-        30,
-        "Frames for which a lost tracklet is kept, at 30 frames per second; scaled to other rates.",
-        low=0,
-    )
-    second: float = setting(
-        0.5,
-        "Highest IoU distance of a match in the second step, for tracklets without a match in the "
-        "first.",
-        low=0,
-        high=1,
-        parse=_threshold("IoU"),
-    )
-    unconfirmed: float = setting(
-        0.7,
-        "Highest IoU distance of a match for unconfirmed tracklets, which have a single detection.",
-        low=0,
-        high=1,
-        parse=_threshold("IoU"),
-    )
-    min_box_area: float = setting(
-        100.0, "Boxes of at most this area are not written, in square pixels.", low=0
-    )
-    max_w_over_h: float = setting(
-        1.6, "Boxes wider than this many times their height are not written.", low=0
-    )
-    frame_rate: float | None = _frame_rate(None)
-
-    def max_lost_frames(self, frame_rate: float) -> int:
-        """Return after how many frames a lost tracklet is removed, at `frame_rate` per second."""
-        rate = frame_rate if self.frame_rate is None else self.frame_rate
-        return int(rate / 30.0 * self.track_buffer)
-
-
 @dataclass(frozen=True)
 class EmbeddingThenIoUSettings(LifeCycleSettings):
     """Settings of trackers that match by embedding first and by IoU second."""
@@ -158,15 +111,25 @@ class EmbeddingThenIoUSettings(LifeCycleSettings):
 
 @dataclass(frozen=True)
 class FairMOTSettings(EmbeddingThenIoUSettings):
-    """Settings of FairMOT; defaults are those of its code for detections above 0.6."""
+    """Settings of FairMOT; defaults are those of its code since 11 September 2020 (6fa35d4).
 
+    The profile `2020-05` has those of its code of 19 May 2020 (ddc9200), which is the first whose
+    tracklets of the first frame are confirmed.
+    """
+
+    conf_thres: float = setting(
+        0.4,
+        "Detections with a score above this are tracked; the others are ignored.",
+        low=0,
+        high=1,
+    )
     first_assoc: float = setting(
         0.4,
         "Highest cost of a match by embedding and motion: 0.98 × embedding distance + 0.02 × "
         "squared Mahalanobis distance.",
         low=0,
         high=2,
-        parse=_threshold("cosine"),
+        parse=threshold("cosine"),
     )
 
 
@@ -174,11 +137,24 @@ class FairMOTSettings(EmbeddingThenIoUSettings):
 class TDTSettings(FairMOTSettings):
     """Settings of TDT; the module `fairmot` states where the defaults come from."""
 
+    conf_thres: float = setting(
+        0.5,
+        "Detections with a score above this are tracked; the others are ignored.",
+        low=0,
+        high=1,
+    )
+
 
 @dataclass(frozen=True)
 class CSTrackSettings(FairMOTSettings):
     """Settings of CSTrack; defaults are those of its code."""
 
+    conf_thres: float = setting(
+        0.5,
+        "Detections with a score above this are tracked; the others are ignored.",
+        low=0,
+        high=1,
+    )
     max_w_over_h: float = setting(
         0.6, "Boxes wider than this many times their height are not written.", low=0
     )
@@ -195,7 +171,7 @@ class JDESettings(EmbeddingThenIoUSettings):
         0.7,
         "Highest cost of a match by embedding and motion.",
         low=0,
-        parse=_threshold("euclidean"),
+        parse=threshold("euclidean"),
     )
     form: str = setting(
         "code",
@@ -256,10 +232,10 @@ class OUTrackSettings(OcclusionRecoverySettings, EmbeddingThenIoUSettings):
         "Highest cost of a match by embedding and motion.",
         low=0,
         high=2,
-        parse=_threshold("cosine"),
+        parse=threshold("cosine"),
     )
     clip_box: bool = setting(False, "Clip boxes to the frame before they are written.")
-    frame_rate: float | None = _frame_rate(30.0)
+    frame_rate: float | None = frame_rate_setting(30.0)
 
 
 @dataclass(frozen=True)
@@ -289,94 +265,18 @@ class OTrackSettings(OcclusionRecoverySettings):
         return max(self.track_thresh, 0.3) if self.new_thresh is None else self.new_thresh
 
 
-@dataclass(frozen=True)
-class SortSettings(Settings):
-    """Settings of SORT; defaults are those of its code."""
-
-    max_age: int = setting(1, "Frames for which a tracklet without a detection is kept.", low=0)
-    min_hits: int = setting(
-        3,
-        "Consecutive detections before a tracklet is written, except in the first min_hits frames.",
-        low=0,
-    )
-    iou_threshold: float = setting(0.3, "Lowest IoU of a match.", low=0, high=1)
-    score_filter: float | None = setting(
-        None,
-        "Detections with a score above this are tracked; none: all detections.",
-        low=0,
-        high=1,
-    )
-
-
-@dataclass(frozen=True)
-class DeepSortSettings(Settings):
-    """Settings of DeepSORT; defaults are those of its code for detections above 0.6."""
-
-    min_confidence: float = setting(
-        0.6, "Detections with a lower score are ignored.", low=0, high=1
-    )
-    nms_max_overlap: float = setting(
-        1.0,
-        "Detections of which a higher-scoring one covers more than this fraction are suppressed; "
-        "1: none.",
-        low=0,
-        high=1,
-    )
-    min_detection_height: float = setting(
-        0.0, "Detections of less than this height are ignored, in pixels.", low=0
-    )
-    max_cosine_distance: float = setting(
-        0.2, "Highest cosine distance to the nearest embedding of a gallery.", low=0, high=2
-    )
-    nn_budget: int = setting(100, "Latest embeddings that are kept of each tracklet.", low=1)
-    max_iou_distance: float = setting(0.7, "Highest IoU distance of a match.", low=0, high=1)
-    max_age: int = setting(
-        30, "Frames for which a confirmed tracklet without a detection is kept.", low=0
-    )
-    n_init: int = setting(
-        3, "Consecutive detections before a tracklet is confirmed and written.", low=1
-    )
-
-
-@dataclass(frozen=True)
-class ByteTrackSettings(LifeCycleSettings):
-    """Settings of ByteTrack; defaults are those of its code for MOT17."""
-
-    track_thresh: float = setting(
-        0.6, "Detections with a score above this are high-score detections.", low=0, high=1
-    )
-    low_thresh: float = setting(
-        0.1,
-        "Detections with a score between this and track_thresh are low-score detections.",
-        low=0,
-        high=1,
-    )
-    det_thresh: float | None = setting(
-        None,
-        "Detections with a score of at least this may start tracks; none: track_thresh + 0.1.",
-        low=0,
-        high=1,
-    )
-    match_thresh: float = setting(
-        0.9,
-        "Highest distance, 1 - IoU × score, of a match with a high-score detection.",
-        low=0,
-        high=1,
-    )
-    mot20: bool = setting(False, "Match by IoU alone, without the score, as for MOT20.")
-    frame_rate: float | None = _frame_rate(30.0)
-
-    @property
-    def creation_threshold(self) -> float:
-        """Lowest score at which a detection may start a track (`det_thresh` in BYTETracker)."""
-        return self.track_thresh + 0.1 if self.det_thresh is None else self.det_thresh
-
-
 _EMBED = ("embeddings",)
 _OCCLUSIONS = ("occlusion_centres",)
 
 TRACKERS = {
-    "fairmot": TrackerEntry("mottool.association.fairmot:FairMOTTracker", FairMOTSettings, _EMBED),
+    "fairmot": TrackerEntry(
+        "mottool.association.fairmot:FairMOTTracker",
+        FairMOTSettings,
+        _EMBED,
+        profiles={
+            "2020-05": {"conf_thres": "0.6", "first_assoc": "0.7", "min_box_area": "200"},
+        },
+    ),
     "jde": TrackerEntry("mottool.association.jde:JDETracker", JDESettings, _EMBED),
     "cstrack": TrackerEntry("mottool.association.cstrack:CSTrackTracker", CSTrackSettings, _EMBED),
     "outrack": TrackerEntry(
@@ -397,3 +297,20 @@ TRACKERS = {
 def settings_by_tracker() -> dict[str, type[Settings]]:
     """Return the settings class of each tracker."""
     return {name: entry.settings for name, entry in TRACKERS.items()}
+
+
+def profiles_by_tracker() -> dict[str, Mapping[str, Mapping[str, str]]]:
+    """Return the profiles of each tracker, by name."""
+    return {name: entry.profiles for name, entry in TRACKERS.items()}
+
+
+def profile_settings(tracker: str, profile: str) -> dict[str, str]:
+    """Return the settings of a tracker's profile; raise a `SettingError` if it has no such."""
+    profiles = TRACKERS[tracker].profiles
+    if profile not in profiles:
+        owners = [name for name, entry in TRACKERS.items() if profile in entry.profiles]
+        fix = f"choose {' or '.join(profiles)}" if profiles else "leave --profile out"
+        if owners:
+            fix += f", or --tracker {' or '.join(owners)}"
+        raise SettingError(f"{tracker} has no profile {profile!r}", fix)
+    return dict(profiles[profile])

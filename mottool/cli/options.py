@@ -21,6 +21,7 @@ __all__ = [
     "list_option",
     "merged_options",
     "plot_options",
+    "profile_option",
     "published_option",
     "results_argument",
     "set_option",
@@ -99,6 +100,25 @@ def published_option(command: Command) -> Command:
         help="Start from the settings that the tracker's authors published, not from those that "
         "suit the network.",
     )(command)
+
+
+def profile_option(
+    profiles: Mapping[str, Mapping[str, Mapping[str, str]]],
+) -> Callable[[Command], Command]:
+    """Return the `--profile` option of stages that associate: other published settings.
+
+    `profiles` are the settings of each profile, by tracker and name.
+    """
+    texts = [
+        f"{tracker} {name} ({', '.join(f'{key} {value}' for key, value in settings.items())})"
+        for tracker, named in profiles.items()
+        for name, settings in named.items()
+    ]
+    return click.option(
+        "--profile",
+        type=click.Choice(sorted({name for named in profiles.values() for name in named})),
+        help=f"Start from other settings that the tracker's authors published: {'; '.join(texts)}.",
+    )
 
 
 def set_option(command: Command) -> Command:

@@ -12,7 +12,7 @@ import mottool
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.registry import ByteTrackSettings, OTrackSettings
 from mottool.cli.main import cli
-from mottool.errors import CacheError
+from mottool.errors import CacheError, SettingError
 
 STEPS = range(0, 60, 4)
 FRAMES = walkers([[(50 + x, 100), (350 - x, 300)] for x in STEPS], [[0, 1] for _ in STEPS])
@@ -72,7 +72,34 @@ def test_published_leaves_them_out(tmp_path):
     cache(tmp_path, **TABLES)
     message = associate(tmp_path, "--published", "--tracker", "fairmot")
     assert "uses settings that fit" not in message
-    assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.6
+    assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.4
+
+
+def test_a_profile_takes_their_place(tmp_path):
+    cache(tmp_path, **TABLES)
+    message = associate(tmp_path, "--profile", "2020-05", "--second", "0.6")
+    assert "uses settings that fit" not in message
+    settings = record(tmp_path, "net.fairmot")["settings"]  # not bytetrack's, which fits
+    assert (settings["conf_thres"], settings["first_assoc"], settings["second"]) == (0.6, 0.7, 0.6)
+
+
+def test_flags_and_a_settings_file_go_before_a_profile(tmp_path):
+    cache(tmp_path, **TABLES)
+    file = tmp_path / "own.toml"
+    file.write_text('tracker = "fairmot"\n[default]\nconf_thres = 0.3\n')
+    words = ["--settings", str(file), "--profile", "2020-05", "--min-box-area", "50"]
+    associate(tmp_path, *words)
+    settings = record(tmp_path, "net.fairmot")["settings"]
+    limits = settings["conf_thres"], settings["first_assoc"], settings["min_box_area"]
+    assert limits == (0.3, 0.7, 50.0)
+
+
+def test_a_profile_of_another_tracker_is_refused(tmp_path):
+    cache(tmp_path, **TABLES)
+    words = ["associate", "--work", str(tmp_path / "work"), "--tracker", "sort"]
+    done = CliRunner().invoke(cli, [*words, "--profile", "2020-05"])
+    assert isinstance(done.exception, SettingError)
+    assert "sort has no profile '2020-05'" in done.exception.problem
 
 
 def test_the_tracker_that_suits_the_network_is_the_default(tmp_path):
@@ -80,7 +107,7 @@ def test_the_tracker_that_suits_the_network_is_the_default(tmp_path):
     associate(tmp_path)
     assert record(tmp_path, "net.bytetrack")["settings"]["track_thresh"] == 0.5
     associate(tmp_path, "--published")
-    assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.6
+    assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.4
 
 
 def test_caches_that_disagree_get_fairmot(tmp_path):
@@ -88,7 +115,7 @@ def test_caches_that_disagree_get_fairmot(tmp_path):
     cache(tmp_path, name="other", pipeline="plain")
     associate(tmp_path)
     assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.95
-    assert record(tmp_path, "plain.fairmot", "other")["settings"]["conf_thres"] == 0.6
+    assert record(tmp_path, "plain.fairmot", "other")["settings"]["conf_thres"] == 0.4
 
 
 def test_thresholds_of_embeddings_do_not_fit_another_embedder():

@@ -11,6 +11,7 @@ from mottool.association.registry import (
     FairMOTSettings,
     SortSettings,
     drop_comments,
+    profile_settings,
     settings_by_tracker,
 )
 from mottool.association.tracks import SequenceInfo
@@ -21,7 +22,7 @@ from mottool.settings import build_settings
 # As the reference lists publish them.
 PUBLISHED = {
     "fairmot": {
-        "conf_thres": "0.6",
+        "conf_thres": "0.4",
         "track_buffer": "30",
         "first_assoc": "cosine embedding + fuse_motion(lambda 0.98), thresh 0.4",
         "second": "IoU 0.5",
@@ -43,7 +44,7 @@ PUBLISHED = {
         "frame_rate": "per sequence",
     },
     "cstrack": {
-        "conf_thres": "0.6",
+        "conf_thres": "0.5",
         "track_buffer": "30",
         "first_assoc": "cosine + fuse_motion 0.98, thresh 0.4",
         "second": "IoU 0.5",
@@ -112,6 +113,39 @@ def test_published_settings_are_the_defaults_as_they_stand(tracker):
         assert kind().creation_threshold == published.det_thresh
         published = dataclasses.replace(published, det_thresh=None)
     assert published == kind()
+
+
+def test_fairmots_profile_has_the_thresholds_of_its_release_of_may_2020():
+    """From ifzhang/FairMOT at ddc9200, src/lib/opts.py and src/lib/tracker/multitracker.py."""
+    early = build_settings(FairMOTSettings, profile_settings("fairmot", "2020-05"), "fairmot")
+    assert (early.conf_thres, early.first_assoc, early.min_box_area) == (0.6, 0.7, 200.0)
+    # The other thresholds are those of the release of September 2020.
+    assert early == FairMOTSettings(conf_thres=0.6, first_assoc=0.7, min_box_area=200.0)
+
+
+@pytest.mark.parametrize(
+    ("tracker", "fix"), [("sort", "leave --profile out"), ("fairmot", "choose 2020-05")]
+)
+def test_a_profile_that_a_tracker_lacks_is_refused(tracker, fix):
+    with pytest.raises(SettingError, match=f"{tracker} has no profile '2019'") as error:
+        profile_settings(tracker, "2019")
+    assert error.value.fix.startswith(fix)
+
+
+def test_a_profile_names_the_trackers_that_have_it():
+    with pytest.raises(SettingError, match="or --tracker fairmot"):
+        profile_settings("sort", "2020-05")
+
+
+@pytest.mark.parametrize(
+    ("tracker", "profile"),
+    [(name, profile) for name, entry in TRACKERS.items() for profile in entry.profiles],
+)
+def test_a_profile_differs_from_the_defaults_in_every_setting_it_names(tracker, profile):
+    kind = TRACKERS[tracker].settings
+    texts = profile_settings(tracker, profile)
+    settings = build_settings(kind, texts, tracker)
+    assert all(getattr(settings, name) != getattr(kind(), name) for name in texts)
 
 
 def test_a_remark_that_says_something_else_is_refused():

@@ -53,7 +53,9 @@ def files(folder):
 def test_result_rows_equal_those_of_the_authors_code(tmp_path, tracker):
     stream = reference("TUD-Stadtmitte")
     cache = write(tmp_path / "a.h5", stream.frames, header(fps=stream.video.frame_rate))
-    rows = read_rows(run(cache, tmp_path / "out" / "a.txt", tracker), "result")
+    above = {"fairmot": FairMOTSettings(conf_thres=0.6)}  # the threshold of the reference
+    out = run(cache, tmp_path / "out" / "a.txt", tracker, settings=above.get(tracker))
+    rows = read_rows(out, "result")
     theirs = wanted("TUD-Stadtmitte", tracker)
     np.testing.assert_array_equal(rows.frames, theirs[:, 0])
     np.testing.assert_array_equal(rows.ids, theirs[:, 1])

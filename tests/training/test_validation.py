@@ -68,7 +68,7 @@ def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
     figures = judge(doubtful)
     highest = figures[HIGHEST]
     message = judge.remark(figures)
-    assert message.startswith("nothing was tracked: no score exceeds fairmot's conf_thres of 0.6")
+    assert message.startswith("nothing was tracked: no score exceeds fairmot's conf_thres of 0.4")
     assert f"(the highest is {highest:.2f}); --tracker-set conf_thres={highest / 2:.1g} " in message
     threshold = float(np.float64(message.split("conf_thres=")[1].split()[0]))
     tuned = validation(scene, FairMOTSettings(conf_thres=threshold))
