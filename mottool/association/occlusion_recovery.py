@@ -1,12 +1,12 @@
-"""Recovery of lost tracklets where the network detects that one person occludes another.
+"""Recovery of lost tracklets by occlusion centres, as in OUTrack's published code.
 
 An occlusion centre is the centre of the intersection of two boxes. If one lies where the predicted
-box of a lost tracklet overlaps a tracked box, the lost person is occluded there. The position of
-the occluded box follows from the tracked box and the centre.
+box of a lost tracklet overlaps a tracked box, and the tracklet was occluded when it was last
+tracked, its predicted box is written. The tracklet itself does not change.
 
-Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
-re-identification learning and occlusion estimation", Neurocomputing 2022, Algorithm 1 and
-Eq. 15-16; their published code.
+Published code of Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with
+unsupervised re-identification learning and occlusion estimation", Neurocomputing 2022. The form
+of the paper is `refinding`.
 """
 
 from typing import Any, NamedTuple
@@ -17,9 +17,8 @@ import numpy.typing as npt
 from mottool.association.registry import OcclusionRecoverySettings
 from mottool.association.tracks import SequenceInfo
 from mottool.boxes import intersection
-from mottool.models.gaussian import radius
 
-__all__ = ["OcclusionRecovery", "RecoveredTracklets", "find_occluded", "recover_boxes"]
+__all__ = ["OcclusionRecovery", "RecoveredTracklets", "find_occluded"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
@@ -67,39 +66,10 @@ class OcclusionRecovery:
         points = centres[centres[:, 2] >= self._settings.occlusion_thres, :2]
         recovered = RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
         if len(lost) and len(tracked) and len(points):
-            lately = [key in self._hidden for key in lost.tolist()]
-            evidence = self._evidence(np.flatnonzero(lately), lost_boxes, tracked_boxes, points)
-            recovered = evidence if evidence is not None else recovered
+            lately = np.flatnonzero([key in self._hidden for key in lost.tolist()])
+            recovered = _supported(lately, lost_boxes, tracked_boxes, points)
         self._remember(tracked, tracked_boxes)
         return recovered
-
-    def _evidence(
-        self, candidates: Indices, lost: Floats, tracked: Floats, points: Floats
-    ) -> RecoveredTracklets | None:
-        """Return the candidates among the lost that an occlusion centre supports."""
-        if not len(candidates):
-            return None
-        expected, others = lost[candidates].astype(np.float32), tracked.astype(np.float32)
-        points = points.astype(np.float32)
-        candidate, point = np.nonzero(_inside(points, expected).T)
-        pair, other = np.nonzero(_inside(points, others)[point])
-        # (E,) each, with `other`: one piece of evidence
-        candidate, point = candidate[pair], point[pair]
-        if not len(candidate):
-            return None
-        agreement = _agreement(expected[candidate], others[other], points[point])  # (E,)
-        # The best piece of each candidate, the first one of equals.
-        order = np.lexsort((np.arange(len(candidate)), -agreement, candidate))
-        best = order[np.flatnonzero(np.diff(candidate[order], prepend=-1))]
-        valid = agreement[best] >= self._settings.occlusion_agreement
-        if self._settings.form == "code":  # it requires only evidence, and writes the predicted box
-            rows = candidates[candidate[best]]
-            return RecoveredTracklets(rows, lost[rows].astype(np.float64))
-        best = best[valid]
-        rows = candidates[candidate[best]]
-        return RecoveredTracklets(
-            rows, recover_boxes(lost[rows], tracked[other[best]], points[point[best]])
-        )
 
     def _remember(self, tracked: npt.NDArray[np.int64], boxes: Floats) -> None:
         """Record which tracklets are occluded now, and drop those of longer ago than the window."""
@@ -107,6 +77,18 @@ class OcclusionRecovery:
         self._hidden.update(dict.fromkeys(tracked[behind].tolist(), self._time))
         window, now = self._window, self._time
         self._hidden = {key: at for key, at in self._hidden.items() if now - at <= window}
+
+
+def _supported(
+    candidates: Indices, lost: Floats, tracked: Floats, points: Floats
+) -> RecoveredTracklets:
+    """Return the `candidates` among the lost that share a centre of `points` with a tracked box."""
+    expected, others = lost[candidates].astype(np.float32), tracked.astype(np.float32)
+    points = points.astype(np.float32)
+    in_tracked = _inside(points, others).any(axis=1)  # (K,)
+    supported = (_inside(points, expected) & in_tracked[:, None]).any(axis=0)
+    rows = candidates[supported]
+    return RecoveredTracklets(rows, lost[rows].astype(np.float64))
 
 
 def find_occluded(boxes: Floats, width: float, height: float) -> Indices:
@@ -127,22 +109,6 @@ def find_occluded(boxes: Floats, width: float, height: float) -> Indices:
     return well_inside
 
 
-def recover_boxes(lost: Floats, tracked: Floats, centres: Floats) -> npt.NDArray[np.float64]:
-    """Compute the occluded boxes (n, 4) by Eq. 15-16.
-
-    Each has the size of its `lost` box, and its intersection with its `tracked` box (n, 4) has its
-    centre in `centres` (n, 2), which lie in the tracked boxes.
-    """
-    half = (lost[:, 2:] - lost[:, :2]).astype(np.float64) / 2  # (n, 2), and so on for both axes
-    low, high = tracked[:, :2], tracked[:, 2:]
-    # A box around the centre shares all of itself. If it reaches out of the tracked one, then on
-    # the side that is nearer to the centre, and has to reach out there by as much again.
-    before, behind = centres - half - low, centres + half - high
-    nearer_low = centres <= (low + high) / 2
-    middle = centres + np.where(nearer_low, np.minimum(before, 0), np.maximum(behind, 0))
-    return np.concatenate((middle - half, middle + half), axis=1)
-
-
 def _inside(points: Floats, boxes: Floats) -> npt.NDArray[np.bool_]:
     """Return which points (K, 2) lie within which boxes (n, 4), (K, n)."""
     x, y = np.ascontiguousarray(points.T)[:, :, None]  # (K, 1) each
@@ -151,17 +117,3 @@ def _inside(points: Floats, boxes: Floats) -> npt.NDArray[np.bool_]:
     inside &= top < y
     inside &= y < bottom
     return inside
-
-
-def _agreement(lost: Floats, tracked: Floats, points: Floats) -> Floats:
-    """Return how close points (E, 2) are to the middle of what boxes (E, 4) share, from 0 to 1.
-
-    The height at the point of the bump that stands for that occlusion in a training heatmap.
-    """
-    low = np.maximum(lost[:, :2], tracked[:, :2])  # (E, 2)
-    high = np.minimum(lost[:, 2:], tracked[:, 2:])
-    shared = (high > low).all(axis=1)
-    width, height = np.ceil(np.maximum(high - low, 1)).T.astype(np.float64)
-    away = np.square(points - (low + high) / 2).sum(axis=1)  # (E,)
-    bump: Floats = np.exp(-away / (2 * radius(width, height) ** 2))
-    return bump * shared

@@ -2,7 +2,8 @@
 
 Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.2, as the published code
 does it; occluded tracklets are recovered as in OUTrack (Liu et al.,
-Neurocomputing 2022, Algorithm 1).
+Neurocomputing 2022, Algorithm 1). With form paper a Kalman filter predicts the boxes of lost
+objects (§3.2.2); with form code, or without occlusion centres, they do not move.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.occlusion_recovery import OcclusionRecovery
+from mottool.association.motion import POSITION, VELOCITY, HeightFilter
+from mottool.association.occlusion_recovery import OcclusionRecovery, RecoveredTracklets
+from mottool.association.refinding import refind
 from mottool.association.registry import OTrackSettings
 from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.detections import Detections
@@ -34,6 +37,7 @@ class Objects:
     classes: npt.NDArray[np.uint16]
     scores: Floats
     last: Floats  # time of the latest detection, in frames
+    motion: npt.NDArray[np.float64]  # (m, 4, 5), states of a `motion.Filter`, used by form paper
 
     def take(self, rows: npt.NDArray[Any]) -> "Objects":
         """Select these rows."""
@@ -46,13 +50,14 @@ class Objects:
 
 
 class OTrackTracker:
-    """Tracker of one sequence; the offsets are the only motion, so lost objects do not move."""
+    """Tracker of one sequence; tracked objects are matched by their offsets alone."""
 
     def __init__(self, settings: OTrackSettings, sequence: SequenceInfo) -> None:
         """Set up the tracker of one sequence."""
         self.settings = settings
         self._sequence = sequence
         self._recovery = OcclusionRecovery(settings, sequence, sequence.frame_rate)
+        self._filter = HeightFilter()
         self._time, self._frame, self._created = 0.0, 0, 0
         self._known = self._objects(np.zeros(0, np.int64), _nothing())
 
@@ -74,9 +79,63 @@ class OTrackTracker:
         kept = self._time - self._known.last < self.settings.max_age
         kept[matched] = False
         lost = self._known.take(kept)
-        tracks = self._shown(tracked, lost, detections, elapsed)
+        if self.settings.occlusion and self.settings.form == "paper":
+            tracked.motion[: len(rows)] = self._corrected(
+                self._predicted(self._known.motion[matched], elapsed), tracked.boxes[: len(rows)]
+            )
+            self._move(lost, elapsed)
+        recovered = self._recover(lost, tracked, candidates, detections, elapsed)
         self._known = tracked.and_then(lost)
-        return tracks
+        return _tracks(tracked, lost.take(recovered.rows), recovered.boxes)
+
+    def _move(self, lost: Objects, elapsed: float) -> None:
+        """Predict the lost objects, in place; they keep their height."""
+        lost.motion[:, HeightFilter.HEIGHT, VELOCITY] = 0
+        before = lost.motion[:, :2, POSITION]  # (m, 2)
+        lost.motion = self._predicted(lost.motion, elapsed)
+        lost.centres = lost.centres + (lost.motion[:, :2, POSITION] - before)
+        lost.boxes = self._filter.boxes(lost.motion[..., POSITION].T).astype(lost.boxes.dtype)
+
+    def _predicted(self, motion: Floats, elapsed: float) -> npt.NDArray[np.float64]:
+        """Return states (m, 4, 5) after `elapsed` frames."""
+        states = motion.T.copy()  # (5, 4, m)
+        self._filter.predict(states, elapsed)
+        return states.T
+
+    def _corrected(self, motion: Floats, boxes: Floats) -> npt.NDArray[np.float64]:
+        """Return states (m, 4, 5) corrected by one box (m, 4) each."""
+        states = motion.T.copy()  # (5, 4, m)
+        self._filter.update(states, _measurements(boxes))
+        return states.T
+
+    def _recover(
+        self,
+        lost: Objects,
+        tracked: Objects,
+        candidates: Detections,
+        detections: Detections,
+        elapsed: float,
+    ) -> RecoveredTracklets:
+        """Return the recovered of `lost`; form paper stores their boxes (Algorithm 1, step 5)."""
+        settings, centres = self.settings, detections.occlusion_centres
+        if not settings.occlusion:
+            return RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
+        if settings.form == "code":
+            return self._recovery.recover(
+                lost.ids, lost.boxes, tracked.ids, tracked.boxes, centres, elapsed
+            )
+        within = np.arange(len(lost.ids))
+        if settings.lost_window is not None:
+            frames_lost = self._time - elapsed - lost.last  # w before this frame
+            within = np.flatnonzero(frames_lost < settings.lost_window)
+        refound = refind(lost.boxes[within], candidates.boxes, centres, settings)
+        refound = refound._replace(rows=within[refound.rows])
+        rows, boxes = refound
+        lost.centres[rows] += (_middles(boxes) - _middles(lost.boxes[rows])).astype(np.float32)
+        lost.boxes[rows] = boxes
+        lost.motion[rows] = self._corrected(lost.motion[rows], boxes)
+        lost.last[rows] += elapsed
+        return refound
 
     def _candidates(self, detections: Detections) -> tuple[Detections, Floats]:
         """Return candidates by descending score, and their centres (n, 2) in the frame before."""
@@ -93,7 +152,8 @@ class OTrackTracker:
     def _objects(self, ids: npt.NDArray[np.int64], seen: Detections) -> Objects:
         centres = np.zeros((0, 2), np.float32) if seen.centres is None else seen.centres
         last = np.full(len(ids), self._time)
-        return Objects(ids, seen.boxes, centres, seen.classes, seen.scores, last)
+        motion = self._filter.initiate(_measurements(seen.boxes)).T  # (m, 4, 5)
+        return Objects(ids, seen.boxes, centres, seen.classes, seen.scores, last, motion)
 
     def _match(self, candidates: Detections, before: Floats) -> tuple[Indices, Indices]:
         """Match greedily (§4.2): each detection, in order, takes the nearest unmatched object.
@@ -125,19 +185,14 @@ class OTrackTracker:
             ]
         return unmatched[candidates.scores[unmatched] > self.settings.creation_threshold]
 
-    def _shown(
-        self, tracked: Objects, lost: Objects, detections: Detections, elapsed: float
-    ) -> Tracks:
-        boxes, shown = tracked.boxes, tracked
-        if self.settings.occlusion:
-            recovered = self._recovery.recover(
-                lost.ids, lost.boxes, tracked.ids, boxes, detections.occlusion_centres, elapsed
-            )
-            shown = tracked.and_then(lost.take(recovered.rows))
-            boxes = np.concatenate((boxes, recovered.boxes))
-        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # amodal boxes may be inside out
-        scores = shown.scores[real].astype(np.float64)
-        return Tracks(shown.ids[real], boxes[real].astype(np.float64), scores)
+
+def _tracks(tracked: Objects, recovered: Objects, recovered_boxes: Floats) -> Tracks:
+    """Return the tracked objects, then the recovered ones with their boxes (r, 4)."""
+    shown = tracked.and_then(recovered)
+    boxes = np.concatenate((tracked.boxes, recovered_boxes))
+    real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # amodal boxes may be inside out
+    scores = shown.scores[real].astype(np.float64)
+    return Tracks(shown.ids[real], boxes[real].astype(np.float64), scores)
 
 
 def _nothing() -> Detections:
@@ -148,3 +203,15 @@ def _nothing() -> Detections:
 def _areas(boxes: Floats) -> Floats:
     areas: Floats = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     return areas
+
+
+def _middles(boxes: Floats) -> Floats:
+    middles: Floats = (boxes[:, :2] + boxes[:, 2:]) / 2
+    return middles
+
+
+def _measurements(boxes: Floats) -> npt.NDArray[np.float64]:
+    """Return the filter's coordinates (4, m); sides of less than a pixel count as one pixel."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
+    middles = _middles(boxes)
+    return HeightFilter.measurements(np.concatenate((middles - sides / 2, middles + sides / 2), 1))

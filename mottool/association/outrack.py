@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mottool.association.embedding_then_iou import EmbeddingThenIoUTracker, cosine
 from mottool.association.lifecycle import CandidateDetections
 from mottool.association.occlusion_recovery import OcclusionRecovery
+from mottool.association.refinding import refind
 from mottool.association.registry import OUTrackSettings
 from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.detections import Detections
@@ -44,6 +45,40 @@ class OUTrackTracker(EmbeddingThenIoUTracker):
         tracks = super().update(detections, elapsed)
         if not self.settings.occlusion:
             return tracks
+        slots, boxes = (
+            self._refind(detections, elapsed)
+            if self.settings.form == "paper"
+            else self._recover(detections, elapsed)
+        )
+        if not len(slots):
+            return tracks
+        more = self.filter_by_shape(slots, boxes)
+        return Tracks(
+            np.concatenate((tracks.ids, more.ids)),
+            np.concatenate((tracks.boxes, more.boxes)),
+            np.concatenate((tracks.scores, more.scores)),
+        )
+
+    def _refind(self, detections: Detections, elapsed: float) -> tuple[Indices, Floats]:
+        """Return the slots and boxes of refound tracklets (Algorithm 1, step 5).
+
+        The filter of a refound tracklet is updated with its box, as with a detection, and the
+        number of frames that it has been lost for, w, stays the same.
+        """
+        pool, window = self.life.pool, self.settings.lost_window
+        lost = self.life.lost[~pool.is_removed[self.life.lost]]
+        if window is not None:
+            frames_lost = self.life.time - elapsed - pool.last[lost]  # w before this frame
+            lost = lost[frames_lost < window]
+        detected = detections.boxes[self.candidate_mask(detections)]
+        refound = refind(pool.boxes(lost), detected, detections.occlusion_centres, self.settings)
+        slots = lost[refound.rows]
+        pool.correct(slots, pool.filter.measurements(refound.boxes))
+        pool.last[slots] += elapsed
+        return slots, refound.boxes
+
+    def _recover(self, detections: Detections, elapsed: float) -> tuple[Indices, Floats]:
+        """Return the slots and predicted boxes of tracklets that the published code recovers."""
         life = self.life
         lost = life.lost[~life.pool.is_removed[life.lost]]
         recovered = self._recovery.recover(
@@ -54,17 +89,7 @@ class OUTrackTracker(EmbeddingThenIoUTracker):
             detections.occlusion_centres,
             elapsed,
         )
-        if not len(recovered.rows):
-            return tracks
-        slots = lost[recovered.rows]
-        if self.settings.form == "paper":  # the occluded position counts as a detection
-            life.pool.correct(slots, life.pool.filter.measurements(recovered.boxes))
-        more = self.filter_by_shape(slots, recovered.boxes)
-        return Tracks(
-            np.concatenate((tracks.ids, more.ids)),
-            np.concatenate((tracks.boxes, more.boxes)),
-            np.concatenate((tracks.scores, more.scores)),
-        )
+        return lost[recovered.rows], recovered.boxes
 
     def filter_by_shape(self, slots: Indices, boxes: Floats) -> Tracks:
         """Return the tracks that pass the shape limits, clipped to the frame with `clip_box`."""

@@ -19,6 +19,7 @@ from mottool.association.baseline_settings import (
     frame_rate_setting,
     threshold,
 )
+from mottool.association.occlusion_settings import OcclusionRecoverySettings
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
 
@@ -177,7 +178,8 @@ class JDESettings(EmbeddingThenIoUSettings):
         "code",
         "Variant of the method. code: as in the authors' code. paper: as in the paper; for jde a "
         "single association by cosine distance, where a tracklet ends after track_buffer frames; "
-        "for outrack and otrack, write the box that is computed from the occlusion centre.",
+        "for outrack and otrack, Algorithm 1, which keeps the boxes computed from occlusion "
+        "centres.",
         choices=("code", "paper"),
     )
     appearance: float = setting(
@@ -190,43 +192,15 @@ class JDESettings(EmbeddingThenIoUSettings):
 
 
 @dataclass(frozen=True)
-class OcclusionRecoverySettings(Settings):
-    """Settings of the recovery of lost tracklets by occlusion centres."""
+class OUTrackSettings(OcclusionRecoverySettings, EmbeddingThenIoUSettings):
+    """Settings of OUTrack; defaults are those of its code, with the paper's confidence (§4.4)."""
 
-    occlusion: bool = setting(True, "Recover lost tracklets by occlusion centres.")
-    occlusion_thres: float = setting(
-        0.1, "Occlusion centres with a lower score are ignored.", low=0, high=1
-    )
-    occlusion_agreement: float = setting(
-        0.7,
-        "Lowest agreement of an occlusion centre with the overlap of a lost and a tracked box, "
-        "from 0 to 1: the paper's τ_o.",
+    conf_thres: float = setting(
+        0.5,
+        "Detections with a score above this are tracked; the others are ignored.",
         low=0,
         high=1,
     )
-    lost_frame_range: float = setting(
-        1.0,
-        "Longest time since a lost tracklet was last occluded, in frames, or if below 1 in "
-        "seconds: the paper's τ_w.",
-        low=0,
-    )
-    form: str = setting(
-        "paper",
-        "Variant of the method. paper: write the box that is computed from the occlusion centre. "
-        "code: write the predicted box, as the authors' code does.",
-        choices=("paper", "code"),
-    )
-    track_type: str = setting(
-        "private_track",
-        "public_track: only detections near public detections (--public) may start tracks.",
-        choices=("private_track", "public_track"),
-    )
-
-
-@dataclass(frozen=True)
-class OUTrackSettings(OcclusionRecoverySettings, EmbeddingThenIoUSettings):
-    """Settings of OUTrack; defaults are those of its code for detections above 0.6."""
-
     reid_thres: float = setting(
         0.4,
         "Highest cost of a match by embedding and motion.",

@@ -1,0 +1,89 @@
+"""Refinding of lost tracklets by occlusion centres, as in OUTrack's paper.
+
+An occlusion centre is the centre of the region that the boxes of two people share. If one lies
+inside the predicted box of a lost tracklet, near the middle of what that box shares with a
+detected box, then the detected person occludes the lost one. The box of the lost one follows from
+its size, the detected box and the centre.
+
+Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
+re-identification learning and occlusion estimation", Neurocomputing 2022, §3.2.2, Algorithm 1
+(step 5) and Eq. 15-16. The form of the published code is `occlusion_recovery`.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.association.occlusion_recovery import RecoveredTracklets
+from mottool.association.registry import OcclusionRecoverySettings
+from mottool.models.gaussian import radius
+
+__all__ = ["gaussian_score", "occluded_boxes", "refind"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Indices = npt.NDArray[np.intp]
+
+
+def refind(
+    lost: Floats, detected: Floats, centres: Floats, settings: OcclusionRecoverySettings
+) -> RecoveredTracklets:
+    """Return which lost tracklets are occluded, and their boxes (Algorithm 1, lines 19-21).
+
+    `lost` (L, 4) are predicted boxes b̃, `detected` (D, 4) the boxes b of the frame, both x1 y1 x2
+    y2; `centres` (K, 3) are x, y, score. A lost tracklet is refound if the best score G of a
+    detected box and a centre inside b̃ exceeds `occlusion_agreement` (τ_o). Of equal scores the
+    first box and centre count.
+    """
+    points = centres[centres[:, 2] >= settings.occlusion_thres, :2].astype(np.float64)  # (K, 2)
+    if not (len(lost) and len(detected) and len(points)):
+        return RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
+    predicted, boxes = lost.astype(np.float64), detected.astype(np.float64)
+    scores = gaussian_score(predicted[:, None, None], boxes[:, None], points)  # (L, D, K)
+    inside = (points > predicted[:, None, :2]) & (points < predicted[:, None, 2:])  # (L, K, 2)
+    scores = scores * inside.all(axis=2)[:, None]
+    scores = scores.reshape(len(predicted), -1)  # (L, D·K)
+    best = scores.argmax(axis=1)  # (L,)
+    rows = np.flatnonzero(scores.max(axis=1) > settings.occlusion_agreement)
+    box, point = np.divmod(best[rows], len(points))
+    return RecoveredTracklets(rows, occluded_boxes(predicted[rows], boxes[box], points[point]))
+
+
+def gaussian_score(lost: Floats, detected: Floats, points: Floats) -> Floats:
+    """Return G(O(b̃, b), p) in [0, 1] of Eq. 10, for boxes (..., 4) and points (..., 2).
+
+    G is a Gaussian around the centre of what the boxes share; its standard deviation is a third of
+    CornerNet's radius for a box of that size (Law & Deng, ECCV 2018, §3.2), in pixels. It is 0 for
+    boxes that share nothing.
+    """
+    low = np.maximum(lost[..., :2], detected[..., :2])  # (..., 2)
+    high = np.minimum(lost[..., 2:], detected[..., 2:])
+    overlaps = (high > low).all(axis=-1)
+    width, height = np.moveaxis(np.where(overlaps[..., None], high - low, 1.0), -1, 0)
+    deviation = radius(width, height) / 3
+    distance = np.square(points - (low + high) / 2).sum(axis=-1)
+    score: Floats = np.exp(-distance / (2 * deviation**2)) * overlaps
+    return score
+
+
+def occluded_boxes(lost: Floats, detected: Floats, centres: Floats) -> npt.NDArray[np.float64]:
+    """Compute the occluded boxes (n, 4) by Eq. 15 and 16.
+
+    Each has the size of its predicted box `lost` (n, 4). `detected` (n, 4) are the boxes in front
+    of them and `centres` (n, 2) the occlusion centres. Eq. 16, per axis, with a = `lost`,
+    b = `detected` and z = the centre, gives the low side:
+
+        2z - b1 - (a2 - a1)  if a1 ≤ b1 and a2 ≤ b2
+        z - (a2 - a1) / 2    if a1 > b1 and a2 ≤ b2
+        2z - b2              if a1 > b1 and a2 > b2
+        a1                   otherwise
+    """
+    a1, a2 = lost[:, :2].astype(np.float64), lost[:, 2:].astype(np.float64)  # (n, 2) x y each
+    b1, b2 = detected[:, :2], detected[:, 2:]
+    z, side = centres, a2 - a1
+    low = np.select(
+        [(a1 <= b1) & (a2 <= b2), (a1 > b1) & (a2 <= b2), (a1 > b1) & (a2 > b2)],
+        [2 * z - b1 - side, z - side / 2, 2 * z - b2],
+        default=a1,
+    )
+    return np.concatenate((low, low + side), axis=1)
