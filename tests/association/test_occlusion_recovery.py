@@ -1,4 +1,4 @@
-"""OUTrack's recovery of lost tracklets in the form of the published code, and its public tracking."""
+"""OUTrack's recovery of lost tracklets as in the published code, and its public tracking."""
 
 import numpy as np
 import pytest
