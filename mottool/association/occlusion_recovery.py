@@ -85,8 +85,8 @@ def _supported(
     """Return the `candidates` among the lost that share a centre of `points` with a tracked box."""
     expected, others = lost[candidates].astype(np.float32), tracked.astype(np.float32)
     points = points.astype(np.float32)
-    in_tracked = _inside(points, others).any(axis=1)  # (K,)
-    supported = (_inside(points, expected) & in_tracked[:, None]).any(axis=0)
+    in_tracked = np.flatnonzero(np.any(_inside(points, others), axis=1))  # rows of points
+    supported = _inside(points, expected)[in_tracked].any(axis=0)  # (C,)
     rows = candidates[supported]
     return RecoveredTracklets(rows, lost[rows].astype(np.float64))
 

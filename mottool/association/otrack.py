@@ -25,6 +25,7 @@ __all__ = ["OTrackTracker"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
+States = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Objects:
     classes: npt.NDArray[np.uint16]
     scores: Floats
     last: Floats  # time of the latest detection, in frames
-    motion: npt.NDArray[np.float64]  # (m, 4, 5), states of a `motion.Filter`, used by form paper
+    motion: States  # (m, 4, 5), states of a `motion.Filter`, used by form paper
 
     def take(self, rows: npt.NDArray[Any]) -> "Objects":
         """Select these rows."""
@@ -96,13 +97,13 @@ class OTrackTracker:
         lost.centres = lost.centres + (lost.motion[:, :2, POSITION] - before)
         lost.boxes = self._filter.boxes(lost.motion[..., POSITION].T).astype(lost.boxes.dtype)
 
-    def _predicted(self, motion: Floats, elapsed: float) -> npt.NDArray[np.float64]:
+    def _predicted(self, motion: States, elapsed: float) -> States:
         """Return states (m, 4, 5) after `elapsed` frames."""
         states = motion.T.copy()  # (5, 4, m)
         self._filter.predict(states, elapsed)
         return states.T
 
-    def _corrected(self, motion: Floats, boxes: Floats) -> npt.NDArray[np.float64]:
+    def _corrected(self, motion: States, boxes: Floats) -> States:
         """Return states (m, 4, 5) corrected by one box (m, 4) each."""
         states = motion.T.copy()  # (5, 4, m)
         self._filter.update(states, _measurements(boxes))

@@ -41,7 +41,7 @@ def refind(
     predicted, boxes = lost.astype(np.float64), detected.astype(np.float64)
     scores = gaussian_score(predicted[:, None, None], boxes[:, None], points)  # (L, D, K)
     inside = (points > predicted[:, None, :2]) & (points < predicted[:, None, 2:])  # (L, K, 2)
-    scores = scores * inside.all(axis=2)[:, None]
+    scores = scores * np.all(inside, axis=2, keepdims=True).transpose(0, 2, 1)  # and (L, 1, K)
     scores = scores.reshape(len(predicted), -1)  # (L, D·K)
     best = scores.argmax(axis=1)  # (L,)
     rows = np.flatnonzero(scores.max(axis=1) > settings.occlusion_agreement)
@@ -58,11 +58,11 @@ def gaussian_score(lost: Floats, detected: Floats, points: Floats) -> Floats:
     """
     low = np.maximum(lost[..., :2], detected[..., :2])  # (..., 2)
     high = np.minimum(lost[..., 2:], detected[..., 2:])
-    overlaps = (high > low).all(axis=-1)
-    width, height = np.moveaxis(np.where(overlaps[..., None], high - low, 1.0), -1, 0)
+    overlaps = np.all(high > low, axis=-1, keepdims=True)  # (..., 1)
+    width, height = np.moveaxis(np.where(overlaps, high - low, 1.0), -1, 0)
     deviation = radius(width, height) / 3
     distance = np.square(points - (low + high) / 2).sum(axis=-1)
-    score: Floats = np.exp(-distance / (2 * deviation**2)) * overlaps
+    score: Floats = np.exp(-distance / (2 * deviation**2)) * overlaps[..., 0]
     return score
 
 
