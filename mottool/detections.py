@@ -1,6 +1,6 @@
 """Detections of one frame, passed from networks to caches to trackers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -55,3 +55,9 @@ class Detections:
             select(self.centres),
             select(self.offsets),
         )
+
+    def none(self) -> "Detections":
+        """Return no detections, with arrays of the same kinds and no occlusion."""
+        empty = self.take(np.zeros(0, np.intp))
+        blank = None if self.occlusion_map is None else np.zeros_like(self.occlusion_map)
+        return replace(empty, occlusion_centres=_no_centres(), occlusion_map=blank)

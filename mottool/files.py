@@ -24,12 +24,18 @@ __all__ = [
 
 STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
 RATIO, SLACK = 100, 1 << 24  # of unpacked to packed text; tracks have a ratio of 4 to 20
+LONGEST_NAME = 200  # bytes; file systems allow 255, and suffixes follow
 ATTEMPTS, PAUSE_SECONDS = 3, 0.05  # of a rename that Windows refuses
 
 
 def safe_name(text: str) -> str:
-    """Return `text` as one file name: no separators or leading dot, never empty or reserved."""
-    return re.sub(r"[^\w.+=@ -]", "_", text, flags=re.UNICODE).strip(". ")[:200] or "unnamed"
+    """Return `text` as one file name: no separators or leading dot, never empty or reserved.
+
+    It has at most 200 bytes in UTF-8.
+    """
+    name = re.sub(r"[^\w.+=@ -]", "_", text, flags=re.UNICODE).strip(". ")
+    shortened = name.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ")
+    return shortened or "unnamed"
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def run(
         warn(f"{', '.join(guessed)}: {reason}; for results add --kind results")
     paths = list(dataset)
     if paths:
-        sequences = {sequence.name: sequence for sequence in find_sequences(paths)}
+        sequences = {sequence.name: sequence for sequence in find_sequences(paths, note=warn)}
         for index, rows in enumerate(converted):
             sequence = sequences.get(rows.name)
             if sequence is None:

@@ -149,7 +149,7 @@ def command(
     from mottool.sources.discovery import find_sequences
 
     jobs = Jobs(as_json)
-    sequences = find_sequences(sources, listed, jobs.fail)
+    sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
     pipeline = pipeline_of(config, len(sequences), jobs.note)
     if note := unused_detections(config, sequences):
         jobs.note(note)

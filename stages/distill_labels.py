@@ -162,7 +162,7 @@ def _detect(
     from mottool.pipelines.build import build_detector
     from mottool.sources.discovery import find_sequences
 
-    sequences = find_sequences(sources, None, jobs.fail)
+    sequences = find_sequences(sources, None, jobs.fail, jobs.note)
     if len({label_path(sequence.name) for sequence in sequences}) < len(sequences):
         raise SettingError(f"--out is one file for {len(sequences)} sequences", "leave it out")
     if not sequences:

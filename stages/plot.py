@@ -271,6 +271,6 @@ def similarity(
         plot_similarity(sequence, embedder, pair, box, out, jobs.note)
         jobs.report(sequence.name, out, "drawn")
 
-    for sequence in find_sequences([source], None, jobs.fail):
+    for sequence in find_sequences([source], None, jobs.fail, jobs.note):
         jobs.run(sequence.name, partial(job, sequence))
     jobs.close()

@@ -134,7 +134,7 @@ def command(
     jobs = Jobs(as_json)
     results = tracks or _only_results(WorkDir(work))
     truth_files = find_ground_truth(ground_truth)
-    sequences = find_sequences(sources, listed, jobs.fail)
+    sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
     if len(sequences) == len(truth_files) == 1 and ground_truth[0].is_file():
         truth_files = dict(zip([sequences[0].name], truth_files.values(), strict=True))
     for path in (results, *([beside] if beside else [])):

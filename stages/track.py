@@ -188,7 +188,7 @@ def command(
     from mottool.sources.discovery import find_sequences
 
     batch = Jobs(as_json)
-    sequences = find_sequences(sources, listed, batch.fail)
+    sequences = find_sequences(sources, listed, batch.fail, batch.note)
     pipeline = detect_embed.pipeline_of(config, len(sequences), batch.note)
     if note := detect_embed.unused_detections(config, sequences):
         batch.note(note)

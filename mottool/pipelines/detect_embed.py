@@ -26,11 +26,13 @@ def detect_embed(
 ) -> Path:
     """Run `pipeline` over `sequence` and write its cache to `out`.
 
-    An interrupted run resumes after the last frame it committed. A complete cache of the same
+    A frame that a damaged video has lost has no detections, unless they need no pixels. An
+    interrupted run resumes after the last frame it committed. A complete cache of the same
     source, weights and settings is kept. Raises `CacheError` if `out` was made from other inputs,
     unless `overwrite`, and `InputError` if the sequence lacks what the pipeline needs.
     """
     from mottool.cache.writer import CacheWriter, Header
+    from mottool.errors import printable
     from mottool.progress import progress
     from mottool.sources.prefetch import prefetch
 
@@ -38,7 +40,7 @@ def detect_embed(
     header = Header(
         sequence=sequence.name,
         pipeline=pipeline.name,
-        source=str(sequence.path),
+        source=printable(str(sequence.path)),
         source_hash=sequence.fingerprint(),
         width=sequence.width,
         height=sequence.height,
@@ -58,6 +60,8 @@ def detect_embed(
         for batch in _batches(shown, pipeline.batch):
             results = run.detect([frame for frame, _ in batch])
             for (frame, decode_time), (detections, times) in zip(batch, results, strict=True):
+                if frame.missing and run.needs_pixels:
+                    detections = detections.none()
                 if frame.number > committed:
                     cache.append(detections, frame.seconds, (decode_time, *times))
         return cache.finish()

@@ -1,6 +1,7 @@
 """Find sequences in paths, patterns and lists: videos, image folders, MOTChallenge sequences."""
 
 import glob
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
@@ -9,27 +10,27 @@ from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
+from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
 from mottool.sources.images import images_in, natural_key, read_image
-from mottool.sources.sequence import Sequence, check_consecutive
+from mottool.sources.sequence import Sequence, check_numbers
 
 __all__ = ["find_sequences"]
 
-VIDEO_SUFFIXES = frozenset(
-    {".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts"}
-    | {".webm", ".wmv", ".y4m"}
-)
+LOGGER = logging.getLogger(__name__)
 
 
 def find_sequences(
     sources: Iterable[str | Path],
     listed: Path | None = None,
     refused: Callable[[str, MottoolError], None] | None = None,
+    note: Callable[[str], None] = LOGGER.warning,
 ) -> list[Sequence]:
     """Return every sequence that the sources and the lines of the file `listed` name, each once.
 
     A source is a video, a folder of images, a MOTChallenge folder, a folder anywhere above such
     folders, or a glob pattern that matches any of them. A source that cannot be used raises
     `InputError`; with `refused`, it is passed there with its error and the others are still read.
+    `note` receives a message for the files of a folder that are left out.
     Raises `SettingError` if no source is given, or if two sequences have the same name and would
     write to the same files.
     """
@@ -39,7 +40,7 @@ def find_sequences(
     paths: list[Path] = []
     for source in sources:
         with _pass_errors(refused, source):
-            paths += _media_paths(source)
+            paths += _media_paths(source, note)
     sequences: dict[str, Sequence] = {}
     for path in paths:
         with _pass_errors(refused, path):
@@ -79,11 +80,11 @@ def _read_list(file: Path) -> list[Path]:
     return [file.parent / line for line in sources if line and not line.startswith("#")]
 
 
-def _media_paths(source: str | Path) -> list[Path]:
+def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
     """Return the video files and folders of frames that a source names."""
     path = Path(source)
     if path.is_dir():
-        paths = list(_walk(path, set()))
+        paths = list(walk(path, note, set()))
         if not paths:
             fix = "give a video, a folder of images, or a folder that contains some"
             raise InputError(f"{path} contains no video, image or seqinfo.ini", fix)
@@ -97,7 +98,7 @@ def _media_paths(source: str | Path) -> list[Path]:
         paths = [
             path
             for match in matches
-            for path in (_walk(match, set()) if match.is_dir() else [match])
+            for path in (walk(match, note, set()) if match.is_dir() else [match])
             if path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES
         ]
         if paths:
@@ -105,31 +106,6 @@ def _media_paths(source: str | Path) -> list[Path]:
         fix = "check the pattern; for images, name their folder"
         raise InputError(f"no video or folder of frames matches {source}", fix)
     raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
-
-
-def _walk(folder: Path, visited: set[Path]) -> Iterator[Path]:
-    """Yield videos and folders of frames in or below a folder, in natural order.
-
-    `visited` holds the folders that were entered, so that links are followed once.
-    """
-    real = folder.resolve()
-    if real in visited:
-        return
-    visited.add(real)
-    if _is_sequence(folder) or images_in(folder):
-        yield folder
-        return
-    for entry in sorted(folder.iterdir(), key=natural_key):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, visited)
-        elif entry.suffix.lower() in VIDEO_SUFFIXES:
-            yield entry
-
-
-def _is_sequence(folder: Path) -> bool:
-    return (folder / "seqinfo.ini").is_file() or bool(images_in(folder / "img1"))
 
 
 def _sequence(path: Path) -> Sequence:
@@ -140,7 +116,7 @@ def _sequence(path: Path) -> Sequence:
         return Sequence(name, path, info.fps, info.width, info.height, info.frames, media=path)
     if path.resolve().name == "img1":  # every MOTChallenge sequence has one: its parent names it
         path = path.resolve().parent
-    if _is_sequence(path):
+    if is_sequence(path):
         return _motchallenge(path)
     files = images_in(path)
     height, width = read_image(files[0]).shape[:2]
@@ -164,7 +140,7 @@ def _motchallenge(folder: Path) -> Sequence:
         width, height = _check_size(ini, media, seqinfo, (info.width, info.height))
     elif media is not None:
         files = images_in(media)
-        check_consecutive(files)
+        check_numbers(files)
         length = length or len(files)
         pixels = read_image(files[0])
         width, height = _check_size(ini, files[0], seqinfo, (pixels.shape[1], pixels.shape[0]))

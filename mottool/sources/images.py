@@ -14,6 +14,7 @@ __all__ = [
     "image_size",
     "images_in",
     "is_image",
+    "is_numbered",
     "natural_key",
     "read_image",
     "read_mask",
@@ -47,6 +48,12 @@ def images_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"the folder {folder} cannot be read", "make it readable") from error
     return sorted(filter(is_image, entries), key=natural_key)
+
+
+def is_numbered(files: list[Path]) -> bool:
+    """Return whether images are named as frames: at least two, the same text before a number."""
+    names = [re.fullmatch("(.*?)([0-9]+)", file.stem) for file in files]
+    return len(files) > 1 and len({name and name[1] for name in names}) == 1 and None not in names
 
 
 def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from mottool.errors import InputError
 from mottool.sources import video
-from mottool.sources.images import images_in, read_image
+from mottool.sources.images import images_in, is_numbered, read_image
 
-__all__ = ["Frame", "Sequence", "SubsampledSequence", "check_consecutive"]
+__all__ = ["Frame", "Sequence", "SubsampledSequence", "check_numbers"]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)
@@ -24,12 +24,14 @@ LOGGER = logging.getLogger(__name__)
 class Frame:
     """One frame: its number from 1, its BGR pixels (H, W, 3), its time in seconds.
 
-    The pixels are (0, 0, 3) if only numbers and times were requested.
+    The pixels are (0, 0, 3) if only numbers and times were requested. `missing` is True for a frame
+    that a damaged video has lost; its pixels are those of the frame before.
     """
 
     number: int
     image: npt.NDArray[np.uint8]
     seconds: float
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,12 @@ class Sequence:
             yield from self._images(self.media, start, warn)
             return
         expected = self.length if self.media != self.path else None
+        before: Frame | None = None
         for number, seconds, image in video.decode(self.media, warn, start, expected):
-            yield Frame(number, image, seconds)
+            frame = Frame(number, image, seconds)
+            yield from _missing(before or Frame(start - 1, image, seconds), frame, self.fps)
+            yield frame
+            before = frame
 
     def _numbers(self, start: int) -> Iterator[Frame]:
         """Yield frames without pixels."""
@@ -128,17 +134,28 @@ class Sequence:
         return digest.hexdigest()
 
 
-def check_consecutive(files: list[Path]) -> None:
-    """Raise `InputError` if numbered images skip a number.
+def _missing(before: Frame, after: Frame, fps: float) -> Iterator[Frame]:
+    """Yield the missing frames between two frames of a damaged video."""
+    for number in range(before.number + 1, after.number):
+        seconds = after.seconds - (after.number - number) / fps
+        yield Frame(number, before.image, max(seconds, before.seconds), missing=True)
 
-    Later frames would then differ in number from the rows of ground truth and detections.
+
+def check_numbers(files: list[Path]) -> None:
+    """Raise `InputError` if numbered images do not begin with 0 or 1, or skip a number.
+
+    Later frames would then differ in number from the rows of ground truth and detections. Names
+    may have the same text before the number.
     """
-    if not all(re.fullmatch("[0-9]+", file.stem) for file in files):
+    if not is_numbered(files):
         return
-    for before, after in zip(files, files[1:], strict=False):
-        if int(after.stem) != int(before.stem) + 1:
+    fix = "number them from 000001 without gaps, so that frames match the gt and det files"
+    numbers = [int(re.findall("[0-9]+", file.stem)[-1]) for file in files]
+    if numbers[0] > 1:
+        raise InputError(f"{files[0].parent} begins with {files[0].name}", fix)
+    for number, before, after in zip(numbers, files, files[1:], strict=False):
+        if int(re.findall("[0-9]+", after.stem)[-1]) != number + 1:
             problem = f"{before.parent} jumps from {before.name} to {after.name}"
-            fix = "add the missing images, so that frame numbers match the gt and det files"
             raise InputError(problem, fix)
 
 

@@ -1,4 +1,4 @@
-"""Decode video files with PyAV: every frame that decodes, in order, with its own time.
+"""Decode video files with PyAV: every frame that decodes, in order, with its own time and number.
 
 A container's metadata is not trusted: frames are counted by decoding them, the size is that of a
 decoded, upright frame, and seeking is not used.
@@ -17,8 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
 
+from mottool.engines.local import cores
 from mottool.errors import InputError
+from mottool.sources.holes import Holes, was_damaged
 
 __all__ = ["VideoInfo", "decode", "probe"]
 
@@ -28,6 +31,7 @@ REENCODE_FIX = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v lib
 CHECK_FIX = (
     "check that the video is complete; if it plays elsewhere, convert it with ffmpeg -i IN OUT.mp4"
 )
+MAX_THREADS = 16  # of a decoder
 MAX_FAILURES = 100  # consecutive errors, without a packet between them
 
 
@@ -50,13 +54,14 @@ class VideoInfo:
 def probe(path: Path) -> VideoInfo:
     """Open a video and decode its first frame. Raises `InputError` if the file has no video."""
     with _open(path) as (container, stream):
-        upright = next((_upright(frame) for frame in _frames(container, stream)), None)
+        upright = next((_Converter().upright(frame) for frame in _frames(container, stream)), None)
         if upright is None:
             raise InputError(f"{path} contains no video frame that can be decoded", REENCODE_FIX)
         height, width = upright.shape[:2]
         fps = float(stream.average_rate or 0) or DEFAULT_RATE
         end = _stated_end(container, stream)
-        frames = stream.frames or (None if end is None else round(end * fps))
+        begin = float((stream.start_time or 0) * (stream.time_base or 0))
+        frames = stream.frames or (None if end is None else round((end - begin) * fps))
         return VideoInfo(fps, width, height, frames or None, end)
 
 
@@ -66,35 +71,49 @@ def decode(
     """Yield frames from `start` on: number from 1, seconds, upright BGR pixels (H, W, 3) uint8.
 
     The seconds are the container's and always increase; a frame without a usable time follows its
-    predecessor by one period. Damaged packets are skipped. After the last frame, `warn` receives a
-    message if packets were damaged, or if fewer frames were decoded than `expected` or than the
-    container states. Raises `InputError` if a frame differs in size from the first.
+    predecessor by one period. Damaged packets are skipped. Where a damaged video of a constant
+    rate has lost frames, the numbers continue by time, so that they skip the missing ones. After
+    the last frame, `warn` receives a message if packets were damaged, if frames are missing, or if
+    fewer frames were decoded than `expected` or than the container states. Raises `InputError` if
+    a frame differs in size from the first.
     """
     info = probe(path)
     number, last, gap, damaged = 0, float("-inf"), 1 / info.fps, list[str]()
+    holes = Holes(1 / info.fps, lambda: bool(damaged) or was_damaged(path))
+    converter = _Converter()
     with _open(path) as (container, stream):
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = min(cores(), MAX_THREADS)
         clock = _Clock(container.format.name)
         for frame in _frames(container, stream, clock.sent, damaged.append):
-            number += 1
             seconds = clock.time(frame)
+            if seconds is not None and holes.contains(seconds):
+                continue
             if seconds is None or seconds <= last:
-                seconds = 0.0 if number == 1 else last + 1 / info.fps
+                seconds = 0.0 if number == 0 else last + 1 / info.fps
+            elif number and clock.absolute:
+                number += holes.between(number, last, seconds)
+            number += 1
             gap = max(gap, seconds - last) if number > 1 else gap
             last = seconds
             if number >= start:
-                yield number, seconds, _check_size(path, number, _upright(frame), info)
-        exact = expected or stream.frames
+                yield number, seconds, _check_size(path, number, converter.upright(frame), info)
+        counted = stream.frames
     if damaged:
         warn(f"{path}: {len(damaged)} damaged packets were skipped")
-    # Only some containers count their frames. For the others, compare the last frame's time with
-    # the stated end; it may be earlier by the duration of a frame.
+    if holes.missing:
+        warn(f"{path} is damaged: {holes}; later frames keep their numbers, by their times")
+    # A container's count includes frames that an edit list leaves out. The last frame's time is
+    # therefore compared with the stated end; it may be earlier by the duration of a frame.
+    frames = number - holes.missing
+    exact = expected or (counted if info.end is None else 0)
     if expected and number > expected:
-        warn(f"{path} should contain {expected} frames; {number} could be decoded")
+        warn(f"{path} should contain {expected} frames; {frames} could be decoded")
     short = number < exact if exact else info.end is not None and last + 2 * gap < info.end
     if short:
-        stated = f"{exact} frames" if exact else f"{info.frames} frames until {info.end:.2f} s"
-        decoded = f"{number} could be decoded, the last at {last:.2f} s"
+        stated = f"{exact or info.frames} frames"
+        stated += "" if exact else f" until {info.end:.2f} s"
+        decoded = f"{frames} could be decoded, the last at {last:.2f} s"
         warn(f"{path} should contain {stated}; {decoded}")
 
 
@@ -159,9 +178,13 @@ class _Clock:
 
     AVI has no presentation times: FFmpeg numbers its packets in coding order, and decoding in order
     of display shuffles these timestamps. There a frame takes the earliest timestamp not yet used.
+
+    `absolute` is whether the container stores the times, so that they show where frames are
+    missing.
     """
 
     def __init__(self, container: str) -> None:
+        self.absolute = container != "avi"
         self._in_order = container == "avi"
         self._unused: list[float] = []
 
@@ -177,19 +200,26 @@ class _Clock:
         return None if frame.time is None else float(frame.time)
 
 
-def _upright(frame: av.VideoFrame) -> Image:
-    """Return the frame as BGR (H, W, 3), rotated and mirrored by its display matrix."""
-    image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)  # (H, W, 3)
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return image
-    # x' = a x + c y, y' = b x + d y with the matrix rows (a, b, .), (c, d, .), 16.16 fixed point.
-    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-    if abs(b) > abs(a):
-        image = np.transpose(image, (1, 0, 2))  # (W, H, 3)
-        a, d = c, b
-    image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    return np.ascontiguousarray(image)
+class _Converter:
+    """Converts frames to upright BGR, with one scaler on one thread for all of them."""
+
+    def __init__(self) -> None:
+        self._scaler = VideoReformatter()
+
+    def upright(self, frame: av.VideoFrame) -> Image:
+        """Return the frame as BGR (H, W, 3), rotated and mirrored by its display matrix."""
+        bgr = self._scaler.reformat(frame, format="bgr24", threads=1)
+        image = np.asarray(bgr.to_ndarray(), np.uint8)  # (H, W, 3)
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+        if matrix is None:
+            return image
+        # x' = a x + c y, y' = b x + d y with the matrix rows (a, b, .), (c, d, .), in 16.16.
+        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+        if abs(b) > abs(a):
+            image = np.transpose(image, (1, 0, 2))  # (W, H, 3)
+            a, d = c, b
+        image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+        return np.ascontiguousarray(image)
 
 
 def _check_size(path: Path, number: int, image: Image, info: VideoInfo) -> Image:

@@ -1,5 +1,6 @@
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,11 +221,62 @@ def test_an_operating_system_error_stops_no_other_source(tmp_path, monkeypatch):
     assert failed == [str(tmp_path / "locked")]
 
 
-def test_a_gap_in_numbered_images_would_shift_every_later_frame(tmp_path):
+@pytest.mark.parametrize("name", ["{:06d}.png", "frame_{:04d}.png"])
+def test_a_gap_in_numbered_images_would_shift_every_later_frame(tmp_path, name):
     folder = seqinfo(tmp_path / "seq")
-    images(folder / "img1", 4)
-    (folder / "img1" / "000003.png").unlink()
-    assert "jumps from 000002.png to 000004.png" in refused(folder)
+    images(folder / "img1", 4, name=name)
+    (folder / "img1" / name.format(3)).unlink()
+    assert f"jumps from {name.format(2)} to {name.format(4)}" in refused(folder)
+
+
+def test_numbered_images_begin_with_0_or_1(tmp_path):
+    folder = images(seqinfo(tmp_path / "seq", seqLength=None) / "img1", 5)
+    (folder / "000001.png").rename(folder / "000000.png")
+    assert "jumps from 000000.png to 000002.png" in refused(folder.parent)
+    (folder / "000000.png").unlink()
+    assert "img1 begins with 000002.png. Fix: number them from 000001" in refused(folder.parent)
+    for number in range(1, 5):
+        (folder / f"{number + 1:06d}.png").rename(folder / f"{number - 1:06d}.png")
+    assert only(folder.parent).length == 4
+
+
+def test_a_stray_picture_does_not_hide_videos_and_sequences(tmp_path):
+    images(tmp_path / "videos", 1, name="thumbnail{}.jpg")
+    for name in ("cam1.mp4", "cam2.mp4"):
+        video(tmp_path / "videos" / name, 2)
+    images(tmp_path / "root" / "a" / "img1", 2)
+    images(tmp_path / "root", 1, name="preview.png")
+    notes = []
+    sequences = find_sequences([tmp_path / "videos", tmp_path / "root"], note=notes.append)
+    assert [sequence.name for sequence in sequences] == ["cam1", "cam2", "a"]
+    assert notes == [
+        f"1 picture is left out, beside videos or sequences: {tmp_path}/videos/thumbnail1.jpg",
+        f"1 picture is left out, beside videos or sequences: {tmp_path}/root/preview.png",
+    ]
+
+
+def test_frames_and_the_folders_below_them_are_all_read(tmp_path):
+    images(images(tmp_path / "walk", 3) / "masks", 3)
+    assert [sequence.name for sequence in find_sequences([tmp_path / "walk"])] == ["walk", "masks"]
+
+
+def test_videos_of_any_suffix_are_found_in_a_folder(tmp_path):
+    video(tmp_path / "a.mp4", 2)
+    for name, form in (("b.h264", "h264"), ("c.3gp", "3gp"), ("e.recording", "matroska")):
+        video(tmp_path / name, 2, form=form)
+    (tmp_path / "f.recording").write_bytes(b"no video")
+    (tmp_path / "det.txt").write_text("1,-1,1,2,3,4,1")
+    notes = []
+    names = [sequence.name for sequence in find_sequences([tmp_path], note=notes.append)]
+    assert names == ["a", "b", "c", "e"]
+    assert notes == [f"1 file is left out, since no video decodes: {tmp_path}/f.recording"]
+
+
+def test_a_name_that_is_not_utf8_is_a_sequence(tmp_path):
+    source = video(tmp_path / "a.mp4", 2)
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    source.rename(strange)
+    assert only(tmp_path).name == "caf_"
 
 
 def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path):
@@ -252,3 +304,4 @@ def test_a_safe_name_is_one_file_name_and_stays_itself(text):
     assert not set(name) & set("/\\\0\n:")
     assert not name.startswith(".")
     assert safe_name(name) == name
+    assert len(name.encode()) <= 200

@@ -1,3 +1,6 @@
+import re
+from random import Random
+
 import av
 import numpy as np
 import pytest
@@ -100,8 +103,58 @@ def test_damage_in_the_middle_does_not_end_decoding(tmp_path):
     assert 100 < len(numbers) < 120
     assert abs(levels(images)[-1] - grey(119)) < 5
     assert (np.diff(times) > 0).all()
+    assert numbers[-1] == 120
+    np.testing.assert_allclose(times, (np.array(numbers) - 1) / 30, atol=1e-6)
     assert "damaged packets were skipped" in warnings[0]
-    assert "should contain 120 frames" in warnings[1]
+    missing = [int(count) for count in re.findall(r"(\d+) frames? (?:is|are) missing", warnings[1])]
+    assert sum(missing) == 120 - len(numbers)
+    assert len(warnings) == 2
+
+
+@pytest.mark.parametrize("damage", ["zeros", "cut", "random"])
+def test_frames_after_a_hole_keep_their_numbers(tmp_path, damage):
+    path = video(tmp_path / "a.ts", 120)
+    whole = read(path)
+    data = bytearray(path.read_bytes())
+    begin, end = len(data) // 2, len(data) // 2 + 1500
+    data[begin:end] = {"zeros": bytes(1500), "cut": b"", "random": Random(0).randbytes(1500)}[
+        damage
+    ]
+    path.write_bytes(data)
+    numbers, times, images, warnings = read(path)
+    assert len(numbers) < 120
+    assert numbers[-1] == 120
+    np.testing.assert_allclose(times, [whole[1][number - 1] for number in numbers])
+    hole = np.flatnonzero(np.diff(numbers) > 1)
+    assert len(hole) == 1
+    expected = [levels(whole[2])[number - 1] for number in numbers]
+    far = np.abs(np.array(numbers) - numbers[hole[0]]) > 30  # nearer ones lack their references
+    np.testing.assert_allclose(np.array(levels(images))[far], np.array(expected)[far], atol=4)
+    missing = numbers[hole[0] + 1] - numbers[hole[0]] - 1
+    assert f"{missing} frames are missing after frame {numbers[hole[0]]}, " in warnings[0]
+
+
+def test_frames_that_an_edit_list_leaves_out_are_not_missing(tmp_path):
+    path = tmp_path / "b.mp4"
+    with (
+        av.open(str(video(tmp_path / "a.mp4", 40))) as whole,
+        av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as trimmed,
+    ):
+        stream = trimmed.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                ticks = round(15 / 30 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
+                packet.stream = stream
+                trimmed.mux(packet)
+    numbers, _, _, warnings = read(path)
+    assert len(numbers) == 25
+    assert warnings == []
+
+
+def test_a_transport_stream_that_starts_late_states_its_own_length(tmp_path):
+    path = video(tmp_path / "a.ts", 24)
+    assert probe(path).frames == 24
 
 
 def test_a_change_of_size_is_an_error_with_its_frame(tmp_path):

@@ -14,7 +14,8 @@ from mottool.errors import InputError
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
-from mottool.sources.sequence import Frame
+from mottool.sources.images import images_in
+from mottool.sources.sequence import Frame, check_numbers
 from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["BoxesFromFiles", "detector"]
@@ -60,6 +61,8 @@ class BoxesFromFiles:
         if with_features and boxes.embeddings is None:
             fix = "give a .npy of 10 + D columns, or --embedder histogram or none"
             raise InputError(f"{path} has no embeddings", fix)
+        if sequence.media is not None and sequence.media.is_dir():
+            check_numbers(images_in(sequence.media))
         _warn(path, boxes, sequence, warn)
         return BoxesRun(boxes, with_features)
 
@@ -85,6 +88,16 @@ def _warn(
     """Report unexpected contents of the file."""
     if not len(boxes):
         warn(f"{path} has no detections")
+    elif (boxes.boxes <= 1).all():
+        fix = f"multiply x by {sequence.width} and y by {sequence.height}"
+        raise InputError(f"the boxes of {path} are fractions of the image, not pixels", fix)
+    elif (
+        not ((boxes.boxes[:, :2] < [sequence.width, sequence.height]) & (boxes.boxes[:, 2:] > 0))
+        .all(1)
+        .any()
+    ):
+        size = f"{sequence.width}x{sequence.height}"
+        warn(f"{path}: no box is inside the picture of {size}; check the unit and the columns")
     if boxes.dropped:
         warn(f"{path}: {boxes.dropped} boxes without width or height are skipped")
     if boxes.margin is not None:

@@ -1,0 +1,107 @@
+"""Holes: frames that a damaged video has lost between two frames that decode.
+
+Containers without an index (Matroska, MPEG-TS, raw streams) skip damaged bytes, and the frames in
+them vanish without an error. Where the frame rate is constant, the presentation times tell how many
+frames are missing.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+
+__all__ = ["Holes", "was_damaged"]
+
+HISTORY = 12  # periods between frames that are remembered
+CONSTANT = 0.15  # largest deviation of a period from the median, as a share of it
+RESOLUTION = 0.0015  # seconds; Matroska rounds times to 1 ms
+SHOWN = 3  # holes that the warning names
+
+
+class Holes:
+    """Finds the holes of a video from the times of its frames.
+
+    `period` is one over the average frame rate, in seconds. `damaged` returns whether the video is
+    damaged; it is called once, at the first interval that would be a hole. Without damage a long
+    interval is a variable frame rate.
+    """
+
+    def __init__(self, period: float, damaged: Callable[[], bool]) -> None:
+        self.missing = 0
+        self._period = period
+        self._damaged = damaged
+        self._is_damaged: bool | None = None
+        self._history: deque[float] = deque(maxlen=HISTORY)
+        self._places: list[str] = []
+        self._last = (0.0, 0.0)  # begin and end of the last hole in seconds
+
+    def between(self, number: int, before: float, after: float) -> int:
+        """Return how many frames are missing after frame `number`, shown at `before` seconds.
+
+        `after` is the time of the next frame that decodes.
+        """
+        interval = after - before
+        period = self._constant_period()
+        count = 0 if period is None else round(interval / period) - 1
+        if count > 0 and self._confirmed():
+            times = f"{before + (period or 0):.2f} to {after:.2f} s"
+            frames = "1 frame is" if count == 1 else f"{count} frames are"
+            self._places.append(f"{frames} missing after frame {number}, {times}")
+            self.missing += count
+            self._last = before, after
+            return count
+        self._history.append(interval)
+        return 0
+
+    def contains(self, seconds: float) -> bool:
+        """Return whether a time is inside the last hole.
+
+        Such frames follow the hole, in the order in which they are stored, because the decoder
+        lacks what tells it to display them earlier.
+        """
+        begin, end = self._last
+        return begin < seconds < end
+
+    def _constant_period(self) -> float | None:
+        """Return the period of the last frames in seconds, None if it varies."""
+        if len(self._history) < 2:
+            return self._period
+        median = sorted(self._history)[len(self._history) // 2]
+        limit = CONSTANT * median + RESOLUTION
+        constant = all(abs(interval - median) <= limit for interval in self._history)
+        return median if constant else None
+
+    def _confirmed(self) -> bool:
+        if self._is_damaged is None:
+            self._is_damaged = self._damaged()
+        return self._is_damaged
+
+    def __str__(self) -> str:
+        """Return where frames are missing, "" if none are."""
+        more = len(self._places) - SHOWN
+        shown = "; ".join(self._places[:SHOWN])
+        return f"{shown}; and at {more} more places" if more > 0 else shown
+
+
+def was_damaged(path: Path) -> bool:
+    """Return whether FFmpeg finds damage in the container of a video that it can open.
+
+    The packets are read but not decoded. FFmpeg reports skipped bytes of some containers in its
+    log only.
+    """
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with (
+            av.logging.Capture(local=False) as log,
+            av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container,
+        ):
+            for packet in container.demux(container.streams.video[0]):
+                if packet.is_corrupt or log:
+                    return True
+            return bool(log)
+    except (av.error.FFmpegError, OSError):
+        return True
+    finally:
+        av.logging.set_level(level)
