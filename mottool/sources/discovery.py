@@ -83,6 +83,9 @@ def _read_list(file: Path) -> list[Path]:
 def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
     """Return the video files and folders of frames that a source names."""
     path = Path(source)
+    if "://" in str(source) or str(source).isdigit() and not path.exists():
+        fix = "record it, for example with ffmpeg -i SOURCE -t 60 -c copy a.mkv, and name the file"
+        raise InputError(f"{source} is a stream or a camera; mottool reads files", fix)
     if path.is_dir():
         paths = list(walk(path, note, set()))
         if not paths:

@@ -22,12 +22,15 @@ SHOWN = 3  # holes that the warning names
 class Holes:
     """Finds the holes of a video from the times of its frames.
 
-    `period` is one over the average frame rate, in seconds. `damaged` returns whether the video is
-    damaged; it is called once, at the first interval that would be a hole. Without damage a long
-    interval is a variable frame rate.
+    `missing` is the number of missing frames found so far.
     """
 
     def __init__(self, period: float, damaged: Callable[[], bool]) -> None:
+        """`period` is one over the average frame rate, in seconds.
+
+        `damaged` returns whether the video is damaged; it is called once, at the first interval
+        that would be a hole. Without damage, a long interval is a variable frame rate.
+        """
         self.missing = 0
         self._period = period
         self._damaged = damaged

@@ -18,12 +18,14 @@ __all__ = [
     "natural_key",
     "read_image",
     "read_mask",
+    "read_raw",
     "write_image",
 ]
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 ORIENTATION = 0x0112  # the EXIF tag
 TRANSPOSED = frozenset({5, 6, 7, 8})  # its values that swap width and height
+MOST_PIXELS, PIXELS_PER_BYTE = 1 << 27, 256  # of an image; photographs have 1 to 20 per byte
 UNREADABLE_FIX = "replace or remove it"
 
 
@@ -59,16 +61,29 @@ def is_numbered(files: list[Path]) -> bool:
 def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:
     """Read an image as BGR (H, W, 3), rotated by its EXIF tag if `upright`.
 
-    Raises `InputError` if the file is not an image.
+    Of values with 16 bits the upper 8 are kept. Raises `InputError` if the file is not an image,
+    or if it has far more pixels than its size on the disk can describe.
     """
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return np.asarray(_decode(file, cv2.IMREAD_COLOR, upright), np.uint8)
+
+
+def read_raw(file: Path) -> npt.NDArray[np.generic]:
+    """Read an upright image as BGR (H, W, 3) with the type of its values; as `read_image`."""
+    return _decode(file, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, upright=True)
+
+
+def _decode(file: Path, flags: int, upright: bool) -> npt.NDArray[np.generic]:
+    """Read an image with OpenCV's flags."""
+    if not upright:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    image_size(file)
     try:
         image = cv2.imdecode(np.fromfile(file, np.uint8), flags)
     except (cv2.error, OSError):
         image = None
     if image is None:
         raise InputError(f"{file} cannot be read as an image", UNREADABLE_FIX)
-    return np.asarray(image, np.uint8)
+    return np.asarray(image)
 
 
 def read_mask(file: Path) -> npt.NDArray[np.uint8]:
@@ -76,13 +91,14 @@ def read_mask(file: Path) -> npt.NDArray[np.uint8]:
 
     Raises `InputError` if the file is not such an image.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
+    image_size(file)
     fix = "give an 8-bit image with one channel, whose values number the instances"
     try:
         with Image.open(file) as image:
             values = np.asarray(image)
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # the readers of Pillow raise many kinds
         raise InputError(f"{file} cannot be read as a mask", fix) from error
     if values.ndim != 2 or values.dtype != np.uint8:
         raise InputError(f"{file} is not a mask", fix)
@@ -96,15 +112,23 @@ def write_image(file: Path, image: npt.NDArray[np.uint8]) -> None:
 
 
 def image_size(file: Path, upright: bool = True) -> tuple[int, int]:
-    """Return width and height in pixels, as `read_image` gives them, from the header alone."""
-    from PIL import Image, UnidentifiedImageError
+    """Return width and height in pixels, as `read_image` gives them, from the header alone.
 
+    Raises `InputError` as `read_image`.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # the limit below allows more to larger files
     try:
         with Image.open(file) as image:
             width, height = image.size
             transposed = upright and image.getexif().get(ORIENTATION) in TRANSPOSED
     except FileNotFoundError as error:
         raise InputError(f"there is no image {file}", "check the path") from error
-    except (OSError, UnidentifiedImageError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # the readers of Pillow raise many kinds
         raise InputError(f"{file} cannot be read as an image", UNREADABLE_FIX) from error
+    size = file.stat().st_size
+    if width * height > max(MOST_PIXELS, PIXELS_PER_BYTE * size):
+        problem = f"{file} is {width}x{height} but only {size} bytes long"
+        raise InputError(problem, "replace it; it may have been made to fill the memory")
     return (height, width) if transposed else (width, height)

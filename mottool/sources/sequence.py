@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from mottool.errors import InputError
 from mottool.sources import video
-from mottool.sources.images import images_in, is_numbered, read_image
+from mottool.sources.depth import range_of
+from mottool.sources.images import images_in, is_numbered, read_image, read_raw
 
 __all__ = ["Frame", "Sequence", "SubsampledSequence", "check_numbers"]
 
@@ -102,9 +103,12 @@ class Sequence:
     def _images(self, folder: Path, start: int, warn: Callable[[str], None]) -> Iterator[Frame]:
         """Yield the images of a folder as frames."""
         files = images_in(folder)
+        values = range_of(files) if files else None
+        if values:
+            warn(f"{self.path}: images of more than 8 bits, scaled from {values} to 0 to 255")
         for number, file in enumerate(files, 1):
             if number >= start:
-                image = read_image(file)
+                image = values.scale(read_raw(file)) if values else read_image(file)
                 self._check_size(file, image, files[0])
                 yield Frame(number, image, (number - 1) / self.fps)
         if self.length and len(files) != self.length:

@@ -201,6 +201,13 @@ def test_a_pipe_or_a_device_is_not_a_source(tmp_path):
     assert "is not a regular file" in refused(os.devnull)
 
 
+@pytest.mark.parametrize("source", ["rtsp://camera/1", "https://example.org/a.mp4", "0"])
+def test_a_stream_is_refused_by_name(source):
+    assert f"{source} is a stream or a camera; mottool reads files. Fix: record it" in refused(
+        source
+    )
+
+
 def test_an_operating_system_error_stops_no_other_source(tmp_path, monkeypatch):
     images(tmp_path / "good")
     images(tmp_path / "locked")

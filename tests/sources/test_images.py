@@ -41,3 +41,11 @@ def test_a_file_that_is_not_an_image_is_named_in_the_error(tmp_path, content):
             read(path)
     with pytest.raises(InputError, match="there is no image"):
         image_size(tmp_path / "b.png")
+
+
+def test_an_image_with_far_more_pixels_than_its_file_can_describe_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("1", (14000, 14000)).save(path)
+    message = r"a\.png is 14000x14000 but only \d+ bytes long"
+    with pytest.raises(InputError, match=message):
+        read_image(path)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from footage import video
 
 from mottool.cache.reader import Cache
 from mottool.models.backbones.dla import DLA34
@@ -205,3 +206,20 @@ def test_a_file_without_detections_is_a_warning(sequence, tmp_path):
     result = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work")
     assert "det.txt has no detections" in result.output
     assert "6 frames, 0 detections" in result.output
+
+
+def test_frames_that_a_damaged_video_lost_have_no_detections(tmp_path):
+    path = video(tmp_path / "a.ts", 120)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 1500] = bytes(1500)
+    path.write_bytes(data)
+    rows = "".join(f"{frame},-1,5,5,20,30,1\n" for frame in range(1, 121))
+    (tmp_path / "det.txt").write_text(rows)
+    options = ("--embedder", "histogram", "--work", tmp_path)
+    result = detect_embed(path, "--detections", tmp_path / "det.txt", *options)
+    counts = [len(frame) for frame in Cache(next((tmp_path / "caches").rglob("a.h5"))).frames()]
+    assert len(counts) == 120
+    missing = counts.count(0)
+    assert 0 < missing < 30
+    assert counts == [1] * counts.index(0) + [0] * missing + [1] * (120 - counts.index(0) - missing)
+    assert f"{missing} frames are missing after frame {counts.index(0)}, " in result.stderr
