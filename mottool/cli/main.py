@@ -1,8 +1,10 @@
 """The `mottool` command: the table of commands, and the exit codes."""
 
 import os
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 
 import click
 
@@ -72,6 +74,10 @@ def main() -> None:
     # cores, a network then takes many times longer. OpenMP reads this variable when torch is
     # imported, which no module has done yet; worker processes inherit it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
+            signal.signal(number, _interrupt)
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -95,6 +101,13 @@ def main() -> None:
         _drop_output()
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End as by Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):  # a job in a shell's background
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _show(error: click.ClickException) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
@@ -55,8 +56,7 @@ class _Pool(ProcessPoolExecutor):
     interrupted = False
 
     def __init__(self, jobs: int) -> None:
-        handler = signal.SIGTERM, _exit
-        super().__init__(jobs, get_context("spawn"), signal.signal, initargs=handler)
+        super().__init__(jobs, get_context("spawn"), _start_worker)
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit a job, for which a worker may be started; raise `KeyboardInterrupt` after Ctrl-C.
@@ -118,6 +118,19 @@ class _Worker:
     """State of this process if it is a worker."""
 
     working = False  # a job is running
+
+
+def _start_worker() -> None:
+    """Prepare a worker to end by SIGTERM, and with the process that started it."""
+    signal.signal(signal.SIGTERM, _exit)
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ from mottool.sources.images import read_raw
 __all__ = ["ValueRange", "range_of"]
 
 SAMPLES = 16  # images, evenly spaced
-OUTSIDE = 0.1  # per cent of the values at each end that are clipped
+PERCENTILES = (0.1, 99.9)  # of the values; those outside are clipped
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,11 @@ class ValueRange:
     def scale(self, image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
         """Return an image as uint8; one that is uint8 already is kept."""
         if image.dtype == np.uint8:
-            return np.asarray(image, np.uint8)
+            return image.view(np.uint8)
         span = max(self.high - self.low, 1e-9)
-        values = (np.nan_to_num(image.astype(np.float32)) - self.low) * (255 / span)
-        return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        values = np.nan_to_num(image.astype(np.float32))
+        scaled = np.rint((values - self.low) * (255 / span))
+        return np.asarray(np.clip(scaled, 0, 255), np.uint8)
 
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}"
@@ -46,6 +47,10 @@ def range_of(files: list[Path]) -> ValueRange | None:
     if first.dtype == np.uint8:
         return None
     chosen = np.linspace(0, len(files) - 1, min(SAMPLES, len(files))).astype(int)
-    values = [np.percentile(read_raw(files[index]), (OUTSIDE, 100 - OUTSIDE)) for index in chosen]
-    low, high = np.nan_to_num(np.array(values, np.float64)).T  # (samples,) each
-    return ValueRange(float(low.min()), float(high.max()))
+    limits = np.array(  # (samples, 2)
+        [
+            np.percentile(np.nan_to_num(read_raw(files[index]).astype(np.float32)), PERCENTILES)
+            for index in chosen
+        ]
+    )
+    return ValueRange(float(limits[:, 0].min()), float(limits[:, 1].max()))

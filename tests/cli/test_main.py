@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -188,3 +189,23 @@ def test_json_is_json_when_inputs_fail(tmp_path):
 
 def test_the_group_is_a_click_group():
     assert isinstance(cli, click.Group)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("background", [False, True])
+def test_a_request_to_terminate_is_handled_like_ctrl_c(number, background):
+    handler = "SIG_IGN" if background else "default_int_handler"
+    code = (
+        f"import signal, time; signal.signal(signal.SIGINT, signal.{handler})\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        "from mottool.cli import main\n"
+        "main.cli.main = lambda **_: (print('ready', flush=True), time.sleep(60))\n"
+        "main.main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert "mottool: interrupted. Finished files" in process.communicate(timeout=50)[1]
+    assert process.returncode == 130

@@ -116,5 +116,15 @@ def test_an_exit_that_python_ignores_is_raised_again(tmp_path):
     assert len(list(tmp_path.glob("*.cleaned"))) == 2
 
 
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    process = interruptible(tmp_path, "patient")
+    while len(list(tmp_path.glob("*.started"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate(timeout=50)  # returns when no worker holds the pipes any more
+    assert len(list(tmp_path.glob("*.cleaned"))) == 2
+
+
 def test_a_machine_has_at_least_one_core():
     assert 1 <= cores() <= (os.cpu_count() or 1)
