@@ -23,6 +23,7 @@ from mottool.errors import CheckpointError
 
 __all__ = ["Checkpoint", "is_darknet", "read"]
 
+SHARED = 8  # largest ratio of tensors to file; tensors may share their values
 # How the other formats begin.
 PICKLE = b"\x80"
 DARKNET = tuple(bytes((0, 0, 0, 0, minor, 0, 0, 0)) for minor in (1, 2))  # int32 major, minor
@@ -123,8 +124,13 @@ def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
     tensors = {str(name).removeprefix("module."): Tensor.detach(content[name]) for name in content}
     size = path.stat().st_size
     if odd := [name for name, value in tensors.items() if not _is_plain(value, size)]:
-        problem = f"{path} holds tensors that are sparse or larger than the file: {join_names(odd)}"
-        raise CheckpointError(problem, DOWNLOAD_FIX)
+        problem = (
+            f"{path} holds tensors that are sparse, quantised, complex or larger than the file"
+        )
+        raise CheckpointError(f"{problem}: {join_names(odd)}", DOWNLOAD_FIX)
+    if sum(value.numel() * value.itemsize for value in tensors.values()) > SHARED * size:
+        problem = f"the tensors of {path} are more than {SHARED} times larger than the file"
+        raise CheckpointError(problem, RESAVE_FIX)
     return tensors
 
 
@@ -134,4 +140,5 @@ def _is_plain(tensor: Tensor, size: int) -> bool:
     Strides of zero make any number of values out of a few bytes.
     """
     dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
-    return dense and not tensor.is_quantized and tensor.numel() * tensor.itemsize <= size
+    real = not tensor.is_quantized and not tensor.is_complex()
+    return dense and real and tensor.numel() * tensor.itemsize <= size

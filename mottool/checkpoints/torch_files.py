@@ -9,7 +9,6 @@ that the file names is imported or called.
 """
 
 import pickle
-import pickletools
 import re
 import warnings
 import zipfile
@@ -22,6 +21,7 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
+from mottool.checkpoints.pickle_limits import PickleLimitError, check_pickle
 from mottool.errors import CheckpointError
 
 __all__ = ["DOWNLOAD_FIX", "RESAVE_FIX", "WRAPPERS", "ZIP", "read_torch_file"]
@@ -63,11 +63,12 @@ def read_torch_file(path: Path) -> tuple[object, str]:
     try:
         with path.open("rb") as file:
             _check_archive(path, file)
+            names = _names(file)
             try:
                 return _load(file), ""
             except pickle.UnpicklingError as error:
                 match = re.search(r"GLOBAL ([\w.]+)", str(error))
-            with torch.serialization.safe_globals([_stub_class(name) for name in _names(file)]):
+            with torch.serialization.safe_globals([_stub_class(name) for name in names]):
                 content = _load(file)
         return _without_stubs(content), match[1] if match else ""
     except pickle.UnpicklingError as error:
@@ -79,6 +80,8 @@ def read_torch_file(path: Path) -> tuple[object, str]:
         raise CheckpointError(problem, RESAVE_FIX) from error
     except NoNetworkError as error:
         raise CheckpointError(f"{path} holds no network: {error}", RESAVE_FIX) from error
+    except PickleLimitError as error:
+        raise CheckpointError(f"{path} is not read: {error}", RESAVE_FIX) from error
     except CheckpointError:
         raise
     except Exception as error:  # a damaged or hostile file can provoke any
@@ -119,7 +122,10 @@ def _fix_size(storage: Any, location: str) -> Any:
 
 
 def _names(file: IO[bytes]) -> set[str]:
-    """Return the dotted names of the classes and functions that an open file refers to."""
+    """Return the dotted names of the classes and functions that an open file refers to.
+
+    Raises an exception as `check_pickle`.
+    """
     file.seek(0)
     pickles, count = file, LEGACY_PICKLES
     if file.read(len(ZIP)) == ZIP:
@@ -130,8 +136,8 @@ def _names(file: IO[bytes]) -> set[str]:
         file.seek(0)
     names = set()
     for _ in range(count):
-        for operation, argument, _ in pickletools.genops(pickles):
-            if operation.name == "GLOBAL":
+        for operation, argument in check_pickle(pickles):
+            if operation == "GLOBAL":
                 module, name = str(argument).split(" ")
                 names.add(f"{PYTHON2_MODULES.get(module, module)}.{name}")
     return names

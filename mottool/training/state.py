@@ -10,7 +10,6 @@ Average of the weights: Polyak & Juditsky, "Acceleration of stochastic approxima
 import io
 import json
 import math
-import pickle
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -21,12 +20,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mottool.checkpoints.torch_files import read_torch_file
 from mottool.errors import CheckpointError
 from mottool.files import atomic_write
 
 __all__ = ["Average", "State"]
 
 SCHEMA = "mottool/training/1"
+FRESH_FIX = "give --overwrite to start over, or another --out"
 GROWTH = 2000  # steps after which the decay reaches 63 % of its final value
 
 
@@ -110,6 +111,13 @@ class State:
             if key == "epochs":
                 fix += ", starting from the saved weights with --init"
             raise CheckpointError(problem, fix)
+        try:
+            self._restore(content)
+        except Exception as error:  # a damaged file can provoke any
+            raise CheckpointError(f"{path} is damaged", FRESH_FIX) from error
+
+    def _restore(self, content: Mapping[str, Any]) -> None:
+        """Take over the content of a file."""
         self.epoch, self.step, self.history = (content[key] for key in ("epoch", "step", "history"))
         self.learner.load_state_dict(content["learner"])
         self.optimiser.load_state_dict(content["optimiser"])
@@ -124,11 +132,10 @@ class State:
 
 def _read(path: Path) -> dict[str, Any]:
     """Read a training state. Raises `CheckpointError` if it is damaged or of another schema."""
-    fix = "give --overwrite to start over, or another --out"
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is damaged", fix) from error
+        content, _ = read_torch_file(path)
+    except (CheckpointError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged", FRESH_FIX) from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path} is not a training state of schema {SCHEMA}", fix)
+        raise CheckpointError(f"{path} is not a training state of schema {SCHEMA}", FRESH_FIX)
     return content

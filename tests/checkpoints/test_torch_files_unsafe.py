@@ -149,3 +149,51 @@ def test_damage_is_refused_or_changes_values(
         read(path)
     except CheckpointError:
         return
+
+
+def nested(levels: int) -> bytes:
+    """A dictionary whose key is a tuple inside `levels` others."""
+    return b"\x80\x02}" + b")" + b"\x85" * levels + b"K\x01s."
+
+
+def copies(items: int, times: int) -> bytes:
+    """A list of `times` ordered dictionaries, all made from one list of `items` pairs."""
+    pairs = b"".join(b"K%cK\x01\x86" % (item % 256) for item in range(items))
+    first = b"ccollections\nOrderedDict\nq\x02h\x01\x85R"
+    others = b"h\x02h\x01\x85R" * (times - 1)
+    return b"\x80\x02](]q\x01(" + pairs + b"e" + first + others + b"e."
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (nested(100_000), "more than 500 values are inside each other"),
+        (copies(5000, 5000), "copies far more items than it holds"),
+        (b"\x80\x02c__builtin__\nbytearray\n\x8a\x05\x00\x00\x00\x00\x02\x85R.", "copies far more"),
+    ],
+    ids=["nesting", "copies", "a large array"],
+)
+def test_a_small_file_neither_overflows_the_stack_nor_fills_the_memory(
+    tmp_path: Path, payload: bytes, reason: str
+) -> None:
+    path = tmp_path / "w.pt"
+    archive(path, payload)
+    with pytest.raises(CheckpointError, match=reason):
+        read(path)
+
+
+def test_tensors_that_share_their_values_are_limited_by_the_size_of_the_file(
+    tmp_path: Path,
+) -> None:
+    values = torch.zeros(10_000)
+    path = tmp_path / "w.pt"
+    torch.save({f"tensor{number}": values for number in range(100)}, path)
+    with pytest.raises(CheckpointError, match="more than 8 times larger than the file"):
+        read(path)
+
+
+def test_complex_tensors_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save({"weight": torch.zeros(3, dtype=torch.complex64)}, path)
+    with pytest.raises(CheckpointError, match="complex"):
+        read(path)
