@@ -44,8 +44,11 @@ def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[Path]:
 
     The temporary file is in `scratch` (on the same file system; by default the folder of `path`)
     and keeps the suffix of `path`. It is flushed to the disk before the rename, so `path` is always
-    complete. Temporary files of killed processes are removed.
+    complete. Temporary files of killed processes are removed. If `path` is a link, the file that it
+    leads to is replaced.
     """
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     folder = scratch or path.parent
     temporary = _temporary(folder, path, str(os.getpid()))
     with writing(path):

@@ -9,6 +9,11 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a path that cannot exist
 
 
+def pytest_addoption(parser):
+    """Add the number of damaged inputs for each reader."""
+    parser.addoption("--fuzz", type=int, default=200, help="damaged inputs for each reader")
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Retry downloads without a delay, and use no proxy."""

@@ -110,3 +110,14 @@ def test_a_refused_rename_is_tried_again(tmp_path, monkeypatch):
         part.write_text("x")
     assert (tmp_path / "a.txt").read_text() == "x"
     assert len(attempts) == 3
+
+
+def test_a_link_is_kept_and_its_target_replaced(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.txt").write_text("old")
+    link = tmp_path / "a.txt"
+    link.symlink_to(tmp_path / "disk" / "a.txt")
+    with atomic_write(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert (tmp_path / "disk" / "a.txt").read_text() == "new"

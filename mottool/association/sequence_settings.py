@@ -172,7 +172,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"there is no settings file {path}", "check the path") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         fix = 'write [default] or ["SEQUENCE"] and below it lines of key = value'
         raise InputError(f"{path} is not a TOML file of settings ({error})", fix) from error
 

@@ -99,12 +99,14 @@ def read_card(weights: Path) -> Card | None:
     Raises `CheckpointError` for a card that is damaged or of another schema. `Card.check` checks
     that it is the card of this file.
     """
+    if not weights.name:
+        return None
     path = card_path(weights)
     if path == weights or not path.is_file():
         return None
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"cannot read the card {path}: {error}", RESTORE_FIX) from error
     if document.pop("schema", None) != SCHEMA:
         fix = "rename it if it is not a card; else use the mottool that wrote it"

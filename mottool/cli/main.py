@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import sys
 from importlib import import_module
 from types import FrameType
@@ -79,6 +80,7 @@ def main() -> None:
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
             signal.signal(number, _interrupt)
     try:
+        _refuse_pipes(sys.argv[1:])
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
         _show(error)
@@ -101,6 +103,21 @@ def main() -> None:
         _drop_output()
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse_pipes(arguments: list[str]) -> None:
+    """Raise `SettingError` for an argument that names a pipe, which can be read only once."""
+    for argument in arguments:
+        path = argument.partition("=")[2] if argument.startswith("--") else argument
+        try:
+            kind = os.stat(path).st_mode
+        except (OSError, ValueError):
+            continue
+        if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
+            fix = "write its content to a file and name the file"
+            raise SettingError(
+                f"{path} is a pipe, and mottool reads its inputs more than once", fix
+            )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

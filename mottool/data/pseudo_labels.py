@@ -101,8 +101,8 @@ def _image_names(
         if frame.number in frames:
             file = folder / f"{sequence.original_number(frame.number):06d}.jpg"
             _, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-            with writing(file):
-                file.write_bytes(data.tobytes())
+            with atomic_write(file) as temporary:
+                temporary.write_bytes(data.tobytes())
             names[frame.number] = f"{folder.name}/{file.name}"
     return names
 

@@ -144,19 +144,22 @@ def holds_features(path: Path) -> bool:
         return False
     try:
         table = np.load(files[0], mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # NumPy raises many kinds for a damaged header
         return False
-    return bool(table.ndim == 2 and table.shape[1] > COLUMNS)
+    return isinstance(table, np.ndarray) and bool(table.ndim == 2 and table.shape[1] > COLUMNS)
 
 
 def _read_npy(path: Path) -> tuple[Rows, Floats | None]:
     try:
-        table = np.load(path, allow_pickle=False)
+        # Mapped first, so that a header which states more than the file has reserves no memory.
+        table = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise InputError(f"there is no detection file {path}", "check the path") from error
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # NumPy raises many kinds for a damaged header
         fix = "save a plain (rows, 10 + D) float array with numpy.save"
         raise InputError(f"{path} is not a readable .npy array", fix) from error
+    if not isinstance(table, np.ndarray):
+        raise InputError(f"{path} is an .npz archive", "save one array with numpy.save")
     if table.ndim != 2 or table.shape[1] < COLUMNS or table.dtype.kind not in "fiu":
         fix = "give DeepSORT's format: 10 MOTChallenge columns, then the embedding"
         raise InputError(f"{path} holds {table.dtype} {table.shape}", fix)

@@ -21,6 +21,7 @@ __all__ = ["IMAGENET", "initialise"]
 
 IMAGENET = "imagenet"
 MAX_NAMES = 6  # in the report
+SMALLEST_SHARE = 0.05  # of the network's tensors; a backbone has more, and chance matches fewer
 
 
 def initialise(learner: Learner, source: str, torchvision_backbone: str = "") -> str:
@@ -30,9 +31,9 @@ def initialise(learner: Learner, source: str, torchvision_backbone: str = "") ->
     authors' of any network, one whose tensor names the learner can map, or for JDE a darknet file
     of DarkNet-53. `torchvision_backbone` is torchvision's name of the backbone, for `imagenet`.
 
-    Raises `CheckpointError` if the file cannot be read, no tensor fits, or one that fits contains
-    NaN, `SettingError` if torchvision has no such backbone, and `InputError` if its weights cannot
-    be downloaded.
+    Raises `CheckpointError` if the file cannot be read, if it has less than 5 % of the network's
+    tensors, or if one of these contains NaN, `SettingError` if torchvision has no such backbone,
+    and `InputError` if its weights cannot be downloaded.
     """
     tensors = (
         _imagenet(learner, torchvision_backbone)
@@ -45,9 +46,11 @@ def initialise(learner: Learner, source: str, torchvision_backbone: str = "") ->
         for name, value in tensors.items()
         if name in expected and expected[name].shape == value.shape
     }
-    if not fitting:
+    if len(fitting) < SMALLEST_SHARE * len(expected):
         fix = "give a checkpoint of the same network, or of one with the same backbone"
-        raise CheckpointError(f"nothing in {source} fits this network", fix)
+        number = f"only {len(fitting)}" if fitting else "none"
+        problem = f"{number} of this network's {len(expected)} tensors are in {source}"
+        raise CheckpointError(problem, fix)
     try:
         check_finite(fitting)
     except NotFiniteError as error:

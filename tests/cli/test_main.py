@@ -209,3 +209,13 @@ def test_a_request_to_terminate_is_handled_like_ctrl_c(number, background):
     process.send_signal(number)
     assert "mottool: interrupted. Finished files" in process.communicate(timeout=50)[1]
     assert process.returncode == 130
+
+
+def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path):
+    for arguments in (
+        ["evaluate", tmp_path / "pipe"],
+        ["associate", f"--settings={tmp_path}/pipe"],
+    ):
+        result = mottool_command(*arguments)
+        assert result.returncode == 2
+        assert f"{pipe} is a pipe, and mottool reads its inputs more" in result.stderr
