@@ -212,10 +212,9 @@ def test_a_request_to_terminate_is_handled_like_ctrl_c(number, background):
 
 
 def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path):
-    for arguments in (
-        ["evaluate", tmp_path / "pipe"],
-        ["associate", f"--settings={tmp_path}/pipe"],
-    ):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for arguments in (["evaluate", pipe], ["associate", f"--settings={pipe}"]):
         result = mottool_command(*arguments)
         assert result.returncode == 2
         assert f"{pipe} is a pipe, and mottool reads its inputs more" in result.stderr
