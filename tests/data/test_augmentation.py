@@ -1,4 +1,4 @@
-"""Augmentation: what moves the image moves the boxes, within limits, as the draw says."""
+"""Augmentation: boxes follow the image, parameters stay within limits and depend on the seed."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def some_boxes(seed, count=6):
 
 @exact
 @given(seeds)
-def test_mirrored_twice_is_as_it_was(seed):
+def test_flipping_twice_restores_image_and_boxes(seed):
     pixels, boxes = image(seed), some_boxes(seed)
     once, moved = flip(pixels, boxes)
     assert (moved[:, 2] > moved[:, 0]).all()
@@ -51,7 +51,7 @@ def test_mirrored_twice_is_as_it_was(seed):
     np.testing.assert_allclose(back, boxes, atol=1e-4)
 
 
-def test_what_is_in_a_box_stays_in_it_when_mirrored():
+def test_flipped_box_contains_the_flipped_pixels():
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[10:30, 5:20] = 255
     turned, boxes = flip(pixels, np.array([[5, 10, 20, 30]], np.float32))
@@ -62,7 +62,7 @@ def test_what_is_in_a_box_stays_in_it_when_mirrored():
 
 @exact
 @given(seeds)
-def test_a_box_is_about_its_mapped_corners(seed):
+def test_warped_box_bounds_the_mapped_corners(seed):
     look = sample_transform(Augmentation(angle=0), np.random.default_rng(seed))
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
@@ -76,7 +76,7 @@ def test_a_box_is_about_its_mapped_corners(seed):
 
 @exact
 @given(seeds)
-def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
+def test_rotated_box_has_the_mapped_centre(seed):
     look = ImageTransform(angle=np.random.default_rng(seed).uniform(-5, 5))
     boxes = some_boxes(seed)
     _, moved, _ = warp(image(), boxes, look)
@@ -87,7 +87,7 @@ def test_a_turned_box_has_the_centre_of_its_corners_and_is_smaller(seed):
 
 @exact
 @given(seeds)
-def test_a_bright_patch_stays_in_the_mapped_box(seed):
+def test_warped_patch_is_centred_in_the_warped_box(seed):
     look = sample_transform(Augmentation(), np.random.default_rng(seed))
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[20:44, 36:60] = 255
@@ -108,7 +108,7 @@ def test_clipped_boxes_stay_in_the_image(seed):
     assert (boxes[keep][:, 2:] > boxes[keep][:, :2]).all()
 
 
-def test_boxes_that_left_the_image_or_shrank_away_are_not_kept():
+def test_boxes_outside_the_image_or_too_small_are_dropped():
     boxes = np.array([[0, 0, 20, 30], [60, 20, 90, 60], [40, 30, 46, 36], [10, 30, 90, 36]])
     _, _, keep = warp(image(), boxes.astype(np.float32), ImageTransform(scale=0.5))
     assert keep.tolist() == [True, True, False, False]
@@ -119,7 +119,7 @@ def test_boxes_that_left_the_image_or_shrank_away_are_not_kept():
     assert keep.shape == (0,)
 
 
-def test_the_default_look_changes_nothing():
+def test_default_transform_changes_nothing():
     pixels, boxes = image(), some_boxes(1)
     shown, same, keep = augment(jitter(pixels, ImageTransform().gains), boxes, ImageTransform())
     np.testing.assert_array_equal(shown, pixels)
@@ -127,14 +127,14 @@ def test_the_default_look_changes_nothing():
     assert keep.all()
 
 
-def test_what_comes_in_from_outside_is_grey():
+def test_border_is_filled_with_grey_or_the_given_value():
     shown, _, _ = warp(image(), some_boxes(0), ImageTransform(scale=0.5))
     assert (shown[:10] == 128).all()
     shown, _, _ = augment(image(), some_boxes(0), ImageTransform(scale=0.5), border=0)
     assert not shown[:10].any()
 
 
-def test_colours_are_multiplied_and_cut_off():
+def test_colour_gains_multiply_and_saturate():
     pixels = np.full((4, 4, 3), (40, 60, 100), np.uint8)
     np.testing.assert_array_equal(jitter(pixels, (1, 1, 0.5)).max(), 50)
     assert jitter(pixels, (1, 1, 9.0)).max() == 255
@@ -145,7 +145,7 @@ def test_colours_are_multiplied_and_cut_off():
 
 @exact
 @given(seeds, st.sampled_from([family.augmentation for family in families()]))
-def test_looks_stay_within_their_limits_and_follow_the_seed(seed, limits):
+def test_transforms_stay_within_their_limits_and_depend_on_the_seed(seed, limits):
     look = sample_transform(limits, np.random.default_rng(seed))
     assert look == sample_transform(limits, np.random.default_rng(seed))
     for gain, limit in zip(look.gains, (limits.hue, limits.saturation, limits.value), strict=True):
@@ -158,7 +158,7 @@ def test_looks_stay_within_their_limits_and_follow_the_seed(seed, limits):
 
 @exact
 @given(seeds)
-def test_the_second_look_of_a_pair_is_near_the_first(seed):
+def test_second_transform_of_a_pair_is_near_the_first(seed):
     draw, limits = np.random.default_rng(seed), Augmentation()
     first = sample_transform(limits, draw)
     second = sample_transform_near(limits, first, draw)
@@ -171,7 +171,7 @@ def test_the_second_look_of_a_pair_is_near_the_first(seed):
 
 @exact
 @given(seeds)
-def test_another_frame_of_a_video_differs_in_its_colours_alone(seed):
+def test_previous_frame_has_the_same_geometry_and_other_colours(seed):
     draw, limits = np.random.default_rng(seed), OTRACK.augmentation
     first = sample_transform(limits, draw)
     second = recolour(limits, first, draw)
@@ -179,12 +179,12 @@ def test_another_frame_of_a_video_differs_in_its_colours_alone(seed):
     assert replace(second, gains=first.gains) == first
 
 
-def test_tdt_and_cstrack_do_not_move_images():
+def test_tdt_and_cstrack_have_no_geometric_augmentation():
     for family in (TDT, CSTRACK):
         look = sample_transform(family.augmentation, np.random.default_rng(3))
         np.testing.assert_array_equal(transform_matrix(look, 10, 10), np.eye(3))
 
 
-def test_limits_without_sense_are_refused():
+def test_invalid_limits_are_refused():
     with pytest.raises(SettingError, match="flip cannot be 2"):
         Augmentation(flip=2)

@@ -1,4 +1,4 @@
-"""Batches: complete, in a resumable order, and the same from any process."""
+"""Batches: collation, a resumable order, and equal results from any number of processes."""
 
 from functools import partial
 from itertools import islice
@@ -28,11 +28,11 @@ ANCHORS = {16: ((8, 24), (11, 34)), 8: ((4, 12), (6, 17))}
 
 
 def examples(batch, size=(96, 64)):
-    """Make examples as a learner does; at module level, because workers import it by name."""
+    """Make a learner's loss inputs; at module level, because workers import it by name."""
     return LossInputs(batch.images, jde_targets(batch.labels, size, ANCHORS))
 
 
-def of_the_crowded(batch):
+def examples_of_three_people(batch):
     if batch.counts.sum() < 3:
         raise InputError("a box is missing", "add it")
     return examples(batch)
@@ -43,21 +43,21 @@ def data(tmp_path):
     return datasets.mixed(tmp_path)
 
 
-def test_collated_samples_come_apart_again(data):
+def test_collated_batch_has_the_labels_of_each_sample(data):
     samples = Samples(data, VIEW, FAIRMOT.augmentation, PairSampling())
-    made = [samples[0, number] for number in (0, 7, 3)]
-    batch = collate(made)
+    samples_in_batch = [samples[0, number] for number in (0, 7, 3)]
+    batch = collate(samples_in_batch)
     assert batch.images.shape == (3, 3, 64, 96)
     assert batch.negative.tolist() == [False] * 3
-    for sample, labels in zip(made, batch.labels, strict=True):
+    for sample, labels in zip(samples_in_batch, batch.labels, strict=True):
         torch.testing.assert_close(labels.boxes, sample.labels.boxes)
         torch.testing.assert_close(labels.identities, sample.labels.identities)
-    for sample, labels in zip(made, batch.partner.labels, strict=True):
+    for sample, labels in zip(samples_in_batch, batch.partner.labels, strict=True):
         torch.testing.assert_close(labels.boxes, sample.partner.labels.boxes)
     assert batch.to("cpu").partner.images.equal(batch.partner.images)
 
 
-def test_every_epoch_is_another_shuffle_of_all_samples():
+def test_every_epoch_shuffles_all_samples_differently():
     order = ResumableSampler(20, seed=1)
     first = list(order)
     order.epoch = 1
@@ -67,15 +67,15 @@ def test_every_epoch_is_another_shuffle_of_all_samples():
     assert [number for _, number in first] != [number for _, number in second]
 
 
-def test_processes_share_an_epoch_without_overlap():
+def test_processes_get_disjoint_samples_of_an_epoch():
     shares = [list(ResumableSampler(20, rank=rank, world=3)) for rank in range(3)]
     assert [len(share) for share in shares] == [6, 6, 6]
-    assert len({place for share in shares for place in share}) == 18
+    assert len({position for share in shares for position in share}) == 18
     assert len(ResumableSampler(20, rank=2, world=3)) == 6
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_resumed_run_equals_an_uninterrupted_one(data, workers):
+def test_resumed_order_equals_an_uninterrupted_one(data, workers):
     samples = Samples(data, VIEW, FAIRMOT.augmentation, seed=5)
     order, again = ResumableSampler(len(data), seed=5), ResumableSampler(len(data), seed=5)
     whole = loader(samples, order, LoaderSettings(2, workers=0), examples)
@@ -94,37 +94,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data, workers):
 
 
 def tensors(examples):
-    """The inputs and all that the targets hold."""
+    """Return the input tensor and all tensors of the targets."""
     levels = examples.targets.levels.values()
     return [examples.inputs, *(tensor for level in levels for tensor in vars(level).values())]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_image_is_an_input_error_from_any_process(data, tmp_path, workers):
+def test_damaged_image_is_an_input_error_with_and_without_workers(data, tmp_path, workers):
     (tmp_path / "film" / "img1" / "000003.png").write_text("words")
-    made = loader(Samples(data, VIEW), [(0, 0), (0, 2)], LoaderSettings(1, workers), examples)
-    results = batches(made)
+    loading = loader(Samples(data, VIEW), [(0, 0), (0, 2)], LoaderSettings(1, workers), examples)
+    results = batches(loading)
     assert len(list(islice(results, 1))) == 1
     with pytest.raises(InputError, match=r"000003\.png cannot be read as an image"):
         next(results)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_error_of_the_targets_is_raised_from_any_process(data, workers):
-    """The three people of frame 1 are enough, the two or fewer of a still image are not."""
+def test_error_in_the_targets_is_raised_with_and_without_workers(data, workers):
+    """Frame 1 has three people, enough for the targets; a still image has too few and fails."""
     few = next(number for number in range(len(data)) if len(data[number].rows) < 3)
-    made = loader(
-        Samples(data, VIEW), [(0, 0), (0, few)], LoaderSettings(1, workers), of_the_crowded
+    loading = loader(
+        Samples(data, VIEW),
+        [(0, 0), (0, few)],
+        LoaderSettings(1, workers),
+        examples_of_three_people,
     )
-    results = batches(made)
+    results = batches(loading)
     assert len(list(islice(results, 1))) == 1
     with pytest.raises(InputError, match="a box is missing") as caught:
         next(results)
     assert caught.value.fix == "add it"
 
 
-def test_all_tensors_are_put_into_page_locked_memory(monkeypatch):
-    """Down to those in dicts; what is None stays so."""
+def test_pin_memory_pins_all_tensors(monkeypatch):
+    """Tensors inside dictionaries are pinned too, and None stays None."""
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor + 1)
     zero = torch.zeros(2)
     level = AnchorTargets(zero, zero, zero)

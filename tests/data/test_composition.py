@@ -1,4 +1,4 @@
-"""Boxes move with their pixels, whatever a scene is composed of."""
+"""Composed scenes: boxes move with their pixels; hidden and cropped people are ignored."""
 
 import cv2
 import numpy as np
@@ -42,7 +42,7 @@ def image(tmp_path):
 
 
 def red_box(pixels):
-    """The box around what is red in a picture (h, w, 3)."""
+    """Return the box around the red pixels of an image (h, w, 3)."""
     y, x = np.nonzero((pixels[..., 2] > 170) & (pixels[..., 0] < 80))
     return [x.min(), y.min(), x.max() + 1, y.max() + 1]
 
@@ -50,13 +50,13 @@ def red_box(pixels):
 @pytest.mark.parametrize("flipped", [False, True])
 @pytest.mark.parametrize("scale", [(1.0, 1.0), (0.5, 0.7), (2.0, 1.5)])
 @pytest.mark.parametrize("corner", [(0.0, 0.0), (9.0, 4.0), (-7.5, 3.25)])
-def test_a_box_stays_around_its_pixels(image, flipped, scale, corner):
+def test_box_stays_around_its_pixels_when_placed_in_a_tile(image, flipped, scale, corner):
     canvas = Canvas.empty(200, 120, 127)
     canvas.add_image(image((20, 10, 40, 38)), Tile((0, 0, 200, 120), scale, corner, flipped), 0.0)
     np.testing.assert_allclose(canvas.visible[0], red_box(canvas.pixels), atol=1.01)
 
 
-def test_a_tile_changes_nothing_outside_its_region(image):
+def test_tile_changes_nothing_outside_its_region(image):
     canvas = Canvas.empty(100, 80, 127)
     canvas.add_image(image((0, 0, 64, 48)), Tile((30, 20, 70, 60), (3.0, 3.0), (-20.0, -20.0)), 0.0)
     outside = np.ones((80, 100), bool)
@@ -65,20 +65,21 @@ def test_a_tile_changes_nothing_outside_its_region(image):
     assert red_box(canvas.pixels) == [30, 20, 70, 60]
 
 
-def test_what_is_cut_off_too_far_is_ignored(image):
+def test_box_with_too_small_a_visible_share_is_ignored(image):
     tile = Tile((0, 0, 40, 40), (1.0, 1.0), (-35.0, 0.0))
     canvas = Canvas.empty(40, 40, 127)
-    canvas.add_image(image((20, 5, 45, 35)), tile, min_share=0.5)  # 10 of 25 columns are seen
+    canvas.add_image(image((20, 5, 45, 35)), tile, min_share=0.5)  # 10 of 25 columns are visible
     assert not len(canvas.boxes)
     assert canvas.ignored.tolist() == [[0, 5, 10, 35]]
     canvas = Canvas.empty(40, 40, 127)
     canvas.add_image(image((20, 5, 45, 35)), tile, min_share=0.3)
     assert canvas.visible.tolist() == [[0, 5, 10, 35]]
-    assert canvas.boxes.tolist() == [[-10, 5, 10, 35]]  # no more than 0.4 of 25 beyond
+    # At most 0.4 of the width may lie outside.
+    assert canvas.boxes.tolist() == [[-10, 5, 10, 35]]
     assert not len(canvas.ignored)
 
 
-def test_small_and_hidden_people_are_ignored(image):
+def test_small_and_mostly_hidden_people_are_ignored(image):
     canvas = Canvas.empty(64, 48, 127)
     hidden = image((2, 2, 5, 20), (20, 4, 40, 40), visibility=np.array([1, 0.1], np.float32))
     canvas.add_image(hidden, Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0)), 0.3)
@@ -86,7 +87,7 @@ def test_small_and_hidden_people_are_ignored(image):
     assert len(canvas.ignored) == 2
 
 
-def test_regions_to_ignore_move_too(image):
+def test_ignored_regions_are_transformed_with_the_image(image):
     region = np.array([[10, 10, 30, 30]], np.float32)
     canvas = Canvas.empty(128, 96, 127)
     tile = Tile((0, 0, 128, 96), (2.0, 2.0), (0.0, 0.0), flipped=True)
@@ -94,14 +95,14 @@ def test_regions_to_ignore_move_too(image):
     assert canvas.ignored.tolist() == [[68, 20, 108, 60]]
 
 
-def test_boxes_that_count_pixels_from_one_are_moved_by_one(image):
+def test_boxes_with_origin_one_are_shifted_by_one_pixel(image):
     canvas = Canvas.empty(64, 48, 127)
     tile = Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0))
     canvas.add_image(image((21, 11, 41, 39), origin=1), tile, 0.3)
     assert canvas.visible.tolist() == [[20, 10, 40, 38]]
 
 
-def test_a_cut_out_hides_and_replaces_those_behind_it(image):
+def test_pasted_cutout_hides_the_people_behind_it(image):
     canvas = Canvas.empty(64, 48, 127)
     people = image((20, 10, 30, 40), (45, 10, 60, 40))
     canvas.add_image(people, Tile((0, 0, 64, 48), (1.0, 1.0), (0.0, 0.0)), 0.3)
@@ -109,7 +110,7 @@ def test_a_cut_out_hides_and_replaces_those_behind_it(image):
     opacity = np.ones((36, 16), np.float32)
     opacity[:, :4] = 0
     canvas.paste(cutout, opacity, (17.2, 8.0), row=77, identity=5, min_share=0.3)
-    assert canvas.rows.tolist() == [11, 77]  # the one in front of it is as it was
+    assert canvas.rows.tolist() == [11, 77]  # the person in front of the pasted one is unchanged
     assert canvas.identities.tolist() == [1, 5]
     assert canvas.visible[1].tolist() == [17, 8, 33, 44]
     assert canvas.ignored.tolist() == [[20, 10, 30, 40]]
@@ -117,7 +118,7 @@ def test_a_cut_out_hides_and_replaces_those_behind_it(image):
     assert canvas.pixels[20, 18].tolist() == [90, 90, 90]  # transparent
 
 
-def test_a_cut_out_beyond_the_canvas_changes_nothing():
+def test_cutout_outside_the_canvas_changes_nothing():
     canvas = Canvas.empty(64, 48, 127)
     canvas.paste(np.zeros((9, 9, 3), np.uint8), np.ones((9, 9), np.float32), (70, 3), 1, 1, 0.3)
     assert (canvas.pixels == 127).all()

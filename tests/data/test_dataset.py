@@ -1,4 +1,4 @@
-"""Datasets: skipped boxes, distinct identities, and the fingerprint."""
+"""Datasets: skipped boxes, identities of joined datasets, and the fingerprint."""
 
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from mottool.data.formats import open_dataset
 from mottool.errors import InputError
 
 
-def made(*people, name="set"):
-    """A dataset of one image for each list of identities."""
+def dataset_of(*people, name="set"):
+    """Make a dataset with one image for each list of identities."""
     builder, warnings = DatasetBuilder(name), []
     for number, identities in enumerate(people):
         boxes = [[1 + index, 2, 20, 30] for index in range(len(identities))]
@@ -22,7 +22,7 @@ def made(*people, name="set"):
     return builder.dataset(warnings.append)
 
 
-def test_boxes_outside_the_image_are_left_out_and_those_half_outside_stay():
+def test_boxes_outside_the_image_are_skipped_and_partly_visible_ones_stay():
     builder, warnings = DatasetBuilder("set"), []
     boxes = [[-10, 5, 20, 60], [70, 5, 90, 20], [5, 5, 5, 20], [3, 3, 9, 9], [9, 9, 3, 3]]
     builder.add(Path("a.png"), (64, 48), boxes, [4, 5, 6, 7, 8], [2, 1, 1, -1, 1])
@@ -39,8 +39,8 @@ people = people.filter(any)
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(people, min_size=1, max_size=4))
-def test_joined_datasets_keep_their_people_apart(sets):
-    parts = [made(*each) for each in sets]
+def test_joined_datasets_have_disjoint_identities(sets):
+    parts = [dataset_of(*each) for each in sets]
     whole = join_datasets(parts)
     assert len(whole) == sum(map(len, parts))
     assert whole.identity_count == sum(part.identity_count for part in parts)
@@ -63,9 +63,9 @@ def test_joined_datasets_keep_their_people_apart(sets):
     assert seen == set(range(whole.identity_count))
 
 
-def test_videos_of_joined_datasets_are_not_near_each_other(tmp_path):
+def test_near_frames_are_of_the_same_video_in_joined_datasets(tmp_path):
     parts = [open_dataset(datasets.motchallenge(tmp_path / name), print) for name in "ab"]
-    still = made([1])
+    still = dataset_of([1])
     whole = join_datasets([parts[0], still, parts[1]])
     assert [image.video for image in whole] == [0, 0, 0, -1, 1, 1, 1]
     assert whole.near(0, 1).tolist() == [1]
@@ -75,7 +75,7 @@ def test_videos_of_joined_datasets_are_not_near_each_other(tmp_path):
     assert whole.elsewhere(3).tolist() == [0, 1, 2, 4, 5, 6]
 
 
-def test_the_fingerprint_depends_on_the_annotations_and_not_on_the_path(tmp_path):
+def test_fingerprint_depends_on_annotations_and_image_sizes_only(tmp_path):
     def fingerprint(folder, *labels):
         return open_dataset(datasets.yolo(tmp_path / folder, labels), print).fingerprint()
 
@@ -95,19 +95,19 @@ def test_the_fingerprint_depends_on_the_annotations_and_not_on_the_path(tmp_path
 @pytest.mark.parametrize(
     ("identities", "message"), [([-1, -1], "no identities"), ([3, 3], "one identity only")]
 )
-def test_an_identity_loss_needs_two_identities(identities, message):
+def test_identity_loss_with_fewer_than_two_identities_is_refused(identities, message):
     with pytest.raises(InputError, match=f"set has {message}, but cross-entropy needs"):
-        made(identities).identities_for("cross-entropy")
-    assert made([0, 4], [-1]).identities_for("cross-entropy") == 2
+        dataset_of(identities).identities_for("cross-entropy")
+    assert dataset_of([0, 4], [-1]).identities_for("cross-entropy") == 2
 
 
-def test_a_dataset_without_people_is_refused():
+def test_dataset_without_people_is_refused():
     with pytest.raises(InputError, match="2 images but no boxes of people"):
-        made([], [])
+        dataset_of([], [])
 
 
-def test_an_image_beyond_the_last_is_an_index_error():
-    dataset = made([1], [])
+def test_index_after_the_last_image_is_an_index_error():
+    dataset = dataset_of([1], [])
     assert [len(image.boxes) for image in dataset] == [1, 0]
     with pytest.raises(IndexError):
         dataset[2]

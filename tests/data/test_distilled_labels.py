@@ -1,4 +1,4 @@
-"""Label files: written labels are read for the same data, also after interruptions."""
+"""Label files: labels are read for the data they were made of; interrupted writers resume."""
 
 import os
 import pickle
@@ -74,7 +74,7 @@ def test_labels_written_in_several_runs_are_read(tmp_path_factory, count, size, 
     np.testing.assert_array_equal(embeddings, half(rows)[positions])
 
 
-def test_every_process_opens_the_file_for_itself(tmp_path):
+def test_pickled_labels_open_the_file_again(tmp_path):
     rows = made(40)
     labels = DistilledLabels(write(tmp_path / "a.h5", rows))
     labels(np.array([3]))
@@ -221,13 +221,13 @@ def test_damaged_files_are_refused(tmp_path, change, message):
 
 
 def labelled(dataset, path, size=4, seed=0, teacher="osnet_x1_0", weights="", **settings):
-    """A label file of the dataset, and its rows."""
+    """Write a label file of the dataset; return it with its rows."""
     header = LabelHeader.of(dataset, teacher, weights, settings)
     rows = made(header.boxes, size, seed)
     return write(path, rows, header, blocks=()), half(rows)
 
 
-def test_labels_are_of_one_version_of_the_data(tmp_path):
+def test_labels_of_changed_data_are_refused(tmp_path):
     folder = datasets.penn_fudan(tmp_path / "set")
     dataset = open_dataset(folder, print)
     path, rows = labelled(dataset, tmp_path / "a.h5")

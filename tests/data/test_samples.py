@@ -1,4 +1,4 @@
-"""Samples: reproducible, with boxes at their people."""
+"""Training samples: reproducible, with boxes, pairs and prior detections that fit the image."""
 
 import pickle
 
@@ -33,7 +33,7 @@ def same(one, other):
     return one.rows.tolist() == other.rows.tolist()
 
 
-def test_without_augmentation_a_sample_is_the_network_s_view(data):
+def test_sample_without_augmentation_is_the_preprocessed_image(data):
     sample = Samples(data, VIEW)[0, 0]
     image = data[0]
     np.testing.assert_array_equal(sample.image.numpy(), VIEW.image(image.pixels()))
@@ -44,7 +44,7 @@ def test_without_augmentation_a_sample_is_the_network_s_view(data):
     assert sample.partner is None
 
 
-def test_a_sample_follows_from_seed_epoch_and_number_alone(data):
+def test_sample_depends_on_seed_epoch_and_index_only(data):
     samples = Samples(data, VIEW, FAIRMOT.augmentation, seed=3)
     again = Samples(data, VIEW, FAIRMOT.augmentation, seed=3)
     first = samples[2, 4]
@@ -55,7 +55,7 @@ def test_a_sample_follows_from_seed_epoch_and_number_alone(data):
         assert not torch.equal(first.image, other.image)
 
 
-def test_rows_are_the_remaining_boxes(data):
+def test_rows_are_those_of_the_remaining_boxes(data):
     samples = Samples(data, VIEW, JDE.augmentation)
     for number in range(len(data)):
         sample = samples[0, number]
@@ -65,7 +65,7 @@ def test_rows_are_the_remaining_boxes(data):
         assert set(sample.rows.tolist()) <= set(data[number].rows.tolist())
 
 
-def test_a_teacher_s_embeddings_come_with_their_boxes(data):
+def test_teacher_embeddings_are_those_of_the_boxes(data):
     table = np.arange(len(data.boxes) * 2, dtype=np.float32).reshape(-1, 2)
     samples = Samples(data, VIEW, TDT.augmentation, embeddings=lambda rows: table[rows])
     batch = collate([samples[0, number] for number in (1, 6, 7)])
@@ -73,7 +73,7 @@ def test_a_teacher_s_embeddings_come_with_their_boxes(data):
     assert [len(labels.embeddings) for labels in batch.labels] == batch.counts.tolist()
 
 
-def test_pairs_are_frames_of_one_video_or_one_image_twice(data):
+def test_pairs_are_near_frames_or_a_still_image_twice(data):
     samples = Samples(data, VIEW, OUTRACK.augmentation, PairSampling(reach=2))
     for epoch in range(4):
         for number in range(len(data)):
@@ -87,23 +87,23 @@ def test_pairs_are_frames_of_one_video_or_one_image_twice(data):
     assert not torch.equal(still.image, still.partner.image)
 
 
-def test_negative_pairs_show_other_people(data, tmp_path):
+def test_negative_pairs_have_disjoint_people(data, tmp_path):
     samples = Samples(data, VIEW, None, PairSampling(negative=1))
     for number in range(len(data)):
         sample = samples[0, number]
         assert sample.negative
         assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
-    film = open_dataset(tmp_path / "film", print)  # one video: no image shows other people
+    film = open_dataset(tmp_path / "film", print)  # one video, so no image has other people
     assert not Samples(film, VIEW, None, PairSampling(negative=1))[0, 0].negative
 
 
-def test_the_previous_image_is_near_in_the_video_with_the_same_transform(data):
+def test_previous_frame_is_near_and_has_the_same_transform(data):
     samples = Samples(data, CenterWarp(96, 64), OTRACK.augmentation, PreviousFrameSampling(reach=2))
     apart = set()
     for epoch in range(8):
         for number in range(6):
             sample = samples[epoch, number]
-            # The three people stand still, three rows an image.
+            # The three people do not move, and each image has three rows.
             torch.testing.assert_close(sample.labels.boxes, sample.partner.labels.boxes)
             assert not torch.equal(sample.image, sample.partner.image)
             assert not sample.negative
@@ -111,13 +111,13 @@ def test_the_previous_image_is_near_in_the_video_with_the_same_transform(data):
     assert apart == {-2, -1, 0, 1, 2}
 
 
-def test_a_still_image_precedes_itself_with_another_transform(data):
+def test_still_image_is_its_own_previous_frame_with_another_transform(data):
     sample = Samples(data, CenterWarp(96, 64), OTRACK.augmentation, PreviousFrameSampling())[0, 6]
     assert sample.rows.tolist() == sample.partner.rows.tolist() != []
     assert not torch.equal(sample.labels.boxes, sample.partner.labels.boxes)
 
 
-def test_prior_detections_depend_on_seed_epoch_and_number_alone(data):
+def test_prior_detections_depend_on_seed_epoch_and_index_only(data):
     view, limits = CenterWarp(96, 64), OTRACK.augmentation
     samples, again = (
         Samples(data, view, limits, PreviousFrameSampling(), seed=3) for _ in range(2)
@@ -132,7 +132,7 @@ def test_prior_detections_depend_on_seed_epoch_and_number_alone(data):
     assert len({samples[epoch, 4].partner.prior.sum().item() for epoch in range(6)}) > 1
 
 
-def test_without_errors_the_prior_shows_all_boxes(data):
+def test_prior_without_simulated_errors_has_all_boxes(data):
     steps = PreviousFrameSampling(jitter=0, lost=0, false=0)
     partner = Samples(data, CenterWarp(96, 64), None, steps)[0, 2].partner
     drawn = prior_heatmap(partner.labels.boxes.numpy(), 96, 64)
@@ -143,6 +143,6 @@ def test_without_errors_the_prior_shows_all_boxes(data):
     assert batch.prior is None
 
 
-def test_samples_can_go_to_another_process(data):
+def test_samples_can_be_pickled(data):
     samples = pickle.loads(pickle.dumps(Samples(data, VIEW, FAIRMOT.augmentation)))
     assert same(samples[0, 1], Samples(data, VIEW, FAIRMOT.augmentation)[0, 1])

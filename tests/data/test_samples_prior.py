@@ -39,7 +39,7 @@ def test_probabilities_of_zero_and_one():
 def test_errors_have_the_configured_rates_and_sizes():
     count = 20_000
     boxes = simulate(people(count), PreviousFrameSampling(jitter=0.05, lost=0.4, false=0.1))
-    # 0.6 are found, and 0.06 a second time; one standard deviation is 0.004.
+    # 0.6 are detected, 0.06 of all twice; one standard deviation is 0.004.
     assert abs(len(boxes) / count - 0.66) < 0.02
     moved = (boxes[:, :2] - [20, 10]) / 40
     np.testing.assert_allclose(moved.std(axis=0), 0.05, rtol=0.05)

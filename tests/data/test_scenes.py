@@ -1,5 +1,6 @@
-"""Scenes follow from seed, epoch and number, and show what their labels say."""
+"""Training scenes: reproducible from seed, epoch and index; labels that fit their pixels."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,9 +19,7 @@ PLAIN = {"light": 0, "saturation": 0, "grey": 0, "blur": 0, "low_resolution": 0,
 
 
 def masked_people(folder):
-    """A Penn-Fudan folder whose one person fills the right half of the box."""
-    import cv2
-
+    """Write a Penn-Fudan folder with a mask over the right half of its one box."""
     penn_fudan(folder)
     (folder / "PedMasks").mkdir()
     mask = np.zeros((48, 64), np.uint8)
@@ -29,7 +28,7 @@ def masked_people(folder):
     return open_dataset(folder, print)
 
 
-def same(one, other):
+def assert_equal(one, other):
     assert torch.equal(one.image, other.image)
     assert torch.equal(one.labels.boxes, other.labels.boxes)
     assert torch.equal(one.labels.visible, other.labels.visible)
@@ -37,19 +36,19 @@ def same(one, other):
     assert torch.equal(one.rows, other.rows)
 
 
-def test_a_scene_is_the_same_whenever_it_is_made(tmp_path):
+def test_scene_depends_on_seed_epoch_and_index_only(tmp_path):
     scenes = Scenes(mixed(tmp_path), VIEW, Composition(), seed=3)
     first = [scenes[0, number] for number in range(len(scenes))]
     for number in reversed(range(len(scenes))):
-        same(scenes[0, number], first[number])
+        assert_equal(scenes[0, number], first[number])
     assert not torch.equal(scenes[1, 0].image, first[0].image)
 
 
-def test_labels_lie_within_the_scene(tmp_path):
+def test_visible_boxes_lie_inside_the_scene(tmp_path):
     scenes = Scenes(mixed(tmp_path), VIEW, Composition(mosaic=0.5))
-    shown = [scenes[epoch, number] for epoch in range(5) for number in range(len(scenes))]
-    assert sum(len(sample.rows) for sample in shown) > 20
-    for sample in shown:
+    samples = [scenes[epoch, number] for epoch in range(5) for number in range(len(scenes))]
+    assert sum(len(sample.rows) for sample in samples) > 20
+    for sample in samples:
         assert sample.image.shape == (3, 96, 128)
         visible, boxes = sample.labels.visible, sample.labels.boxes
         assert (visible[:, :2] >= 0).all()
@@ -60,16 +59,16 @@ def test_labels_lie_within_the_scene(tmp_path):
         assert len(sample.labels.identities) == len(boxes) == len(sample.rows)
 
 
-def test_identities_stay_with_their_boxes(tmp_path):
+def test_identities_are_those_of_the_rows_in_the_dataset(tmp_path):
     dataset = mixed(tmp_path)
     scenes = Scenes(dataset, VIEW, Composition(mosaic=1.0))
     for number in range(len(scenes)):
         sample = scenes[0, number]
-        wanted = dataset.identities[sample.rows.numpy()]
-        assert sample.labels.identities.tolist() == wanted.tolist()
+        expected = dataset.identities[sample.rows.numpy()]
+        assert sample.labels.identities.tolist() == expected.tolist()
 
 
-def test_a_teachers_embeddings_come_by_row(tmp_path):
+def test_teacher_embeddings_are_looked_up_by_row(tmp_path):
     scenes = Scenes(
         mixed(tmp_path),
         VIEW,
@@ -80,7 +79,7 @@ def test_a_teachers_embeddings_come_by_row(tmp_path):
     assert sample.labels.embeddings[:, 0].tolist() == sample.rows.tolist()
 
 
-def test_crops_are_pasted_and_never_scenes_of_their_own(tmp_path):
+def test_crops_are_pasted_and_are_not_scenes(tmp_path):
     film = open_dataset(motchallenge(tmp_path / "film"), print)
     people = open_dataset(crops(tmp_path / "people"), print)
     dataset = join_datasets([film, people])
@@ -93,7 +92,7 @@ def test_crops_are_pasted_and_never_scenes_of_their_own(tmp_path):
     assert (rows < len(film.boxes)).all()
 
 
-def test_masks_cut_people_out(tmp_path):
+def test_people_with_masks_are_pasted(tmp_path):
     film = open_dataset(motchallenge(tmp_path / "film", rows=["1,1,1,1,4,11,1,1,1"]), print)
     people = masked_people(tmp_path / "people")
     assert people.instances.tolist() == [1]
@@ -103,7 +102,7 @@ def test_masks_cut_people_out(tmp_path):
     assert any(len(film.boxes) in scenes[epoch, 0].rows for epoch in range(8))
 
 
-def test_nothing_but_crops_is_refused(tmp_path):
+def test_dataset_of_crops_only_is_refused(tmp_path):
     people = open_dataset(crops(tmp_path / "people"), print)
     with pytest.raises(
         InputError, match="contains crops of single people only. Fix: add a dataset"
@@ -111,7 +110,7 @@ def test_nothing_but_crops_is_refused(tmp_path):
         Scenes(people, VIEW, Composition())
 
 
-def test_the_second_scene_of_a_pair_shows_a_frame_near_by_in_the_same_place(tmp_path):
+def test_second_scene_of_a_pair_has_a_near_frame_and_nearly_the_same_transform(tmp_path):
     rows = [f"{frame},7,20,8,12,30,1,1,1" for frame in range(1, 7)]
     film = open_dataset(motchallenge(tmp_path / "film", rows, frames=6), print)
     scenes = Scenes(film, VIEW, Composition(mosaic=0, paste=0, **PLAIN), PairSampling(reach=2))
@@ -125,7 +124,7 @@ def test_the_second_scene_of_a_pair_shows_a_frame_near_by_in_the_same_place(tmp_
         assert moved.abs().max() < 0.05 * 128
 
 
-def test_an_image_without_boxes_is_a_scene(tmp_path):
+def test_image_without_boxes_gives_a_scene_without_labels(tmp_path):
     photo(tmp_path / "film" / "x.png")
     film = open_dataset(motchallenge(tmp_path / "seq", frames=2), print)
     scenes = Scenes(film, VIEW, Composition(mosaic=0, paste=0))
@@ -133,14 +132,14 @@ def test_an_image_without_boxes_is_a_scene(tmp_path):
     assert scenes[0, 1].labels.boxes.shape == (0, 4)
 
 
-def test_no_variation_leaves_pixels_alone():
+def test_photometry_of_zero_changes_no_pixel():
     draw = np.random.default_rng(0)
     image = draw.integers(0, 256, (20, 30, 3), np.uint8)
     assert (vary(image, Photometry(**PLAIN), draw) == image).all()
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_every_variation_changes_pixels_but_not_the_size(name):
+def test_every_photometric_change_keeps_shape_and_dtype(name):
     draw = np.random.default_rng(0)
     image = draw.integers(0, 256, (20, 30, 3), np.uint8)
     limit = 0.9 if name == "light" else 1
@@ -150,7 +149,7 @@ def test_every_variation_changes_pixels_but_not_the_size(name):
     assert (varied != image).any()
 
 
-def test_a_grey_image_has_no_colours():
+def test_grey_images_have_equal_channels():
     draw = np.random.default_rng(0)
     image = draw.integers(0, 256, (20, 30, 3), np.uint8)
     grey = vary(image, Photometry(**PLAIN | {"grey": 1}), draw).astype(int)

@@ -27,7 +27,7 @@ def read(path, warn, root=None):
 
 @pytest.fixture
 def toy(tmp_path, monkeypatch):
-    """A dataset in a format with its own reader and entry."""
+    """Write a dataset in a toy format, and register its reader with one entry."""
     (tmp_path / "toy_reader.py").write_text(READER)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(DATASET_FORMATS, "toy", DatasetFormat("toy_reader", "toy text files"))
@@ -37,14 +37,14 @@ def toy(tmp_path, monkeypatch):
 
 
 def stage():
-    """The stage `distill-labels`, imported again: its help is made on import."""
+    """Import `distill-labels` again, because its help text is made at import."""
     spec = importlib.util.find_spec("mottool.stages.distill_labels")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_a_new_format_is_read_named_in_help_and_distilled(toy, tmp_path):
+def test_registered_format_is_read_listed_in_help_and_distilled(toy, tmp_path):
     assert open_dataset(toy, print).boxes.tolist() == [[10, 8, 30, 38]]
     assert format_names().endswith("toy text files")
     command = stage().command

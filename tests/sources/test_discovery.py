@@ -1,3 +1,5 @@
+"""Finding sequences: videos, image folders, MOTChallenge folders, lists and refused sources."""
+
 import errno
 import os
 from pathlib import Path
@@ -20,14 +22,14 @@ def only(*discovery, **options):
 
 
 def refused(*discovery):
-    """The one-line message of the `InputError` that the sources raise."""
+    """Return the one-line message of the `InputError` that the sources raise."""
     with pytest.raises(InputError) as caught:
         find_sequences(discovery)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_a_video_is_named_by_its_file_and_keeps_its_own_times(tmp_path):
+def test_video_has_the_name_of_its_file_and_its_own_times(tmp_path):
     sequence = only(video(tmp_path / "my clip.v2.mp4", 6, ticks=[0, 1, 5, 6, 9, 12]))
     assert (sequence.name, sequence.width, sequence.height) == ("my clip.v2", 64, 48)
     assert sequence.has_images
@@ -52,7 +54,7 @@ def test_a_folder_of_images_is_read_in_natural_order(tmp_path):
     assert [frame.number for frame in sequence.frames(start=11)] == [11, 12]
 
 
-def test_a_motchallenge_folder_has_its_rate_and_its_files(tmp_path):
+def test_motchallenge_folder_has_its_frame_rate_and_annotation_files(tmp_path):
     folder = seqinfo(tmp_path / "MOT17-02")
     images(folder / "img1")
     for kind in ("det", "gt"):
@@ -66,7 +68,7 @@ def test_a_motchallenge_folder_has_its_rate_and_its_files(tmp_path):
     assert only(folder / "img1").path == folder.resolve()
 
 
-def test_a_video_may_be_named_by_imdir(tmp_path):
+def test_imdir_may_name_a_video(tmp_path):
     folder = seqinfo(tmp_path / "seq", imDir="film.mp4", frameRate=10, seqLength=8)
     video(folder / "film.mp4", 6)
     sequence, warnings = only(folder), []
@@ -75,7 +77,7 @@ def test_a_video_may_be_named_by_imdir(tmp_path):
     assert "should contain 8 frames; 6 could be decoded" in warnings[0]
 
 
-def test_a_seqinfo_alone_is_a_sequence_without_images(tmp_path):
+def test_seqinfo_without_images_is_a_sequence_without_images(tmp_path):
     sequence = only(seqinfo(tmp_path / "seq", seqLength=600))
     assert not sequence.has_images
     assert (sequence.width, sequence.height, sequence.length) == (64, 48, 600)
@@ -83,7 +85,7 @@ def test_a_seqinfo_alone_is_a_sequence_without_images(tmp_path):
         next(sequence.frames())
 
 
-def test_numbers_and_times_need_no_images(tmp_path):
+def test_frame_numbers_and_times_are_known_without_images(tmp_path):
     frames = list(only(seqinfo(tmp_path / "seq")).frames(start=2, pixels=False))
     assert [(frame.number, frame.seconds) for frame in frames] == [(2, 0.04), (3, 0.08)]
     assert frames[0].image.size == 0
@@ -93,7 +95,7 @@ def test_numbers_and_times_need_no_images(tmp_path):
 
 
 @pytest.mark.parametrize("length", [2, 5])
-def test_another_number_of_images_is_a_warning(tmp_path, length):
+def test_number_of_images_that_differs_from_seqinfo_is_a_warning(tmp_path, length):
     folder = seqinfo(tmp_path / "seq", seqLength=length)
     images(folder / "img1", 3)
     warnings = []
@@ -115,7 +117,7 @@ def test_every_sequence_below_a_root_is_found_once_in_natural_order(tmp_path):
     assert names == ["S1", "bare", "clip", "stills", "S9", "S10"]
 
 
-def test_a_glob_takes_the_videos_and_folders_of_frames(tmp_path):
+def test_pattern_matches_videos_and_image_folders(tmp_path):
     for name in ("cam2.mp4", "cam10.mp4"):
         video(tmp_path / name, 2)
     images(tmp_path / "cam3")
@@ -127,7 +129,7 @@ def test_a_glob_takes_the_videos_and_folders_of_frames(tmp_path):
     assert only(str(bracket)).name == "a_1_"
 
 
-def test_a_list_names_sources_relative_to_itself(tmp_path):
+def test_paths_in_a_list_are_relative_to_the_list(tmp_path):
     (tmp_path / "videos").mkdir()
     video(tmp_path / "videos" / "a.mp4", 2)
     listed = tmp_path / "list.txt"
@@ -139,7 +141,7 @@ def test_a_list_names_sources_relative_to_itself(tmp_path):
         find_sequences([])
 
 
-def test_two_sequences_of_one_name_are_refused_naming_both(tmp_path):
+def test_two_sequences_of_one_name_are_refused_with_both_paths(tmp_path):
     for folder in ("x", "y"):
         images(tmp_path / folder / "same")
     with pytest.raises(SettingError) as caught:
@@ -148,7 +150,7 @@ def test_two_sequences_of_one_name_are_refused_naming_both(tmp_path):
     assert str(tmp_path / "y" / "same") in str(caught.value)
 
 
-def test_the_good_sources_are_found_beside_the_bad(tmp_path):
+def test_valid_sources_are_found_beside_invalid_ones(tmp_path):
     images(tmp_path / "root" / "good")
     images(tmp_path / "root" / "bad")
     (tmp_path / "root" / "bad" / "000001.png").write_bytes(b"")
@@ -164,7 +166,7 @@ def test_the_good_sources_are_found_beside_the_bad(tmp_path):
     assert all(isinstance(error, InputError) for _, error in errors)
 
 
-def test_images_of_two_sizes_are_refused_naming_both(tmp_path):
+def test_images_of_two_sizes_are_refused_with_both_paths(tmp_path):
     folder = images(tmp_path / "mixed", 3)
     images(folder, 1, (32, 48), name="{:06d}b.png")
     with pytest.raises(InputError) as caught:
@@ -188,14 +190,14 @@ def test_images_of_two_sizes_are_refused_naming_both(tmp_path):
         (lambda at: images(seqinfo(at / "a", imWidth=99) / "img1").parent, "states 99x48 but"),
     ],
 )
-def test_bad_sources_are_refused(tmp_path, make, message):
+def test_invalid_sources_are_refused(tmp_path, make, message):
     source = make(tmp_path)
     if message == "cannot be read as an image":
         (source / "000001.png").write_text("words")
     assert message in refused(source)
 
 
-def test_a_pipe_or_a_device_is_not_a_source(tmp_path):
+def test_pipes_and_devices_are_refused(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
     assert "a.mp4 is not a regular file" in refused(tmp_path / "a.mp4")
     assert "is not a regular file" in refused(os.devnull)
@@ -208,7 +210,7 @@ def test_a_stream_is_refused_by_name(source):
     )
 
 
-def test_an_operating_system_error_stops_no_other_source(tmp_path, monkeypatch):
+def test_operating_system_error_does_not_stop_other_sources(tmp_path, monkeypatch):
     images(tmp_path / "good")
     images(tmp_path / "locked")
     listing = discovery.images_in
@@ -229,7 +231,7 @@ def test_an_operating_system_error_stops_no_other_source(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["{:06d}.png", "frame_{:04d}.png"])
-def test_a_gap_in_numbered_images_would_shift_every_later_frame(tmp_path, name):
+def test_gap_in_numbered_images_is_refused(tmp_path, name):
     folder = seqinfo(tmp_path / "seq")
     images(folder / "img1", 4, name=name)
     (folder / "img1" / name.format(3)).unlink()
@@ -247,7 +249,7 @@ def test_numbered_images_begin_with_0_or_1(tmp_path):
     assert only(folder.parent).length == 4
 
 
-def test_a_stray_picture_does_not_hide_videos_and_sequences(tmp_path):
+def test_single_picture_beside_videos_or_sequences_is_skipped(tmp_path):
     images(tmp_path / "videos", 1, name="thumbnail{}.jpg")
     for name in ("cam1.mp4", "cam2.mp4"):
         video(tmp_path / "videos" / name, 2)
@@ -262,7 +264,7 @@ def test_a_stray_picture_does_not_hide_videos_and_sequences(tmp_path):
     ]
 
 
-def test_frames_and_the_folders_below_them_are_all_read(tmp_path):
+def test_frames_and_folders_of_frames_below_them_are_found(tmp_path):
     images(images(tmp_path / "walk", 3) / "masks", 3)
     assert [sequence.name for sequence in find_sequences([tmp_path / "walk"])] == ["walk", "masks"]
 
@@ -286,7 +288,7 @@ def test_a_name_that_is_not_utf8_is_a_sequence(tmp_path):
     assert only(tmp_path).name == "caf_"
 
 
-def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path):
+def test_fingerprint_depends_on_the_content_and_not_on_the_path(tmp_path):
     first = seqinfo(tmp_path / "a" / "seq")
     second = seqinfo(tmp_path / "b" / "seq")
     for folder in (first, second):
@@ -305,7 +307,7 @@ def test_the_fingerprint_follows_the_content_and_not_the_place(tmp_path):
 
 @given(st.text(max_size=300))
 @settings(derandomize=True, deadline=None)
-def test_a_safe_name_is_one_file_name_and_stays_itself(text):
+def test_safe_name_is_one_valid_file_name_and_idempotent(text):
     name = safe_name(text)
     assert name
     assert not set(name) & set("/\\\0\n:")

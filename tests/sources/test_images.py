@@ -9,7 +9,7 @@ from mottool.errors import InputError
 from mottool.sources.images import image_size, images_in, read_image
 
 
-def test_images_come_in_natural_order_without_hidden_ones(tmp_path):
+def test_images_are_in_natural_order_without_hidden_files(tmp_path):
     for name in ("f10.png", "f2.png", "f1.JPG"):
         datasets.photo(tmp_path / name)
     (tmp_path / "._f1.png").touch()
@@ -20,7 +20,7 @@ def test_images_come_in_natural_order_without_hidden_ones(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("upright", [True, False])
-def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, orientation, upright):
+def test_image_size_from_the_header_equals_that_of_the_pixels(tmp_path, orientation, upright):
     tag = Image.Exif()
     tag[0x0112] = orientation
     path = tmp_path / "a.jpg"
@@ -33,7 +33,7 @@ def test_the_size_in_the_header_is_that_of_the_pixels(tmp_path, orientation, upr
 
 
 @pytest.mark.parametrize("content", [b"", b"words", b"\x89PNG\r\n\x1a\n"])
-def test_a_file_that_is_not_an_image_is_named_in_the_error(tmp_path, content):
+def test_file_that_is_not_an_image_is_refused_with_its_path(tmp_path, content):
     path = tmp_path / "a.png"
     path.write_bytes(content)
     for read in (image_size, read_image):

@@ -1,3 +1,5 @@
+"""Prefetching: order, depth, errors, and closing before the end."""
+
 import threading
 
 import pytest
@@ -5,11 +7,11 @@ import pytest
 from mottool.sources.prefetch import prefetch
 
 
-def test_items_come_in_order_with_their_times():
+def test_items_are_yielded_in_order_with_their_times():
     assert [item for item, seconds in prefetch(range(100), 3) if seconds >= 0] == list(range(100))
 
 
-def test_at_most_depth_items_are_made_in_advance():
+def test_at_most_depth_items_are_produced_in_advance():
     made = []
 
     def items():
@@ -18,10 +20,11 @@ def test_at_most_depth_items_are_made_in_advance():
             yield item
 
     for item, _ in prefetch(items(), 2):
-        assert len(made) <= item + 1 + 2 + 1  # in hand, waiting, and one being put
+        # The current item, two in the queue, and one waiting for room.
+        assert len(made) <= item + 1 + 2 + 1
 
 
-def test_an_error_comes_after_the_items_before_it():
+def test_error_is_raised_after_the_items_before_it():
     def items():
         yield 1
         raise OSError("gone")

@@ -1,3 +1,5 @@
+"""Decoding videos: order and times of frames, rotation, damage, and files that are refused."""
+
 import re
 from random import Random
 
@@ -29,7 +31,7 @@ def levels(images):
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mp4", "libx264"), ("a.mkv", "mpeg4"), ("a.ts", "libx264")]
 )
-def test_every_frame_comes_in_order_at_its_own_time(tmp_path, name, codec):
+def test_frames_are_in_order_with_their_times(tmp_path, name, codec):
     numbers, times, images, warnings = read(video(tmp_path / name, codec=codec))
     assert numbers == list(range(1, 25))
     np.testing.assert_allclose(levels(images), [grey(index) for index in range(24)], atol=4)
@@ -37,27 +39,27 @@ def test_every_frame_comes_in_order_at_its_own_time(tmp_path, name, codec):
     assert warnings == []
 
 
-def test_a_variable_frame_rate_keeps_its_times(tmp_path):
+def test_variable_frame_rate_keeps_its_times(tmp_path):
     ticks = [0, 1, 2, 10, 11, 40, 41, 42, 43, 90]
     _, times, _, warnings = read(video(tmp_path / "a.mp4", 10, ticks=ticks))
     np.testing.assert_allclose(times, np.array(ticks) / 30, atol=1e-6)
     assert warnings == []
 
 
-def test_avi_has_no_presentation_times_and_its_frames_still_increase(tmp_path):
+def test_times_of_avi_frames_increase_without_presentation_times(tmp_path):
     path = video(tmp_path / "a.avi")
     with av.open(str(path)) as container:
         stamps = [frame.pts for frame in container.decode(video=0)]
-    assert stamps != sorted(stamps)  # the trap: FFmpeg's stamps are scrambled by B-frames
+    assert stamps != sorted(stamps)  # B-frames put FFmpeg's time stamps out of order
     _, times, images, _ = read(path)
     np.testing.assert_allclose(np.diff(times), 1 / 30, atol=1e-9)
     np.testing.assert_allclose(levels(images), [grey(index) for index in range(24)], atol=4)
 
 
 @pytest.mark.parametrize("turned", [90, -90, 180])
-def test_a_rotated_phone_video_is_upright(tmp_path, turned):
+def test_video_with_a_rotation_tag_is_upright(tmp_path, turned):
     path = video(tmp_path / "a.mp4", 3, turned=turned)
-    upright = np.rot90(picture(0), turned // 90)  # both count counterclockwise
+    upright = np.rot90(picture(0), turned // 90)  # both angles are counterclockwise
     image = read(path)[2][0]
     assert image.shape == upright.shape
     assert (probe(path).width, probe(path).height) == upright.shape[1::-1]
@@ -65,7 +67,7 @@ def test_a_rotated_phone_video_is_upright(tmp_path, turned):
     assert image.flags.c_contiguous
 
 
-def test_a_start_skips_frames_without_changing_the_others(tmp_path):
+def test_start_skips_frames_without_changing_the_others(tmp_path):
     path = video(tmp_path / "a.mp4")
     whole, rest = read(path), read(path, start=15)
     assert rest[0] == list(range(15, 25))
@@ -75,7 +77,7 @@ def test_a_start_skips_frames_without_changing_the_others(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "kept"), [("a.mkv", 0.6), ("a.mkv", 0.85)])
-def test_a_truncated_video_gives_what_decodes_and_warns(tmp_path, name, kept):
+def test_truncated_video_gives_the_decodable_frames_and_a_warning(tmp_path, name, kept):
     path = video(tmp_path / name, 120)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
@@ -85,13 +87,13 @@ def test_a_truncated_video_gives_what_decodes_and_warns(tmp_path, name, kept):
     assert f"should contain 120 frames until 4.00 s; {len(numbers)} could be decoded" in warnings[0]
 
 
-def test_a_count_given_from_outside_is_compared_too(tmp_path):
+def test_expected_frame_count_is_compared(tmp_path):
     path = video(tmp_path / "a.ts", 24)
     assert "should contain 30 frames; 24 could be decoded" in read(path, expected=30)[3][0]
     assert "should contain 20 frames; 24 could be decoded" in read(path, expected=20)[3][0]
 
 
-def test_damage_in_the_middle_does_not_end_decoding(tmp_path):
+def test_decoding_continues_after_damaged_packets(tmp_path):
     path = video(tmp_path / "a.mp4", 120)
     with av.open(str(path)) as container:
         packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
@@ -157,7 +159,7 @@ def test_a_transport_stream_that_starts_late_states_its_own_length(tmp_path):
     assert probe(path).frames == 24
 
 
-def test_a_change_of_size_is_an_error_with_its_frame(tmp_path):
+def test_change_of_frame_size_is_refused_with_its_frame(tmp_path):
     small = video(tmp_path / "small.ts", 12)
     large = video(tmp_path / "large.ts", 12, size=(96, 64))
     both = tmp_path / "both.ts"
@@ -166,7 +168,7 @@ def test_a_change_of_size_is_an_error_with_its_frame(tmp_path):
         read(both)
 
 
-def test_times_go_on_after_a_splice_that_starts_again(tmp_path):
+def test_times_increase_over_a_splice_that_restarts_them(tmp_path):
     path = video(tmp_path / "a.ts", 12)
     path.write_bytes(path.read_bytes() * 2)
     numbers, times, _, _ = read(path)
@@ -184,7 +186,7 @@ def test_times_go_on_after_a_splice_that_starts_again(tmp_path):
         (None, None, "there is no file"),
     ],
 )
-def test_a_file_that_is_not_a_video_is_refused(tmp_path, name, content, message):
+def test_file_that_is_not_a_video_is_refused(tmp_path, name, content, message):
     path = tmp_path / (name or "missing.mp4")
     if name:
         path.write_bytes(content)
@@ -194,7 +196,7 @@ def test_a_file_that_is_not_a_video_is_refused(tmp_path, name, content, message)
     assert "\n" not in str(caught.value)
 
 
-def test_sound_alone_is_not_a_video(tmp_path):
+def test_file_with_sound_only_is_refused(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("aac", rate=44100, layout="mono")
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
@@ -205,12 +207,12 @@ def test_sound_alone_is_not_a_video(tmp_path):
         probe(tmp_path / "a.mp4")
 
 
-def test_a_name_with_a_colon_is_not_a_protocol(tmp_path):
+def test_colon_in_a_file_name_is_not_a_protocol(tmp_path):
     path = video(tmp_path / "http:a é.mp4", 2)
     assert read(path)[0] == [1, 2]
 
 
-def test_a_real_video_from_elsewhere_has_all_its_frames_in_order():
+def test_real_video_has_all_its_frames_in_order():
     warnings, times, images = [], [], []
     for number, seconds, image in decode(
         shared("data/PETS09-S2L1-video/vtest.avi"), warnings.append
@@ -220,7 +222,7 @@ def test_a_real_video_from_elsewhere_has_all_its_frames_in_order():
             images.append(image.astype(np.int16))
     assert (len(times), warnings) == (795, [])
     np.testing.assert_allclose(np.diff(times), 0.1, atol=1e-9)
-    # People walk: a frame is more like the next than like the one after it.
+    # People move, so a frame is more similar to the next than to the one after it.
     near = np.mean([np.abs(a - b).mean() for a, b in zip(images, images[1:], strict=False)])
     far = np.mean([np.abs(a - b).mean() for a, b in zip(images, images[2:], strict=False)])
     assert near < 0.85 * far

@@ -1,4 +1,4 @@
-"""OTrack's targets: what its decoder turns back into people, and into where they were."""
+"""OTrack's targets: its decoder turns them back into boxes and previous centres."""
 
 import torch
 from hypothesis import assume, given, settings
@@ -31,7 +31,7 @@ def labels(rows, identities):
 
 
 def shown(box):
-    """What an image shows of a box, in pixels; None if nothing."""
+    """Return the visible part of a box in pixels, or None if it is outside the image."""
     x1, y1, x2, y2 = box
     x1, x2 = (min(max(x, 0), SIZE[0] - 4) for x in (x1, x2))
     y1, y2 = (min(max(y, 0), SIZE[1] - 4) for y in (y1, y2))
@@ -44,7 +44,7 @@ def middle(box):
 
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(people)
-def test_the_decoder_gives_boxes_and_former_centres_back(rows):
+def test_decoded_targets_are_boxes_and_previous_centres(rows):
     now = [(x, y, x + w, y + h) for x, y, w, h, *_ in rows]
     then = [(x + dx, y + dy, x + w + dx, y + h + dy) for x, y, w, h, dx, dy, _ in rows]
     stayed = [row[6] for row in rows]
@@ -53,7 +53,7 @@ def test_the_decoder_gives_boxes_and_former_centres_back(rows):
     previous = labels([box for box, _ in before[::-1]], [name for _, name in before[::-1]])
     targets = otrack_targets([labels(now, names)], [previous], SIZE)
 
-    # By cell: where the whole box is, and where the centre was.
+    # The whole box and the previous centre of each cell.
     expected = {}
     for box, earlier, there in zip(now, then, stayed, strict=True):
         if (seen := shown(box)) is None:
@@ -79,7 +79,7 @@ def test_the_decoder_gives_boxes_and_former_centres_back(rows):
             torch.testing.assert_close(centre + offset, expected_place, atol=1e-3, rtol=0)
 
 
-def test_targets_of_two_people_by_hand():
+def test_targets_of_two_people_equal_hand_calculation():
     # At 96x64 there are 24x16 cells. The first is cut off at the left, and was farther right.
     now = labels([(-8, 8, 24, 56), (50, 10, 71, 45)], [3, 5])
     before = labels([(10, 10, 30, 40), (4, 10, 38, 58)], [4, 3])

@@ -1,4 +1,4 @@
-"""Training targets: the authors' values, people at the edge, and images without people."""
+"""Training targets: the authors' values, people at the border, and images without people."""
 
 import pytest
 import torch
@@ -44,7 +44,7 @@ def level_anchors():
 
 
 @pytest.mark.parametrize("form", ["ltrb", "wh2"])
-def test_centre_targets_are_fairmots(form):
+def test_centre_targets_equal_those_of_fairmots_authors(form):
     golden = figures("fairmot")
     size = (160, 96)
     batch = [labels(golden[name], size) for name in ("labels0", "labels1")]
@@ -64,7 +64,7 @@ def test_centre_targets_are_fairmots(form):
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(boxes, boxes)
-def test_boxes_can_be_read_back_from_centre_targets(first, second):
+def test_decoded_centre_targets_are_the_boxes(first, second):
     batch = [of(first), of(second)]
     targets = centre_targets(batch, SIZE)
     width = SIZE[0] // 4
@@ -80,7 +80,7 @@ def test_boxes_can_be_read_back_from_centre_targets(first, second):
 
 
 @pytest.mark.parametrize("threshold", [0.7, 0.5, 0.3])
-def test_occlusion_targets_are_outracks(threshold):
+def test_occlusion_targets_equal_those_of_outracks_authors(threshold):
     golden = figures("outrack")
     find = {name: golden[f"occ_target_tau{threshold}/{name}"] for name in ("occ_ind", "occ_offset")}
     stored = golden["occ_boxes_in"] * 4
@@ -89,7 +89,7 @@ def test_occlusion_targets_are_outracks(threshold):
     expected = golden[f"occ_target_tau{threshold}/occlusion"]
     torch.testing.assert_close(targets.heatmap[0], expected)
     there = golden[f"occ_target_tau{threshold}/occ_mask"].bool()
-    # The authors note each pair twice, as a over b and as b over a.
+    # The authors list each pair twice, as a over b and as b over a.
     theirs = {
         (cell, *offset)
         for cell, offset in zip(
@@ -104,7 +104,7 @@ def test_occlusion_targets_are_outracks(threshold):
     assert targets.valid.sum() * 2 == there.sum()
 
 
-def test_only_overlapping_boxes_occlude_each_other():
+def test_boxes_without_overlap_have_no_occlusion_target():
     apart = occlusion_targets([people(0, 1, 2)], SIZE)
     assert apart.valid.numel() == 0
     assert apart.heatmap.max() == 0
@@ -115,7 +115,7 @@ def test_only_overlapping_boxes_occlude_each_other():
 
 
 @pytest.mark.parametrize(("level", "stride", "grid"), [("s16", 16, (12, 20)), ("s8", 8, (24, 40))])
-def test_anchor_targets_are_jdes(level, stride, grid):
+def test_anchor_targets_equal_those_of_jdes_authors(level, stride, grid):
     golden = {k[len(level) + 1 :]: v for k, v in figures("jde").items() if k.startswith(level)}
     batch = [labels(golden[name], (320, 192)) for name in ("labels0", "labels1")]
     anchors = golden["anchors_px"].tolist()
@@ -127,7 +127,7 @@ def test_anchor_targets_are_jdes(level, stride, grid):
 
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(boxes)
-def test_jde_decodes_its_own_targets_to_the_people(tlwh):
+def test_decoded_jde_targets_have_the_sizes_of_the_boxes(tlwh):
     image = of(tlwh)
     targets = jde_targets([image], (576, 320), JDE_ANCHORS)
     heads, identities, positive = {}, [], []
@@ -149,7 +149,7 @@ def test_jde_decodes_its_own_targets_to_the_people(tlwh):
     torch.testing.assert_close(sides, inside[person, 2:], atol=1e-2, rtol=1e-4)
 
 
-def test_cstrack_targets_are_the_authors():
+def test_cstrack_targets_equal_those_of_the_authors():
     golden = figures("cstrack")
     rows = golden["targets"]
     batch = [labels(rows[rows[:, 0] == image], (320, 192)) for image in (0, 1)]
@@ -170,7 +170,7 @@ def test_cstrack_targets_are_the_authors():
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(boxes)
-def test_cstrack_targets_stay_in_their_maps(tlwh):
+def test_cstrack_targets_lie_inside_their_maps(tlwh):
     targets = cstrack_targets([EMPTY, of(tlwh)], SIZE, CSTRACK_ANCHORS)
     for stride, level in targets.levels.items():
         assert ((level.rows >= 0) & (level.rows < SIZE[1] // stride)).all()
@@ -182,7 +182,7 @@ def test_cstrack_targets_stay_in_their_maps(tlwh):
 
 
 @pytest.mark.parametrize("corner", [(3, 3), (317, 157)])
-def test_cstrack_has_no_neighbours_beyond_the_corner(corner):
+def test_cstrack_assigns_no_neighbour_outside_the_map(corner):
     sides = torch.tensor([[*corner, 10.0, 30.0]])
     image = Labels(box_convert(sides, "cxcywh", "xyxy"), torch.zeros(1).long())
     level = cstrack_targets([image], SIZE, CSTRACK_ANCHORS).levels[8]
@@ -209,7 +209,7 @@ def test_tdt_gives_every_box_an_anchor_and_its_embedding(tlwh):
 
 def test_tdt_assigns_by_iou():
     people = Labels(torch.tensor([[0.0, 0, 10, 10]]), torch.zeros(1).long(), torch.ones(1, 4))
-    # IoU 1, 0.5, 0.45, 0.3 with the one person.
+    # IoU 1, 0.5, 0.45 and 0.3 with the one person.
     anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4.5], [0, 0, 10, 3]])
     assert tdt_targets([people], anchors).foreground.tolist() == [[1, 1, -1, 0]]
     assert tdt_targets([people], anchors[2:]).foreground.tolist() == [[1, 0]]
@@ -239,13 +239,13 @@ def test_a_batch_without_people_has_targets():
     assert tdt_targets(batch, level_anchors()).boxes.shape == (0, 4)
 
 
-def test_boxes_without_area_are_passed_over():
+def test_boxes_without_area_are_skipped():
     flat = Labels(torch.tensor([[10.0, 10, 10, 50], [10, 10, 40, 90]]), torch.tensor([4, 7]))
     assert centre_targets([flat], SIZE).identities.tolist() == [[7]]
     assert cstrack_targets([flat], SIZE, CSTRACK_ANCHORS).identities.tolist() == [7]
 
 
-def test_targets_move_whole():
+def test_moving_targets_moves_every_tensor():
     targets = cstrack_targets([people(0, 1)], SIZE, CSTRACK_ANCHORS)
     moved = targets.to("meta")
     assert moved.images.device.type == "meta"
