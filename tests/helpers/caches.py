@@ -1,4 +1,4 @@
-"""Small made-up caches, for every test that needs a file to read."""
+"""Random detections, and small caches for tests that read a file."""
 
 import numpy as np
 

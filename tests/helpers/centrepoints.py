@@ -17,13 +17,13 @@ __all__ = ["Comparison", "check", "compare"]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What our network computes of one input, and how it compares with the authors' figures."""
+    """The results of our network for one input, paired with the authors' figures."""
 
     figures: list[Figure]
     heads: dict[str, torch.Tensor]
-    found: Decoded  # every detection
-    lost: list[int]  # cells of the authors' detections that are no peaks of ours
-    counts: dict[float, tuple[int, int]]  # by score: how many detections of ours, theirs are above
+    found: Decoded  # all detections
+    lost: list[int]  # cells of the authors' detections that are not peaks of our heatmap
+    counts: dict[float, tuple[int, int]]  # numbers of our and their detections above a score
 
 
 def compare(
@@ -33,19 +33,20 @@ def compare(
     size: tuple[int, int],
     golden: Mapping[str, np.ndarray],
 ) -> Comparison:
-    """Compare heads and detections of a (3, H, W) input, of a frame of `size` (width, height).
+    """Pair our heads and detections for a (3, H, W) input with the authors'.
 
-    `names` are those of our heads by the authors'. The network may be in float32 or float64.
+    `size` is the frame's (width, height). `names` maps the authors' names of heads to ours. The
+    network may be in float32 or float64.
     """
     np.testing.assert_allclose(image[None, :, ::32, ::32], golden["input/sub32"], atol=1e-6)
     with torch.inference_mode():
         heads = network(torch.from_numpy(image[None]).to(network.heatmap[0].weight))
         (detections,) = network.decode(heads, min_score=0.0)
-    # Rows of nearly equal scores may change places, so they are matched by their cells.
+    # The order of nearly equal scores may differ, so rows are matched by their cells.
     cells = peaks(heads["heatmap"], 500).cells[0, : len(detections.scores)].tolist()
     pairs = [(i, cells.index(cell)) for i, cell in enumerate(golden["inds"]) if cell in cells]
     theirs, ours = np.array(pairs).T  # rows of their detections, and of ours
-    embedded = theirs < len(golden["id"])  # figures of the first ones only
+    embedded = theirs < len(golden["id"])  # the authors stored embeddings of the first rows only
     grid, boxes = golden["decode_grid"][theirs], detections.boxes.numpy()[ours]
     np.testing.assert_array_equal(detections.classes.numpy()[ours], grid[:, 5])
     placed = Letterbox(image.shape[2], image.shape[1]).to_frame(boxes, *size)
@@ -70,10 +71,10 @@ def compare(
 
 
 def check(comparison: Comparison, folder: str, image: str) -> None:
-    """Check what float32 computes; only what rounding alone decides may differ from the authors'.
+    """Check float32 results; detections may differ only where rounding decides about a peak.
 
-    A detection is a peak of the heatmap. Whether a cell is one depends on rounding where a
-    neighbour is as high within the heatmap's tolerance.
+    A detection is a peak of the heatmap. Rounding decides whether a cell is a peak if a neighbour
+    has the same value within the heatmap's tolerance.
     """
     hold(comparison.figures, folder, image)
     heatmap = comparison.heads["heatmap"][0, 0].numpy()  # (h, w)

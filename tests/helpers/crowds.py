@@ -1,8 +1,8 @@
-"""A made crowd in patterned clothes, filmed under a light that is another one in every frame.
+"""A synthetic crowd in patterned clothes, with another light in every frame.
 
-Everybody wears two of the same few colours, in a pattern; light, background and the size of people
-change from frame to frame, and they walk past each other. So what a camera sees of somebody says
-more of the frame than of them, and what stays theirs has to be learned.
+All clothes have patterns of the same few colours. Light, background and the size of people change
+from frame to frame, and people walk past each other. So the appearance of a person depends more on
+the frame than on the person, and an embedding that identifies people has to be learned.
 """
 
 import csv
@@ -19,7 +19,7 @@ __all__ = ["crowd", "searched"]
 
 Image = npt.NDArray[np.float32]
 
-TALL, WIDE = 48, 24  # pixels that a person is drawn in, before their size in a frame
+TALL, WIDE = 48, 24  # pixels of a drawn person before resizing
 DYES = np.array(
     [(60, 60, 200), (60, 170, 60), (200, 90, 50), (60, 190, 210), (190, 70, 180), (215, 215, 215)]
 )  # BGR
@@ -36,11 +36,12 @@ def crowd(
     light: float = 1.0,
     named: bool = True,
 ) -> Path:
-    """A MOTChallenge folder of PNG images with MOT17's columns.
+    """Write a MOTChallenge folder of PNG images with MOT17's columns.
 
-    Another `seed` is another film, another `wardrobe` other people. `light` says how much frames
-    differ, 0: only in where people are. Without `named` the identities are numbers drawn anew for
-    every frame, from which nothing can be learned; the true ones are beside it, `<folder>.txt`.
+    `seed` selects the positions, `wardrobe` the people. `light` is the strength of the changes
+    between frames; with 0 only the positions change. Without `named`, the identities of every frame
+    are permuted at random, so that nothing can be learned from them, and the true ones are written
+    to `<folder>.txt`.
     """
     draw = np.random.default_rng([seed, 1])
     width, height = size
@@ -54,8 +55,8 @@ def crowd(
         image = _ground(draw, width, height, light)
         zoom = 1 + 0.15 * light * draw.uniform(-1, 1)
         names = np.arange(people) if named else draw.permutation(people)
-        place = np.abs(1 - (start + pace * frame) % 2)  # (people, 2) in [0, 1], there and back
-        for person in np.argsort(place[:, 1]):  # whoever is nearer stands lower, hides the others
+        place = np.abs(1 - (start + pace * frame) % 2)  # (people, 2) in [0, 1], back and forth
+        for person in np.argsort(place[:, 1]):  # lower people are nearer and hide others
             across, down = place[person]
             h = round(zoom * (0.32 + 0.1 * down) * height)
             w = round(h * WIDE / TALL)
@@ -79,7 +80,7 @@ def _write(rows: list[tuple[int, ...]], path: Path) -> None:
 
 
 def _look(draw: np.random.Generator) -> Image:
-    """Somebody in their clothes, (TALL, WIDE, 3)."""
+    """Draw a person with random clothes, (TALL, WIDE, 3)."""
     row, column = np.mgrid[:TALL, :WIDE]
     first, second, third = DYES[draw.choice(len(DYES), 3, replace=False)]
     period = draw.choice((8, 16))
@@ -96,14 +97,14 @@ def _worn(look: Image, width: int, height: int) -> Image:
 
 
 def _ground(draw: np.random.Generator, width: int, height: int, light: float) -> Image:
-    """A background of soft patches of any colour, more vivid the more frames differ."""
+    """Draw a background of smooth random patches; its contrast grows with `light`."""
     patches = 110 + 90 * light * draw.uniform(-1, 1, (5, 7, 3))
     smooth = cv2.resize(patches.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     return (smooth + draw.normal(0, 6, smooth.shape)).astype(np.float32)
 
 
 def _lit(draw: np.random.Generator, image: Image, light: float) -> npt.NDArray[np.uint8]:
-    """The image in a light of some colour and strength, with a camera's noise."""
+    """Apply a random light colour and strength, and camera noise."""
     gain = np.exp(0.5 * light * draw.uniform(-1, 1, 3) + 0.4 * light * draw.uniform(-1, 1))
     seen = image * gain + draw.normal(0, 4, image.shape)
     return np.clip(np.rint(seen), 0, 255).astype(np.uint8)
@@ -117,10 +118,10 @@ def searched(
     size: str = "128x96",
     truth: Path | None = None,
 ) -> tuple[float, float]:
-    """Rank-1 and mAP of an embedder at a scene's true boxes, as the commands tell them.
+    """Return rank-1 and mAP of an embedder at ground-truth boxes, computed by the commands.
 
-    `weights` are a network's, and `size` is its input; `truth` is who people are, if not what the
-    scene itself says.
+    `weights` and the input `size` are those of a network. `truth` replaces the scene's own
+    ground truth.
     """
     of_network = ["--embedder-weights", weights, "--input", size] if weights else []
     work = work / embedder / (weights.parent.name if weights else "none")

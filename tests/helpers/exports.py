@@ -1,4 +1,4 @@
-"""Tiny networks in ONNX files and OpenVINO IRs, written by the tests that open them."""
+"""Write tiny networks as ONNX files and OpenVINO IRs."""
 
 from pathlib import Path
 
@@ -9,7 +9,10 @@ __all__ = ["colours_ir", "colours_onnx", "fixed_boxes_ir", "fixed_boxes_onnx", "
 
 
 def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | None = None) -> Path:
-    """The mean of each plane: (B, 3, H, W) to (B, 3); `size` is width and height, any if None."""
+    """Write a network of the mean of each plane, (B, 3, H, W) to (B, 3).
+
+    `size` is the input's width and height; None allows any.
+    """
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
 
@@ -27,7 +30,7 @@ def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | Non
 
 
 def normalised_onnx(path: Path) -> Path:
-    """The largest value of each plane of 32x64 pixels, counted from its mean in its deviations."""
+    """Write a network of the maximum of each normalised plane of 32x64 pixels."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper
 
@@ -43,7 +46,7 @@ def normalised_onnx(path: Path) -> Path:
 
 
 def fixed_boxes_onnx(path: Path, boxes: np.ndarray, scores: np.ndarray) -> Path:
-    """Finds `boxes` (n, 4) at `scores` (n,) in every image of any size."""
+    """Write a detector that returns `boxes` (n, 4) with `scores` (n,) for any image."""
     onnx = pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
 
@@ -75,7 +78,7 @@ def _save(onnx, path, nodes, images, outputs, kept=()):
 
 
 def colours_ir(path: Path, batch: int = 1) -> Path:
-    """As `colours_onnx`, at 32x64 pixels."""
+    """Write the network of `colours_onnx` as an IR for 32x64 pixels."""
     openvino = pytest.importorskip("openvino")
     from openvino import opset13 as ops
 
@@ -87,7 +90,7 @@ def colours_ir(path: Path, batch: int = 1) -> Path:
 
 
 def fixed_boxes_ir(path: Path, boxes: np.ndarray) -> Path:
-    """Finds `boxes` (n, 5), score last, with class 0 in every image of 64x32 pixels."""
+    """Write a detector that returns `boxes` (n, 5), score last, with class 0 for 64x32 pixels."""
     openvino = pytest.importorskip("openvino")
     from openvino import opset13 as ops
 

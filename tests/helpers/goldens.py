@@ -1,7 +1,7 @@
-"""Reference figures: the small ones kept in tests/golden, the full ones in ../shared when there.
+"""Reference figures: small ones in tests/golden, and full ones in ../shared if it exists.
 
-The made-up weights and the made-up image follow from formulas, so that only what the formulas
-cannot give is stored (tests/golden/README.md says how each file was made).
+The synthetic weights and the synthetic image are computed by formulas; only values that the
+formulas cannot give are stored (tests/golden/README.md says how each file was made).
 """
 
 import hashlib
@@ -21,17 +21,17 @@ SHARED = Path(__file__).parents[3] / "shared"
 
 
 def shared(path: str) -> Path:
-    """A file or folder of the reference data beside the project, or a skipped test."""
+    """Return a path in the reference data beside the project; skip the test without it."""
     if not (SHARED / path).exists():
         pytest.skip(f"the reference data (../shared/{path}) is not on this machine")
     return SHARED / path
 
 
 def read_npz(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
-    """Read the arrays of an `.npz` file whose names begin with `prefix`; leave the prefix out.
+    """Read the arrays of an `.npz` file whose names begin with `prefix`; remove the prefix.
 
-    The file is closed again. An open one is reported as a `ResourceWarning` whenever Python
-    collects it, which may be during another test.
+    The file is closed, because Python reports an open one as a `ResourceWarning` when it is
+    collected, possibly during another test.
     """
     with np.load(path) as archive:
         names = [name for name in archive.files if name.startswith(prefix)]
@@ -39,14 +39,14 @@ def read_npz(path: Path, prefix: str = "") -> dict[str, np.ndarray]:
 
 
 def seeded(text: str) -> np.random.Generator:
-    """The generator that the reference data ties to a text."""
+    """Return the random generator that the reference data uses for a text."""
     return np.random.default_rng(
         int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
     )
 
 
 def fill(name: str, shape: tuple[int, ...], seed: int, overrides: Mapping[str, Any]) -> np.ndarray:
-    """The made-up value of one tensor: its override, or a draw by the kind of its name."""
+    """Return the synthetic value of one tensor: its override, or random values by its name."""
     if name.endswith("num_batches_tracked"):
         return np.zeros(shape, np.int64)
     if name in overrides:
@@ -68,7 +68,7 @@ def fill(name: str, shape: tuple[int, ...], seed: int, overrides: Mapping[str, A
 
 
 def synth_image(width: int = 480, height: int = 270) -> np.ndarray:
-    """The made-up frame: (height, width, 3) uint8 BGR, by a formula of x, y and channel."""
+    """Compute the synthetic frame (height, width, 3) uint8 BGR from x, y and channel."""
     y, x, c = np.ogrid[:height, :width, :3]
     checks = 60 * ((x // 24 + y // 40) % 2)
     value = x * (1 + c) + y * (3 - c) + (x * y) // (37 + 10 * c) + checks
@@ -76,7 +76,7 @@ def synth_image(width: int = 480, height: int = 270) -> np.ndarray:
 
 
 def made_up(model: str, seed: int = 0) -> dict[str, "Tensor"]:
-    """The tensors of a checkpoint, under the authors' names."""
+    """Return the synthetic tensors of a checkpoint, under the authors' names."""
     import torch
 
     overrides = read_npz(HERE / model / f"overrides_seed{seed}.npz")

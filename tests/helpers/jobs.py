@@ -30,7 +30,7 @@ def threads(number):
 
 
 def patient(path):
-    """Wait to be interrupted, and record the start and the cleaning up as files."""
+    """Wait to be interrupted, and record the start and the clean-up as files."""
     path.with_suffix(".started").touch()
     try:
         time.sleep(60)

@@ -12,16 +12,16 @@ PEOPLE = torch.tensor([[40.0, 30, 72, 130], [90, 40, 130, 150], [200, 20, 230, 1
 
 
 def figures(name: str) -> dict[str, Tensor]:
-    """The arrays of one file, by name."""
+    """Read the arrays of one file, by name."""
     stored = read_npz(HERE / "losses" / f"{name}.npz")
     return {key: torch.from_numpy(np.asarray(value)) for key, value in stored.items()}
 
 
 def labels(rows: Tensor, size: tuple[int, int]) -> Labels:
-    """The authors' rows (class or image, identity, centre and sides as fractions of the image).
+    """Convert the authors' rows: class or image, identity, centre and size relative to the image.
 
-    Corners are rounded to 2^-14 pixel, so that a side that was exactly four anchors long in the
-    authors' form stays so in ours.
+    Corners are rounded to 2^-14 pixel, so that a side of exactly four anchors in the authors'
+    form has the same length in ours.
     """
     rows, scale = rows.double(), torch.tensor(size)
     centre, half = rows[:, 2:4] * scale, rows[:, 4:] * scale / 2
@@ -30,17 +30,17 @@ def labels(rows: Tensor, size: tuple[int, int]) -> Labels:
 
 
 def people(*identities: int) -> Labels:
-    """The first of three people in an image of at least 240x160, with these identities."""
+    """Return the first of three people in an image of at least 240x160, with these identities."""
     return Labels(PEOPLE[: len(identities)].clone(), torch.tensor(identities, dtype=torch.int64))
 
 
 def leaves(heads: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of heads that gather gradients."""
+    """Copy heads as leaves that collect gradients."""
     return {name: head.detach().clone().requires_grad_() for name, head in heads.items()}
 
 
 def drawn(values: Tensor, cells: Tensor, valid: Tensor, h: int, w: int) -> Tensor:
-    """A head (B, C, h, w) that says `values` (B, k, C) at `cells` (B, k), those that are valid."""
+    """Make a head (B, C, h, w) with `values` (B, k, C) at the valid `cells` (B, k), else zero."""
     head = torch.zeros(len(values), values.shape[2], h * w)
     for image, there in enumerate(valid):
         head[image][:, cells[image][there]] = values[image][there].T
@@ -48,7 +48,7 @@ def drawn(values: Tensor, cells: Tensor, valid: Tensor, h: int, w: int) -> Tenso
 
 
 def otrack_heads(targets: OTrackTargets, sure: float = 9.0) -> dict[str, Tensor]:
-    """Heads of OTrack that say just what the targets do."""
+    """Make heads of OTrack that predict the targets exactly."""
     people, hidden = targets.people, targets.occlusions
     assert hidden is not None
     h, w = people.heatmap.shape[2:]

@@ -1,10 +1,10 @@
-"""How exact the authors' float32 figures are, and how near ours must come to them.
+"""Tolerances for comparing our float32 results with the authors' stored ones.
 
-A stored figure is the result of a float32 computation, and rounding errors differ between
-processors. `tests/golden/precision.toml` holds the distance of each figure from the same network
-computed in float64, and the tolerance that follows from it.
+A stored figure was computed in float32, and rounding errors differ between processors.
+`tests/golden/precision.toml` holds the distance of each figure from the same network computed in
+float64, and the tolerance that follows from it.
 
-    PYTHONPATH=. python tests/precision.py      measures again and writes the table
+    PYTHONPATH=.:tests python tests/helpers/precision.py   measures them and writes the table
 """
 
 import tomllib
@@ -23,19 +23,21 @@ from torch import Tensor, nn
 __all__ = ["Figure", "check_distances", "head_figure", "hold", "in_float64", "reach", "undecided"]
 
 TABLE = HERE / "precision.toml"
-MODULES = ("cstrack", "fairmot", "jde", "osnet", "otrack", "outrack")  # tests of such figures
+MODULES = [f"models.test_{name}" for name in ("cstrack", "fairmot", "jde", "otrack", "outrack")]
+MODULES += ["pipelines.embedders.test_osnet"]
 HEADING = """\
 # The distance of the authors' float32 figures from the same network computed in float64, and the
 # tolerance of ours that follows. README.md says how they are measured.
-# Written by `PYTHONPATH=. python tests/precision.py`: one table per golden folder and input.
+# Written by `PYTHONPATH=.:tests python tests/helpers/precision.py`: one table for each golden folder
+# and input.
 """
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An array of ours and the authors' array of the same shape.
+    """Our array and the authors' array of the same shape.
 
-    `atol` and `rtol` are the tolerances that suffice where the authors' figure is exact enough.
+    `atol` and `rtol` are the tolerances for figures of the authors with small rounding errors.
     """
 
     name: str
@@ -49,10 +51,10 @@ class Figure:
         return float(np.abs(self.ours - self.theirs).max(initial=0))
 
     def tolerance(self, distance: float) -> float:
-        """Return the absolute tolerance of float32 figures; `ours` are computed in float64.
+        """Return the absolute tolerance of float32 figures; `ours` is computed in float64.
 
-        Two float32 computations, each as far from float64 as the authors', are at most twice that
-        `distance` apart. It counts where the usual tolerance is less than that for any value.
+        If two float32 results are each within `distance` of the float64 one, they are within twice
+        that of each other. This is the tolerance if the usual one is smaller for any value.
         """
         twice = 2 * np.abs(self.ours - self.theirs)
         enough = twice <= self.atol + self.rtol * np.abs(self.theirs)
@@ -65,9 +67,9 @@ def in_float64(network: nn.Module) -> nn.Module:
 
 
 def head_figure(head: Tensor, name: str, golden: Mapping[str, np.ndarray]) -> Figure:
-    """Compare a raw head (1, C, h, w): a thinned copy, the lowest and the highest value.
+    """Return the figure of a raw head (1, C, h, w): subsampled values, minimum and maximum.
 
-    Mean, deviation and norm of the whole head must be the authors', too.
+    Check that mean, deviation and norm of the whole head equal the authors'.
     """
     assert head.shape == tuple(golden[f"raw/{name}/shape"])
     (thinned,) = (key for key in golden if key.startswith(f"raw/{name}/sub"))
@@ -85,7 +87,7 @@ def _table() -> dict[str, dict[str, dict[str, dict[str, float]]]]:
 
 
 def hold(figures: Iterable[Figure], folder: str, image: str) -> None:
-    """Check our float32 figures of one input against the authors', each at its tolerance."""
+    """Check our float32 figures of one input against the authors', each with its tolerance."""
     for figure in figures:
         atol = _table()[folder][image][figure.name]["tolerance"]
         np.testing.assert_allclose(
@@ -94,10 +96,10 @@ def hold(figures: Iterable[Figure], folder: str, image: str) -> None:
 
 
 def check_distances(figures: Iterable[Figure], folder: str, image: str) -> None:
-    """Check our float64 figures of one input: they are as far from the authors' as the table says.
+    """Check that our float64 figures have the table's distances from the authors' figures.
 
-    Rounding in float64 is too small to matter, so this holds on every processor and finds any
-    difference between the networks.
+    Rounding errors of float64 are negligible, so the distances are the same on every processor
+    and reveal any difference between the networks.
     """
     measured = {figure.name: figure for figure in figures}
     rows = _table()[folder][image]
@@ -110,16 +112,16 @@ def check_distances(figures: Iterable[Figure], folder: str, image: str) -> None:
 
 
 def reach(values: np.ndarray, folder: str, image: str, name: str) -> np.ndarray:
-    """Return how far each of our `values` may be from the authors': the tolerance of a figure."""
+    """Return the tolerance of each of our `values` against the authors'."""
     usual = Figure(name, values, values)
     return _table()[folder][image][name]["tolerance"] + usual.rtol * np.abs(values)
 
 
 def undecided(heatmap: np.ndarray, reach: np.ndarray, lowest: float = -np.inf) -> np.ndarray:
-    """Find the cells (h, w) that rounding alone makes a peak above `lowest` or no such peak.
+    """Find the cells (h, w) for which rounding decides whether they are a peak above `lowest`.
 
-    `heatmap` (h, w) holds logits, and `reach` (h, w) how far each may be off. A cell is a peak if
-    none of its eight neighbours is higher.
+    `heatmap` (h, w) has logits and `reach` (h, w) their tolerances. A cell is a peak if none of
+    its eight neighbours is higher.
     """
     h, w = heatmap.shape
     low, high = (
@@ -147,7 +149,7 @@ def main() -> None:
     """Measure every stored figure and write the table."""
     text = HEADING
     for module in MODULES:
-        for folder, image, figures in import_module(f"test_{module}").measured():
+        for folder, image, figures in import_module(module).measured():
             text += f'\n["{folder}"."{image}"]\n' + "".join(_rows(figures))
             print(folder, image, flush=True)
     TABLE.write_text(text)

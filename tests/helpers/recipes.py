@@ -1,4 +1,4 @@
-"""What makes a training short enough for a test."""
+"""Settings that make a training short, and an untrained student."""
 
 from mottool.checkpoints.cards import save_weights
 from mottool.models.tdt import TDT

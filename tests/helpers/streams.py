@@ -1,4 +1,4 @@
-"""Detections to associate: the reference streams, and a crowd made up here."""
+"""Detections to associate: the reference streams, and synthetic crowds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,19 +13,19 @@ from mottool.detections import Detections
 __all__ = ["Stream", "crowd", "reference", "walkers", "wanted"]
 
 FOLDER = HERE / "association"
-SIZE = 128  # of the made-up embeddings
+SIZE = 128  # dimension of the synthetic embeddings
 
 
 @dataclass(frozen=True)
 class Stream:
-    """The detections of a sequence, frame by frame, and what a tracker may know of it."""
+    """The detections of each frame of a sequence, with its frame rate and size."""
 
     frames: list[Detections]
     video: SequenceInfo
 
 
 def reference(sequence: str, folder: Path = FOLDER) -> Stream:
-    """Public detections of a MOT15 sequence with made-up embeddings, as the references were fed."""
+    """Return public detections of a MOT15 sequence with the references' synthetic embeddings."""
     stored = read_npz(folder / sequence / "stream.npz")
     tlwh = stored["tlwh"]  # (n, 4) float32
     boxes = np.concatenate((tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]), axis=1)
@@ -36,18 +36,18 @@ def reference(sequence: str, folder: Path = FOLDER) -> Stream:
         centres = np.column_stack((stored["occ_xy"][hidden], stored["occ_score"][hidden]))
         result = _detections(boxes[rows], stored["score"][rows], embeddings[rows])
         frames.append(replace(result, occlusion_centres=centres))
-    message = (float(stored[name]) for name in ("fps", "width", "height"))
-    return Stream(frames, SequenceInfo(*message))
+    facts = (float(stored[name]) for name in ("fps", "width", "height"))
+    return Stream(frames, SequenceInfo(*facts))
 
 
 def wanted(sequence: str, name: str) -> np.ndarray:
-    """The authors' rows: frame, identity, left, top, width, height, score."""
+    """Return the authors' result rows: frame, identity, left, top, width, height, score."""
     path = FOLDER / sequence / f"{name}.txt.xz"
     return np.loadtxt(path, delimiter=",", usecols=range(7))
 
 
 def _embeddings(sequence: str, chains: np.ndarray) -> np.ndarray:
-    """(n, 128) in the precision of a cache: each chain's own direction, a common one, noise."""
+    """Return embeddings (n, 128) float16: a direction of each chain, a common one, and noise."""
     common = _unit(seeded(f"emb:{sequence}:common").standard_normal(SIZE))
     expected = {
         chain: _unit(
@@ -65,14 +65,14 @@ def _embeddings(sequence: str, chains: np.ndarray) -> np.ndarray:
 def crowd(
     frames: int = 600, people: int = 150, missed: float = 0.08, false: float = 0.05, seed: int = 0
 ) -> Iterator[Detections]:
-    """`people` walking over 1920x1080 and turning at its edges, in a random order in each frame."""
+    """Yield detections of people who walk inside 1920x1080, in random order in each frame."""
     draw = np.random.default_rng(seed)
     size = np.array([[1920.0], [1080.0]])
     height, aspect = draw.uniform(60, 200, people), draw.uniform(0.33, 0.45, people)
     place, velocity = draw.uniform(0, size, (2, people)), draw.normal(0, 2.5, (2, people))
     looks = _unit(draw.standard_normal((people, SIZE)))
     for _ in range(frames):
-        # Drawn back to standing still, so that the crowd of any frame is as quick as the first's.
+        # Damped towards zero, so that the mean speed is the same in every frame.
         velocity = 0.998 * velocity + draw.normal(0, 0.15, velocity.shape)
         velocity[(place + velocity < 0) | (place + velocity > size)] *= -1
         place = np.clip(place + velocity, 0, size)
@@ -99,7 +99,7 @@ def crowd(
 
 
 def _overlaps(boxes: np.ndarray) -> np.ndarray:
-    """Occlusion centres (k, 3): the middles of what two boxes share, if it is much of either."""
+    """Return occlusion centres (k, 3): centres of overlaps above 0.4 of the smaller box."""
     low = np.maximum(boxes[:, None, :2], boxes[:, :2])  # (n, n, 2)
     high = np.minimum(boxes[:, None, 2:], boxes[:, 2:])
     shared, areas = np.maximum(high - low, 0).prod(2), (boxes[:, 2:] - boxes[:, :2]).prod(1)
@@ -109,9 +109,9 @@ def _overlaps(boxes: np.ndarray) -> np.ndarray:
 
 
 def walkers(places: list[list[tuple[float, float]]], looks: list[list[int]]) -> list[Detections]:
-    """Frames of people 40x100 px centred at `places`, who look like the axes in `looks`.
+    """Make frames of people of 40x100 px, centred at `places`; embeddings are the axes `looks`.
 
-    Their offsets lead to who looked the same in the frame before, if anyone did.
+    Offsets point to the previous centre with the same axis, and are zero without one.
     """
     result, before = [], {}
     for centres, axes in zip(places, looks, strict=True):

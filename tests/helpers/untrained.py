@@ -15,9 +15,9 @@ __all__ = ["checkpoint", "network"]
 
 
 def network(name: str, embedding_size: int | None = None) -> nn.Module:
-    """The network of a pipeline, detector or embedder, as it is before training.
+    """Build the network of a pipeline, detector or embedder with random weights.
 
-    `embedding_size` changes that of a one-shot network whose pipeline does not fix it.
+    `embedding_size` applies to one-shot networks whose entry does not fix it.
     """
     torch.manual_seed(0)
     if name in osnet.VARIANTS:
@@ -45,7 +45,7 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
 
 
 def checkpoint(name: str, folder: Path, embedding_size: int | None = None) -> Path:
-    """A file with those weights, as authors publish theirs."""
+    """Write a checkpoint of the network in the layout of the authors' files."""
     path = folder / f"{name}.pth"
     torch.save({"state_dict": network(name, embedding_size).state_dict()}, path)
     return path
