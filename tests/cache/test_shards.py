@@ -1,4 +1,4 @@
-"""Shards: a block is committed or not, wherever its writer is killed, and merges lose nothing."""
+"""Shards: killed writers, merges, damaged shards, locks, and full disks."""
 
 import errno
 import os
@@ -52,7 +52,7 @@ kill_cache.write(path, 200, lambda committed: None, overwrite)
 
 
 def killed(point, path, *more):
-    """Run a writer that exits without any clean-up at a named point."""
+    """Run a writer that exits without clean-up at a named point."""
     command = [sys.executable, "-c", KILLED, point, str(path), *more]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)])}
     assert subprocess.run(command, env=environment).returncode == 7
@@ -96,9 +96,7 @@ def test_a_writer_killed_at_any_point_is_resumed(tmp_path, uninterrupted, point)
     assert kill_cache.content(path) == uninterrupted
 
 
-def test_one_killed_while_overwriting_leaves_the_beginning_of_the_old_shards(
-    tmp_path, uninterrupted
-):
+def test_writer_killed_while_overwriting_leaves_the_first_old_shards(tmp_path, uninterrupted):
     path = tmp_path / "a.h5"
     killed("merging", path)
     killed("emptying", path, "--overwrite")
@@ -163,7 +161,7 @@ def test_damaged_shards_are_refused_and_can_be_overwritten(tmp_path):
     damaged(without, "a shard has no /embeddings")
 
 
-def test_a_second_writer_is_refused_and_a_third_may_follow(tmp_path):
+def test_second_writer_is_refused_until_the_first_closes(tmp_path):
     path = tmp_path / "a.h5"
     first = open_shards(path, LAYOUT, HEADER)
     with pytest.raises(CacheError, match=r"a.h5 is being written by another process. Fix: wait"):
@@ -198,7 +196,7 @@ def test_a_writer_that_waited_for_a_merge_does_not_start_over(tmp_path, monkeypa
     assert contents(tmp_path) == ["a.h5"]
 
 
-def test_file_systems_without_locks_are_used_without(tmp_path, monkeypatch):
+def test_file_systems_without_locks_are_supported(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 
     def refuse(*args):

@@ -1,4 +1,4 @@
-"""Our weights files and their cards: written together, read strictly."""
+"""Weights files and their cards: written together, and checked when read."""
 
 import resource
 import tomllib
@@ -22,7 +22,7 @@ TEXTS = st.text(st.characters(codec="utf-8"))
     data=st.dictionaries(TEXTS, TEXTS),
     metrics=st.dictionaries(TEXTS, st.floats(allow_nan=False)),
 )
-def test_a_card_round_trips_whatever_its_texts(tmp_path_factory, origin, data, metrics):
+def test_card_round_trips_with_any_texts(tmp_path_factory, origin, data, metrics):
     path = tmp_path_factory.mktemp("w") / "w.safetensors"
     written = save_weights(path, TENSORS, "toy", origin, data, metrics)
     assert read_card(path) == written
@@ -44,7 +44,7 @@ def test_the_card_is_plain_toml_and_has_the_file_s_sha256(tmp_path):
     assert sorted(entry.name for entry in path.parent.iterdir()) == ["w.safetensors", "w.toml"]
 
 
-def test_a_card_may_have_the_input(tmp_path):
+def test_card_may_have_the_input_size(tmp_path):
     path = tmp_path / "w.safetensors"
     save_weights(path, TENSORS, "toy", "made up", size=(96, 64))
     assert tomllib.loads(card_path(path).read_text())["input"] == "96x64"
@@ -54,7 +54,7 @@ def test_a_card_may_have_the_input(tmp_path):
         read_card(path)
 
 
-def test_tensors_come_back_as_they_were_even_if_they_share_numbers(tmp_path):
+def test_tensors_that_share_memory_round_trip(tmp_path):
     tensors = TENSORS | {"turned": TENSORS["a.weight"].T, "half": torch.ones(2).half()}
     save_weights(tmp_path / "w.safetensors", tensors, "toy", "made up")
     loaded = read(tmp_path / "w.safetensors").tensors

@@ -1,4 +1,4 @@
-"""Darknet's unnamed values get the given names, or the file is refused."""
+"""Darknet weights: values get the names of a network's layers, or the file is refused."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ COUNT = 4 * 2 + 2 * 3 * 9 + 4 + 8
 
 
 def write(path: Path, count: int) -> Path:
-    """A file that counts: its values are 0, 1, 2 and so on after a header of ones."""
+    """Write a file with the values 0, 1, 2, … after a header of ones."""
     header, values = np.ones(5, "<i4"), np.arange(count, dtype="<f4")
     path.write_bytes(header.tobytes() + values.tobytes())
     return path
@@ -40,9 +40,7 @@ def test_values_are_named_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("surplus", [-1, 1, -COUNT])
-def test_a_file_of_another_length_is_refused_with_both_lengths(
-    tmp_path: Path, surplus: int
-) -> None:
+def test_file_of_another_length_is_refused_with_both_lengths(tmp_path: Path, surplus: int) -> None:
     path = write(tmp_path / "a.weights", COUNT + surplus)
     with pytest.raises(
         CheckpointError, match=f"{20 + 4 * (COUNT + surplus)} bytes.*{20 + 4 * COUNT}"
@@ -57,7 +55,7 @@ def test_an_unreadable_path_is_named(tmp_path: Path, path: str) -> None:
 
 
 def headed(path: Path, count: int, minor: int, seen: str) -> Path:
-    """The same after a header of version 0.`minor` with the count of images of type `seen`."""
+    """Write the same after a header of version 0.`minor`, its image count of type `seen`."""
     header = np.array([0, minor, 5], "<i4").tobytes() + np.array([320], seen).tobytes()
     path.write_bytes(header + np.arange(count, dtype="<f4").tobytes())
     return path
@@ -65,7 +63,7 @@ def headed(path: Path, count: int, minor: int, seen: str) -> Path:
 
 @pytest.mark.parametrize(("minor", "seen"), [(1, "<i4"), (1, "<i8"), (2, "<i8")])
 @pytest.mark.parametrize("more", [0, 7])
-def test_a_backbone_is_the_beginning_of_a_known_file(
+def test_backbone_file_is_the_start_of_the_network_file(
     tmp_path: Path, minor: int, seen: str, more: int
 ) -> None:
     path = headed(tmp_path / "backbone", COUNT + more, minor, seen)
@@ -86,7 +84,7 @@ def test_the_header_of_a_network_depends_on_its_version(
 def test_a_backbone_of_another_length_is_refused_with_all_that_fit(
     tmp_path: Path, surplus: int
 ) -> None:
-    # The file of version 0.2 that lacks one value is no file of version 0.1.
+    # A version 0.2 file that lacks one value is not a version 0.1 file.
     path = headed(tmp_path / "backbone", COUNT + surplus, 2, "<i8")
     message = f"{20 + 4 * (COUNT + surplus)} bytes.*: bare {20 + 4 * COUNT}, whole {48 + 4 * COUNT}"
     with pytest.raises(CheckpointError, match=message):

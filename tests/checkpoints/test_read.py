@@ -91,7 +91,7 @@ def test_safetensors_are_identified_by_content(tmp_path):
 
 @pytest.mark.parametrize("first", [0x78, 0x80, 0x88])
 def test_safetensors_may_begin_as_a_pickle_does(tmp_path, first):
-    """The first byte is that of the length of the header, which may be any, 0x80 too."""
+    """The first byte is part of the header's length and may be any value, even a pickle's 0x80."""
     path = tmp_path / "w"
     lengths = []
     for padding in range(0, 256, 8):
@@ -176,7 +176,7 @@ def test_a_malicious_plain_pickle_is_refused_by_whatever_name(tmp_path, name, pr
     assert not victim.exists()
 
 
-def test_code_in_safetensors_and_in_darknet_weights_stays_data(tmp_path):
+def test_code_in_safetensors_and_darknet_weights_is_not_executed(tmp_path):
     victim = tmp_path / "executed"
     bomb = pickle.dumps(Trap(victim), 2)
     hidden = np.frombuffer(bomb.ljust(COUNT * 4, b"."), np.float32).copy()
@@ -250,14 +250,14 @@ def test_a_dictionary_of_other_things_is_refused(tmp_path):
         read(path)
 
 
-def test_fitting_loads_every_value_in_the_network_s_precision():
+def test_loading_converts_values_to_the_network_s_precision():
     network = nn.Linear(3, 2)
     fit(network, {"weight": TENSORS["a.weight"].half(), "bias": TENSORS["a.bias"]}, "toy")
     assert torch.equal(network.weight, TENSORS["a.weight"])
     assert network.weight.dtype == torch.float32
 
 
-def test_a_misfit_lists_a_dozen_names_and_counts_the_rest():
+def test_error_lists_a_dozen_tensor_names_and_counts_the_others():
     with pytest.raises(CheckpointError) as caught:
         fit(nn.Linear(3, 2), {f"odd{i}": torch.ones(1) for i in range(20)}, "toy")
     problem = caught.value.problem
@@ -266,7 +266,7 @@ def test_a_misfit_lists_a_dozen_names_and_counts_the_rest():
     assert problem.count("odd") == 10
 
 
-def test_a_misfit_does_not_change_the_network():
+def test_failed_loading_does_not_change_the_network():
     network = nn.Linear(3, 2)
     before = network.weight.clone()
     with pytest.raises(CheckpointError, match="bias is a single number instead of 2"):
@@ -290,7 +290,7 @@ def test_unused_names_are_ignored_unless_the_network_has_them():
         ("toy", ["odd"], "give a checkpoint of toy"),
     ],
 )
-def test_a_misfit_names_the_network_that_the_file_seems_to_be_for(pipeline, names, words):
+def test_error_names_the_network_that_the_file_looks_like(pipeline, names, words):
     """It is identified by the names in the file, whatever they were renamed to."""
     renamed = {f"renamed{i}": torch.ones(1) for i, _ in enumerate(names)}
     with pytest.raises(CheckpointError) as caught:
@@ -298,7 +298,7 @@ def test_a_misfit_names_the_network_that_the_file_seems_to_be_for(pipeline, name
     assert words in caught.value.fix
 
 
-def test_a_dimension_falls_back_where_there_is_no_such_axis():
+def test_dimension_of_a_missing_tensor_or_axis_is_the_default():
     assert dimension(TENSORS, "a.weight", 1, 9) == 3
     assert dimension(TENSORS, "a.bias", 1, 9) == 9
     assert dimension(TENSORS, "b.weight", 0, 9) == 9

@@ -145,7 +145,7 @@ class Described:
         (0.0, (2,), (1,)),
     ],
 )
-def test_tensors_stay_within_their_numbers(
+def test_tensors_beyond_their_storage_are_refused(
     tmp_path: Path, zipped: bool, start: object, shape: object, strides: object
 ) -> None:
     storage = torch.arange(10.0)._typed_storage()
@@ -156,7 +156,7 @@ def test_tensors_stay_within_their_numbers(
 
 
 @BOTH
-def test_sound_views_are_read(tmp_path: Path, zipped: bool) -> None:
+def test_valid_views_are_read(tmp_path: Path, zipped: bool) -> None:
     storage = torch.arange(10.0)._typed_storage()
     views = {"a": Described(storage, 1, (2, 3), (4, 1)), "b": Described(storage, 3, (), ())}
     views["empty"] = Described(storage, 10, (0, 3), (3, 1))
@@ -272,7 +272,7 @@ def test_an_object_without_tensors_is_refused(tmp_path: Path, content: object) -
         read(save({"model": content}, tmp_path / "a.pt"))
 
 
-def test_the_names_of_one_file_are_forgotten_for_the_next(tmp_path: Path) -> None:
+def test_reading_a_file_restores_torchs_safe_globals(tmp_path: Path) -> None:
     before = set(torch.serialization.get_safe_globals())
     read(save({"model": nn.Linear(2, 3)}, tmp_path / "a.pt"))
     assert set(torch.serialization.get_safe_globals()) == before

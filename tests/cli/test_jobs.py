@@ -1,4 +1,4 @@
-"""Shares of the sequences, and failures that end only one of them."""
+"""Shards of the sequences, and failures that stop only one of them."""
 
 import errno
 
@@ -15,13 +15,13 @@ from mottool.errors import InputError, SettingError
 
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.integers(), unique=True), st.integers(1, 9))
-def test_the_shares_hold_every_item_once(items, count):
+def test_shards_contain_every_item_once(items, count):
     shares = [select_shard(items, (number, count)) for number in range(1, count + 1)]
     assert sorted(item for share in shares for item in share) == sorted(items)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_without_a_share_all_items_are_selected():
+def test_all_items_are_selected_without_a_shard():
     assert select_shard("abc", None) == ["a", "b", "c"]
 
 
@@ -31,19 +31,19 @@ def print_shard(shard):
     click.echo(repr(shard))
 
 
-def test_the_flag_is_read():
+def test_shard_flag_is_parsed():
     assert CliRunner().invoke(print_shard, []).output == "None\n"
     assert CliRunner().invoke(print_shard, ["--shard", "2/3"]).output == "(2, 3)\n"
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
-def test_an_invalid_share_is_refused(text):
+def test_invalid_shard_is_refused(text):
     done = CliRunner().invoke(print_shard, ["--shard", text])
     assert isinstance(done.exception, SettingError)
     assert "1/4" in str(done.exception)
 
 
-def test_an_os_error_fails_one_sequence(capsys):
+def test_os_error_fails_one_sequence(capsys):
     def job():
         raise PermissionError(errno.EACCES, "Permission denied", "a.png")
 
@@ -64,14 +64,14 @@ def test_an_os_error_fails_one_sequence(capsys):
         ("frame 3 is damaged", "mottool: text.mp4: frame 3 is damaged."),
     ],
 )
-def test_a_source_that_the_message_begins_with_is_named_once(problem, message, capsys):
+def test_source_name_is_not_repeated_in_the_message(problem, message, capsys):
     jobs = Jobs()
     jobs.fail("text.mp4", InputError(problem, "repair it"))
     assert capsys.readouterr().err == f"{message} Fix: repair it.\n"
     assert jobs.failed == [{"sequence": "text.mp4", "error": f"{problem}. Fix: repair it."}]
 
 
-def test_a_closed_pipe_ends_the_batch():
+def test_closed_pipe_stops_the_batch():
     def job():
         raise BrokenPipeError
 

@@ -41,7 +41,7 @@ def test_help_imports_nothing_heavy(arguments):
     assert not names & HEAVY
 
 
-def test_the_overview_names_every_command_and_imports_no_stage():
+def test_overview_lists_every_command_and_imports_no_stage():
     assert not {name for name in loaded("--help") if name.startswith("mottool.stages")}
     help = mottool_command("--help").stdout
     for name, summary in COMMANDS.items():
@@ -50,7 +50,7 @@ def test_the_overview_names_every_command_and_imports_no_stage():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_every_command_is_a_manual_with_an_example(name):
+def test_help_of_every_command_has_an_example(name):
     stage = import_module(f"mottool.stages.{name.replace('-', '_')}")
     command = stage.command
     assert isinstance(command, click.Command)
@@ -92,7 +92,7 @@ with patch.object(mottool.cli.main.cli, "main", command):
 
 
 @pytest.mark.parametrize(("given", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_threads_wait_passively_unless_the_user_says_otherwise(given, used):
+def test_openmp_wait_policy_is_passive_unless_set(given, used):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     environment |= {"OMP_WAIT_POLICY": given} if given else {}
     done = subprocess.run(
@@ -102,7 +102,7 @@ def test_threads_wait_passively_unless_the_user_says_otherwise(given, used):
     assert done.stdout.splitlines() == [str(given), f"{used} False", used], done.stderr
 
 
-def test_the_openmp_library_of_torch_reads_the_policy(tmp_path):
+def test_torchs_openmp_library_reads_the_wait_policy(tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"no weights")
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
     done = subprocess.run(
@@ -116,7 +116,7 @@ def test_the_openmp_library_of_torch_reads_the_policy(tmp_path):
     assert all("PASSIVE" in line for line in lines)
 
 
-def test_a_near_miss_is_named():
+def test_misspelled_command_gets_a_suggestion():
     done = mottool_command("asociate")
     assert done.returncode == 2
     assert "did you mean 'associate'" in done.stderr
@@ -126,7 +126,7 @@ def test_the_version_is_printed():
     assert mottool.__version__ in mottool_command("--version").stdout
 
 
-def test_a_closed_pipe_is_no_error():
+def test_closed_pipe_is_not_an_error():
     done = subprocess.run(
         f"{sys.executable} -m mottool --help | head -1", shell=True, capture_output=True, text=True
     )
@@ -151,7 +151,7 @@ def test_wrong_usage_is_reported_in_one_line(words, message):
     assert message in done.stderr
 
 
-def test_without_a_command_the_help_is_shown():
+def test_help_is_printed_without_a_command():
     done = mottool_command()
     assert done.returncode == 2
     assert "detect-embed" in done.stderr
@@ -171,7 +171,7 @@ def test_a_full_disk_is_reported_in_one_line():
     assert done.stderr.count("\n") == 1
 
 
-def test_a_wrong_command_leaves_no_traceback_and_a_failed_input_exits_with_1(tmp_path):
+def test_failed_input_exits_with_1_and_wrong_usage_with_2(tmp_path):
     done = mottool_command("detect-embed", tmp_path / "none.mp4", MOTTOOL_WORK=str(tmp_path / "w"))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -181,7 +181,7 @@ def test_a_wrong_command_leaves_no_traceback_and_a_failed_input_exits_with_1(tmp
     assert not (tmp_path / "w").exists()
 
 
-def test_json_is_json_when_inputs_fail(tmp_path):
+def test_json_output_is_valid_when_inputs_fail(tmp_path):
     done = mottool_command("detect-embed", tmp_path / "none.mp4", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["failed"][0]["sequence"].endswith("none.mp4")

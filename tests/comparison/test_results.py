@@ -38,7 +38,7 @@ values = st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=8)
 
 @settings(derandomize=True, deadline=None)
 @given(values, st.sampled_from(["MOTA", "IDSW"]))
-def test_no_row_beats_the_best(given_values, name):
+def test_rank_1_has_the_best_printed_value(given_values, name):
     scale, sign = (1000, -1) if name == "IDSW" else (1, 1)
     rows = [row(**{name: value and value * scale}) for value in given_values]
     printed = [format_metric(name, row.figures[name]) for row in rows]
@@ -72,5 +72,5 @@ def test_many_sequences_can_be_significant():
     assert f"p = {binomtest(4, 6).pvalue:.3f}" in hota
 
 
-def test_one_row_has_no_rival():
+def test_single_row_has_no_significance_test():
     assert chance([row(by=[{}] * 3), row(kind="true boxes", by=[{}] * 3)]) == []

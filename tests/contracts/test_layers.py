@@ -1,4 +1,4 @@
-"""Packages depend downwards: on those below them in `FLOORS`, and without cycles inside."""
+"""Layers: a package imports from packages below it in `FLOORS` only, and without cycles."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# From the ground up. A package or module imports from earlier lines only.
+# From bottom to top. A package or module imports from earlier lines only.
 FLOORS = """
     errors boxes detections progress _version
     settings files engines
@@ -31,7 +31,7 @@ REGISTRIES = {  # name modules above them by strings, which are imported when th
 
 
 def modules():
-    """Every module by its dotted name, with its file."""
+    """Return the file of every module by its dotted name."""
     paths = [*ROOT.glob("mottool/**/*.py"), *ROOT.glob("stages/*.py")]
     named = {}
     for path in paths:
@@ -47,7 +47,7 @@ MODULES = modules()
 
 
 def imports(path):
-    """The modules of ours that a file imports, anywhere in it."""
+    """Yield the modules of this project that a file imports anywhere."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mottool"):
             for alias in node.names:
@@ -58,7 +58,7 @@ def imports(path):
 
 
 def named(path):
-    """The modules of ours that a file names in strings."""
+    """Yield the modules of this project that a file names in strings."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             module = node.value.partition(":")[0]
@@ -66,7 +66,7 @@ def named(path):
                 yield module
 
 
-def room(module):
+def package(module):
     return module.split(".")[1]
 
 
@@ -77,24 +77,26 @@ def is_registry(module):
 @pytest.mark.parametrize(
     "module", [name for name in MODULES if name.count(".") and name != "mottool.__main__"]
 )
-def test_a_module_imports_from_lower_floors_only(module):
+def test_module_imports_from_lower_layers_only(module):
     path = MODULES[module]
     used = [*imports(path), *(() if is_registry(module) else named(path))]
     upwards = {
         name
         for name in used
         if name.count(".")
-        and room(name) != room(module)
-        and FLOOR[room(name)] >= FLOOR[room(module)]
+        and package(name) != package(module)
+        and FLOOR[package(name)] >= FLOOR[package(module)]
     }
     assert not upwards
 
 
-def test_every_package_has_a_floor():
-    assert {room(name) for name in MODULES if name.count(".")} - {"__main__", "weights"} == {*FLOOR}
+def test_every_package_has_a_layer():
+    assert {package(name) for name in MODULES if name.count(".")} - {"__main__", "weights"} == {
+        *FLOOR
+    }
 
 
-def test_no_module_imports_itself_by_way_of_others():
+def test_imports_have_no_cycles():
     arrows = {name: {*imports(path)} & {*MODULES} for name, path in MODULES.items()}
     while ready := {name for name, targets in arrows.items() if not targets & {*arrows}}:
         arrows = {name: targets for name, targets in arrows.items() if name not in ready}

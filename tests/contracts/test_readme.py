@@ -1,4 +1,4 @@
-"""The README does what it says: its scripts run, and its tour prints what it shows."""
+"""The README: its scripts and commands run, and print what it shows."""
 
 import os
 import re
@@ -18,7 +18,7 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def tour():
-    """The commands of the README's console blocks with what each is shown to print."""
+    """Return the commands of the README's console blocks with the output that it shows."""
     shown = []
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -27,14 +27,14 @@ def tour():
     return shown
 
 
-def masked(text):
-    """The words of a text, every number being one number and columns being as wide as they are."""
+def words_without_numbers(text):
+    """Split a text into words, with every number replaced by N."""
     return NUMBER.sub("N", text).split()
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
-    """A shell in a folder where the quickstart has been run."""
+    """Return a shell in a folder where the quickstart has been run."""
     environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable}
     environment.pop("MOTTOOL_WORK", None)
     shell = Shell(tmp_path_factory.mktemp("user"), environment)
@@ -43,7 +43,7 @@ def shell(tmp_path_factory):
 
 
 @pytest.mark.heavy
-def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
+def test_quickstart_writes_tracks_a_score_and_a_video(shell):
     result = shell.quickstart
     assert result.returncode == 0, result.stderr
     work = shell.folder / "mottool-work"
@@ -59,16 +59,16 @@ def test_the_quickstart_ends_with_tracks_a_score_and_a_video(shell):
 
 
 @pytest.mark.heavy
-def test_the_tour_prints_what_it_shows(shell):
+def test_commands_print_the_output_that_the_readme_shows(shell):
     assert len(tour()) >= 5
     for command, output in tour():
         result = shell(command)
         assert result.returncode == 0, f"{command}: {result.stderr}"
-        assert masked(result.stdout) == masked(output), command
+        assert words_without_numbers(result.stdout) == words_without_numbers(output), command
 
 
 @pytest.mark.heavy
-def test_the_lines_of_python_run(shell):
+def test_python_example_runs(shell):
     (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (shell.folder / "lines.py").write_text(lines)
     result = shell(f"{sys.executable} lines.py")
@@ -78,8 +78,8 @@ def test_the_lines_of_python_run(shell):
 
 
 @pytest.mark.heavy
-def test_a_dataset_goes_through_and_again(shell):
-    """The scene serves as a dataset of one sequence; the second run finds its cache complete."""
+def test_motchallenge_example_runs_twice_and_keeps_its_cache(shell):
+    """The scene is a dataset of one sequence; the second run keeps its complete cache."""
     for _ in range(2):
         result = shell(f"sh {ROOT}/examples/motchallenge.sh mottool-work/scene sort")
         assert result.returncode == 0, result.stderr
@@ -89,7 +89,7 @@ def test_a_dataset_goes_through_and_again(shell):
 
 
 @pytest.mark.heavy
-def test_the_quickstart_takes_a_video_and_its_detections(shell):
+def test_quickstart_accepts_a_video_and_its_detections(shell):
     command = (
         f"MOTTOOL_WORK=own sh {ROOT}/examples/quickstart.sh mottool-work/scene/scene.mp4 "
         "mottool-work/scene/det/det.txt"
@@ -99,7 +99,7 @@ def test_the_quickstart_takes_a_video_and_its_detections(shell):
     assert (shell.folder / "own/videos/public+histogram.fairmot/scene.mp4").exists()
 
 
-def test_what_the_readme_names_is_there():
+def test_paths_in_the_readme_exist():
     for path in re.findall(r"(?:sh|python) ((?:examples|tests)/[\w/.-]+)", README):
         assert (ROOT / path).is_file(), path
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
@@ -108,11 +108,11 @@ def test_what_the_readme_names_is_there():
         assert (ROOT / folder).is_dir(), folder
 
 
-def test_every_pipeline_and_tracker_is_named():
-    """In full, or as the end of a name like `-resnet34` and `_x0_5` in its own row."""
+def test_readme_names_every_pipeline_and_tracker():
+    """The README has the full name, or an ending like `-resnet34` and `_x0_5` in its own row."""
     words = set(re.findall(r"[`…+]([\w-]+)`", README))
     for name in (*NETWORKS, *DETECTORS, *EMBEDDERS, *TRACKERS):
         if re.fullmatch(r"fairmot-dla34-.+|gt", name):
-            continue  # the ablations, and what --boxes gt makes
+            continue  # ablations, and the name that --boxes gt makes
         ends = {name[place:] for place in range(len(name)) if name[place] in "-_"}
         assert {name, *ends} & words, name

@@ -31,11 +31,11 @@ PATHS = {
 
 
 @pytest.mark.parametrize("name", [name for name, path in PATHS.items() if path])
-def test_an_entry_names_an_object_that_exists(name):
+def test_every_entry_names_an_existing_object(name):
     assert callable(load(PATHS[name]))
 
 
-def test_every_network_is_listed_with_its_weights():
+def test_every_network_has_a_weights_listing():
     assert {*NETWORKS} <= {listing.name for listing in listings()}
 
 

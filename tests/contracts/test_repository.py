@@ -1,4 +1,4 @@
-"""The project's own promises: its layout, its packages, its installation, its files' sizes."""
+"""The repository: layout, packages, docstrings, public names, and sizes of files."""
 
 import ast
 import re
@@ -14,15 +14,15 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("stages/*.py"), *ROOT.glob("mottool/**/*.py")])
-SOURCES = [path for path in SOURCES if path.parent.resolve() == path.parent]  # links left out
+SOURCES = [path for path in SOURCES if path.parent.resolve() == path.parent]  # without links
 CEILING = 400  # lines
 
 
-def described(path):
+def relative_path(path):
     return str(path.relative_to(ROOT))
 
 
-def test_the_package_list_is_what_is_there():
+def test_package_list_equals_the_packages_found():
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     listed = config["options"]["packages"].split()
@@ -31,15 +31,15 @@ def test_the_package_list_is_what_is_there():
     assert set(listed) == {"mottool", "mottool.stages", "mottool.weights", *result}
 
 
-def test_the_links_point_at_the_top_level_folders():
+def test_links_point_to_the_top_level_folders():
     for name in ("stages", "weights"):
         link = ROOT / "mottool" / name
         assert link.is_symlink()
         assert str(link.readlink()) == f"../{name}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=described)
-def test_every_file_says_what_it_is_for_and_stays_small(path):
+@pytest.mark.parametrize("path", SOURCES, ids=relative_path)
+def test_every_file_has_a_docstring_and_at_most_400_lines(path):
     text = path.read_text()
     module = ast.parse(text)
     assert ast.get_docstring(module)
@@ -47,36 +47,36 @@ def test_every_file_says_what_it_is_for_and_stays_small(path):
 
 
 def listed(path):
-    """The names in a file's `__all__`."""
+    """Return the names in a file's `__all__`."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and node.targets[0].id == "__all__":
             return ast.literal_eval(node.value)
     return []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=described)
-def test_what_one_file_takes_from_another_is_public_there(path):
+@pytest.mark.parametrize("path", SOURCES, ids=relative_path)
+def test_imported_names_are_public_in_their_module(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mottool"):
-            place = ROOT / node.module.replace(".", "/")
-            file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            target = ROOT / node.module.replace(".", "/")
+            file = target / "__init__.py" if target.is_dir() else target.with_suffix(".py")
             for alias in node.names:
-                is_module = (place / f"{alias.name}.py").exists() or (place / alias.name).is_dir()
+                is_module = (target / f"{alias.name}.py").exists() or (target / alias.name).is_dir()
                 assert is_module or alias.name in listed(file), f"{alias.name} of {file}"
 
 
-def test_public_names_exist_once():
+def test_public_names_exist_and_are_listed_once():
     for path in SOURCES:
         names = listed(path)
         assert len(names) == len(set(names)), path
         if names:
-            place = path.relative_to(ROOT).with_suffix("")
-            parts = place.parts if place.parts[0] == "mottool" else ("mottool", *place.parts)
+            target = path.relative_to(ROOT).with_suffix("")
+            parts = target.parts if target.parts[0] == "mottool" else ("mottool", *target.parts)
             module = import_module(".".join(parts).removesuffix(".__init__"))
             assert not [name for name in names if not hasattr(module, name)], path
 
 
-def test_torch_and_torchvision_are_a_pair_that_works():
+def test_torch_and_torchvision_are_compatible():
     boxes = torch.tensor([[0.0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60]])
     kept = torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
     assert kept.tolist() == [0, 2]
@@ -87,7 +87,7 @@ def test_torch_and_torchvision_are_a_pair_that_works():
     assert torch.equal(moved[..., :3], images[..., 1:])
 
 
-def test_nothing_large_and_no_picture_of_others_is_in_the_tree():
+def test_repository_has_no_large_files_and_no_photographs():
     folders = ("mottool", "stages", "weights", "examples", "tests")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     files = [path for path in files if path.is_file() and "__pycache__" not in path.parts]
@@ -97,18 +97,18 @@ def test_nothing_large_and_no_picture_of_others_is_in_the_tree():
     assert not [path for path in (ROOT / "tests").rglob("*") if path.stat().st_size > 700e3]
 
 
-def test_archives_of_arrays_are_closed_again():
-    """A test that opened one and failed would make a later one fail, with a ResourceWarning."""
+def test_array_archives_are_opened_by_read_npz_only():
+    """Only `read_npz` opens archives: an open one raises a ResourceWarning in a later test."""
     files = [path.name for path in (ROOT / "tests").rglob("*.py") if "np.load(" in path.read_text()]
     assert sorted(files) == ["goldens.py", "test_repository.py"]
 
 
-def test_the_version_is_in_the_changelog():
+def test_version_is_in_the_changelog():
     version = re.search(r'__version__ = "(.+)"', (ROOT / "mottool/_version.py").read_text())[1]
     assert re.search(rf"^## {re.escape(version)}", (ROOT / "CHANGELOG.md").read_text(), re.M)
 
 
-def test_python_versions_agree():
+def test_project_metadata_has_python_versions_and_the_command():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == ">=3.11,<3.14"
     assert "mottool" in project["scripts"]

@@ -1,4 +1,4 @@
-"""Jobs give the same results in any number of processes, and clean up when they are interrupted."""
+"""Jobs give the same results in any number of processes, and clean up when interrupted."""
 
 import os
 import signal
@@ -16,14 +16,14 @@ from mottool.errors import InputError
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_every_item_is_done_once(jobs):
+def test_every_item_is_processed_once(jobs):
     with executor(jobs) as engine:
         done = {item: result(future) for item, future in run_jobs(engine, doubled, range(7))}
     assert done == {item: 2 * item for item in range(7)}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_failed_job_stops_no_other_and_keeps_its_fix(jobs):
+def test_failed_job_does_not_stop_the_others_and_keeps_its_fix(jobs):
     with executor(jobs) as engine:
         futures = dict(run_jobs(engine, moody, [1, 2, 3]))
     assert (result(futures[1]) == os.getpid()) == (jobs == 1)
@@ -52,14 +52,14 @@ def test_linear_algebra_uses_one_thread_per_process_and_the_variables_are_restor
     assert "MKL_NUM_THREADS" not in os.environ
 
 
-def test_in_this_process_a_result_is_yielded_before_the_next_job_starts():
+def test_results_in_one_process_are_yielded_before_the_next_job_starts():
     completed = []
     with executor(1) as engine:
         for item, _ in run_jobs(engine, completed.append, range(3)):
             assert completed == list(range(item + 1))
 
 
-def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
+def test_interrupted_jobs_clean_up_and_queued_ones_do_not_start(tmp_path):
     paths = [tmp_path / str(number) for number in range(6)]
 
     def interrupt():
@@ -77,7 +77,7 @@ def test_interrupted_jobs_clean_up_and_waiting_ones_do_not_start(tmp_path):
 
 def interruptible(folder, job):
     """Start two workers with four paths in `folder`, in a process group of their own."""
-    # Tests that run in the background may ignore Ctrl-C.
+    # Background processes of a shell may ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += f"from jobs import {job}; from pathlib import Path\n"
     code += "from mottool.engines.local import executor, run_jobs\n"
@@ -106,7 +106,7 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     assert process.communicate(timeout=50) == ("stopped\n", "")
 
 
-def test_an_exit_that_python_ignores_is_raised_again(tmp_path):
+def test_exit_ignored_by_python_is_raised_again(tmp_path):
     process = interruptible(tmp_path, "forgetful")
     while len(list(tmp_path.glob("*.begun"))) < 2:
         assert process.poll() is None

@@ -28,8 +28,8 @@ MODULES += ["pipelines.embedders.test_osnet"]
 HEADING = """\
 # The distance of the authors' float32 figures from the same network computed in float64, and the
 # tolerance of ours that follows. README.md says how they are measured.
-# Written by `PYTHONPATH=.:tests python tests/helpers/precision.py`: one table for each golden folder
-# and input.
+# Written by `PYTHONPATH=.:tests python tests/helpers/precision.py`: one table for each golden
+# folder and input.
 """
 
 

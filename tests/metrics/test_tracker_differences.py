@@ -23,7 +23,7 @@ def test_single_boxes_and_differing_identities_are_found():
     result = differences(first, second)
     assert result.names == {7: 1, 8: 2}
     assert np.flatnonzero(result.alone[0]).tolist() == [19]  # the second person in frame 10
-    assert np.flatnonzero(result.alone[1]).tolist() == [19]  # what only the other tracker has
+    assert np.flatnonzero(result.alone[1]).tolist() == [19]  # a box of the other tracker only
     assert np.flatnonzero(result.parted[0]).tolist() == [16, 17, 18]
     assert second.ids[result.parted[1]].tolist() == [9, 9, 9]
 

@@ -80,7 +80,7 @@ def test_ground_truth_is_read_back(dataset, tmp_path, format):
     out = run([dataset], tmp_path / OUT.get(format, "out"), Config(to=format), warn=no_warning)
     sequences = read(out, no_warning)
     assert_equal(sequences, read(dataset, no_warning))
-    if format != "cvat":  # which does not store it
+    if format != "cvat":  # CVAT does not store the sequence length
         assert [sequence.info.frame_rate for sequence in sequences] == [25, 25]
         assert [sequence.info.width for sequence in sequences] == [240, 240]
         assert [sequence.length for sequence in sequences] == [60, 30]
@@ -106,13 +106,13 @@ def test_files_are_where_other_programs_read_them(results, dataset, tmp_path):
             assert (tmp_path / "plain" / name / file).is_file()
 
 
-def test_a_zip_is_the_same_bytes_every_time(results, tmp_path):
+def test_zip_files_are_reproducible(results, tmp_path):
     for name in ("a.zip", "b.zip"):
         run([results], tmp_path / name, Config(to="server"))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
-def test_results_become_boxes_to_correct_in_cvat(results, tmp_path):
+def test_results_are_exported_as_cvat_tracks(results, tmp_path):
     out = run([results / "MOT17-a.txt"], tmp_path / "MOT17-a.zip", Config(to="cvat"))
     (task,) = read(out, no_warning)
     assert task.is_ground_truth
@@ -170,7 +170,7 @@ def test_coco_is_readable_as_a_dataset(dataset, tmp_path):
     assert len(opened.boxes) == count
 
 
-def test_the_dataset_adds_what_the_source_lacks(results, dataset, tmp_path):
+def test_dataset_provides_missing_image_sizes(results, dataset, tmp_path):
     warnings = []
     (results / "alley.txt").write_text("1,1,0,0,5,5,1,-1,-1,-1\n")
     out = run([results], tmp_path / "a.json", Config(to="coco"), [dataset], warnings.append)
@@ -275,7 +275,7 @@ main()
 """
 
 
-def test_a_format_is_one_file_and_one_entry(results, tmp_path):
+def test_new_format_needs_one_file_and_one_entry(results, tmp_path):
     (tmp_path / "toy_format.py").write_text(TOY_FORMAT)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
 

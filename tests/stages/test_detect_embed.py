@@ -1,3 +1,5 @@
+"""`mottool detect-embed`: caches of public detections and networks, resuming, refused inputs."""
+
 import json
 import shutil
 from dataclasses import replace
@@ -22,7 +24,7 @@ PUBLIC = ("--pipeline", "public")
 
 @pytest.fixture
 def sequence(tmp_path):
-    """A MOTChallenge folder of six noisy frames with two people in each, none in the fourth."""
+    """Write a MOTChallenge folder of six frames with two detections in each but the fourth."""
     folder = tmp_path / "SEQ-01"
     for name in ("img1", "det"):
         (folder / name).mkdir(parents=True)
@@ -57,7 +59,7 @@ def test_the_bundled_network_runs_by_default_and_reports_unused_detections(seque
     assert str(tmp_path / "work/caches/mottool-s/SEQ-01.h5") in result.stdout
 
 
-def test_public_boxes_are_embedded_and_kept(sequence, tmp_path):
+def test_public_detections_are_embedded_and_stored(sequence, tmp_path):
     work = tmp_path / "work"
     result = detect_embed(sequence, *PUBLIC, "--work", work)
     path = work / "caches/public+histogram/SEQ-01.h5"
@@ -122,7 +124,7 @@ def test_shards_cover_all_sequences_once(sequence, tmp_path):
     assert shards == [["SEQ-01"], ["SEQ-02"], []]
 
 
-def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
+def test_failed_sequence_does_not_stop_the_others(sequence, tmp_path):
     broken = tmp_path / "SEQ-02"
     shutil.copytree(sequence, broken)
     (broken / "det/det.txt").write_text("1,-1,5,5,nan,5,1,-1,-1,-1\n")
@@ -140,7 +142,7 @@ def test_one_sequence_that_fails_stops_no_other(sequence, tmp_path):
         ("1,-1,5,5,5\n", "line 1 has 5 columns"),
     ],
 )
-def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, message):
+def test_invalid_detections_leave_no_cache(sequence, tmp_path, text, message):
     (sequence / "det/det.txt").write_text(text)
     output = detect_embed(sequence, *PUBLIC, "--work", tmp_path / "work", code=1).output
     assert message in output
@@ -156,14 +158,14 @@ def test_bad_detections_leave_nothing_behind(sequence, tmp_path, text, message):
         (["--weights", "x.pth"], "cannot read x.pth"),
     ],
 )
-def test_flags_that_do_not_go_together_are_wrong_usage(sequence, tmp_path, arguments, message):
+def test_missing_or_misspelled_arguments_are_usage_errors(sequence, tmp_path, arguments, message):
     result = CliRunner().invoke(command, [str(sequence), "--work", str(tmp_path), *arguments])
     assert message in str(result.exception)
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """An untrained FairMOT network, in a file of the authors' layout."""
+    """Write a checkpoint of FairMOT with random weights in the authors' layout."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "fairmot.pth"
     network = FairMOT(DLA34(), embedding_size=64)

@@ -1,4 +1,4 @@
-"""Stage `distill-labels`: every box is embedded once, in annotated and in unlabelled data."""
+"""`mottool distill-labels`: embeddings of every box in annotated and unlabelled data."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_every_box_has_the_teachers_embedding(film, tmp_path):
         np.testing.assert_allclose(labels(image.rows), wanted, atol=2.5e-4)
 
 
-def test_the_storage_is_reported(film, tmp_path):
+def test_size_of_the_labels_is_reported(film, tmp_path):
     (done,) = json.loads(distill(film, "--out", tmp_path / "a.h5", "--json").stdout)["done"]
     images = sum(file.stat().st_size for file in (film / "img1").iterdir())
     size = (tmp_path / "a.h5").stat().st_size
@@ -143,10 +143,10 @@ def test_a_killed_run_is_resumed_with_the_result_of_an_uninterrupted_one(film, t
     assert not list(tmp_path.glob("*.part*"))
 
 
-def test_a_broken_image_stops_the_run_and_the_labels_before_it_are_kept(film, tmp_path):
+def test_damaged_image_stops_the_run_and_earlier_labels_are_kept(film, tmp_path):
     image = film / "img1" / "000050.png"
     pixels = image.read_bytes()
-    image.write_bytes(b"x" * len(pixels))  # the fingerprint knows lengths
+    image.write_bytes(b"x" * len(pixels))  # the fingerprint depends on file sizes only
     output = distill(film, "--out", tmp_path / "a.h5", code=1).output
     assert "000050.png cannot be read as an image" in output
     image.write_bytes(pixels)
@@ -156,7 +156,7 @@ def test_a_broken_image_stops_the_run_and_the_labels_before_it_are_kept(film, tm
     assert content(tmp_path / "a.h5") == content(tmp_path / "b.h5")
 
 
-def test_one_dataset_that_fails_stops_no_other(film, tmp_path):
+def test_failed_dataset_does_not_stop_the_others(film, tmp_path):
     nobody = datasets.penn_fudan(tmp_path / "nobody")
     (nobody / "Annotation" / "FudanPed00001.txt").write_text("Objects with ground truth : 0\n")
     crops = datasets.crops(tmp_path / "crops")
@@ -166,7 +166,7 @@ def test_one_dataset_that_fails_stops_no_other(film, tmp_path):
     assert len(DistilledLabels(tmp_path / "work/labels/histogram/crops.h5")) == 2
 
 
-def test_datasets_of_one_name_are_not_written_over_each_other(tmp_path):
+def test_two_datasets_of_one_name_are_refused(tmp_path):
     one = datasets.crops(tmp_path / "a" / "train")
     two = datasets.crops(tmp_path / "b" / "train", ["0003_c1s1_1_0"])
     output = refused(one, two, "--work", tmp_path / "work")
@@ -199,7 +199,7 @@ def test_options_that_do_not_apply_are_refused(film, tmp_path, arguments, messag
 
 @pytest.fixture
 def detector(tmp_path):
-    """A detector of two people with high scores and one with a low score, always the same."""
+    """Write a detector that returns two boxes with high scores and one with a low score."""
     boxes = np.array([[8, 8, 24, 40], [40, 8, 56, 40], [28, 8, 36, 40]])
     boxes = boxes * 608 / 48  # its input is 608 pixels high
     weights = fixed_boxes_onnx(tmp_path / "det.onnx", boxes, np.array([0.9, 0.7, 0.3]))
@@ -264,7 +264,7 @@ def test_rotated_photos_are_read_upright(tmp_path, detector):
     assert image.pixels().shape == (48, 64, 3)
 
 
-def test_another_threshold_is_not_mixed_in_and_needs_no_second_detection(tmp_path, detector):
+def test_another_score_threshold_reuses_the_detections(tmp_path, detector):
     folder = footage.images(tmp_path / "photos", 3)
     out = tmp_path / "a.h5"
     distill(folder, *detector, "--out", out)

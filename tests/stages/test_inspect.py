@@ -1,4 +1,4 @@
-"""`mottool inspect`: complete, unfinished and broken files, for people and for scripts."""
+"""`mottool inspect`: complete, unfinished and damaged files, as text and JSON."""
 
 import json
 
@@ -35,7 +35,7 @@ def invoke(*arguments):
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
 
 
-def test_a_complete_cache(tmp_path):
+def test_complete_cache_is_described_in_json(tmp_path):
     path = cache(tmp_path / "a.h5")
     assert run(path) == {
         "kind": "cache",
@@ -61,7 +61,7 @@ def test_a_complete_cache(tmp_path):
     }
 
 
-def test_a_person_reads_lines(tmp_path):
+def test_text_output_has_one_fact_a_line(tmp_path):
     result = invoke(cache(tmp_path / "a.h5"))
     assert result.exit_code == 0
     lines = result.output.splitlines()

@@ -154,7 +154,7 @@ def test_a_cache_without_embeddings_is_reported(work):
     assert "has no embeddings" in done.stderr
 
 
-def test_a_map_needs_two_people(work):
+def test_embedding_map_needs_two_people(work):
     (work / "one").mkdir()
     first = (work / "gt/seq.txt").read_text().splitlines()[0]
     (work / "one/seq.txt").write_text(first)
@@ -163,7 +163,7 @@ def test_a_map_needs_two_people(work):
     assert "fewer than two people" in done.stderr
 
 
-def test_help_is_light():
+def test_help_imports_nothing_heavy():
     code = (
         "import sys; from mottool.stages.plot import command; "
         "command(['frames', '--help'], standalone_mode=False); "

@@ -127,7 +127,7 @@ def test_many_sequences_are_drawn_and_failures_named(tmp_path, film):
     assert [path.name for path in out.parent.iterdir()] == ["A.mp4"]
 
 
-def test_one_result_file_is_for_one_sequence(tmp_path, film):
+def test_one_result_file_for_two_sequences_is_refused(tmp_path, film):
     rows = tmp_path / "work" / "tracks" / "public.sort" / "film.txt"
     other = video(tmp_path / "other.mp4", 3)
     assert called(tmp_path, other, "--tracks", rows).exit_code == 0
@@ -177,7 +177,7 @@ def test_rows_beyond_the_end_are_reported(tmp_path, film):
     assert not called(tmp_path, film).stderr
 
 
-def test_help_is_light(tmp_path):
+def test_help_imports_nothing_heavy(tmp_path):
     code = (
         "import sys; from mottool.stages.render import command; "
         "command(['--help'], standalone_mode=False); "
