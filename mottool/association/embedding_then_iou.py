@@ -54,15 +54,16 @@ class EmbeddingThenIoUTracker:
         max_lost_frames: float,
         confirm_in_first_frame: bool,
         embedding_weight: float = 0.98,
+        end_at_limit: bool = False,
     ) -> None:
         """Set up the tracker of one sequence.
 
         The cost of a pair is `embedding_weight` × embedding distance + (1 - `embedding_weight`) ×
         squared Mahalanobis distance of the motion; pairs above `cost_limit` cannot match.
-        `max_lost_frames` and `confirm_in_first_frame` are those of `LifeCycle`.
+        `max_lost_frames`, `confirm_in_first_frame` and `end_at_limit` are those of `LifeCycle`.
         """
         self.settings = settings
-        self.life = LifeCycle(max_lost_frames, confirm_in_first_frame)
+        self.life = LifeCycle(max_lost_frames, confirm_in_first_frame, end_at_limit=end_at_limit)
         self._cost_limit, self._distance = cost_limit, distance
         self._embedding_weight = embedding_weight
 

@@ -23,8 +23,8 @@ class JDETracker(EmbeddingThenIoUTracker):
         """Set up the tracker of one sequence.
 
         In the code's variant embeddings are compared by their Euclidean distance and the buffer is
-        scaled by the frame rate; in the paper's by their cosine distance, and the buffer is the
-        number of frames after which a tracklet is terminated.
+        scaled by the frame rate. In the paper's they are compared by their cosine distance, and a
+        tracklet ends if it is not updated in the latest `track_buffer` frames.
         """
         paper = settings.form == "paper"
         super().__init__(
@@ -36,6 +36,7 @@ class JDETracker(EmbeddingThenIoUTracker):
             else settings.max_lost_frames(sequence.frame_rate),
             confirm_in_first_frame=False,
             embedding_weight=settings.appearance,
+            end_at_limit=paper,
         )
 
     def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:

@@ -81,12 +81,15 @@ class LifeCycle:
         max_lost_frames: float,
         confirm_in_first_frame: bool,
         update_score_when_recovered: bool = False,
+        end_at_limit: bool = False,
     ) -> None:
         """Create an empty set of tracklets.
 
-        A lost tracklet is removed after `max_lost_frames` frames. With `confirm_in_first_frame`,
-        tracklets created in frame 1 are confirmed immediately; the others need a second detection.
-        With `update_score_when_recovered`, a recovered tracklet takes the score of its detection.
+        With `end_at_limit`, a tracklet ends after `max_lost_frames` frames without a detection;
+        otherwise it can be recovered for two more, as in the published code. With
+        `confirm_in_first_frame`, tracklets created in frame 1 are confirmed immediately; the others
+        need a second detection. With `update_score_when_recovered`, a recovered tracklet takes the
+        score of its detection.
         """
         self.pool = Tracklets(HeightFilter())
         self.tracked = self.lost = np.zeros(0, np.intp)
@@ -96,6 +99,7 @@ class LifeCycle:
         self._max_lost_frames = max_lost_frames
         self._confirm_in_first_frame = confirm_in_first_frame
         self._update_score_when_recovered = update_score_when_recovered
+        self._end_at_limit = end_at_limit
 
     def start_frame(self, elapsed: float) -> Floats:
         """Advance `elapsed` frames; predict the motion (5, 4, T) of confirmed and lost tracklets.
@@ -119,7 +123,8 @@ class LifeCycle:
         In consecutive frames a tracklet is marked as removed once it exceeds `max_lost_frames` and
         can be recovered for one more frame; hence the limit of `max_lost_frames + 2`.
         """
-        recent = np.floor(self.time - self.pool.last) <= self._max_lost_frames + 2
+        limit = self._max_lost_frames + (0 if self._end_at_limit else 2)
+        recent = np.floor(self.time - self.pool.last) <= limit
         self.tracked = self.tracked[recent[self.tracked]]
         self.lost = self.lost[recent[self.lost]]
 
@@ -208,10 +213,14 @@ class LifeCycle:
         """Return the slots that are lost after this frame; mark those over the limit as removed.
 
         As in the published code, a tracklet marked as removed stays recoverable for one more frame.
-        If it is recovered, it is dropped as soon as it is lost again.
+        If it is recovered, it is dropped as soon as it is lost again. With `end_at_limit`,
+        tracklets at the limit are dropped at once.
         """
         pool = self.pool
         lost = self.lost[pool.last[self.lost] < self.time]
+        if self._end_at_limit:
+            lost = np.concatenate((lost, newly_lost))
+            return lost[self.time - pool.last[lost] < self._max_lost_frames]
         expired = lost[self.time - pool.last[lost] > self._max_lost_frames]
         lost = np.concatenate((lost, newly_lost))
         lost = lost[~pool.is_removed[lost]]

@@ -165,6 +165,12 @@ class CSTrackSettings(FairMOTSettings):
 class JDESettings(EmbeddingThenIoUSettings):
     """Settings of JDE; defaults are those of its code."""
 
+    conf_thres: float = setting(
+        0.5,
+        "Detections with a score above this are tracked; the others are ignored.",
+        low=0,
+        high=1,
+    )
     min_box_area: float = setting(
         200.0, "Boxes of at most this area are not written, in square pixels.", low=0
     )
@@ -177,9 +183,9 @@ class JDESettings(EmbeddingThenIoUSettings):
     form: str = setting(
         "code",
         "Variant of the method. code: as in the authors' code. paper: as in the paper; for jde a "
-        "single association by cosine distance, where a tracklet ends after track_buffer frames; "
-        "for outrack and otrack, Algorithm 1, which keeps the boxes computed from occlusion "
-        "centres.",
+        "single association by cosine distance, where a tracklet ends if it is not detected in the "
+        "latest track_buffer frames; for outrack and otrack, Algorithm 1, which keeps the boxes "
+        "computed from occlusion centres.",
         choices=("code", "paper"),
     )
     appearance: float = setting(

@@ -93,13 +93,16 @@ class ResumableSampler(Sampler[SampleIndex]):
     an epoch.
     """
 
-    def __init__(self, length: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:
-        """Shuffle `length` samples."""
+    def __init__(
+        self, length: int, seed: int = 0, rank: int = 0, world: int = 1, count: int | None = None
+    ) -> None:
+        """Shuffle `length` samples; an epoch has the first `count` of them, by default all."""
         self.length, self.seed, self.rank, self.world = length, seed, rank, world
+        self.count = length if count is None else count
         self.epoch = 0
 
     def __len__(self) -> int:
-        return self.length // self.world
+        return self.count // self.world
 
     def __iter__(self) -> Iterator[SampleIndex]:
         shuffled = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)

@@ -35,7 +35,7 @@ def embedding_scale(identities: int) -> float:
 def cross_entropy(embeddings: Tensor, identities: Tensor, classifier: nn.Linear) -> Tensor:
     """Compute the mean cross-entropy over the known identities, a scalar; 0 if there are none.
 
-    JDE Eq. 3, FairMOT's L_identity. `embeddings` (n, D) of any length, `identities` (n,) int64,
+    JDE Eq. 4, FairMOT's L_identity. `embeddings` (n, D) of any length, `identities` (n,) int64,
     `classifier` from D to the number of identities.
     """
     scale = embedding_scale(classifier.out_features)
@@ -44,25 +44,25 @@ def cross_entropy(embeddings: Tensor, identities: Tensor, classifier: nn.Linear)
     return total / (identities != UNKNOWN).sum().clamp(min=1)
 
 
-def triplet(embeddings: Tensor, identities: Tensor) -> Tensor:
-    """Compute the batch-hard triplet loss, a scalar: mean of max(0, f·f⁻ - f·f⁺) over anchors f.
+def triplet(embeddings: Tensor, identities: Tensor, margin: float = 0.0) -> Tensor:
+    """Compute the mean over anchors f of Σ max(0, f·f⁻ - f·f⁺ + margin) over all f⁻, a scalar.
 
-    JDE Eq. 1. f⁺ is the least similar embedding of the same identity and f⁻ the most similar one
-    of another (Hermans, Beyer & Leibe, "In defense of the triplet loss", 2017). All are
-    L2-normalised, and there is no margin. `embeddings` (n, D) of any length, `identities` (n,)
-    int64. Anchors without a positive or without a negative are left out; 0 if none remain.
+    JDE Eq. 1, which leaves out the margin. f⁺ is the hardest positive, the least similar embedding
+    of the same identity, and f⁻ are all embeddings of other identities. All are L2-normalised.
+    `embeddings` (n, D) of any length, `identities` (n,) int64. Anchors without a positive or
+    without a negative are left out; 0 if none remain.
     """
     positive, negatives = _positives_and_negatives(embeddings, identities)  # (m,), (m, n)
-    loss = F.relu(negatives.amax(1) - positive)
-    return loss.sum() / max(len(loss), 1)
+    violations = F.relu(negatives - positive[:, None] + margin)  # (m, n)
+    return violations.sum() / max(len(violations), 1)
 
 
-def triplet_upper_bound(embeddings: Tensor, identities: Tensor, scale: float) -> Tensor:
-    """Compute the mean of ln(1 + Σ exp(f·f⁻ - f·f⁺)) over all negatives f⁻, a scalar.
+def triplet_upper_bound(embeddings: Tensor, identities: Tensor, scale: float = 1.0) -> Tensor:
+    """Compute the mean over anchors f of ln(1 + Σ exp(f·f⁻ - f·f⁺)) over all f⁻, a scalar.
 
-    JDE Eq. 2; with `scale` 1 it is an upper bound of `triplet`, whose arguments it shares. The
-    similarities are multiplied by `scale` as in `cross_entropy`: between unit vectors, the
-    unscaled exponential hardly varies.
+    JDE Eq. 2, and Eq. 3, which is the same. Arguments and left out anchors are those of `triplet`.
+    With `scale` 1, as in the paper, it is at least the largest term of Eq. 1. Between unit vectors
+    the exponential varies by a factor of e⁴ at most; a larger `scale` multiplies the similarities.
     """
     positive, negatives = _positives_and_negatives(embeddings, identities)  # (m,), (m, n)
     loss = F.softplus((scale * negatives).logsumexp(1) - scale * positive)

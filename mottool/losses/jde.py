@@ -1,11 +1,11 @@
 """JDE's losses: classification, box and identity on three levels, on the heads of `models.jde`.
 
-Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020, Eq. 4: nine
+Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking", ECCV 2020, Eq. 5: nine
 tasks, three per level, combined by one of five weightings.
 """
 
-import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,19 +13,25 @@ from torch import Tensor, nn
 
 from mottool.data.targets.jde import JDETargets
 from mottool.errors import SettingError, did_you_mean
-from mottool.losses.identity import (
-    cross_entropy,
-    embedding_scale,
-    triplet,
-    triplet_upper_bound,
-)
+from mottool.losses.identity import cross_entropy, triplet, triplet_upper_bound
 from mottool.losses.weighting import WEIGHTINGS, weighting
 
-__all__ = ["OBJECTIVES", "JDELoss", "box", "classification"]
+__all__ = ["OBJECTIVES", "JDELoss", "TaskWeights", "box", "classification"]
 
 OBJECTIVES = ("cross-entropy", "triplet", "upper-bound")
 # s of classification, box and identity in the authors' code
 INITIAL_LOG_VARIANCES = (-4.15, -4.85, -2.3)
+
+
+class TaskWeights(NamedTuple):
+    """The two independent weights of "fixed": JDE §3.5, steps 1 and 2.
+
+    `detection` weights classification and box regression of every head alike, w_α = w_β, and
+    `identity` the embeddings of every head, w_γ.
+    """
+
+    detection: float = 1.0
+    identity: float = 1.0
 
 
 def classification(logits: Tensor, foreground: Tensor) -> Tensor:
@@ -44,7 +50,7 @@ def box(deltas: Tensor, target: Tensor) -> Tensor:
 
 
 class JDELoss(nn.Module):
-    """JDE's total loss (Eq. 4), with its classifier over identities and the tasks' weights."""
+    """JDE's total loss (Eq. 5), with its classifier over identities and the tasks' weights."""
 
     def __init__(
         self,
@@ -52,12 +58,15 @@ class JDELoss(nn.Module):
         identities: int,
         objective: str = "cross-entropy",
         weights: str = "uncertainty",
+        fixed: TaskWeights | None = None,
+        margin: float = 0.0,
+        scale: float = 1.0,
         strides: Sequence[int] = (32, 16, 8),
     ) -> None:
         """Create the loss for a number of `identities`, one of `OBJECTIVES` and of `WEIGHTINGS`.
 
-        The weights of "fixed" are the initial ones of "uncertainty", close to the optimum that the
-        authors report. Raises `SettingError` for other names.
+        `fixed` are the weights of "fixed", by default 1; `margin` is that of "triplet" and `scale` that of
+        "upper-bound". Raises `SettingError` for other names.
         """
         super().__init__()
         for option, name, known in (
@@ -68,11 +77,13 @@ class JDELoss(nn.Module):
                 raise SettingError(f"JDE has no {option} {name!r}", did_you_mean(name, known))
         self.strides = tuple(strides)
         self.objective = objective
-        self.scale = embedding_scale(identities)
+        self.margin, self.scale = margin, scale
         if objective == "cross-entropy":
             self.classifier = nn.Linear(embedding_size, identities)
         initial = INITIAL_LOG_VARIANCES * len(self.strides)
-        self.weighting = weighting(weights, initial, [math.exp(-s) / 2 for s in initial])
+        fixed = fixed or TaskWeights()
+        by_head = (fixed.detection, fixed.detection, fixed.identity)
+        self.weighting = weighting(weights, initial, by_head * len(self.strides))
 
     def forward(
         self,
@@ -106,7 +117,7 @@ class JDELoss(nn.Module):
     def _identity(self, embeddings: Tensor, identities: Tensor) -> Tensor:
         """Compute JDE's L_γ with the chosen objective."""
         if self.objective == "triplet":
-            return triplet(embeddings, identities)
+            return triplet(embeddings, identities, self.margin)
         if self.objective == "upper-bound":
             return triplet_upper_bound(embeddings, identities, self.scale)
         return cross_entropy(embeddings, identities, self.classifier)

@@ -37,7 +37,7 @@ class Weighting(Protocol):
 
 
 class Uncertainty(nn.Module):
-    """½ Σ (e^-s L + s) with a learned s per task: JDE Eq. 5, FairMOT's L_total.
+    """½ Σ (e^-s L + s) with a learned s per task: JDE Eq. 6, FairMOT's L_total.
 
     Kendall, Gal & Cipolla, "Multi-task learning using uncertainty to weigh losses", CVPR 2018:
     s is the logarithm of the task's variance.

@@ -19,12 +19,12 @@ from mottool.errors import SettingError
 from mottool.models.backbones.darknet import DarkNet53, DarknetConv
 from mottool.models.interfaces import Decoded
 
-__all__ = ["ANCHORS", "STRIDES", "JDE", "level_proposals"]
+__all__ = ["ANCHORS", "PAPER_ANCHORS", "STRIDES", "JDE", "level_proposals"]
 
 STRIDES = (32, 16, 8)
 
 # Width and height in network pixels of the four anchors at strides 32, 16, 8, by input size
-# (width, height). Tall as people are (the paper's "Learning to Detect").
+# (width, height), in the authors' code.
 ANCHORS = {
     (1088, 608): (
         ((128, 384), (180, 540), (256, 640), (512, 640)),
@@ -42,6 +42,14 @@ ANCHORS = {
         ((6, 16), (8, 23), (11, 32), (16, 45)),
     ),
 }
+
+# §3.3: 12 widths from 8·2^(1/2) to 8·2^(12/2) network pixels, all of an aspect ratio of 1:3. In the
+# code the widths for 1088x608 are these rounded, with 8 in place of 362, and no anchor is taller
+# than 640.
+PAPER_ANCHORS = tuple(
+    tuple((8 * 2 ** (k / 2), 24 * 2 ** (k / 2)) for k in range(first, first + 4))
+    for first in (9, 5, 1)
+)
 
 # A cfg file numbers its shortcut, route, upsample and yolo layers too: how many of these stand
 # between each of our convolutions, by its role, and the next one.
@@ -98,17 +106,18 @@ class JDE(nn.Module):
         size: tuple[int, int] = (1088, 608),
         embedding_size: int = 512,
         max_overlap: float = 0.4,
+        anchors: str = "code",
     ) -> None:
         """Create the network for an input `size` (width, height), which selects the anchors.
 
-        `max_overlap` is the IoU of non-maximum suppression. Raises `SettingError` if the authors
+        With `anchors` "paper" they are `PAPER_ANCHORS` instead, for any size. `max_overlap` is the IoU of non-maximum suppression. Raises `SettingError` if the authors
         have no network of that size.
         """
         super().__init__()
         if size not in ANCHORS:
             sizes = ", ".join(f"{width}x{height}" for width, height in ANCHORS)
             raise SettingError(f"JDE has no anchors for {size[0]}x{size[1]}", f"use one of {sizes}")
-        self.anchors = ANCHORS[size]
+        self.anchors = PAPER_ANCHORS if anchors == "paper" else ANCHORS[size]
         self.embedding_size = embedding_size
         self.max_overlap = max_overlap
         self.backbone = DarkNet53()
@@ -206,7 +215,10 @@ class JDE(nn.Module):
 
     @classmethod
     def from_checkpoint(
-        cls, tensors: Mapping[str, Tensor], size: tuple[int, int] = (1088, 608)
+        cls,
+        tensors: Mapping[str, Tensor],
+        size: tuple[int, int] = (1088, 608),
+        anchors: str = "code",
     ) -> Self:
         """Build the network with the tensors of the authors' `.pt` or `.weights`, or of our files.
 
@@ -217,7 +229,9 @@ class JDE(nn.Module):
         width = dimension(tensors, "module_list.83.conv_83.bias", axis=0, default=512)
         with torch.device("meta"):
             network = cls(
-                size, dimension(tensors, "level_32.embedding.bias", axis=0, default=width)
+                size,
+                dimension(tensors, "level_32.embedding.bias", axis=0, default=width),
+                anchors=anchors,
             )
         network.to_empty(device="cpu")  # faster than drawing random values that are overwritten
         modules = {theirs: ours for ours, theirs in authors_modules(network).items()}
@@ -250,7 +264,7 @@ class JDE(nn.Module):
 
 
 def level_proposals(
-    head: Tensor, anchors: Sequence[tuple[int, int]], stride: int
+    head: Tensor, anchors: Sequence[tuple[float, float]], stride: int
 ) -> tuple[Tensor, Tensor]:
     """Decode the A `anchors` in each cell of one level: boxes (B, A·h·w, 4) and scores.
 

@@ -21,7 +21,8 @@ class Learner(nn.Module):
     in the loader's workers and is therefore a function of the learner's module with bound settings,
     without the network. `forward` returns the loss terms, scalars, and their weighted sum `total`.
 
-    `pairs` states which second images are needed. `taught` is the number of dimensions of a
+    `pairs` states which second images are needed. `images_per_sample` is the number of images that
+    a sample counts as in the size of a batch and in the length of an epoch. `taught` is the number of dimensions of a
     teacher's embeddings that are learned; with `partly_taught`, all dimensions are learned where
     embeddings exist (`teach`). With `ignores`, samples contain regions to ignore. With a
     `composition`, training images are composed scenes.
@@ -30,6 +31,7 @@ class Learner(nn.Module):
     network: nn.Module
     examples: Callable[[Batch], LossInputs]
     pairs: PairSampling | PreviousFrameSampling | None = None
+    images_per_sample: int = 1
     taught: int = 0
     partly_taught: bool = False
     ignores: bool = False

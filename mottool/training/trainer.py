@@ -70,13 +70,13 @@ class Trainer:
             raise SettingError("--precision fp16 needs a GPU", "train with bf16 or fp32")
         self.plan, self.samples = plan, samples
         world = self.accelerator.num_processes
-        self.order = ResumableSampler(
-            len(samples), plan.seed, self.accelerator.process_index, world
-        )
+        per_sample = learner.images_per_sample
+        rank, count = self.accelerator.process_index, len(samples) // per_sample
+        self.order = ResumableSampler(len(samples), plan.seed, rank, world, count)
         if not len(self.order):
             problem = f"there are {len(samples)} images for {world} processes"
             raise InputError(problem, "train with fewer processes or more images")
-        self.part = _part(plan, world)
+        self.part = _part(plan, world, per_sample)
         loading = LoaderSettings(self.part, plan.workers)
         pin = self.accelerator.device.type == "cuda"
         self.loader = loader(samples, self.order, loading, learner.examples, pin)
@@ -260,11 +260,13 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
 
-def _part(plan: TrainerSettings, world: int) -> int:
-    """Return the number of images per forward pass and process."""
-    shares = plan.accumulate * world
+def _part(plan: TrainerSettings, world: int, per_sample: int) -> int:
+    """Return the number of samples per forward pass and process, each of `per_sample` images."""
+    shares = plan.accumulate * world * per_sample
     if plan.recipe.batch % shares:
         divisors = f"{world} processes with {plan.accumulate} parts each"
+        if per_sample > 1:
+            divisors += f", in samples of {per_sample} images"
         problem = f"a step of {plan.recipe.batch} images cannot be divided among {divisors}"
         near = max(round(plan.recipe.batch / shares), 1) * shares
         raise SettingError(problem, f"give for example --batch {near}")

@@ -30,12 +30,29 @@ def scored(frames, *scores):
 
 
 def test_jdes_paper_ends_a_tracklet_after_thirty_frames_at_any_rate():
+    """§3.6: "A tracklet is terminated if it is not updated in the most current 30 frames"."""
     paper, slow = JDESettings(form="paper"), SequenceInfo(10.0)
-    for unseen, identity in ((29, 1), (33, 2)):
+    for unseen, identity in ((29, 1), (30, 2), (31, 2), (32, 2), (33, 2)):
         frames = standing(100, 100, *[None] * unseen, 100, 100)
         assert ids(JDETracker(paper, slow), frames)[-1] == [identity]
     frames = standing(100, 100, *[None] * 20, 100, 100)
     assert ids(JDETracker(JDESettings(), slow), frames)[-1] == [2]
+
+
+def test_jdes_paper_ends_a_tracklet_after_thirty_skipped_frames():
+    """As above, if the frames without the person are not in the cache."""
+    for unseen, identity in ((29, 1), (30, 2)):
+        tracker = JDETracker(JDESettings(form="paper"), VIDEO)
+        before, after = standing(100, 100), standing(100, 100)
+        ids(tracker, before)
+        tracker.update(after[0], elapsed=unseen + 1)
+        assert tracker.update(after[1]).ids.tolist() == [identity]
+
+
+def test_jde_tracks_detections_above_a_half_as_its_authors_do():
+    assert JDESettings().conf_thres == 0.5
+    frames = scored(standing(100, 100, 100), 0.51, 0.51, 0.5)
+    assert ids(JDETracker(JDESettings(), VIDEO), frames) == [[], [1], []]
 
 
 def test_jdes_paper_begins_a_tracklet_with_two_frames_in_a_row():

@@ -67,6 +67,15 @@ def test_every_epoch_shuffles_all_samples_differently():
     assert [number for _, number in first] != [number for _, number in second]
 
 
+def test_an_epoch_of_pairs_has_half_of_the_samples_another_half_each_time():
+    order = ResumableSampler(20, seed=1, count=10)
+    first = {number for _, number in order}
+    order.epoch = 1
+    assert len(order) == len(first) == 10
+    assert {number for _, number in order} != first
+    assert [len(ResumableSampler(20, 1, rank, 3, count=10)) for rank in range(3)] == [3] * 3
+
+
 def test_processes_get_disjoint_samples_of_an_epoch():
     shares = [list(ResumableSampler(20, rank=rank, world=3)) for rank in range(3)]
     assert [len(share) for share in shares] == [6, 6, 6]

@@ -19,7 +19,7 @@ CLASSES = 4
 OBJECTIVES = {
     "cross-entropy": lambda e, i: cross_entropy(e, i, classifier()),
     "triplet": triplet,
-    "upper-bound": lambda e, i: triplet_upper_bound(e, i, 5.0),
+    "upper-bound": triplet_upper_bound,
 }
 crowds = st.lists(st.integers(-1, CLASSES - 1), max_size=9).map(
     lambda identities: torch.tensor(identities, dtype=torch.int64)
@@ -51,22 +51,56 @@ def test_cross_entropy_of_one_person_by_hand():
     torch.testing.assert_close(cross_entropy(embedding, person, layer), expected)
 
 
-def test_triplet_uses_the_hardest_positive_and_negative():
-    angles = torch.tensor([0.0, 0.3, 0.2, 2.0])
-    embeddings = torch.stack((angles.cos(), angles.sin()), 1) * torch.tensor([[1.0], [5], [2], [3]])
-    identities = torch.tensor([0, 0, 1, 1])
-    cosines = (angles[:, None] - angles).cos()
-    hardest = [
-        cosines[0, 2] - cosines[0, 1],
-        cosines[1, 2] - cosines[1, 0],
-        cosines[2, 1] - cosines[2, 3],
-        cosines[3, 1] - cosines[3, 2],
+def pointing(*degrees, lengths=None):
+    """Embeddings (n, 2) in these directions."""
+    angles = torch.deg2rad(torch.tensor(degrees))
+    embeddings = torch.stack((angles.cos(), angles.sin()), 1)
+    return embeddings if lengths is None else embeddings * torch.tensor(lengths)[:, None]
+
+
+# One identity at 0, 60 and 90 degrees, two others at 120 and 300 degrees, which have no positive.
+# f        hardest f⁺        f⁻: 120, 300      terms of Eq. 1 above 0
+# 0        cos 90 = 0        -0.5, 0.5         0.5
+# 60       cos 60 = 0.5      0.5, -0.5         none (0.5 - 0.5 = 0)
+# 90       cos 90 = 0        0.866, -0.866     0.866
+DIRECTIONS, PEOPLE = (0.0, 60.0, 90.0, 120.0, 300.0), torch.tensor([0, 0, 0, 1, 2])
+
+
+def test_triplet_is_the_paper_s_equation_1():
+    lengths = [1.0, 5.0, 2.0, 3.0, 0.5]
+    loss = triplet(pointing(*DIRECTIONS, lengths=lengths), PEOPLE).item()
+    assert loss == pytest.approx((0.5 + 0.8660254) / 3, rel=1e-5)
+
+
+def test_triplet_sums_over_all_negatives():
+    # Anchors at 0 and 90 degrees have f⁺ = 0; the negatives at 30 and 60 have cosines 0.866 and 0.5
+    # with each of them. With the hardest negative alone the loss would be 0.866.
+    embeddings, identities = pointing(0.0, 90.0, 30.0, 60.0), torch.tensor([0, 0, 1, 2])
+    assert triplet(embeddings, identities).item() == pytest.approx(0.8660254 + 0.5, rel=1e-5)
+
+
+def test_the_margin_is_added_to_each_negative():
+    # With margin 0.25: 0 degrees 0.75; 60 degrees 0.25; 90 degrees 1.116; others stay below 0.
+    loss = triplet(pointing(*DIRECTIONS), PEOPLE, margin=0.25).item()
+    assert loss == pytest.approx((0.75 + 0.25 + 1.1160254) / 3, rel=1e-5)
+
+
+def test_the_upper_bound_is_the_paper_s_equations_2_and_3():
+    loss = triplet_upper_bound(pointing(*DIRECTIONS), PEOPLE).item()
+    positives, negatives = [0, 0.5, 0], [(-0.5, 0.5), (0.5, -0.5), (0.8660254, -0.8660254)]
+    second = [
+        math.log(1 + sum(math.exp(negative - positive) for negative in row))
+        for positive, row in zip(positives, negatives, strict=True)
     ]
-    expected = sum(max(value.item(), 0) for value in hardest) / 4
-    assert triplet(embeddings, identities).item() == pytest.approx(expected, rel=1e-5)
+    third = [
+        -math.log(math.exp(positive) / (math.exp(positive) + sum(map(math.exp, row))))
+        for positive, row in zip(positives, negatives, strict=True)
+    ]
+    assert loss == pytest.approx(sum(second) / 3, rel=1e-5)
+    assert loss == pytest.approx(sum(third) / 3, rel=1e-5)
 
 
-def test_upper_bound_sums_over_all_negatives():
+def test_a_scale_multiplies_the_similarities_of_the_upper_bound():
     embeddings, identities = torch.eye(3)[[0, 0, 1, 2]], torch.tensor([0, 0, 1, 2])
     # Two anchors have a positive, at similarity 1, and two negatives, at 0.
     expected = math.log(1 + 2 * math.exp(-5))
@@ -77,11 +111,11 @@ def test_upper_bound_sums_over_all_negatives():
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(crowds, st.integers(0, 5))
-def test_the_upper_bound_is_at_least_the_triplet_loss(identities, seed):
+def test_the_upper_bound_is_at_least_the_mean_term_of_the_triplet_loss(identities, seed):
     embeddings = random(len(identities), seed)
-    assert (
-        triplet(embeddings, identities) <= triplet_upper_bound(embeddings, identities, 1.0) + 1e-6
-    )
+    negatives = max(len(identities) - 1, 1)  # of one anchor, at most
+    mean_term = triplet(embeddings, identities) / negatives
+    assert mean_term <= triplet_upper_bound(embeddings, identities) + 1e-6
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
@@ -112,7 +146,7 @@ def test_training_separates_the_identities(objective):
         optimiser.zero_grad()
         objective(embeddings, identities).backward()
         optimiser.step()
-    assert before > 0.3
+    assert before > 3
     assert triplet(embeddings, identities).item() < 0.02
 
 

@@ -6,7 +6,7 @@ from loss_goldens import figures, labels, leaves, people
 
 from mottool.data.targets.jde import JDETargets, anchor_targets, jde_targets
 from mottool.errors import SettingError
-from mottool.losses.jde import OBJECTIVES, JDELoss, box, classification
+from mottool.losses.jde import OBJECTIVES, JDELoss, TaskWeights, box, classification
 from mottool.losses.weighting import WEIGHTINGS
 from mottool.models.jde import ANCHORS
 
@@ -86,11 +86,27 @@ def test_every_objective_has_gradients_with_every_weighting(objective, weights):
     assert shared.grad.abs().max() > 0
 
 
-def test_fixed_weights_equal_the_initial_ones_of_uncertainty():
-    initial = torch.tensor([-4.15, -4.85, -2.3] * 3)
-    losses = torch.arange(1.0, 10)
-    learned, fixed = (JDELoss(8, 3, weights=name).weighting for name in ("uncertainty", "fixed"))
-    torch.testing.assert_close(fixed(losses), learned(losses) - initial.sum() / 2)
+def test_fixed_weights_are_equal_over_heads_and_for_both_parts_of_detection():
+    """§3.5, steps 1 and 2: w_α = w_β, and each of them alike on every head."""
+    terms = JDELoss(8, 3, weights="fixed", fixed=TaskWeights(7, 3))(heads(), TARGETS)
+    weights = {"classification": 7, "box": 7, "identity": 3}
+    total = sum(weights[name.split("_")[0]] * terms[name] for name in terms if name != "total")
+    assert terms["total"].item() == pytest.approx(total.item(), rel=1e-5)
+
+
+def test_uniform_weights_are_one():
+    terms = JDELoss(8, 3, weights="uniform")(heads(), TARGETS)
+    total = sum(value.item() for name, value in terms.items() if name != "total")
+    assert terms["total"].item() == pytest.approx(total, rel=1e-5)
+
+
+def test_margin_and_scale_reach_their_objectives():
+    def identity_terms(*objective, **settings):
+        terms = JDELoss(8, 3, *objective, **settings)(heads(), TARGETS)
+        return sum(value.item() for name, value in terms.items() if name.startswith("identity"))
+
+    assert identity_terms("triplet", margin=0.5) > identity_terms("triplet")
+    assert identity_terms("upper-bound", scale=9.0) != identity_terms("upper-bound")
 
 
 def test_unknown_identities_do_not_train_embeddings():

@@ -18,7 +18,8 @@ from torchvision.ops import box_convert, box_iou
 from mottool.checkpoints.darknet import DarknetLayer, read_darknet_weights
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.jde import ANCHORS, JDE
+from mottool.models.jde import ANCHORS, PAPER_ANCHORS, JDE
+from mottool.networks.registry import NETWORKS
 from mottool.models.preprocessing import ClampedLetterbox
 
 GOLDEN = HERE / "jde"
@@ -167,6 +168,30 @@ def test_float64_is_as_far_from_the_authors_figures_as_the_table_says() -> None:
 def test_anchors_are_the_authors(size: tuple[int, int]) -> None:
     manifest = shared(f"golden/jde_yolov3_{size[0]}x{size[1]}/manifest.json")
     assert np.array_equal(ANCHORS[size], json.loads(manifest.read_text())["anchors_wh"])
+
+
+def test_the_paper_s_anchors() -> None:
+    """§3.3: 12 widths from 11 ≈ 8·2^(1/2) to 512 = 8·2^(12/2), four a level, all 1:3."""
+    entry = NETWORKS["jde-paper-anchors"]
+    with torch.device("meta"):
+        network = JDE(**entry.arguments)
+    assert network.anchors == PAPER_ANCHORS
+    fine_to_coarse = np.array(PAPER_ANCHORS)[::-1].reshape(12, 2)
+    expected = [11.3137, 16, 22.6274, 32, 45.2548, 64, 90.5097, 128, 181.0193, 256, 362.0387, 512]
+    np.testing.assert_allclose(fine_to_coarse[:, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(fine_to_coarse[:, 1], 3 * fine_to_coarse[:, 0])
+
+
+def test_boxes_are_decoded_with_the_paper_s_anchors() -> None:
+    with torch.device("meta"):
+        network = JDE((576, 320), 8, anchors="paper")
+    detection = {stride: torch.full((1, 24, 3, 4), 0.0) for stride in (32, 16, 8)}
+    boxes, _ = network.proposals(
+        {f"detection_{stride}": head for stride, head in detection.items()}
+    )
+    sides = (boxes[0, :, 2:] - boxes[0, :, :2]).unique(dim=0)
+    assert sides[0].tolist() == pytest.approx([8 * 2**0.5, 24 * 2**0.5], rel=1e-5)
+    assert sides[-1].tolist() == [512, 1536]
 
 
 def test_images_of_a_batch_do_not_touch_each_other(network: JDE) -> None:

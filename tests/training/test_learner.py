@@ -134,6 +134,48 @@ def test_jde_weighs_its_tasks_in_five_ways(weighting, dataset):
         assert terms["total"].item() == pytest.approx(parts.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("objective", ["triplet", "upper-bound"])
+def test_jde_s_triplets_come_from_pairs_of_consecutive_frames(objective, dataset):
+    """§4.3: B/2 pairs of consecutive frames form a batch of B images."""
+    learner = learner_of("jde-576x320", dataset, JDELearning(objective, "fixed"))
+    assert learner.images_per_sample == 2
+    batch = batch_of(learner, "jde-576x320", dataset)
+    frames = np.searchsorted(dataset.ends, [batch.rows[0], batch.partner.rows[0]], side="right")
+    assert abs(dataset.frames[frames[0]] - dataset.frames[frames[1]]) == 1
+    examples = learner.examples(batch)
+    assert examples.inputs.shape == (4, 3, SIZE[1], SIZE[0])
+    torch.testing.assert_close(examples.inputs[2:], batch.partner.images)
+    known = [set(level.identities.unique().tolist()) for level in examples.targets.levels.values()]
+    assert set().union(*known) - {-1} <= set(batch.identities.tolist())
+    assert all(len(level.foreground) == 4 for level in examples.targets.levels.values())
+    assert learner_of("jde-576x320", dataset).pairs is None
+
+
+def test_jde_s_settings_reach_its_loss(dataset):
+    settings = JDELearning("triplet", "fixed", 7.0, 3.0, triplet_margin=0.2, reach=2)
+    learner = learner_of("jde-576x320", dataset, settings)
+    assert learner.loss.weighting.weights.tolist() == [7, 7, 3] * 3
+    assert learner.loss.margin == 0.2
+    assert learner.pairs.reach == 2
+    scaled = learner_of("jde-576x320", dataset, JDELearning("upper-bound", upper_bound_scale=9.0))
+    assert scaled.loss.scale == 9
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"detection_weight": 9.0}, "--detection-weight has no effect with --weighting unc"),
+        ({"weighting": "mgda", "identity_weight": 9.0}, "--identity-weight has no effect"),
+        ({"triplet_margin": 0.1}, "--triplet-margin has no effect with --objective cross-entropy"),
+        ({"objective": "triplet", "upper_bound_scale": 5.0}, "--upper-bound-scale has no effect"),
+        ({"reach": 2}, "--reach has no effect with --objective cross-entropy"),
+    ],
+)
+def test_settings_of_jde_that_would_have_no_effect_are_refused(given, problem):
+    with pytest.raises(SettingError, match=problem):
+        JDELearning(**given)
+
+
 @pytest.mark.parametrize(
     ("pipeline", "stride", "size"),
     [

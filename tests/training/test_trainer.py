@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,17 @@ import pytest
 import torch
 from figures import street
 
-from mottool.errors import TrainingError
+from mottool.data.batches import batches
+from mottool.data.formats import open_dataset
+from mottool.data.samples import Samples
+from mottool.errors import SettingError, TrainingError
+from mottool.models.preprocessing import ClampedLetterbox
+from mottool.networks.jde import JDE, JDELearning
 from mottool.stages import train
 from mottool.stages.train import Config
 from mottool.training.learners import fairmot
+from mottool.training.learners.jde import JDELearner
+from mottool.training.trainer import Trainer, TrainerSettings
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 2, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
@@ -59,6 +67,18 @@ def test_a_device_that_networks_do_not_run_on_is_left_alone(scene, tmp_path, mon
     config = Config(**{**SMALL, "epochs": 1, "device": "auto"})
     train.run(NAME, [scene], tmp_path, config, validation=[scene])
     assert torch.load(tmp_path / "training.pt", weights_only=True)["epoch"] == 1
+
+
+def test_a_batch_of_jde_s_triplets_is_half_as_many_pairs(scene):
+    dataset = open_dataset(scene, print)
+    learner = JDELearner("jde-576x320", dataset, (64, 64), JDELearning("triplet"))
+    samples = Samples(dataset, ClampedLetterbox(64, 64), JDE.augmentation, learner.pairs)
+    plan = TrainerSettings(replace(JDE.recipe, epochs=1, batch=4), cpu=True)
+    trainer = Trainer(learner, samples, plan)
+    (batch,) = batches(trainer.loader)  # 4 frames: one epoch is one batch
+    assert batch.inputs.shape == (4, 3, 64, 64)
+    with pytest.raises(SettingError, match=r"3 images .* in samples of 2 images.*--batch 4"):
+        Trainer(learner, samples, replace(plan, recipe=replace(plan.recipe, batch=3)))
 
 
 FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]

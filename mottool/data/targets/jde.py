@@ -48,7 +48,7 @@ class JDETargets(Targets):
 def jde_targets(
     labels: Sequence[Labels],
     size: tuple[int, int],
-    anchors: Mapping[int, Sequence[tuple[int, int]]],
+    anchors: Mapping[int, Sequence[tuple[float, float]]],
 ) -> JDETargets:
     """Return the targets of a batch of images of `size` (width, height) network pixels.
 
@@ -64,7 +64,7 @@ def jde_targets(
 
 def anchor_targets(
     labels: Sequence[Labels],
-    anchors: Sequence[tuple[int, int]],
+    anchors: Sequence[tuple[float, float]],
     stride: int,
     grid: tuple[int, int],
 ) -> AnchorTargets:
@@ -75,7 +75,9 @@ def anchor_targets(
     return AnchorTargets(foreground, boxes, identities)
 
 
-def _anchor_grid(anchors: Sequence[tuple[int, int]], stride: int, grid: tuple[int, int]) -> Tensor:
+def _anchor_grid(
+    anchors: Sequence[tuple[float, float]], stride: int, grid: tuple[int, int]
+) -> Tensor:
     """Return anchors at the corners of their cells, (A, h, w, 4) centre and sides in pixels."""
     y, x = torch.meshgrid(*(torch.arange(count) for count in grid), indexing="ij")
     corner = stride * torch.stack((x, y), -1).float()  # (h, w, 2)

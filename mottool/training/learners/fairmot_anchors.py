@@ -42,7 +42,7 @@ class FairMOTAnchorsLearner(Learner):
         self.examples = partial(_examples, size=size, stride=self.network.stride)
 
     def forward(self, images: Tensor, targets: JDETargets) -> dict[str, Tensor]:
-        """Compute the total of JDE's Eq. 4 and its three terms."""
+        """Compute the total of JDE's Eq. 5 and its three terms."""
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
         return terms
 
