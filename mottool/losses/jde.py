@@ -65,8 +65,8 @@ class JDELoss(nn.Module):
     ) -> None:
         """Create the loss for a number of `identities`, one of `OBJECTIVES` and of `WEIGHTINGS`.
 
-        `fixed` are the weights of "fixed", by default 1; `margin` is that of "triplet" and `scale` that of
-        "upper-bound". Raises `SettingError` for other names.
+        `fixed` are the weights of "fixed", by default 1. `margin` is that of "triplet", `scale`
+        that of "upper-bound". Raises `SettingError` for other names.
         """
         super().__init__()
         for option, name, known in (

@@ -110,11 +110,12 @@ class JDE(nn.Module):
     ) -> None:
         """Create the network for an input `size` (width, height), which selects the anchors.
 
-        With `anchors` "paper" they are `PAPER_ANCHORS` instead, for any size. `max_overlap` is the IoU of non-maximum suppression. Raises `SettingError` if the authors
-        have no network of that size.
+        With `anchors` "paper" they are `PAPER_ANCHORS` instead, for any size. `max_overlap` is the
+        IoU of non-maximum suppression. Raises `SettingError` if the authors have no network of that
+        size and the anchors are to be theirs.
         """
         super().__init__()
-        if size not in ANCHORS:
+        if anchors == "code" and size not in ANCHORS:
             sizes = ", ".join(f"{width}x{height}" for width, height in ANCHORS)
             raise SettingError(f"JDE has no anchors for {size[0]}x{size[1]}", f"use one of {sizes}")
         self.anchors = PAPER_ANCHORS if anchors == "paper" else ANCHORS[size]

@@ -22,10 +22,10 @@ class Learner(nn.Module):
     without the network. `forward` returns the loss terms, scalars, and their weighted sum `total`.
 
     `pairs` states which second images are needed. `images_per_sample` is the number of images that
-    a sample counts as in the size of a batch and in the length of an epoch. `taught` is the number of dimensions of a
-    teacher's embeddings that are learned; with `partly_taught`, all dimensions are learned where
-    embeddings exist (`teach`). With `ignores`, samples contain regions to ignore. With a
-    `composition`, training images are composed scenes.
+    a sample counts as in the size of a batch and in the length of an epoch. `taught` is the number
+    of dimensions of a teacher's embeddings that are learned; with `partly_taught`, all dimensions
+    are learned where embeddings exist (`teach`). With `ignores`, samples contain regions to ignore.
+    With a `composition`, training images are composed scenes.
     """
 
     network: nn.Module

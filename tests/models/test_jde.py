@@ -18,9 +18,9 @@ from torchvision.ops import box_convert, box_iou
 from mottool.checkpoints.darknet import DarknetLayer, read_darknet_weights
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
-from mottool.models.jde import ANCHORS, PAPER_ANCHORS, JDE
-from mottool.networks.registry import NETWORKS
+from mottool.models.jde import ANCHORS, JDE, PAPER_ANCHORS
 from mottool.models.preprocessing import ClampedLetterbox
+from mottool.networks.registry import NETWORKS
 
 GOLDEN = HERE / "jde"
 STRIDES = (32, 16, 8)
