@@ -238,7 +238,8 @@ def similarity(
 
     A one-shot network processes both frames. The embedding at the centre of the person's box in
     FRAME is compared with that of every cell of LATER: lighter is more similar; a ring marks the
-    maximum. JDE's cells are those of its finest level. SOURCE is as for detect-embed; each of
+    maximum. Beside it the same is shown for the features from which the network detects people.
+    JDE's cells are those of its finest level. SOURCE is as for detect-embed; each of
     several sequences gets its own plot.
     """
     import numpy as np
@@ -268,7 +269,7 @@ def similarity(
         else:
             box = xyxy_from_tlwh(np.array(config.person))
         out = WorkDir(work).plot(embedder.name, sequence.name, "similarity", form)
-        plot_similarity(sequence, embedder, pair, box, out, jobs.note)
+        plot_similarity(sequence, embedder, pair, box, out, jobs.note, config.features)
         jobs.report(sequence.name, out, "drawn")
 
     for sequence in find_sequences([source], None, jobs.fail, jobs.note):

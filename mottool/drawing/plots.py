@@ -93,6 +93,12 @@ class SimilarityPlotSettings(Settings):
         parse=_parse_box,
     )
     id: int | None = setting(None, "The person's identity in --gt or --tracks.")
+    features: str = setting(
+        "both",
+        "What is compared: the dense embeddings, the features from which the network detects "
+        "people, or both, in two maps.",
+        choices=("both", "embedding", "detection"),
+    )
 
 
 def plot_embeddings(
@@ -157,15 +163,17 @@ def plot_similarity(
     box: npt.NDArray[np.floating[Any]],
     out: Path,
     warn: Callable[[str], None] = ignore_warning,
+    features: str = "both",
 ) -> Path:
     """Plot the similarity of every cell of a later frame with a person, as JDE's Fig. 4.
 
     `pair` are the numbers of the two frames and `box` (4,) x1 y1 x2 y2 is the person in the first.
-    `warn` receives a message for anything the source lacks. Raises `InputError` if a frame does not
-    exist or does not contain the box, and `SettingError` if the network embeds boxes only.
+    `features` is as in `SimilarityPlotSettings`. `warn` receives a message for anything the source
+    lacks. Raises `InputError` if a frame does not exist or does not contain the box, and
+    `SettingError` if the network embeds boxes only.
     """
     from mottool.drawing.similarity_plot import crop, draw_similarity
-    from mottool.pipelines.similarity_map import similarity
+    from mottool.pipelines.similarity_map import detection_similarity, similarity
 
     images = {}
     for frame in sequence.frames(min(pair), warn):
@@ -179,9 +187,13 @@ def plot_similarity(
             raise InputError(f"{sequence.path} has no frame {number}", fix)
     query, later = (images[number] for number in pair)
     person = crop(query, box)
-    cosines = similarity(embedder, query, box, later)  # (H, W)
+    maps = {}
+    if features != "embedding":
+        maps["detection features"] = detection_similarity(embedder, query, box, later)  # (H, W)
+    if features != "detection":
+        maps["dense embeddings"] = similarity(embedder, query, box, later)  # (H, W)
     names = f"frame {pair[0]}", f"frame {pair[1]}"
-    return draw_similarity(person, later, cosines, names, _title(sequence.name, embedder.name), out)
+    return draw_similarity(person, later, maps, names, _title(sequence.name, embedder.name), out)
 
 
 def plot_hota(

@@ -1,14 +1,16 @@
-"""A query crop beside a later frame, which is covered by its similarity map.
+"""A query crop beside a later frame, which is covered by its similarity maps.
 
 Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 2020, Fig. 4.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -22,7 +24,8 @@ __all__ = ["crop", "draw_similarity"]
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
-MAX_WIDTH, MAX_HEIGHT = 9.6, 4.6  # inches, of the figure and of the later frame
+MAX_WIDTH = 9.6, 13.0  # inches, of a figure with one map and with two
+MAX_HEIGHT = 4.6  # inches, of the later frame
 QUERY_WIDTH = 1.5  # inches, approximately
 MARGINS = 1.2, 0.9  # inches, of the figure around the two images
 OPACITY = 0.7  # of the map
@@ -44,34 +47,52 @@ def crop(image: Image, box: Floats) -> Image:
 
 
 def draw_similarity(
-    query: Image, frame: Image, cosines: Floats, names: tuple[str, str], title: str, path: Path
+    query: Image,
+    frame: Image,
+    maps: Mapping[str, Floats],
+    names: tuple[str, str],
+    title: str,
+    path: Path,
 ) -> Path:
-    """Draw a `query` (h, w, 3) and a `frame` (H, W, 3), both BGR, with the `cosines` (H, W).
+    """Draw a `query` (h, w, 3) and a `frame` (H, W, 3), both BGR, with `maps` of cosines (H, W).
 
-    `names` are the titles of the two images. The frame is grey, so that only the map has colours,
-    on the same scale in every plot. A ring marks the maximum.
+    The frame is drawn once for each of the `maps`, which are named for what is compared. `names`
+    are those of the two images. The frame is grey, so that only a map has colours, on the same
+    scale in every plot. A ring marks the maximum.
     """
     height, width = frame.shape[:2]
-    frame_width = min(MAX_WIDTH - QUERY_WIDTH - MARGINS[0], MAX_HEIGHT * width / height)
-    size = frame_width + QUERY_WIDTH + MARGINS[0], frame_width * height / width + MARGINS[1]
+    room = MAX_WIDTH[min(len(maps), 2) - 1] - QUERY_WIDTH - MARGINS[0]
+    frame_width = min(room / len(maps), MAX_HEIGHT * width / height)
+    size = (
+        frame_width * len(maps) + QUERY_WIDTH + MARGINS[0],
+        frame_width * height / width + MARGINS[1],
+    )
     figure = Figure(size, layout="constrained")
     figure.suptitle(title, fontsize="medium")
-    query_axes, frame_axes = figure.subplots(1, 2, width_ratios=(QUERY_WIDTH, frame_width))
+    ratios = (QUERY_WIDTH, *[frame_width] * len(maps))
+    query_axes, *frame_axes = figure.subplots(1, 1 + len(maps), width_ratios=ratios)
     query_axes.imshow(cv2.cvtColor(query, cv2.COLOR_BGR2RGB))
     query_axes.set_title(f"query, {names[0]}", fontsize="small")
-    frame_axes.imshow(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cmap="gray", vmin=0, vmax=255)
     scale = ScalarMappable(Normalize(0, 1), "cividis")
-    frame_axes.imshow(cosines, cmap=scale.cmap, norm=scale.norm, alpha=OPACITY)
-    row, column = np.unravel_index(cosines.argmax(), cosines.shape)
-    frame_axes.plot(
+    for axes, (compared, cosines) in zip(frame_axes, maps.items(), strict=True):
+        row, column = _draw_map(axes, frame, cosines, scale)
+        maximum = f"most alike, {cosines.max():.2f}, at x {column}, y {row}"
+        axes.set_title(f"{compared}, {names[1]}:\n{maximum}", fontsize="small")
+    for axes in (query_axes, *frame_axes):
+        axes.set_xticks([])
+        axes.set_yticks([])
+    extend = "min" if min(cosines.min() for cosines in maps.values()) < 0 else "neither"
+    figure.colorbar(scale, ax=frame_axes, label="cosine", extend=extend)
+    return save_figure(figure, path)
+
+
+def _draw_map(axes: Axes, frame: Image, cosines: Floats, scale: ScalarMappable) -> tuple[int, int]:
+    """Draw cosines (H, W) over a grey frame (H, W, 3); return row and column of the maximum."""
+    axes.imshow(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(cosines, cmap=scale.cmap, norm=scale.norm, alpha=OPACITY)
+    row, column = divmod(int(cosines.argmax()), cosines.shape[1])
+    axes.plot(
         column, row, "o", markersize=14, markerfacecolor="none", markeredgecolor=VERMILION,
         markeredgewidth=2, path_effects=[withStroke(linewidth=4, foreground="white")],
     )  # fmt: skip
-    maximum = f"most alike, {cosines.max():.2f}, at x {column}, y {row}"
-    frame_axes.set_title(f"{names[1]}: {maximum}", fontsize="small")
-    for axes in (query_axes, frame_axes):
-        axes.set_xticks([])
-        axes.set_yticks([])
-    extend = "min" if cosines.min() < 0 else "neither"
-    figure.colorbar(scale, ax=frame_axes, label="cosine", extend=extend)
-    return save_figure(figure, path)
+    return row, column

@@ -55,6 +55,7 @@ NETWORKS = tuple(
         arguments={"pipeline": name},
         signatures=SIGNATURES,
         embedding_map="identity",
+        detector="detection.0",
     )
     for name in ("cstrack", "cstrack-s")
 )

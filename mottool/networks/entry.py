@@ -66,9 +66,11 @@ class NetworkEntry:
     `name` is also its key in `weights/manifest.toml`. `input_size` is the width and height that it
     was published with. `signatures` identify checkpoints with its authors' tensor names or with
     ours. `embedding_map` is the raw head, the finest of several, that holds an embedding for every
-    cell of the image ("" if only boxes have embeddings). `torchvision_backbone` is torchvision's
-    name of the network whose ImageNet weights fit the backbone ("" if there is none). `bundled` is
-    the file in `mottool.weights` that is used without `--weights` ("" if there is none).
+    cell of the image ("" if only boxes have embeddings). `detector` is the part of the network that
+    scores the cells of the same stride; its input are the detection features ("" without
+    `embedding_map`). `torchvision_backbone` is torchvision's name of the network whose ImageNet
+    weights fit the backbone ("" if there is none). `bundled` is the file in `mottool.weights` that
+    is used without `--weights` ("" if there is none).
     """
 
     name: str
@@ -77,5 +79,6 @@ class NetworkEntry:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     signatures: tuple[Signature, ...] = ()
     embedding_map: str = ""
+    detector: str = ""
     torchvision_backbone: str = ""
     bundled: str = ""

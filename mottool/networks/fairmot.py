@@ -95,6 +95,7 @@ def _entry(
         arguments={"backbone": backbone, **arguments},
         signatures=SIGNATURES[names],
         embedding_map="identity",
+        detector="heatmap.2",
         torchvision_backbone=torchvision,
     )
 
@@ -107,6 +108,7 @@ def _anchors(stride: int) -> NetworkEntry:
         arguments={"stride": stride},
         signatures=SIGNATURES["anchors"],
         embedding_map=f"embedding_{stride}",
+        detector="detection.2",
     )
 
 

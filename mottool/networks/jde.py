@@ -94,6 +94,7 @@ NETWORKS = (
             arguments={"size": (width, height)},
             signatures=SIGNATURES,
             embedding_map="embedding_8",
+            detector="level_8.detection",
         )
         for width, height in ((1088, 608), (864, 480), (576, 320))
     ),
@@ -105,5 +106,6 @@ NETWORKS = (
         arguments={"anchors": "paper"},
         signatures=SIGNATURES,
         embedding_map="embedding_8",
+        detector="level_8.detection",
     ),
 )

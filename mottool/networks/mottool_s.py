@@ -56,6 +56,7 @@ NETWORKS = (
         (640, 384),
         signatures=(Signature.of("backbone.blocks.0.expand.0.weight", "identity.4.weight"),),
         embedding_map="identity",
+        detector="heatmap.4",
         bundled="mottool-s.safetensors",
     ),
 )

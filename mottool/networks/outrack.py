@@ -42,5 +42,6 @@ NETWORKS = (
             Signature.of("occlusion.0.weight", "identity.0.weight"),
         ),
         embedding_map="identity",
+        detector="heatmap.2",
     ),
 )

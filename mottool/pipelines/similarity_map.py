@@ -1,10 +1,11 @@
 """Similarity of one person to every pixel of a frame, by a one-shot network.
 
 Wang, Zheng, Liu, Li & Wang, "Towards Real-Time Multi-Object Tracking", ECCV 2020, Fig. 4: the
-embedding of a query is compared with the dense embedding map of a later frame.
+embedding of a query is compared with the dense embedding map of a later frame, and the detection
+features of the query with the detection feature map of that frame.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from mottool.checkpoints.download import find_downloaded, missing_weights_fix
 from mottool.errors import SettingError, did_you_mean, ignore_warning
@@ -20,7 +22,7 @@ from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder, build_embedder
 from mottool.pipelines.options import Options
 
-__all__ = ["load_similarity_network", "similarity"]
+__all__ = ["detection_similarity", "load_similarity_network", "similarity"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -61,9 +63,50 @@ def similarity(embedder: NetworkEmbedder, query: Image, box: Floats, later: Imag
         parts = torch.from_numpy(person[0]).reshape(-1, len(cells))  # (P, D), top to bottom
         middle = F.normalize(parts[len(parts) // 2], dim=0).to(cells.device)  # (D,)
         cosines = torch.einsum("d,dhw->hw", middle, cells)
-    # Anchors, and the embeddings that belong to them, are at the corners of cells.
-    at_corners = name.startswith("embedding_")
-    return _to_frame(cosines.cpu().numpy(), embedder.preprocessor, later.shape[1::-1], at_corners)
+    size = later.shape[1], later.shape[0]
+    return _to_frame(cosines.cpu().numpy(), embedder.preprocessor, size, _at_corners(name))
+
+
+def detection_similarity(
+    embedder: NetworkEmbedder, query: Image, box: Floats, later: Image
+) -> Floats:
+    """Compute the cosine (H, W) in [-1, 1] of detection features, otherwise like `similarity`.
+
+    Detection features are the input of the last convolution that scores the cells. Those of the
+    person are read in the cell at the centre of the box. Raises `SettingError` if the network has
+    no dense map of embeddings.
+    """
+    at_corners = _at_corners(_dense_head(embedder.name))
+    before, features = _detection_features(embedder, query), _detection_features(embedder, later)
+    height, width = query.shape[:2]
+    centre = (np.asarray(box[:2], np.float32) + box[2:]) / 2
+    on_input = embedder.preprocessor.from_frame(centre[None], width, height)[0]
+    stride = embedder.preprocessor.height / before.shape[1]
+    cell = np.floor(on_input / stride + (0.5 if at_corners else 0)).astype(int)
+    column, row = np.clip(cell, 0, [before.shape[2] - 1, before.shape[1] - 1]).tolist()
+    person = F.normalize(before[:, row, column], dim=0)  # (C,)
+    cosines = torch.einsum("c,chw->hw", person, F.normalize(features, dim=0))
+    size = later.shape[1], later.shape[0]
+    return _to_frame(cosines.cpu().numpy(), embedder.preprocessor, size, at_corners)
+
+
+@torch.inference_mode()
+def _detection_features(embedder: NetworkEmbedder, image: Image) -> Tensor:
+    """Compute the detection features (C, h, w) of a frame (H, W, 3)."""
+    inputs: list[Tensor] = []
+    network: Any = embedder.network
+    detector: nn.Module = network.get_submodule(NETWORKS[embedder.name].detector)
+    hook = detector.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    try:
+        embedder.heads([image])
+    finally:
+        hook.remove()
+    return inputs[0][0].float()  # (C, h, w)
+
+
+def _at_corners(head: str) -> bool:
+    """Return whether cells are read at their corners, where anchors and their embeddings are."""
+    return head.startswith("embedding_")
 
 
 def _dense_head(name: str) -> str:
