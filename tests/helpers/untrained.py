@@ -31,13 +31,13 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
     sized = {"embedding_size": embedding_size} if embedding_size and entry.family.embeds else {}
     if "embedding_size" in entry.arguments:
         sized = {"embedding_size": entry.arguments["embedding_size"]}
-    if "anchors" in name:
+    if name.startswith("fairmot-dla34-anchors"):
         return kind(entry.arguments["stride"], **sized)
     if name.startswith("fairmot") or name == "outrack":
         backbone = entry.arguments.get("backbone", "dla34")
         return kind(BACKBONES[backbone](), **sized)
     if name.startswith("jde"):
-        return kind(entry.arguments["size"], **sized)
+        return kind(**entry.arguments, **sized)
     if name.startswith("cstrack"):
         scale = 0.3 if name.endswith("-s") else 1.0
         return kind(scale, scale, **sized)

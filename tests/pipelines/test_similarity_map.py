@@ -25,7 +25,12 @@ from mottool.models.preprocessing import Letterbox
 from mottool.motchallenge.rows import read_rows
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder
-from mottool.pipelines.similarity_map import load_similarity_network, similarity
+from mottool.pipelines.similarity_map import (
+    _detection_features,
+    detection_similarity,
+    load_similarity_network,
+    similarity,
+)
 from mottool.stages.plot import command
 
 WIDTH, HEIGHT = 128, 96
@@ -139,6 +144,38 @@ def test_embedding_map_of_the_registry_is_the_head_that_embeds_boxes(name, tmp_p
     torch.testing.assert_close(torch.from_numpy(result[0]), F.normalize(head[:, 3, 4], dim=0))
 
 
+def test_detection_features_are_those_that_the_last_detecting_convolution_reads():
+    embedder = colour_embedder(Letterbox(WIDTH, HEIGHT))
+    network = embedder.network
+    network.heatmap = nn.Sequential(nn.Identity(), nn.Identity(), nn.Conv2d(3, 1, 1))
+    network.identity = nn.Conv2d(3, 3, 1, bias=False)
+    nn.init.zeros_(network.identity.weight)  # the embeddings see nothing
+    query = scene((20, 40, RED), (80, 8, GREEN))
+    later = scene((72, 44, RED), (20, 12, GREEN))
+    box = np.array([20.0, 40, 36, 72])
+    assert not similarity(embedder, query, box, later).any()
+    cosines = detection_similarity(embedder, query, box, later)
+    assert cosines.shape == (HEIGHT, WIDTH)
+    np.testing.assert_allclose(cosines[46:74, 74:86], 1, atol=1e-3)
+    assert cosines[14:42, 22:34].max() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("jde-576x320", 256), ("fairmot-yolov5s", 256), ("cstrack-s", 80), ("mottool-s", 64)],
+)
+def test_detection_features_have_a_vector_for_each_embedding(name, channels, tmp_path):
+    weights = None if NETWORKS[name].bundled else checkpoint(name, tmp_path, 8)
+    embedder = load_similarity_network(name, weights, (96, 64), "cpu")
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    features = _detection_features(embedder, image)
+    head = embedder.heads([image])[NETWORKS[name].embedding_map][0]
+    assert features.shape == (channels, *head.shape[1:])
+    # A box whose cell is the query's own: the cosine is 1 there.
+    cosines = detection_similarity(embedder, image, np.array([34.0, 18, 46, 50]), image)
+    assert cosines[28:44, 32:52].max() > 0.9
+
+
 def test_crop_has_every_pixel_that_the_box_touches():
     image = np.arange(HEIGHT * WIDTH * 3, dtype=np.uint32).astype(np.uint8)
     image = image.reshape(HEIGHT, WIDTH, 3)
@@ -155,7 +192,7 @@ def test_plot_marks_the_maximum_with_a_ring_and_darkens_low_similarity(tmp_path)
     cosines[44:76, 72:88] = 0.8
     cosines[60, 80] = 1
     path = draw_similarity(
-        query[40:72, 20:36], scene(), cosines, ("a", "b"), "t", tmp_path / "p.png"
+        query[40:72, 20:36], scene(), {"c": cosines}, ("a", "b"), "t", tmp_path / "p.png"
     )
     image = matplotlib.image.imread(path)[..., :3]
     reddish = np.abs(image - np.array(RED[::-1]) / 255).max(axis=2) < 0.02
@@ -227,6 +264,23 @@ def test_every_file_format_is_written(plot_street, tmp_path):
         assert plot_street("--at", 1, 3, "--person", "10,10,30,40", "--format", form).exit_code == 0
         path = tmp_path / f"work/plots/fairmot-yolov5s/street.similarity.{form}"
         assert path.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("features", "titles"),
+    [
+        ("both", ["detection features", "dense embeddings"]),
+        ("embedding", ["dense embeddings"]),
+        ("detection", ["detection features"]),
+    ],
+)
+def test_a_map_is_drawn_for_each_of_the_features(features, titles, plot_street, tmp_path):
+    drawn = plot_street(
+        "--at", 1, 3, "--person", "10,10,30,40", "--features", features, "--format", "svg"
+    )
+    assert drawn.exit_code == 0
+    text = (tmp_path / "work/plots/fairmot-yolov5s/street.similarity.svg").read_text()
+    assert re.findall(r"(detection features|dense embeddings), frame 3:", text) == titles
 
 
 @pytest.mark.parametrize(
