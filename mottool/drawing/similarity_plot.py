@@ -29,6 +29,7 @@ MAX_HEIGHT = 4.6  # inches, of the later frame
 QUERY_WIDTH = 1.5  # inches, approximately
 MARGINS = 1.2, 0.9  # inches, of the figure around the two images
 OPACITY = 0.7  # of the map
+SCALE, COLOURS = Normalize(0, 1), "cividis"  # of cosines
 
 
 def crop(image: Image, box: Floats) -> Image:
@@ -73,23 +74,22 @@ def draw_similarity(
     query_axes, *frame_axes = figure.subplots(1, 1 + len(maps), width_ratios=ratios)
     query_axes.imshow(cv2.cvtColor(query, cv2.COLOR_BGR2RGB))
     query_axes.set_title(f"query, {names[0]}", fontsize="small")
-    scale = ScalarMappable(Normalize(0, 1), "cividis")
     for axes, (compared, cosines) in zip(frame_axes, maps.items(), strict=True):
-        row, column = _draw_map(axes, frame, cosines, scale)
+        row, column = _draw_map(axes, frame, cosines)
         maximum = f"most alike, {cosines.max():.2f}, at x {column}, y {row}"
         axes.set_title(f"{compared}, {names[1]}:\n{maximum}", fontsize="small")
     for axes in (query_axes, *frame_axes):
         axes.set_xticks([])
         axes.set_yticks([])
     extend = "min" if min(cosines.min() for cosines in maps.values()) < 0 else "neither"
-    figure.colorbar(scale, ax=frame_axes, label="cosine", extend=extend)
+    figure.colorbar(ScalarMappable(SCALE, COLOURS), ax=frame_axes, label="cosine", extend=extend)
     return save_figure(figure, path)
 
 
-def _draw_map(axes: Axes, frame: Image, cosines: Floats, scale: ScalarMappable) -> tuple[int, int]:
+def _draw_map(axes: Axes, frame: Image, cosines: Floats) -> tuple[int, int]:
     """Draw cosines (H, W) over a grey frame (H, W, 3); return row and column of the maximum."""
     axes.imshow(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cmap="gray", vmin=0, vmax=255)
-    axes.imshow(cosines, cmap=scale.cmap, norm=scale.norm, alpha=OPACITY)
+    axes.imshow(cosines, cmap=COLOURS, norm=SCALE, alpha=OPACITY)
     row, column = divmod(int(cosines.argmax()), cosines.shape[1])
     axes.plot(
         column, row, "o", markersize=14, markerfacecolor="none", markeredgecolor=VERMILION,

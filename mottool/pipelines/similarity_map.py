@@ -5,7 +5,7 @@ embedding of a query is compared with the dense embedding map of a later frame, 
 features of the query with the detection feature map of that frame.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
