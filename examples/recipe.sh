@@ -1,13 +1,13 @@
-# Sourced by the recipes of training/: print the usage, set up, and define `train`.
+# Sourced by the recipes of training/ and papers/: print the usage, set up, and define `train`.
 #
 # It expects the script's arguments, VALIDATION and DATASET..., and sets $validation, and "$@" to a
-# --data for each dataset.
+# --data for each dataset. A script in a deeper folder sets $project, the folder of the project.
 
 if [ $# -lt 2 ]; then
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
-project=$(cd "$(dirname "$0")/../.." && pwd)
+project=${project:-$(cd "$(dirname "$0")/../.." && pwd)}
 . "$project/examples/setup.sh"
 setup "[train]"
 mottool() { "$python" -m mottool "$@"; }

@@ -9,8 +9,9 @@ from recipes import QUICK, fresh_student
 
 from mottool.networks.registry import NETWORKS
 
-FOLDER = Path(__file__).parents[2] / "examples/training"
-RECIPES = sorted(FOLDER.glob("*.sh"))
+PROJECT = Path(__file__).parents[2]
+EXAMPLES = PROJECT / "examples"
+RECIPES = sorted([*EXAMPLES.glob("training/*.sh"), *EXAMPLES.glob("papers/*/recipe.sh")])
 SMALLEST = {
     "mottool-s": ("mottool-s", ""),
     "fairmot": ("fairmot-yolov5s", ""),
@@ -29,30 +30,77 @@ def ran(recipe, *arguments, **variables):
     )
 
 
+def name_of(recipe):
+    """Return the name of a recipe's network: `training/NAME.sh` or `papers/NAME/recipe.sh`."""
+    return recipe.parent.name if recipe.stem == "recipe" else recipe.stem
+
+
 def test_every_family_has_a_recipe():
     families = {name.partition("-")[0] for name in NETWORKS if name != "mottool-s"}
-    assert {path.stem for path in RECIPES} == {*families, "mottool-s"}
+    assert {name_of(path) for path in RECIPES} == {*families, "mottool-s"}
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_without_arguments_a_recipe_prints_its_usage(recipe):
     result = ran(recipe)
     assert result.returncode == 2
-    assert f"sh examples/training/{recipe.stem}.sh VALIDATION DATASET..." in result.stderr
+    assert f"sh {recipe.relative_to(PROJECT)} VALIDATION DATASET..." in result.stderr
     assert "resume after an interruption." in result.stderr
     assert "set -eu" not in result.stderr
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
 def test_a_recipe_runs(recipe, tmp_path):
     scene = street(tmp_path / "street", 4, size=(96, 64))
-    pipeline, more = SMALLEST[recipe.stem]
+    pipeline, more = SMALLEST[name_of(recipe)]
     work = tmp_path / "work"
     variables = {"PIPELINE": pipeline, "FLAGS": QUICK + more, "MOTTOOL_WORK": str(work)}
-    if recipe.stem == "tdt":
+    if name_of(recipe) == "tdt":
         # Not from ImageNet's weights, so that nothing is downloaded.
         variables |= {"TEACHER": "histogram", "INIT": str(fresh_student(tmp_path))}
     result = ran(recipe, str(scene), str(scene), **variables)
     assert result.returncode == 0, result.stderr
     assert (work / "training" / pipeline / f"{pipeline}.toml").is_file()
+
+
+@pytest.mark.heavy
+def test_jdes_recipe_tracks_a_test_set(tmp_path):
+    scene, work = street(tmp_path / "street", 4, size=(96, 64)), tmp_path / "work"
+    variables = {"PIPELINE": "jde-576x320", "FLAGS": QUICK, "MOTTOOL_WORK": str(work)}
+    variables |= {"TEST": str(scene), "INPUT": "64x64"}
+    result = ran(EXAMPLES / "papers/jde/recipe.sh", str(scene), str(scene), **variables)
+    assert result.returncode == 0, result.stderr
+    assert (work / "tracks/jde-576x320.jde/street.txt").is_file()
+
+
+def test_jdes_search_tries_every_pair_of_weights_and_prints_their_scores(tmp_path):
+    """§3.5, steps 1 to 3; the stub trains nothing but writes the log of a training."""
+    stub = tmp_path / "python"
+    stub.write_text(
+        '#!/bin/sh\nshift 2\necho "$@" >>"$NOTES"\nwhile [ "$1" != --out ]; do shift; done\n'
+        'mkdir -p "$2"\nprintf "epoch,MOTA,AP@0.5\\n1,0.1,0.2\\n2,0.3,0.4\\n" >"$2/log.csv"\n'
+    )
+    stub.chmod(0o755)
+    variables = {"MOTTOOL_PYTHON": str(stub), "NOTES": str(tmp_path / "notes")}
+    variables |= {"MOTTOOL_WORK": str(tmp_path / "work"), "DETECTION_WEIGHTS": "10 20"}
+    variables |= {"IDENTITY_WEIGHTS": "1 2 3", "FLAGS": "--epochs 2"}
+    result = ran(EXAMPLES / "papers/jde/search.sh", "a video", "one", "two", **variables)
+    assert result.returncode == 0, result.stderr
+    commands = (tmp_path / "notes").read_text().splitlines()
+    assert len(commands) == 6
+    for command, (detection, identity) in zip(
+        commands, [(d, i) for d in (10, 20) for i in (1, 2, 3)], strict=True
+    ):
+        assert command.startswith("train jde-1088x608 --data one --data two")
+        assert "--validate a video" in command
+        weights = f"--detection-weight {detection} --identity-weight {identity}"
+        assert f"--weighting fixed {weights}" in command
+        assert command.endswith("--epochs 2")
+    head, *rows = result.stdout.splitlines()
+    assert head.split() == ["detection", "identity", "MOTA", "AP", "TPR"]
+    assert [row.split() for row in rows] == [
+        [str(detection), str(identity), "30.0", "40.0", "-"]
+        for detection in (10, 20)
+        for identity in (1, 2, 3)
+    ]
