@@ -1,4 +1,4 @@
-"""`mottool inspect`: the content of a cache, label or result file, and whether it is complete."""
+"""`mottool inspect`: the content of a cache, label or result file, or of a dataset."""
 
 from functools import partial
 from pathlib import Path
@@ -14,13 +14,15 @@ __all__ = ["command", "run"]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 UNFINISHED = ".part"  # suffix of the folder of an unfinished cache or label file
+DATASET = "dataset"
+COUNTS = ("images", "boxes", "identities", "videos")  # of a dataset
 
 
 def run(path: Path) -> dict[str, Any]:
     """Return the content of `path` as JSON can represent it: `kind`, `state` and further facts.
 
-    Raises `InputError` if it is none of our files, `CacheError` for a damaged HDF5 file or one of
-    another program.
+    Raises `InputError` if it is none of our files and no dataset, `CacheError` for a damaged HDF5
+    file or one of another program.
     """
     if path.suffix in {UNFINISHED, ".h5"}:
         complete, folder = path.with_suffix(".h5"), path.with_suffix(UNFINISHED)
@@ -28,19 +30,46 @@ def run(path: Path) -> dict[str, Any]:
             return _unfinished(folder)
         if path.is_dir() and path == folder:
             return _complete(complete)  # with leftovers of its shards
+        if not path.is_file():
+            fix = "name a cache or label file (.h5), a result file (.txt) or a dataset"
+            raise InputError(f"{path} is not a file", fix)
     if not path.is_file():
-        fix = "name a cache or label file (.h5), or a result file (.txt)"
-        raise InputError(f"{path} is not a file", fix)
+        return _dataset(path)
     with path.open("rb") as file:
         start = file.read(len(HDF5))
     if start == HDF5 or path.suffix == ".h5":
         return _complete(path)
+    if _is_dataset(path):
+        return _dataset(path)
     if path.name.endswith((".txt", ".txt.gz")):
         return _rows(path)
     raise InputError(
-        f"{path} is neither a cache nor MOTChallenge rows",
-        "name an .h5, .txt or .txt.gz file; `mottool weights verify` inspects weights",
+        f"{path} is neither a cache nor MOTChallenge rows nor a dataset",
+        "name an .h5, .txt or .txt.gz file or a dataset; `mottool weights verify` inspects weights",
     )
+
+
+def _is_dataset(path: Path) -> bool:
+    """Return whether a file is a dataset's list of images or annotations."""
+    from importlib import import_module
+
+    from mottool.data.formats import DATASET_FORMATS
+
+    return any(import_module(entry.reader).recognises(path) for entry in DATASET_FORMATS.values())
+
+
+def _dataset(path: Path) -> dict[str, Any]:
+    """Return what Table 2 of JDE's paper states of a dataset: its images, boxes and identities."""
+    from mottool.data.formats import open_dataset
+
+    dataset = open_dataset(path, lambda message: None)
+    counts = len(dataset), len(dataset.boxes), dataset.identity_count, dataset.video_count
+    return {
+        "kind": DATASET,
+        "state": "complete",
+        "sequence": dataset.name,
+        **dict(zip(COUNTS, counts, strict=True)),
+    }
 
 
 def _has_labels(path: Path) -> bool:
@@ -149,24 +178,33 @@ def _rows(path: Path) -> dict[str, Any]:
 def command(files: tuple[Path, ...], as_json: bool) -> None:
     """Show the content of FILE, and whether it is complete.
 
-    FILE is a cache or a label file (.h5), the folder of an unfinished one (.part), or a result or
-    detection file with MOTChallenge rows (.txt, .txt.gz).
+    FILE is a cache or a label file (.h5), the folder of an unfinished one (.part), a result or
+    detection file with MOTChallenge rows (.txt, .txt.gz), or a DATASET that train reads.
 
     \b
         mottool inspect mottool-work/caches/*/*.h5
         mottool inspect --json mottool-work/caches/public/TUD-Campus.h5
+        mottool inspect eth.train caltech.train MOT16/train
 
     For a cache it shows the sequence, the pipeline, the source, the weights and settings it was
-    made with, the amount of its content and the cost of each frame; for a label file the dataset,
-    its fingerprint, the teacher, and the size of the labels relative to the images. An unfinished
-    file is not an error: the same command resumes it after its last commit. A damaged file, one of
-    another schema, and one that mottool does not know are errors: the exit code is then 1.
+    made with, the amount of its content and the cost of each frame. For a label file it shows the
+    dataset, its fingerprint, the teacher, and the size of the labels relative to the images.
+
+    For a DATASET it shows the number of images, boxes, identities and videos, as Table 2 of JDE's
+    paper, and for several datasets their totals. People of different datasets are different
+    identities.
+
+    An unfinished file is not an error: the same command resumes it after its last commit. A damaged
+    file, one of another schema, and one that mottool does not know are errors: the exit code is
+    then 1.
     """
-    jobs = Jobs(as_json)
+    jobs, datasets = Jobs(as_json), list[dict[str, Any]]()
     for path in files:
         facts = jobs.run(path.name, partial(run, path))
         if facts is None:
             continue
+        if facts["kind"] == DATASET:
+            datasets.append(facts)
         summary = f"{facts['kind']}, {facts['state']}"
         if facts["state"] == "unfinished":
             frames = facts.get("frames")
@@ -176,4 +214,9 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
         jobs.report(facts.pop("sequence"), path, summary, **facts)
         if not as_json:
             click.echo("\n".join(lines))
+    if len(datasets) > 1:
+        total = {name: sum(facts[name] for facts in datasets) for name in COUNTS}
+        jobs.done.append({"sequence": "total", "kind": "datasets", **total})
+        if not as_json:
+            click.echo("\n".join([f"total of {len(datasets)} datasets", *fact_lines(total)]))
     jobs.close()

@@ -28,7 +28,7 @@ EPILOG = f"\b\nPIPELINE is one of:\n{names_help(TRAINABLE)}\n\nDATASET formats: 
     multiple=True,
     required=True,
     metavar="DATASET",
-    help="Training data; can be repeated.",
+    help="Training data; can be repeated. People of different datasets are different identities.",
 )
 @click.option(
     "--root",

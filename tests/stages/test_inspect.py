@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -128,6 +129,36 @@ def test_result_rows_are_counted(tmp_path):
             "bytes": path.stat().st_size,
         }
     ]
+
+
+def test_datasets_are_counted_and_their_identities_add_up(tmp_path):
+    """As in Table 2 of JDE's paper. The identities of two datasets are different people."""
+    paths = []
+    for name, labels in (
+        ("one", ["0 7 .5 .5 .2 .2\n0 -1 .3 .3 .2 .2\n", ""]),
+        ("two", ["0 7 .5 .5 .2 .2\n"]),
+    ):
+        for folder in ("images", "labels_with_ids"):
+            (tmp_path / name / folder).mkdir(parents=True)
+        names = []
+        for number, text in enumerate(labels):
+            image = tmp_path / name / f"images/{number}.png"
+            cv2.imwrite(str(image), np.zeros((20, 30, 3), np.uint8))
+            (tmp_path / name / f"labels_with_ids/{number}.txt").write_text(text)
+            names.append(f"{name}/images/{number}.png")
+        paths.append(tmp_path / f"{name}.train")
+        paths[-1].write_text("\n".join(names))
+    first, second, total = json.loads(invoke("--json", *paths).stdout)["done"]
+    counts = {"images": 2, "boxes": 2, "identities": 1, "videos": 0}
+    assert first == {
+        "sequence": "one.train", "path": str(paths[0]), "kind": "dataset", "state": "complete",
+    } | counts  # fmt: skip
+    assert (second["images"], second["boxes"], second["identities"]) == (1, 1, 1)
+    counts = {"images": 3, "boxes": 3, "identities": 2, "videos": 0}
+    assert total == {"sequence": "total", "kind": "datasets"} | counts
+    printed = invoke(*paths).output
+    assert "total of 2 datasets" in printed
+    assert "total" not in invoke(paths[0]).output
 
 
 @pytest.mark.parametrize(
