@@ -25,9 +25,16 @@ class FairMOTLearning(Settings):
         "Give every box an identity of its own, as FairMOT does for images without identities "
         "(CrowdHuman).",
     )
+    size_head: str = setting(
+        "ltrb",
+        "Numbers that the size head predicts. ltrb: the distances from the centre to the four "
+        "sides, as in FairMOT's code since September 2020. wh: width and height, as in the first "
+        "version of its paper.",
+        choices=("ltrb", "wh"),
+    )
 
 
-RECIPE = Recipe(epochs=30, batch=12, lr=1e-4, drops=(2 / 3,))
+RECIPE = Recipe(epochs=30, batch=12, lr=1e-4, drops=(2 / 3, 9 / 10))
 FAIRMOT = NetworkFamily(
     title="FairMOT",
     network="mottool.models.fairmot:FairMOT",

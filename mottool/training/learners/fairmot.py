@@ -1,9 +1,10 @@
-"""Training of FairMOT: §4.4 and §5.2 of its paper.
+"""Training of FairMOT.
 
-Zhang, Wang, Wang, Zeng & Liu, "FairMOT: On the fairness of detection and re-identification in
-multiple object tracking", IJCV 2021: Adam for 30 epochs with a learning rate of 1e-4, divided
-by ten after 20, with 12 images per step at 1088×608. The authors start from CenterNet's weights
-for COCO.
+Zhang, Wang, Wang, Zeng & Liu, "A simple baseline for multi-object tracking", arXiv 2004.01888v1,
+§3.4 and §4.2: Adam for 30 epochs with a learning rate of 1e-4, which falls to 1e-5 and 1e-6 at
+epochs 20 and 27, with 12 images per step at 1088×608, from CenterNet's weights for COCO. The last
+version of the paper, "FairMOT: On the fairness of detection and re-identification in multiple
+object tracking", IJCV 2021, §4.4 and §5.2, has the first of the two drops only (`--drops 20`).
 """
 
 from collections.abc import Mapping
@@ -41,7 +42,8 @@ class FairMOTLearner(Learner):
         name, embedding_size = arguments["backbone"], arguments.get("embedding_size", 128)
         light = name == LIGHT
         self.backbone = BACKBONES[name]
-        self.network = FairMOT(self.backbone(), embedding_size, hidden=64 if light else 256)
+        ltrb = settings.size_head == "ltrb"
+        self.network = FairMOT(self.backbone(), embedding_size, ltrb, hidden=64 if light else 256)
         identities = len(dataset.boxes)
         if not settings.single_images:
             identities = dataset.identities_for("FairMOT's loss", "give --single-images")
@@ -50,6 +52,7 @@ class FairMOTLearner(Learner):
             _examples,
             size=size,
             stride=self.network.stride,
+            ltrb=ltrb,
             single_images=settings.single_images,
         )
 
@@ -67,8 +70,10 @@ class FairMOTLearner(Learner):
         return {map_tensor_name(name, self.backbone): value for name, value in tensors.items()}
 
 
-def _examples(batch: Batch, size: tuple[int, int], stride: int, single_images: bool) -> LossInputs:
-    """Create heatmaps, cells, offsets, sizes (left, top, right, bottom) and identities."""
+def _examples(
+    batch: Batch, size: tuple[int, int], stride: int, ltrb: bool, single_images: bool
+) -> LossInputs:
+    """Create heatmaps, cells, offsets, identities, and sizes: four distances, or width, height."""
     if single_images:
         batch = replace(batch, identities=batch.rows)
-    return LossInputs(batch.images, centre_targets(batch.labels, size, stride))
+    return LossInputs(batch.images, centre_targets(batch.labels, size, stride, ltrb))
