@@ -104,3 +104,16 @@ def test_jdes_search_tries_every_pair_of_weights_and_prints_their_scores(tmp_pat
         for detection in (10, 20)
         for identity in (1, 2, 3)
     ]
+
+
+@pytest.mark.heavy
+def test_fairmots_recipe_fine_tunes_on_a_benchmark_and_tracks_its_test_set(tmp_path):
+    scene, work = street(tmp_path / "street", 4, size=(96, 64)), tmp_path / "work"
+    variables = {"PIPELINE": "fairmot-yolov5s", "FLAGS": QUICK, "MOTTOOL_WORK": str(work)}
+    variables |= {"BENCHMARK": str(scene), "TEST": str(scene), "INPUT": "64x64", "CONF": "0.0"}
+    recipe = EXAMPLES / "papers/fairmot/recipe.sh"
+    result = ran(recipe, str(scene), str(scene), **variables)
+    assert result.returncode == 0, result.stderr
+    log = (work / "fine-tuned/training/fairmot-yolov5s/log.csv").read_text().splitlines()
+    assert len(log) == 11  # a line of names, and Table 6's ten epochs
+    assert (work / "fine-tuned/tracks/fairmot-yolov5s.fairmot/street.txt").is_file()
