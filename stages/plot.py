@@ -21,6 +21,7 @@ from mottool.cli.options import (
     settings_options,
     tracks_option,
 )
+from mottool.drawing.model_plot import ModelPlotSettings, caches_by_model, plot_models
 from mottool.drawing.plots import (
     EmbeddingPlotSettings,
     SimilarityPlotSettings,
@@ -88,6 +89,71 @@ def embeddings(config: EmbeddingPlotSettings, as_json: bool, **options: Any) -> 
     """
     plot = partial(plot_embeddings, settings=config)
     plot_caches("embeddings", plot, Jobs(as_json), **options)
+
+
+@command.command("models", short_help="Maps of several models' embeddings, side by side.")
+@caches_argument
+@ground_truth_option()
+@tracks_option
+@click.option(
+    "--frames",
+    "sources",
+    multiple=True,
+    help="Sequences whose frames show the people, as for detect-embed. May be given several times.",
+)
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="Name of a model, once for each in their order. By default the pipelines.",
+)
+@settings_options(ModelPlotSettings)
+@plot_options
+def models(
+    caches: tuple[Path, ...],
+    ground_truth: tuple[Path, ...],
+    tracks: Path | None,
+    sources: tuple[str, ...],
+    labels: tuple[str, ...],
+    config: ModelPlotSettings,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Map all people's embeddings by t-SNE, one map per model, as FairMOT's Fig. 3 and 4.
+
+    \b
+        mottool plot models --gt MOT15/val --frames MOT15/val
+        mottool plot models work/caches/fairmot-resnet34 work/caches/fairmot-dla34 \\
+            --gt MOT15/val --highlight TUD-Campus:1,TUD-Campus:5
+
+    A CACHE is a file or a folder; the caches of one folder are those of one model. The identities
+    are those of --gt or --tracks, and kept apart between sequences: a person has one colour in all
+    maps. Red arrows point at some people, whom the pictures of --frames show. The plot is
+    WORK/plots/models.png. Requires scikit-learn: pip install 'mottool[plots]'.
+    """
+    from mottool.metrics.identity_matching import find_identity_rows
+    from mottool.metrics.inputs import find_ground_truth
+    from mottool.sources.discovery import find_sequences
+
+    check_identity_source(ground_truth, tracks)
+    if not (ground_truth or tracks):
+        raise SettingError("no identities are given", "give --gt or --tracks")
+    jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
+    by_model = caches_by_model(caches or WorkDir(work).caches(), labels)
+    if not by_model:
+        fix = "run mottool detect-embed first, or name the caches"
+        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    sequences = find_sequences(sources, None, jobs.fail) if sources else []
+    rows_of = partial(find_identity_rows, ground_truth_files=truth_files, tracks=tracks)
+    out = WorkDir(work).root / "plots" / f"models.{form}"
+
+    def job() -> None:
+        plot_models(by_model, rows_of, out, config, sequences, jobs.note)
+        jobs.report("models", out, f"{len(by_model)} models")
+
+    jobs.run("models", job)
+    jobs.close()
 
 
 @command.command("frames", short_help="Matrix of cosines between two frames.")

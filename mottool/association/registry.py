@@ -255,6 +255,7 @@ TRACKERS = {
         _EMBED,
         profiles={
             "2020-05": {"conf_thres": "0.6", "first_assoc": "0.7", "min_box_area": "200"},
+            "mot20": {"conf_thres": "0.3"},  # also for 2DMOT15, in the README of the code
         },
     ),
     "jde": TrackerEntry("mottool.association.jde:JDETracker", JDESettings, _EMBED),

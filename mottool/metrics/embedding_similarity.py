@@ -27,24 +27,27 @@ class SimilarityMatrix(NamedTuple):
 
 
 def of_people(
-    cache: Cache, rows: Rows, people: int, samples: int
+    cache: Cache, rows: Rows, people: int | None, samples: int, fewest: int = 2
 ) -> tuple[npt.NDArray[np.float32], Ints]:
     """Return embeddings (k, D) and identities (k,) of the `people` with the most detections.
 
-    Takes at most `samples` of each, evenly over time. Raises `InputError` with fewer than two.
+    Takes at most `samples` of each, evenly over time. None for `people` takes all. Raises
+    `InputError` with fewer than `fewest`.
     """
     frames = list(identify_detections(cache, rows))
     ids = np.concatenate([np.zeros(0, np.int64), *(frame.ids for frame in frames)])  # (n,)
     identities, counts = np.unique(ids[ids >= 0], return_counts=True)
-    if len(identities) < 2:
+    if len(identities) < fewest:
         problem = f"fewer than two people match detections of {cache.path}"
         raise InputError(problem, "give the ground truth or tracks of this very sequence")
-    chosen = []
+    chosen = [np.zeros(0, np.int64)]
     for identity in identities[np.argsort(-counts, kind="stable")][:people].tolist():
         indices = np.flatnonzero(ids == identity)
         steps = np.linspace(0, len(indices) - 1, min(samples, len(indices)))
         chosen.append(indices[steps.astype(int)])
     kept = np.sort(np.concatenate(chosen))
+    if not len(kept):
+        return np.zeros((0, 0), np.float32), ids[kept]
     return np.concatenate([frame.embeddings for frame in frames])[kept], ids[kept]
 
 

@@ -126,7 +126,7 @@ def test_fairmots_profile_has_the_thresholds_of_its_release_of_may_2020():
 
 
 @pytest.mark.parametrize(
-    ("tracker", "fix"), [("sort", "leave --profile out"), ("fairmot", "choose 2020-05")]
+    ("tracker", "fix"), [("sort", "leave --profile out"), ("fairmot", "choose 2020-05 or mot20")]
 )
 def test_a_profile_that_a_tracker_lacks_is_refused(tracker, fix):
     with pytest.raises(SettingError, match=f"{tracker} has no profile '2019'") as error:
