@@ -1,7 +1,7 @@
 """CSTrack's association: FairMOT's, with nothing confirmed before its second detection.
 
 Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the Competition Between Detection and ReID in
-Multiobject Tracking", IEEE Transactions on Image Processing 2022, as the published code does it.
+Multi-Object Tracking", IEEE Transactions on Image Processing 2022, as the published code does it.
 It shows upright people only: its tracks are at most 0.6 times as wide as they are tall.
 """
 

@@ -1,13 +1,14 @@
 """CSTrack: a YOLOv5 detector whose features are separated for detection and identity.
 
 Liang, Zhang, Zhou, Li, Zhu, Hu: Rethinking the Competition Between Detection and ReID in
-Multiobject Tracking, IEEE Transactions on Image Processing 31, 2022 (arXiv 2010.12138). The
+Multi-Object Tracking, IEEE Transactions on Image Processing 31, 2022 (arXiv 2010.12138). The
 overview figure is the network: backbone and neck, a reciprocal network on each of three levels
 that splits its features between the two tasks, detection heads at strides 8, 16 and 32, and one
 scale-aware attention network that fuses the three levels into an identity map of stride 8.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -17,12 +18,14 @@ from torchvision.ops import box_convert
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
-from mottool.models.backbones.csp import CSPBackbone, CSPConv, PathAggregation
+from mottool.models.backbones.csp import C3Block, CSPBackbone, CSPBlock, PathAggregation
 from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms
 from mottool.models.interfaces import Decoded
+from mottool.models.reciprocal import ReciprocalNetwork, split_features
+from mottool.models.scale_attention import BasicHead, ScaleAwareAttention
 
-__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "map_tensor_name"]
+__all__ = ["ANCHORS", "PIPELINES", "SIZES", "STRIDES", "CSTrack", "Structure", "map_tensor_name"]
 
 STRIDES = (8, 16, 32)
 IDENTITY_STRIDE = 8
@@ -39,6 +42,9 @@ ANCHORS = (
 SIZES = {64: (1.0, 1.0), 24: (0.3, 0.3)}
 
 PIPELINES = {"cstrack": 64, "cstrack-s": 24}
+
+# The last weights of the embeddings under our names: of SAAN, or of the basic head.
+EMBEDDINGS = ("attention.embed.weight", "identity.levels.0.weight")
 
 MAX_OVERLAP = 0.6
 MAX_PEOPLE = 300
@@ -89,133 +95,43 @@ PARTS = {
 }
 
 
-class ReciprocalNetwork(nn.Module):
-    """REN: re-weight the features of a level for detection and for identity.
+@dataclass(frozen=True)
+class Structure:
+    """Which parts the network consists of, for the rows of the paper's tables.
 
-    The features are pooled to 6 by 10 for both tasks. Products between the channels of a task's map
-    (self-relation) and with those of the other task (cross-relation) become weights by softmax.
-    Their learned mixture re-weights the channels of the features, and the features are added.
+    `form` is `code`, the structure of the authors' code with 78.9 M parameters, or `paper`, that of
+    the text: REN and SAAN as written and YOLOv5's blocks of release 4.0, which together have the
+    74.6 M parameters that the paper prints. `relation` is `ren`, `cnn` or `none` (Table II). `head`
+    is `saan` or `basic`. `level` and `fused` are SAAN's attentions, `sam` and `cam`, of each level
+    and after their concatenation (Table III).
     """
 
-    POOLED = (6, 10)
+    form: str = "code"
+    relation: str = "ren"
+    head: str = "saan"
+    level: tuple[str, ...] = ("sam",)
+    fused: tuple[str, ...] = ("cam",)
 
-    def __init__(self, channels: int) -> None:
-        """Create the module; the number of `channels` does not change."""
-        super().__init__()
-        self.detection_map = nn.Conv2d(channels, channels, 3, padding=1)
-        self.identity_map = nn.Conv2d(channels, channels, 3, padding=1)
-        self.detection_share = nn.Parameter(torch.full((1,), 0.5))  # lambda of self-relation
-        self.identity_share = nn.Parameter(torch.full((1,), 0.5))
+    @classmethod
+    def of(cls, tensors: Collection[str]) -> Self:
+        """Return the structure of a network with such tensor names, which are ours."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map features (B, C, H, W) to those for detection and identity, of the same shape."""
-        pooled = F.adaptive_avg_pool2d(x, self.POOLED)  # (B, C, 6, 10)
-        detection = self._task(self.detection_map(pooled))
-        identity = self._task(self.identity_map(pooled))
-        return (
-            x + self._weighted(x, detection, identity, self.detection_share),
-            x + self._weighted(x, identity, detection, self.identity_share),
+        def has(part: str) -> bool:
+            return any(part in name for name in tensors)
+
+        relations = {"ren": "relations.0.identity_map", "cnn": "relations.0.identity_convolutions"}
+        inside = {"sam": ".window.", "cam": ".weigh."}
+        at_levels = [name for name in tensors if name.startswith("attention.levels.0.")]
+        fused = {"sam": "attention.cells.", "cam": "attention.channels."}
+        return cls(
+            form="code" if has("backbone.stage2.1.cv4.") else "paper",
+            relation=next((kind for kind, part in relations.items() if has(part)), "none"),
+            head="basic" if has("identity.levels.0.") else "saan",
+            level=tuple(
+                kind for kind, part in inside.items() if any(part in name for name in at_levels)
+            ),
+            fused=tuple(kind for kind, part in fused.items() if has(part)),
         )
-
-    @staticmethod
-    def _task(x: Tensor) -> Tensor:
-        return F.leaky_relu(F.instance_norm(x), 0.3).flatten(2)  # (B, C, 60)
-
-    @staticmethod
-    def _weighted(x: Tensor, task: Tensor, other: Tensor, share: Tensor) -> Tensor:
-        self_relation = (task @ task.mT).softmax(-1)  # (B, C, C)
-        cross_relation = (task @ other.mT).softmax(-1)
-        weights = share * self_relation + (1 - share) * cross_relation
-        weighted: Tensor = weights @ x.flatten(2)
-        return weighted.view_as(x)
-
-
-class Shared(nn.Module):
-    """Replacement of REN in ablations: both tasks use the same features."""
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the features twice."""
-        return x, x
-
-
-class SpatialAttention(nn.Module):
-    """SAAN, first step: spatial attention within a level."""
-
-    def __init__(self, channels: int) -> None:
-        """Create the module; the number of `channels` does not change."""
-        super().__init__()
-        self.squeeze = CSPConv(channels, channels // 4)
-        self.window = nn.Conv2d(2, 1, 7, padding=3, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Re-weight features (B, C, H, W)."""
-        squeezed = self.squeeze(x)
-        summaries = squeezed.mean(1, keepdim=True), squeezed.amax(1, keepdim=True)
-        weights = self.window(torch.cat(summaries, 1)).sigmoid()  # (B, 1, H, W)
-        attended: Tensor = x * weights + x
-        return attended
-
-
-class ChannelAttention(nn.Module):
-    """SAAN, second step: attention over the channels of all levels."""
-
-    def __init__(self, channels: int) -> None:
-        """Create the module for the `channels` of all levels together."""
-        super().__init__()
-        self.weigh = nn.Sequential(
-            nn.Conv1d(1, 1, 3, padding=1, bias=False),
-            nn.LayerNorm([1, channels]),
-            nn.LeakyReLU(0.3),
-            nn.Linear(channels, channels, bias=False),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Re-weight features (B, C, H, W)."""
-        summaries = x.mean((2, 3)), x.amax((2, 3))  # (B, C) each
-        logits: Tensor = sum(self.weigh(summary[:, None]) for summary in summaries)  # (B, 1, C)
-        return x * logits.sigmoid().mT[..., None] + x
-
-
-class ScaleAwareAttention(nn.Module):
-    """SAAN: resize three levels to stride 8, apply attention, and fuse them into embeddings."""
-
-    WIDTH = 256
-
-    def __init__(
-        self,
-        channels: tuple[int, int, int],
-        embedding_size: int,
-        spatial: bool = True,
-        channelwise: bool = True,
-    ) -> None:
-        """Create the module for the `channels` of the levels at strides 8, 16 and 32.
-
-        Both attentions can be omitted.
-        """
-        super().__init__()
-        self.levels = nn.ModuleList()
-        for level, inside in enumerate(channels):
-            steps: list[nn.Module] = [CSPConv(inside, self.WIDTH, 3)]
-            if level:
-                steps.append(self._enlarge(2**level))
-            if spatial:
-                steps.append(SpatialAttention(self.WIDTH))
-            self.levels.append(nn.Sequential(*steps))
-        self.channels = ChannelAttention(3 * self.WIDTH) if channelwise else nn.Identity()
-        self.fuse = CSPConv(3 * self.WIDTH, self.WIDTH, 3)
-        self.embed = nn.Conv2d(self.WIDTH, embedding_size, 1)
-
-    def _enlarge(self, factor: int) -> nn.Module:
-        size, padding, groups = 2 * factor, factor // 2, self.WIDTH
-        return nn.ConvTranspose2d(
-            self.WIDTH, self.WIDTH, size, factor, padding, groups=groups, bias=False
-        )
-
-    def forward(self, pyramid: list[Tensor]) -> Tensor:
-        """Fuse features at strides 8, 16 and 32 into embeddings (B, D, H/8, W/8)."""
-        levels = [attend(x) for attend, x in zip(self.levels, pyramid, strict=True)]
-        embeddings: Tensor = self.embed(self.fuse(self.channels(torch.cat(levels, 1))))
-        return embeddings
 
 
 class CSTrack(nn.Module):
@@ -225,7 +141,9 @@ class CSTrack(nn.Module):
 
     detection_8, _16, _32 (B, 18, H/s, W/s): for each of three anchors the logits of the box's
         centre x, y and size w, h, of objectness, and of the class person;
-    identity (B, D, H/8, W/8): the embedding of each cell, not normalised.
+    identity (B, D, H/8, W/8): the embedding of each cell, not normalised;
+    identity_16, identity_32 (B, D, H/s, W/s), with the basic head only: those of the coarser
+        levels, where `identity` is that of the finest.
 
     Batch norm has epsilon 1e-3, as in YOLOv5.
     """
@@ -237,30 +155,37 @@ class CSTrack(nn.Module):
         width: float = 1.0,
         depth: float = 1.0,
         embedding_size: int = 512,
-        related: bool = True,
-        spatial: bool = True,
-        channelwise: bool = True,
+        structure: Structure | None = None,
     ) -> None:
         """Create the network with random weights.
 
         `width` scales the channels of backbone and neck, and `depth` their layers: 0.3 is
-        CSTrack-S. The attention network keeps its width, as in the authors' code. For the paper's
-        ablations, REN (`related`) and both attentions of SAAN can be omitted.
+        CSTrack-S. The attention network keeps its width, as in the authors' code. `structure` is by
+        default the authors'.
         """
         super().__init__()
-        self.backbone = CSPBackbone(width, depth)
+        structure = structure or Structure()
+        block = CSPBlock if structure.form == "code" else C3Block
+        self.embedding_size = embedding_size
+        self.backbone = CSPBackbone(width, depth, block)
         channels = self.backbone.channels
-        self.neck = PathAggregation(channels, depth)
+        self.neck = PathAggregation(channels, depth, block)
         self.relations = nn.ModuleList(
-            ReciprocalNetwork(inside) if related else Shared() for inside in channels
+            split_features(structure.relation, inside, structure.form) for inside in channels
         )
-        self.attention = ScaleAwareAttention(channels, embedding_size, spatial, channelwise)
+        self.basic = structure.head == "basic"
+        if self.basic:
+            self.identity = BasicHead(channels, embedding_size)
+        else:
+            self.attention = ScaleAwareAttention(
+                channels, embedding_size, structure.form, structure.level, structure.fused
+            )
         self.detection = nn.ModuleList(nn.Conv2d(inside, 3 * 6, 1) for inside in channels)
         self.register_buffer("anchors", torch.tensor(ANCHORS).float().view(3, 1, 3, 1, 1, 2))
         self.reach = nn.Parameter(torch.full((1,), CENTRED_REACH))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Compute the four raw heads of images (B, 3, H, W).
+        """Compute the raw heads of images (B, 3, H, W).
 
         Raises `SettingError` unless H and W are multiples of 32.
         """
@@ -278,8 +203,8 @@ class CSTrack(nn.Module):
             detection, identity = relation(features)
             heads[f"detection_{stride}"] = detect(detection)
             identity_features.append(identity)
-        heads["identity"] = self.attention(identity_features)
-        return heads
+        embed = self.identity if self.basic else self.attention
+        return heads | embed(identity_features)
 
     def proposals(self, heads: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Decode all anchors: boxes (B, N, 4) x1 y1 x2 y2, objectness and person score (B, N).
@@ -308,45 +233,81 @@ class CSTrack(nn.Module):
         """Decode people whose objectness × person score exceeds `min_score`, best first.
 
         At most 300 remain after cluster-DIoU NMS. The embedding is that of the cell of the box's
-        centre, or of the nearest cell outside the map. It is L2-normalised here; the authors'
-        tracker normalises it later.
+        centre, or of the nearest cell outside the map; with the basic head on the level that
+        detected the box. It is L2-normalised here; the authors' tracker normalises it later.
         """
         decoded = []
         boxes, objectness, person = self.proposals(heads)
-        for box, score, identity in zip(boxes, objectness * person, heads["identity"], strict=True):
-            box, score = box[score > min_score], score[score > min_score]
+        levels = torch.cat(
+            [
+                torch.full((3 * heads[f"detection_{stride}"][0, 0].numel(),), level)
+                for level, stride in enumerate(STRIDES)
+            ]
+        ).to(boxes.device)  # (N,)
+        for image, (box, score) in enumerate(zip(boxes, objectness * person, strict=True)):
+            above = score > min_score
+            box, score, level = box[above], score[above], levels[above]
             chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE)
-            box, score = box[chosen], score[chosen]  # (n, 4), (n,)
-            embeddings = self._embeddings(identity, box)  # (n, D)
+            box, score, level = box[chosen], score[chosen], level[chosen]  # (n, 4), (n,), (n,)
+            embeddings = self._embeddings(heads, image, box, level)  # (n, D)
             decoded.append(Decoded(box, score, torch.zeros_like(chosen), embeddings))
         return decoded
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
-        """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4), as `decode`."""
-        pairs = zip(heads["identity"], boxes, strict=True)
-        return [self._embeddings(identity, rows) for identity, rows in pairs]
+        """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4), as `decode`.
 
-    def _embeddings(self, identity: Tensor, boxes: Tensor) -> Tensor:
-        return F.normalize(at_centres(identity, boxes, IDENTITY_STRIDE), dim=1)  # (n, D)
+        With the basic head they are read on the level of the anchor whose sides differ least, by
+        the largest ratio of a box's side and the anchor's.
+        """
+        return [
+            self._embeddings(heads, image, rows, self._levels(rows))
+            for image, rows in enumerate(boxes)
+        ]
+
+    def _levels(self, boxes: Tensor) -> Tensor:
+        """Return the index of the level (n,) whose anchors are most similar to boxes (n, 4)."""
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (n, 2)
+        ratio = sides[:, None, None] / self.anchors.view(3, 3, 2)  # (n, 3, 3, 2)
+        return torch.maximum(ratio, 1 / ratio).amax(-1).amin(-1).argmin(-1)
+
+    def _embeddings(
+        self, heads: dict[str, Tensor], image: int, boxes: Tensor, levels: Tensor
+    ) -> Tensor:
+        """Read the L2-normalised embeddings (n, D) of an image's boxes on their `levels`."""
+        embeddings = at_centres(heads["identity"][image], boxes, IDENTITY_STRIDE)  # (n, D)
+        for level, stride in enumerate(STRIDES):
+            if f"identity_{stride}" in heads:
+                on_level = levels == level
+                head = heads[f"identity_{stride}"][image]
+                embeddings[on_level] = at_centres(head, boxes[on_level], stride)
+        return F.normalize(embeddings, dim=1)
+
+    def details(self) -> dict[str, object]:
+        """Return the learned weights of self-relation (λ in Eq. 4), by stride, for `inspect`."""
+        shares = {
+            f"lambda_{number}_{stride}": round(float(relation.get_parameter(name)), 5)
+            for number, name in enumerate(("detection_share", "identity_share"), 1)
+            for stride, relation in zip(STRIDES, self.relations, strict=True)
+            if isinstance(relation, ReciprocalNetwork)
+        }
+        return {**shares}
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], pipeline: str | None = None) -> Self:
         """Build one of `PIPELINES` with the tensors of a checkpoint.
 
         Without a `pipeline` it is identified by their shapes. The authors' names and ours are
-        accepted; only files with ours can lack REN or an attention. Raises `CheckpointError` with
-        the names that are missing, unknown or of another shape.
+        accepted; the structure of files with ours is identified by their names. Raises
+        `CheckpointError` with the names that are missing, unknown or of another shape.
         """
         named = {map_tensor_name(name): tensor for name, tensor in tensors.items()}
         channels = dimension(named, "backbone.stem.conv.conv.weight", axis=0, default=64)
         first = PIPELINES[pipeline] if pipeline else channels
-        embedding_size = dimension(named, "attention.embed.weight", axis=0, default=512)
-        ablated = "attention.embed.weight" in tensors
-        parts = [
-            not ablated or any(name.startswith(part) for name in tensors)
-            for part in ("relations.", "attention.levels.0.1.", "attention.channels.")
-        ]
-        network = cls(*SIZES.get(first, SIZES[64]), embedding_size, *parts)
+        embeds = [name for name in EMBEDDINGS if name in tensors]
+        structure = Structure.of(tensors) if embeds else None
+        name = embeds[0] if embeds else EMBEDDINGS[0]
+        embedding_size = dimension(named, name, axis=0, default=512)
+        network = cls(*SIZES.get(first, SIZES[64]), embedding_size, structure)
         # The ignored tensor repeats the anchors in cells; they follow from anchor_grid and strides.
         fit(
             network, named, pipeline or "cstrack", unused=r"model\.28\.anchors$", file_names=tensors

@@ -19,7 +19,7 @@ CASCADES = ("fairmot", "jde", "cstrack", "outrack", "tdt")
 REFERENCES = {
     "fairmot": ("fairmot", {}),
     "jde": ("jde", {}),
-    "cstrack": ("cstrack", {}),
+    "cstrack": ("cstrack", {"conf_thres": 0.6}),
     "outrack": ("outrack", {"reid_thres": 0.5, "form": "code", "conf_thres": 0.6}),
     "outrack_noocc": ("outrack", {"reid_thres": 0.5, "occlusion": False, "conf_thres": 0.6}),
     "sort": ("sort", {}),

@@ -2,10 +2,12 @@
 
 Blocks after CSPNet (Wang et al., CVPRW 2020) and PANet (Liu et al., CVPR 2018, Fig. 1),
 put together as in YOLOv5 (Jocher et al., release 3.0). Within a block the names are YOLOv5's
-(`cv1`, `m`, `bn`), so that checkpoints of the family need renaming by stage only.
+(`cv1`, `m`, `bn`), so that checkpoints of the family need renaming by stage only. `C3Block` is the
+block of YOLOv5's release 4.0.
 """
 
 from math import ceil
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch.nn import functional as F
 
 __all__ = [
     "Bottleneck",
+    "C3Block",
     "CSPBackbone",
     "CSPBlock",
     "CSPConv",
@@ -101,6 +104,31 @@ class CSPBlock(nn.Module):
         return output
 
 
+class C3Block(nn.Module):
+    """`CSPBlock` with three convolutions instead of four, as in YOLOv5's release 4.0."""
+
+    def __init__(self, inside: int, outside: int, depth: int, residual: bool = True) -> None:
+        """Create the block for `inside` input and `outside` output channels."""
+        super().__init__()
+        half = outside // 2
+        self.cv1 = CSPConv(inside, half)
+        self.cv2 = CSPConv(inside, half)
+        self.cv3 = CSPConv(2 * half, outside)
+        self.m = nn.Sequential(*(Bottleneck(half, residual) for _ in range(depth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inside, H, W) to (B, outside, H, W)."""
+        output: Tensor = self.cv3(torch.cat((self.m(self.cv1(x)), self.cv2(x)), 1))
+        return output
+
+
+class MakeBlock(Protocol):
+    """`CSPBlock` or `C3Block`."""
+
+    def __call__(self, inside: int, outside: int, depth: int, residual: bool = True) -> nn.Module:
+        """Create a block."""
+
+
 class SpatialPyramid(nn.Module):
     """Spatial pyramid pooling: maxima over 5x5, 9x9 and 13x13 windows, and the input."""
 
@@ -128,18 +156,18 @@ class CSPBackbone(nn.Module):
     the large model; `channels` are those of the three outputs (256, 512, 1024 at width 1).
     """
 
-    def __init__(self, width: float = 1.0, depth: float = 1.0) -> None:
-        """Create the backbone; both factors are positive, 1 for YOLOv5-l."""
+    def __init__(self, width: float = 1.0, depth: float = 1.0, block: MakeBlock = CSPBlock) -> None:
+        """Create the backbone of `block`s; both factors are positive, 1 for YOLOv5-l."""
         super().__init__()
         c1, c2, c3, c4, c5 = (ceil(64 * 2**level * width / 8) * 8 for level in range(5))
         short, long = max(round(3 * depth), 1), max(round(9 * depth), 1)
         self.channels = (c3, c4, c5)
         self.stem = Focus(3, c1)
-        self.stage2 = nn.Sequential(CSPConv(c1, c2, 3, 2), CSPBlock(c2, c2, short))
-        self.stage3 = nn.Sequential(CSPConv(c2, c3, 3, 2), CSPBlock(c3, c3, long))
-        self.stage4 = nn.Sequential(CSPConv(c3, c4, 3, 2), CSPBlock(c4, c4, long))
+        self.stage2 = nn.Sequential(CSPConv(c1, c2, 3, 2), block(c2, c2, short))
+        self.stage3 = nn.Sequential(CSPConv(c2, c3, 3, 2), block(c3, c3, long))
+        self.stage4 = nn.Sequential(CSPConv(c3, c4, 3, 2), block(c4, c4, long))
         self.stage5 = nn.Sequential(
-            CSPConv(c4, c5, 3, 2), SpatialPyramid(c5, c5), CSPBlock(c5, c5, short, residual=False)
+            CSPConv(c4, c5, 3, 2), SpatialPyramid(c5, c5), block(c5, c5, short, residual=False)
         )
 
     def forward(self, images: Tensor) -> Pyramid:
@@ -152,19 +180,21 @@ class CSPBackbone(nn.Module):
 class PathAggregation(nn.Module):
     """Top-down and second bottom-up path over a `CSPBackbone`, with unchanged channels."""
 
-    def __init__(self, channels: tuple[int, int, int], depth: float = 1.0) -> None:
-        """Create the neck with the `channels` and `depth` of the backbone."""
+    def __init__(
+        self, channels: tuple[int, int, int], depth: float = 1.0, block: MakeBlock = CSPBlock
+    ) -> None:
+        """Create the neck with the `channels`, `depth` and `block` of the backbone."""
         super().__init__()
         c3, c4, c5 = channels
         short = max(round(3 * depth), 1)
         self.reduce5 = CSPConv(c5, c4)
-        self.merge4 = CSPBlock(2 * c4, c4, short, residual=False)
+        self.merge4 = block(2 * c4, c4, short, residual=False)
         self.reduce4 = CSPConv(c4, c3)
-        self.out3 = CSPBlock(2 * c3, c3, short, residual=False)
+        self.out3 = block(2 * c3, c3, short, residual=False)
         self.down3 = CSPConv(c3, c3, 3, 2)
-        self.out4 = CSPBlock(2 * c3, c4, short, residual=False)
+        self.out4 = block(2 * c3, c4, short, residual=False)
         self.down4 = CSPConv(c4, c4, 3, 2)
-        self.out5 = CSPBlock(2 * c4, c5, short, residual=False)
+        self.out5 = block(2 * c4, c5, short, residual=False)
 
     def forward(self, pyramid: Pyramid) -> Pyramid:
         """Map features at strides 8, 16 and 32 to features of the same shapes."""

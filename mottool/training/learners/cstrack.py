@@ -1,13 +1,15 @@
 """Training of CSTrack: "Implementation details" of its paper, on YOLOv5's training.
 
 Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the competition between detection and ReID in
-multiobject tracking", IEEE Transactions on Image Processing 31, 2022: SGD for 30 epochs with a
-learning rate of 5e-4, divided by ten at the 20th, with 8 images per step. Momentum, weight decay,
-average of weights and initial heads are those of YOLOv5 (Ultralytics, 2020), whose COCO weights the
-authors start from. As in YOLOv5, the learning rate is meant for the sum of the loss over the images
-of a step, not for the mean; here the loss is 8 times the mean for any number of images. The
-authors' code also accumulates eight such steps and warms up linearly over at least a thousand;
-here every step is applied, and `--warmup` sets the warm-up.
+multi-object tracking", IEEE Transactions on Image Processing 31, 2022, §IV-A: SGD for 30 epochs
+with a learning rate of 5e-4, divided by ten at the 20th, with 8 images per step. What the paper
+leaves out is that of the authors' code: Nesterov momentum 0.95, a weight decay of 5e-4 for weights
+of convolutions and products but not for the classifier, an average of the weights, and the warm-up.
+The initial heads are those of YOLOv5 (Ultralytics, 2020), whose COCO weights the authors start
+from. As in YOLOv5, the learning rate is meant for the sum of the loss over the images of a step,
+not for the mean; here the loss is 8 times the mean for any number of images, and unscaled with the
+paper's detection loss, which is no mean over cells. The authors' code also accumulates eight such
+steps; here every step is applied.
 """
 
 import math
@@ -23,15 +25,24 @@ from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.cstrack import CSTrackTargets, cstrack_targets
 from mottool.losses.cstrack import CSTrackLoss
-from mottool.models.cstrack import ANCHORS, PIPELINES, SIZES, STRIDES, CSTrack, map_tensor_name
-from mottool.networks.cstrack import RECIPE, CSTrackLearning
+from mottool.models.cstrack import (
+    ANCHORS,
+    PIPELINES,
+    SIZES,
+    STRIDES,
+    CSTrack,
+    Structure,
+    map_tensor_name,
+)
+from mottool.networks.cstrack import ARRANGEMENTS, RECIPE, CSTrackLearning
 from mottool.training.learner import Learner
 
 __all__ = ["CSTrackLearner"]
 
 PEOPLE = 8  # objects per image of 640x640 pixels that the initial objectness corresponds to
 CLASS_LOGIT = math.log(0.6 / (1 - 0.99))  # YOLOv5's initial logit of a single class: 98.4 %
-SHARES = {"self": 1.0, "cross": 0.0}  # of self-relation, if there is only one relation
+SHARES = {"self": 1.0, "cross": 0.0, "fixed": 0.5}  # of self-relation, if it is not learned
+MOMENTUM, WEIGHT_DECAY = 0.95, 5e-4
 
 
 class CSTrackLearner(Learner):
@@ -45,50 +56,63 @@ class CSTrackLearner(Learner):
         """Create the learner. Raises `InputError` for a dataset without identities."""
         super().__init__()
         anchors = dict(zip(STRIDES, ANCHORS, strict=True))
-        self.network = CSTrack(
-            *SIZES[PIPELINES[pipeline]],
-            related=settings.relation != "none",
-            spatial=settings.attention in {"both", "spatial"},
-            channelwise=settings.attention in {"both", "channel"},
-        )
+        self.network = CSTrack(*SIZES[PIPELINES[pipeline]], structure=structure(settings))
         self.network.reach.requires_grad_(False)  # no loss depends on it
         self.share = SHARES.get(settings.relation)
         _initialise_heads(self.network)
         self.loss = CSTrackLoss(
-            self.network.attention.embed.out_channels,
+            self.network.embedding_size,
             dataset.identities_for("CSTrack's loss"),
             anchors,
             settings.eta,
+            settings.detection_loss,
         )
-        self.examples = partial(_examples, size=size, anchors=anchors)
+        self.scale = RECIPE.batch if settings.detection_loss == "code" else 1
+        self.examples = partial(
+            _examples, size=size, anchors=anchors, neighbours=settings.detection_loss == "code"
+        )
 
     def forward(self, images: Tensor, targets: CSTrackTargets) -> dict[str, Tensor]:
-        """Compute the loss, scaled to the authors' step of 8 images, and its terms."""
+        """Compute the loss terms and their total, scaled to the authors' step of 8 images."""
         terms: dict[str, Tensor] = self.loss(self.network(images), targets)
-        return terms | {"total": RECIPE.batch * terms["total"]}
+        return terms | {"total": self.scale * terms["total"]}
 
     def optimiser(self, lr: float) -> Optimizer:
         """Create SGD with Nesterov momentum; only weights of convolutions and products decay."""
         # After initial weights are loaded, which may contain other shares.
         if self.share is not None:
             _fix(self.network, self.share)
-        parameters = [each for each in self.parameters() if each.requires_grad]
+        trained = [each for each in self.network.parameters() if each.requires_grad]
         groups: list[dict[str, Any]] = [
-            {"params": [each for each in parameters if each.dim() > 1], "weight_decay": 5e-4},
-            {"params": [each for each in parameters if each.dim() <= 1]},
+            {
+                "params": [each for each in trained if each.dim() > 1],
+                "weight_decay": WEIGHT_DECAY,
+            },
+            {"params": [each for each in trained if each.dim() <= 1]},
+            {"params": list(self.loss.parameters())},
         ]
-        return SGD(groups, lr, momentum=0.937, nesterov=True)
+        return SGD(groups, lr, momentum=MOMENTUM, nesterov=True)
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Map tensor names of YOLOv5 or CSTrack to those of the network."""
         return {map_tensor_name(name): value for name, value in tensors.items()}
 
 
+def structure(settings: CSTrackLearning) -> Structure:
+    """Return the structure of the network that the settings describe."""
+    level, fused = ARRANGEMENTS[settings.attention]
+    relation = {"none": "none", "cnn": "cnn"}.get(settings.relation, "ren")
+    return Structure(settings.form, relation, settings.head, level, fused)
+
+
 def _examples(
-    batch: Batch, size: tuple[int, int], anchors: Mapping[int, Sequence[tuple[int, int]]]
+    batch: Batch,
+    size: tuple[int, int],
+    anchors: Mapping[int, Sequence[tuple[int, int]]],
+    neighbours: bool,
 ) -> LossInputs:
     """Create the targets of anchors and the cells of people's centres."""
-    return LossInputs(batch.images, cstrack_targets(batch.labels, size, anchors))
+    return LossInputs(batch.images, cstrack_targets(batch.labels, size, anchors, neighbours))
 
 
 def _fix(network: CSTrack, share: float) -> None:
