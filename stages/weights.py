@@ -40,6 +40,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     the manifest describes, and `SettingError` for a pipeline without a network.
     """
     from mottool.checkpoints.cards import read_card
+    from mottool.models.interfaces import Detailed
     from mottool.networks.registry import describe
     from mottool.pipelines.load_network import load_network
 
@@ -62,6 +63,7 @@ def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
         "never_called": checkpoint.foreign or None,
         "card": None if card is None else f"agrees; {card.origin}",
         "manifest": None if listed is None else _manifest_text(listed),
+        **(loaded.network.details() if isinstance(loaded.network, Detailed) else {}),
     }
 
 
@@ -301,7 +303,9 @@ def verify_command(files: tuple[Path, ...], pipeline: str | None, as_json: bool)
     executed: "never called" shows the first class or function that a file names beside its
     tensors. The tensors are loaded into the network; if one is missing, unexpected or of another
     shape, the error lists the names. "left out" lists tensors that only training needs. The sha256
-    is compared with that of the card beside the file and with that of the manifest.
+    is compared with that of the card beside the file and with that of the manifest. For CSTrack the
+    learned weights of self-relation are shown: lambda 1 for detection, lambda 2 for identity, for
+    each stride.
     """
     jobs = Jobs(as_json)
     for path in files:

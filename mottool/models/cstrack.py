@@ -285,7 +285,7 @@ class CSTrack(nn.Module):
     def details(self) -> dict[str, object]:
         """Return the learned weights of self-relation (λ in Eq. 4), by stride, for `inspect`."""
         shares = {
-            f"lambda_{number}_{stride}": round(float(relation.get_parameter(name)), 5)
+            f"lambda_{number}_{stride}": round(relation.get_parameter(name).item(), 5)
             for number, name in enumerate(("detection_share", "identity_share"), 1)
             for stride, relation in zip(STRIDES, self.relations, strict=True)
             if isinstance(relation, ReciprocalNetwork)

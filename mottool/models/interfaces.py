@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-__all__ = ["Decoded", "Deployable", "EmbeddingNetwork", "Network"]
+__all__ = ["Decoded", "Deployable", "Detailed", "EmbeddingNetwork", "Network"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,15 @@ class Deployable(Protocol):
 
     def deployed(self) -> nn.Module:
         """Return a copy whose heads differ by rounding only, and that cannot be trained."""
+        ...
+
+
+@runtime_checkable
+class Detailed(Protocol):
+    """A network with learned values that `mottool weights verify` shows."""
+
+    def details(self) -> dict[str, object]:
+        """Return values for JSON, by name."""
         ...
 
 

@@ -5,9 +5,9 @@ import torch
 from loss_goldens import figures, labels, leaves, people
 from torchvision.ops import box_convert, complete_box_iou_loss
 
-from mottool.data.targets.cstrack import cstrack_targets
+from mottool.data.targets.cstrack import LevelTargets, cstrack_targets
 from mottool.data.targets.labels import Labels
-from mottool.losses.cstrack import CSTrackLoss, objectness
+from mottool.losses.cstrack import CSTrackLoss, classification, objectness
 
 STRIDES = (8, 16, 32)
 SIZE = (320, 192)
@@ -98,6 +98,60 @@ def test_the_last_of_two_people_in_an_anchor_is_used():
     objectness(logits, level, torch.tensor(last).float()).backward()
     assert (logits.grad[indices] < 0).all()
     assert (logits.grad < 0).sum() == sum(last)
+
+
+def level_of(*cells):
+    """Targets of a level: image, anchor, row and column of each, and boxes without a meaning."""
+    images, anchors, rows, columns = (torch.tensor(part) for part in zip(*cells, strict=True))
+    boxes = torch.full((len(cells), 4), 0.5)
+    return LevelTargets(images, anchors, rows, columns, boxes, torch.arange(len(cells)))
+
+
+def test_the_paper_s_classification_by_hand():
+    """Eq. 5 and 6: p_t is 0.8 at the one positive, 1 - 0.8 and 1 - 0.5 elsewhere; α = 0.25.
+
+    -0.25 (ln 0.8 + ln 0.2 + 2 ln 0.5) = 0.25 (0.22314 + 1.60944 + 1.38629) = 0.80472
+    """
+    logits = torch.logit(torch.tensor([0.8, 0.8, 0.5, 0.5])).view(1, 1, 2, 2)
+    loss = classification(logits, level_of((0, 0, 0, 1)))
+    assert loss.item() == pytest.approx(0.80472, abs=1e-5)
+
+
+def test_the_paper_s_detection_loss_is_a_sum_over_the_positives():
+    """Eq. 8: both sums over all levels are divided by the number of positives of all levels."""
+    targets = cstrack_targets([people(0, 1)], SIZE, ANCHORS, neighbours=False)
+    outputs = heads()
+    loss = CSTrackLoss(16, 4, ANCHORS, eta=0.5, detection="paper")
+    terms = loss(outputs, targets)
+    positives = sum(len(level.boxes) for level in targets.levels.values())
+    objects = boxes = 0
+    for stride, level in targets.levels.items():
+        head = outputs[f"detection_{stride}"].view(1, 3, 6, SIZE[1] // stride, SIZE[0] // stride)
+        objects += classification(head[:, :, 4], level)
+        boxes += loss._ciou_loss(head.permute(0, 1, 3, 4, 2), level, stride).sum()
+    assert positives > 3
+    assert terms["objectness"].item() == pytest.approx((objects / positives).item())
+    assert terms["box"].item() == pytest.approx((boxes / positives).item())
+    total = 0.05 * terms["box"] + terms["objectness"] + 0.5 * terms["identity"]
+    assert terms["total"].item() == pytest.approx(total.item())
+
+
+def test_a_basic_head_learns_identities_on_the_levels_of_their_anchors():
+    targets = cstrack_targets([people(0), people(-1)], SIZE, ANCHORS)
+    outputs = heads(2) | {
+        f"identity_{s}": torch.randn(2, 16, SIZE[1] // s, SIZE[0] // s) for s in (16, 32)
+    }
+    outputs = leaves(outputs)
+    CSTrackLoss(16, 4, ANCHORS)(outputs, targets)["identity"].backward()
+    learned = 0
+    for stride, name in zip(STRIDES, ("identity", "identity_16", "identity_32"), strict=True):
+        cells = outputs[name].grad.abs().sum(1).nonzero().tolist()  # image, row, column
+        level = targets.levels[stride]
+        assigned = len(level.boxes[level.images == 0]) > 0
+        row, column = (8 * int(targets.rows[0]), 8 * int(targets.columns[0]))
+        assert cells == [[0, row // stride, column // stride]] * assigned
+        learned += assigned
+    assert learned > 1
 
 
 def test_empty_images_train_objectness_and_unknown_people_no_identity():

@@ -237,6 +237,16 @@ def test_jde_file_of_unknown_input_size_needs_a_pipeline_name(tmp_path, monkeypa
     assert read_card(out).pipeline == "jde-576x320"
 
 
+def test_verify_shows_the_learned_lambdas_of_cstrack(tmp_path):
+    network = CSTrack(0.3, 0.3)
+    torch.nn.init.constant_(network.relations[0].identity_share, 0.31519)
+    torch.save(network.state_dict(), tmp_path / "w.pt")
+    facts = verify(tmp_path / "w.pt", "cstrack-s")
+    assert (facts["lambda_1_8"], facts["lambda_2_8"]) == (0.5, 0.31519)
+    lines = invoke("verify", "--pipeline", "cstrack-s", tmp_path / "w.pt").output.splitlines()
+    assert ["lambda", "2", "8", "0.31519"] in [line.split() for line in lines]
+
+
 def test_sha256_is_compared_with_the_manifest(osnet, monkeypatch):
     def listed(sha256):
         entry = Listing("osnet_x0_25", "https://page", "MIT", "", osnet.name, sha256=sha256)

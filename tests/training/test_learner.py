@@ -13,7 +13,7 @@ from mottool.data.samples import Samples
 from mottool.data.targets.labels import Targets
 from mottool.errors import InputError, SettingError
 from mottool.models.preprocessing import CenterWarp
-from mottool.networks.cstrack import CSTrackLearning
+from mottool.networks.cstrack import ARRANGEMENTS, CSTrackLearning
 from mottool.networks.fairmot import FairMOTLearning
 from mottool.networks.jde import JDELearning
 from mottool.networks.learning import Recipe
@@ -22,6 +22,7 @@ from mottool.networks.otrack import OTRACK, OTrackLearning
 from mottool.networks.outrack import OUTrackLearning
 from mottool.networks.registry import NETWORKS, families, load, trainable
 from mottool.networks.tdt import TDTLearning
+from mottool.training.learners.cstrack import structure
 
 SMALLEST = (
     "mottool-s",
@@ -195,7 +196,7 @@ def test_an_ablation_s_network_is_what_its_pipeline_loads(pipeline, stride, size
     assert isinstance(kind.from_checkpoint(network.state_dict(), **entry.arguments), kind)
 
 
-@pytest.mark.parametrize(("relation", "share"), [("self", 1.0), ("cross", 0.0)])
+@pytest.mark.parametrize(("relation", "share"), [("self", 1.0), ("cross", 0.0), ("fixed", 0.5)])
 def test_one_relation_of_ren_stays_alone(relation, share, dataset):
     learner = learner_of("cstrack-s", dataset, CSTrackLearning(relation=relation))
     optimiser = learner.optimiser(1e-2)
@@ -206,13 +207,66 @@ def test_one_relation_of_ren_stays_alone(relation, share, dataset):
     assert all(value.item() == share for value in shares)
 
 
-def test_cstrack_learns_without_its_parts(dataset):
-    settings = CSTrackLearning(relation="none", attention="none")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        CSTrackLearning(relation="none", attention="none"),
+        CSTrackLearning(relation="cnn", attention="sam+cam"),
+        CSTrackLearning(head="basic"),
+        CSTrackLearning(form="paper", attention="sam/sam+cam", detection_loss="paper"),
+        CSTrackLearning(form="paper", head="basic"),
+    ],
+)
+def test_every_parameter_of_cstrack_s_variants_learns(settings, dataset):
     learner = learner_of("cstrack-s", dataset, settings)
     terms_of(learner, "cstrack-s", dataset)["total"].backward()
     parameters = {name: value for name, value in learner.named_parameters() if value.requires_grad}
-    assert not any("relations" in name or "window" in name for name in parameters)
+    parts = {name.split(".")[1] for name in parameters if name.startswith("network.")}
+    assert ("relations" in parts) == (settings.relation != "none")
+    assert ("attention" in parts) == (settings.head == "saan")
     assert all(value.grad is not None for value in parameters.values())
+
+
+def test_the_arrangements_are_those_of_table_iii():
+    attended = {
+        name: (structure(CSTrackLearning(attention=name)).level,
+               structure(CSTrackLearning(attention=name)).fused)
+        for name in ARRANGEMENTS
+    }  # fmt: skip
+    sam, cam = ("sam",), ("cam",)
+    rows = [
+        ((), ()),
+        (sam, ()),
+        (cam, ()),
+        (sam + cam, ()),
+        (sam, sam),
+        (sam, cam),
+        (sam, sam + cam),
+    ]
+    assert list(attended.values()) == rows
+    assert attended[CSTrackLearning().attention] == rows[5]
+    with pytest.raises(SettingError, match="--attention does not apply to the basic head"):
+        CSTrackLearning(head="basic", attention="sam")
+
+
+def test_cstrack_s_optimiser_is_that_of_its_authors(dataset):
+    """Momentum 0.95; weights decay, but neither the classifier nor biases and norms."""
+    learner = learner_of("cstrack-s", dataset)
+    optimiser = learner.optimiser(5e-4)
+    decays = {
+        id(parameter): group["weight_decay"]
+        for group in optimiser.param_groups
+        for parameter in group["params"]
+    }
+    assert {group["momentum"] for group in optimiser.param_groups} == {0.95}
+    assert decays[id(learner.loss.classifier.weight)] == 0
+    network = learner.network
+    assert decays[id(network.detection[0].weight)] == 5e-4
+    assert decays[id(network.detection[0].bias)] == 0
+    assert decays[id(network.backbone.stem.conv.bn.weight)] == 0
+    assert decays[id(network.relations[0].identity_share)] == 0
+    trained = [value for value in learner.parameters() if value.requires_grad]
+    assert len(trained) == len(decays)
 
 
 def test_cstrack_s_loss_is_as_high_as_that_of_its_authors_step(dataset):
@@ -220,6 +274,10 @@ def test_cstrack_s_loss_is_as_high_as_that_of_its_authors_step(dataset):
     terms = terms_of(learner_of("cstrack-s", dataset), "cstrack-s", dataset)
     mean = 0.05 * terms["box"] + terms["objectness"] + 0.02 * terms["identity"]
     assert terms["total"].item() == pytest.approx(8 * mean.item(), rel=1e-5)
+    learner = learner_of("cstrack-s", dataset, CSTrackLearning(detection_loss="paper"))
+    terms = terms_of(learner, "cstrack-s", dataset)
+    mean = 0.05 * terms["box"] + terms["objectness"] + 0.02 * terms["identity"]
+    assert terms["total"].item() == pytest.approx(mean.item(), rel=1e-5)
 
 
 def test_outrack_heeds_its_settings(dataset):

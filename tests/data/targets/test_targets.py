@@ -191,6 +191,21 @@ def test_cstrack_assigns_no_neighbour_outside_the_map(corner):
     assert set(zip(level.columns.tolist(), level.rows.tolist(), strict=True)) == {(column, row)}
 
 
+def test_the_paper_s_cstrack_has_one_cell_per_person():
+    """Eq. 6: the cell (⌊x/r⌋, ⌊y/r⌋), here of the centre (99, 61) at strides 8 and 16."""
+    sides = torch.tensor([[22.0, 21, 10, 30], [99, 61, 20, 60]])
+    image = Labels(box_convert(sides, "cxcywh", "xyxy"), torch.zeros(2).long())
+    several = cstrack_targets([image], SIZE, CSTRACK_ANCHORS)
+    targets = cstrack_targets([image], SIZE, CSTRACK_ANCHORS, neighbours=False)
+    for stride in (8, 16):
+        level = targets.levels[stride]
+        second = level.people == 1
+        assert set(level.columns[second].tolist()) == {99 // stride}
+        assert set(level.rows[second].tolist()) == {61 // stride}
+        assert len(several.levels[stride].boxes) == 3 * len(level.boxes)
+    assert targets.levels[8].people.tolist() == [0, 1, 0, 1]
+
+
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(boxes)
 def test_tdt_gives_every_box_an_anchor_and_its_embedding(tlwh):
