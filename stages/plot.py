@@ -32,6 +32,7 @@ from mottool.drawing.plots import (
     plot_frames,
     plot_hota,
     plot_similarity,
+    plot_templates,
     plot_timelines,
     plot_tracklets,
 )
@@ -62,6 +63,7 @@ def command() -> None:
         mottool plot frames --gt MOT17/train --at 100 130
         mottool plot hota --gt MOT17/train --format pdf
         mottool plot timelines --gt MOT17/train
+        mottool plot templates --gt MOT17/train --at 40
         mottool plot similarity video.mp4 --weights fairmot.pth --at 1 60 --person 310,120,40,110
 
     By default CACHEs are all caches in the work folder, and result files all folders of results
@@ -163,7 +165,7 @@ def models(
 @tracks_option
 @plot_options
 def frames(pair: tuple[int, int], as_json: bool, **options: Any) -> None:
-    """Draw the similarity of the detections of two frames, as CSTrack's Fig. 6.
+    """Draw the similarity of the detections of two frames.
 
     \b
         mottool plot frames --at 100 130 --gt MOT17/train
@@ -196,6 +198,64 @@ def tracklets(frame: int, config: TrackletPlotSettings, as_json: bool, **options
     """
     plot = partial(plot_tracklets, frame=frame, settings=config)
     plot_caches("tracklets", plot, Jobs(as_json), **options)
+
+
+@command.command("templates", short_help="Embeddings, templates and their cosines, by network.")
+@caches_argument
+@click.option("--at", "frame", required=True, type=click.IntRange(min=2), help="The frame.")
+@ground_truth_option()
+@tracks_option
+@settings_options(TrackletPlotSettings)
+@plot_options
+def templates(
+    caches: tuple[Path, ...],
+    frame: int,
+    ground_truth: tuple[Path, ...],
+    tracks: Path | None,
+    config: TrackletPlotSettings,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw a frame, its embeddings, its templates and their cosines: CSTrack's Fig. 6.
+
+    \b
+        mottool plot templates --at 40 --gt MOT17/train
+        mottool plot templates jde/MOT17-02.h5 cstrack/MOT17-02.h5 --at 40 --gt MOT17/train
+
+    The panels are (a) the frame with the boxes of --gt or --tracks, (b) the embeddings of its
+    people, (c) their cosines, (d) the templates of the tracklets before it, which are running
+    means, (e) their cosines, and (f) the cosines of embeddings and templates. Caches of one
+    sequence by several pipelines become rows of one plot, WORK/plots/SEQUENCE.templates.png.
+    detect-embed --boxes gt makes caches at true boxes, as in the paper.
+    """
+    from mottool.cache.reader import Cache
+    from mottool.metrics.identity_matching import find_identity_rows
+    from mottool.metrics.inputs import find_ground_truth
+
+    check_identity_source(ground_truth, tracks)
+    if not (ground_truth or tracks):
+        raise SettingError("no identities are given", "give --gt or --tracks")
+    jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
+    paths = caches or tuple(WorkDir(work).caches())
+    if not paths:
+        fix = "run mottool detect-embed first, or name the caches"
+        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    by_sequence: dict[str, list[Path]] = {}
+    for path in paths:
+        with Cache(path) as cache:
+            by_sequence.setdefault(cache.header.sequence, []).append(path)
+
+    def job(name: str, files: list[Path]) -> None:
+        rows = find_identity_rows(name, truth_files, tracks)
+        assert rows is not None  # one of the sources is given
+        out = WorkDir(work).root / "plots" / f"{name}.templates.{form}"
+        plot_templates(files, rows, out, frame, config, jobs.note)
+        jobs.report(name, out, "drawn")
+
+    for name, files in by_sequence.items():
+        jobs.run(name, partial(job, name, files))
+    jobs.close()
 
 
 @command.command("hota", short_help="HOTA over the localisation threshold, by tracker.")

@@ -1,9 +1,8 @@
 """Plots of embeddings: a t-SNE map, and matrices of cosines.
 
 The map is FairMOT's Fig. 3 (Zhang, Wang, Wang, Zeng & Liu, IJCV 2021), made by t-SNE (van der
-Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008). The matrices are those of CSTrack's
-Fig. 6 (Liang, Zhang, Zhou, Li, Zhu & Hu, TIP 2022), between two frames, and of OUTrack's Fig. 7
-(Liu et al., Neurocomputing 2022), between tracklets and the detections of a frame.
+Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008). The matrices are between the detections
+of two frames, and between tracklets and the detections of a frame.
 """
 
 import math

@@ -39,6 +39,7 @@ __all__ = [
     "plot_frames",
     "plot_hota",
     "plot_similarity",
+    "plot_templates",
     "plot_timelines",
     "plot_tracklets",
 ]
@@ -123,7 +124,7 @@ def plot_embeddings(
 
 
 def plot_frames(cache: Path, rows: Rows | None, out: Path, pair: tuple[int, int]) -> Path:
-    """Plot the cosines between the detections of two frames, as CSTrack's Fig. 6, into `out`.
+    """Plot the cosines between the detections of two frames into `out`.
 
     `rows`, ground truth or tracks, give the identities; without them, identities are unknown.
     Raises `InputError` if one of the frames has no detections.
@@ -154,6 +155,43 @@ def plot_tracklets(
         matrix = of_tracklets(opened, rows, frame, (settings or TrackletPlotSettings()).memory)
         title = _title(opened.header.sequence, opened.header.pipeline)
     return draw_cosines(matrix, f"tracklets before frame {frame}", f"frame {frame}", title, out)
+
+
+def plot_templates(
+    caches: list[Path],
+    rows: Rows,
+    out: Path,
+    frame: int,
+    settings: TrackletPlotSettings | None = None,
+    warn: Callable[[str], None] = ignore_warning,
+) -> Path:
+    """Plot a frame's embeddings, its templates and their cosines, as CSTrack's Fig. 6.
+
+    `caches` are those of one sequence by several pipelines, a row of panels each; `rows`, ground
+    truth or tracks, give the identities and the boxes that are drawn. `warn` receives a message for
+    anything the source lacks. Raises `InputError` if a cache has no tracklet or no detection, or
+    the source has no such frame.
+    """
+    from mottool.boxes import xyxy_from_tlwh
+    from mottool.cache.reader import Cache
+    from mottool.drawing.template_plot import draw_templates
+    from mottool.metrics.embedding_similarity import templates_of
+    from mottool.sources.discovery import find_sequences
+
+    networks = {}
+    for path in caches:
+        with Cache(path) as cache:
+            header = cache.header
+            memory = (settings or TrackletPlotSettings()).memory
+            networks[header.pipeline] = templates_of(cache, rows, frame, memory)
+    (sequence,) = find_sequences([header.source])
+    images = (each.image for each in sequence.frames(frame, warn) if each.number == frame)
+    image = next(images, None)
+    if image is None:
+        raise InputError(f"{header.source} has no frame {frame}", "choose --at inside the sequence")
+    people = rows.select(rows.frames == frame)
+    titles = header.sequence, f"frame {frame}"
+    return draw_templates(image, xyxy_from_tlwh(people.tlwh), people.ids, networks, titles, out)
 
 
 def plot_similarity(

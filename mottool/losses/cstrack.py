@@ -136,7 +136,7 @@ def _embeddings(heads: dict[str, Tensor], targets: CSTrackTargets) -> tuple[Tens
     embeddings, identities = [], []
     for stride, level in targets.levels.items():
         head = heads["identity" if stride == finest else f"identity_{stride}"]
-        people, ratio = level.people.unique(), stride // finest
+        people, ratio = torch.unique(level.people), stride // finest
         rows, columns = targets.rows[people] // ratio, targets.columns[people] // ratio
         embeddings.append(head[targets.images[people], :, rows, columns].float())
         identities.append(targets.identities[people])

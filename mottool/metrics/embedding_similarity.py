@@ -10,7 +10,14 @@ from mottool.errors import InputError
 from mottool.metrics.identity_matching import identify_detections
 from mottool.motchallenge.rows import Rows
 
-__all__ = ["SimilarityMatrix", "between_frames", "of_people", "of_tracklets"]
+__all__ = [
+    "FrameTemplates",
+    "SimilarityMatrix",
+    "between_frames",
+    "of_people",
+    "of_tracklets",
+    "templates_of",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -24,6 +31,19 @@ class SimilarityMatrix(NamedTuple):
     cosines: Floats
     rows: Ints
     columns: Ints
+
+
+class FrameTemplates(NamedTuple):
+    """The detections of a frame and the templates of the tracklets before it, of unit length.
+
+    `embeddings` (n, D) with identities `ids` (n,), -1 where unknown; `templates` (t, D) of the
+    `tracklets` (t,), which are sorted.
+    """
+
+    embeddings: Floats
+    ids: Ints
+    templates: Floats
+    tracklets: Ints
 
 
 def of_people(
@@ -65,11 +85,17 @@ def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> Si
 
 
 def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> SimilarityMatrix:
-    """Compare tracklets before frame `number` with its detections.
+    """Compare tracklets before frame `number` with its detections; otherwise as `templates_of`."""
+    frame = templates_of(cache, rows, number, memory)
+    return SimilarityMatrix(frame.templates @ frame.embeddings.T, frame.tracklets, frame.ids)
 
-    A tracklet's embedding is the running mean of its detections', with weight 0.9 of the previous
-    one. Tracklets unmatched for more than `memory` frames are omitted. Raises `InputError` if
-    either side is empty.
+
+def templates_of(cache: Cache, rows: Rows, number: int, memory: int) -> FrameTemplates:
+    """Return the detections of frame `number` and the templates of the tracklets before it.
+
+    A tracklet's template is the running mean of its embeddings, with weight 0.9 of the previous
+    one (CSTrack, Eq. 11). Tracklets unmatched for more than `memory` frames are omitted. Raises
+    `InputError` if either side is empty.
     """
     means: dict[int, Floats] = {}
     last_frames: dict[int, int] = {}
@@ -83,5 +109,5 @@ def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> Similari
     if number > cache.frame_count or not recent or not len(frame.ids):
         problem = f"{cache.path} has no tracklets before frame {number}, or no detection in it"
         raise InputError(problem, "choose another frame")
-    tracklets = np.array([means[identity] for identity in recent])  # (t, D)
-    return SimilarityMatrix(tracklets @ frame.embeddings.T, np.array(recent), frame.ids)
+    templates = np.array([means[identity] for identity in recent])  # (t, D)
+    return FrameTemplates(frame.embeddings, frame.ids, templates, np.array(recent))

@@ -204,7 +204,8 @@ class CSTrack(nn.Module):
             heads[f"detection_{stride}"] = detect(detection)
             identity_features.append(identity)
         embed = self.identity if self.basic else self.attention
-        return heads | embed(identity_features)
+        heads |= embed(identity_features)
+        return heads
 
     def proposals(self, heads: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Decode all anchors: boxes (B, N, 4) x1 y1 x2 y2, objectness and person score (B, N).
