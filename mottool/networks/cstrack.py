@@ -67,7 +67,17 @@ class CSTrackLearning(Settings):
             raise SettingError(problem, "omit --attention, or --head basic")
 
 
-RECIPE = Recipe(epochs=30, batch=8, lr=5e-4, drops=(2 / 3,), ema=0.9999)
+RECIPE = Recipe(
+    epochs=30,
+    batch=8,
+    lr=5e-4,
+    drops=(2 / 3,),
+    ema=0.9999,
+    warmup=1000,
+    warmup_epochs=3,
+    warmup_limit=0.5,
+    bias_start_lr=0.1,
+)
 CSTRACK = NetworkFamily(
     title="CSTrack",
     network="mottool.models.cstrack:CSTrack",

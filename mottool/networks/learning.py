@@ -32,6 +32,8 @@ class Recipe:
     the learning rate rises linearly from `start_lr`; or, with `quartic`, with the fourth power of
     the step, over one epoch at most (JDE's code). The warm-up lasts at most the part `warmup_limit`
     of the training. The rate also rises linearly from 0 during the part `rise` of the training.
+    With `bias_start_lr`, the rate of biases falls to the others' during the warm-up, linearly from
+    that value (YOLOv5, CSTrack's code).
 
     With the schedule `steps`, the learning rate is divided by ten after each of `drops`, which are
     parts of the training, or after each of the epochs `drop_epochs` if these are given. With
@@ -50,6 +52,7 @@ class Recipe:
     steps: int | None = None
     schedule: str = "steps"
     start_lr: float = 0.0
+    bias_start_lr: float = 0.0
     warmup_epochs: float = 0.0
     warmup_limit: float = 1.0
     quartic: bool = False
@@ -67,8 +70,12 @@ class Recipe:
         steps = min(steps, round(self.warmup_limit * self.length(epoch_steps)))
         return min(steps, epoch_steps) if self.quartic else steps
 
-    def factor(self, step: int, epoch_steps: int, progress: float | None = None) -> float:
+    def factor(
+        self, step: int, epoch_steps: int, progress: float | None = None, biases: bool = False
+    ) -> float:
         """Return the factor of `lr` in step `step` (from 0), with `epoch_steps` per epoch.
+
+        With `biases` it is that of biases, which differs during the warm-up only.
 
         `progress` in [0, 1] is the completed part of a training that ends by the clock. The warm-up
         follows the steps, but ends after the part `warmup_limit` of the time.
@@ -78,11 +85,14 @@ class Recipe:
         progress = step / max(total, 1) if progress is None else progress
         risen = min((progress + 1e-3) / self.rise, 1.0) if self.rise else 1.0
         if step < warmup:
+            falls = biases and self.bias_start_lr > self.lr > 0
             start = min(self.start_lr / self.lr, 1.0) if self.lr else 0.0
+            start = self.bias_start_lr / self.lr if falls else start
             # Without a start rate the first step would change nothing.
             part = step / warmup if start else (step + 1) / warmup
             part = min(max(part, progress / self.warmup_limit), 1.0) if timed else part
-            risen = min(risen, start + (1 - start) * part ** (4 if self.quartic else 1))
+            warm = start + (1 - start) * part ** (4 if self.quartic else 1)
+            risen = warm if falls else min(risen, warm)
         if self.schedule == "cosine":
             fallen = progress if timed else max(step - warmup, 0) / max(total - warmup, 1)
             return risen * (self.end + (1 - self.end) * (1 + math.cos(math.pi * fallen)) / 2)

@@ -173,9 +173,12 @@ class Trainer:
         numbered = enumerate(loaded)
         while group := list(islice(numbered, plan.accumulate)):
             completed = self._progress(start)
-            lr = plan.recipe.lr * plan.recipe.factor(state.step, self.epoch_steps, completed)
+            at = state.step, self.epoch_steps, completed
+            lr = plan.recipe.lr * plan.recipe.factor(*at)
+            biases_lr = plan.recipe.lr * plan.recipe.factor(*at, biases=True)
             for parameters in self.optimiser.param_groups:
-                parameters["lr"] = lr * parameters.get("rate", 1.0)
+                group_lr = biases_lr if parameters.get("biases") else lr
+                parameters["lr"] = group_lr * parameters.get("rate", 1.0)
             count += len(group)
             for position, (number, batch) in enumerate(group, 1):
                 last = position == len(group)

@@ -69,7 +69,9 @@ PROOFS = [
     Proof("otrack", 12, 2, 1e-3, (128, 96), {"frames": 16}),
     Proof("fairmot-dla34-anchors8", 18, 2, 4e-4, (128, 96), THIRTY, memory=0.2),
     Proof("jde-576x320", 16, 2, 1e-3, (128, 96), THIRTY, adam=True, memory=0.2),
-    Proof("cstrack-s", 10, 4, 2e-3, (128, 96), LONG, adam=True, memory=0.3),
+    Proof(
+        "cstrack-s", 10, 4, 2e-3, (128, 96), LONG, adam=True, memory=0.3, more=("--warmup", 0)
+    ),
     Proof(
         "tdt-mobilenet", 60, 4, 1e-3, (192, 128), adam=True, memory=0.3,
         more=("--embedding-size", 64),

@@ -267,6 +267,10 @@ def test_cstrack_s_optimiser_is_that_of_its_authors(dataset):
     assert decays[id(network.relations[0].identity_share)] == 0
     trained = [value for value in learner.parameters() if value.requires_grad]
     assert len(trained) == len(decays)
+    named = {id(value): name for name, value in learner.named_parameters()}
+    (biases,) = [group for group in optimiser.param_groups if group.get("biases")]
+    in_group = {named[id(value)] for value in biases["params"]}
+    assert in_group == {name for name in named.values() if name.endswith(".bias")}
 
 
 def test_cstrack_s_loss_is_as_high_as_that_of_its_authors_step(dataset):

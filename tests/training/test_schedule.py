@@ -8,6 +8,7 @@ import torch
 from figures import street
 
 from mottool.errors import CheckpointError, SettingError
+from mottool.networks.cstrack import RECIPE as CSTRACK
 from mottool.networks.learning import Recipe
 from mottool.settings import build_settings
 from mottool.stages import train
@@ -59,6 +60,39 @@ def test_a_cosine_in_place_of_drops():
     recipe = changed_recipe(PLAIN, Config(schedule="cosine", epochs=10))
     assert recipe.factor(50, 10) == pytest.approx(0.5)
     assert recipe.factor(25, 10) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_cstrack_s_warm_up_is_that_of_its_authors():
+    """Linear over three epochs, at least 1000 steps; biases fall from 0.1 to the same rate.
+
+    With 500 steps per epoch the warm-up has 1500: in its middle 0.5·5e-4 and (0.1 + 5e-4)/2.
+    """
+    assert [CSTRACK.warmup_steps(steps) for steps in (100, 500)] == [1000, 1500]
+    lr = [CSTRACK.lr * CSTRACK.factor(step, 500) for step in (749, 1499, 1500, 9_999, 10_000)]
+    assert lr == pytest.approx([2.5e-4, 5e-4, 5e-4, 5e-4, 5e-5])
+    biases = [CSTRACK.lr * CSTRACK.factor(step, 500, biases=True) for step in (0, 750, 1500)]
+    assert biases == pytest.approx([0.1, 0.05025, 5e-4])
+    assert CSTRACK.factor(10_000, 500, biases=True) == pytest.approx(0.1)
+    # At most half of a training: of 30 epochs of 10 steps.
+    assert CSTRACK.warmup_steps(10) == 150
+
+
+def test_the_trainer_gives_biases_their_own_rate(scene, tmp_path, monkeypatch):
+    rates = []
+    step = torch.optim.SGD.step
+
+    def recorded(self, *arguments, **options):
+        rates.append([(group.get("biases", False), group["lr"]) for group in self.param_groups])
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+    config = Config(epochs=2, lr=0.01, warmup=4, **SMALL)
+    train.run("cstrack-s", [scene], tmp_path, config)
+    assert len(rates) == 6
+    warm = zip((0.0025, 0.005, 0.0075, 0.01), (0.1, 0.0775, 0.055, 0.0325), strict=True)
+    for groups, expected in zip(rates, [*warm, (0.01, 0.01), (0.01, 0.01)], strict=True):
+        for biases, lr in groups:
+            assert lr == pytest.approx(expected[1] if biases else expected[0])
 
 
 def test_a_warm_up_at_least_some_epochs_long():

@@ -4,12 +4,15 @@ Liang, Zhang, Zhou, Li, Zhu & Hu, "Rethinking the competition between detection 
 multi-object tracking", IEEE Transactions on Image Processing 31, 2022, §IV-A: SGD for 30 epochs
 with a learning rate of 5e-4, divided by ten at the 20th, with 8 images per step. What the paper
 leaves out is that of the authors' code: Nesterov momentum 0.95, a weight decay of 5e-4 for weights
-of convolutions and products but not for the classifier, an average of the weights, and the warm-up.
+of convolutions and products but not for the classifier, an average of the weights, and the warm-up:
+during three epochs, and at least 1,000 steps, the learning rate rises linearly from 0, and that of
+biases falls from 0.1. Here it lasts at most half of the training.
 The initial heads are those of YOLOv5 (Ultralytics, 2020), whose COCO weights the authors start
 from. As in YOLOv5, the learning rate is meant for the sum of the loss over the images of a step,
 not for the mean; here the loss is 8 times the mean for any number of images, and unscaled with the
 paper's detection loss, which is no mean over cells. The authors' code also accumulates eight such
-steps; here every step is applied.
+steps and lets the momentum rise from 0.9 during the warm-up; here every step is applied, with one
+momentum.
 """
 
 import math
@@ -82,14 +85,16 @@ class CSTrackLearner(Learner):
         # After initial weights are loaded, which may contain other shares.
         if self.share is not None:
             _fix(self.network, self.share)
-        trained = [each for each in self.network.parameters() if each.requires_grad]
+        weights, biases, others = [], [], list(self.loss.parameters())
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad and name.endswith(".bias"):
+                biases.append(parameter)
+            elif parameter.requires_grad:
+                (weights if parameter.dim() > 1 else others).append(parameter)
         groups: list[dict[str, Any]] = [
-            {
-                "params": [each for each in trained if each.dim() > 1],
-                "weight_decay": WEIGHT_DECAY,
-            },
-            {"params": [each for each in trained if each.dim() <= 1]},
-            {"params": list(self.loss.parameters())},
+            {"params": weights, "weight_decay": WEIGHT_DECAY},
+            {"params": biases, "biases": True},
+            {"params": others},
         ]
         return SGD(groups, lr, momentum=MOMENTUM, nesterov=True)
 
