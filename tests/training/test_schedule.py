@@ -86,11 +86,12 @@ def test_the_trainer_gives_biases_their_own_rate(scene, tmp_path, monkeypatch):
         return step(self, *arguments, **options)
 
     monkeypatch.setattr(torch.optim.SGD, "step", recorded)
-    config = Config(epochs=2, lr=0.01, warmup=4, **SMALL)
+    config = Config(steps=6, lr=0.01, warmup=4, **SMALL)
     train.run("cstrack-s", [scene], tmp_path, config)
     assert len(rates) == 6
     warm = zip((0.0025, 0.005, 0.0075, 0.01), (0.1, 0.0775, 0.055, 0.0325), strict=True)
-    for groups, expected in zip(rates, [*warm, (0.01, 0.01), (0.01, 0.01)], strict=True):
+    dropped = (0.001, 0.001)  # after two thirds
+    for groups, expected in zip(rates, [*warm, dropped, dropped], strict=True):
         for biases, lr in groups:
             assert lr == pytest.approx(expected[1] if biases else expected[0])
 
