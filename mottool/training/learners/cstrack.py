@@ -85,7 +85,9 @@ class CSTrackLearner(Learner):
         # After initial weights are loaded, which may contain other shares.
         if self.share is not None:
             _fix(self.network, self.share)
-        weights, biases, others = [], [], list(self.loss.parameters())
+        weights = list[Tensor]()
+        biases = list[Tensor]()
+        others = list[Tensor](self.loss.parameters())
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad and name.endswith(".bias"):
                 biases.append(parameter)
