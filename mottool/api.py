@@ -100,7 +100,7 @@ def track(
     rows = run_tracker(
         cache, tracker, build_settings(TRACKERS[tracker].settings, fitted | settings, tracker)
     )
-    return TrackTable(cache.header.sequence, cache.frame_count, rows)
+    return TrackTable(cache.header.sequence, cache.last_frame, rows)
 
 
 def read_tracks(path: str | Path) -> TrackTable:

@@ -48,6 +48,7 @@ from mottool.errors import InputError, MottoolError, SettingError
 from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
 from mottool.settings import Settings, build_settings, to_json
+from mottool.splits import splits_help
 from mottool.workdir import WorkDir, read_record, record_of
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def inputs_of(
     }
 
 
-@click.command("associate")
+@click.command("associate", epilog=splits_help())
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
 @click.option(
     "--tracker",
@@ -170,12 +171,16 @@ def command(
 ) -> None:
     """Link the detections of each CACHE into tracks, by default of every cache in the work folder.
 
+    A CACHE is a file or a folder of caches. CACHE@second is the second half of its frames, which
+    is tracked as if it were the whole video.
+
     \b
         mottool associate
         mottool associate --tracker sort --max-age 5
         mottool associate mottool-work/caches/public/*.h5 --conf-thres 0.4 --out results
         mottool associate --min-track-length 5 --fill-gaps 18 --smooth gaussian
         mottool associate --tracker bytetrack --settings thresholds.toml
+        mottool associate mottool-work/caches/fairmot-dla34@second
 
     Each cache gives a MOTChallenge result file, SEQUENCE.txt, with the rows
     frame,id,left,top,width,height,score,-1,-1,-1; identities count from 1 in each. The folder
@@ -203,7 +208,7 @@ def command(
     sequence has ended, so their output is not online.
     """
     reporter, sequence_settings = Jobs(as_json), SequenceSettings(file)
-    selected = select_shard(list(caches) or WorkDir(work).caches(), shard)
+    selected = select_shard(_find_caches(caches) or WorkDir(work).caches(), shard)
     if not selected and not shard:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
@@ -233,6 +238,14 @@ def command(
     for note in dict.fromkeys(notes):  # caches often cause the same note
         reporter.note(note)
     reporter.close()
+
+
+def _find_caches(sources: Iterable[Path]) -> list[Path]:
+    """Return the cache files that the sources name; files that are not caches are kept, too."""
+    from mottool.metrics.inputs import find_caches
+
+    caches, others = find_caches(sources)
+    return caches + others
 
 
 def _check_public(public: Path | None, tasks: list[Task]) -> None:

@@ -24,6 +24,7 @@ from mottool.metrics.registry import columns
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress as show_progress
 from mottool.settings import Settings, setting
+from mottool.splits import splits_help
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,7 +93,7 @@ def run(
     return write_csv(sequence_table(rows), out)
 
 
-@click.command("compare")
+@click.command("compare", epilog=splits_help())
 @click.argument("caches", nargs=-1, metavar="[CACHES]...", type=click.Path(path_type=Path))
 @ground_truth_files_option
 @click.option(
@@ -146,7 +147,8 @@ def command(
 
     CACHES are work folders, folders of caches or single caches, by default the work folder. Each
     tracker runs on the caches of each pipeline; result files are not needed. Sequences without
-    ground truth, or without a cache of every pipeline, are left out.
+    ground truth, or without a cache of every pipeline, are left out. With --gt PATH@second only
+    the second half of each cache is tracked and scored.
 
     \b
         mottool compare --gt MOT17/train

@@ -26,6 +26,7 @@ from mottool.pipelines.detect_embed import detect_embed
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC
 from mottool.settings import Settings, setting
+from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:
     )
 
 
-EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values())
+EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\n" + splits_help()
 
 
 @click.command("detect-embed", epilog=EPILOG)
@@ -114,6 +115,7 @@ def command(
 
     A SOURCE is a video file, a folder of images, a MOTChallenge sequence folder (seqinfo.ini with
     img1/ or a video), a folder with such sequences at any depth, or a quoted glob pattern.
+    SOURCE@SPLIT is a part of its sequences, such as MOT17/train@second (see below).
 
     \b
         mottool detect-embed video.mp4

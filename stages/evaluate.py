@@ -10,6 +10,7 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
 from mottool.metrics.settings import EvaluationSettings
+from mottool.splits import parse_source, splits_help
 from mottool.workdir import WorkDir
 
 __all__ = ["Config", "command", "run"]
@@ -36,7 +37,7 @@ def run(
     return tables.write_evaluation_csv(rows, out)
 
 
-@click.command("evaluate")
+@click.command("evaluate", epilog=splits_help())
 @click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))
 @ground_truth_files_option
 @click.option("--caches", is_flag=True, help="Score the caches under the work folder.")
@@ -75,12 +76,17 @@ def command(
         mottool evaluate my-tracker/ --gt MOT17/train --csv scores.csv --bootstrap 1000
         mottool evaluate tracks.txt --gt gt.txt --rules mot15 --by-size
         mottool evaluate --caches --gt MOT17/train
+        mottool evaluate my-tracker/ --gt MOT17/train@second
 
     The screen shows percentages in MOTChallenge's order of columns, each sequence with the rules
     it was scored by. --csv and --json hold fractions and all metrics, --json also the curves
     whose means are HOTA and its parts, for the thresholds 0.05, 0.10 to 0.95. COMBINED joins the
     sequences as TrackEval does. Sequences with ground truth but no result file are listed and
     not in COMBINED: the official benchmarks demand all of them.
+
+    With --gt PATH@second only the second half of each sequence is scored, as if the files were cut
+    to its frames: results of whole sequences, or SEQUENCE@second.txt of a tracker that has seen
+    that half only.
 
     Caches, files *.h5 or folders of them, show how good a network is before any tracker. AP is the
     average precision of its detections at an IoU of 0.5, AP_S, AP_M and AP_L that of small, medium
@@ -100,16 +106,23 @@ def command(
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
         results = inputs.find_results(sources)
-    if len(sources) == len(truth) == 1 and sources[0].is_file() and truth[0].is_file():
+    truth_files = [parse_source(source)[0] for source in truth]
+    if len(sources) == len(truth) == 1 and sources[0].is_file() and truth_files[0].is_file():
         (only,) = files.values()
         files = {sequence: only for paths in results.values() for sequence in paths}
-    if not tracks:
+    partial = inputs.selects_videos(truth)
+    if not tracks or partial:
         results = evaluate.drop_without_ground_truth(results, files, batch.note)
     rows = evaluate.evaluate_results(
         results, files, config, motmetrics=second_opinion, attempt=batch.run, warn=batch.note
     )
     rows += evaluate.evaluate_caches(
-        cache_paths, files, config, skip_missing=from_work, attempt=batch.run, warn=batch.note
+        cache_paths,
+        files,
+        config,
+        skip_missing=from_work or partial,
+        attempt=batch.run,
+        warn=batch.note,
     )
     if rows and not as_json:
         click.echo(tables.as_text(tables.evaluation_tables(rows, by_tracker=True)))

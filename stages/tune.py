@@ -132,20 +132,22 @@ def _sequences(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the `sequences` of an `Objective`, and the header of each cache by sequence."""
     from mottool.cache.reader import Cache
-    from mottool.metrics.inputs import find_ground_truth, get_ground_truth
+    from mottool.metrics.inputs import find_ground_truth, get_ground_truth, part_of_cache
 
     ground_truth_files = find_ground_truth(truth)
     sequences, headers = [], dict[str, Any]()
     for path in caches:
+        with Cache(path) as cache:
+            sequence = cache.header.sequence
+        file = get_ground_truth(sequence, ground_truth_files)
+        path = part_of_cache(path, sequence, file)
         with Cache(path) as cache:
             header = cache.header
         if header.sequence in headers:
             fix = "name the caches of one pipeline only"
             raise InputError(f"two caches are of the sequence {header.sequence}", fix)
         headers[header.sequence] = dataclasses.asdict(header)
-        sequences.append(
-            (path, header.sequence, get_ground_truth(header.sequence, ground_truth_files))
-        )
+        sequences.append((path, header.sequence, file))
     return tuple(sequences), headers
 
 

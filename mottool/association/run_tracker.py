@@ -22,6 +22,7 @@ from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
 from mottool.sources.discovery import find_sequences
+from mottool.splits import without_half
 
 __all__ = ["run_tracker", "steps"]
 
@@ -54,7 +55,8 @@ def run_tracker(
     if not tracks:
         none = np.zeros(0, np.int64)
         return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
-    numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
+    numbers = cache.first_frame + np.arange(len(tracks))
+    numbers = np.repeat(numbers, [len(frame) for frame in tracks])
     ids = np.concatenate([frame.ids for frame in tracks])  # (n,)
     boxes = np.concatenate([frame.boxes for frame in tracks])  # (n, 4)
     scores = np.concatenate([frame.scores for frame in tracks])  # (n,)
@@ -107,13 +109,14 @@ def _create_tracker(
         if public is None:
             fix = "give them with --public FILE or --public DATASET"
             raise SettingError("track_type public_track needs the public detections", fix)
-        boxes = _public(public, cache.header.sequence)
+        boxes = _public(public, cache)
     header = cache.header
     return entry.load()(settings, SequenceInfo(frame_rate, header.width, header.height, boxes))
 
 
-def _public(path: Path, sequence: str) -> Callable[[int], Any]:
-    """Return a function from a frame to its boxes in the sequence's public detections."""
+def _public(path: Path, cache: Cache) -> Callable[[int], Any]:
+    """Return a function from a frame of the cache, from 1, to the sequence's public boxes there."""
+    sequence, before = without_half(cache.header.sequence)[0], cache.first_frame - 1
     if path.is_dir() and (path / f"{sequence}.txt").exists():
         path = path / f"{sequence}.txt"
     elif path.is_dir():
@@ -124,7 +127,7 @@ def _public(path: Path, sequence: str) -> Callable[[int], Any]:
             raise InputError(f"{path} has no public detections of {sequence}", fix)
         path = file
     detections = PublicDetections.read(path)
-    return lambda frame: detections.on(frame).boxes
+    return lambda frame: detections.on(before + frame).boxes
 
 
 def steps(times: Floats, frame_rate: float) -> tuple[Floats, float]:

@@ -27,6 +27,7 @@ from typing import Any
 from mottool.association.registry import DEFAULT_TRACKER, TRACKERS, drop_comments
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.settings import Settings, build_settings, parse_key_values, setting
+from mottool.splits import without_half
 
 __all__ = [
     "InputSettings",
@@ -157,11 +158,13 @@ class SequenceSettings:
     ) -> list[Settings]:
         """Build the settings of one sequence: an instance of each of `kinds`, named for errors.
 
-        `given` overrides the settings of the file, which override `fitted`.
+        `given` overrides the settings of the file, which override `fitted`. A table for a sequence
+        applies to its halves, too.
         """
         values: dict[str, Any] = dict(fitted or {}) | self._tables.get(DEFAULT, {})
         for name, table in self._tables.items():
-            if name != DEFAULT and fnmatchcase(sequence, name):
+            names = {sequence, without_half(sequence)[0]}
+            if name != DEFAULT and any(fnmatchcase(known, name) for known in names):
                 values |= table
                 self.unused = [other for other in self.unused if other != name]
         return _build(kinds, values | dict(given))

@@ -250,6 +250,8 @@ def _read_header(file: h5py.File, header_class: type[H]) -> H:
     """Return the header that `write_header` wrote; a `KeyError` or `ValueError` if damaged."""
     values: dict[str, Any] = {}
     for item in dataclasses.fields(header_class):  # type: ignore[arg-type]  # H is a dataclass
+        if item.metadata.get("optional") and item.name not in file.attrs:
+            continue
         value = file.attrs[item.name]
         if item.type in {int, float}:
             values[item.name] = item.type(value)

@@ -1,8 +1,9 @@
 """The layout of a cache, `mottool/detections/1`: one HDF5 file per sequence and pipeline.
 
-Ragged data is flat with a pointer array, as in a sparse CSR matrix: the rows of frame i (from 0)
-are `ptr[i]:ptr[i + 1]`. F is the number of frames, N of detections, K of occlusion centres, D the
-embedding size. Numbers are little-endian; boxes and centres are pixels of the original frame.
+Ragged data is flat with a pointer array, as in a sparse CSR matrix: the rows of the i-th frame of
+the file (from 0), which is frame `first_frame + i` of the sequence, are `ptr[i]:ptr[i + 1]`. F is
+the number of frames, N of detections, K of occlusion centres, D the embedding size. Numbers are
+little-endian; boxes and centres are pixels of the original frame.
 
     /frame_ptr          (F+1,)  i8   starts at 0, never falls, ends at N
     /boxes              (N, 4)  f4   x1 y1 x2 y2, finite
@@ -20,7 +21,8 @@ embedding size. Numbers are little-endian; boxes and centres are pixels of the o
 
     attributes of /     schema, version (of the mottool that began the file), sequence, pipeline,
                         source, source_hash, weights (sha256 or ""), settings (a JSON object):
-                        text; width, height: integers; fps: a float; complete: a boolean;
+                        text; width, height, first_frame: integers; fps: a float;
+                        complete: a boolean; first_frame is 1 where it is absent;
                         checksum: SHA-256, in hex, of the others but complete as sorted JSON
     attribute of /timing  columns: the names of its columns, separated by spaces
     attribute of /occlusion/maps  stride: network pixels from cell to cell
@@ -69,7 +71,8 @@ class Header:
 
     `source_hash` identifies the content of the source and `weights` that of the checkpoint (both
     hex; "" for no weights). `width` and `height` are those of the original frames in pixels,
-    `fps` is in frames a second, and `settings` can be stored as JSON.
+    `fps` is in frames a second, and `settings` can be stored as JSON. `first_frame` is the number
+    of the first frame: 1, unless the sequence is the second half of a longer one.
     """
 
     sequence: str
@@ -81,6 +84,7 @@ class Header:
     fps: float
     weights: str = ""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    first_frame: int = dataclasses.field(default=1, metadata={"optional": True})
 
 
 LAYOUT = Layout(
@@ -114,9 +118,10 @@ def read(path: Path) -> tuple[h5py.File, Header, dict[str, int]]:
     file, header, lengths = open_file(path, LAYOUT)
     try:
         with as_cache_error(path, LAYOUT):
-            sizes = header.width, header.height, header.fps
+            sizes = header.width, header.height, header.fps, header.first_frame
             if not all(0 < size < float("inf") for size in sizes):
-                raise ValueError("attributes width, height and fps are not all above 0")
+                names = "width, height, fps and first_frame"
+                raise ValueError(f"attributes {names} are not all above 0")
             if MAPS in file and int(file[MAPS].attrs["stride"]) < 1:
                 raise ValueError(f"/{MAPS} has no stride")
     except BaseException:

@@ -7,6 +7,7 @@ with Cache(path) as cache:
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,8 @@ import numpy.typing as npt
 
 from mottool.cache.layout import EMBEDDINGS, LAYOUT, MAPS, TRACKED, read
 from mottool.detections import Detections
-from mottool.errors import CacheError
+from mottool.errors import CacheError, InputError
+from mottool.splits import Split, frames_of_half, name_of_half, parse_source, without_half
 
 __all__ = ["Cache"]
 
@@ -25,29 +27,64 @@ READ_FRAMES, READ_ROWS = 1024, 16384  # limits of a block in memory, unless one 
 
 
 class Cache:
-    """Reads a complete cache; open it in the process that uses it, never before a fork."""
+    """Reads a complete cache; open it in the process that uses it, never before a fork.
+
+    `header` describes it, `frame_count` and `detection_count` are numbers of frames and detections.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Open `path`.
+        """Open `path`, or one half of its frames with `path@first` or `path@second`.
 
         Raises `CacheError` if it is missing, unfinished, damaged, of another schema, or not a
-        cache.
+        cache, and `InputError` for a half of a half.
         """
         self.path = path
-        self._file, self.header, lengths = read(path)
+        file, split = parse_source(path)
+        self._file, self.header, lengths = read(file)
         self._size = self._current_size()
-        self.frame_count = lengths["frames"]
-        self.detection_count = lengths["detections"]
-        self.occlusion_count = lengths["centres"]
+        self._start, self.frame_count = 0, lengths["frames"]
+        if split:
+            try:
+                self._take_half(file, split)
+            except BaseException:
+                self._file.close()
+                raise
         self.has_embeddings = EMBEDDINGS in self._file
         self.embedding_size: int = self._file[EMBEDDINGS].shape[1] if self.has_embeddings else 0
         self.has_offsets = all(name in self._file for name in TRACKED)
-        self._pointer: npt.NDArray[np.int64] = self._file["frame_ptr"][:]
-        self._centre_pointer: npt.NDArray[np.int64] = self._file["occlusion/ptr"][:]
+        span = slice(self._start, self._start + self.frame_count + 1)
+        self._pointer: npt.NDArray[np.int64] = self._file["frame_ptr"][span]
+        self._centre_pointer: npt.NDArray[np.int64] = self._file["occlusion/ptr"][span]
+        self.detection_count = int(self._pointer[-1] - self._pointer[0])
+        self.occlusion_count = int(self._centre_pointer[-1] - self._centre_pointer[0])
         self._data = {name: self._file[name] for name in ("boxes", "scores", "classes")}
         self._embeddings = self._file[EMBEDDINGS] if self.has_embeddings else None
         self._tracked = {name: self._file[name] for name in TRACKED if self.has_offsets}
         self._centres = self._file["occlusion/centres"]
+
+    def _take_half(self, file: Path, split: Split) -> None:
+        """Limit the frames to a half, and name the sequence after it."""
+        header, half = self.header, split.half
+        split.select([header.sequence], file)
+        if not half:
+            return
+        if without_half(header.sequence)[1]:
+            problem = f"{file} holds {header.sequence}, which is a half already"
+            raise InputError(problem, f"name it without @{half}")
+        first, last = frames_of_half(self.frame_count, half, str(file))
+        self._start, self.frame_count = first - 1, last - first + 1
+        name = name_of_half(header.sequence, half)
+        self.header = replace(header, sequence=name, first_frame=header.first_frame + first - 1)
+
+    @property
+    def first_frame(self) -> int:
+        """Number of the first frame; greater than 1 in the second half of a sequence."""
+        return self.header.first_frame
+
+    @property
+    def last_frame(self) -> int:
+        """Number of the last frame."""
+        return self.header.first_frame + self.frame_count - 1
 
     @property
     def pts(self) -> npt.NDArray[np.float64]:
@@ -72,18 +109,19 @@ class Cache:
         return int(self._file[MAPS].attrs["stride"]) if self.has_occlusion_maps else 0
 
     def occlusion_map(self, frame: int) -> npt.NDArray[np.uint8]:
-        """Return the occlusion map (h, w) of a frame counted from 0: 255 times each score."""
+        """Return the occlusion map (h, w) of the frame at index `frame`: 255 times each score."""
         try:
-            values: npt.NDArray[np.uint8] = self._file[MAPS][frame]
+            values: npt.NDArray[np.uint8] = self._file[MAPS][self._start + frame]
         except OSError as error:
             raise self._damaged(error) from error
         self._check_size()
         return values
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Detections]:
-        """Yield the detections of the frames `start:stop`, counted from 0, embeddings as float32.
+        """Yield the detections of the frames at indices `start:stop`, embeddings as float32.
 
-        The arrays of neighbouring frames are slices of one block: copy those to keep for long.
+        Index 0 is frame `first_frame`. The arrays of neighbouring frames are slices of one block:
+        copy those to keep for long.
         """
         start, stop, _ = slice(start, stop).indices(self.frame_count)
         while start < stop:
@@ -121,9 +159,10 @@ class Cache:
             )
 
     def _whole(self, name: str) -> npt.NDArray[Any]:
-        """Return all rows of a dataset."""
+        """Return the rows of all frames of a dataset with a row per frame."""
         try:
-            values: npt.NDArray[Any] = self._file[name][:]
+            span = slice(self._start, self._start + self.frame_count)
+            values: npt.NDArray[Any] = self._file[name][span]
         except OSError as error:
             raise self._damaged(error) from error
         self._check_size()

@@ -1,6 +1,7 @@
 """Measure every pipeline with every tracker that can use its caches, on common sequences."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ from mottool.comparison.pipelines import ComparedPipeline, find_pipelines
 from mottool.comparison.results import ComparisonRow, comparison_row
 from mottool.errors import InputError
 from mottool.metrics.cache_metrics import CacheMatches
-from mottool.metrics.inputs import find_ground_truth
+from mottool.metrics.inputs import (
+    find_ground_truth,
+    get_ground_truth,
+    has_ground_truth,
+    part_of_cache,
+)
 from mottool.motchallenge.rules import AUTO
 
 __all__ = ["Comparison"]
@@ -43,7 +49,7 @@ class Comparison:
         """
         self.notes: list[str] = []
         self.ground_truth_files = find_ground_truth(ground_truth)
-        self.pipelines = find_pipelines(paths, oracle)
+        self.pipelines = [self._on_truth(pipeline) for pipeline in find_pipelines(paths, oracle)]
         self.sequences = self._common_sequences()
         self.trackers, self.rules, self.published = trackers, rules, published
         self.pairs = [
@@ -60,6 +66,36 @@ class Comparison:
             self._note(f"{', '.join(untimed)}: boxes come from files, so FPS includes no detection")
         self._measured: dict[str, dict[str, DetectionMeasurement]] = {}
         self._at_ground_truth: dict[str, dict[str, CacheMatches]] = {}
+
+    def _on_truth(self, pipeline: ComparedPipeline) -> ComparedPipeline:
+        """Return a pipeline with the halves of its caches that have ground truth.
+
+        Caches of whole sequences whose ground truth is a half are limited to that half. For caches
+        of halves, ground truth of the whole sequence is halved.
+        """
+        names: dict[str, str] = {}
+        for name in {*pipeline.caches, *pipeline.at_ground_truth}:
+            names[name] = name
+            if has_ground_truth(name, self.ground_truth_files):
+                file = get_ground_truth(name, self.ground_truth_files)
+                names[name] = file.sequence
+                self.ground_truth_files.setdefault(file.sequence, file)
+
+        def part(caches: Mapping[str, Path]) -> dict[str, Path]:
+            files = self.ground_truth_files
+            return {
+                names[name]: part_of_cache(path, name, files[names[name]])
+                if names[name] in files
+                else path
+                for name, path in caches.items()
+            }
+
+        return replace(
+            pipeline,
+            caches=part(pipeline.caches),
+            at_ground_truth=part(pipeline.at_ground_truth),
+            settings={names[name]: settings for name, settings in pipeline.settings.items()},
+        )
 
     def _common_sequences(self) -> list[str]:
         """Return the sequences with ground truth and a cache of every pipeline; note the others."""

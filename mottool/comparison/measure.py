@@ -91,5 +91,5 @@ def measure_tracking(
     with Cache(path) as cache:
         tracks = run_tracker(cache, tracker, tracker_settings, timed, inputs)
         ground_truth = cached_ground_truth(truth, cache.header.sequence, rules)
-        score = score_tracks(postprocess(tracks, postprocessing), ground_truth, cache.frame_count)
+        score = score_tracks(postprocess(tracks, postprocessing), ground_truth, cache.last_frame)
     return TrackingMeasurement(score, np.array(seconds))

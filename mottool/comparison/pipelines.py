@@ -9,9 +9,10 @@ from mottool.association.registry import TRACKERS
 from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
+from mottool.metrics.inputs import find_caches
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.registry import DETECTORS, PUBLIC
-from mottool.workdir import WorkDir
+from mottool.splits import parse_source
 
 __all__ = [
     "BOXES",
@@ -75,9 +76,9 @@ def kind_of(pipeline: str, embeds: bool) -> str:
 def find_pipelines(paths: Iterable[Path], oracle: bool = False) -> list[ComparedPipeline]:
     """Find the pipelines whose caches are in `paths`: work folders, folders of caches, cache files.
 
-    Caches of one folder and pipeline belong together. Caches at ground-truth boxes, `gt+…`, become
-    `at_ground_truth` of the pipelines with the same embedder in the same work folder; `oracle` also
-    lists them as pipelines, last. Raises `InputError` if there is no cache, or if there are two of
+    `PATH@SPLIT` is a part of the caches. Caches of one folder and pipeline belong together. Caches
+    at ground-truth boxes, `gt+…`, become `at_ground_truth` of the pipelines with the same embedder
+    in the same work folder; `oracle` also lists them as pipelines, last. Raises `InputError` if there is no cache, or if there are two of
     one pipeline and sequence, and `CacheError` for one that cannot be read.
     """
     caches: dict[tuple[Path, str], dict[str, Path]] = {}
@@ -125,13 +126,14 @@ def find_pipelines(paths: Iterable[Path], oracle: bool = False) -> list[Compared
 def _find_caches(paths: Iterable[Path]) -> list[Path]:
     caches = []
     for path in paths:
-        files = [path]
-        if path.is_dir():
-            files = WorkDir(path).caches() or sorted(path.glob("*.h5"))
-        if not files:
+        folder, split = parse_source(path)
+        folders = sorted(folder.glob("caches/*/")) or [folder]  # of a work folder, or of caches
+        sources = [Path(f"{source}@{split.name}") for source in folders] if split else folders
+        files, _ = find_caches(sources)
+        if folder.exists() and not files:
             fix = "run mottool detect-embed first, or name work folders or caches"
-            raise InputError(f"there are no caches under {path}", fix)
-        caches += files
+            raise InputError(f"there are no caches under {folder}", fix)
+        caches += files or [folder]
     return caches
 
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from mottool.errors import InputError, SettingError
 from mottool.sources.images import read_image, read_mask
+from mottool.splits import Split, frames_of_half
 
 __all__ = [
-    "HALVES",
     "STILL",
     "UNKNOWN",
     "AnnotatedImage",
@@ -27,7 +27,6 @@ __all__ = [
 
 UNKNOWN = -1  # the identity of a box without one
 STILL = -1  # the video number of a still image
-HALVES = ("first", "second")
 
 Boxes = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -182,23 +181,33 @@ class Dataset:
         others[index] = False
         return np.flatnonzero(others)
 
-    def half(self, which: str) -> "Dataset":
-        """Return the `first` or `second` half of every video, its images sorted by frame.
+    def part(self, split: Split, source: Path) -> "Dataset":
+        """Return the part `split` of the dataset at `source`: some videos, or a half of every one.
 
-        This is FairMOT's half split: of an odd number the second half has one more. Raises
-        `SettingError` for still images.
+        The images of a video are halved in the order of their frames. Raises `SettingError` for
+        still images, and `InputError` if a video of the split is missing, or is too short to halve.
         """
         if not self.video_count or (self.videos == STILL).any():
             fix = "use all of it, or select images with a list of images"
-            problem = f"{self.name} contains still images, but only videos have halves"
-            raise SettingError(problem, fix)
+            problem = f"{self.name} contains still images, but only videos have parts"
+            raise SettingError(f"{problem}, such as @{split.name}", fix)
+        names = self._video_names()
+        selected = set(split.select(names, source))
         keep = np.zeros(len(self), bool)
-        for video in range(self.video_count):
+        for video, name in enumerate(names):
             indices = np.flatnonzero(self.videos == video)
             indices = indices[np.argsort(self.frames[indices], kind="stable")]
-            middle = len(indices) // 2
-            keep[indices[:middle] if which == HALVES[0] else indices[middle:]] = True
-        return self._select(np.flatnonzero(keep), f"{self.name}@{which}")
+            if split.half:
+                first, last = frames_of_half(len(indices), split.half, name)
+                indices = indices[first - 1 : last]
+            keep[indices] = name in selected
+        return self._select(np.flatnonzero(keep), f"{self.name}@{split.name}")
+
+    def _video_names(self) -> list[str]:
+        """Return the name of every video: that of the folder of its images, or above `img1`."""
+        _, first = np.unique(self.videos, return_index=True)
+        folders = [Path(self.paths[index]).resolve().parent for index in first.tolist()]
+        return [folder.parent.name if folder.name == "img1" else folder.name for folder in folders]
 
     def _select(self, indices: Ints, name: str) -> "Dataset":
         """Return the dataset of some images; identities and videos are renumbered without gaps."""

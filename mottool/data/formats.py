@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mottool.errors import InputError, SettingError
+from mottool.splits import parse_source
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
@@ -54,19 +55,20 @@ def open_dataset(
 ) -> Dataset:
     """Open the dataset at a path; its format is identified from its content.
 
-    `PATH@first` and `PATH@second` are the halves of every video in it. `root` is the folder of the
+    `PATH@SPLIT` is a part of its videos, see `mottool.splits`. `root` is the folder of the
     images that a list, a JSON or an `.odgt` file names; by default they are searched for near the
     file. `warn` receives a message for what is skipped. Raises `InputError` if there is nothing at
-    the path, if its format is unknown, or if the dataset is broken, with its file and line.
+    the path, if its format is unknown, if a video of the split is missing, or if the dataset is
+    broken, with its file and line; `SettingError` if there is no such split.
     """
-    path, half = _split(source)
+    path, split = parse_source(source)
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
     for entry in DATASET_FORMATS.values():
         reader = import_module(entry.reader)
         if reader.recognises(path):
             dataset: Dataset = reader.read(path, warn, root)
-            return dataset.half(half) if half else dataset
+            return dataset.part(split, path) if split else dataset
     if (path / "img1").is_dir():
         problem = f"{path} is a sequence without ground truth: {path / 'gt/gt.txt'} is missing"
         raise InputError(problem, "add it, or give a dataset that has annotations")
@@ -82,19 +84,9 @@ def open_datasets(
     """
     if not sources:
         raise SettingError("no dataset is given", "name at least one with --data")
-    paths = [_split(source)[0].resolve() for source in sources]
+    paths = [parse_source(source)[0].resolve() for source in sources]
     for path in paths:
         if paths.count(path) > 1:
-            fix = "name it once; without @first or @second all of it is used"
+            fix = "name it once; without @SPLIT all of it is used"
             raise SettingError(f"the dataset {path} is given twice", fix)
     return [open_dataset(source, warn, root) for source in sources]
-
-
-def _split(source: str | Path) -> tuple[Path, str]:
-    """Split a source into its path and its half, "" for the complete dataset."""
-    from mottool.data.dataset import HALVES
-
-    path, separator, half = str(source).rpartition("@")
-    if separator and half in HALVES and not Path(source).exists():
-        return Path(path), half
-    return Path(source), ""

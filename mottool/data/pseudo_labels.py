@@ -61,7 +61,7 @@ def write_pseudo_labels(
             return out
         people = {
             number: frame.take(frame.classes == PERSON)
-            for number, frame in enumerate(cache.frames(), 1)
+            for number, frame in enumerate(cache.frames(), cache.first_frame)
         }
     people = {number: frame for number, frame in people.items() if (frame.scores > min_score).any()}
     if not people:

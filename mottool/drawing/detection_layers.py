@@ -96,7 +96,8 @@ class DetectionLayers:
         """Start at frame `first`; draw detections and occlusions, and mark undetected tracks."""
         self._cache, self._scale = cache, scale
         self._detections, self._occlusion, self._undetected = detections, occlusion, undetected
-        self._frames = cache.frames(first - 1)
+        first = max(first, cache.first_frame)
+        self._frames = cache.frames(first - cache.first_frame)
         self._next, self._current = first, EMPTY
         entries = (
             (detections, DETECTION, "detection"),
@@ -113,8 +114,8 @@ class DetectionLayers:
         scale, current = self._scale, self._current
         if self._occlusion:
             has_maps = self._cache.has_occlusion_maps
-            if has_maps and number <= self._cache.frame_count:
-                scores = self._cache.occlusion_map(number - 1)
+            if has_maps and self._cache.first_frame <= number <= self._cache.last_frame:
+                scores = self._cache.occlusion_map(number - self._cache.first_frame)
                 image = draw_heatmap(image, scores, self._cache.occlusion_stride)
             centres = current.occlusion_centres * [scale, scale, 1]
             image = draw_centres(overlay, image, centres, scores=not has_maps)

@@ -75,16 +75,18 @@ def match_cache(
     """
     roles = scored_and_ignored(ground_truth, rules, cache.header.sequence)
     truth = _GroundTruth(ground_truth, roles, size_limits)
-    late = truth.count_after(cache.frame_count)
-    if late:
-        problem = f"{cache.path} ends at frame {cache.frame_count}"
-        warn(f"{problem}: {late} later boxes of the ground truth are false negatives")
+    missing = truth.count_outside(cache.first_frame, cache.last_frame)
+    if missing:
+        problem, which = f"{cache.path} ends at frame {cache.last_frame}", "later"
+        if cache.first_frame > 1:
+            problem, which = f"{cache.path} starts at frame {cache.first_frame}", "other"
+        warn(f"{problem}: {missing} {which} boxes of the ground truth are false negatives")
     detector = cache.header.pipeline.split("+")[0]
     with_embeddings = cache.has_embeddings and detector == GROUND_TRUTH_DETECTOR
     width = cache.embedding_size if with_embeddings else 0
     matches = [(np.zeros(0, np.float32), np.zeros(0, np.bool_), np.zeros(0, np.intp))]
     known = [(np.zeros((0, width), np.float32), np.zeros(0, np.int64), np.zeros(0, np.intp))]
-    for number, frame in enumerate(cache.frames(), 1):
+    for number, frame in enumerate(cache.frames(), cache.first_frame):
         detections = frame.take(frame.classes == PERSON)
         rows, first = truth.match(number, detections)
         counted = ~truth.ignored[rows] | (rows < 0)
@@ -127,9 +129,10 @@ class _GroundTruth:
         self.sizes = np.append(size_of(rows.tlwh[keep, 2] * rows.tlwh[keep, 3], size_limits), 0)
         self.counts = np.bincount(self.sizes[:-1][~self.ignored[:-1]], minlength=len(SIZES))
 
-    def count_after(self, frame: int) -> int:
-        """Return the number of scored boxes after a frame."""
-        return int(np.count_nonzero(~self.ignored[:-1][self.frames > frame]))
+    def count_outside(self, first: int, last: int) -> int:
+        """Return the number of scored boxes before frame `first` or after frame `last`."""
+        outside = (self.frames < first) | (self.frames > last)
+        return int(np.count_nonzero(~self.ignored[:-1][outside]))
 
     def match(self, frame: int, detections: Detections) -> tuple[npt.NDArray[np.intp], Bools]:
         """Match the detections of a frame.

@@ -106,7 +106,7 @@ def templates_of(cache: Cache, rows: Rows, number: int, memory: int) -> FrameTem
             mean = SMOOTHING * means.get(identity, embedding) + (1 - SMOOTHING) * embedding
             means[identity], last_frames[identity] = mean / np.linalg.norm(mean), frame.frame
     recent = sorted(i for i in means if i >= 0 and number - last_frames[i] <= memory)
-    if number > cache.frame_count or not recent or not len(frame.ids):
+    if number > cache.last_frame or not recent or not len(frame.ids):
         problem = f"{cache.path} has no tracklets before frame {number}, or no detection in it"
         raise InputError(problem, "choose another frame")
     templates = np.array([means[identity] for identity in recent])  # (t, D)

@@ -1,8 +1,8 @@
 """Score tracks, result files and caches against ground truth, per sequence and combined."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,19 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import CacheMatches, cache_metrics, match_cache
 from mottool.metrics.clear import identity_switches
 from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS, SIZES, size_of
-from mottool.metrics.inputs import GroundTruthFile, get_ground_truth
-from mottool.metrics.preprocess import EvalSequence, preprocess
+from mottool.metrics.ground_truth import (
+    GroundTruth,
+    cached_ground_truth,
+    in_span,
+    load_ground_truth,
+    preprocess_tracks,
+)
+from mottool.metrics.inputs import (
+    GroundTruthFile,
+    get_ground_truth,
+    has_ground_truth,
+    part_of_cache,
+)
 from mottool.metrics.settings import MIN_SCORE, EvaluationSettings
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.metrics.tracking import TrackingScore, combine, score
@@ -25,7 +36,6 @@ from mottool.motchallenge.rules import (
     CLASS_COLUMNS,
     CLASS_NAMES,
     PEDESTRIAN,
-    detect_rules,
     of_class,
 )
 
@@ -52,50 +62,6 @@ FLAGS_ONLY = "mot15"  # rules that regard no classes
 DECIMALS = 4  # of the boxes in a result file
 
 
-@dataclass(frozen=True, eq=False)
-class GroundTruth:
-    """The ground truth of one sequence, and the rules by which it is scored.
-
-    `length` in frames is None where no `seqinfo.ini` gives it.
-    """
-
-    sequence: str
-    rows: Rows
-    rules: str
-    length: int | None
-
-    @property
-    def last_frame(self) -> int:
-        """Return the last frame with a row, 0 without rows."""
-        return int(self.rows.frames.max(initial=0))
-
-
-def load_ground_truth(file: GroundTruthFile, sequence: str, rules: str = AUTO) -> GroundTruth:
-    """Read the ground truth of a sequence; `auto` rules are replaced by those that fit.
-
-    Raises `InputError` as `read_rows` does.
-    """
-    rows = read_rows(file.path, "ground truth")
-    chosen = detect_rules(sequence, rows) if rules == AUTO else rules
-    return GroundTruth(sequence, rows, chosen, file.length)
-
-
-# For scoring the same sequences many times in one process.
-cached_ground_truth = lru_cache(maxsize=256)(load_ground_truth)
-
-
-def preprocess_tracks(tracks: Rows, ground_truth: GroundTruth, frames: int = 0) -> EvalSequence:
-    """Apply the rules to tracks and ground truth.
-
-    Where the length of the sequence is unknown, it is `frames`, by default the last one with a
-    track, or the last one with ground truth if that is later. Raises `InputError` as `preprocess`
-    does.
-    """
-    last = frames or int(tracks.frames.max(initial=0))
-    length = ground_truth.length or max(last, ground_truth.last_frame)
-    return preprocess(ground_truth.rows, tracks, length, ground_truth.rules, ground_truth.sequence)
-
-
 def score_tracks(
     tracks: Rows, ground_truth: GroundTruth, frames: int = 0, decimals: int | None = DECIMALS
 ) -> TrackingScore:
@@ -117,6 +83,17 @@ def score_cache(
 ) -> CacheMatches:
     """Match an open cache with its ground truth, for `cache_metrics`; raise as `match_cache`."""
     return match_cache(cache, ground_truth.rows, ground_truth.rules, size_limits, warn)
+
+
+def _check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:
+    """Raise `InputError` if the result of a half has rows outside of its frames."""
+    assert file.span is not None
+    outside = tracks.frames[~in_span(tracks, file.span)]
+    if len(outside) and path.name.startswith(f"{file.sequence}.txt"):
+        first, last = file.span
+        problem = f"{path} has frame {outside[0]}, outside of the frames {first} to {last}"
+        fix = "check seqLength in the seqinfo.ini of its ground truth"
+        raise InputError(f"{problem} of {file.sequence}", fix)
 
 
 class TrackEvaluation:
@@ -152,12 +129,16 @@ class TrackEvaluation:
     ) -> None:
         """Score the result file `path` by `rules` (`auto` or a benchmark's).
 
+        If the ground truth is a half, the result of the whole sequence is scored on its frames.
         With `number` only results and objects of that MOTChallenge class are scored. Without a
         known length the sequence ends with the last row of either file, and `warn` receives a
         message about results after the ground truth. Raises `InputError` as `read_rows` and
         `preprocess` do.
         """
         truth, tracks = load_ground_truth(file, sequence, rules), read_rows(path, "result")
+        if file.span:
+            _check_half(path, tracks, file)
+            sequence = file.sequence
         if number is not None:
             tracks = of_class(tracks, number)
         if number is not None and number != PEDESTRIAN:
@@ -317,10 +298,11 @@ def evaluate_caches(
     def add(path: Path) -> None:
         with Cache(path) as cache:
             pipeline, sequence = cache.header.pipeline, cache.header.sequence
-            if skip_missing and sequence not in files:
-                warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
-                return
-            file = get_ground_truth(sequence, files)
+        if skip_missing and not has_ground_truth(sequence, files):
+            warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
+            return
+        file = get_ground_truth(sequence, files)
+        with Cache(part_of_cache(path, sequence, file)) as cache:
             new = CacheEvaluation(pipeline, settings.min_score, settings.size_limits)
             evaluations.setdefault(pipeline, new).add(cache, file, settings.rules, warn)
 
@@ -335,10 +317,10 @@ def evaluate_caches(
 
 
 def _warn_of_missing(
-    rows: Sequence[TableRow], scored: Iterable[str], files: Iterable[str], warn: Warn
+    rows: Sequence[TableRow], scored: Collection[str], files: Iterable[str], warn: Warn
 ) -> None:
     """Warn of ground truth that a tracker or pipeline has no results for."""
-    missing = ", ".join(sequence for sequence in files if sequence not in scored)
+    missing = ", ".join(name for name in files if not has_ground_truth(name, scored))
     if rows and missing:
         warn(f"{rows[-1].tracker} has no results for {missing}: not scored, not in COMBINED")
 
@@ -357,7 +339,7 @@ def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
 
 
 def drop_without_ground_truth(
-    results: Mapping[str, Mapping[str, Path]], files: Iterable[str], warn: Warn
+    results: Mapping[str, Mapping[str, Path]], files: Collection[str], warn: Warn
 ) -> Mapping[str, Mapping[str, Path]]:
     """Return the results that have ground truth; warn of sequences of a tracker that have none.
 
@@ -365,8 +347,8 @@ def drop_without_ground_truth(
     """
     known = {}
     for tracker, paths in results.items():
-        scored = {name: path for name, path in paths.items() if name in files}
-        others = ", ".join(name for name in paths if name not in files)
+        scored = {name: path for name, path in paths.items() if has_ground_truth(name, files)}
+        others = ", ".join(name for name in paths if name not in scored)
         if scored:
             known[tracker] = scored
         if scored and others:

@@ -45,7 +45,7 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
         raise CacheError(f"{cache.path} has no embeddings", fix)
     ids = _identities(cache, rows) if rows else np.full(cache.detection_count, -1)
     start = 0
-    for number, detections in enumerate(cache.frames(), 1):
+    for number, detections in enumerate(cache.frames(), cache.first_frame):
         stop = start + len(detections)
         if detections.embeddings is not None:
             yield IdentifiedFrame(number, ids[start:stop], detections.embeddings)
@@ -56,7 +56,8 @@ def _identities(cache: Cache, rows: Rows) -> Ints:
     """Return the identity of every detection of a cache, (N,), -1 if unmatched."""
     rows = rows.select(np.argsort(rows.frames, kind="stable"))
     boxes = [detections.boxes.astype(np.float64) for detections in cache.frames()]
-    frames = np.repeat(np.arange(1, len(boxes) + 1), [len(frame) for frame in boxes])  # (N,)
+    numbers = cache.first_frame + np.arange(len(boxes))
+    frames = np.repeat(numbers, [len(frame) for frame in boxes])  # (N,)
     corners = np.concatenate([np.zeros((0, 4)), *boxes])
     tlwh = np.asarray(tlwh_from_xyxy(corners), np.float64)
     pairs = overlapping(rows.frames, rows.tlwh, frames, tlwh)

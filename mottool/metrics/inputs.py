@@ -1,12 +1,13 @@
 """Find result files by tracker, caches, and ground truth by sequence."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mottool.errors import InputError, did_you_mean
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import read_seqinfo
+from mottool.splits import HALVES, Split, frames_of_half, name_of_half, parse_source, without_half
 
 __all__ = [
     "GroundTruthFile",
@@ -14,6 +15,9 @@ __all__ = [
     "find_results",
     "find_ground_truth",
     "get_ground_truth",
+    "has_ground_truth",
+    "part_of_cache",
+    "selects_videos",
 ]
 
 ENDINGS = (".txt", ".txt.gz")
@@ -22,30 +26,51 @@ DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with trai
 
 @dataclass(frozen=True)
 class GroundTruthFile:
-    """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`."""
+    """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`.
+
+    `span` are the first and the last frame of a half of the sequence, None for all of it; then
+    `sequence` is `SEQUENCE@first` or `SEQUENCE@second`.
+    """
 
     sequence: str
     path: Path
     length: int | None
+    span: tuple[int, int] | None = None
+
+    def half(self, which: str) -> "GroundTruthFile":
+        """Return the `first` or `second` half; raise `InputError` if the length is unknown."""
+        if self.length is None:
+            problem = f"no seqinfo.ini states how many frames {self.sequence} has"
+            fix = "write seqLength in the seqinfo.ini beside its gt folder"
+            raise InputError(f"{problem}, so {self.path} cannot be halved", fix)
+        span = frames_of_half(self.length, which, self.sequence)
+        return replace(self, sequence=name_of_half(self.sequence, which), span=span)
 
 
 def find_ground_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
     """Find ground truth by sequence; a sequence has the name of its folder.
 
     A source is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
-    `<sequence>.txt`, or one such file; all may be gzipped. Raises `InputError` if a source has no
-    ground truth, or if two sources have different ground truth of a sequence.
+    `<sequence>.txt`, or one such file; all may be gzipped. `SOURCE@SPLIT` is a part of it, see
+    `mottool.splits`. Raises `InputError` if a source has no ground truth, if two sources have
+    different ground truth of a sequence, or if a sequence to halve has no `seqinfo.ini`.
     """
     files: dict[str, GroundTruthFile] = {}
     for source in sources:
-        paths = _truth_files(source)
+        folder, split = parse_source(source)
+        paths = _truth_files(folder)
         if not paths:
             fix = (
                 "give a dataset root, a sequence folder with gt/gt.txt, or a folder of SEQUENCE.txt"
             )
-            raise InputError(f"there is no ground truth in {source}", fix)
-        for path in paths:
-            file = _ground_truth_file(path)
+            raise InputError(f"there is no ground truth in {folder}", fix)
+        found = {path: _ground_truth_file(path) for path in paths}
+        names = {file.sequence for file in found.values()}
+        selected = set(split.select(names, folder) if split else names)
+        for path, file in found.items():
+            if file.sequence not in selected:
+                continue
+            file = file.half(split.half) if split and split.half else file
             other = files.setdefault(file.sequence, file)
             if other.path.parent.resolve() != path.parent.resolve():
                 problem = f"{other.path} and {path} are both ground truth of {file.sequence}"
@@ -123,12 +148,20 @@ def _result_files(source: Path) -> list[Path]:
 
 
 def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the caches among `sources` or in folders of them, and the remaining sources."""
+    """Return the caches among `sources` or in folders of them, and the remaining sources.
+
+    `SOURCE@SPLIT` is a part of the caches, see `mottool.splits`; a cache of which only a half is
+    selected is returned as `CACHE@first` or `CACHE@second`. Raises `InputError` if a video of the
+    split has no cache.
+    """
     caches, others = [], []
     for source in sources:
-        paths = sorted(source.glob("*.h5"))
-        if source.suffix == ".h5" and not source.is_dir():
-            caches.append(source)
+        folder, split = parse_source(source)
+        paths = sorted(folder.glob("*.h5"))
+        if folder.suffix == ".h5" and not folder.is_dir():
+            paths = [folder]
+        if paths and split:
+            caches += _select_caches(paths, split, folder)
         elif paths:
             caches += paths
         else:
@@ -136,12 +169,65 @@ def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     return caches, others
 
 
+def _select_caches(paths: list[Path], split: Split, source: Path) -> list[Path]:
+    """Return the part `split` of caches, which are named after their sequences."""
+    selected = set(split.select([path.stem for path in paths], source))
+    halves = {path.stem for path in paths if without_half(path.stem)[1]}
+    parts = []
+    for path in paths:
+        half = without_half(path.stem)[1]
+        if path.stem not in selected or half not in {"", split.half}:
+            continue
+        if half == split.half:
+            parts.append(path)
+        elif name_of_half(path.stem, split.half) not in halves:
+            parts.append(Path(f"{path}@{split.half}"))
+    return parts
+
+
 def get_ground_truth(sequence: str, files: Mapping[str, GroundTruthFile]) -> GroundTruthFile:
-    """Return the ground truth of a sequence; raise `InputError` with the near miss without one."""
-    if sequence not in files:
+    """Return the ground truth that a result or cache of a sequence is scored against.
+
+    A half of a sequence is scored against that half of the ground truth. If only a half of the
+    ground truth is given, a whole sequence is scored against that. Raises `InputError` with the
+    near miss if there is none, and if both halves are given for a whole sequence.
+    """
+    whole, half = without_half(sequence)
+    halves = [name for name in _halves_of(sequence) if name in files]
+    if sequence in files:
+        return files[sequence]
+    if half and whole in files:
+        return files[whole].half(half)
+    if not half and len(halves) > 1:
+        problem = f"{sequence} is one result, but both halves of its ground truth are given"
+        raise InputError(problem, "give one of them with --gt, or all of it")
+    if not halves:
         problem = f"there is no ground truth for {sequence!r}"
         raise InputError(problem, f"{did_you_mean(sequence, files)}, or add its folder with --gt")
-    return files[sequence]
+    return files[halves[0]]
+
+
+def has_ground_truth(sequence: str, files: Iterable[str]) -> bool:
+    """Return whether `get_ground_truth` has ground truth of a sequence among these `files`."""
+    whole, half = without_half(sequence)
+    names = set(files)
+    return bool(names & {sequence, *([whole] if half else _halves_of(sequence))})
+
+
+def part_of_cache(path: Path, sequence: str, file: GroundTruthFile) -> Path:
+    """Return the part of a sequence's cache to score: `path@HALF` if only a half has truth."""
+    half = without_half(file.sequence)[1]
+    return Path(f"{path}@{half}") if half and file.sequence != sequence else path
+
+
+def selects_videos(sources: Iterable[Path]) -> bool:
+    """Return whether a source of ground truth is a split that names its videos."""
+    splits = (parse_source(source)[1] for source in sources)
+    return any(split and split.videos for split in splits)
+
+
+def _halves_of(sequence: str) -> list[str]:
+    return [name_of_half(sequence, half) for half in HALVES]
 
 
 def _text_files(folder: Path) -> list[Path]:

@@ -47,22 +47,24 @@ def detect_embed(
         fps=sequence.fps,
         weights=pipeline.weights,
         settings=run.settings,
+        first_frame=sequence.first_frame,
     )
     with CacheWriter(out, header, overwrite) as cache:
         if cache.already_complete:
             warn(f"{out} is complete already; use --overwrite to make it again")
             return out
-        committed = cache.committed
-        start = 1 if run.needs_all_frames else committed + 1
+        next_frame = sequence.first_frame + cache.committed
+        start = sequence.first_frame if run.needs_all_frames else next_frame
         frames = sequence.frames(start, warn, run.needs_pixels)
         decoded = prefetch(frames, PREFETCHED_BATCHES * pipeline.batch)
-        shown = progress(decoded, sequence.name, sequence.length, start - 1)
+        done = start - sequence.first_frame
+        shown = progress(decoded, sequence.name, sequence.length, done)
         for batch in _batches(shown, pipeline.batch):
             results = run.detect([frame for frame, _ in batch])
             for (frame, decode_time), (detections, times) in zip(batch, results, strict=True):
                 if frame.missing and run.needs_pixels:
                     detections = detections.none()
-                if frame.number > committed:
+                if frame.number >= next_frame:
                     cache.append(detections, frame.seconds, (decode_time, *times))
         return cache.finish()
 

@@ -12,7 +12,8 @@ from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
 from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
 from mottool.sources.images import images_in, natural_key, read_image
-from mottool.sources.sequence import Sequence, check_numbers
+from mottool.sources.sequence import HalfSequence, Sequence, check_numbers
+from mottool.splits import Split, parse_source
 
 __all__ = ["find_sequences"]
 
@@ -28,28 +29,41 @@ def find_sequences(
     """Return every sequence that the sources and the lines of the file `listed` name, each once.
 
     A source is a video, a folder of images, a MOTChallenge folder, a folder anywhere above such
-    folders, or a glob pattern that matches any of them. A source that cannot be used raises
-    `InputError`; with `refused`, it is passed there with its error and the others are still read.
-    `note` receives a message for the files of a folder that are left out.
-    Raises `SettingError` if no source is given, or if two sequences have the same name and would
-    write to the same files.
+    folders, or a glob pattern that matches any of them. `SOURCE@SPLIT` is a part of its sequences,
+    see `mottool.splits`. A source that cannot be used raises `InputError`; with `refused`, it is
+    passed there with its error and the others are still read. `note` receives a message for the
+    files of a folder that are left out. Raises `SettingError` if no source is given, if there is
+    no such split, or if two sequences have the same name and would write to the same files.
     """
     sources = [*sources, *(_read_list(listed) if listed else [])]
     if not sources:
         raise SettingError("no source is given", "name a video or a folder, or give --list FILE")
-    paths: list[Path] = []
-    for source in sources:
-        with _pass_errors(refused, source):
-            paths += _media_paths(source, note)
     sequences: dict[str, Sequence] = {}
-    for path in paths:
-        with _pass_errors(refused, path):
-            sequence = _sequence(path)
-            namesake = sequences.setdefault(sequence.name, sequence)
-            if namesake.path.resolve() != sequence.path.resolve():
-                problem = f"{namesake.path} and {sequence.path} are both named {sequence.name}"
-                raise SettingError(problem, "rename one, or use a separate --work folder for each")
+    for source in sources:
+        path, split = parse_source(source)
+        found: list[Sequence] = []
+        with _pass_errors(refused, source):
+            for media in _media_paths(path if split else source, note):
+                with _pass_errors(refused, media):
+                    found.append(_sequence(media))
+            for sequence in _select(found, split, path):
+                namesake = sequences.setdefault(sequence.name, sequence)
+                if namesake.path.resolve() != sequence.path.resolve():
+                    problem = f"{namesake.path} and {sequence.path} are both named {sequence.name}"
+                    fix = "rename one, or use a separate --work folder for each"
+                    raise SettingError(problem, fix)
     return list(sequences.values())
+
+
+def _select(sequences: list[Sequence], split: Split | None, source: Path) -> list[Sequence]:
+    """Return the part `split` of the sequences at `source`; all for None."""
+    if split is None:
+        return sequences
+    names = set(split.select([sequence.name for sequence in sequences], source))
+    selected = [sequence for sequence in sequences if sequence.name in names]
+    if not split.half:
+        return selected
+    return [HalfSequence.of(sequence, split.half) for sequence in selected]
 
 
 @contextmanager

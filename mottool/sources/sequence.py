@@ -4,8 +4,9 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,9 @@ from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.depth import range_of
 from mottool.sources.images import images_in, is_numbered, read_image, read_raw
+from mottool.splits import frames_of_half, name_of_half
 
-__all__ = ["Frame", "Sequence", "SubsampledSequence", "check_numbers"]
+__all__ = ["Frame", "HalfSequence", "Sequence", "SubsampledSequence", "check_numbers"]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)
@@ -60,6 +62,20 @@ class Sequence:
     def has_images(self) -> bool:
         """Whether there are frames to read."""
         return self.media is not None
+
+    @property
+    def first_frame(self) -> int:
+        """The number of the first frame."""
+        return 1
+
+    @property
+    def whole_name(self) -> str:
+        """The name of the complete sequence, as files of detections and results have it."""
+        return self.name
+
+    def count_frames(self) -> int:
+        """Count the frames: the images of a folder, or the frames of a video, which is decoded."""
+        return sum(1 for _ in self.frames(pixels=False, warn=lambda message: None))
 
     def frames(
         self,
@@ -163,9 +179,14 @@ def check_numbers(files: list[Path]) -> None:
             raise InputError(problem, fix)
 
 
+def _shared(sequence: Sequence) -> dict[str, Any]:
+    """Return the fields that every kind of sequence has."""
+    return {item.name: getattr(sequence, item.name) for item in fields(Sequence)}
+
+
 @dataclass(frozen=True)
 class SubsampledSequence(Sequence):
-    """Every `frame_step`-th frame of `original`, starting with its first, renumbered from 1."""
+    """Every `frame_step`-th frame of `original`, from frame 1 on, renumbered without gaps."""
 
     original: Sequence = field(kw_only=True)
     frame_step: int = field(kw_only=True)
@@ -173,9 +194,22 @@ class SubsampledSequence(Sequence):
     @classmethod
     def of(cls, sequence: Sequence, frame_step: int) -> "SubsampledSequence":
         """Take every `frame_step`-th frame of `sequence`; its frame rate falls accordingly."""
-        length = None if sequence.length is None else -(-sequence.length // frame_step)
+        length = sequence.length
+        if length is not None:
+            before = sequence.first_frame - 1
+            length = -(-(before + length) // frame_step) - -(-before // frame_step)
         changes = {"fps": sequence.fps / frame_step, "length": length}
-        return cls(**vars(sequence) | changes, original=sequence, frame_step=frame_step)
+        return cls(**_shared(sequence) | changes, original=sequence, frame_step=frame_step)
+
+    @property
+    def first_frame(self) -> int:
+        """The number of the first frame."""
+        return -(-(self.original.first_frame - 1) // self.frame_step) + 1
+
+    @property
+    def whole_name(self) -> str:
+        """The name of the complete sequence, as files of detections and results have it."""
+        return self.original.whole_name
 
     def original_number(self, number: int) -> int:
         """Return the number of a frame in the original sequence."""
@@ -196,4 +230,50 @@ class SubsampledSequence(Sequence):
     def fingerprint(self) -> str:
         """Return the SHA-256, in hex, of the original's fingerprint and the frame step."""
         content = f"{self.original.fingerprint()} {self.frame_step}"
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class HalfSequence(Sequence):
+    """The frames `first_frame` to `last_frame` of `original`, with their numbers and times."""
+
+    original: Sequence = field(kw_only=True)
+    span: tuple[int, int] = field(kw_only=True)
+
+    @classmethod
+    def of(cls, sequence: Sequence, half: str) -> "HalfSequence":
+        """Take the `first` or the `second` half of `sequence`, and count its frames for that.
+
+        Raises `InputError` if it has less than two frames, or if they cannot be counted.
+        """
+        first, last = frames_of_half(sequence.count_frames(), half, str(sequence.path))
+        changes = {"name": name_of_half(sequence.name, half), "length": last - first + 1}
+        return cls(**_shared(sequence) | changes, original=sequence, span=(first, last))
+
+    @property
+    def first_frame(self) -> int:
+        """The number of the first frame."""
+        return self.span[0]
+
+    @property
+    def whole_name(self) -> str:
+        """The name of the complete sequence, as files of detections and results have it."""
+        return self.original.whole_name
+
+    def frames(
+        self,
+        start: int = 1,
+        warn: Callable[[str], None] = LOGGER.warning,
+        pixels: bool = True,
+    ) -> Iterator[Frame]:
+        """Yield the frames from number `start` on; otherwise as `Sequence.frames`."""
+        first, last = self.span
+        for frame in self.original.frames(max(start, first), warn, pixels):
+            if frame.number > last:
+                return
+            yield frame
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256, in hex, of the original's fingerprint and the span."""
+        content = f"{self.original.fingerprint()} frames {self.span[0]} to {self.span[1]}"
         return hashlib.sha256(content.encode()).hexdigest()

@@ -62,7 +62,7 @@ class Objective:
                 rows = run_tracker(
                     cache, self.tracker, settings, inputs=cast(InputSettings, inputs)
                 )
-                frames = cache.frame_count
+                frames = cache.last_frame
             rows = postprocess(rows, cast(PostprocessSettings, postprocessing))
             evaluated = cached_ground_truth(ground_truth, sequence, self.rules)
             scores.append(score_tracks(rows, evaluated, frames))

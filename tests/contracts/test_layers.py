@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 # From bottom to top. A package or module imports from earlier lines only.
 FLOORS = """
     errors boxes detections progress _version
-    settings files engines
+    settings files engines splits
     cache
     motchallenge networks workdir cli
     metrics sources checkpoints

@@ -6,7 +6,6 @@ ignore are pedestrians whose flag is 0, and the classes that the benchmark ignor
 people on vehicles, reflections, distractors).
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,14 +20,13 @@ from mottool.motchallenge.rules import DISTRACTORS, detect_rules
 from mottool.sources.discovery import find_sequences
 from mottool.sources.images import images_in
 from mottool.sources.sequence import Sequence
+from mottool.splits import video_name
 
 __all__ = ["read", "recognises", "scored_rows"]
 
 GROUND_TRUTH = "gt/gt.txt"
 PEDESTRIAN = 1
 Bools = npt.NDArray[np.bool_]
-# MOT17 contains every video three times, once for each public detector.
-COPY = re.compile(r"(MOT17-\d+)-(DPM|FRCNN|SDP)")
 
 
 def recognises(path: Path) -> bool:
@@ -43,7 +41,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     `InputError` for a broken line, or for a sequence whose frames are a video.
     """
     sequences = [item for item in find_sequences([path]) if item.ground_truth is not None]
-    copies = {_video(sequence.name): sequence for sequence in sequences}
+    copies = {video_name(sequence.name): sequence for sequence in sequences}
     if len(copies) < len(sequences):
         skipped = len(sequences) - len(copies)
         warn(f"{path}: {skipped} sequences are other copies of the same video and are skipped")
@@ -51,12 +49,6 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     for video, sequence in enumerate(copies.values()):
         people += _add(builder, sequence, video, people)
     return builder.dataset(warn)
-
-
-def _video(sequence: str) -> str:
-    """Return the name of the video that a sequence shows."""
-    copy = COPY.fullmatch(sequence)
-    return copy[1] if copy else sequence
 
 
 def _add(builder: DatasetBuilder, sequence: Sequence, video: int, people: int) -> int:

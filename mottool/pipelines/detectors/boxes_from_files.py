@@ -53,7 +53,7 @@ class BoxesFromFiles:
                 fix = "add it, or give the boxes of another file with --boxes FILE"
                 raise InputError(f"{sequence.path} has no gt/gt.txt", fix)
             path = sequence.ground_truth
-            boxes = PublicDetections.of_ground_truth(path, sequence.name)
+            boxes = PublicDetections.of_ground_truth(path, sequence.whole_name)
         else:
             path = self._file_of(sequence)
             boxes = PublicDetections.read(path, self.margin)
@@ -74,12 +74,14 @@ class BoxesFromFiles:
             return sequence.detections
         if not self.detections.is_dir():
             return self.detections
-        for suffix in SUFFIXES:
-            path = self.detections / f"{sequence.name}{suffix}"
-            if path.exists():
-                return path
-        fix = f"put {sequence.name}.txt or {sequence.name}.npy there"
-        raise InputError(f"{self.detections} has no detections of {sequence.name}", fix)
+        for name in (sequence.name, sequence.whole_name):
+            for suffix in SUFFIXES:
+                path = self.detections / f"{name}{suffix}"
+                if path.exists():
+                    return path
+        name = sequence.whole_name
+        fix = f"put {name}.txt or {name}.npy there"
+        raise InputError(f"{self.detections} has no detections of {name}", fix)
 
 
 def _warn(
@@ -105,6 +107,8 @@ def _warn(
             f"{path}: scores are raw margins, not in [0, 1]; converted by "
             f"1/(1+exp(-score/{boxes.margin:.4g})) (see --score-scale)"
         )
+    if sequence.name != sequence.whole_name:
+        return  # other frames belong to the other half
     if sequence.length and boxes.last_frame > sequence.length:
         warn(
             f"{path}: detections continue up to frame {boxes.last_frame}, but the sequence has "

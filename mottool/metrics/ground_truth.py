@@ -1,0 +1,78 @@
+"""The ground truth of one sequence or of a half of it, and its comparison with tracks."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.preprocess import EvalSequence, preprocess
+from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rules import AUTO, detect_rules
+
+__all__ = [
+    "GroundTruth",
+    "cached_ground_truth",
+    "in_span",
+    "load_ground_truth",
+    "preprocess_tracks",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """The ground truth of one sequence, and the rules by which it is scored.
+
+    `length` in frames is None where no `seqinfo.ini` gives it. `span` are the first and the last
+    frame of a half, to which `rows` are limited; None for all of the sequence.
+    """
+
+    sequence: str
+    rows: Rows
+    rules: str
+    length: int | None
+    span: tuple[int, int] | None = None
+
+    @property
+    def last_frame(self) -> int:
+        """Return the last frame with a row, 0 without rows."""
+        return int(self.rows.frames.max(initial=0))
+
+
+def load_ground_truth(file: GroundTruthFile, sequence: str, rules: str = AUTO) -> GroundTruth:
+    """Read the ground truth of a sequence; `auto` rules are replaced by those that fit.
+
+    Of a half, only the rows in its frames are kept. Raises `InputError` as `read_rows` does.
+    """
+    rows = read_rows(file.path, "ground truth")
+    chosen = detect_rules(sequence, rows) if rules == AUTO else rules
+    if file.span:
+        rows = rows.select(in_span(rows, file.span))
+    return GroundTruth(sequence, rows, chosen, file.length, file.span)
+
+
+def in_span(rows: Rows, span: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Return which rows, (n,), are in the frames of a half."""
+    return (rows.frames >= span[0]) & (rows.frames <= span[1])
+
+
+# For scoring the same sequences many times in one process.
+cached_ground_truth = lru_cache(maxsize=256)(load_ground_truth)
+
+
+def preprocess_tracks(tracks: Rows, ground_truth: GroundTruth, frames: int = 0) -> EvalSequence:
+    """Apply the rules to tracks and ground truth; of a half, only its frames are scored.
+
+    Where the length of the sequence is unknown, it is `frames`, by default the last one with a
+    track, or the last one with ground truth if that is later. Raises `InputError` as `preprocess`
+    does.
+    """
+    last = frames or int(tracks.frames.max(initial=0))
+    length = ground_truth.length or max(last, ground_truth.last_frame)
+    truth, name = ground_truth.rows, ground_truth.sequence
+    if ground_truth.span is None:
+        return preprocess(truth, tracks, length, ground_truth.rules, name)
+    kept = np.flatnonzero(in_span(tracks, ground_truth.span))
+    scored = preprocess(truth, tracks.select(kept), length, ground_truth.rules, name)
+    return replace(scored, result_rows=kept[scored.result_rows])
