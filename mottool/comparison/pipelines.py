@@ -78,8 +78,9 @@ def find_pipelines(paths: Iterable[Path], oracle: bool = False) -> list[Compared
 
     `PATH@SPLIT` is a part of the caches. Caches of one folder and pipeline belong together. Caches
     at ground-truth boxes, `gt+…`, become `at_ground_truth` of the pipelines with the same embedder
-    in the same work folder; `oracle` also lists them as pipelines, last. Raises `InputError` if there is no cache, or if there are two of
-    one pipeline and sequence, and `CacheError` for one that cannot be read.
+    in the same work folder; `oracle` also lists them as pipelines, last. Raises `InputError` if
+    there is no cache, or if there are two of one pipeline and sequence, and `CacheError` for one
+    that cannot be read.
     """
     caches: dict[tuple[Path, str], dict[str, Path]] = {}
     fields: dict[tuple[Path, str], set[str]] = {}

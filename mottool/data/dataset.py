@@ -204,10 +204,14 @@ class Dataset:
         return self._select(np.flatnonzero(keep), f"{self.name}@{split.name}")
 
     def _video_names(self) -> list[str]:
-        """Return the name of every video: that of the folder of its images, or above `img1`."""
+        """Return the name of every video: of its MOTChallenge folder, or of its images' folder."""
         _, first = np.unique(self.videos, return_index=True)
-        folders = [Path(self.paths[index]).resolve().parent for index in first.tolist()]
-        return [folder.parent.name if folder.name == "img1" else folder.name for folder in folders]
+        names = []
+        for index in first.tolist():
+            images = Path(self.paths[index]).resolve().parent
+            inside = images.name == "img1" or (images.parent / "seqinfo.ini").is_file()
+            names.append(images.parent.name if inside else images.name)
+        return names
 
     def _select(self, indices: Ints, name: str) -> "Dataset":
         """Return the dataset of some images; identities and videos are renumbered without gaps."""

@@ -183,8 +183,10 @@ class Validation:
 
 def _score(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
     """Score the tracks of a video by the rules of its benchmark."""
-    file = GroundTruthFile(sequence.name, sequence.path / GROUND_TRUTH, len(tracks))
-    numbers = np.repeat(np.arange(1, len(tracks) + 1), [len(frame) for frame in tracks])
+    first, last = sequence.first_frame, sequence.first_frame + len(tracks) - 1
+    span = None if sequence.name == sequence.whole_name else (first, last)
+    file = GroundTruthFile(sequence.name, sequence.path / GROUND_TRUTH, last, span)
+    numbers = np.repeat(np.arange(first, last + 1), [len(frame) for frame in tracks])
     results = Rows(
         numbers,
         np.concatenate([frame.ids for frame in tracks]),

@@ -2,14 +2,16 @@
 
 import os
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from caches import made, write
+from caches import HEADER, made, write
 
 from mottool.cache.reader import Cache
-from mottool.errors import CacheError
+from mottool.errors import CacheError, InputError
 
 FRAMES = [made(12, 64, seed, centres=2) for seed in range(40)]
 
@@ -93,3 +95,42 @@ def test_numbers_outside_their_range_are_refused(tmp_path, name, value):
         file[name][7] = value
     with pytest.raises(CacheError, match="not finite, or a score outside of 0 to 1"):
         content(path)
+
+
+def test_a_half_of_a_cache_has_the_numbers_of_the_whole(tmp_path):
+    frames = [made(count, seed=count, centres=count % 2) for count in (2, 0, 3, 1, 2)]
+    path = write(tmp_path / "a.h5", frames)
+    halves = (Cache(Path(f"{path}@{half}")) for half in ("first", "second"))
+    with Cache(path) as whole, next(halves) as first, next(halves) as second:
+        assert (first.header.sequence, second.header.sequence) == ("seq@first", "seq@second")
+        assert (whole.first_frame, whole.last_frame) == (1, 5)
+        assert (first.first_frame, first.last_frame, first.frame_count) == (1, 2, 2)
+        assert (second.first_frame, second.last_frame, second.frame_count) == (3, 5, 3)
+        assert (first.detection_count, second.detection_count) == (2, 6)
+        assert (first.occlusion_count, second.occlusion_count) == (0, 2)
+        parts = [*first.frames(), *second.frames()]
+        for half, same in zip(parts, whole.frames(), strict=True):
+            np.testing.assert_array_equal(half.boxes, same.boxes)
+            np.testing.assert_array_equal(half.embeddings, same.embeddings)
+            np.testing.assert_array_equal(half.occlusion_centres, same.occlusion_centres)
+        (last,) = second.frames(start=2)
+        assert len(last) == 2
+        np.testing.assert_array_equal(second.pts, whole.pts[2:])
+        np.testing.assert_array_equal(first.timing, whole.timing[:2])
+
+
+def test_a_half_is_not_halved_again(tmp_path):
+    half = replace(HEADER, sequence="seq@second", first_frame=3)
+    path = write(tmp_path / "seq@second.h5", [made()] * 4, half)
+    with Cache(path) as cache:
+        assert (cache.first_frame, cache.last_frame) == (3, 6)
+    with pytest.raises(InputError, match="holds seq@second, which is a half already"):
+        Cache(Path(f"{path}@first"))
+
+
+def test_a_cache_without_a_first_frame_starts_at_1(tmp_path):
+    path = write(tmp_path / "a.h5", [made()])
+    with h5py.File(path, "r+") as file:
+        del file.attrs["first_frame"], file.attrs["checksum"]  # as before the attribute was added
+    with Cache(path) as cache:
+        assert cache.first_frame == 1

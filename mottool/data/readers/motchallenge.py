@@ -111,7 +111,7 @@ def _rows(sequence: Sequence) -> tuple[Rows, Rows]:
 
 def _scored_and_ignored(sequence: Sequence, rows: Rows) -> tuple[Bools, Bools]:
     """Return which rows are scored and which are ignored, (n,) bool each."""
-    columns, rules = rows.rest.shape[1], detect_rules(sequence.name, rows)
+    columns, rules = rows.rest.shape[1], detect_rules(sequence.whole_name, rows)
     flagged = rows.rest[:, 0] != 0 if columns else np.ones(len(rows), bool)
     if rules == "mot15" or columns < 2:
         return flagged, ~flagged

@@ -7,6 +7,7 @@ from footage import seqinfo, video
 
 from mottool.data.formats import open_dataset
 from mottool.errors import SettingError
+from mottool.splits import SPLITS
 
 
 def test_rows_that_are_not_scored_are_omitted(tmp_path):
@@ -49,9 +50,35 @@ def test_halves_are_taken_of_every_video(tmp_path):
     assert [image.frame for image in second] == [3, 4, 5, 3, 4, 5]
     assert (first.identity_count, second.identity_count) == (2, 2)
     assert second[3].rows.tolist() == [3]
-    with pytest.raises(SettingError, match="only videos have halves"):
+    with pytest.raises(SettingError, match="only videos have parts, such as @first"):
         open_dataset(f"{datasets.yolo(tmp_path / 'yolo')}@first", print)
-    assert "there is no file or folder" in refusal(f"{tmp_path}/set@third")
+    with pytest.raises(SettingError, match="there is no split 'third' of .*splits are first"):
+        open_dataset(f"{tmp_path}/set@third", print)
+    assert "there is no file or folder" in refusal(f"{tmp_path}/nothing@first")
+
+
+@pytest.mark.parametrize("images", ["img1", "frames"])
+def test_a_named_split_is_of_its_videos(tmp_path, images):
+    names = (*SPLITS["train5"].videos, "TUD-Campus")
+    for name in names:
+        folder = datasets.motchallenge(tmp_path / "train" / name)
+        (folder / "img1").rename(folder / images)
+        info = (folder / "seqinfo.ini").read_text().replace("imDir=img1", f"imDir={images}")
+        (folder / "seqinfo.ini").write_text(info)
+    dataset, _ = load(f"{tmp_path}/train@train5")
+    assert dataset.video_count == 5
+    assert {path.split("/")[-3] for path in dataset.paths} == set(names[:-1])
+    assert dataset.name == "train@train5"
+    message = refusal(f"{tmp_path}/train@validate6")
+    assert "has no ETH-Sunnyday, ETH-Pedcross2, ADL-Rundle-8, Venice-2, KITTI-17, which" in message
+
+
+def test_the_halves_of_mot17_are_of_the_copy_that_is_read(tmp_path):
+    for video in SPLITS["mot17-first"].videos:
+        for detector in ("DPM", "SDP"):
+            datasets.motchallenge(tmp_path / f"{video}-{detector}", frames=4)
+    dataset, _ = load(f"{tmp_path}@mot17-first")
+    assert (dataset.video_count, [image.frame for image in dataset]) == (7, [1, 2] * 7)
 
 
 def test_video_instead_of_images_is_refused_with_the_command_that_extracts_them(tmp_path):
