@@ -93,7 +93,8 @@ def command(
     and large people. The embeddings are scored of a cache that detect-embed --boxes gt made: TPR
     is the share of pairs of one person above the similarity that one in ten pairs of different
     people reaches; Rank1 and mAP are of a search with the first half of every track for people in
-    the second halves of the same sequence.
+    the second halves of the same sequence. With --gallery pooled --min-visibility 0.7 --ap-sum
+    trapezoid they are those of OUTrack's Table 7.
     """
     from mottool.metrics import evaluate, inputs, tables
 

@@ -6,7 +6,6 @@ ignores is treated like "difficult" objects. Embeddings are evaluated only in ca
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,19 @@ import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
-from mottool.detections import PERSON, Detections
+from mottool.detections import PERSON
 from mottool.errors import ignore_warning
 from mottool.metrics.detection import (
     FAIRMOT_SIZE_LIMITS,
     SIZES,
     average_precision,
-    match_to_ground_truth,
     size_of,
 )
-from mottool.metrics.reid import rank_gallery, split_query_gallery, true_positive_rate
+from mottool.metrics.matches import CacheMatches, MatchBuilder, rank_tracks
+from mottool.metrics.reid import true_positive_rate
+from mottool.metrics.settings import POOLED, RetrievalSettings
 from mottool.motchallenge.rows import Rows
-from mottool.motchallenge.rules import scored_and_ignored
+from mottool.motchallenge.rules import CLASS_COLUMNS, scored_and_ignored
 
 __all__ = ["CacheMatches", "cache_metrics", "match_cache"]
 
@@ -36,39 +36,19 @@ Bools = npt.NDArray[np.bool_]
 GROUND_TRUTH_DETECTOR = "gt"  # its boxes are the ground truth's
 
 
-@dataclass(frozen=True)
-class CacheMatches:
-    """The detections of one sequence, matched with its ground truth.
-
-    `scores` (n,) and `correct` (n,) bool describe n person detections; `sizes` (n,) is the size
-    class (index into `SIZES`) of the matched ground-truth box, or of the detection if unmatched.
-    `ground_truth_counts` (3,) counts ground-truth boxes per size class. For k embeddings at
-    ground-truth boxes (k = 0 in other caches): `embeddings` (k, D), `identities` (k,) and
-    `embedding_sizes` (k,); for the q queries among them, `rank_1` and `average_precision` (q,).
-    """
-
-    scores: Floats
-    correct: Bools
-    sizes: npt.NDArray[np.intp]
-    ground_truth_counts: Ints
-    embeddings: Floats
-    identities: Ints
-    embedding_sizes: npt.NDArray[np.intp]
-    rank_1: Floats
-    average_precision: Floats
-
-
 def match_cache(
     cache: Cache,
     ground_truth: Rows,
     rules: str,
     size_limits: tuple[float, float] = FAIRMOT_SIZE_LIMITS,
     warn: Callable[[str], None] = ignore_warning,
+    retrieval: RetrievalSettings | None = None,
 ) -> CacheMatches:
     """Match the detections of an open cache with ground truth, by a benchmark's rules.
 
-    `size_limits` separate small, medium and large boxes, in square pixels. `warn` receives a
-    message if ground truth continues after the cache's last frame.
+    `size_limits` separate small, medium and large boxes, in square pixels. `retrieval` is the
+    protocol of Rank1 and mAP. `warn` receives a message if ground truth continues after the
+    cache's last frame, or lacks the visibility that the protocol needs.
 
     Raises `InputError` for ground truth that the rules cannot score, and `CacheError` for a damaged
     cache.
@@ -83,38 +63,29 @@ def match_cache(
         warn(f"{problem}: {missing} {which} boxes of the ground truth are false negatives")
     detector = cache.header.pipeline.split("+")[0]
     with_embeddings = cache.has_embeddings and detector == GROUND_TRUTH_DETECTOR
-    width = cache.embedding_size if with_embeddings else 0
-    matches = [(np.zeros(0, np.float32), np.zeros(0, np.bool_), np.zeros(0, np.intp))]
-    known = [(np.zeros((0, width), np.float32), np.zeros(0, np.int64), np.zeros(0, np.intp))]
+    retrieval = retrieval or RetrievalSettings()
+    if with_embeddings and retrieval.min_visibility and not truth.has_visibility:
+        warn(f"{cache.header.sequence}: no visibility is annotated, so all boxes count as visible")
+    builder = MatchBuilder()
+    builder.add_ground_truth(truth.sizes[~truth.ignored])
     for number, frame in enumerate(cache.frames(), cache.first_frame):
         detections = frame.take(frame.classes == PERSON)
-        rows, first = truth.match(number, detections)
-        counted = ~truth.ignored[rows] | (rows < 0)
         areas = (detections.boxes[:, 2:] - detections.boxes[:, :2]).prod(axis=1)
-        sizes = np.where(rows < 0, size_of(areas, size_limits), truth.sizes[rows])
-        matches.append((detections.scores[counted], first[counted], sizes[counted]))
+        start, stop = truth.rows_of(number)
+        rows = builder.add_detections(
+            *(detections.boxes, detections.scores, size_of(areas, size_limits)),
+            *(truth.boxes[start:stop], truth.ignored[start:stop], truth.sizes[start:stop]),
+        )
         if with_embeddings and detections.embeddings is not None:
-            correct = first & counted
-            known_rows = rows[correct]
-            embedded = detections.embeddings[correct]
-            known.append((embedded, truth.identities[known_rows], truth.sizes[known_rows]))
-    scores, correct, sizes = map(np.concatenate, zip(*matches, strict=True))
-    embeddings, identities, embedding_sizes = map(np.concatenate, zip(*known, strict=True))
-    query = split_query_gallery(identities)
-    ranked = rank_gallery(
-        embeddings[query], identities[query], embeddings[~query], identities[~query]
-    )
-    counts = truth.counts
-    return CacheMatches(
-        scores, correct, sizes, counts, embeddings, identities, embedding_sizes, *ranked
-    )
+            correct = rows >= 0
+            known = start + rows[correct]
+            described = truth.identities[known], truth.sizes[known], truth.visibility[known]
+            builder.add_embeddings(detections.embeddings[correct], *described, 0)
+    return builder.matches(retrieval, cache.embedding_size if with_embeddings else 0)
 
 
 class _GroundTruth:
-    """The ground-truth boxes of a sequence, sorted by frame, with the rows that are ignored.
-
-    Arrays have one extra last row, so that row -1 ("unmatched") can be looked up.
-    """
+    """The ground-truth boxes of a sequence, sorted by frame, with the rows that are ignored."""
 
     def __init__(
         self, rows: Rows, scored_and_ignored: tuple[Bools, Bools], size_limits: tuple[float, float]
@@ -124,38 +95,35 @@ class _GroundTruth:
         keep = np.flatnonzero(scored | ignored)
         keep = keep[np.argsort(rows.frames[keep], kind="stable")]
         self.frames, self.boxes = rows.frames[keep], xyxy_from_tlwh(rows.tlwh[keep])
-        self.identities = np.append(rows.ids[keep], -1)  # (t + 1,)
-        self.ignored = np.append(~scored[keep], False)
-        self.sizes = np.append(size_of(rows.tlwh[keep, 2] * rows.tlwh[keep, 3], size_limits), 0)
-        self.counts = np.bincount(self.sizes[:-1][~self.ignored[:-1]], minlength=len(SIZES))
+        self.identities, self.ignored = rows.ids[keep], ~scored[keep]
+        self.sizes = size_of(rows.tlwh[keep, 2] * rows.tlwh[keep, 3], size_limits)
+        self.has_visibility = rows.rest.shape[1] == CLASS_COLUMNS[-1]
+        self.visibility = rows.rest[keep, 2] if self.has_visibility else np.ones(len(keep))
 
     def count_outside(self, first: int, last: int) -> int:
         """Return the number of scored boxes before frame `first` or after frame `last`."""
         outside = (self.frames < first) | (self.frames > last)
-        return int(np.count_nonzero(~self.ignored[:-1][outside]))
+        return int(np.count_nonzero(~self.ignored[outside]))
 
-    def match(self, frame: int, detections: Detections) -> tuple[npt.NDArray[np.intp], Bools]:
-        """Match the detections of a frame.
-
-        Return the ground-truth row of each detection, (n,), or -1, and which detections are the
-        highest-scoring match of their row, (n,).
-        """
+    def rows_of(self, frame: int) -> tuple[int, int]:
+        """Return the start and the end of the rows of a frame."""
         start, stop = np.searchsorted(self.frames, [frame, frame + 1])
-        rows, first = match_to_ground_truth(
-            detections.boxes, detections.scores, self.boxes[start:stop]
-        )
-        return np.where(rows < 0, -1, start + rows), first
+        return int(start), int(stop)
 
 
 def cache_metrics(
-    matches: Sequence[CacheMatches], min_score: float, repeats: Ints | None = None
+    matches: Sequence[CacheMatches],
+    min_score: float,
+    repeats: Ints | None = None,
+    retrieval: RetrievalSettings | None = None,
 ) -> dict[str, float]:
     """Compute the metrics of several sequences together, as fractions.
 
     `AP`, `AP_S`, `AP_M`, `AP_L` at IoU 0.5; `Rcll` and `Prcn` of detections scoring at least
     `min_score`; at ground-truth boxes `TPR` at a false accept rate of 0.1 (also per size), `Rank1`
-    and `mAP`, where queries search their own sequence. `repeats` (s,) counts each sequence that
-    often (bootstrap); TPR, which compares sequences, is then omitted, as are undefined metrics.
+    and `mAP` by the protocol `retrieval`, with which the sequences were matched. `repeats` (s,)
+    counts each sequence that often (bootstrap); metrics that compare sequences (TPR, and Rank1 and
+    mAP with a pooled gallery) are then omitted, as are undefined ones.
     """
     factors = np.ones(len(matches)) if repeats is None else repeats.astype(float)
     weight = np.repeat(factors, [len(match.scores) for match in matches])  # (n,)
@@ -180,6 +148,8 @@ def cache_metrics(
     }
     if repeats is None:
         metrics |= _tpr(matches)
+    if retrieval and retrieval.gallery == POOLED:
+        return metrics | ({} if repeats is not None else _pooled_retrieval(matches, retrieval))
     for name, attribute in (("Rank1", "rank_1"), ("mAP", "average_precision")):
         per_sequence = [getattr(match, attribute) for match in matches]
         values = np.concatenate(per_sequence)
@@ -202,6 +172,22 @@ def _tpr(matches: Sequence[CacheMatches]) -> dict[str, float]:
         of_size = sizes == index
         rates[f"TPR_{size}"] = true_positive_rate(embeddings[of_size], identities[of_size])
     return {name: rate for name, rate in rates.items() if not np.isnan(rate)}
+
+
+def _pooled_retrieval(
+    matches: Sequence[CacheMatches], retrieval: RetrievalSettings
+) -> dict[str, float]:
+    """Compute Rank1 and mAP of queries that search all sequences; identities are distinct."""
+    matches = [match for match in matches if match.searched.any()]
+    if len({match.embeddings.shape[1] for match in matches}) != 1:
+        return {}
+    searched = np.concatenate([match.searched for match in matches])
+    identities = np.concatenate(_distinct_identities(matches))[searched]
+    embeddings = np.concatenate([match.embeddings for match in matches])[searched]
+    ranked = zip(("Rank1", "mAP"), rank_tracks(embeddings, identities, retrieval), strict=True)
+    return {
+        name: float(np.nanmean(values)) for name, values in ranked if not np.isnan(values).all()
+    }
 
 
 def _distinct_identities(matches: Sequence[CacheMatches]) -> list[Ints]:

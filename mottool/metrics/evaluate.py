@@ -27,7 +27,7 @@ from mottool.metrics.inputs import (
     has_ground_truth,
     part_of_cache,
 )
-from mottool.metrics.settings import MIN_SCORE, EvaluationSettings
+from mottool.metrics.settings import MIN_SCORE, EvaluationSettings, RetrievalSettings
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.metrics.tracking import TrackingScore, combine, score
 from mottool.motchallenge.rows import Rows, read_rows
@@ -80,9 +80,11 @@ def score_cache(
     ground_truth: GroundTruth,
     size_limits: Limits = FAIRMOT_SIZE_LIMITS,
     warn: Warn = ignore_warning,
+    retrieval: RetrievalSettings | None = None,
 ) -> CacheMatches:
     """Match an open cache with its ground truth, for `cache_metrics`; raise as `match_cache`."""
-    return match_cache(cache, ground_truth.rows, ground_truth.rules, size_limits, warn)
+    truth, rules = ground_truth.rows, ground_truth.rules
+    return match_cache(cache, truth, rules, size_limits, warn, retrieval)
 
 
 def _check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:
@@ -200,12 +202,14 @@ class CacheEvaluation:
         pipeline: str,
         min_score: float = MIN_SCORE,
         size_limits: Limits = FAIRMOT_SIZE_LIMITS,
+        retrieval: RetrievalSettings | None = None,
     ) -> None:
-        """Start without sequences; `min_score` is as in `cache_metrics`.
+        """Start without sequences; `min_score` and `retrieval` are as in `cache_metrics`.
 
         `size_limits` are those between small, medium and large, in square pixels.
         """
         self.pipeline, self.min_score, self.size_limits = pipeline, min_score, size_limits
+        self.retrieval = retrieval or RetrievalSettings()
         self._matches: dict[str, tuple[str, CacheMatches]] = {}
 
     def add(
@@ -218,7 +222,8 @@ class CacheEvaluation:
         """Score an open cache by `rules` (`auto` or a benchmark's); raise as `match_cache`."""
         sequence = cache.header.sequence
         truth = load_ground_truth(file, sequence, rules)
-        self._matches[sequence] = truth.rules, score_cache(cache, truth, self.size_limits, warn)
+        match = score_cache(cache, truth, self.size_limits, warn, self.retrieval)
+        self._matches[sequence] = truth.rules, match
 
     def rows(self, draws: int = 0, seed: int = 0) -> list[TableRow]:
         """Return a row for each sequence and a last one, `COMBINED`; none without sequences.
@@ -228,8 +233,8 @@ class CacheEvaluation:
         if not self._matches:
             return []
         matches = [match for _, match in self._matches.values()]
-        metrics = partial(cache_metrics, min_score=self.min_score)
-        drawn = partial(cache_metrics, matches, self.min_score)
+        metrics = partial(cache_metrics, min_score=self.min_score, retrieval=self.retrieval)
+        drawn = partial(cache_metrics, matches, self.min_score, retrieval=self.retrieval)
         rows = [
             TableRow("cache", self.pipeline, rules, sequence, metrics([match]))
             for sequence, (rules, match) in self._matches.items()
@@ -303,7 +308,8 @@ def evaluate_caches(
             return
         file = get_ground_truth(sequence, files)
         with Cache(part_of_cache(path, sequence, file)) as cache:
-            new = CacheEvaluation(pipeline, settings.min_score, settings.size_limits)
+            limits = settings.size_limits
+            new = CacheEvaluation(pipeline, settings.min_score, limits, settings)
             evaluations.setdefault(pipeline, new).add(cache, file, settings.rules, warn)
 
     for path in caches:

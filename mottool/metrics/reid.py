@@ -43,13 +43,18 @@ def split_query_gallery(identities: Ints) -> Bools:
 
 
 def rank_gallery(
-    queries: Floats, query_identities: Ints, gallery: Floats, gallery_identities: Ints
+    queries: Floats,
+    query_identities: Ints,
+    gallery: Floats,
+    gallery_identities: Ints,
+    trapezoid: bool = False,
 ) -> tuple[Floats, Floats]:
     """Rank the gallery by similarity; return rank-1 accuracy, 0 or 1, and average precision, (q,).
 
     `queries` (q, D) and `gallery` (g, D) are L2-normalised, with identities (q,) and (g,). The
-    average precision is the mean precision at the ranks of the query's identity. Both are NaN for
-    a query whose identity is not in the gallery.
+    average precision is the mean precision at the ranks of the query's identity; with `trapezoid`,
+    as in Market-1501's code, the mean of that precision and the one at the rank before, which is 1
+    before the first rank. Both are NaN for a query whose identity is not in the gallery.
     """
     rank_1, average_precision = np.full(len(queries), np.nan), np.full(len(queries), np.nan)
     if not len(gallery):
@@ -64,6 +69,9 @@ def rank_gallery(
         known = np.flatnonzero(counts)
         precision = np.cumsum(correct, axis=1) / np.arange(1, len(gallery) + 1)  # at each rank
         rank_1[start + known] = correct[known, 0]
+        if trapezoid:
+            before = np.concatenate([np.ones((len(precision), 1)), precision[:, :-1]], axis=1)
+            precision = (before + precision) / 2
         sums = (precision * correct).sum(axis=1)
         average_precision[start + known] = sums[known] / counts[known]
     return rank_1, average_precision

@@ -6,13 +6,52 @@ from mottool.errors import SettingError
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, setting
 
-__all__ = ["MIN_SCORE", "EvaluationSettings"]
+__all__ = [
+    "GALLERIES",
+    "MIN_SCORE",
+    "POOLED",
+    "SEQUENCE",
+    "TRAPEZOID",
+    "EvaluationSettings",
+    "RetrievalSettings",
+]
 
 MIN_SCORE = 0.5  # of a detection that counts in recall and precision
 
+GALLERIES = SEQUENCE, POOLED = "sequence", "pooled"
+AP_SUMS = _, TRAPEZOID = "steps", "trapezoid"
+
 
 @dataclass(frozen=True)
-class EvaluationSettings(Settings):
+class RetrievalSettings(Settings):
+    """The protocol of the retrieval metrics Rank1 and mAP.
+
+    OUTrack's Table 7 is `gallery` pooled, `min_visibility` 0.7 and `ap_sum` trapezoid.
+    """
+
+    gallery: str = setting(
+        SEQUENCE,
+        "Where Rank1 and mAP search with the first half of a track: in the second halves of its "
+        "own sequence, or, pooled, of all sequences. Identities of sequences are kept apart.",
+        choices=GALLERIES,
+    )
+    min_visibility: float = setting(
+        0.0,
+        "Lowest visibility of the ground-truth boxes that Rank1 and mAP search with and for, such "
+        "as 0.7. Tracks are halved without the other boxes.",
+        low=0,
+        high=1,
+    )
+    ap_sum: str = setting(
+        "steps",
+        "The average precision of a query in mAP: the mean of the precision p at each hit (steps), "
+        "or of (p before the hit + p) / 2, as Market-1501's code has it (trapezoid).",
+        choices=AP_SUMS,
+    )
+
+
+@dataclass(frozen=True)
+class EvaluationSettings(RetrievalSettings):
     """The rules by which results and caches are scored, and additional metrics."""
 
     rules: str = setting(

@@ -9,6 +9,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import cache_metrics, match_cache
+from mottool.metrics.settings import RetrievalSettings
 from mottool.motchallenge.rows import Rows
 
 SMALL, MEDIUM, LARGE = (50, 100), (100, 100), (300, 100)  # FairMOT's limits are 6000 and 25000
@@ -35,11 +36,11 @@ def truth(*people):
 
 @pytest.fixture
 def matched(tmp_path):
-    def match(frames, people, pipeline="pipe", **more):
+    def match(frames, people, pipeline="pipe", rules="mot17", **more):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
         write(path, frames, replace(HEADER, pipeline=pipeline))
         with Cache(path) as cache:
-            return match_cache(cache, people, "mot17", **more)
+            return match_cache(cache, people, rules, **more)
 
     return match
 
@@ -137,6 +138,55 @@ def test_sequences_are_combined_and_repeated(matched):
     assert twice["Rank1"] == pytest.approx(8 / 10)
     assert "TPR" not in twice
     assert cache_metrics([good, bad], 0.5, np.array([0, 3]))["Rank1"] == 0
+
+
+def direction(degrees):
+    return np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+
+
+def alone(matched, degrees, retrieval):
+    """One person over two frames with embeddings in two directions."""
+    frames = [frame((0, *SMALL, 1, direction(angle))) for angle in degrees]
+    people = truth((1, 1, 0, *SMALL), (2, 1, 0, *SMALL))
+    return matched(frames, people, "gt+osnet", retrieval=retrieval)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rank_1", "precision"),
+    # In its own sequence each query finds the only box. Pooled, the query at 20 degrees has the
+    # other sequence's box at 30 at rank 1 and its person's at 50 at rank 2, both of identity 1.
+    [
+        ({"gallery": "sequence"}, 1, 1),
+        ({"gallery": "pooled"}, 1 / 2, (1 + 1 / 2) / 2),
+        ({"gallery": "pooled", "ap_sum": "trapezoid"}, 1 / 2, (1 + (0 + 1 / 2) / 2) / 2),
+    ],
+)
+def test_the_gallery_is_of_the_sequence_or_pooled(matched, settings, rank_1, precision):
+    retrieval = RetrievalSettings(**settings)
+    both = [alone(matched, degrees, retrieval) for degrees in ((0, 30), (20, 50))]
+    metrics = cache_metrics(both, 0.5, retrieval=retrieval)
+    assert (metrics["Rank1"], metrics["mAP"]) == pytest.approx((rank_1, precision))
+    drawn = cache_metrics(both, 0.5, np.array([1, 1]), retrieval)
+    assert ("Rank1" in drawn) == (settings["gallery"] == "sequence")
+
+
+def test_retrieval_leaves_occluded_boxes_out(matched):
+    left, right = direction(0), direction(90)
+    frames, people = walk([(left, right), (right, right), (left, right), (left, right)])
+    people.rest[people.ids == 1, 2] = [1, 0.69, 0.7, 1]
+    plain = cache_metrics([matched(frames, people, "gt+osnet")], 0.5)
+    # Of four queries the occluded one has the other person at ranks 1 and 2.
+    assert plain["Rank1"] == 3 / 4
+    assert plain["mAP"] == pytest.approx((3 + (1 / 3 + 2 / 4) / 2) / 4)
+    retrieval = RetrievalSettings(min_visibility=0.7)
+    match = matched(frames, people, "gt+osnet", retrieval=retrieval)
+    visible = cache_metrics([match], 0.5, retrieval=retrieval)
+    assert visible["Rank1"] == visible["mAP"] == 1
+    assert visible["TPR"] == plain["TPR"]
+    notes = []
+    bare = replace(people, rest=people.rest[:, :1])
+    matched(frames, bare, "gt+osnet", rules="mot15", retrieval=retrieval, warn=notes.append)
+    assert notes == ["seq: no visibility is annotated, so all boxes count as visible"]
 
 
 def test_intervals_cover_the_values_of_other_draws():

@@ -90,3 +90,15 @@ def test_both_limits_are_medium():
     """FairMOT's Table 3: "Small: area smaller than 6000; Medium: area from 6000 to 25000"."""
     areas = np.array([0.0, 5999.9, 6000, 25000, 25000.1])
     assert size_of(areas).tolist() == [0, 0, 1, 1, 2]
+
+
+def test_the_trapezoid_by_hand():
+    gallery = unit([[1, 0], [10, 1], [10, 3], [10, 6], [0, 1]])
+    queries, identities = unit([[1, 0], [1, 0]]), np.array([7, 8])
+    shown = np.array([7, 8, 7, 7, 8])
+    rank_1, precision = rank_gallery(queries, identities, gallery, shown, trapezoid=True)
+    assert rank_1.tolist() == [1, 0]
+    # Identity 7 is at ranks 1, 3 and 4. The precision is 1, 2/3, 3/4 there, and 1, 1/2, 2/3 before.
+    assert precision[0] == pytest.approx((2 / 2 + (1 / 2 + 2 / 3) / 2 + (2 / 3 + 3 / 4) / 2) / 3)
+    # Identity 8 is at ranks 2 and 5. The precision is 1/2, 2/5 there, and 0, 1/4 before.
+    assert precision[1] == pytest.approx(((0 + 1 / 2) / 2 + (1 / 4 + 2 / 5) / 2) / 2)
