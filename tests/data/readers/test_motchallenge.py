@@ -74,9 +74,9 @@ def test_a_named_split_is_of_its_videos(tmp_path, images):
 
 
 def test_the_halves_of_mot17_are_of_the_copy_that_is_read(tmp_path):
-    for video in SPLITS["mot17-first"].videos:
+    for name in SPLITS["mot17-first"].videos:
         for detector in ("DPM", "SDP"):
-            datasets.motchallenge(tmp_path / f"{video}-{detector}", frames=4)
+            datasets.motchallenge(tmp_path / f"{name}-{detector}", frames=4)
     dataset, _ = load(f"{tmp_path}@mot17-first")
     assert (dataset.video_count, [image.frame for image in dataset]) == (7, [1, 2] * 7)
 
