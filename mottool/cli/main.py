@@ -19,6 +19,7 @@ COMMANDS = {
     "track": "Detect, associate and, with --render, draw in one command.",
     "associate": "Link the detections of caches into tracks.",
     "evaluate": "Score result files or caches against ground truth.",
+    "validate": "Score a network's detections and embeddings on annotated images.",
     "compare": "Compare pipelines and trackers in a table, plots and a page.",
     "tune": "Search for the best settings of a tracker.",
     "render": "Draw tracks on their frames; write H.264 videos.",
