@@ -9,8 +9,10 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, merged_options, settings_options, work_option
 from mottool.data.formats import format_names
+from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.registry import NETWORKS, learning_settings, names_help, trainable
 from mottool.settings import build_settings, parse_key_values
+from mottool.splits import splits_help
 from mottool.training.setup import TrainSettings as Config
 from mottool.training.setup import train as run
 from mottool.workdir import WorkDir
@@ -19,6 +21,7 @@ __all__ = ["Config", "command", "run"]
 
 TRAINABLE = [entry for entry in NETWORKS.values() if entry.family.learner]
 EPILOG = f"\b\nPIPELINE is one of:\n{names_help(TRAINABLE)}\n\nDATASET formats: {format_names()}."
+EPILOG += f"\n\n{splits_help()}"
 
 
 @click.command("train", epilog=EPILOG)
@@ -39,9 +42,9 @@ EPILOG = f"\b\nPIPELINE is one of:\n{names_help(TRAINABLE)}\n\nDATASET formats: 
 @click.option(
     "--validate",
     multiple=True,
-    metavar="SEQUENCE",
-    help="MOTChallenge folder, or a folder of these, that is held out to score the network; can be "
-    "repeated.",
+    metavar="DATASET",
+    help="Data that is held out to score the network; can be repeated. MOTChallenge sequences are "
+    "also tracked.",
 )
 @click.option(
     "--tracker-set",
@@ -71,6 +74,7 @@ EPILOG = f"\b\nPIPELINE is one of:\n{names_help(TRAINABLE)}\n\nDATASET formats: 
     "repeated.  [default: not stated]",
 )
 @settings_options(Config)
+@merged_options({"validation": RetrievalSettings}, "protocol")
 @merged_options(learning_settings(), "given")
 @click.option("--overwrite", is_flag=True, help="Replace an existing training.")
 @work_option
@@ -85,6 +89,7 @@ def command(
     labels: tuple[Path, ...],
     licences: tuple[str, ...],
     config: Config,
+    protocol: dict[str, Any],
     given: dict[str, Any],
     overwrite: bool,
     work: Path,
@@ -92,10 +97,13 @@ def command(
 ) -> None:
     """Train PIPELINE on annotated images, as its paper does.
 
-    DATASET@first and DATASET@second are the halves of every video in a DATASET.
+    DATASET@SPLIT is a part of the videos of a DATASET, such as the first half of each. A validation
+    computes AP and TPR as mottool validate does, and MOTA and IDF1 on MOTChallenge sequences. With
+    --gallery, --min-visibility or --ap-sum it computes Rank1 and mAP, too.
 
     \b
-        mottool train fairmot-dla34 --data MOT17/train@first --validate MOT17-02-half
+        mottool train fairmot-dla34 --data MOT17/train@first --validate MOT17/train@second
+        mottool train jde-1088x608 --data caltech.train --validate caltech.val --best AP
         mottool train fairmot-dla34 --data mot17.train --init ctdet_coco_dla_2x.pth
         mottool train fairmot-resnet34 --data MOT17/train --init imagenet --batch 4 --lr 3e-5
         torchrun --nproc_per_node 2 -m mottool train fairmot-dla34 --data MOT17/train
@@ -126,6 +134,7 @@ def command(
             warn=jobs.note if first else lambda message: None,
             tracking=parse_key_values(tracking, "--tracker-set"),
             licences=licences,
+            retrieval=build_settings(RetrievalSettings, protocol, "train") if protocol else None,
         ),
     )
     if weights and first:

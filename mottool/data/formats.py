@@ -14,7 +14,14 @@ from mottool.splits import parse_source
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
 
-__all__ = ["DATASET_FORMATS", "DatasetFormat", "format_names", "open_dataset", "open_datasets"]
+__all__ = [
+    "DATASET_FORMATS",
+    "DatasetFormat",
+    "format_names",
+    "format_of",
+    "open_dataset",
+    "open_datasets",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,14 @@ def format_names() -> str:
     return ", ".join(entry.name for entry in DATASET_FORMATS.values())
 
 
+def format_of(path: Path) -> str | None:
+    """Return the format of the dataset at a path, a name in `DATASET_FORMATS`, or None."""
+    for name, entry in DATASET_FORMATS.items():
+        if import_module(entry.reader).recognises(path):
+            return name
+    return None
+
+
 def open_dataset(
     source: str | Path, warn: Callable[[str], None], root: Path | None = None
 ) -> Dataset:
@@ -64,11 +79,9 @@ def open_dataset(
     path, split = parse_source(source)
     if not path.exists():
         raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
-    for entry in DATASET_FORMATS.values():
-        reader = import_module(entry.reader)
-        if reader.recognises(path):
-            dataset: Dataset = reader.read(path, warn, root)
-            return dataset.part(split, path) if split else dataset
+    if name := format_of(path):
+        dataset: Dataset = import_module(DATASET_FORMATS[name].reader).read(path, warn, root)
+        return dataset.part(split, path) if split else dataset
     if (path / "img1").is_dir():
         problem = f"{path} is a sequence without ground truth: {path / 'gt/gt.txt'} is missing"
         raise InputError(problem, "add it, or give a dataset that has annotations")

@@ -13,7 +13,7 @@ from typing import Any
 from mottool.errors import SettingError
 from mottool.training.checkpoint_writer import CheckpointWriter
 from mottool.training.trainer import Trainer
-from mottool.training.validation import FIGURES, Validation
+from mottool.training.validation import FIGURES, HIGHEST, Validation
 
 __all__ = ["TrainingRun"]
 
@@ -99,7 +99,7 @@ class TrainingRun:
         """Return whether the last epoch must still be validated."""
         row = self.trainer.state.history[-1]
         selected = row["epoch"] % self.every == 0 or self.trainer.finished
-        return self.validation is not None and selected and FIGURES[0] not in row
+        return self.validation is not None and selected and HIGHEST not in row
 
     def _summary(self, row: Mapping[str, float], best: bool) -> str:
         """Format the metrics of an epoch as one line."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mottool._version import __version__
 from mottool.errors import SettingError, ignore_warning
 from mottool.metrics.registry import columns
+from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.entry import NetworkEntry
 from mottool.networks.learning import SCHEDULES
 from mottool.networks.registry import load, trainable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mottool.data.distilled_labels import JoinedLabels
     from mottool.data.samples import Samples
     from mottool.data.scenes import Scenes
+    from mottool.sources.sequence import Sequence as Source
     from mottool.training.checkpoint_writer import CheckpointWriter
     from mottool.training.learner import Learner
     from mottool.training.trainer import TrainerSettings
@@ -122,10 +124,11 @@ class TrainSettings(Settings):
     validate_every: int = setting(
         1, "Epochs between two validations; the last epoch is always validated.", low=1
     )
-    best: str = setting(
-        "IDF1",
+    best: str | None = setting(
+        None,
         "Metric of the validation that selects the best epoch; of equal ones the last. MOTA is 0 "
-        "without detections, and below 0 with more false than true positives.",
+        "without detections, and below 0 with more false than true positives. By default IDF1, or "
+        "AP without videos.",
         choices=columns("train"),
     )
     workers: int = setting(
@@ -149,15 +152,17 @@ def train(
     warn: Warn = ignore_warning,
     tracking: Mapping[str, str] | None = None,
     licences: Sequence[str] = (),
+    retrieval: RetrievalSettings | None = None,
 ) -> Path:
     """Train the network `name` on the datasets `data`; return the last weights in the folder `out`.
 
     The folder also gets their card, the best weights of a validation, the log, its curves, and the
     state from which an interrupted training is resumed. `learning` are the settings of the
     network's family, by default its paper's. `labels` are files of distill-labels for the
-    datasets. `validation` are MOTChallenge folders, or folders of these; they are tracked with the
-    settings `tracking` of the family's tracker. `root` is the folder of images that lists refer
-    to. `licences` are TEXT for all datasets or NAME=TEXT for one.
+    datasets. `validation` are datasets; MOTChallenge sequences are also tracked, with the settings
+    `tracking` of the family's tracker. With `retrieval`, Rank1 and mAP are computed by that
+    protocol. `root` is the folder of images that lists refer to. `licences` are TEXT for all
+    datasets or NAME=TEXT for one.
 
     Raises `SettingError` for settings that do not apply, `InputError` for data that is damaged or
     lacks what the loss needs, `CheckpointError` if `out` holds a training with other settings,
@@ -187,7 +192,9 @@ def train(
     named_licences = licences_of(licences, data, datasets)
     torch.manual_seed(config.seed)
     learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
-    validate = _validation(entry, validation, size, tracking or {}, config, warn)
+    held_out = _held_out(validation, root, warn)
+    best = _best_metric(entry, config, *held_out, retrieval)
+    validate = _validation(entry, *held_out, size, tracking or {}, retrieval, config, warn)
     teacher = _teacher(learner, name, datasets, labels)
     if config.init:
         warn(initialise(learner, config.init, entry.torchvision_backbone))
@@ -204,7 +211,7 @@ def train(
     if teacher:
         settings["teacher"] = teacher.teacher
     settings |= {key: value for key, value in to_json(config).items() if key not in FREE}
-    writer = _writer(out, name, config, named_licences, validate, tracking or {})
+    writer = _writer(out, name, best, config, named_licences, validate, tracking or {})
     run = TrainingRun(trainer, writer, out / STATE, settings, validate, config.validate_every, warn)
     if run.state.exists() and not overwrite:
         run.resume()
@@ -272,37 +279,82 @@ def _trainer_settings(entry: NetworkEntry, config: TrainSettings) -> TrainerSett
     )
 
 
+def _held_out(
+    sources: Sequence[str | Path], root: Path | None, warn: Warn
+) -> tuple[list[Source], list[Dataset]]:
+    """Open the data to validate on: MOTChallenge sequences, and datasets of other formats."""
+    from mottool.data.formats import format_of, open_dataset
+    from mottool.sources.discovery import find_sequences
+    from mottool.splits import parse_source
+
+    videos, datasets = list[str | Path](), list[Any]()
+    for source in sources:
+        path = parse_source(source)[0]
+        if path.exists() and format_of(path) not in {None, "motchallenge"}:
+            datasets.append(open_dataset(source, warn, root))
+        else:
+            videos.append(source)
+    return find_sequences(videos) if videos else [], datasets
+
+
+def _best_metric(
+    entry: NetworkEntry,
+    config: TrainSettings,
+    sequences: Sequence[Source],
+    datasets: Sequence[Dataset],
+    retrieval: RetrievalSettings | None,
+) -> str:
+    """Return the metric that selects the best epoch; raise `SettingError` if it is not computed."""
+    default = "AP" if datasets and not sequences else "IDF1"
+    best = config.best or default
+    if best in {"TPR", "Rank1", "mAP"} and not entry.family.embeds:
+        problem = f"--best {best} needs embeddings, which {entry.name} does not have"
+        raise SettingError(problem, f"use --best {default}")
+    if best in {"Rank1", "mAP"} and retrieval is None:
+        raise SettingError(f"--best {best} needs a protocol", "add --gallery sequence or pooled")
+    if best in {"MOTA", "IDF1"} and datasets and not sequences:
+        problem = f"--best {best} needs videos, but no MOTChallenge sequence is validated"
+        raise SettingError(problem, "use --best AP, or add a sequence with --validate")
+    return best
+
+
 def _validation(
     entry: NetworkEntry,
-    sources: Sequence[str | Path],
+    sequences: Sequence[Source],
+    datasets: Sequence[Dataset],
     size: tuple[int, int],
     tracking: Mapping[str, str],
+    retrieval: RetrievalSettings | None,
     config: TrainSettings,
     warn: Warn,
 ) -> Validation | None:
-    """Create what scores the network on held-out videos; None without videos."""
+    """Create what scores the network on held-out data; None without data."""
     from mottool.association.registry import TRACKERS
     from mottool.models.device import Compute
-    from mottool.sources.discovery import find_sequences
     from mottool.training.validation import Validation
 
     tracker = entry.family.tracker
     settings = build_settings(TRACKERS[tracker].settings, tracking, f"the tracker {tracker}")
-    if config.best == "TPR" and not entry.family.embeds:
-        problem = f"--best TPR needs embeddings, which {entry.name} does not have"
-        raise SettingError(problem, "use --best IDF1")
-    if not sources:
-        if tracking:
-            raise SettingError("--tracker-set does not apply without --validate", "name a video")
+    if tracking and not sequences:
+        fix = "name a MOTChallenge sequence" if datasets else "name a video"
+        where = "videos" if datasets else "--validate"
+        raise SettingError(f"--tracker-set does not apply without {where}", fix)
+    if retrieval and not (sequences or datasets):
+        raise SettingError("--gallery does not apply without --validate", "name a dataset")
+    if retrieval and not entry.family.embeds:
+        raise SettingError(f"{entry.name} makes no embeddings to search with", "omit --gallery")
+    if not sequences and not datasets:
         warn("no --validate: no best epoch is selected, and the card will contain no metrics")
         return None
     compute = Compute.named(config.device, config.precision)
-    return Validation(entry.name, find_sequences(sources), size, tracker, compute, settings)
+    parts = size, tracker, compute, settings
+    return Validation(entry.name, sequences, *parts, datasets=datasets, retrieval=retrieval)
 
 
 def _writer(
     out: Path,
     name: str,
+    best: str,
     config: TrainSettings,
     licences: Mapping[str, str],
     validate: Validation | None,
@@ -320,7 +372,7 @@ def _writer(
     return CheckpointWriter(
         out,
         name,
-        best=next(metric for metric in FIGURES if metric.split("@")[0] == config.best),
+        best=next(metric for metric in FIGURES if metric.split("@")[0] == best),
         origin=f"mottool {__version__} train, from {config.init or 'random weights'}",
         validated=validated,
         licences=licences,

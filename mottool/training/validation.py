@@ -1,26 +1,30 @@
-"""Score a network on held-out videos: detection, embeddings and tracking."""
+"""Score a network on held-out data: detections and embeddings, and the tracking of videos."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mottool.association.registry import TRACKERS
 from mottool.association.tracks import SequenceInfo, Tracks
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
+from mottool.data.dataset import Dataset
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError, ignore_warning
-from mottool.metrics.detection import average_precision, true_positives
+from mottool.metrics.cache_metrics import cache_metrics
+from mottool.metrics.detection import size_of
 from mottool.metrics.evaluate import load_ground_truth, score_tracks
 from mottool.metrics.inputs import GroundTruthFile
-from mottool.metrics.reid import true_positive_rate
+from mottool.metrics.matches import CacheMatches, MatchBuilder
+from mottool.metrics.settings import RetrievalSettings
 from mottool.metrics.tracking import TrackingScore, combine
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork
 from mottool.motchallenge.rows import Rows
+from mottool.motchallenge.rules import CLASS_COLUMNS
 from mottool.networks.registry import NETWORKS, load
+from mottool.pipelines.match_images import match_images
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShotPipeline
 from mottool.progress import progress
 from mottool.settings import Settings
@@ -28,7 +32,7 @@ from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]
 
-FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1")
+FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1", "Rank1", "mAP")
 HIGHEST, TRACKED = "highest score", "tracked boxes"
 # Score thresholds of trackers, and the attributes that hold their values.
 THRESHOLDS = {
@@ -39,29 +43,24 @@ THRESHOLDS = {
 GROUND_TRUTH = "gt/gt.txt"
 MIN_SCORE = 0.05  # below the thresholds of trackers, for a complete precision-recall curve
 
-Floats = npt.NDArray[np.floating[Any]]
-
 
 @dataclass(frozen=True)
 class VideoResults:
-    """Results of one video with n detections and m ground-truth boxes.
+    """Results of one video.
 
-    `scores` (n,) float and `correct` (n,) bool describe the detections; `embeddings` (m, D), D = 0
-    without embeddings, and `identities` (m,) int64 the ground truth. `highest` is the highest score
-    of all detections, also of those below `MIN_SCORE`, and `tracked` the number of tracked boxes.
+    `matches` are its detections that score above `MIN_SCORE`, and the embeddings at ground-truth
+    boxes. `highest` is the highest score of all detections, also of those below `MIN_SCORE`, and
+    `tracked` the number of tracked boxes.
     """
 
-    scores: Floats
-    correct: npt.NDArray[np.bool_]
-    embeddings: Floats
-    identities: npt.NDArray[np.int64]
+    matches: CacheMatches
     highest: float
     tracked: int
     tracking: TrackingScore
 
 
 class Validation:
-    """Runs a network and a tracker over videos with ground truth, and scores the results."""
+    """Scores a network on datasets, and with a tracker on videos with ground truth."""
 
     def __init__(
         self,
@@ -71,19 +70,28 @@ class Validation:
         tracker: str,
         compute: Compute,
         tracking: Settings | None = None,
+        datasets: Sequence[Dataset] = (),
+        retrieval: RetrievalSettings | None = None,
     ) -> None:
         """Prepare the validation of the network `pipeline` with input `size` (width, height).
 
-        `tracking` are the settings of `tracker`, by default its own. Raises `InputError` for a
-        sequence without images or ground truth.
+        `tracking` are the settings of `tracker`, by default its own. `datasets` are scored without
+        tracking. With `retrieval`, a protocol, the metrics include Rank1 and mAP. Raises
+        `InputError` for a sequence without images or ground truth.
         """
         for sequence in sequences:
             if sequence.ground_truth is None or not sequence.has_images:
                 problem = f"{sequence.path} has no ground truth or no images to validate on"
                 raise InputError(problem, "give MOTChallenge folders with both")
+        for dataset in datasets:
+            embeds = NETWORKS[pipeline].family.embeds and dataset.identity_count
+            if dataset.is_crop().all() and not embeds:
+                problem = f"{dataset.name} consists of crops, on which {pipeline} scores nothing"
+                raise InputError(problem, "give images with boxes, or crops with identities")
         self.family, self.pipeline = NETWORKS[pipeline].family, pipeline
         self.preprocessor = load(self.family.preprocessor)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
+        self.datasets, self.retrieval = datasets, retrieval
         self.tracking = tracking or TRACKERS[tracker].settings()
         self.thresholds = {
             name: float(getattr(self.tracking, value))
@@ -93,29 +101,30 @@ class Validation:
         self.floor = min([MIN_SCORE, *self.thresholds.values()])
 
     def __call__(self, network: EmbeddingNetwork) -> dict[str, float]:
-        """Return the `FIGURES` of a network over all sequences, as fractions.
+        """Return the `FIGURES` of a network over all sequences and datasets, as fractions.
 
-        TPR is omitted for a network without embeddings. The result also contains the `HIGHEST`
-        score and the number of `TRACKED` boxes.
+        Detections and embeddings of all of them are scored together, with distinct identities. MOTA
+        and IDF1 are omitted without videos, TPR for a network without embeddings, Rank1 and mAP
+        without a protocol. The result also contains the `HIGHEST` score and, with videos, the
+        number of `TRACKED` boxes.
         """
         videos = [self._sequence(network, sequence) for sequence in self.sequences]
-        renumbered, count = [], 0
-        for video in videos:  # no identity appears in two videos
-            renumbered.append(np.where(video.identities < 0, -1, video.identities + count))
-            count += int(video.identities.max(initial=-1)) + 1
-        identities = np.concatenate(renumbered)
-        scores = np.concatenate([video.scores for video in videos])
-        correct = np.concatenate([video.correct for video in videos])
-        tracking = combine(video.tracking for video in videos).metrics()
-        precision = average_precision(scores, correct, len(identities))
-        values = [tracking["MOTA"], tracking["IDF1"], precision]
+        others = [self._dataset(network, dataset) for dataset in self.datasets]
+        matches = [video.matches for video in videos] + others
+        scored = cache_metrics(matches, MIN_SCORE, retrieval=self.retrieval)
+        highest = [video.highest for video in videos]
+        highest += [float(match.scores.max(initial=0.0)) for match in others]
+        metrics, tracked = dict[str, float](), dict[str, float]()
+        if videos:
+            tracking = combine(video.tracking for video in videos).metrics()
+            metrics = {name: float(tracking[name]) for name in FIGURES[:2]}
+            tracked = {TRACKED: float(sum(video.tracked for video in videos))}
+        metrics[FIGURES[2]] = scored["AP"]
         if self.family.embeds:
-            embeddings = [video.embeddings for video in videos if len(video.identities)]
-            stacked = np.concatenate(embeddings or [np.zeros((0, 0))])
-            values.append(true_positive_rate(stacked, identities))
-        metrics = dict(zip(FIGURES, map(float, values), strict=False))
-        metrics[HIGHEST] = max(video.highest for video in videos)
-        return metrics | {TRACKED: float(sum(video.tracked for video in videos))}
+            metrics[FIGURES[3]] = scored.get("TPR", float("nan"))
+        if self.retrieval and self.family.embeds:
+            metrics |= {name: scored.get(name, float("nan")) for name in FIGURES[4:]}
+        return metrics | {HIGHEST: max(highest)} | tracked
 
     def remark(self, metrics: Mapping[str, float]) -> str:
         """Return why nothing was tracked, or "" if something was.
@@ -144,41 +153,56 @@ class Validation:
             f"(the highest is {highest:.2f}); {lower} tracks more"
         )
 
+    def _parts(self, network: EmbeddingNetwork, floor: float) -> tuple[Any, NetworkEmbedder]:
+        """Return the network as a pipeline that keeps scores above `floor`, and as an embedder."""
+        session = load(self.family.session) if self.family.session else None
+        parts = network, "", self.preprocessor, self.compute
+        pipeline = OneShotPipeline(self.pipeline, *parts, floor, batch=1, session=session)
+        return pipeline, NetworkEmbedder(self.pipeline, *parts)
+
+    def _dataset(self, network: EmbeddingNetwork, dataset: Dataset) -> CacheMatches:
+        """Run the network over the images of a dataset; crops are embedded only."""
+        pipeline, embedder = self._parts(network, MIN_SCORE)
+        detector = None if dataset.is_crop().all() else pipeline
+        embeds = self.family.embeds and dataset.identity_count
+        return match_images(dataset, detector, embedder if embeds else None, self.retrieval)
+
     def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> VideoResults:
         """Run the network and the tracker over one video, and match its detections."""
         ground_truth = scored_rows(sequence)
-        session = load(self.family.session) if self.family.session else None
-        parts = network, "", self.preprocessor, self.compute
-        pipeline = OneShotPipeline(self.pipeline, *parts, self.floor, batch=1, session=session)
+        annotated = ground_truth.rest.shape[1] == CLASS_COLUMNS[-1]
+        visibility = ground_truth.rest[:, 2] if annotated else np.ones(len(ground_truth))
+        pipeline, embedder = self._parts(network, self.floor)
         run = pipeline.start(sequence, ignore_warning)  # reported when the training started
-        embedder = NetworkEmbedder(self.pipeline, *parts)
         tracker = TRACKERS[self.tracker].load()(
             self.tracking, SequenceInfo(sequence.fps, sequence.width, sequence.height)
         )
-        scores, correct, embeddings, order, tracks = [], [], [], [], []
-        highest = 0.0
+        builder, tracks, highest = MatchBuilder(), [], 0.0
         for frame in progress(sequence.frames(), f"validate {sequence.name}", sequence.length):
             ((detections, _),) = run.detect([frame])
             rows = np.flatnonzero(ground_truth.frames == frame.number)
             boxes = xyxy_from_tlwh(ground_truth.tlwh[rows])  # (m, 4)
             keep = detections.scores > MIN_SCORE  # independent of the tracker's thresholds
-            scores.append(detections.scores[keep])
-            matched = true_positives(detections.boxes, detections.scores, boxes)
-            correct.append(matched[keep])
+            found = detections.take(keep)
+            sizes = size_of(ground_truth.tlwh[rows, 2] * ground_truth.tlwh[rows, 3])
+            builder.add_ground_truth(sizes)
+            found_sizes = size_of((found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1))
+            none_ignored = np.zeros(len(rows), bool)
+            builder.add_detections(
+                found.boxes, found.scores, found_sizes, boxes, none_ignored, sizes
+            )
             highest = max(highest, float(detections.scores.max(initial=0.0)))
-            order.append(rows)
-            if self.family.embeds and len(rows):
-                embeddings += embedder.embed([frame.image], [boxes])
+            known = rows[ground_truth.ids[rows] >= 0]
+            if self.family.embeds and len(known):
+                of_known = xyxy_from_tlwh(ground_truth.tlwh[known])
+                (embeddings,) = embedder.embed([frame.image], [of_known])
+                known_sizes = sizes[ground_truth.ids[rows] >= 0]
+                described = ground_truth.ids[known], known_sizes, visibility[known]
+                builder.add_embeddings(embeddings, *described, 0)
             tracks.append(tracker.update(detections))
-        return VideoResults(
-            np.concatenate(scores),
-            np.concatenate(correct),
-            np.concatenate(embeddings) if embeddings else np.zeros((0, 0)),
-            ground_truth.ids[np.concatenate(order)],
-            highest,
-            sum(map(len, tracks)),
-            _score(sequence, tracks),
-        )
+        matches = builder.matches(self.retrieval or RetrievalSettings())
+        tracked = sum(map(len, tracks))
+        return VideoResults(matches, highest, tracked, _score(sequence, tracks))
 
 
 def _score(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
