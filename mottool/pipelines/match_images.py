@@ -23,7 +23,6 @@ from mottool.pipelines.two_stage import TwoStage
 from mottool.progress import progress
 from mottool.sources.prefetch import prefetch
 from mottool.sources.sequence import Frame, Sequence
-from mottool.sources.video import DEFAULT_RATE
 
 __all__ = ["embedder_of", "match_images"]
 
@@ -86,10 +85,8 @@ def _batches(dataset: Dataset, size: int) -> Iterator[Images]:
 
 def _source(dataset: Dataset) -> Sequence:
     """Return a sequence that stands for a dataset; detectors check only that it has images."""
-    path = image_path = dataset[0].path
-    width, height = dataset.sizes[0].tolist()
-    length = len(dataset)
-    return Sequence(dataset.name, path, DEFAULT_RATE, width, height, length, media=image_path)
+    path, (width, height) = dataset[0].path, dataset.sizes[0].tolist()
+    return Sequence(dataset.name, path, 1.0, width, height, len(dataset), media=path)
 
 
 def _detect(
