@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mottool.errors import SettingError
 from mottool.networks.learning import Recipe
 
-if TYPE_CHECKING:
-    from mottool.training.setup import TrainSettings
+__all__ = ["ScheduleSettings", "changed_recipe", "parse_drops", "require_fit"]
 
-__all__ = ["changed_recipe", "parse_drops", "require_fit"]
+
+class ScheduleSettings(Protocol):
+    """The settings of a training that change its schedule; None keeps the paper's."""
+
+    @property
+    def epochs(self) -> int | None:
+        """Return the number of passes over the images."""
+        ...
+
+    @property
+    def steps(self) -> int | None:
+        """Return the number of optimiser steps."""
+        ...
+
+    @property
+    def minutes(self) -> float | None:
+        """Return the time that the training lasts."""
+        ...
+
+    @property
+    def warmup(self) -> int | None:
+        """Return the steps of the warm-up."""
+        ...
+
+    @property
+    def start_lr(self) -> float | None:
+        """Return the learning rate of the first step."""
+        ...
+
+    @property
+    def drops(self) -> tuple[int, ...] | None:
+        """Return the epochs after which the learning rate is divided by ten."""
+        ...
 
 
 def parse_drops(text: str) -> tuple[int, ...]:
@@ -22,7 +53,7 @@ def parse_drops(text: str) -> tuple[int, ...]:
     return epochs
 
 
-def changed_recipe(recipe: Recipe, config: TrainSettings) -> Recipe:
+def changed_recipe(recipe: Recipe, config: ScheduleSettings) -> Recipe:
     """Return the recipe with the values that the settings change.
 
     Raises `SettingError` for settings that contradict each other or do not apply to the schedule.
@@ -39,7 +70,7 @@ def changed_recipe(recipe: Recipe, config: TrainSettings) -> Recipe:
     return _with_drops(_with_warmup(recipe, config), config)
 
 
-def _with_warmup(recipe: Recipe, config: TrainSettings) -> Recipe:
+def _with_warmup(recipe: Recipe, config: ScheduleSettings) -> Recipe:
     """Return the recipe with the warm-up of the settings."""
     if config.warmup is not None:  # exactly these steps, or JDE's, which end with the first epoch
         recipe = replace(recipe, warmup=config.warmup, warmup_epochs=0.0, warmup_limit=1.0)
@@ -54,7 +85,7 @@ def _with_warmup(recipe: Recipe, config: TrainSettings) -> Recipe:
     return replace(recipe, start_lr=config.start_lr)
 
 
-def _with_drops(recipe: Recipe, config: TrainSettings) -> Recipe:
+def _with_drops(recipe: Recipe, config: ScheduleSettings) -> Recipe:
     """Return the recipe with the drops of the settings."""
     if config.drops is None:
         return recipe
@@ -70,7 +101,7 @@ def _with_drops(recipe: Recipe, config: TrainSettings) -> Recipe:
     return replace(recipe, drop_epochs=config.drops)
 
 
-def require_fit(recipe: Recipe, config: TrainSettings, epoch_steps: int) -> str:
+def require_fit(recipe: Recipe, config: ScheduleSettings, epoch_steps: int) -> str:
     """Compare the settings with the length of the training; return a remark, or "".
 
     `epoch_steps` are the optimiser steps per epoch. Raises `SettingError` for a warm-up or a drop
