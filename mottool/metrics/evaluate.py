@@ -332,7 +332,10 @@ def _warn_of_missing(
 
 
 def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
-    """Return the classes of scored ground truth, by number, as suffixes of trackers' names."""
+    """Return the classes of scored ground truth, by number, as suffixes of trackers' names.
+
+    They are MOTChallenge's if all numbers are; others are called by their numbers.
+    """
     numbers: set[int] = set()
     for file in files:
         rest = read_rows(file.path, "ground truth").rest
@@ -341,7 +344,8 @@ def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
     if not numbers:
         fix = "leave --per-class out, or put classes 1 to 13 in column 8"
         raise InputError("the ground truth has no classes", fix)
-    return {number: f" ({name})" for number, name in enumerate(CLASS_NAMES, 1) if number in numbers}
+    known = {} if numbers - {*range(1, len(CLASS_NAMES) + 1)} else dict(enumerate(CLASS_NAMES, 1))
+    return {number: f" ({known.get(number, f'class {number}')})" for number in sorted(numbers)}
 
 
 def drop_without_ground_truth(

@@ -16,10 +16,16 @@ import numpy.typing as npt
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 
-__all__ = ["ExportedNetwork", "open_exported"]
+__all__ = ["ExportedNetwork", "open_exported", "pixel_format"]
 
 Floats = npt.NDArray[np.float32]
 Shape = tuple[int, ...]  # 0 where a side is left open
+INPUT_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 
 
@@ -29,6 +35,7 @@ class ExportedNetwork:
 
     `shape` is what its input asks for, (B, 3, H, W), 0 where a side is left open; `outputs` are
     its outputs' shapes by name, likewise; `sha256` is that of the file, or of both files of an IR.
+    With `takes_bytes`, the input is uint8 with values from 0 to 255.
     """
 
     path: Path
@@ -36,6 +43,7 @@ class ExportedNetwork:
     outputs: Mapping[str, Shape]
     sha256: str
     run: Callable[[Floats], dict[str, npt.NDArray[Any]]]
+    takes_bytes: bool = False
 
     def size(self, wanted: tuple[int, int] | None, usual: tuple[int, int]) -> tuple[int, int]:
         """Return the width and height of its input: fixed by the file, else `wanted`, else `usual`.
@@ -71,15 +79,30 @@ def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> Ex
             fix = "check the path" if file == path else f"put it beside {path.name}"
             raise CheckpointError(f"cannot read {file}: {error.strerror}", fix) from error
     openvino = by_openvino or path.suffix == ".xml"
-    inputs, outputs, run = _openvino(path) if openvino else _onnx(path, compute)
+    inputs, outputs, run, takes_bytes = _openvino(path) if openvino else _onnx(path, compute)
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in {0, 3}:
         shapes = ", ".join("x".join(map(str, shape)) for shape in inputs)
         fix = "export it with images as its only input, batch x 3 x height x width"
         raise CheckpointError(f"{path} takes inputs of {shapes}", fix)
-    return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run)
+    return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run, takes_bytes)
 
 
-Opened = tuple[list[Shape], dict[str, Shape], Callable[[Floats], dict[str, npt.NDArray[Any]]]]
+def pixel_format(network: ExportedNetwork, given: str | None, default: str) -> str:
+    """Return the pixel format of a network: the `given` one, or the default for its input.
+
+    A network that takes bytes gets values from 0 to 255. Raises `SettingError` if it is given
+    another format, whose values bytes cannot hold.
+    """
+    if not network.takes_bytes:
+        return given or default
+    if given and not given.endswith("255"):
+        problem = f"{network.path} takes bytes, and {given} has values below 0 or between 0 and 1"
+        raise SettingError(problem, "give rgb255 or bgr255")
+    return given or ("bgr255" if default.startswith("bgr") else "rgb255")
+
+
+Run = Callable[[Floats], dict[str, npt.NDArray[Any]]]
+Opened = tuple[list[Shape], dict[str, Shape], Run, bool]
 
 
 def _onnx(path: Path, compute: Compute) -> Opened:
@@ -98,9 +121,11 @@ def _onnx(path: Path, compute: Compute) -> Opened:
     except Exception as error:  # its errors have no class in common but this one
         raise CheckpointError(f"{path} is damaged or no ONNX file", DOWNLOAD) from error
     names = [output.name for output in session.get_outputs()]
-    kinds = {"tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
     first = session.get_inputs()[0]
-    kind = kinds.get(first.type, np.float32)
+    if first.type not in INPUT_TYPES:
+        fix = "export it with float32 or uint8 images"
+        raise CheckpointError(f"{path} takes inputs of the type {first.type}", fix)
+    kind = INPUT_TYPES[first.type]
 
     def run(images: Floats) -> dict[str, npt.NDArray[Any]]:
         return dict(zip(names, session.run(names, {first.name: images.astype(kind)}), strict=True))
@@ -109,6 +134,7 @@ def _onnx(path: Path, compute: Compute) -> Opened:
         [_closed(given.shape) for given in session.get_inputs()],
         {output.name: _closed(output.shape) for output in session.get_outputs()},
         run,
+        kind is np.uint8,
     )
 
 
@@ -135,6 +161,7 @@ def _openvino(path: Path) -> Opened:
         [shape(port) for port in compiled.inputs],
         {name: shape(port) for name, port in zip(names, compiled.outputs, strict=True)},
         run,
+        any(port.get_element_type().get_type_name() == "u8" for port in compiled.inputs),
     )
 
 

@@ -62,8 +62,8 @@ def of_class(rows: Rows, number: int) -> Rows:
 
     Raises `InputError` if no row has a class in column 8.
     """
-    if len(rows) and (rows.rest.shape[1] < 2 or rows.rest[:, 1].max() < 1):
-        fix = "write there the number of each row's class, from 1, or leave --per-class out"
+    if len(rows) and (rows.rest.shape[1] < 2 or rows.rest[:, 1].max() < min(number, 1)):
+        fix = "write there the number of each row's class, or leave --per-class out"
         raise InputError("no row has a class in column 8", fix)
     if not len(rows):
         return rows

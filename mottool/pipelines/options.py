@@ -9,6 +9,11 @@ from mottool.settings import Settings, setting
 
 __all__ = ["STRIDE", "Options", "input_size"]
 
+# The keys of `detectors.output_formats.OUTPUT_FORMATS`, which imports torch.
+DETECTOR_FORMATS = (
+    *("end-to-end", "yolox", "yolov8", "yolov8-rows", "yolov5", "ssd", "efficient-nms"),
+    *("scored-boxes", "boxes-scores", "detr", "boxes-class-scores", "boxes-scores-classes"),
+)
 STRIDE = 32  # pixels, of the coarsest level of networks with a free input size
 
 
@@ -76,7 +81,8 @@ class Options(Settings):
     pixels: str | None = setting(
         None,
         "Pixel format of the file of yolox, onnx or openvino: bgr255 or rgb255 (0 to 255), rgb1 (0 "
-        "to 1), imagenet (rgb1, normalised). By default bgr255, or rgb1 with onnx.",
+        "to 1), imagenet (rgb1, normalised). By default bgr255, or with onnx rgb1, for a file that "
+        "takes bytes rgb255.",
         choices=("bgr255", "rgb255", "rgb1", "imagenet"),
     )
     embedder_pixels: str | None = setting(
@@ -89,6 +95,12 @@ class Options(Settings):
         "Class number of people in the file of yolox, onnx or openvino. By default 1 for output "
         "formats with a background class 0, else 0.",
         low=0,
+    )
+    detector_format: str | None = setting(
+        None,
+        "Output format of the file of yolox, onnx or openvino. By default it is recognised by "
+        "names, shapes and values.",
+        choices=DETECTOR_FORMATS,
     )
     occlusion_maps: bool = setting(
         False, "Also keep the heatmaps of occlusion centres, if the network predicts them."

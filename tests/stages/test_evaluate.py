@@ -384,3 +384,17 @@ def test_every_class_is_scored_by_itself(tmp_path):
     assert "the ground truth has no classes. Fix: " in str(
         CliRunner().invoke(command, list(map(str, given))).exception
     )
+
+
+def test_classes_from_0_are_scored_by_their_numbers(tmp_path):
+    truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
+    for path in (truth, results):
+        path.parent.mkdir()
+    both = [(frame, kind) for frame in (1, 2) for kind in (0, 2)]
+    rows = [f"{frame},{kind + 1},{100 * kind},0,20,40,1,{kind},1" for frame, kind in both]
+    truth.write_text("\n".join(rows))
+    results.write_text("\n".join(f"{row},-1" for row in rows[:3]))
+    done = json.loads(call(results.parent, "--gt", truth.parent, "--per-class", "--json"))["done"]
+    assert [entry["tracker"] for entry in done[::2]] == ["mine (class 0)", "mine (class 2)"]
+    counts = [[entry["figures"][name] for name in ("TP", "FP", "FN")] for entry in done[::2]]
+    assert counts == [[2, 0, 0], [1, 0, 1]]

@@ -1,7 +1,7 @@
 """The detectors `yolox`, `onnx` and `openvino`: networks in ONNX files or OpenVINO IRs.
 
 The name determines preprocessing, which no file contains. The format of the outputs is recognised
-by shapes (`mottool.pipelines.detectors.output_formats`). All three read both kinds of file.
+(`mottool.pipelines.detectors.output_reader`). All three read both kinds of file.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +15,9 @@ from mottool.checkpoints.download import missing_weights_fix
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.device import Compute
-from mottool.models.exported import ExportedNetwork, open_exported
+from mottool.models.exported import ExportedNetwork, open_exported, pixel_format
 from mottool.models.preprocessing import CornerLetterbox, Preprocessor, Stretch
-from mottool.pipelines.detectors.output_formats import read_people
+from mottool.pipelines.detectors.output_reader import OutputReader
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
@@ -69,9 +69,10 @@ class ExportedDetector:
         self.name, self.network, self.weights = name, network, network.sha256
         self.batch = options.batch
         size = network.size(options.input, (spec.width, spec.height))
-        pixels = options.pixels or spec.pixels
+        pixels = pixel_format(network, options.pixels, spec.pixels)
         self.preprocessor = spec.preprocessor(*size, pixels)
         self.person = options.person_class
+        self.output_format = options.detector_format
         self.min_score = MIN_SCORE if options.min_score is None else options.min_score
         self.settings: dict[str, Any] = {
             "input": f"{size[0]}x{size[1]}",
@@ -79,6 +80,8 @@ class ExportedDetector:
             "pixels": pixels,
             "person_class": self.person,
         }
+        if self.output_format:
+            self.settings["output_format"] = self.output_format
         if network.shape[0] not in {0, 1}:
             fix = "export it for one image, or for any number of images"
             raise CheckpointError(f"{network.path} takes batches of {network.shape[0]} images", fix)
@@ -88,7 +91,7 @@ class ExportedDetector:
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"
             raise InputError(f"{sequence.path} has no images for a network", fix)
-        return ExportedRun(self)
+        return ExportedRun(self, warn)
 
 
 class ExportedRun:
@@ -97,9 +100,19 @@ class ExportedRun:
     needs_pixels = True
     needs_all_frames = False
 
-    def __init__(self, detector: ExportedDetector) -> None:
+    def __init__(self, detector: ExportedDetector, warn: Callable[[str], None]) -> None:
+        """Start with an unknown output format; `warn` receives the one that is recognised."""
         self.detector = detector
         self.settings = detector.settings
+        size = detector.preprocessor.width, detector.preprocessor.height
+        path = detector.network.path
+        self.reader = OutputReader(
+            size,
+            detector.min_score,
+            detector.person,
+            detector.output_format,
+            lambda message: warn(f"{path}: {message}"),
+        )
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """Detect people in each frame."""
@@ -111,8 +124,7 @@ class ExportedRun:
             outputs = detector.network.run(preprocessor.image(frame.image)[None])
             end = perf_counter()
             try:
-                size = (preprocessor.width, preprocessor.height)
-                people = read_people(outputs, size, detector.min_score, detector.person)
+                people = self.reader.people(outputs)
             except CheckpointError as error:
                 path = detector.network.path
                 raise CheckpointError(f"{path}: {error.problem}", error.fix) from error

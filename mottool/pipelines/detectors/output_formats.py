@@ -1,7 +1,8 @@
-"""Decode the outputs of exported detectors, whose format is recognised by shapes and dtypes.
+"""Output formats of exported detectors: how each is recognised and decoded.
 
-The formats of one image are `OUTPUT_FORMATS`. All but SSD's may have a leading axis of 1 for the
-image, and have boxes in network pixels.
+A format is recognised by the names, shapes and values of the outputs for one image; see
+`output_reader` for the choice between formats of the same shape. All but SSD's may have a leading
+axis of 1 for the image.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +14,7 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import nms
 
-from mottool.errors import CheckpointError
-
-__all__ = ["OUTPUT_FORMATS", "OutputFormat", "ScoredBoxes", "read_people"]
+__all__ = ["OUTPUT_FORMATS", "OutputFormat", "Outputs", "ScoredBoxes", "Size"]
 
 Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
@@ -23,6 +22,8 @@ Outputs = Mapping[str, Array]
 Size = tuple[int, int]  # width and height of the network's input
 
 STRIDES = (8, 16, 32)  # of YOLOX's three levels
+LARGEST_FRACTION = 1.01  # of the input's sides, of boxes relative to them
+COCO_CATEGORIES = 91  # with the numbers that COCO leaves out
 MAX_OVERLAP = 0.65  # IoU of non-maximum suppression, as in YOLOX's evaluation
 
 
@@ -51,7 +52,9 @@ class OutputFormat:
 
     `matches` recognises outputs for an input of a size, and `decode` returns the boxes of a class.
     With `background_class`, class 0 is the background and people are class 1, otherwise 0. With
-    `needs_nms`, the network does not suppress overlapping boxes itself.
+    `needs_nms`, the network does not suppress overlapping boxes itself. With
+    `may_be_relative`, boxes that are all in [0, 1] are relative to the sides of the input. `key` is
+    the name of the format on the command line.
     """
 
     name: str
@@ -59,26 +62,27 @@ class OutputFormat:
     decode: Callable[[Outputs, Size, int], ScoredBoxes]
     background_class: bool = False
     needs_nms: bool = False
+    may_be_relative: bool = False
+    key: str = ""
 
 
-def read_people(
-    outputs: Outputs, size: Size, min_score: float, person: int | None = None
-) -> ScoredBoxes:
-    """Decode the people in one image that score above `min_score`, best first, in network pixels.
+def _is_end_to_end(outputs: Outputs, size: Size) -> bool:
+    """Recognise rows (n, 6) by their values: corners of boxes, scores in [0, 1], whole classes."""
+    table = _table(outputs)
+    if table is None or table.shape[1] != 6:
+        return False
+    scores, classes = table[:, 4], table[:, 5]
+    boxes = table[scores > 0, :4]
+    ordered = (boxes[:, 2:] >= boxes[:, :2]).all()
+    whole = (classes >= 0).all() and (classes == np.rint(classes)).all()
+    return bool(ordered and whole and (scores >= 0).all() and (scores <= 1).all())
 
-    `size` is the width and height of the network's input. `person` is the class of people, by
-    default that of the format. Raises `CheckpointError` for outputs of an unknown format.
-    """
-    output_format = next((each for each in OUTPUT_FORMATS if each.matches(outputs, size)), None)
-    if output_format is None:
-        raise _unknown(outputs)
-    default = 1 if output_format.background_class else 0
-    try:
-        people = output_format.decode(outputs, size, default if person is None else person)
-    except IndexError:  # the outputs have fewer classes
-        raise _unknown(outputs) from None
-    people = people.above_score(min_score)
-    return people.after_nms() if output_format.needs_nms else people
+
+def _decode_end_to_end(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode rows (n, 6): box, score, class (Ultralytics' exports with NMS, YOLO26, DeepStream)."""
+    rows = _rows(outputs)
+    rows = rows[rows[:, 5] == person]
+    return ScoredBoxes(rows[:, :4], rows[:, 4])
 
 
 def _is_yolox(outputs: Outputs, size: Size) -> bool:
@@ -104,6 +108,46 @@ def _decode_yolox(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     return ScoredBoxes(boxes.astype(np.float32), rows[:, 4] * rows[:, 5 + person])
 
 
+def _is_yolov8(outputs: Outputs, size: Size) -> bool:
+    table = _table(outputs)
+    return table is not None and len(table) > 4 and table.shape[1] == _cell_count(size)
+
+
+def _decode_yolov8(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode columns (4 + classes, N): centre, size, classes."""
+    return _decode_centres(_rows(outputs).T, person)
+
+
+def _is_yolov8_in_rows(outputs: Outputs, size: Size) -> bool:
+    table = _table(outputs)
+    return table is not None and table.shape[1] > 4 and len(table) == _cell_count(size)
+
+
+def _decode_yolov8_in_rows(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode rows (N, 4 + classes), the transpose of YOLOv8's output."""
+    return _decode_centres(_rows(outputs), person)
+
+
+def _is_yolov5(outputs: Outputs, size: Size) -> bool:
+    table = _table(outputs)
+    anchors = 3 * _cell_count(size)
+    return table is not None and table.shape[1] > 5 and len(table) == anchors
+
+
+def _decode_yolov5(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode rows (3 N, 5 + classes): centre, size, objectness, classes, for three anchors."""
+    rows = _rows(outputs)
+    boxes, scores = _decode_centres(rows, person + 1)
+    return ScoredBoxes(boxes, np.asarray(rows[:, 4] * scores, np.float32))
+
+
+def _decode_centres(rows: Floats, column: int) -> ScoredBoxes:
+    """Decode rows of centre, size and scores; `column` is that of the scores after the size."""
+    centre, sides = rows[:, :2], rows[:, 2:4]
+    boxes = np.concatenate((centre - sides / 2, centre + sides / 2), axis=1)
+    return ScoredBoxes(np.asarray(boxes, np.float32), rows[:, 4 + column])
+
+
 def _is_ssd(outputs: Outputs, size: Size) -> bool:
     arrays = list(outputs.values())
     return len(arrays) == 1 and arrays[0].ndim == 4 and arrays[0].shape[-1] == 7
@@ -123,51 +167,175 @@ def _are_boxes(columns: int, *others: int) -> Callable[[Outputs, Size], bool]:
     """Return whether outputs are boxes with so many columns and arrays of these dimensions."""
 
     def matches(outputs: Outputs, size: Size) -> bool:
-        arrays = _boxes_first(outputs)
-        shapes = [array.ndim for array in arrays[1:]]
-        return bool(arrays) and arrays[0].shape[1] == columns and shapes == list(others)
+        boxes, *arrays = _boxes_first(outputs).values() or [None]
+        shapes = [array.ndim for array in arrays if array is not None]
+        return boxes is not None and boxes.shape[1] == columns and shapes == list(others)
 
     return matches
 
 
 def _decode_boxes_with_scores(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     """Decode boxes with scores (n, 5) and classes (n,)."""
-    boxes, classes = _boxes_first(outputs)
+    boxes, classes = _boxes_first(outputs).values()
     people = classes == person
     return ScoredBoxes(boxes[people, :4], boxes[people, 4])
 
 
 def _decode_scores(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     """Decode boxes (n, 4) with scores (n,), or (n, classes)."""
-    boxes, scores = _boxes_first(outputs)
+    boxes, scores = _boxes_first(outputs).values()
     return ScoredBoxes(boxes, (scores if scores.ndim == 1 else scores[:, person]).astype("f4"))
 
 
 def _decode_scores_and_classes(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
-    """Decode boxes (n, 4), scores (n,) and classes (n,); classes are integers."""
-    boxes, *others = _boxes_first(outputs)
-    classes, scores = sorted(others, key=lambda array: array.dtype.kind == "f")
-    people = classes == person
-    return ScoredBoxes(boxes[people], scores[people].astype(np.float32))
+    """Decode boxes (n, 4), scores (n,) and classes (n,)."""
+    arrays = _boxes_first(outputs)
+    boxes, *others = arrays
+    classes, scores = sorted(others, key=lambda name: _is_score(name, arrays[name]))
+    people = np.flatnonzero(arrays[classes] == person)
+    return ScoredBoxes(arrays[boxes][people], arrays[scores][people].astype(np.float32))
 
 
+def _is_score(name: str, values: Array) -> bool:
+    """Return whether an output is scores and not classes, by its name, type and values."""
+    if any(word in name.lower() for word in ("score", "conf", "prob")):
+        return True
+    if any(word in name.lower() for word in ("label", "class", "cls")):
+        return False
+    return values.dtype.kind == "f" and not (values == np.rint(values)).all()
+
+
+def _is_detr(outputs: Outputs, size: Size) -> bool:
+    """Recognise logits (n, classes) beside boxes in [0, 1]."""
+    if not _are_boxes(4, 2)(outputs, size):
+        return False
+    (_, boxes), (name, logits) = _boxes_first(outputs).items()
+    named = "logit" in name.lower()
+    relative = boxes.min(initial=0) >= 0 and boxes.max(initial=0) <= LARGEST_FRACTION
+    return bool(relative and (named or logits.min(initial=0) < 0 or logits.max(initial=0) > 1))
+
+
+def _decode_detr(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode boxes (n, 4), centre and size in [0, 1], and logits (n, classes).
+
+    With COCO's 91 classes (RF-DETR), as opposed to its 80 (RT-DETR), people are class 1.
+    """
+    boxes, logits = _boxes_first(outputs).values()
+    column = 1 if logits.shape[1] == COCO_CATEGORIES and person == 0 else person
+    scores = 1 / (1 + np.exp(-logits[:, column].astype(np.float32)))
+    scaled = boxes * np.array([*size, *size], np.float32)
+    boxes = _decode_centres(np.c_[scaled, scores], 0).boxes
+    return ScoredBoxes(boxes, np.asarray(scores, np.float32))
+
+
+def _is_efficient_nms(outputs: Outputs, size: Size) -> bool:
+    words = ("num", "box", "score", "class")
+    return len(outputs) == 4 and all(_named(outputs, word) is not None for word in words)
+
+
+def _decode_efficient_nms(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode TensorRT's EfficientNMS: number (1,), boxes (n, 4), scores (n,), classes (n,)."""
+    number, boxes, scores, classes = (
+        _named(outputs, word) for word in ("num", "box", "score", "class")
+    )
+    assert number is not None
+    assert boxes is not None
+    assert scores is not None
+    assert classes is not None
+    count = int(number.reshape(-1)[0])
+    people = np.flatnonzero(classes.reshape(-1)[:count] == person)
+    return ScoredBoxes(
+        boxes.reshape(-1, 4)[people].astype(np.float32),
+        scores.reshape(-1)[people].astype(np.float32),
+    )
+
+
+def _named(outputs: Outputs, word: str) -> Array | None:
+    """Return the only output whose name contains a word, None if there is not exactly one."""
+    arrays = [values for name, values in outputs.items() if word in name.lower()]
+    return arrays[0] if len(arrays) == 1 else None
+
+
+# Of formats of the same shape, those that values confirm come first.
 OUTPUT_FORMATS = (
-    OutputFormat("YOLOX: (N, 5 + classes)", _is_yolox, _decode_yolox, needs_nms=True),
-    OutputFormat("SSD: (1, 1, n, 7)", _is_ssd, _decode_ssd, background_class=True),
     OutputFormat(
-        "boxes with scores (n, 5) and classes (n)", _are_boxes(5, 1), _decode_boxes_with_scores
+        "rows of box, score and class: (n, 6)",
+        _is_end_to_end,
+        _decode_end_to_end,
+        needs_nms=True,
+        may_be_relative=True,
+        key="end-to-end",
     ),
-    OutputFormat("boxes (n, 4) and scores (n)", _are_boxes(4, 1), _decode_scores, needs_nms=True),
+    OutputFormat("YOLOX: (N, 5 + classes)", _is_yolox, _decode_yolox, needs_nms=True, key="yolox"),
     OutputFormat(
-        "boxes (n, 4) and scores (n, classes)", _are_boxes(4, 2), _decode_scores, needs_nms=True
+        "YOLOv8 and YOLO11: (4 + classes, N)",
+        _is_yolov8,
+        _decode_yolov8,
+        needs_nms=True,
+        key="yolov8",
+    ),
+    OutputFormat(
+        "transposed YOLOv8: (N, 4 + classes)",
+        _is_yolov8_in_rows,
+        _decode_yolov8_in_rows,
+        needs_nms=True,
+        key="yolov8-rows",
+    ),
+    OutputFormat(
+        "YOLOv5: (3 N, 5 + classes)", _is_yolov5, _decode_yolov5, needs_nms=True, key="yolov5"
+    ),
+    OutputFormat("SSD: (1, 1, n, 7)", _is_ssd, _decode_ssd, background_class=True, key="ssd"),
+    OutputFormat(
+        "EfficientNMS: numbers, boxes (n, 4), scores (n), classes (n)",
+        _is_efficient_nms,
+        _decode_efficient_nms,
+        may_be_relative=True,
+        key="efficient-nms",
+    ),
+    OutputFormat(
+        "boxes with scores (n, 5) and classes (n)",
+        _are_boxes(5, 1),
+        _decode_boxes_with_scores,
+        may_be_relative=True,
+        key="scored-boxes",
+    ),
+    OutputFormat(
+        "boxes (n, 4) and scores (n)",
+        _are_boxes(4, 1),
+        _decode_scores,
+        needs_nms=True,
+        may_be_relative=True,
+        key="boxes-scores",
+    ),
+    OutputFormat(
+        "DETR: boxes (n, 4) in [0, 1] and logits (n, classes)", _is_detr, _decode_detr, key="detr"
+    ),
+    OutputFormat(
+        "boxes (n, 4) and scores (n, classes)",
+        _are_boxes(4, 2),
+        _decode_scores,
+        needs_nms=True,
+        may_be_relative=True,
+        key="boxes-class-scores",
     ),
     OutputFormat(
         "boxes (n, 4), scores (n) and classes (n)",
         _are_boxes(4, 1, 1),
         _decode_scores_and_classes,
         background_class=True,
+        may_be_relative=True,
+        key="boxes-scores-classes",
     ),
 )
+
+
+def _table(outputs: Outputs) -> Array | None:
+    """Return the only output as a table without the axis of the image, None for other shapes."""
+    arrays = list(outputs.values())
+    if len(arrays) != 1 or arrays[0].ndim not in {2, 3}:
+        return None
+    table = arrays[0].reshape(arrays[0].shape[-2:]) if arrays[0].shape[0] == 1 else arrays[0]
+    return table if table.ndim == 2 else None
 
 
 def _rows(outputs: Outputs) -> Floats:
@@ -176,10 +344,10 @@ def _rows(outputs: Outputs) -> Floats:
     return array.reshape(-1, array.shape[-1]).astype(np.float32)
 
 
-def _boxes_first(outputs: Outputs) -> list[Array]:
+def _boxes_first(outputs: Outputs) -> dict[str, Array]:
     """Return the outputs without the axis of the image, boxes (n, 4 or 5) float32 first.
 
-    The list is empty if no output, or more than one, can be the boxes.
+    The result is empty if no output, or more than one, can be the boxes.
     """
     deepest = max(array.ndim for array in outputs.values())
     candidates = [
@@ -190,13 +358,13 @@ def _boxes_first(outputs: Outputs) -> list[Array]:
     if len(candidates) > 1:  # scores of four or five classes have the shape of boxes
         candidates = [name for name in candidates if "box" in name.lower()]
     if len(candidates) != 1 or deepest not in {2, 3}:
-        return []
+        return {}
     names = [candidates[0], *(name for name in outputs if name != candidates[0])]
     arrays = [outputs[name][0] if deepest == 3 else outputs[name] for name in names]
     count = len(arrays[0])
     if any(len(array) != count or array.ndim not in {1, 2} for array in arrays):
-        return []
-    return [arrays[0].astype(np.float32), *arrays[1:]]
+        return {}
+    return dict(zip(names, [arrays[0].astype(np.float32), *arrays[1:]], strict=True))
 
 
 def _cell_count(size: Size) -> int:
@@ -212,11 +380,3 @@ def _grid(size: Size) -> tuple[Floats, Floats]:
         corners.append(np.stack((x.ravel(), y.ravel()), axis=1))
         strides.append(np.full((x.size, 1), stride))
     return np.concatenate(corners).astype(np.float32), np.concatenate(strides).astype(np.float32)
-
-
-def _unknown(outputs: Outputs) -> CheckpointError:
-    """Return the error for outputs of an unknown format, which lists the known ones."""
-    shapes = ", ".join(f"{name} {'x'.join(map(str, a.shape))}" for name, a in outputs.items())
-    known = "; ".join(output_format.name for output_format in OUTPUT_FORMATS)
-    fix = f"export the detector with one of: {known}"
-    return CheckpointError(f"the outputs {shapes} have no known format", fix)

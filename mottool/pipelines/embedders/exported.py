@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mottool.checkpoints.download import missing_weights_fix
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
-from mottool.models.exported import open_exported
+from mottool.models.exported import open_exported, pixel_format
 from mottool.models.preprocessing import planes
 from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
@@ -46,7 +46,8 @@ class ExportedEmbedder:
         self.network = open_exported(path, compute)
         self.weights = self.network.sha256
         self.width, self.height = self.network.size(None, DEFAULT_SIZE)
-        self.pixels = pixels or ("bgr255" if path.suffix == ".xml" else "imagenet")
+        default = "bgr255" if path.suffix == ".xml" else "imagenet"
+        self.pixels = pixel_format(self.network, pixels, default)
         self.settings: Mapping[str, Any] = {"pixels": self.pixels}
         if len(self.network.outputs) != 1:
             names = ", ".join(self.network.outputs)
@@ -61,6 +62,15 @@ class ExportedEmbedder:
             self.network = open_exported(path, compute, by_openvino=True)
             features = self._features(blank[None])
         self.size = features.shape[1]
+        self._check_difference(features)
+
+    def _check_difference(self, blank: Floats) -> None:
+        """Raise `CheckpointError` if the features of noise equal those of black, (1, D)."""
+        noise = np.random.default_rng(0).integers(0, 256, (self.height, self.width, 3), np.uint8)
+        features = self._features(planes(noise, self.pixels)[None])
+        if np.array_equal(features, blank):
+            problem = f"{self.network.path} gives every image the same embedding"
+            raise CheckpointError(problem, "check --embedder-pixels, or export the network anew")
 
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from mottool.errors import CheckpointError
 from mottool.pipelines.detectors import output_formats
-from mottool.pipelines.detectors.output_formats import OutputFormat, ScoredBoxes, read_people
+from mottool.pipelines.detectors.output_formats import OutputFormat, ScoredBoxes
+from mottool.pipelines.detectors.output_reader import OutputReader, read_people
+from mottool.pipelines.options import DETECTOR_FORMATS
 
 SIZE = 64, 96  # width, height
 CELLS = [
@@ -154,3 +156,80 @@ def test_new_output_format_needs_one_entry(monkeypatch):
     assert people.scores == pytest.approx([0.5])
     with pytest.raises(CheckpointError, match="export the detector with one of: toy:"):
         read_people({"output": np.zeros((1, 1000), np.float32)}, SIZE, 0.1)
+
+
+PEOPLE = np.array([[8, 20, 30, 80], [35, 5, 60, 90]], np.float32)
+CENTRES = np.array([[19, 50, 22, 60], [47.5, 47.5, 25, 85]], np.float32)
+SCORES = np.array([0.9, 0.8], np.float32)
+
+
+def table(rows, columns, boxes, *others):
+    """A table of zeros whose first two rows are boxes and other columns."""
+    values = np.zeros((rows, columns), np.float32)
+    values[:2, : 4 + len(others)] = np.c_[boxes, *others]
+    return values
+
+
+RELATIVE = CENTRES / np.array([64, 96, 64, 96], np.float32)
+LOGITS = np.full((9, 80), -6, np.float32)
+LOGITS[:2, 0] = np.log(SCORES / (1 - SCORES))
+QUERIES = table(9, 4, RELATIVE)
+QUERIES[2:] = 0.5
+EXPORTS = {
+    "yolov8": {"output0": table(len(CELLS), 5, CENTRES, SCORES).T},
+    "yolov8-rows": {"output0": table(len(CELLS), 6, CENTRES, SCORES)},
+    "yolov5": {"output0": table(3 * len(CELLS), 6, CENTRES, [1, 1], SCORES)},
+    "end-to-end": {"output0": table(300, 6, PEOPLE, SCORES)},
+    "end-to-end of every cell": {"output0": table(len(CELLS), 6, PEOPLE, SCORES)},
+    "detr": {"logits": LOGITS, "pred_boxes": QUERIES},
+    "detr of 91 classes": {"dets": QUERIES, "labels": np.full((9, 91), -6, np.float32)},
+    "efficient-nms": {
+        "num_dets": np.array([2], np.int32),
+        "det_boxes": table(100, 4, PEOPLE),
+        "det_scores": np.pad(SCORES, (0, 98)),
+        "det_classes": np.zeros(100, np.int32),
+    },
+    "float classes": {"boxes": PEOPLE, "scores": SCORES, "labels": np.ones(2, np.float32)},
+    "unnamed float classes": {"a": PEOPLE, "b": np.ones(2, np.float32), "c": SCORES},
+    "boxes in [0, 1]": {"boxes": PEOPLE / np.array([64, 96, 64, 96], np.float32), "scores": SCORES},
+}
+EXPORTS["detr of 91 classes"]["labels"][:, 1:81] = LOGITS
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_of_other_packages_are_recognised(name, batched):
+    outputs = {key: value[None] if batched else value for key, value in EXPORTS[name].items()}
+    people = read_people(outputs, SIZE, 0.1)
+    np.testing.assert_allclose(people.boxes, PEOPLE, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(people.scores, SCORES, rtol=1e-5)
+
+
+def test_choice_between_formats_is_kept_and_reported():
+    notes = []
+    reader = OutputReader(SIZE, 0.1, note=notes.append)
+    weak = table(len(CELLS), 6, CENTRES, [0.3, 0.2])
+    assert not len(reader.people({"output0": weak}).boxes)  # could be YOLOX's
+    assert len(reader.people(EXPORTS["yolov8-rows"]).boxes) == 2
+    assert len(reader.people({"output0": weak}).boxes) == 2
+    assert notes == [
+        "the outputs are read as transposed YOLOv8: (N, 4 + classes); see --detector-format"
+    ]
+    given = OutputReader(SIZE, 0.1, key="yolox")
+    assert not len(given.people(EXPORTS["yolov8-rows"]).boxes)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "problem"),
+    [
+        ({"boxes": PEOPLE, "scores": 5 * SCORES}, "have scores up to 4.5"),
+        ({"boxes": PEOPLE[:, [0, 1, 0, 3]], "scores": SCORES}, "have boxes smaller than a pixel"),
+    ],
+)
+def test_impossible_people_are_refused(outputs, problem):
+    with pytest.raises(CheckpointError, match=problem):
+        read_people(outputs, SIZE, 0.1)
+
+
+def test_every_format_can_be_named_on_the_command_line():
+    assert sorted(DETECTOR_FORMATS) == sorted(each.key for each in output_formats.OUTPUT_FORMATS)
