@@ -110,8 +110,8 @@ def open_file(
     """
     file = open_unchecked(path, layout)
     try:
-        _check_schema(file, path, layout)
         with as_cache_error(path, layout):
+            _check_schema(file, path, layout)
             header = _read_header(file, layout.header)
             _check_links(file, layout)
             lengths = _check_datasets(file, layout)

@@ -47,6 +47,8 @@ def _faults(reader: Reader, file: Path, seeds: range, report: Callable[[object],
         except MottoolError as error:
             if "\n" in str(error) or not error.fix:
                 report(f"seed {seed}: a message of several lines: {error}")
+        except OSError:  # such as a name that is too long, which commands report in one line
+            pass
         except TooSlowError:
             report(f"seed {seed}: longer than {SECONDS} s")
         except BaseException:  # a fault of any kind

@@ -37,16 +37,21 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     """
     document = _load(path)
     people, crowds = _people(path, document)
-    folder = find_folder(document["images"][0]["file_name"], _folders(path, root), path)
+    try:
+        first = str(document["images"][0]["file_name"])
+    except (KeyError, TypeError):
+        raise InputError(f"{path}: entry 0 of images is broken", FIX) from None
+    folder = find_folder(first, _folders(path, root), path)
     info = document.get("info")
     upright = isinstance(info, dict) and info.get("upright") is True
     builder, tracks = DatasetBuilder(path.stem, upright), dict[tuple[int, int], int]()
     for index, image in enumerate(document["images"]):
         try:
             number, file = image["id"], folder / image["file_name"]
+            hash(number)
             size = int(image["width"]), int(image["height"])
             video, frame = int(image.get("video_id", STILL)), int(image.get("frame_id", 0))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: entry {index} of images is broken", FIX) from None
         if not file.is_file():
             fix = "add it, or remove its entry"
@@ -79,7 +84,7 @@ def _load(path: Path) -> dict[str, Any]:
     document: dict[str, Any]
     try:
         document = json.loads(read_text(path, "COCO file"))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         raise InputError(f"{path} is not JSON: {error}", FIX) from error
     for key in ("images", "annotations", "categories"):
         if not isinstance(document, dict) or not isinstance(document.get(key), list):
@@ -96,7 +101,7 @@ def _people(path: Path, document: dict[str, Any]) -> tuple[dict[Any, Any], dict[
     """
     try:
         names = {int(row["id"]): str(row["name"]) for row in document["categories"]}
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{path}: a category has no id or no name", FIX) from None
     person = person_class(names, path)
     people = defaultdict[Any, list[tuple[list[float], int]]](list)
@@ -112,7 +117,7 @@ def _people(path: Path, document: dict[str, Any]) -> tuple[dict[Any, Any], dict[
                 crowds[row["image_id"]].append(box)
             else:
                 people[row["image_id"]].append((box, track))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: entry {index} of annotations is broken", FIX) from None
     return people, crowds
 

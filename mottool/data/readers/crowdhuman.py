@@ -47,7 +47,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
             visibility = _visibility(full, visible.reshape(len(people), 4))
             others = [row["fbox"] for row in image["gtboxes"] if not _is_person(row)]
             ignored = np.array(others, np.float64).reshape(len(others), 4)
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
             raise InputError(f"{path} line {number} is broken", FIX) from None
         if not (np.isfinite(full).all() and np.isfinite(ignored).all()):
             raise InputError(f"{path} line {number} contains NaN or infinity", FIX)
