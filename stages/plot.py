@@ -38,6 +38,7 @@ from mottool.drawing.plots import (
 )
 from mottool.errors import InputError, SettingError
 from mottool.motchallenge.rules import AUTO, RULES
+from mottool.settings import parse_key_values
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def command() -> None:
         mottool plot timelines --gt MOT17/train
         mottool plot templates --gt MOT17/train --at 40
         mottool plot similarity video.mp4 --weights fairmot.pth --at 1 60 --person 310,120,40,110
+        mottool plot trade-off low.csv high.csv
 
     By default CACHEs are all caches in the work folder, and result files all folders of results
     there. A plot is written to WORK/plots/<pipeline or results>/<sequence>.<kind>.png. `mottool
@@ -400,4 +402,60 @@ def similarity(
 
     for sequence in find_sequences([source], None, jobs.fail, jobs.note):
         jobs.run(sequence.name, partial(job, sequence))
+    jobs.close()
+
+
+@command.command("trade-off", short_help="Accuracy against speed, by detector and embedding.")
+@click.argument(
+    "comparisons",
+    nargs=-1,
+    required=True,
+    metavar="COMPARISON...",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
+@click.option("--tracker", help="The tracker to draw, if a COMPARISON has several.")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="PIPELINE=DETECTOR+EMBEDDING",
+    help="Name the parts of a pipeline of a COMPARISON; can be repeated.",
+)
+@plot_options
+def trade_off(
+    comparisons: tuple[Path, ...],
+    tracker: str | None,
+    names: tuple[str, ...],
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw MOTA and IDF1 over frames per second for detectors and embeddings, as JDE's Fig. 3.
+
+    \b
+        mottool compare jde/ r50-ide/ r50-pcb/ --gt MOT15/train --tracker jde --csv low.csv
+        mottool plot trade-off low.csv high.csv \\
+            --name r50-ide/caches/onnx+reid="Faster R-CNN R50+IDE"
+
+    COMPARISON is a CSV file of compare; each gets a column, such as one of videos with few people
+    and one with many. The colour of a point is its embedding, the shape its detector. A network
+    that detects and embeds in one pass is large, with a dark edge, and its embedding has its name.
+    All pipelines must be timed on one machine. The plot is WORK/plots/trade-off.png.
+    """
+    from mottool.drawing.trade_off_plot import draw_trade_off, read_combinations
+
+    jobs, renamed = Jobs(as_json), parse_key_values(names, "--name")
+    out = WorkDir(work).root / "plots" / f"trade-off.{form}"
+    stems = [path.stem for path in comparisons]
+    labels = stems if len(set(stems)) == len(stems) else [str(path) for path in comparisons]
+
+    def job() -> None:
+        panels = {
+            label: read_combinations(path, tracker, renamed)
+            for label, path in zip(labels, comparisons, strict=True)
+        }
+        count = sum(map(len, panels.values()))
+        jobs.report("trade-off", draw_trade_off(panels, out), f"drawn, {count} points")
+
+    jobs.run("trade-off", job)
     jobs.close()
