@@ -133,4 +133,4 @@ def _add_legend(
     legend = figure.legend(handles=handles, loc="outside right upper", fontsize="small")
     for text in legend.get_texts():
         if text.get_text() in {"Embedding", "Detector"}:
-            text.set_weight("bold")
+            text.set_fontweight("bold")
