@@ -4,13 +4,25 @@ Imports no torch, numpy, cv2 or h5py, as `registry`.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
 
-__all__ = ["OcclusionRecoverySettings"]
+__all__ = ["OcclusionRecoverySettings", "form_setting"]
 
 AGREEMENT, WINDOW = 0.7, 1.0  # defaults
+
+
+def form_setting(default: str) -> Any:
+    """Declare the variant of the recovery."""
+    return setting(
+        default,
+        "Variant of the method. paper: write and keep the box that is computed from the occlusion "
+        "centre (Algorithm 1). code: write the predicted box of tracklets that were occluded in "
+        "the frame before, as the authors' code does.",
+        choices=("paper", "code"),
+    )
 
 
 @dataclass(frozen=True)
@@ -40,13 +52,7 @@ class OcclusionRecoverySettings(Settings):
         "below 1 in seconds.",
         low=0,
     )
-    form: str = setting(
-        "paper",
-        "Variant of the method. paper: write and keep the box that is computed from the occlusion "
-        "centre (Algorithm 1). code: write the predicted box of tracklets that were occluded in "
-        "the frame before, as the authors' code does.",
-        choices=("paper", "code"),
-    )
+    form: str = form_setting("paper")
     track_type: str = setting(
         "private_track",
         "public_track: only detections near public detections (--public) may start tracks.",

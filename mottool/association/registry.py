@@ -19,7 +19,7 @@ from mottool.association.baseline_settings import (
     frame_rate_setting,
     threshold,
 )
-from mottool.association.occlusion_settings import OcclusionRecoverySettings
+from mottool.association.occlusion_settings import OcclusionRecoverySettings, form_setting
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
 
@@ -199,7 +199,10 @@ class JDESettings(EmbeddingThenIoUSettings):
 
 @dataclass(frozen=True)
 class OUTrackSettings(OcclusionRecoverySettings, EmbeddingThenIoUSettings):
-    """Settings of OUTrack; defaults are those of its code, with the paper's confidence (§4.4)."""
+    """Settings of OUTrack; defaults are those of its code, with the paper's confidence (§4.4).
+
+    With the occlusion centres of `mottool-s`, on real videos, the form of the code tracks better.
+    """
 
     conf_thres: float = setting(
         0.5,
@@ -214,6 +217,7 @@ class OUTrackSettings(OcclusionRecoverySettings, EmbeddingThenIoUSettings):
         high=2,
         parse=threshold("cosine"),
     )
+    form: str = form_setting("code")
     clip_box: bool = setting(False, "Clip boxes to the frame before they are written.")
     frame_rate: float | None = frame_rate_setting(30.0)
 

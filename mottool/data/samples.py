@@ -144,7 +144,7 @@ class Samples(MapDataset[Sample]):
         self, number: int, pairs: PairSampling, draw: np.random.Generator
     ) -> tuple[int, bool]:
         """Return the number of the second image, and whether it shows other people."""
-        if draw.random() < pairs.negative:
+        if self.dataset.videos[number] == STILL and draw.random() < pairs.negative:
             others = self.dataset.elsewhere(number)
             if len(others):
                 return int(draw.choice(others)), True

@@ -32,12 +32,13 @@ OCCLUSION_WEIGHT = 0.5  # of the occlusion heatmap and of its offset, in the aut
 class OUTrackTargets(Targets):
     """Targets of B pairs of frames.
 
-    `people` and `occlusions` are those of the current frames. `previous` holds the people of the
+    `people` and `occlusions` are those of the current frames; `occlusions` are None if they are not
+    learned. `previous` holds the people of the
     frames that they are compared with. `negative` (B,) bool marks pairs without common people.
     """
 
     people: CentreTargets
-    occlusions: OcclusionTargets
+    occlusions: OcclusionTargets | None
     previous: CentreTargets
     negative: Tensor
 
@@ -68,16 +69,17 @@ class OUTrackLoss(nn.Module):
         inter: float = 1.0,
         cycle: float = 1.0,
         baseline: bool = False,
+        id_weight: float = 1.0,
     ) -> None:
         """Create the loss; `intra`, `inter`, `cycle` are the weights of the `reid_terms`.
 
-        With `baseline`, CycAs replaces all three. (For CrowdHuman's still images the authors give
-        re-identification the weight 10, for MOT17 1.)
+        With `baseline`, CycAs replaces all three. `id_weight` is the weight of re-identification
+        before its learned weight; the authors give it 10 for CrowdHuman's still images.
         """
         super().__init__()
         self.assignment = assignment or Assignment()
         self.intra, self.inter, self.cycle = intra, inter, cycle
-        self.baseline = baseline
+        self.baseline, self.id_weight = baseline, id_weight
         self.weighting = Uncertainty(INITIAL_LOG_VARIANCES)
 
     def forward(
@@ -88,13 +90,11 @@ class OUTrackLoss(nn.Module):
         `heads` are those of the current frames, `previous` those of the previous frames.
         """
         terms = detection_terms(heads, targets.people)
-        terms |= occlusion_terms(heads, targets.occlusions)
-        detection = (
-            terms["heatmap"]
-            + terms["offset"]
-            + SIZE_WEIGHT * terms["size"]
-            + OCCLUSION_WEIGHT * (terms["occlusion"] + terms["occlusion_offset"])
-        )
+        detection = terms["heatmap"] + terms["offset"] + SIZE_WEIGHT * terms["size"]
+        if targets.occlusions is not None:
+            terms |= occlusion_terms(heads, targets.occlusions)
+            occlusion = terms["occlusion"] + terms["occlusion_offset"]
+            detection = detection + OCCLUSION_WEIGHT * occlusion
         reid = self._reid(heads, targets, previous)
         if self.baseline:
             identity = reid["cycas"]
@@ -102,7 +102,8 @@ class OUTrackLoss(nn.Module):
             identity = (
                 self.intra * reid["intra"] + self.inter * reid["inter"] + self.cycle * reid["cycle"]
             )
-        return terms | reid | {"total": self.weighting(torch.stack((detection, identity)))}
+        weighted = self.weighting(torch.stack((detection, self.id_weight * identity)))
+        return terms | reid | {"total": weighted}
 
     def _reid(
         self, heads: dict[str, Tensor], targets: OUTrackTargets, previous: dict[str, Tensor]

@@ -67,36 +67,48 @@ def reid_terms(
 
     `current` (B, k, D) and `previous` (B, l, D) are embeddings of any length of B pairs of
     frames. `current_valid` (B, k) and `previous_valid` (B, l) bool mark the rows of people.
-    `negative` (B,) bool marks pairs of frames without common people. Each term is a sum over the
-    people of all pairs, divided by their number; pairs with an empty frame are left out.
+    `negative` (B,) bool marks pairs of frames without common people. Pairs with an empty frame are
+    left out.
 
-    `intra` sums the assignments within a frame. `inter` sums max(0, second - best + margin) over
-    each person's two largest assignments. `cycle` sums |A_ij - A_ji| between the frames. A person
-    of a negative pair should be assigned to the placeholder.
+    `intra` (Eq. 3) sums the assignments within a frame, `inter` (Eq. 4) max(0, second - best +
+    margin) over each person's two largest assignments, and `cycle` (Eq. 5) |M'_ij - M'_ji| between
+    the frames. People of a negative pair should be assigned to the placeholder: `intra` is then the
+    sum of all other assignments (Eq. 7), and `inter`, with `negative_inter`, the margin between the
+    placeholder and the best of them; the paper has no inter-frame loss there.
+
+    With `pooled`, as in the authors' code, a term is the sum over the people of all pairs, divided
+    by their number, so that pairs of more people count more. Otherwise, as in the paper, a term of
+    a positive pair is divided by the number of its people (Eq. 6), that of a negative pair is not
+    (Eq. 7 as printed), and the pairs are averaged, so that each kind has the weight of its share
+    (Eq. 8).
     """
     assignment = assignment or Assignment()
     pairs = _nonempty_pairs(current, previous, current_valid, previous_valid)
     # The zero depends on the embeddings, so that a batch without pairs has gradients.
     intra = inter = cycle = current.float().sum() * 0
-    people = 0
+    divisor = 0  # people, or pairs
     for index, (first, second) in pairs.items():
         features, count = torch.cat((first, second)), len(first)  # (n, D)
         matrix, margin = assignment.matrix(features, bool(negative[index]))
-        people += len(features)
+        divisor += len(features) if assignment.pooled else 1
+        # The share of this pair's sums in the terms, before the division.
+        share = 1.0 if assignment.pooled or negative[index] else 1 / len(features)
         between_people = matrix[:, : len(features)]  # (n, n), without the placeholder
         if negative[index]:
-            intra = intra + between_people.sum()
-            inter = inter + F.relu(between_people.amax(1) - matrix[:, -1] + margin).sum()
+            intra = intra + share * between_people.sum()
+            if assignment.negative_inter:
+                away = F.relu(between_people.amax(1) - matrix[:, -1] + margin)
+                inter = inter + share * away.sum()
             continue
         within_first = between_people[:count, :count]
         within_second = between_people[count:, count:]
-        intra = intra + within_first.sum() + within_second.sum()
+        intra = intra + share * (within_first.sum() + within_second.sum())
         best, runner_up = matrix.topk(2, dim=1).values.unbind(1)
-        inter = inter + F.relu(runner_up - best + margin).sum()
+        inter = inter + share * F.relu(runner_up - best + margin).sum()
         to_second, to_first = between_people[:count, count:], between_people[count:, :count]
-        cycle = cycle + (to_second - to_first.T).abs().sum()
-    people = max(people, 1)
-    return {"intra": intra / people, "inter": inter / people, "cycle": cycle / people}
+        cycle = cycle + share * (to_second - to_first.T).abs().sum()
+    divisor = max(divisor, 1)
+    return {"intra": intra / divisor, "inter": inter / divisor, "cycle": cycle / divisor}
 
 
 def cycas(

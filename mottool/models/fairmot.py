@@ -122,6 +122,7 @@ class FairMOT(nn.Module):
             embedding_size=embedding_size or dimension(named, "identity.2.weight", 0, 128),
             ltrb=dimension(named, "size.2.weight", 0, 4) != 2,
             hidden=dimension(named, "heatmap.0.weight", 0, 256),
+            **cls.optional_parts(named),
         )
         pipeline = cls.PIPELINE.format(backbone=backbone)
         fit(
@@ -132,6 +133,11 @@ class FairMOT(nn.Module):
             file_names=tensors,
         )
         return network
+
+    @classmethod
+    def optional_parts(cls, tensors: Mapping[str, Tensor]) -> dict[str, bool]:
+        """Return the arguments of a subclass that say which of its parts a checkpoint has."""
+        return {}
 
 
 def map_tensor_name(name: str, backbone: type[Backbone]) -> str:

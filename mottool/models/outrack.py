@@ -6,6 +6,7 @@ on DLA-34 with the two heads of the occlusion estimation module. Unsupervised re
 changes the training of the identity head, not the network.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -30,11 +31,15 @@ class OUTrack(FairMOT):
         embedding_size: int = 256,
         ltrb: bool = True,
         hidden: int = 256,
+        occlusion: bool = True,
     ) -> None:
-        """Create the network as `FairMOT` does, with embeddings twice as long."""
+        """Create the network as `FairMOT` does, with embeddings twice as long.
+
+        Without `occlusion` it has no heads of occlusion centres.
+        """
         super().__init__(backbone, embedding_size, ltrb, hidden)
-        self.occlusion = head(backbone.channels, hidden, 1, bias=PRIOR)
-        self.occlusion_offset = head(backbone.channels, hidden, 2)
+        self.occlusion = head(backbone.channels, hidden, 1, bias=PRIOR) if occlusion else None
+        self.occlusion_offset = head(backbone.channels, hidden, 2) if occlusion else None
 
     def read(self, features: Tensor) -> dict[str, Tensor]:
         """Compute FairMOT's heads and those of occlusion centres.
@@ -42,10 +47,11 @@ class OUTrack(FairMOT):
         `occlusion` is (B, 1, h, w) before its sigmoid, and `occlusion_offset` (B, 2, h, w) the x y
         of the occlusion centre in its cell.
         """
-        return super().read(features) | {
-            "occlusion": self.occlusion(features),
-            "occlusion_offset": self.occlusion_offset(features),
-        }
+        heads = super().read(features)
+        if self.occlusion is not None and self.occlusion_offset is not None:
+            heads["occlusion"] = self.occlusion(features)
+            heads["occlusion_offset"] = self.occlusion_offset(features)
+        return heads
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """Decode detections as FairMOT, and at most four occlusion centres per detection (2000).
@@ -54,8 +60,16 @@ class OUTrack(FairMOT):
         and only the tracker knows the frame. (The authors' tracker drops such boxes, but compares
         y1 with the frame's width, so that a box below the frame can remain.)
         """
+        people = super().decode(heads, min_score)
+        if "occlusion" not in heads:
+            return people
         centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
         return [
             replace(decoded, occlusion_centres=points)
-            for decoded, points in zip(super().decode(heads, min_score), centres, strict=True)
+            for decoded, points in zip(people, centres, strict=True)
         ]
+
+    @classmethod
+    def optional_parts(cls, tensors: Mapping[str, Tensor]) -> dict[str, bool]:
+        """Return whether a checkpoint has the heads of occlusion centres."""
+        return {"occlusion": "occlusion.0.weight" in tensors}

@@ -17,6 +17,7 @@ __all__ = [
     "Recipe",
 ]
 
+NEGATIVE = 0.2  # the default of PairSampling.negative
 OCCLUSION_HELP = "Two people occlude each other if they share more than this of the smaller box."
 SCHEDULES = ("steps", "cosine")
 
@@ -131,11 +132,19 @@ class PairSampling(Settings):
     Liu et al., "Online multi-object tracking with unsupervised re-identification learning and
     occlusion estimation", Neurocomputing 2022: the second image is another frame of the video, or
     the same still image with another augmentation. In a negative pair it shows other people.
+
+    §4.1: adjacent frames are sampled from 20 consecutive ones, the 10 before and the 10 after.
+    §3.1.2: N_neg / N_pos is 0.25, so that a fifth of the pairs of still images are negative. Pairs
+    of a video are never negative.
     """
 
-    reach: int = setting(20, "Largest distance of a pair in a video, in frames.", low=1)
+    reach: int = setting(10, "Largest distance of a pair in a video, in frames.", low=1)
     negative: float = setting(
-        0.0, "Probability that the second image shows other people.", low=0, high=1
+        NEGATIVE,
+        "Probability that the second image of a still image shows other people: N_neg / (N_pos + "
+        "N_neg).",
+        low=0,
+        high=1,
     )
 
 
@@ -183,6 +192,16 @@ class AssignmentSettings(Settings):
         0.5,
         "Smallest difference between the two most probable assignments; none: the largest possible "
         "difference for the number of candidates.",
+    )
+    pooled: bool = setting(
+        True,
+        "Sum the losses over the people of all pairs and divide by their number, as the authors' "
+        "code; otherwise average them pair by pair (Eq. 6-8).",
+    )
+    negative_inter: bool = setting(
+        True,
+        "Apply the inter-frame loss to negative pairs too, as the authors' code; otherwise Eq. 7 "
+        "alone.",
     )
 
 

@@ -30,7 +30,7 @@ OTRACK = NetworkFamily(
     preprocessor="mottool.models.preprocessing:CenterWarp",
     learner="mottool.training.learners.otrack:OTrackLearner",
     learning=OTrackLearning,
-    recipe=Recipe(epochs=70, batch=32, lr=1.25e-4, drops=(6 / 7,)),
+    recipe=Recipe(epochs=70, batch=32, lr=1e-4, drops=(6 / 7,)),
     augmentation=Augmentation(
         saturation=0.4, value=0.4, angle=0, shift=0.4, shrink=0.7, grow=1.7, shear=0
     ),

@@ -19,6 +19,16 @@ class OUTrackLearning(PairSampling, AssignmentSettings):
     inter: float = setting(1.0, "Weight of the loss that matches people between two frames.", low=0)
     cycle: float = setting(1.0, "Weight of the cycle-consistency loss.", low=0)
     baseline: bool = setting(False, "Train with CycAs instead of these three losses.")
+    id_weight: float = setting(
+        1.0,
+        "Weight of the re-identification loss, before its learned weight; the authors give it 10 "
+        "for CrowdHuman.",
+        low=0,
+    )
+    occlusion: bool = setting(
+        True,
+        "Learn occlusion centres; without them it is FairMOT with unsupervised re-identification.",
+    )
     tau: float = setting(0.7, OCCLUSION_HELP, low=0, high=1)
 
 

@@ -219,6 +219,19 @@ def train(
     return writer.last_weights
 
 
+def _check_negatives(negative: float, dataset: Dataset, warn: Warn) -> None:
+    """Refuse a share of negative pairs, other than the default, without still images."""
+    from mottool.data.dataset import STILL
+    from mottool.networks.learning import NEGATIVE
+
+    stills = (dataset.videos == STILL).nonzero()[0]
+    if not len(stills) and negative not in (0, NEGATIVE):
+        fix = "omit --negative, or train on still images too"
+        raise SettingError("--negative has no effect: all images are frames of videos", fix)
+    if negative and len(stills) and not len(dataset.elsewhere(int(stills[0]))):
+        warn("there are no negative pairs: no other image shows other people")
+
+
 def _samples(
     entry: NetworkEntry,
     learner: Learner,
@@ -234,8 +247,8 @@ def _samples(
     from mottool.networks.learning import PairSampling
 
     pairs = learner.pairs if isinstance(learner.pairs, PairSampling) else None
-    if pairs and pairs.negative and not len(dataset.elsewhere(0)):
-        warn("--negative has no effect: all images belong to one video, so none shows other people")
+    if pairs:
+        _check_negatives(pairs.negative, dataset, warn)
     preprocessor = load(entry.family.preprocessor)(*size)
     if learner.composition and config.augment:
         return Scenes(dataset, preprocessor, learner.composition, pairs, config.seed, teacher)

@@ -70,7 +70,7 @@ def test_the_code_writes_the_predicted_box():
     assert near.boxes.tolist() == far.boxes.tolist()
 
 
-@pytest.mark.parametrize("form", [{}, {"form": "code", "lost_frame_range": 5}])
+@pytest.mark.parametrize("form", [{"form": "paper"}, {"form": "code", "lost_frame_range": 5}])
 def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away(form):
     frames = list(crowd(40, 150, missed=0.2))
     counts = []

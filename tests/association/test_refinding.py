@@ -84,17 +84,24 @@ def test_the_best_pair_of_box_and_centre_is_used_and_it_exceeds_the_threshold():
     assert refound.boxes.tolist() == [[104, 100, 144, 200]]
     far = np.array([[130, 110, 0.9]])  # in both boxes, 40 pixels from the middle of what they share
     assert not len(refind(lost, detected, far, settings).rows)
-    assert len(refind(lost, detected, far, OUTrackSettings(occlusion_agreement=0.0)).rows) == 1
+    assert (
+        len(
+            refind(lost, detected, far, OUTrackSettings(form="paper", occlusion_agreement=0.0)).rows
+        )
+        == 1
+    )
     ignored = np.array([[125, 150, 0.05]])  # scores below occlusion_thres
     assert not len(refind(lost, detected, ignored, settings).rows)
     # τ_o is exceeded, not reached: G is exactly 1 here.
     exact = np.array([[125, 150, 0.9]])
-    assert not len(refind(lost, detected, exact, OUTrackSettings(occlusion_agreement=1.0)).rows)
+    assert not len(
+        refind(lost, detected, exact, OUTrackSettings(form="paper", occlusion_agreement=1.0)).rows
+    )
 
 
 def test_a_centre_outside_the_predicted_box_counts_for_nothing():
     lost, detected = np.array([[100.0, 100, 104, 110]]), np.array([[100.0, 100, 104, 110]])
-    settings = OUTrackSettings(occlusion_agreement=0.0)
+    settings = OUTrackSettings(form="paper", occlusion_agreement=0.0)
     assert len(refind(lost, detected, np.array([[103.9, 105, 1]]), settings).rows) == 1
     assert not len(refind(lost, detected, np.array([[104.1, 105, 1]]), settings).rows)
 
@@ -104,7 +111,7 @@ def outrack(frames, hints, **settings):
     for frame, points in zip(frames, hints, strict=True):
         given = np.array([[*point, 0.9] for point in points], np.float32).reshape(-1, 3)
         object.__setattr__(frame, "occlusion_centres", given)
-    tracker = OUTrackTracker(OUTrackSettings(**settings), VIDEO)
+    tracker = OUTrackTracker(OUTrackSettings(**({"form": "paper"} | settings)), VIDEO)
     return [tracker.update(frame) for frame in frames], tracker
 
 

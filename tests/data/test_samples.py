@@ -74,7 +74,7 @@ def test_teacher_embeddings_are_those_of_the_boxes(data):
 
 
 def test_pairs_are_near_frames_or_a_still_image_twice(data):
-    samples = Samples(data, VIEW, OUTRACK.augmentation, PairSampling(reach=2))
+    samples = Samples(data, VIEW, OUTRACK.augmentation, PairSampling(reach=2, negative=0))
     for epoch in range(4):
         for number in range(len(data)):
             sample = samples[epoch, number]
@@ -87,14 +87,31 @@ def test_pairs_are_near_frames_or_a_still_image_twice(data):
     assert not torch.equal(still.image, still.partner.image)
 
 
-def test_negative_pairs_have_disjoint_people(data, tmp_path):
+def test_negative_pairs_of_still_images_have_disjoint_people(data):
     samples = Samples(data, VIEW, None, PairSampling(negative=1))
     for number in range(len(data)):
         sample = samples[0, number]
-        assert sample.negative
-        assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
-    film = open_dataset(tmp_path / "film", print)  # one video, so no image has other people
-    assert not Samples(film, VIEW, None, PairSampling(negative=1))[0, 0].negative
+        # OUTrack's Eq. 7 is for still images; two frames of a video are a positive pair.
+        assert sample.negative == (data[number].video < 0)
+        if sample.negative:
+            assert not set(sample.partner.rows.tolist()) & set(sample.rows.tolist())
+
+
+def test_a_fifth_of_the_pairs_of_still_images_is_negative(data):
+    # N_neg / N_pos = 0.25 (§3.1.2) is a share of 0.25 / 1.25 = 0.2 of the pairs.
+    assert PairSampling().negative == 0.25 / (1 + 0.25)
+    samples = Samples(data, VIEW, None, PairSampling())
+    count = sum(samples[epoch, 6].negative for epoch in range(400))
+    assert 50 < count < 110  # 80 expected, with a standard deviation of 8
+
+
+def test_pairs_of_a_video_are_from_20_consecutive_frames(tmp_path):
+    rows = [f"{frame},1,10,8,12,30,1,1,1" for frame in range(1, 41)]
+    film = open_dataset(datasets.motchallenge(tmp_path / "film", rows, frames=40), print)
+    samples = Samples(film, VIEW, None, PairSampling())
+    apart = {int(samples[epoch, 20].partner.rows[0]) - 20 for epoch in range(300)}
+    # §4.1: "randomly sampled from consecutive 20 frames": the ten before and the ten after.
+    assert apart == {*range(-10, 11)} - {0}
 
 
 def test_previous_frame_is_near_and_has_the_same_transform(data):

@@ -131,6 +131,53 @@ def test_order_lengths_and_invalid_rows_do_not_matter(
         assert baseline == 0
 
 
+# Made-up pairs whose people all look alike, with T = 1 and a placeholder of similarity 0, by hand.
+# A pair of 1 and 1: each row is a softmax of 1 (the other) and 0: A = e / (e + 1).
+# A pair of 2 and 2: each row is a softmax of 1 (three others) and 0: B = e / (3e + 1).
+A = math.e / (math.e + 1)
+B = math.e / (3 * math.e + 1)
+
+
+def alike(pooled, negative_inter=True, negative=(False, False)):
+    """Return the terms of the two pairs."""
+    ones = torch.ones(2, 2, 3)
+    valid = torch.tensor([[True, False], [True, True]])
+    settings = Assignment("zero", 1.0, pooled=pooled, negative_inter=negative_inter)
+    terms = reid_terms(ones, ones, valid, valid, torch.tensor(negative), settings)
+    return {name: term.item() for name, term in terms.items()}
+
+
+def test_pairs_are_pooled_as_in_the_authors_code_or_averaged_as_in_the_paper():
+    # Eq. 3: nothing within a frame of one person; 4 rows with one other person in their frame.
+    # Eq. 4: (1 - A) - A + 0.5 in both rows; in the other pair the best two are equal: 0.5.
+    intra, inter = (0, 4 * B), (2 * (1 - 2 * A + 0.5), 4 * 0.5)
+    pooled = alike(pooled=True)
+    assert pooled["intra"] == pytest.approx(sum(intra) / (2 + 4))
+    assert pooled["inter"] == pytest.approx(sum(inter) / (2 + 4))
+    averaged = alike(pooled=False)
+    assert averaged["intra"] == pytest.approx((intra[0] / 2 + intra[1] / 4) / 2)
+    assert averaged["inter"] == pytest.approx((inter[0] / 2 + inter[1] / 4) / 2)
+    assert pooled["cycle"] == averaged["cycle"] == 0
+
+
+def test_a_negative_pair_has_an_inter_frame_loss_in_the_authors_code_only():
+    # The first pair is negative: both people should be assigned to the placeholder. The code's
+    # margin is A - (1 - A) + 0.5 in both rows.
+    negative = (True, False)
+    code = alike(True, True, negative)
+    paper = alike(True, False, negative)
+    assert code["inter"] == pytest.approx((2 * (2 * A - 1 + 0.5) + 4 * 0.5) / 6)
+    assert paper["inter"] == pytest.approx(4 * 0.5 / 6)
+    assert code["intra"] == paper["intra"] == pytest.approx((2 * A + 4 * B) / 6)
+
+
+def test_equation_7_is_not_divided_by_the_people_and_equation_8_weights_by_shares():
+    # ½ Σ M' of the negative pair (Eq. 7) + ½ of Eq. 6 for the positive one.
+    terms = alike(False, False, (True, False))
+    assert terms["intra"] == pytest.approx((2 * A + 4 * B / 4) / 2)
+    assert terms["inter"] == pytest.approx((4 * 0.5 / 4) / 2)
+
+
 def separation(first, second):
     """Return the smallest gap between a person's similarity to itself and to any other."""
     first, second = (F.normalize(view[0], dim=1) for view in (first, second))
@@ -194,10 +241,11 @@ def targets():
     )
 
 
+@pytest.mark.parametrize("id_weight", [1.0, 10.0])
 @pytest.mark.parametrize("baseline", [False, True])
-def test_the_total_is_the_weighted_sum_of_the_terms(baseline):
+def test_the_total_is_the_weighted_sum_of_the_terms(baseline, id_weight):
     current, previous = leaves(heads(0)), leaves(heads(1))
-    loss = OUTrackLoss(intra=1.0, inter=2.0, cycle=3.0, baseline=baseline)
+    loss = OUTrackLoss(intra=1.0, inter=2.0, cycle=3.0, baseline=baseline, id_weight=id_weight)
     terms = loss(current, targets(), previous)
     terms["total"].backward()
     value = {name: term.item() for name, term in terms.items()}
@@ -206,6 +254,7 @@ def test_the_total_is_the_weighted_sum_of_the_terms(baseline):
     identity = (
         value["cycas"] if baseline else value["intra"] + 2 * value["inter"] + 3 * value["cycle"]
     )
+    identity *= id_weight
     expected = math.exp(1.85) * detection + math.exp(1.05) * identity - 1.85 - 1.05
     assert value["total"] == pytest.approx(expected / 2, rel=1e-5)
     assert all(head.grad.abs().max() > 0 for head in current.values())

@@ -194,12 +194,24 @@ def test_a_training_checkpoint_with_its_loss_s_tensors_loads(tmp_path, tensors, 
 
 
 def test_fairmot_s_and_outrack_s_files_are_told_apart(tensors, network):
-    with pytest.raises(CheckpointError, match="occlusion.0.weight is missing") as caught:
-        OUTrack.from_checkpoint({k: v for k, v in tensors.items() if "occlusion" not in k})
-    assert "fairmot-dla34" in caught.value.fix
+    without = {k: v for k, v in tensors.items() if not k.startswith("occlusion_offset")}
+    with pytest.raises(CheckpointError, match="occlusion_offset.0.weight is missing"):
+        OUTrack.from_checkpoint(without)
     for given in (tensors, network.state_dict()):
         with pytest.raises(CheckpointError, match="they look like weights of outrack"):
             FairMOT.from_checkpoint(given)
+
+
+def test_without_occlusion_heads_it_is_fairmot(tensors, picture):
+    without = {k: v for k, v in tensors.items() if not k.startswith("occlusion")}
+    network, fairmot = OUTrack.from_checkpoint(without), FairMOT.from_checkpoint(without)
+    assert network.occlusion is None
+    heads, expected = network.eval()(picture), fairmot.eval()(picture)
+    assert heads.keys() == expected.keys()
+    assert all(torch.equal(heads[name], expected[name]) for name in heads)
+    assert network.decode(heads, 0.1)[0].occlusion_centres is None
+    names = network.state_dict().keys()
+    assert OUTrack(DLA34(), occlusion=False).state_dict().keys() == names
 
 
 def test_training_reaches_every_parameter(picture):

@@ -152,6 +152,6 @@ def test_refinding_raises_recall_where_people_hide_each_other(tmp_path, tracker,
 def test_centres_that_lie_elsewhere_find_hardly_anybody(tmp_path):
     truth, _ = corridor(tmp_path, 0, mirrored=True)
     none = scored(tmp_path, truth, "--no-occlusion")
-    paper = scored(tmp_path, truth)
+    paper = scored(tmp_path, truth, "--form", "paper")
     print("\ncentres elsewhere", none, paper)
     assert none["FN"] - paper["FN"] < 0.1 * none["FN"]

@@ -299,18 +299,10 @@ def test_detect_embed_uses_the_input_size_of_training(scene, tmp_path):
         assert cache.header.settings["input"] == "64x64"
 
 
-class Warned(Exception):
-    """The expected warning was given."""
-
-
-def test_negative_pairs_of_a_single_video_give_a_warning(scene, tmp_path):
-    def warn(message):
-        if message.startswith("--negative has no effect: all images belong to one video"):
-            raise Warned
-
+def test_negative_pairs_of_videos_are_an_error(scene, tmp_path):
     learning = OUTrackLearning(negative=0.5)
-    with pytest.raises(Warned):
-        train.run("outrack", [scene], tmp_path, Config(**SMALL), learning, warn=warn)
+    with pytest.raises(SettingError, match="all images are frames of videos"):
+        train.run("outrack", [scene], tmp_path, Config(**SMALL), learning)
 
 
 SHARED = """

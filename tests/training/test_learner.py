@@ -16,7 +16,7 @@ from mottool.models.preprocessing import CenterWarp
 from mottool.networks.cstrack import ARRANGEMENTS, CSTrackLearning
 from mottool.networks.fairmot import FairMOTLearning
 from mottool.networks.jde import JDELearning
-from mottool.networks.learning import Recipe
+from mottool.networks.learning import PairSampling, Recipe
 from mottool.networks.mottool_s import MottoolSLearning
 from mottool.networks.otrack import OTRACK, OTrackLearning
 from mottool.networks.outrack import OUTrackLearning
@@ -287,6 +287,13 @@ def test_cstrack_s_loss_is_as_high_as_that_of_its_authors_step(dataset):
 def test_outrack_heeds_its_settings(dataset):
     plain = terms_of(learner_of("outrack", dataset), "outrack", dataset)
     assert {"intra", "inter", "cycle", "occlusion", "occlusion_offset"} < plain.keys()
+    assert learner_of("outrack", dataset).pairs == PairSampling(reach=10, negative=0.2)
+    without = learner_of("outrack", dataset, OUTrackLearning(occlusion=False))
+    hidden = {"occlusion", "occlusion_offset"}
+    assert terms_of(without, "outrack", dataset).keys() == plain.keys() - hidden
+    heavy = learner_of("outrack", dataset, OUTrackLearning(id_weight=10.0, pooled=False))
+    assert heavy.loss.id_weight == 10
+    assert not heavy.loss.assignment.pooled
     settings = OUTrackLearning(baseline=True)
     assert "cycas" in terms_of(learner_of("outrack", dataset, settings), "outrack", dataset)
 

@@ -71,7 +71,7 @@ class MottoolSLearner(Learner):
         """
         self.loss = MottoolSLoss(self.settings.embedding_size, self.identities, size)
         alone = self.unknown and not size and self.settings.unsupervised > 0
-        self.pairs = PairSampling() if alone else None
+        self.pairs = PairSampling(reach=20, negative=0.0) if alone else None
 
     def forward(self, images: Tensor, targets: MottoolSPair) -> dict[str, Tensor]:
         """Compute the terms, unweighted scalars, and their weighted `total`."""

@@ -1,8 +1,9 @@
 """Training of OTrack: CenterTrack's recipe for MOT17, with OUTrack's occlusion centres.
 
 Zhou, Koltun & Krähenbühl, "Tracking objects as points", ECCV 2020, §4.3-4.4 and §5.2, with the
-values of its code: Adam for 70 epochs with a learning rate of 1.25e-4, divided by ten after 60,
-with 32 images per step at 960x544, each paired with one at most two frames away. The authors start
+values of its code: Adam for 70 epochs, with a learning rate divided by ten after 60,
+with 32 images per step at 960x544, each paired with one at most two frames away. OUTrack's paper
+has the learning rate 1e-4 (§4.1), CenterTrack's code 1.25e-4. The authors start
 from their weights of CrowdHuman, whose still images are paired with themselves.
 """
 

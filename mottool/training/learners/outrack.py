@@ -40,7 +40,7 @@ class OUTrackLearner(Learner):
         """Create the learner; `dataset` can contain videos, still images, or both."""
         super().__init__()
         self.pairs = PairSampling(settings.reach, settings.negative)
-        self.network = OUTrack(DLA34())
+        self.network = OUTrack(DLA34(), occlusion=settings.occlusion)
         assignment = {key.name: getattr(settings, key.name) for key in fields(AssignmentSettings)}
         self.loss = OUTrackLoss(
             Assignment(**assignment),
@@ -48,9 +48,10 @@ class OUTrackLearner(Learner):
             settings.inter,
             settings.cycle,
             settings.baseline,
+            settings.id_weight,
         )
-        stride = self.network.stride
-        self.examples = partial(_examples, size=size, stride=stride, tau=settings.tau)
+        tau = settings.tau if settings.occlusion else None
+        self.examples = partial(_examples, size=size, stride=self.network.stride, tau=tau)
 
     def forward(self, images: Tensor, targets: OUTrackTargets) -> dict[str, Tensor]:
         """Compute the loss and its terms."""
@@ -68,7 +69,7 @@ class OUTrackLearner(Learner):
         return {map_tensor_name(name, DLA34): value for name, value in tensors.items()}
 
 
-def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> LossInputs:
+def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float | None) -> LossInputs:
     """Create targets: people and occlusions of the images, then people of their partners."""
     partner, negative = batch.partner, batch.negative
     if partner is None or negative is None:
@@ -76,7 +77,7 @@ def _examples(batch: Batch, size: tuple[int, int], stride: int, tau: float) -> L
     images = torch.cat((batch.images, partner.images))  # (2B, 3, H, W)
     targets = OUTrackTargets(
         centre_targets(batch.labels, size, stride),
-        occlusion_targets(batch.labels, size, stride, tau),
+        None if tau is None else occlusion_targets(batch.labels, size, stride, tau),
         centre_targets(partner.labels, size, stride),
         negative,
     )
