@@ -87,7 +87,7 @@ def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away(form):
 def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked():
     frames = walkers([[(10, 100), (300, 600)]], [[0, 1]])
     free, clipped = (
-        OUTrackTracker(OUTrackSettings(clip_box=clip), VIDEO).update(frames[0]).boxes.tolist()
+        OUTrackTracker(OUTrackSettings(form="paper", clip_box=clip), VIDEO).update(frames[0]).boxes.tolist()
         for clip in (False, True)
     )
     assert free == [[-10, 50, 30, 150]]
@@ -96,7 +96,7 @@ def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked()
 
 def test_the_codes_form_lets_pass_what_lies_below_the_frame():
     frame = walkers([[(300, 560)]], [[0]])[0]
-    assert len(OUTrackTracker(OUTrackSettings(), VIDEO).update(frame)) == 0
+    assert len(OUTrackTracker(OUTrackSettings(form="paper"), VIDEO).update(frame)) == 0
     assert len(OUTrackTracker(OUTrackSettings(form="code"), VIDEO).update(frame)) == 1
 
 
