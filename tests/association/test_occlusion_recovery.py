@@ -87,7 +87,9 @@ def test_refinding_raises_recall_in_a_crowd_and_takes_no_identity_away(form):
 def test_boxes_may_be_clipped_to_the_frame_and_those_beyond_it_are_not_tracked():
     frames = walkers([[(10, 100), (300, 600)]], [[0, 1]])
     free, clipped = (
-        OUTrackTracker(OUTrackSettings(form="paper", clip_box=clip), VIDEO).update(frames[0]).boxes.tolist()
+        OUTrackTracker(OUTrackSettings(form="paper", clip_box=clip), VIDEO)
+        .update(frames[0])
+        .boxes.tolist()
         for clip in (False, True)
     )
     assert free == [[-10, 50, 30, 150]]
