@@ -1,4 +1,4 @@
-"""Parts of datasets by name: halves of sequences, and published lists of sequences.
+"""Parts of datasets: halves of sequences, published lists of sequences, and spans of frames.
 
 `PATH@NAME` is the part NAME of the sequences at PATH. All commands that read sequences, caches or
 ground truth accept it. The part of one sequence is called `SEQUENCE@first` or `SEQUENCE@second`;
@@ -16,14 +16,18 @@ from mottool.errors import InputError, SettingError, did_you_mean
 __all__ = [
     "HALVES",
     "SPLITS",
+    "Span",
     "Split",
     "frames_of_half",
     "name_of_half",
     "parse_source",
+    "parse_span",
     "splits_help",
     "video_name",
     "without_half",
 ]
+
+Span = tuple[int, int | None]  # first and last frame; None: to the end
 
 HALVES = ("first", "second")
 # MOT17 contains every video three times, once for each public detector.
@@ -148,3 +152,17 @@ def frames_of_half(count: int, half: str, sequence: str) -> tuple[int, int]:
         raise InputError(problem, "give a longer sequence, or use all of it")
     middle = count // 2
     return (1, middle) if half == HALVES[0] else (middle + 1, count)
+
+
+def parse_span(text: str) -> Span:
+    """Parse `1-100`, `50-` (to the end) or `7` (one frame)."""
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    try:
+        begin = int(first)
+        end = int(last) if last else None if dash else begin
+    except ValueError:
+        begin, end = 0, None
+    if begin < 1 or (end is not None and end < begin):
+        problem = f"--frames {text!r} is not a range of frames"
+        raise SettingError(problem, "write 1-100, 50- or 7")
+    return begin, end

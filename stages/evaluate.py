@@ -9,6 +9,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
+from mottool.errors import SettingError
 from mottool.metrics.settings import EvaluationSettings
 from mottool.splits import parse_source, splits_help
 from mottool.workdir import WorkDir
@@ -84,9 +85,9 @@ def command(
     sequences as TrackEval does. Sequences with ground truth but no result file are listed and
     not in COMBINED: the official benchmarks demand all of them.
 
-    With --gt PATH@second only the second half of each sequence is scored, as if the files were cut
-    to its frames: results of whole sequences, or SEQUENCE@second.txt of a tracker that has seen
-    that half only.
+    --frames 300-600 scores these frames of every sequence, as if the files were cut to them. With
+    --gt PATH@second only the second half of each sequence is scored: results of whole sequences,
+    or SEQUENCE@second.txt of a tracker that has seen that half only.
 
     Caches, files *.h5 or folders of them, show how good a network is before any tracker. AP is the
     average precision of its detections at an IoU of 0.5, AP_S, AP_M and AP_L that of small, medium
@@ -111,6 +112,11 @@ def command(
     if len(sources) == len(truth) == 1 and sources[0].is_file() and truth_files[0].is_file():
         (only,) = files.values()
         files = {sequence: only for paths in results.values() for sequence in paths}
+    if config.frames:
+        if cache_paths:
+            fix = "give --gt PATH@first or PATH@second with caches of that half"
+            raise SettingError("--frames does not apply to caches", fix)
+        files = {name: file.within(config.frames) for name, file in files.items()}
     partial = inputs.selects_videos(truth)
     if not tracks or partial:
         results = evaluate.drop_without_ground_truth(results, files, batch.note)

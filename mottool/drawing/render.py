@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, setting
+from mottool.splits import Span, parse_span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,29 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["RenderSettings", "render_switches", "render_video"]
 
-Span = tuple[int, int | None]  # first and last frame; None: to the end
 Progress = Callable[[Iterable["Frame"]], Iterable["Frame"]]
-
-
-def _parse_span(text: str) -> Span:
-    """Parse `1-100`, `50-` (to the end) or `7` (one frame)."""
-    first, dash, last = (part.strip() for part in text.partition("-"))
-    try:
-        begin = int(first)
-        end = int(last) if last else None if dash else begin
-    except ValueError:
-        begin, end = 0, None
-    if begin < 1 or (end is not None and end < begin):
-        problem = f"--frames {text!r} is not a range of frames"
-        raise SettingError(problem, "write 1-100, 50- or 7")
-    return begin, end
 
 
 @dataclass(frozen=True)
 class RenderSettings(Settings):
     """Settings of what is drawn, on which frames, and of the video's size and quality."""
 
-    frames: Span | None = setting(None, "Only these frames: 1-100, 50- or 7.", parse=_parse_span)
+    frames: Span | None = setting(None, "Only these frames: 1-100, 50- or 7.", parse=parse_span)
     scale: float = setting(1.0, "Size of the video relative to the source.", low=0.05, high=8)
     trail: int = setting(
         30,

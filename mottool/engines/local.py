@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
+from pathlib import Path
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
@@ -30,11 +31,18 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 RETRY_SECONDS = 0.01  # after an exit that was ignored
 
 
-def cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return the number of processor cores that this process may use, at least 1.
+
+    `quota` is the file with the limit of a container: microseconds of all cores together and the
+    period, or `max`.
+    """
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        limit, period = map(int, quota.read_text().split())
+    except (OSError, ValueError):  # no container, or no limit
+        return count or 1
+    return max(1, min(count or 1, round(limit / period)))
 
 
 class InProcess(Executor):

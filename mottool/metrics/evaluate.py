@@ -91,7 +91,8 @@ def _check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:
     """Raise `InputError` if the result of a half has rows outside of its frames."""
     assert file.span is not None
     outside = tracks.frames[~in_span(tracks, file.span)]
-    if len(outside) and path.name.startswith(f"{file.sequence}.txt"):
+    half = "@" in file.sequence
+    if half and len(outside) and path.name.startswith(f"{file.sequence}.txt"):
         first, last = file.span
         problem = f"{path} has frame {outside[0]}, outside of the frames {first} to {last}"
         fix = "check seqLength in the seqinfo.ini of its ground truth"
@@ -147,7 +148,7 @@ class TrackEvaluation:
             # The benchmarks' rules are about pedestrians; of them only the flag applies here.
             truth = replace(truth, rows=of_class(truth.rows, number), rules=FLAGS_ONLY)
         late = int(np.count_nonzero(tracks.frames > truth.last_frame))
-        if truth.length is None and late:
+        if truth.length is None and late and not file.span:
             warn(
                 f"{sequence}: no seqinfo.ini gives its length; {late} results after frame "
                 f"{truth.last_frame}, the last with ground truth, count as false positives"

@@ -1,5 +1,6 @@
 """Find result files by tracker, caches, and ground truth by sequence."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,15 @@ from pathlib import Path
 from mottool.errors import InputError, did_you_mean
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import read_seqinfo
-from mottool.splits import HALVES, Split, frames_of_half, name_of_half, parse_source, without_half
+from mottool.splits import (
+    HALVES,
+    Span,
+    Split,
+    frames_of_half,
+    name_of_half,
+    parse_source,
+    without_half,
+)
 
 __all__ = [
     "GroundTruthFile",
@@ -28,14 +37,26 @@ DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with trai
 class GroundTruthFile:
     """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`.
 
-    `span` are the first and the last frame of a half of the sequence, None for all of it; then
-    `sequence` is `SEQUENCE@first` or `SEQUENCE@second`.
+    `span` are the first and the last frame that are scored, None for all; of a half of the
+    sequence, `sequence` is `SEQUENCE@first` or `SEQUENCE@second`.
     """
 
     sequence: str
     path: Path
     length: int | None
     span: tuple[int, int] | None = None
+
+    def within(self, frames: Span) -> "GroundTruthFile":
+        """Return the ground truth of the frames from the first to the last, None for the end.
+
+        It keeps the name of the sequence. Raises `InputError` if the sequence ends before.
+        """
+        first, last = frames
+        end = self.length or sys.maxsize
+        if first > end:
+            problem = f"{self.sequence} has {end} frames, so none from {first} on"
+            raise InputError(problem, "choose --frames inside the sequence")
+        return replace(self, span=(first, min(last or end, end)))
 
     def half(self, which: str) -> "GroundTruthFile":
         """Return the `first` or `second` half; raise `InputError` if the length is unknown."""

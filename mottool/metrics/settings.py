@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mottool.errors import SettingError
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import Settings, setting
+from mottool.splits import Span, parse_span
 
 __all__ = [
     "GALLERIES",
@@ -59,6 +60,12 @@ class EvaluationSettings(RetrievalSettings):
         "Which ground truth is scored, and which is ignored with the results on it. auto chooses "
         "by the ground truth's columns and the sequence's name.",
         choices=RULES,
+    )
+    frames: Span | None = setting(
+        None,
+        "Score result files on these frames only, as if all files were cut to them: 300-600, 300- "
+        "or 7.",
+        parse=parse_span,
     )
     by_size: bool = setting(
         False,

@@ -128,3 +128,9 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 
 def test_a_machine_has_at_least_one_core():
     assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("50000 100000", 1), ("max 100000", None)])
+def test_limit_of_a_container_is_respected(tmp_path, text, expected):
+    (tmp_path / "cpu.max").write_text(text)
+    assert cores(tmp_path / "cpu.max") == (expected or cores(tmp_path / "missing"))

@@ -398,3 +398,24 @@ def test_classes_from_0_are_scored_by_their_numbers(tmp_path):
     assert [entry["tracker"] for entry in done[::2]] == ["mine (class 0)", "mine (class 2)"]
     counts = [[entry["figures"][name] for name in ("TP", "FP", "FN")] for entry in done[::2]]
     assert counts == [[2, 0, 0], [1, 0, 1]]
+
+
+def test_chosen_frames_are_scored_as_if_the_files_were_cut(tmp_path):
+    truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
+    for path in (truth, results):
+        path.parent.mkdir()
+    truth.write_text("\n".join(f"{frame},1,0,0,20,40,1,1,1" for frame in range(1, 11)))
+    rows = [f"{frame},{1 + (frame > 6)},0,0,20,40,1,-1,-1,-1" for frame in range(2, 9)]
+    results.write_text("\n".join(rows))
+    given = (results.parent, "--gt", truth.parent, "--json")
+
+    def counts(*more):
+        (entry, _) = json.loads(call(*given, *more))["done"]
+        return [entry["figures"][name] for name in ("TP", "FN", "IDSW")]
+
+    assert counts() == [7, 3, 1]
+    assert counts("--frames", "3-6") == [4, 0, 0]
+    assert counts("--frames", "6-") == [3, 2, 1]
+    assert counts("--frames", "1") == [0, 1, 0]
+    with pytest.raises(SettingError, match="is not a range of frames"):
+        call(*given, "--frames", "6-3")
