@@ -50,6 +50,8 @@ DATASET_FORMATS = {
         "mottool.data.readers.reid_crops", "re-ID crops named as in Market-1501"
     ),
 }
+# Folders of HiEve, "Human in events" (CSTrack, Table VII).
+HIEVE = {"hieve", "hie20"}
 
 
 def format_names() -> str:
@@ -82,6 +84,10 @@ def open_dataset(
     if name := format_of(path):
         dataset: Dataset = import_module(DATASET_FORMATS[name].reader).read(path, warn, root)
         return dataset.part(split, path) if split else dataset
+    if HIEVE & {part.lower() for part in path.resolve().parts}:
+        problem = f"{path} looks like HiEve, whose annotations mottool does not read"
+        fix = "convert them to MOTChallenge's gt/gt.txt; HiEve's own server scores its test set"
+        raise InputError(problem, fix)
     if (path / "img1").is_dir():
         problem = f"{path} is a sequence without ground truth: {path / 'gt/gt.txt'} is missing"
         raise InputError(problem, "add it, or give a dataset that has annotations")

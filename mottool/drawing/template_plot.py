@@ -23,7 +23,7 @@ from mottool.drawing.overlay import Overlay, identity_styles
 from mottool.drawing.style import save_figure
 from mottool.metrics.embedding_similarity import FrameTemplates
 
-__all__ = ["draw_templates"]
+__all__ = ["draw_templates", "panels_of"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -48,7 +48,7 @@ def draw_templates(
     `image` (H, W, 3) BGR is the frame, `boxes` (n, 4) x1 y1 x2 y2 and `ids` (n,) its people.
     `titles` are those of the figure and of panel (a).
     """
-    values = {name: _values(frame) for name, frame in networks.items()}
+    values = {name: panels_of(frame) for name, frame in networks.items()}
     lowest = min(float(v.min()) for panels in values.values() for _, v, *_ in panels[1::2])
     lowest = min(lowest, *(float(panels[4][1].min()) for panels in values.values()))
     cosine = Normalize(min(0.0, np.floor(10 * lowest) / 10), 1)
@@ -77,7 +77,7 @@ def draw_templates(
     return save_figure(figure, path)
 
 
-def _values(frame: FrameTemplates) -> list[tuple[str, Floats, Ints, Ints | None]]:
+def panels_of(frame: FrameTemplates) -> list[tuple[str, Floats, Ints, Ints | None]]:
     """Return title, values, identities of rows and of columns of the panels (b) to (f).
 
     Rows and columns are sorted by identity; detections without one are left out. Embeddings (b, d)

@@ -33,6 +33,14 @@ def test_path_without_a_dataset_is_refused(tmp_path, make, message):
     assert message in refusal(make(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["HiEve", "HIE20"])
+def test_hieve_is_refused_with_what_to_do(tmp_path, name):
+    (tmp_path / name / "labels").mkdir(parents=True)
+    message = refusal(tmp_path / name / "labels")
+    assert "looks like HiEve, whose annotations mottool does not read" in message
+    assert "convert them to MOTChallenge's gt/gt.txt" in message
+
+
 def test_dataset_given_twice_is_refused(tmp_path):
     folder = datasets.motchallenge(tmp_path / "seq")
     for sources in ([folder, folder], [folder, f"{folder}@first"]):

@@ -1,7 +1,9 @@
+import dataclasses
 import json
 import subprocess
 import sys
 
+import cv2
 import matplotlib.image
 import numpy as np
 import pytest
@@ -75,6 +77,57 @@ def test_tracklets_are_framed_with_detections_of_their_identity(work):
     # In frame 6 all identities are new: none matches a tracklet.
     switched = drawn(work, "tracklets", "--at", 6, "--tracks", tracks)
     assert not (np.abs(switched[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
+
+
+def source_of(folder):
+    """Return caches of two pipelines with the frames that their header names."""
+    source, draw = folder / "video/seq", np.random.default_rng(0)
+    (source / "img1").mkdir(parents=True)
+    for number in range(1, FRAMES + 1):
+        image = np.full((200, 560, 3), 10 * number, np.uint8)
+        cv2.imwrite(str(source / f"img1/{number:06d}.jpg"), image)
+    (source / "seqinfo.ini").write_text(
+        f"[Sequence]\nname=seq\nimDir=img1\nframeRate=25\nseqLength={FRAMES}\n"
+        "imWidth=560\nimHeight=200\nimExt=.jpg\n"
+    )
+    paths = []
+    for name, size in (("one", 6), ("two", 9)):
+        header = dataclasses.replace(HEADER, sequence="seq", pipeline=name, source=str(source))
+        frames = [detections(frame, size, draw) for frame in range(FRAMES)]
+        paths.append(write(folder / f"caches/{name}.h5", frames, header))
+    return paths
+
+
+def test_panels_of_templates_are_a_row_for_each_pipeline(work):
+    caches = source_of(work)
+    one = drawn(work, "templates", caches[0], "--at", 5, "--gt", work / "gt")
+    two = drawn(work, "templates", *caches, "--at", 5, "--gt", work / "gt")
+    assert two.shape[1] == one.shape[1]
+    assert two.shape[0] > 1.6 * one.shape[0]
+    assert (work / "work/plots/seq.templates.png").is_file()
+    none = called(work, "templates", *caches, "--at", 5)
+    assert isinstance(none.exception, SettingError)
+    late = called(work, "templates", *caches, "--at", FRAMES + 1, "--gt", work / "gt")
+    assert f"no tracklets before frame {FRAMES + 1}" in late.stderr
+
+
+def test_panels_of_templates_leave_unknown_detections_out(work):
+    from mottool.cache.reader import Cache
+    from mottool.drawing.template_plot import panels_of
+    from mottool.metrics.embedding_similarity import templates_of
+    from mottool.metrics.identity_matching import find_identity_rows
+
+    rows = find_identity_rows("seq", {}, work / "gt")
+    with Cache(source_of(work)[1]) as cache:
+        frame = templates_of(cache, rows, 5, memory=30)
+    assert sorted(frame.ids.tolist()) == [-1, 1, 2, 3, 4]
+    panels = panels_of(frame)
+    shapes = [values.shape for _, values, _, _ in panels]
+    assert shapes == [(4, 9), (4, 4), (4, 9), (4, 4), (4, 4)]
+    for _, cosines, row_ids, column_ids in (panels[1], panels[3], panels[4]):
+        assert row_ids.tolist() == column_ids.tolist() == [1, 2, 3, 4]
+        assert (np.diag(cosines) > 0.9).all()
+        assert cosines[~np.eye(4, dtype=bool)].max() < 0.5
 
 
 @pytest.mark.parametrize("form", ["png", "svg", "pdf"])
