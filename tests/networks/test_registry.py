@@ -25,6 +25,7 @@ SAME_NAMES = {
     "jde-1088x608": "jde",
     "jde-864x480": "jde",
     "jde-576x320": "jde",
+    "jde-paper-anchors": "jde",
     "cstrack": "cstrack",
     "cstrack-s": "cstrack",
 }

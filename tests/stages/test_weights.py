@@ -228,7 +228,7 @@ def test_jde_file_of_unknown_input_size_needs_a_pipeline_name(tmp_path, monkeypa
     path, out = tmp_path / "jde.safetensors", tmp_path / "ours.safetensors"
     save_file({"module_list.0.conv_0.weight": torch.ones(1)}, path)
     monkeypatch.setattr(loading, "_maker", lambda name: lambda tensors: torch.nn.Linear(1, 1))
-    assert verify(path)["or_for"] == "jde-864x480, jde-576x320"
+    assert verify(path)["or_for"] == "jde-864x480, jde-576x320, jde-paper-anchors"
     with pytest.raises(SettingError, match="any of jde-1088x608, jde-864x480, jde-576x320"):
         convert(path, out)
     assert not out.exists()

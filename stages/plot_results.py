@@ -1,0 +1,165 @@
+"""Kinds of `mottool plot` that read result files and comparisons.
+
+Each kind of plot is a function of `mottool.drawing.plots`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import ground_truth_option, plot_options, results_argument
+from mottool.drawing.plots import plot_hota, plot_timelines
+from mottool.errors import InputError
+from mottool.motchallenge.rules import AUTO, RULES
+from mottool.settings import parse_key_values
+from mottool.workdir import WorkDir
+
+__all__ = ["hota", "timelines", "trade_off"]
+
+rules_option = click.option(
+    "--rules",
+    type=click.Choice(RULES),
+    default=AUTO,
+    show_default=True,
+    help="Benchmark rules for the ground truth, as in mottool evaluate.",
+)
+
+
+@click.command("hota", short_help="HOTA over the localisation threshold, by tracker.")
+@results_argument
+@ground_truth_option(required=True)
+@rules_option
+@plot_options
+def hota(
+    tracks: tuple[Path, ...],
+    ground_truth: tuple[Path, ...],
+    rules: str,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw HOTA, DetA and AssA over the localisation threshold alpha, a line for each tracker.
+
+    \b
+        mottool plot hota --gt MOT17/train
+        mottool plot hota results/mine results/theirs --gt MOT17/train --format pdf
+
+    The numbers in brackets are the means, which evaluate prints. Only sequences for which every
+    tracker has results are scored, combined as in TrackEval. The plot is WORK/plots/hota.png.
+    """
+    from mottool.metrics.inputs import find_ground_truth, find_results
+
+    jobs = Jobs(as_json)
+    results = find_results(tracks or WorkDir(work).results())
+    truth_files = find_ground_truth(ground_truth)
+    names = [name for name in truth_files if all(name in files for files in results.values())]
+    if not names:
+        fix = "give results and ground truth of the same sequences"
+        raise InputError("no sequence has ground truth and results of every tracker", fix)
+    sequences, out = ", ".join(names), WorkDir(work).root / "plots" / f"hota.{form}"
+
+    def job() -> None:
+        plot_hota(results, [truth_files[name] for name in names], out, rules, jobs.note)
+        jobs.report(sequences, out, f"{len(results)} trackers, {sequences}")
+
+    jobs.run(sequences, job)
+    jobs.close()
+
+
+@click.command("timelines", short_help="Identities over time.")
+@results_argument
+@ground_truth_option()
+@rules_option
+@plot_options
+def timelines(
+    tracks: tuple[Path, ...],
+    ground_truth: tuple[Path, ...],
+    rules: str,
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw each identity of result files as a bar over time.
+
+    \b
+        mottool plot timelines results/mine
+        mottool plot timelines --gt MOT17/train
+
+    With --gt each lane is a person of the ground truth, and the colours and numbers are the
+    identities that match this person: a perfect tracker shows one colour in each lane. Thin grey
+    is a missed person, a black tick an identity switch.
+    """
+    from mottool.metrics.inputs import find_ground_truth, find_results, get_ground_truth
+
+    jobs = Jobs(as_json)
+    truth_files = find_ground_truth(ground_truth)
+
+    def job(tracker: str, name: str, path: Path) -> None:
+        truth = get_ground_truth(name, truth_files) if truth_files else None
+        out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
+        jobs.report(name, plot_timelines(path, out, truth, rules, name), "drawn")
+
+    for tracker, files in find_results(tracks or WorkDir(work).results()).items():
+        for name, path in files.items():
+            jobs.run(name, partial(job, tracker, name, path))
+    jobs.close()
+
+
+@click.command("trade-off", short_help="Accuracy against speed, by detector and embedding.")
+@click.argument(
+    "comparisons",
+    nargs=-1,
+    required=True,
+    metavar="COMPARISON...",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
+@click.option("--tracker", help="The tracker to draw, if a COMPARISON has several.")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    metavar="PIPELINE=DETECTOR+EMBEDDING",
+    help="Name the parts of a pipeline of a COMPARISON; can be repeated.",
+)
+@plot_options
+def trade_off(
+    comparisons: tuple[Path, ...],
+    tracker: str | None,
+    names: tuple[str, ...],
+    form: str,
+    work: Path,
+    as_json: bool,
+) -> None:
+    """Draw MOTA and IDF1 over frames per second for detectors and embeddings, as JDE's Fig. 3.
+
+    \b
+        mottool compare jde/ r50-ide/ r50-pcb/ --gt MOT15/train --tracker jde --csv low.csv
+        mottool plot trade-off low.csv high.csv \\
+            --name r50-ide/caches/onnx+reid="Faster R-CNN R50+IDE"
+
+    COMPARISON is a CSV file of compare; each gets a column, such as one of videos with few people
+    and one with many. The colour of a point is its embedding, the shape its detector. A network
+    that detects and embeds in one pass is large, with a dark edge, and its embedding has its name.
+    All pipelines must be timed on one machine. The plot is WORK/plots/trade-off.png.
+    """
+    from mottool.drawing.trade_off_plot import draw_trade_off, read_combinations
+
+    jobs, renamed = Jobs(as_json), parse_key_values(names, "--name")
+    out = WorkDir(work).root / "plots" / f"trade-off.{form}"
+    stems = [path.stem for path in comparisons]
+    labels = stems if len(set(stems)) == len(stems) else [str(path) for path in comparisons]
+
+    def job() -> None:
+        panels = {
+            label: read_combinations(path, tracker, renamed)
+            for label, path in zip(labels, comparisons, strict=True)
+        }
+        count = sum(map(len, panels.values()))
+        jobs.report("trade-off", draw_trade_off(panels, out), f"drawn, {count} points")
+
+    jobs.run("trade-off", job)
+    jobs.close()
