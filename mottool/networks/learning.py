@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mottool.settings import Settings, setting
 
 __all__ = [
+    "NEGATIVE",
     "OCCLUSION_HELP",
     "SCHEDULES",
     "AssignmentSettings",

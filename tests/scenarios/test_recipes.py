@@ -12,6 +12,7 @@ from mottool.networks.registry import NETWORKS
 PROJECT = Path(__file__).parents[2]
 EXAMPLES = PROJECT / "examples"
 RECIPES = sorted([*EXAMPLES.glob("training/*.sh"), *EXAMPLES.glob("papers/*/recipe.sh")])
+RECIPES.append(EXAMPLES / "papers/outrack/otrack.sh")
 SMALLEST = {
     "mottool-s": ("mottool-s", ""),
     "fairmot": ("fairmot-yolov5s", ""),
@@ -117,3 +118,22 @@ def test_fairmots_recipe_fine_tunes_on_a_benchmark_and_tracks_its_test_set(tmp_p
     log = (work / "fine-tuned/training/fairmot-yolov5s/log.csv").read_text().splitlines()
     assert len(log) == 11  # a line of names, and Table 6's ten epochs
     assert (work / "fine-tuned/tracks/fairmot-yolov5s.fairmot/street.txt").is_file()
+
+
+def test_outracks_recipe_pretrains_as_in_its_paper_and_tracks_by_algorithm_1(tmp_path):
+    """§4.3.3; the stub only notes the commands."""
+    stub, notes = tmp_path / "python", tmp_path / "notes"
+    stub.write_text('#!/bin/sh\nshift 2\necho "$@" >>"$NOTES"\n')
+    stub.chmod(0o755)
+    variables = {"MOTTOOL_PYTHON": str(stub), "NOTES": str(notes), "MOTTOOL_WORK": "work"}
+    variables |= {"CROWDHUMAN": "crowdhuman", "INIT": "coco.pth", "TEST": "test", "PUBLIC": "test"}
+    result = ran(EXAMPLES / "papers/outrack/recipe.sh", "val", "mot17", **variables)
+    assert result.returncode == 0, result.stderr
+    pretrain, train, detect, associate = notes.read_text().splitlines()
+    assert pretrain.startswith("train outrack --data crowdhuman")
+    assert "--init coco.pth" in pretrain
+    assert "--epochs 60 --drops 50 --batch 24 --lr 3e-4 --id-weight 10 --negative 0.2" in pretrain
+    assert train.startswith("train outrack --data mot17 --validate val")
+    assert "--init work/crowdhuman/training/outrack/outrack.safetensors" in train
+    assert detect.startswith("detect-embed test --pipeline outrack")
+    assert associate.endswith("--form paper --track-type public_track --public test")

@@ -294,6 +294,9 @@ def test_outrack_heeds_its_settings(dataset):
     heavy = learner_of("outrack", dataset, OUTrackLearning(id_weight=10.0, pooled=False))
     assert heavy.loss.id_weight == 10
     assert not heavy.loss.assignment.pooled
+    assert learner_of("outrack", dataset, OUTrackLearning(baseline=True)).pairs.negative == 0
+    with pytest.raises(SettingError, match="CycAs has no negative pairs"):
+        learner_of("outrack", dataset, OUTrackLearning(baseline=True, negative=0.5))
     settings = OUTrackLearning(baseline=True)
     assert "cycas" in terms_of(learner_of("outrack", dataset, settings), "outrack", dataset)
 

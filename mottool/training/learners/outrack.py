@@ -16,13 +16,13 @@ from torch.optim import Adam, Optimizer
 from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.centre import centre_targets, occlusion_targets
-from mottool.errors import InputError
+from mottool.errors import InputError, SettingError
 from mottool.losses.outrack import OUTrackLoss, OUTrackTargets
 from mottool.losses.unsupervised import Assignment
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import map_tensor_name
 from mottool.models.outrack import OUTrack
-from mottool.networks.learning import AssignmentSettings, PairSampling
+from mottool.networks.learning import NEGATIVE, AssignmentSettings, PairSampling
 from mottool.networks.outrack import OUTrackLearning
 from mottool.training.learner import Learner
 
@@ -39,7 +39,11 @@ class OUTrackLearner(Learner):
     ) -> None:
         """Create the learner; `dataset` can contain videos, still images, or both."""
         super().__init__()
-        self.pairs = PairSampling(settings.reach, settings.negative)
+        if settings.baseline and settings.negative not in (0, NEGATIVE):
+            problem = "--negative has no effect with --baseline: CycAs has no negative pairs"
+            raise SettingError(problem, "omit one of them")
+        negative = 0.0 if settings.baseline else settings.negative
+        self.pairs = PairSampling(settings.reach, negative)
         self.network = OUTrack(DLA34(), occlusion=settings.occlusion)
         assignment = {key.name: getattr(settings, key.name) for key in fields(AssignmentSettings)}
         self.loss = OUTrackLoss(

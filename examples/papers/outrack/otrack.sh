@@ -1,7 +1,7 @@
 #!/bin/sh
-# OTrack as CenterTrack's authors train it for MOT17 (ECCV 2020), with OUTrack's occlusion centres.
+# OTrack, CenterTrack with OUTrack's occlusion centres, for MOT17 (ECCV 2020; Neurocomputing 2022).
 #
-#     sh examples/training/otrack.sh VALIDATION DATASET...
+#     sh examples/papers/outrack/otrack.sh VALIDATION DATASET...
 #
 # VALIDATION is a held-out MOTChallenge folder. $PIPELINE is otrack, the only one of its kind. $INIT
 # are the initial weights, for example CenterTrack's crowdhuman.pth, or the result of this recipe on
@@ -9,5 +9,6 @@
 # with --no-occlusion it trains CenterTrack alone.
 # Run it again to resume after an interruption.
 set -eu
-. "$(dirname "$0")/../recipe.sh"
+project=$(cd "$(dirname "$0")/../../.." && pwd)
+. "$project/examples/recipe.sh"
 train otrack "$@"
