@@ -1,7 +1,7 @@
 """Stage `plot`: read caches, result files and ground truth; write plots for papers.
 
 Each kind of plot is a function of `mottool.drawing.plots`. The kinds that read result files are in
-`plot_results`.
+`plot_results`; that of OUTrack's assignment matrix is in `plot_assignment`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from mottool.drawing.plots import (
     plot_tracklets,
 )
 from mottool.errors import InputError, SettingError
+from mottool.stages.plot_assignment import command as assignment
 from mottool.stages.plot_results import hota, timelines, trade_off
 from mottool.workdir import WorkDir
 
@@ -51,6 +52,7 @@ def command() -> None:
     \b
         mottool plot embeddings --gt MOT17/train
         mottool plot frames --gt MOT17/train --at 100 130
+        mottool plot assignment --gt MOT17/train --at 100 110
         mottool plot hota --gt MOT17/train --format pdf
         mottool plot timelines --gt MOT17/train
         mottool plot templates --gt MOT17/train --at 40
@@ -177,7 +179,7 @@ def frames(pair: tuple[int, int], as_json: bool, **options: Any) -> None:
 @settings_options(TrackletPlotSettings)
 @plot_options
 def tracklets(frame: int, config: TrackletPlotSettings, as_json: bool, **options: Any) -> None:
-    """Draw the similarity of a frame's detections to the tracklets before it: OUTrack's Fig. 7.
+    """Draw the similarity of a frame's detections to the tracklets before it.
 
     \b
         mottool plot tracklets --at 130 --tracks mottool-work/tracks/jde.jde
@@ -314,5 +316,5 @@ def similarity(
     jobs.close()
 
 
-for kind in (hota, timelines, trade_off):
+for kind in (assignment, hota, timelines, trade_off):
     command.add_command(kind)

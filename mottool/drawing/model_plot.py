@@ -49,6 +49,12 @@ class ModelPlotSettings(Settings):
         "all.",
         low=2,
     )
+    first: int | None = setting(
+        None,
+        "Number of identities: the first ones by sequence and number, as in OUTrack's Fig. 6, with "
+        "arrows only at highlighted ones.",
+        low=2,
+    )
     samples: int = setting(30, "Maximum of embeddings per identity, evenly over time.", low=2)
     perplexity: float = setting(
         30.0, "Approximate number of neighbours that each point keeps.", low=1
@@ -61,6 +67,11 @@ class ModelPlotSettings(Settings):
         parse=_people,
         form="SEQUENCE:ID,...",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first is not None and self.people is not None:
+            raise SettingError("first and people both choose the identities", "give one of them")
 
 
 @dataclass(frozen=True)
@@ -126,7 +137,9 @@ def plot_models(
     settings = settings or ModelPlotSettings()
     embeddings = {name: _read(name, caches, rows_of, settings) for name, caches in models.items()}
     people = sorted({person for model in embeddings.values() for person in model.people})
-    highlighted = settings.highlight or _most_detected(next(iter(embeddings.values())).people)
+    highlighted = settings.highlight or ()
+    if not highlighted and settings.first is None:
+        highlighted = _most_detected(next(iter(embeddings.values())).people)
     for sequence, identity in highlighted:
         if (sequence, identity) not in people:
             fix = "choose people that --gt or --tracks have and that are detected"
@@ -169,6 +182,8 @@ def _read(
         fix = "give the ground truth or tracks of these very sequences"
         raise InputError(f"fewer than two people match detections of {name}", fix)
     kept = {person for person, _ in counts.most_common(settings.people)}
+    if settings.first is not None:
+        kept = set(sorted(counts)[: settings.first])
     kept |= set(settings.highlight or ())
     chosen = [index for index, person in enumerate(people) if person in kept]
     return _Embeddings(np.concatenate(values)[chosen], [people[index] for index in chosen])

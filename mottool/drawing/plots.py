@@ -142,7 +142,7 @@ def plot_frames(cache: Path, rows: Rows | None, out: Path, pair: tuple[int, int]
 def plot_tracklets(
     cache: Path, rows: Rows, out: Path, frame: int, settings: TrackletPlotSettings | None = None
 ) -> Path:
-    """Plot the cosines between tracklets and a frame's detections, as OUTrack's Fig. 7.
+    """Plot the cosines between tracklets and a frame's detections.
 
     `rows`, tracks or ground truth, give the identities of detections. Raises `InputError` if there
     is no tracklet or no detection.

@@ -8,7 +8,9 @@ from mottool.settings import Settings, setting
 __all__ = [
     "NEGATIVE",
     "OCCLUSION_HELP",
+    "PLACEHOLDERS",
     "SCHEDULES",
+    "TEMPERATURE_HELP",
     "AssignmentSettings",
     "Augmentation",
     "Composition",
@@ -18,6 +20,8 @@ __all__ = [
     "Recipe",
 ]
 
+PLACEHOLDERS = ("none", "zero", "mean")
+TEMPERATURE_HELP = "Factor of the similarities in the softmax; none: 2·ln(K+1) for K candidates."
 NEGATIVE = 0.2  # the default of PairSampling.negative
 OCCLUSION_HELP = "Two people occlude each other if they share more than this of the smaller box."
 SCHEDULES = ("steps", "cosine")
@@ -184,11 +188,9 @@ class AssignmentSettings(Settings):
         "mean",
         "Similarity of the placeholder that is assigned to people who appear in only one of the "
         "frames: the mean of all similarities, zero, or none for no placeholder.",
-        choices=("none", "zero", "mean"),
+        choices=PLACEHOLDERS,
     )
-    temperature: float | None = setting(
-        None, "Factor of the similarities in the softmax; none: 2·ln(K+1) for K candidates."
-    )
+    temperature: float | None = setting(None, TEMPERATURE_HELP)
     margin: float | None = setting(
         0.5,
         "Smallest difference between the two most probable assignments; none: the largest possible "

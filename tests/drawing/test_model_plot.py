@@ -136,3 +136,14 @@ def test_missing_inputs_are_reported(work):
     done = CliRunner().invoke(command, list(map(str, words)))
     assert done.exit_code == 1
     assert "no model has embeddings of b:9" in done.stderr
+
+
+def test_the_first_people_are_those_of_outracks_figure(work, monkeypatch):
+    """Fig. 6 has the first 30 identities, without arrows."""
+    maps, highlighted, pictures = caught(work, monkeypatch, first="6")
+    # All five of sequence a, though its last has fewest detections, and the first of sequence b.
+    assert np.bincount(maps[0].people).tolist() == [6, 6, 6, 6, 3, 6]
+    assert not highlighted
+    assert not pictures
+    with pytest.raises(SettingError, match="both choose the identities"):
+        caught(work, monkeypatch, first="6", people="3")

@@ -1,0 +1,113 @@
+"""Two frames and, between them, the matrix that assigns their people to each other.
+
+Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
+re-identification learning and occlusion estimation", Neurocomputing 2022, Fig. 7.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from mottool.drawing.overlay import Overlay, identity_styles
+from mottool.drawing.style import VERMILION, colour_of, rgb_from_bgr, save_figure
+
+__all__ = ["FramePeople", "draw_assignment"]
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+
+UNKNOWN = "#888888"
+PLACEHOLDER = "p"
+CELL_SIZE = 0.26  # inches
+FRAME_WIDTH = 4.4  # inches
+MAX_NUMBERED = 24  # people of both frames whose cells show their values
+
+
+class FramePeople(NamedTuple):
+    """The n detections of a frame: `boxes` (n, 4) x1 y1 x2 y2, `ids` (n,), `embeddings` (n, D)."""
+
+    frame: int
+    boxes: Floats
+    ids: Ints
+    embeddings: npt.NDArray[np.float32]
+
+
+def draw_assignment(
+    frames: Sequence[tuple[Image, FramePeople]], matrix: Floats, title: str, path: Path
+) -> Path:
+    """Draw both frames with their boxes, and M' (n, n) or, with a placeholder, (n, n + 1).
+
+    `frames` are two images (H, W, 3) BGR with their people, n in all, in the order of the matrix.
+    White lines separate the frames; cells whose row and column are one identity are framed.
+    """
+    (first_image, first), (second_image, second) = frames
+    side = max(3.2, CELL_SIZE * len(matrix))
+    figure = Figure((2 * FRAME_WIDTH + side + 1.2, side + 0.9), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    axes = figure.subplots(1, 3, width_ratios=[FRAME_WIDTH, side, FRAME_WIDTH])
+    _draw_frame(axes[0], first_image, first)
+    _draw_frame(axes[2], second_image, second)
+    ids = np.concatenate((first.ids, second.ids))
+    highest = math.ceil(10 * float(matrix.max())) / 10
+    image = axes[1].imshow(matrix, cmap="cividis", vmin=0, vmax=highest, aspect="equal")
+    _label(axes[1], ids, matrix)
+    _frame_same(axes[1], ids, len(first.ids))
+    for draw in (axes[1].axhline, axes[1].axvline):
+        draw(len(first.ids) - 0.5, color="white", linewidth=1.2)
+    if matrix.shape[1] > len(ids):
+        axes[1].axvline(len(ids) - 0.5, color="white", linewidth=1.2)
+    axes[1].set_title("M′: assignment of rows to columns", fontsize="small")
+    axes[1].set_xlabel(
+        f"frame {first.frame}   |   frame {second.frame}   |   placeholder", fontsize="small"
+    )
+    axes[1].set_ylabel(f"frame {second.frame}   |   frame {first.frame}", fontsize="small")
+    figure.colorbar(image, ax=axes[1], shrink=0.7, aspect=30)
+    return save_figure(figure, path)
+
+
+def _draw_frame(axes: Axes, image: Image, people: FramePeople) -> None:
+    """Draw a frame with the boxes of its detections, coloured and numbered by identity."""
+    overlay = Overlay(image.shape[1], image.shape[0], trail=0)
+    drawn = overlay.draw_boxes(image, people.boxes, identity_styles(people.ids))
+    axes.imshow(cv2.cvtColor(drawn, cv2.COLOR_BGR2RGB))
+    axes.set_title(f"frame {people.frame}", fontsize="small")
+    axes.set_axis_off()
+
+
+def _label(axes: Axes, ids: Ints, matrix: Floats) -> None:
+    """Write identities in their colours beside rows and columns, and values in few cells."""
+    names = ["?" if identity < 0 else str(identity) for identity in ids.tolist()]
+    colours = [UNKNOWN if i < 0 else rgb_from_bgr(colour_of(i)) for i in ids.tolist()]
+    extra = [PLACEHOLDER] * (matrix.shape[1] - len(names))
+    axes.set_xticks(range(matrix.shape[1]), [*names, *extra], rotation=90, fontsize="x-small")
+    axes.set_yticks(range(len(names)), names, fontsize="x-small")
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        for label, colour in zip(labels, colours, strict=False):
+            label.set_color(colour)
+            label.set_fontweight("bold")
+    axes.tick_params(length=0)
+    if len(ids) <= MAX_NUMBERED:
+        for (row, column), value in np.ndenumerate(matrix):
+            if row != column and value >= 0.01:
+                colour = "black" if value > 0.6 * matrix.max() else "white"
+                text = f"{value:.2f}".replace("0.", ".")
+                axes.text(column, row, text, ha="center", va="center", fontsize=5, color=colour)
+
+
+def _frame_same(axes: Axes, ids: Ints, first: int) -> None:
+    """Frame the cells of one identity in both frames; the first `first` ids are of the first."""
+    for row, identity in enumerate(ids.tolist()):
+        others = range(first, len(ids)) if row < first else range(first)
+        for column in others:
+            if identity == ids[column] and identity >= 0:
+                corner = column - 0.5, row - 0.5
+                axes.add_patch(Rectangle(corner, 1, 1, fill=False, color=VERMILION, linewidth=1.5))
