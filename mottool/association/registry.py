@@ -115,7 +115,8 @@ class FairMOTSettings(EmbeddingThenIoUSettings):
     """Settings of FairMOT; defaults are those of its code since 11 September 2020 (6fa35d4).
 
     The profile `2020-05` has those of its code of 19 May 2020 (ddc9200), which is the first whose
-    tracklets of the first frame are confirmed.
+    tracklets of the first frame are confirmed. The profile `mot20` has the score that its README
+    gives for MOT20 and 2DMOT15.
     """
 
     conf_thres: float = setting(
@@ -259,7 +260,7 @@ TRACKERS = {
         _EMBED,
         profiles={
             "2020-05": {"conf_thres": "0.6", "first_assoc": "0.7", "min_box_area": "200"},
-            "mot20": {"conf_thres": "0.3"},  # also for 2DMOT15, in the README of the code
+            "mot20": {"conf_thres": "0.3"},
         },
     ),
     "jde": TrackerEntry("mottool.association.jde:JDETracker", JDESettings, _EMBED),
