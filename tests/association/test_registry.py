@@ -33,7 +33,7 @@ PUBLISHED = {
         "score_filter": "score > conf_thres (strict)",
     },
     "jde": {
-        "conf_thres": "0.6",
+        "conf_thres": "0.5",
         "track_buffer": "30",
         "first_assoc": "EUCLIDEAN embedding distance (cdist default) + fuse_motion 0.98, "
         "thresh 0.7",

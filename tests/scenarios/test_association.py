@@ -17,8 +17,8 @@ AT_ONCE = ("fairmot", "outrack", "otrack", "tdt", "sort", "bytetrack")  # show t
 CASCADES = ("fairmot", "jde", "cstrack", "outrack", "tdt")
 # The settings of each reference that are not the tracker's own.
 REFERENCES = {
-    "fairmot": ("fairmot", {}),
-    "jde": ("jde", {}),
+    "fairmot": ("fairmot", {"conf_thres": 0.6}),
+    "jde": ("jde", {"conf_thres": 0.6}),
     "cstrack": ("cstrack", {"conf_thres": 0.6}),
     "outrack": ("outrack", {"reid_thres": 0.5, "form": "code", "conf_thres": 0.6}),
     "outrack_noocc": ("outrack", {"reid_thres": 0.5, "occlusion": False, "conf_thres": 0.6}),
