@@ -13,6 +13,7 @@ from mottool.comparison.results import ComparisonRow, comparison_row
 from mottool.errors import InputError
 from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.inputs import (
+    covered_by_others,
     find_ground_truth,
     get_ground_truth,
     has_ground_truth,
@@ -74,7 +75,9 @@ class Comparison:
         of halves, ground truth of the whole sequence is halved.
         """
         names: dict[str, str] = {}
-        for name in {*pipeline.caches, *pipeline.at_ground_truth}:
+        given = {*pipeline.caches, *pipeline.at_ground_truth}
+        left_out = covered_by_others(given, self.ground_truth_files)
+        for name in sorted(given.difference(left_out)):
             names[name] = name
             if has_ground_truth(name, self.ground_truth_files):
                 file = get_ground_truth(name, self.ground_truth_files)
@@ -88,13 +91,18 @@ class Comparison:
                 if names[name] in files
                 else path
                 for name, path in caches.items()
+                if name in names
             }
 
         return replace(
             pipeline,
             caches=part(pipeline.caches),
             at_ground_truth=part(pipeline.at_ground_truth),
-            settings={names[name]: settings for name, settings in pipeline.settings.items()},
+            settings={
+                names[name]: settings
+                for name, settings in pipeline.settings.items()
+                if name in names
+            },
         )
 
     def _common_sequences(self) -> list[str]:

@@ -23,6 +23,7 @@ from mottool.metrics.ground_truth import (
 )
 from mottool.metrics.inputs import (
     GroundTruthFile,
+    covered_by_others,
     get_ground_truth,
     has_ground_truth,
     part_of_cache,
@@ -273,7 +274,9 @@ def evaluate_results(
         evaluation.add(sequence, path, file, settings.rules, warn, number)
 
     rows = []
-    for tracker, paths in results.items():
+    for tracker, given in results.items():
+        names = _scored_once(tracker, given, files, warn)
+        paths = {sequence: given[sequence] for sequence in names}
         for number, suffix in classes.items():
             evaluation = TrackEvaluation(f"{tracker}{suffix}", motmetrics, size_limits)
             for sequence, path in paths.items():
@@ -300,10 +303,13 @@ def evaluate_caches(
     caches that cannot be read.
     """
     evaluations: dict[str, CacheEvaluation] = {}
+    sequences: dict[str, list[tuple[str, Path]]] = {}  # by pipeline
 
-    def add(path: Path) -> None:
+    def open_header(path: Path) -> None:
         with Cache(path) as cache:
-            pipeline, sequence = cache.header.pipeline, cache.header.sequence
+            sequences.setdefault(cache.header.pipeline, []).append((cache.header.sequence, path))
+
+    def add(pipeline: str, sequence: str, path: Path) -> None:
         if skip_missing and not has_ground_truth(sequence, files):
             warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
             return
@@ -314,13 +320,30 @@ def evaluate_caches(
             evaluations.setdefault(pipeline, new).add(cache, file, settings.rules, warn)
 
     for path in caches:
-        attempt(str(path), partial(add, path))
+        attempt(str(path), partial(open_header, path))
+    for pipeline, named in sequences.items():
+        scored = set(_scored_once(pipeline, [sequence for sequence, _ in named], files, warn))
+        for sequence, path in named:
+            if sequence in scored:
+                attempt(str(path), partial(add, pipeline, sequence, path))
     rows = []
     for evaluation in evaluations.values():
         new = evaluation.rows(settings.bootstrap, settings.seed)
         _warn_of_missing(new, [row.sequence for row in new], files, warn)
         rows += new
     return rows
+
+
+def _scored_once(
+    tracker: str, sequences: Iterable[str], files: Iterable[str], warn: Warn
+) -> list[str]:
+    """Return the sequences and halves to score; warn of those left out (`covered_by_others`)."""
+    sequences = list(sequences)
+    left_out = covered_by_others(sequences, files)
+    if left_out:
+        names = ", ".join(left_out)
+        warn(f"{tracker}: {names} not scored, as the ground truth is of another part of the video")
+    return [sequence for sequence in sequences if sequence not in left_out]
 
 
 def _warn_of_missing(

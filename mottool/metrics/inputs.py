@@ -20,6 +20,7 @@ from mottool.splits import (
 
 __all__ = [
     "GroundTruthFile",
+    "covered_by_others",
     "find_caches",
     "find_results",
     "find_ground_truth",
@@ -233,6 +234,17 @@ def has_ground_truth(sequence: str, files: Iterable[str]) -> bool:
     whole, half = without_half(sequence)
     names = set(files)
     return bool(names & {sequence, *([whole] if half else _halves_of(sequence))})
+
+
+def covered_by_others(names: Iterable[str], files: Iterable[str]) -> list[str]:
+    """Return which sequences and halves are left out because ground truth fits another of them.
+
+    If there are results of a sequence and of a half of it, those with the name of a ground-truth
+    file are scored, so that no frame counts twice.
+    """
+    names, known = list(names), set(files)
+    exact = {without_half(name)[0] for name in names if name in known}
+    return [name for name in names if name not in known and without_half(name)[0] in exact]
 
 
 def part_of_cache(path: Path, sequence: str, file: GroundTruthFile) -> Path:

@@ -193,3 +193,26 @@ def test_results_beyond_a_named_split_are_left_out(tmp_path):
         "COMBINED",
     ]
     assert Path(tmp_path / "2DMOT15").is_dir()
+
+
+def test_a_half_and_its_whole_are_not_both_scored(dataset, tmp_path):
+    work = tmp_path / "work"
+    for source in (dataset, f"{dataset}@second"):
+        call("detect_embed", source, *PUBLIC, "--work", work)
+    tracks = associate(work)
+    assert len(list(tracks.glob("*.txt"))) == 4
+    halves = {"MOT17-02@second", "MOT17-04@second", "COMBINED"}
+    for arguments, names in (
+        ((tracks, "--gt", f"{dataset}@second"), halves),
+        ((tracks, "--gt", dataset), {"MOT17-02", "MOT17-04", "COMBINED"}),
+        (("--caches", "--work", work, "--gt", f"{dataset}@second"), halves),
+    ):
+        assert set(scores(*arguments)) == names
+    result = call("evaluate", tracks, "--gt", f"{dataset}@second")
+    assert "MOT17-02, MOT17-04 not scored, as the ground truth is of another part" in result.stderr
+    half_only = associate(tmp_path / "other", *(work / "caches/public").glob("*@second.h5"))
+    expected = scores(half_only, "--gt", dataset)
+    assert scores(tracks, "--gt", f"{dataset}@second") == expected
+    compared = call("compare", work, "--gt", f"{dataset}@second", "--tracker", "sort", "--json")
+    (row,) = json.loads(compared.stdout)["done"]
+    assert set(row["by_sequence"]) == halves - {"COMBINED"}
