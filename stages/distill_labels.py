@@ -17,6 +17,7 @@ from mottool.data.formats import format_names
 from mottool.errors import MottoolError, SettingError
 from mottool.pipelines.distill import DistillSettings, distill, pseudo_label
 from mottool.pipelines.options import Options
+from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Config = DistillSettings
 run = distill
 
 
-@click.command("distill-labels", epilog=f"Dataset formats: {format_names()}.")
+@click.command("distill-labels", epilog=f"Dataset formats: {format_names()}.\n\n{splits_help()}")
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
 @click.option(
     "--root",
@@ -61,7 +62,7 @@ def command(
     """Store a teacher's embedding of every person in each DATASET, for TDT to learn.
 
     Every annotated box is cropped, resized and embedded once by a re-identification network.
-    DATASET@first and DATASET@second are the halves of a dataset's videos, as for train --data.
+    DATASET@SPLIT is a part of a dataset's videos, as for train --data.
 
     \b
         mottool distill-labels crowdhuman/annotation_train.odgt --teacher-weights osnet_x1_0.pth

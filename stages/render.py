@@ -25,6 +25,7 @@ from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
 from mottool.progress import progress
 from mottool.settings import to_json
+from mottool.splits import splits_help
 from mottool.workdir import WorkDir, write_record
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def inputs_of(
     }
 
 
-@click.command("render")
+@click.command("render", epilog=splits_help())
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
     "--tracks",

@@ -32,6 +32,7 @@ from mottool.cli.options import (
 )
 from mottool.files import safe_name
 from mottool.progress import progress
+from mottool.splits import splits_help
 from mottool.stages import associate, detect_embed, render
 from mottool.workdir import WorkDir, is_made_from, read_record, write_record
 
@@ -131,7 +132,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
     return progress(frames, label, total)
 
 
-@click.command("track")
+@click.command("track", epilog=splits_help())
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_option
 @settings_options(detect_embed.Config)

@@ -28,6 +28,7 @@ from mottool.metrics.registry import headline
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress as show_progress
 from mottool.settings import Settings, parse_key_values, setting, to_json
+from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _sequences(
     return tuple(sequences), headers
 
 
-@click.command("tune")
+@click.command("tune", epilog=splits_help())
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
 @ground_truth_files_option
 @click.option(
