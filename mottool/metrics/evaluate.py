@@ -39,6 +39,7 @@ from mottool.motchallenge.rules import (
     PEDESTRIAN,
     of_class,
 )
+from mottool.splits import frames_of_half, without_half
 
 __all__ = [
     "CacheEvaluation",
@@ -90,11 +91,12 @@ def score_cache(
 
 def _check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:
     """Raise `InputError` if the result of a half has rows outside of its frames."""
-    assert file.span is not None
-    outside = tracks.frames[~in_span(tracks, file.span)]
-    half = "@" in file.sequence
-    if half and len(outside) and path.name.startswith(f"{file.sequence}.txt"):
-        first, last = file.span
+    half = without_half(file.sequence)[1]
+    if not half or file.length is None or not path.name.startswith(f"{file.sequence}.txt"):
+        return
+    first, last = frames_of_half(file.length, half, file.sequence)
+    outside = tracks.frames[~in_span(tracks, (first, last))]
+    if len(outside):
         problem = f"{path} has frame {outside[0]}, outside of the frames {first} to {last}"
         fix = "check seqLength in the seqinfo.ini of its ground truth"
         raise InputError(f"{problem} of {file.sequence}", fix)

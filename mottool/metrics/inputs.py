@@ -50,14 +50,17 @@ class GroundTruthFile:
     def within(self, frames: Span) -> "GroundTruthFile":
         """Return the ground truth of the frames from the first to the last, None for the end.
 
-        It keeps the name of the sequence. Raises `InputError` if the sequence ends before.
+        It keeps the name of the sequence, and its half. Raises `InputError` if none of the frames
+        is in it.
         """
-        first, last = frames
-        end = self.length or sys.maxsize
-        if first > end:
-            problem = f"{self.sequence} has {end} frames, so none from {first} on"
+        start, end = self.span or (1, self.length or sys.maxsize)
+        first, last = max(frames[0], start), min(frames[1] or end, end)
+        if first > last:
+            problem = f"{self.sequence} has the frames {start} to {end}, so none from {first} on"
+            if last < start:
+                problem = f"{self.sequence} has the frames {start} to {end}, so none up to {last}"
             raise InputError(problem, "choose --frames inside the sequence")
-        return replace(self, span=(first, min(last or end, end)))
+        return replace(self, span=(first, last))
 
     def half(self, which: str) -> "GroundTruthFile":
         """Return the `first` or `second` half; raise `InputError` if the length is unknown."""
@@ -66,7 +69,8 @@ class GroundTruthFile:
             fix = "write seqLength in the seqinfo.ini beside its gt folder"
             raise InputError(f"{problem}, so {self.path} cannot be halved", fix)
         span = frames_of_half(self.length, which, self.sequence)
-        return replace(self, sequence=name_of_half(self.sequence, which), span=span)
+        half = replace(self, sequence=name_of_half(self.sequence, which), span=span)
+        return half.within(self.span) if self.span else half
 
 
 def find_ground_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:

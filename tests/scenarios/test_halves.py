@@ -216,3 +216,16 @@ def test_a_half_and_its_whole_are_not_both_scored(dataset, tmp_path):
     compared = call("compare", work, "--gt", f"{dataset}@second", "--tracker", "sort", "--json")
     (row,) = json.loads(compared.stdout)["done"]
     assert set(row["by_sequence"]) == halves - {"COMBINED"}
+
+
+def test_chosen_frames_of_a_half_are_in_both(dataset, tmp_path):
+    call("detect_embed", f"{dataset}@second", *PUBLIC, "--work", tmp_path)
+    tracks = associate(tmp_path)
+    ends = (tracks, "--gt", f"{dataset}@second", "--frames", "8-14")  # frames 11 to 14
+    frames = range(11, 15)
+    by_hand = scores(tracks, "--gt", dataset, "--frames", "11-14")
+    assert scores(*ends) == by_hand
+    assert by_hand["COMBINED"]["TP"] + by_hand["COMBINED"]["FN"] == 2 * 3 * len(frames)
+    result = call("evaluate", tracks, "--gt", f"{dataset}@second", "--frames", "3-5", code=1)
+    problem = "MOT17-02@second has the frames 11 to 21, so none up to 5"
+    assert problem in result.stderr + str(result.exception)
