@@ -35,8 +35,8 @@ def embedding_scale(identities: int) -> float:
 def cross_entropy(embeddings: Tensor, identities: Tensor, classifier: nn.Linear) -> Tensor:
     """Compute the mean cross-entropy over the known identities, a scalar; 0 if there are none.
 
-    JDE Eq. 4, FairMOT's L_identity. `embeddings` (n, D) of any length, `identities` (n,) int64,
-    `classifier` from D to the number of identities.
+    JDE Eq. 4, FairMOT's L_identity, CSTrack Eq. 9. `embeddings` (n, D) of any length, `identities`
+    (n,) int64, `classifier` from D to the number of identities.
     """
     scale = embedding_scale(classifier.out_features)
     logits = classifier(scale * F.normalize(embeddings, dim=1))  # (n, C)

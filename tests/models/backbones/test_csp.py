@@ -4,12 +4,14 @@ import pytest
 import torch
 
 from mottool.models.backbones.csp import (
+    C3Block,
     CSPBackbone,
     CSPBlock,
     Focus,
     PathAggregation,
     SpatialPyramid,
 )
+from mottool.models.cstrack import map_tensor_name
 
 
 def test_focus_gathers_every_second_pixel() -> None:
@@ -52,6 +54,28 @@ def test_the_residual_is_the_only_way_round_the_bottlenecks() -> None:
         both = torch.cat((around, block.cv2(x)), 1)
         expected = block.cv4(torch.nn.functional.leaky_relu(block.bn(both), 0.1))
         torch.testing.assert_close(block(x), expected)
+
+
+def test_release_4_s_block_joins_its_halves_by_one_convolution() -> None:
+    torch.manual_seed(0)
+    block = C3Block(8, 8, depth=1).eval()
+    x = torch.rand(1, 8, 4, 4)
+    with torch.inference_mode():
+        halves = torch.cat((block.m(block.cv1(x)), block.cv2(x)), 1)
+        torch.testing.assert_close(block(x), block.cv3(halves))
+    # cv1 and cv2: 8·4 + 8 each; cv3: 8·8 + 16; bottleneck: 4·4 + 8 + 9·4·4 + 8.
+    assert sum(value.numel() for value in block.parameters()) == 80 + 80 + 176
+
+
+def test_backbone_and_neck_are_built_of_the_given_block() -> None:
+    with torch.device("meta"):
+        backbone = CSPBackbone(0.3, 0.3, C3Block)
+        neck = PathAggregation(backbone.channels, 0.3, C3Block)
+    assert not any(isinstance(part, CSPBlock) for part in (*backbone.modules(), *neck.modules()))
+    # YOLOv5's names of release 4.0, from which `--form paper` starts.
+    assert map_tensor_name("model.2.cv3.conv.weight") in {
+        f"backbone.{name}" for name in backbone.state_dict()
+    }
 
 
 @pytest.mark.parametrize(
