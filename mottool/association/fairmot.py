@@ -6,9 +6,9 @@ are those of the code since 11 September 2020. The profile 2020-05 has those of 
 paper's first version, "A Simple Baseline for Multi-Object Tracking", arXiv 2004.01888v1, §3.5.
 
 Yu, Wu, Gu & Fathy, "TDT: Teaching Detectors to Track without Fully Annotated Videos", CVPR
-Workshops 2022, §3.5, adopts FairMOT's online association. No code was published for TDT: the
-thresholds are those of FairMOT's code, not of §3.5. The scores of a TDT detector may need a lower
-`conf_thres`.
+Workshops 2022, §3.5, adopts FairMOT's association. Detections score above 0.5 for MOT16 and MOT17
+(supplement A), and the second step matches at an IoU of 0.5. The paper changes the threshold of the
+embedding distance without giving it; it is that of FairMOT's code.
 """
 
 from mottool.association.embedding_then_iou import EmbeddingThenIoUTracker, cosine

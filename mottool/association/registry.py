@@ -140,10 +140,7 @@ class TDTSettings(FairMOTSettings):
     """Settings of TDT; the module `fairmot` states where the defaults come from."""
 
     conf_thres: float = setting(
-        0.5,
-        "Detections with a score above this are tracked; the others are ignored.",
-        low=0,
-        high=1,
+        0.5, "Detections with a score above this are tracked; 0.3 for MOT20.", low=0, high=1
     )
 
 

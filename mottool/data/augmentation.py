@@ -2,11 +2,12 @@
 
 FairMOT (§4.4), JDE (§4.1) and OUTrack use the same augmentation, by their authors' code: saturation
 and value by up to half, rotation by 5 degrees, shifts by a tenth, scales of 0.5 to 1.2, shears of 2
-degrees. CSTrack's code has YOLOv5's colours and flips only. TDT is a RetinaNet, whose paper (Lin et
-al., ICCV 2017, §4.1) uses flips. CenterTrack's code, like CenterNet's, crops anywhere in the frame
-at 0.6 to 1.4 of its size and changes colours by up to 0.4; its contrast and lighting changes are
-omitted here. The transform of one image is an `ImageTransform`; the second image of a pair gets a
-similar one (OUTrack, CenterTrack).
+degrees. CSTrack's code has YOLOv5's colours and flips only. TDT (§4.2) has flips and scales of 0.5
+to 2, which are done as in Google's RetinaNet: the original frame is scaled, and cropped anywhere if
+it is larger than the input, so that people keep their resolution. CenterTrack's code, like
+CenterNet's, crops anywhere in the frame at 0.6 to 1.4 of its size and changes colours by up to 0.4;
+its contrast and lighting changes are omitted here. The transform of one image is an
+`ImageTransform`; the second image of a pair gets a similar one (OUTrack, CenterTrack).
 """
 
 import math
@@ -22,6 +23,7 @@ from mottool.networks.learning import Augmentation
 __all__ = [
     "ImageTransform",
     "augment",
+    "crop_frame",
     "flip",
     "jitter",
     "transform_matrix",
@@ -46,7 +48,8 @@ class ImageTransform:
     """The transform of one image; the default changes nothing.
 
     `gains` multiply hue, saturation and value; `angle` is in degrees, counter-clockwise; `shift` is
-    x y as fractions of width and height; `shear` is x y in degrees.
+    x y as fractions of width and height; `shear` is x y in degrees. `corner` is the position of a
+    crop within a frame larger than the input, x y in [0, 1].
     """
 
     flipped: bool = False
@@ -55,6 +58,7 @@ class ImageTransform:
     scale: float = 1.0
     shift: tuple[float, float] = (0.0, 0.0)
     shear: tuple[float, float] = (0.0, 0.0)
+    corner: tuple[float, float] = (0.5, 0.5)
 
 
 def sample_transform(ranges: Augmentation, draw: np.random.Generator) -> ImageTransform:
@@ -62,7 +66,7 @@ def sample_transform(ranges: Augmentation, draw: np.random.Generator) -> ImageTr
     limits = np.array([ranges.hue, ranges.saturation, ranges.value])
     gains = 1 + limits * draw.uniform(-1, 1, 3)
     shift, shear = ranges.shift * draw.uniform(-1, 1, 2), ranges.shear * draw.uniform(-1, 1, 2)
-    return ImageTransform(
+    transform = ImageTransform(
         flipped=bool(draw.random() < ranges.flip),
         gains=(gains[0], gains[1], gains[2]),
         angle=ranges.angle * draw.uniform(-1, 1),
@@ -70,6 +74,7 @@ def sample_transform(ranges: Augmentation, draw: np.random.Generator) -> ImageTr
         shift=(shift[0], shift[1]),
         shear=(shear[0], shear[1]),
     )
+    return replace(transform, corner=(draw.random(), draw.random())) if ranges.crop else transform
 
 
 def sample_transform_near(
@@ -112,6 +117,34 @@ def augment(
     if transform.flipped:
         image, boxes = flip(image, boxes)
     return image, boxes, keep
+
+
+def crop_frame(
+    frame: Image, boxes: Boxes, size: tuple[int, int], transform: ImageTransform, border: int = GREY
+) -> tuple[Image, Boxes, Bools]:
+    """Fit a frame (h, w, 3) BGR into `size` (width, height), scale it, then crop or pad it.
+
+    `boxes` (n, 4) x1 y1 x2 y2 are in pixels of the frame when it is fitted, without margins. Return
+    the image (height, width, 3), the boxes in it, clipped to it, and which boxes (n,) to keep. A
+    frame smaller than the input is centred.
+    """
+    (width, height), (h, w) = size, frame.shape[:2]
+    scale = min(width / w, height / h) * transform.scale
+    inner = max(round(w * scale), 1), max(round(h * scale), 1)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    pixels = cv2.resize(frame, inner, interpolation=interpolation)
+    image = np.full((height, width, 3), border, np.uint8)
+    # Of the image in the scaled frame; negative where there are margins.
+    left, top = (
+        round((have - need) * (where if have > need else 0.5))
+        for have, need, where in zip(inner, size, transform.corner, strict=True)
+    )
+    x, y = max(left, 0), max(top, 0)
+    cut = pixels[y : y + height, x : x + width]
+    image[y - top : y - top + cut.shape[0], x - left : x - left + cut.shape[1]] = cut
+    moved = boxes * transform.scale - np.array([left, top] * 2)
+    inside = _clip(moved, width, height)
+    return image, inside, _kept(inside, inside, (moved[:, 2:] - moved[:, :2]).prod(axis=1))
 
 
 def flip(image: Image, boxes: Boxes) -> tuple[Image, Boxes]:
@@ -162,12 +195,17 @@ def warp(
     unclipped = _warp_boxes(boxes, mapping, transform.angle)
     inside = _clip(unclipped, width, height)
     warped = inside if clip else unclipped
-    sides = warped[:, 2:] - warped[:, :2]  # (n, 2)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)  # (n,), before the warp
-    keep = (inside[:, 2:] > inside[:, :2]).all(axis=1) & (sides > MIN_SIDE).all(axis=1)
+    return np.asarray(pixels, np.uint8), warped, _kept(warped, inside, area)
+
+
+def _kept(boxes: Boxes, inside: Boxes, area: Boxes) -> Bools:
+    """Return which boxes (n, 4) to keep, given their part in the image and their area before."""
+    sides = boxes[:, 2:] - boxes[:, :2]  # (n, 2)
+    keep: Bools = (inside[:, 2:] > inside[:, :2]).all(axis=1) & (sides > MIN_SIDE).all(axis=1)
     keep &= sides.prod(axis=1) > MIN_SHARE * area
     keep &= sides.max(axis=1, initial=0) < MAX_ASPECT * sides.min(axis=1, initial=np.inf)
-    return np.asarray(pixels, np.uint8), warped, keep
+    return keep
 
 
 def _warp_boxes(boxes: Boxes, mapping: npt.NDArray[np.float64], angle: float) -> Boxes:

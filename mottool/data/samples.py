@@ -21,6 +21,8 @@ from torch.utils.data import Dataset as MapDataset
 from mottool.data.augmentation import (
     ImageTransform,
     augment,
+    crop_frame,
+    flip,
     jitter,
     recolour,
     sample_transform,
@@ -153,14 +155,23 @@ class Samples(MapDataset[Sample]):
 
     def _sample(self, image: AnnotatedImage, transform: ImageTransform) -> Sample:
         """Return a transformed image as network input, with its labels."""
-        fitted = self.view.fitted(jitter(image.pixels(), transform.gains))
+        frame = jitter(image.pixels(), transform.gains)
         # Regions to ignore are transformed like boxes.
         in_frame = np.concatenate((image.boxes, image.ignored))
         if self.view.origin is not None:
             in_frame = in_frame + (self.view.origin - image.origin)
         boxes = self.view.from_frame(in_frame, image.width, image.height)
-        clip = self.augmentation is not None and self.augmentation.clip
-        pixels, boxes, kept = augment(fitted, boxes, transform, clip, self.view.border)
+        if self.augmentation is not None and self.augmentation.crop:
+            origin = self.view.from_frame(np.zeros((1, 2)), image.width, image.height)  # (1, 2)
+            fitted_boxes, size = boxes - np.tile(origin, 2), (self.view.width, self.view.height)
+            border = self.view.border
+            pixels, boxes, kept = crop_frame(frame, fitted_boxes, size, transform, border)
+            if transform.flipped:
+                pixels, boxes = flip(pixels, boxes)
+        else:
+            fitted = self.view.fitted(frame)
+            clip = self.augmentation is not None and self.augmentation.clip
+            pixels, boxes, kept = augment(fitted, boxes, transform, clip, self.view.border)
         boxes, regions = boxes[: len(image.boxes)], boxes[len(image.boxes) :]
         keep, keep_regions = kept[: len(image.boxes)], kept[len(image.boxes) :]
         rows = image.rows[keep]

@@ -1,13 +1,14 @@
 """TDT's losses: classification, box and distilled embedding, on the heads of `models.tdt`.
 
 Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated videos", CVPR
-Workshops 2022, §3.3. The authors published no code. Constants that the paper leaves open are
-RetinaNet's (Lin, Goyal, Girshick, He & Dollár, "Focal loss for dense object detection", ICCV 2017)
-or those of Google's published implementation, which has the paper's box weight of 50.
+Workshops 2022, §3.4, Eq. 1 and 2, with the constants of §4.2. The authors published no code. What
+the paper leaves open is as in Google's RetinaNet, which has the same constants: the classification
+and box losses are divided by the number of foreground anchors of the batch.
 """
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import sigmoid_focal_loss
@@ -17,12 +18,12 @@ from mottool.errors import SettingError
 
 __all__ = ["TDTLoss", "box", "distillation", "focal"]
 
-CLASS_WEIGHT, BOX_WEIGHT, EMBEDDING_WEIGHT = 1.0, 50.0, 10.0  # §3.3
-HUBER_DELTA = 0.1  # where the box loss changes from quadratic to linear
+ALPHA, GAMMA = 0.25, 1.5  # §4.2, of the focal loss
+HUBER_DELTA = 0.1  # §4.2, where the box loss changes from quadratic to linear
 
 
 def focal(scores: Tensor, foreground: Tensor) -> Tensor:
-    """Compute the focal loss with α = 0.25, γ = 2, a scalar.
+    """Compute the focal loss with α = 0.25, γ = 1.5, a scalar.
 
     RetinaNet Eq. 5. `scores` (B, N) are logits, `foreground` (B, N) int64, 1, 0, or -1 for anchors
     that are ignored. The sum is divided by the number of foreground anchors, or by 1 if there are
@@ -30,7 +31,7 @@ def focal(scores: Tensor, foreground: Tensor) -> Tensor:
     """
     is_person = foreground == 1
     loss: Tensor = sigmoid_focal_loss(  # (B, N)
-        scores.float(), is_person.float(), alpha=0.25, gamma=2
+        scores.float(), is_person.float(), alpha=ALPHA, gamma=GAMMA
     )
     return (loss * (foreground >= 0)).sum() / is_person.sum().clamp(min=1)
 
@@ -41,11 +42,13 @@ def box(deltas: Tensor, target: Tensor) -> Tensor:
     return loss / max(target.numel(), 1)
 
 
-def distillation(embeddings: Tensor, teacher: Tensor) -> Tensor:
-    """Compute the mean squared L2 distance to the teacher's embeddings, a scalar; 0 if none.
+def distillation(embeddings: Tensor, teacher: Tensor, images: Tensor, count: int) -> Tensor:
+    """Compute the squared L2 distance to the teacher's embeddings, a scalar.
 
-    `embeddings` (m, D) are the student's. `teacher` (m, E) has E >= D; its first D dimensions are
-    the target. Raises `SettingError` if E < D.
+    §3.4, Eq. 1: the distances are averaged over the anchors of an image that have a person, then
+    over the `count` images of the batch; an image without such anchors counts as 0. `embeddings`
+    (m, D) are the student's, `images` (m,) int64 their images. `teacher` (m, E) has E >= D; its
+    first D dimensions are the target. Raises `SettingError` if E < D.
     """
     size, teacher_size = embeddings.shape[1], teacher.shape[1]
     if teacher_size < size:
@@ -55,16 +58,25 @@ def distillation(embeddings: Tensor, teacher: Tensor) -> Tensor:
             "teacher",
         )
     squared = (embeddings.float() - teacher[:, :size]).square().sum(1)  # (m,)
-    return squared.sum() / max(len(squared), 1)
+    anchors = torch.bincount(images, minlength=count)  # (B,)
+    return (squared / anchors[images]).sum() / max(count, 1)
 
 
 class TDTLoss(nn.Module):
-    """TDT's total loss (§3.3): focal + 50 · box + 10 · distillation."""
+    """TDT's total loss, Eq. 2: α_c · focal + α_b · box + α_e · distillation."""
 
-    def __init__(self, embed: Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]) -> None:
-        """Create the loss; `embed` is the student's method that embeds selected anchors only."""
+    def __init__(
+        self,
+        embed: Callable[[dict[str, Tensor], Tensor, Tensor], Tensor] | None,
+        weights: tuple[float, float, float] = (1.0, 50.0, 10.0),
+    ) -> None:
+        """Create the loss with the weights (α_c, α_b, α_e), by default those of §4.2.
+
+        `embed` is the student's method that embeds selected anchors only; None for a detector
+        without embeddings, whose loss lacks the last term.
+        """
         super().__init__()
-        self.embed = embed
+        self.embed, self.weights = embed, weights
 
     def forward(self, heads: dict[str, Tensor], targets: TDTTargets) -> dict[str, Tensor]:
         """Return the unweighted scalars `class`, `box`, `embedding` and the weighted `total`."""
@@ -72,11 +84,13 @@ class TDTLoss(nn.Module):
         terms = {
             "class": focal(heads["scores"], targets.foreground),
             "box": box(heads["boxes"][assigned], targets.boxes),
-            "embedding": distillation(self.embed(heads, *assigned), targets.embeddings),
         }
-        total = (
-            CLASS_WEIGHT * terms["class"]
-            + BOX_WEIGHT * terms["box"]
-            + EMBEDDING_WEIGHT * terms["embedding"]
-        )
+        if self.embed is not None and targets.embeddings is not None:
+            embeddings = self.embed(heads, *assigned)
+            images = len(targets.foreground)
+            terms["embedding"] = distillation(
+                embeddings, targets.embeddings, targets.images, images
+            )
+        weighted = zip(self.weights, terms.values(), strict=False)
+        total = torch.stack([weight * term for weight, term in weighted]).sum()
         return terms | {"total": total}

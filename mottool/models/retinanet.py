@@ -1,7 +1,10 @@
-"""Parts of RetinaNet: a pyramid of levels 3 to 7, anchors, box coding and shared subnets.
+"""Parts of RetinaNet: a pyramid of levels, anchors, box coding and shared subnets.
 
 Lin et al., Focal Loss for Dense Object Detection, ICCV 2017 (below "RetinaNet"), on Lin et al.,
-Feature Pyramid Networks for Object Detection, CVPR 2017 (below "FPN"). Level l has stride 2^l.
+Feature Pyramid Networks for Object Detection, CVPR 2017 (below "FPN"). Where TDT's paper is silent,
+this is the form of Google's published RetinaNet (tensorflow/models, official/vision/detection),
+whose constants are the paper's: batch norm after every level of the pyramid and after every
+convolution of the subnets, with statistics of its own on each level. Level l has stride 2^l.
 Everything that counts anchors does so level by level, then row by row, cell by cell, and shape by
 shape within a cell: that is the order of the `N` axis.
 """
@@ -15,62 +18,77 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import get_model
 from torchvision.models.feature_extraction import create_feature_extractor
-from torchvision.ops import FeaturePyramidNetwork, nms
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+from torchvision.ops import nms
+
+from mottool.models.backbones.mobilenet_v1 import MobileNetV1
 
 __all__ = [
     "BACKBONES",
-    "LEVELS",
+    "LAST_LEVEL",
     "PYRAMID_CHANNELS",
     "AnchorShapes",
     "BottomUpPyramid",
     "Subnet",
+    "TopDownPyramid",
     "boxes_from_deltas",
     "deltas_from_boxes",
+    "level_norms",
     "level_pyramid",
     "per_anchor",
-    "stage_maps",
     "select_detections",
+    "stage_maps",
 ]
 
-LEVELS = (3, 4, 5, 6, 7)
+LAST_LEVEL, LAST_STAGE = 7, 5
 PYRAMID_CHANNELS = 256  # RetinaNet §4, "all pyramid levels have C = 256 channels"
 
-# torchvision's classifiers: which nodes end the stages of stride 8, 16 and 32, their channels.
-BACKBONES = {
-    "resnet34": (("layer2", "layer3", "layer4"), (128, 256, 512)),
-    "resnet50": (("layer2", "layer3", "layer4"), (512, 1024, 2048)),
-    "mobilenet_v2": (("features.6", "features.13", "features.18"), (32, 96, 1280)),
+# The nodes of torchvision's classifiers that end the stages of stride 4, 8, 16 and 32, and the
+# channels of the stages.
+BACKBONES: dict[str, tuple[tuple[str, ...], tuple[int, ...]]] = {
+    "resnet34": (("layer1", "layer2", "layer3", "layer4"), (64, 128, 256, 512)),
+    "resnet50": (("layer1", "layer2", "layer3", "layer4"), (256, 512, 1024, 2048)),
+    "mobilenet_v1": ((), (128, 256, 512, 1024)),
+    "mobilenet_v2": (
+        ("features.3", "features.6", "features.13", "features.18"),
+        (24, 32, 96, 1280),
+    ),
 }
 
 # Keeps exp() of an untrained box head finite: no box over 1000 pixels from a 16-pixel anchor.
 _LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 
-def stage_maps(backbone: str) -> nn.Module:
+def stage_maps(backbone: str, levels: Sequence[int]) -> nn.Module:
     """Create the trunk of one of `BACKBONES` with random weights, without its classifier.
 
-    Images (B, 3, H, W) become a dict of the maps C3, C4, C5 at strides 8, 16, 32 under the keys
-    "3", "4", "5". Parameters keep torchvision's names, so its ImageNet weights fit.
+    Images (B, 3, H, W) become a dict of maps at stride 2^l, with the key "l", for at least those
+    `levels` that are stages of the backbone (2 to 5). Parameters of all but MobileNet v1 keep
+    torchvision's names, so its ImageNet weights fit.
     """
+    if backbone == "mobilenet_v1":
+        return MobileNetV1()
     nodes, _ = BACKBONES[backbone]
     classifier = get_model(backbone, weights=None)
-    returned = {node: str(level) for node, level in zip(nodes, LEVELS, strict=False)}
+    stages = enumerate(nodes, 2)
+    returned = {node: str(level) for level, node in stages if level in levels}
     trunk: nn.Module = create_feature_extractor(classifier, returned)
     return trunk
 
 
-def level_pyramid(backbone: str, top_down: bool) -> nn.Module:
-    """Create the pyramid: from `stage_maps` to five maps (B, 256, H/2^l, W/2^l), rounded up.
+def level_norms(channels: int, levels: int) -> nn.ModuleList:
+    """Create a batch norm for each of a number of levels."""
+    return nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(levels))
 
-    P6 is a 3×3 convolution of stride 2 on C5, P7 another one on the rectified P6 (RetinaNet §4,
-    footnote 2). Without `top_down` the levels do not exchange anything: `BottomUpPyramid`.
+
+def level_pyramid(backbone: str, levels: Sequence[int], top_down: bool) -> nn.Module:
+    """Create the pyramid: from `stage_maps` to a map (B, 256, H/2^l, W/2^l) of each level.
+
+    Sizes are rounded up. `levels` are consecutive. Without `top_down` the levels of the backbone do
+    not exchange anything: `BottomUpPyramid`.
     """
     _, channels = BACKBONES[backbone]
-    coarse = LastLevelP6P7(channels[-1], PYRAMID_CHANNELS)
-    kind = FeaturePyramidNetwork if top_down else BottomUpPyramid
-    pyramid: nn.Module = kind(list(channels), PYRAMID_CHANNELS, coarse)
-    return pyramid
+    kind = TopDownPyramid if top_down else BottomUpPyramid
+    return kind(levels, channels[levels[0] - 2 :])
 
 
 class BottomUpPyramid(nn.Module):
@@ -78,39 +96,77 @@ class BottomUpPyramid(nn.Module):
 
     Each stage has a 1×1 lateral convolution, so that subnets can be shared between levels, and
     a 3×3 one, as in the whole FPN; only the sums with the coarser level are left out.
+
+    As in Google's RetinaNet, P6 is a 3×3 convolution of stride 2 on P5, and P7 another one on the
+    rectified P6. Each level ends in batch norm.
     """
 
-    def __init__(self, channels: Sequence[int], out_channels: int, coarse: nn.Module) -> None:
-        """Create it for `channels` of C3, C4, C5; `coarse` adds P6 and P7 (`LastLevelP6P7`)."""
+    def __init__(self, levels: Sequence[int], channels: Sequence[int]) -> None:
+        """Create it for `levels`, of which the first have `channels` in the backbone."""
         super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(size, out_channels, 1) for size in channels)
-        self.output = nn.ModuleList(
-            nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in channels
+        width = PYRAMID_CHANNELS
+        self.levels = tuple(levels)
+        self.separate = self._laterals(channels)
+        self.output = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels)
+        coarse = len(levels) - len(channels)
+        self.coarse = nn.ModuleList(
+            nn.Conv2d(width, width, 3, stride=2, padding=1) for _ in range(coarse)
         )
-        for convolution in [*self.lateral, *self.output]:
-            nn.init.kaiming_uniform_(convolution.weight, a=1)
-            nn.init.zeros_(convolution.bias)
-        self.coarse = coarse
+        self.norm = level_norms(width, len(levels))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)  # Keras's default
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
-    def forward(self, stages: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Map C3, C4, C5 to P3 … P7, by name."""
-        maps = list(stages.values())
+    @staticmethod
+    def _laterals(channels: Sequence[int]) -> nn.ModuleList:
+        return nn.ModuleList(nn.Conv2d(size, PYRAMID_CHANNELS, 1) for size in channels)
+
+    def forward(self, stages: dict[str, Tensor]) -> list[Tensor]:
+        """Map the stages to the levels, finest first."""
+        maps = [stages[str(level)] for level in self.levels if level <= LAST_STAGE]
         levels = [
-            output(lateral(stage))
-            for lateral, output, stage in zip(self.lateral, self.output, maps, strict=True)
+            output(lateral) for output, lateral in zip(self.output, self.merge(maps), strict=True)
         ]
-        levels, names = self.coarse(levels, maps, list(stages))
-        return dict(zip(names, levels, strict=True))
+        for number, convolution in enumerate(self.coarse):
+            levels.append(convolution(F.relu(levels[-1]) if number else levels[-1]))
+        return [norm(level) for norm, level in zip(self.norm, levels, strict=True)]
+
+    def merge(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Map the stages to 256 channels each."""
+        return [lateral(stage) for lateral, stage in zip(self.separate, maps, strict=True)]
+
+
+class TopDownPyramid(BottomUpPyramid):
+    """The pyramid of FPN, Fig. 3: each level is added, enlarged twofold, to the finer one."""
+
+    def __init__(self, levels: Sequence[int], channels: Sequence[int]) -> None:
+        """Create it as `BottomUpPyramid`; its lateral convolutions are called `lateral`."""
+        super().__init__(levels, channels)
+        self.lateral = self.separate
+        del self.separate
+
+    def merge(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Map the stages to 256 channels and add the coarser levels, nearest neighbours."""
+        merged = [lateral(stage) for lateral, stage in zip(self.lateral, maps, strict=True)]
+        for finer in range(len(merged) - 2, -1, -1):
+            size = merged[finer].shape[2:]
+            merged[finer] = merged[finer] + F.interpolate(merged[finer + 1], size)
+        return merged
 
 
 class Subnet(nn.Module):
-    """RetinaNet's class or box subnet (§4): 3×3 convolutions with ReLU, then the prediction.
+    """RetinaNet's class or box subnet (§4): 3×3 convolutions, then the prediction.
 
-    One subnet serves every level. The last bias starts at `bias`: -log((1 - π) / π) makes an
-    untrained class subnet score π everywhere (§4.1).
+    One subnet serves every level. Each convolution is followed by a batch norm of the level and by
+    ReLU. The last bias starts at `bias`: -log((1 - π) / π) makes an untrained class subnet score π
+    everywhere (§4.1). Initial weights are those of Google's code, as RetinaNet's (0.01) but for the
+    last layer.
     """
 
-    def __init__(self, width: int, outputs: int, depth: int = 4, bias: float = 0.0) -> None:
+    def __init__(
+        self, levels: int, width: int, outputs: int, depth: int = 4, bias: float = 0.0
+    ) -> None:
         """Create `depth` convolutions of `width` channels and one with `outputs` channels."""
         super().__init__()
         sizes = [PYRAMID_CHANNELS] + [width] * depth
@@ -118,18 +174,22 @@ class Subnet(nn.Module):
             nn.Conv2d(before, after, 3, padding=1)
             for before, after in zip(sizes, sizes[1:], strict=False)
         )
+        self.norms = nn.ModuleList(level_norms(width, levels) for _ in range(depth))
         self.prediction = nn.Conv2d(width, outputs, 3, padding=1)
-        convolutions, biases = [*self.tower, self.prediction], [0.0] * depth + [bias]
-        for convolution, start in zip(convolutions, biases, strict=True):
-            nn.init.normal_(convolution.weight, std=0.01)  # §4.1, "Initialization"
-            nn.init.constant_(convolution.bias, start)
-
-    def forward(self, level: Tensor) -> Tensor:
-        """Map a level (B, 256, h, w) to predictions (B, outputs, h, w)."""
         for convolution in self.tower:
-            level = F.relu(convolution(level))
-        prediction: Tensor = self.prediction(level)
-        return prediction
+            nn.init.normal_(convolution.weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.prediction.weight, std=1e-5)
+        nn.init.constant_(self.prediction.bias, bias)  # type: ignore[arg-type]
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Map each level (B, 256, h, w) to predictions (B, outputs, h, w)."""
+        predictions = []
+        for number, level in enumerate(levels):
+            for convolution, norms in zip(self.tower, self.norms, strict=True):
+                level = F.relu(norms[number](convolution(level)))  # type: ignore[index]
+            predictions.append(self.prediction(level))
+        return predictions
 
 
 def per_anchor(levels: Sequence[Tensor], shapes: int) -> Tensor:

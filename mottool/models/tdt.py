@@ -1,8 +1,8 @@
 """TDT: a RetinaNet that also regresses the embeddings of a re-identification teacher.
 
 Yu, Wu, Gu, Fathy, TDT: Teaching Detectors to Track without Fully Annotated Videos, CVPR Workshops
-2022 (arXiv 2205.05583): the student of §3.2 and Fig. 2, its inference of §4.2. The authors
-published no code. Values marked RetinaNet are from that paper.
+2022 (arXiv 2205.05583): the student of §3.2 and Fig. 2, its details of §4.2 and supplement A. The
+authors published no code. What the paper leaves open is as in Google's RetinaNet (`retinanet`).
 """
 
 import math
@@ -17,11 +17,12 @@ from torchvision.ops import box_iou
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.interfaces import Decoded
 from mottool.models.retinanet import (
-    LEVELS,
+    LAST_LEVEL,
     PYRAMID_CHANNELS,
     AnchorShapes,
     Subnet,
     boxes_from_deltas,
+    level_norms,
     level_pyramid,
     per_anchor,
     select_detections,
@@ -29,49 +30,61 @@ from mottool.models.retinanet import (
 )
 from mottool.networks.registry import identify
 
-__all__ = ["ANCHORS", "TDT", "VARIANTS", "Embedder"]
+__all__ = ["ANCHORS", "TDT", "VARIANTS", "Embedder", "strides_and_cells"]
 
-# Name: backbone, and whether the pyramid has a top-down pathway. Without it all five levels remain,
-# because "no FPN" removes the exchange between levels, not the levels.
+# Table 5. Name: backbone, and whether the pyramid has a top-down pathway. Without it all levels
+# remain, because "no FPN" removes the exchange between levels, not the levels.
 VARIANTS = {
     "tdt-r34": ("resnet34", True),
     "tdt-r50": ("resnet50", True),
-    "tdt-mobilenet": ("mobilenet_v2", True),
-    "tdt-mobilenet-nofpn": ("mobilenet_v2", False),
+    "tdt-mobilenet": ("mobilenet_v1", True),
+    "tdt-mobilenet-nofpn": ("mobilenet_v1", False),
+    "tdt-mobilenet-v2": ("mobilenet_v2", True),
 }
 
-# §3.2: 3 scales × 3 aspect ratios width / height; people are not wider than they are tall.
+# §4.2: 3 scales × 3 aspect ratios width / height; people are not wider than they are tall.
 ANCHORS = AnchorShapes(ratios=(0.25, 0.5, 1.0))
-_SUBNET_WIDTH = 128  # §3.2: four convolutions of 128 channels; RetinaNet has 256
+FINEST_LEVEL = 3  # §4.2; Fig. 6 also tries features of a larger resolution
+_SUBNET_WIDTH = 128  # §4.2: four convolutions of 128 channels; RetinaNet has 256
 _PRIOR = 0.01  # RetinaNet §4.1
-_EMBEDDER_GAIN = 0.1  # initial gain of the embedder's batch norm
-_MAX_IOU, _MOST = 0.5, 100  # §4.2: non-maximum suppression, then the top 100
+_MAX_IOU, _MOST = 0.5, 100  # §3.2: non-maximum suppression, then the top 100
+_NORM_EPS, _NORM_MOMENTUM = 1e-3, 0.997  # supplement A
+
+
+def strides_and_cells(
+    width: int, height: int, finest_level: int = FINEST_LEVEL
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return the stride and the cells (h, w) of each level for an input in pixels."""
+    strides = [2**level for level in range(finest_level, LAST_LEVEL + 1)]
+    return strides, [(-(-height // stride), -(-width // stride)) for stride in strides]
 
 
 class Embedder(nn.Module):
     """The embedder head (Fig. 2): two 3×3 convolutions with 256 channels and batch norm between.
 
-    It is shared by all levels, like the subnets. The second convolution computes one embedding per
-    anchor, 9 · D channels, which is most of the computation at D = 512, although few are used.
-    `forward` therefore stops before it, and `at` applies it to selected anchors, with the same
-    result.
+    Its convolutions are shared by all levels, like those of the subnets; the batch norm is the
+    level's, and ReLU follows it. The second convolution computes one embedding per anchor, 9 · D
+    channels, which is most of the computation at D = 512, although few are used. `forward`
+    therefore stops before it, and `at` applies it to selected anchors, with the same result.
     """
 
-    def __init__(self, embedding_size: int) -> None:
+    def __init__(self, levels: int, embedding_size: int) -> None:
         """Create the head for the first `embedding_size` D dimensions of the teacher."""
         super().__init__()
         width = PYRAMID_CHANNELS
         self.embedding_size = embedding_size
         self.hidden = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(width)
+        self.norms = level_norms(width, levels)
         self.embedding = nn.Conv2d(width, len(ANCHORS) * embedding_size, 3, padding=1)
-        # A teacher's embeddings have norm 1. With a gain of 1, those of an untrained student have
-        # norms of 5 to 10, and the L2 loss would dominate the others and diverge.
-        nn.init.constant_(self.norm.weight, _EMBEDDER_GAIN)
+        nn.init.normal_(self.hidden.weight, std=0.01)  # as in the subnets
+        nn.init.normal_(self.embedding.weight, std=1e-5)
+        nn.init.zeros_(self.embedding.bias)  # type: ignore[arg-type]
 
-    def forward(self, level: Tensor) -> Tensor:
-        """Map a level (B, 256, h, w) to the features between the convolutions, same shape."""
-        return F.relu(self.norm(self.hidden(level)))
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Map levels (B, 256, h, w) to the features between the convolutions, same shapes."""
+        return [
+            F.relu(norm(self.hidden(level))) for norm, level in zip(self.norms, levels, strict=True)
+        ]
 
     def at(self, features: list[Tensor], images: Tensor, anchors: Tensor) -> Tensor:
         """Compute embeddings (n, D), not normalised, of `anchors` (n,) in `images` (n,) of a batch.
@@ -87,13 +100,19 @@ class Embedder(nn.Module):
             cell = (anchors[rows] - start) // len(ANCHORS)
             patches[rows] = _patches(level, images[rows], cell // width, cell % width)
             start += count
-        # Without padding, a 3×3 patch yields its centre cell. Features can have a lower precision
-        # than the weights.
-        patches = patches.to(self.embedding.weight.dtype)
-        cells = F.conv2d(patches, self.embedding.weight, self.embedding.bias)  # (n, 9·D, 1, 1)
-        shapes = cells.reshape(len(anchors), len(ANCHORS), self.embedding_size)  # (n, 9, D)
+        # Features can have a lower precision than the weights.
+        flat = patches.to(self.embedding.weight.dtype).flatten(1)  # (n, 256·3·3)
+        weights = self.embedding.weight.reshape(len(ANCHORS), self.embedding_size, -1)
+        biases = self.embedding.bias.reshape(len(ANCHORS), -1)  # type: ignore[union-attr]
+        embeddings = flat.new_zeros(len(anchors), self.embedding_size)
         # Every level has complete cells, so the remainder is the shape on all levels.
-        return shapes[torch.arange(len(anchors), device=anchors.device), anchors % len(ANCHORS)]
+        shapes = anchors % len(ANCHORS)
+        for shape in range(len(ANCHORS)):
+            rows = torch.nonzero(shapes == shape).squeeze(1)
+            embeddings = embeddings.index_add(
+                0, rows, F.linear(flat[rows], weights[shape], biases[shape]).to(embeddings.dtype)
+            )
+        return embeddings
 
 
 def _patches(level: Tensor, images: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -108,36 +127,54 @@ def _patches(level: Tensor, images: Tensor, y: Tensor, x: Tensor) -> Tensor:
 class TDT(nn.Module):
     """The student of Fig. 2: backbone, pyramid, and class, box and embedder heads on each level.
 
-    Images are RGB in [0, 1], normalised by ImageNet's mean and deviation, as for the pre-training
-    of the backbones; preprocessing does this.
+    Without an embedder it is the RetinaNet of the paper's two-stage tracker (Table 1). Images are
+    RGB in [0, 1], normalised by ImageNet's mean and deviation; preprocessing does this.
     """
 
-    def __init__(self, variant: str = "tdt-r34", embedding_size: int = 512) -> None:
+    def __init__(
+        self,
+        variant: str = "tdt-r34",
+        embedding_size: int = 128,
+        finest_level: int = FINEST_LEVEL,
+        norm_momentum: float = _NORM_MOMENTUM,
+    ) -> None:
         """Create one of `VARIANTS` with random weights.
 
-        `embedding_size` is 64 to 512 in the paper; the default is all 512 dimensions of the OSNet
-        teacher, because they cost little here.
+        `embedding_size` is 64 to 512 in the paper (Table 6) and 128 in its benchmark entry (§4.2);
+        0 makes no embedder. `finest_level` is 2 or 3. `norm_momentum` is the decay of the moving
+        averages of batch norm (supplement A).
         """
         backbone, top_down = VARIANTS[variant]
         super().__init__()
-        self.backbone = stage_maps(backbone)
-        self.pyramid = level_pyramid(backbone, top_down)
+        self.levels = tuple(range(finest_level, LAST_LEVEL + 1))
+        count = len(self.levels)
+        self.backbone = stage_maps(backbone, self.levels)
+        self.pyramid = level_pyramid(backbone, self.levels, top_down)
         prior = -math.log((1 - _PRIOR) / _PRIOR)
-        self.classes = Subnet(_SUBNET_WIDTH, len(ANCHORS), bias=prior)  # one class: person
-        self.boxes = Subnet(_SUBNET_WIDTH, len(ANCHORS) * 4)
-        self.embedder = Embedder(embedding_size)
+        self.classes = Subnet(count, _SUBNET_WIDTH, len(ANCHORS), bias=prior)  # one class: person
+        self.boxes = Subnet(count, _SUBNET_WIDTH, len(ANCHORS) * 4)
+        self.embedder = Embedder(count, embedding_size) if embedding_size else None
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps, module.momentum = _NORM_EPS, 1 - norm_momentum
+
+    @property
+    def embeds(self) -> bool:
+        """Return whether there is an embedder."""
+        return self.embedder is not None
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor], variant: str | None = None) -> Self:
-        """Build the network with the tensors of one of our files, which determine D.
+        """Build the network with the tensors of one of our files, which determine its heads.
 
         The variant is identified from them if none is given. Raises `CheckpointError` with the
         names that are missing, unknown or of another shape.
         """
         identified = (name for name in identify(tensors) if name in VARIANTS)
         variant = variant or next(identified, "tdt-r34")
-        channels = dimension(tensors, "embedder.embedding.weight", 0, 512 * len(ANCHORS))
-        network = cls(variant, channels // len(ANCHORS))
+        channels = dimension(tensors, "embedder.embedding.weight", 0, 0)
+        finer = "pyramid.norm.5.weight" in tensors  # a sixth level
+        network = cls(variant, channels // len(ANCHORS), FINEST_LEVEL - finer)
         fit(network, tensors, variant)
         return network
 
@@ -150,28 +187,34 @@ class TDT(nn.Module):
         - `scores` (B, N): logits of "a person";
         - `boxes` (B, N, 4): deltas for `retinanet.boxes_from_deltas`;
         - `anchors` (N, 4) float32: x1 y1 x2 y2 in network pixels, the same for every image;
-        - `embedder_3` … `embedder_7` (B, 256, H/2^l, W/2^l): the input of `embed`.
+        - `embedder_3` … `embedder_7` (B, 256, H/2^l, W/2^l): the input of `embed`, if there is an
+          embedder.
         """
-        levels = list(self.pyramid(self.backbone(images)).values())
+        levels: list[Tensor] = self.pyramid(self.backbone(images))
         cells = [(level.shape[2], level.shape[3]) for level in levels]
-        strides = [2**level for level in LEVELS]
-        return {
-            "scores": per_anchor([self.classes(level) for level in levels], len(ANCHORS))[..., 0],
-            "boxes": per_anchor([self.boxes(level) for level in levels], len(ANCHORS)),
+        strides = [2**level for level in self.levels]
+        heads = {
+            "scores": per_anchor(self.classes(levels), len(ANCHORS))[..., 0],
+            "boxes": per_anchor(self.boxes(levels), len(ANCHORS)),
             "anchors": ANCHORS.boxes(cells, strides, images.device),
-        } | {
-            _map_name(level): self.embedder(features)
-            for level, features in zip(LEVELS, levels, strict=True)
         }
+        if self.embedder is None:
+            return heads
+        features = self.embedder(levels)
+        return heads | dict(zip(map(_map_name, self.levels), features, strict=True))
 
     def embed(self, heads: dict[str, Tensor], images: Tensor, anchors: Tensor) -> Tensor:
         """Compute the embeddings (n, D) of selected anchors, in the teacher's scale.
 
         `images` (n,) and `anchors` (n,) int64 index the batch and the N axis. Distillation compares
-        them with the teacher's first D dimensions (§3.3); `decode` normalises them.
+        them with the teacher's first D dimensions (§3.4); `decode` normalises them. They have D = 0
+        without an embedder.
         """
-        features = [heads[_map_name(level)] for level in LEVELS]
-        return self.embedder.at(features, images, anchors)
+        if self.embedder is None:
+            return heads["scores"].new_zeros(len(anchors), 0)
+        features = [heads[_map_name(level)] for level in self.levels]
+        embeddings: Tensor = self.embedder.at(features, images, anchors)
+        return embeddings
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Compute L2-normalised embeddings (n, D) of each image's boxes (n, 4), at their anchors.
@@ -184,8 +227,8 @@ class TDT(nn.Module):
         return list(torch.split(embeddings, [len(row) for row in kept]))
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """Decode people that score above `min_score` (§4.2: 0.05), at most 100 per image."""
-        counts = [len(ANCHORS) * heads[_map_name(level)][0, 0].numel() for level in LEVELS]
+        """Decode people that score above `min_score` (§3.2: 0.05), at most 100 per image."""
+        counts = _anchors_per_level(heads["anchors"], len(self.levels))
         scores = heads["scores"].float().sigmoid()  # (B, N)
         boxes = boxes_from_deltas(heads["boxes"], heads["anchors"])  # (B, N, 4)
         kept = [
@@ -196,9 +239,20 @@ class TDT(nn.Module):
         embeddings = F.normalize(self.embed(heads, images, torch.cat(kept)).float(), dim=1)
         parts = torch.split(embeddings, [len(row) for row in kept])
         return [
-            Decoded(box[row], score[row], torch.zeros_like(row), part)
+            Decoded(box[row], score[row], torch.zeros_like(row), part if self.embeds else None)
             for box, score, row, part in zip(boxes, scores, kept, parts, strict=True)
         ]
+
+
+def _anchors_per_level(anchors: Tensor, levels: int) -> list[int]:
+    """Return the number of anchors on each level, from the areas of the anchors (N, 4).
+
+    The first shape of a level has a quarter of the area of the next level's.
+    """
+    areas = (anchors[:, 2] - anchors[:, 0]) * (anchors[:, 3] - anchors[:, 1])
+    octave = torch.log2(areas[:: len(ANCHORS)] / areas[0]).div(2).round().long()  # (N / 9,)
+    counts: list[int] = torch.bincount(octave, minlength=levels).tolist()
+    return [len(ANCHORS) * count for count in counts]
 
 
 def _map_name(level: int) -> str:

@@ -128,6 +128,11 @@ class Augmentation(Settings):
     clip: bool = setting(
         False, "Clip boxes to the image (JDE) instead of keeping their full extent (FairMOT)."
     )
+    crop: bool = setting(
+        False,
+        "Scale the frame itself and crop it anywhere (TDT), instead of warping the image in the "
+        "network's resolution; only the scale and the flip apply.",
+    )
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ def build_embedder(name: str, options: Options) -> "NetworkEmbedder":
     compute = Compute.named(options.device, options.precision)
     path = _weights(name, options.embedder_weights, "--embedder-weights")
     network, weights = _load(name, path, compute)
+    if not getattr(network, "embeds", True):
+        problem = f"{path} has no embedder: it was trained with --detector-only"
+        raise SettingError(problem, "give weights that were trained with --labels")
     preprocessor = _preprocessor(name, options, read_card(path))
     return NetworkEmbedder(name, network, weights, preprocessor, compute)
 

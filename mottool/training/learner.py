@@ -23,8 +23,9 @@ class Learner(nn.Module):
 
     `pairs` states which second images are needed. `images_per_sample` is the number of images that
     a sample counts as in the size of a batch and in the length of an epoch. `taught` is the number
-    of dimensions of a teacher's embeddings that are learned; with `partly_taught`, all dimensions
-    are learned where embeddings exist (`teach`). With `ignores`, samples contain regions to ignore.
+    of dimensions of a teacher's embeddings that are learned, and `embeds` states whether a network
+    of a family with embeddings has them, too; with `partly_taught`, all dimensions are learned
+    where embeddings exist (`teach`). With `ignores`, samples contain regions to ignore.
     With a `composition`, training images are composed scenes.
     """
 
@@ -33,6 +34,7 @@ class Learner(nn.Module):
     pairs: PairSampling | PreviousFrameSampling | None = None
     images_per_sample: int = 1
     taught: int = 0
+    embeds: bool = True
     partly_taught: bool = False
     ignores: bool = False
     composition: Composition | None = None

@@ -193,8 +193,10 @@ def train(
     torch.manual_seed(config.seed)
     learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
     held_out = _held_out(validation, root, warn)
-    best = _best_metric(entry, config, *held_out, retrieval)
-    validate = _validation(entry, *held_out, size, tracking or {}, retrieval, config, warn)
+    embeds = learner.embeds and entry.family.embeds
+    best = _best_metric(entry, config, *held_out, retrieval, embeds)
+    parts = tracking or {}, retrieval, config, warn, embeds
+    validate = _validation(entry, *held_out, size, *parts)
     teacher = _teacher(learner, name, datasets, labels)
     if config.init:
         warn(initialise(learner, config.init, entry.torchvision_backbone))
@@ -316,11 +318,12 @@ def _best_metric(
     sequences: Sequence[Source],
     datasets: Sequence[Dataset],
     retrieval: RetrievalSettings | None,
+    embeds: bool,
 ) -> str:
     """Return the metric that selects the best epoch; raise `SettingError` if it is not computed."""
     default = "AP" if datasets and not sequences else "IDF1"
     best = config.best or default
-    if best in {"TPR", "Rank1", "mAP"} and not entry.family.embeds:
+    if best in {"TPR", "Rank1", "mAP"} and not embeds:
         problem = f"--best {best} needs embeddings, which {entry.name} does not have"
         raise SettingError(problem, f"use --best {default}")
     if best in {"Rank1", "mAP"} and retrieval is None:
@@ -340,13 +343,14 @@ def _validation(
     retrieval: RetrievalSettings | None,
     config: TrainSettings,
     warn: Warn,
+    embeds: bool,
 ) -> Validation | None:
     """Create what scores the network on held-out data; None without data."""
     from mottool.association.registry import TRACKERS
     from mottool.models.device import Compute
     from mottool.training.validation import Validation
 
-    tracker = entry.family.tracker
+    tracker = entry.family.tracker if embeds or not entry.family.embeds else "sort"
     settings = build_settings(TRACKERS[tracker].settings, tracking, f"the tracker {tracker}")
     if tracking and not sequences:
         fix = "name a MOTChallenge sequence" if datasets else "name a video"
@@ -354,14 +358,14 @@ def _validation(
         raise SettingError(f"--tracker-set does not apply without {where}", fix)
     if retrieval and not (sequences or datasets):
         raise SettingError("--gallery does not apply without --validate", "name a dataset")
-    if retrieval and not entry.family.embeds:
+    if retrieval and not embeds:
         raise SettingError(f"{entry.name} makes no embeddings to search with", "omit --gallery")
     if not sequences and not datasets:
         warn("no --validate: no best epoch is selected, and the card will contain no metrics")
         return None
     compute = Compute.named(config.device, config.precision)
     parts = size, tracker, compute, settings
-    return Validation(entry.name, sequences, *parts, datasets=datasets, retrieval=retrieval)
+    return Validation(entry.name, sequences, *parts, datasets, retrieval, embeds)
 
 
 def _writer(

@@ -72,23 +72,26 @@ class Validation:
         tracking: Settings | None = None,
         datasets: Sequence[Dataset] = (),
         retrieval: RetrievalSettings | None = None,
+        embeds: bool = True,
     ) -> None:
         """Prepare the validation of the network `pipeline` with input `size` (width, height).
 
         `tracking` are the settings of `tracker`, by default its own. `datasets` are scored without
-        tracking. With `retrieval`, a protocol, the metrics include Rank1 and mAP. Raises
-        `InputError` for a sequence without images or ground truth.
+        tracking. With `retrieval`, a protocol, the metrics include Rank1 and mAP. `embeds` states
+        whether the network has its family's embeddings. Raises `InputError` for a sequence without
+        images or ground truth.
         """
         for sequence in sequences:
             if sequence.ground_truth is None or not sequence.has_images:
                 problem = f"{sequence.path} has no ground truth or no images to validate on"
                 raise InputError(problem, "give MOTChallenge folders with both")
         for dataset in datasets:
-            embeds = NETWORKS[pipeline].family.embeds and dataset.identity_count
-            if dataset.is_crop().all() and not embeds:
+            searched = embeds and NETWORKS[pipeline].family.embeds and dataset.identity_count
+            if dataset.is_crop().all() and not searched:
                 problem = f"{dataset.name} consists of crops, on which {pipeline} scores nothing"
                 raise InputError(problem, "give images with boxes, or crops with identities")
         self.family, self.pipeline = NETWORKS[pipeline].family, pipeline
+        self.embeds = embeds and self.family.embeds
         self.preprocessor = load(self.family.preprocessor)(*size)
         self.sequences, self.tracker, self.compute = sequences, tracker, compute
         self.datasets, self.retrieval = datasets, retrieval
@@ -120,9 +123,9 @@ class Validation:
             metrics = {name: float(tracking[name]) for name in FIGURES[:2]}
             tracked = {TRACKED: float(sum(video.tracked for video in videos))}
         metrics[FIGURES[2]] = scored["AP"]
-        if self.family.embeds:
+        if self.embeds:
             metrics[FIGURES[3]] = scored.get("TPR", float("nan"))
-        if self.retrieval and self.family.embeds:
+        if self.retrieval and self.embeds:
             metrics |= {name: scored.get(name, float("nan")) for name in FIGURES[4:]}
         return metrics | {HIGHEST: max(highest)} | tracked
 
@@ -164,7 +167,7 @@ class Validation:
         """Run the network over the images of a dataset; crops are embedded only."""
         pipeline, embedder = self._parts(network, MIN_SCORE)
         detector = None if dataset.is_crop().all() else pipeline
-        embeds = self.family.embeds and dataset.identity_count
+        embeds = self.embeds and dataset.identity_count
         return match_images(dataset, detector, embedder if embeds else None, self.retrieval)
 
     def _sequence(self, network: EmbeddingNetwork, sequence: Source) -> VideoResults:
@@ -193,7 +196,7 @@ class Validation:
             )
             highest = max(highest, float(detections.scores.max(initial=0.0)))
             known = rows[ground_truth.ids[rows] >= 0]
-            if self.family.embeds and len(known):
+            if self.embeds and len(known):
                 of_known = xyxy_from_tlwh(ground_truth.tlwh[known])
                 (embeddings,) = embedder.embed([frame.image], [of_known])
                 known_sizes = sizes[ground_truth.ids[rows] >= 0]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mottool.data.augmentation import (
     ImageTransform,
     augment,
+    crop_frame,
     flip,
     jitter,
     recolour,
@@ -179,10 +180,56 @@ def test_previous_frame_has_the_same_geometry_and_other_colours(seed):
     assert replace(second, gains=first.gains) == first
 
 
-def test_tdt_and_cstrack_have_no_geometric_augmentation():
-    for family in (TDT, CSTRACK):
-        look = sample_transform(family.augmentation, np.random.default_rng(3))
-        np.testing.assert_array_equal(transform_matrix(look, 10, 10), np.eye(3))
+def test_cstrack_does_not_move_images():
+    look = sample_transform(CSTRACK.augmentation, np.random.default_rng(3))
+    np.testing.assert_array_equal(transform_matrix(look, 10, 10), np.eye(3))
+
+
+def test_tdt_flips_and_scales_only():
+    """§4.2: "random horizontal flipping and random scaling with scaling ratio from 0.5 to 2.0"."""
+    looks = [sample_transform(TDT.augmentation, np.random.default_rng(seed)) for seed in range(200)]
+    scales = [look.scale for look in looks]
+    assert 0.5 <= min(scales) < 0.55
+    assert 1.95 < max(scales) <= 2.0
+    assert {look.flipped for look in looks} == {False, True}
+    assert {(look.angle, look.shift, look.shear, look.gains) for look in looks} == {
+        (0.0, (0.0, 0.0), (0.0, 0.0), (1.0, 1.0, 1.0))
+    }
+
+
+@pytest.mark.parametrize(
+    ("scale", "corner", "left", "top"),
+    [(1.0, (0.3, 0.9), 0, -10), (0.5, (0.3, 0.9), -40, -30), (2.0, (0.25, 0.5), 40, 30)],
+)
+def test_a_frame_is_scaled_then_cropped_or_padded(scale, corner, left, top):
+    """A frame of 320x160 in an input of 160x100: fitted to 160x80 with margins of 10.
+
+    At half the size 80x40 pixels with margins of 40 and 30; at twice the size 320x160 pixels, whose
+    crop starts at 0.25 · (320 - 160) = 40 and 0.5 · (160 - 100) = 30.
+    """
+    frame = np.zeros((160, 320, 3), np.uint8)
+    frame[60:100, 140:180] = 255  # a white square in the middle
+    fitted = np.array([[70.0, 30.0, 90.0, 50.0], [0.0, 0.0, 8.0, 8.0]])  # it, and one in the corner
+    look = ImageTransform(scale=scale, corner=corner)
+    image, boxes, kept = crop_frame(frame, fitted, (160, 100), look, border=7)
+    assert image.shape == (100, 160, 3)
+    expected = fitted[0] * scale - (left, top, left, top)
+    np.testing.assert_allclose(boxes[0], expected)
+    rows, columns = np.nonzero(image[..., 0] > 127)
+    seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    np.testing.assert_allclose(seen, expected, atol=1.01)
+    # The box in the corner is outside the crop, or too small at half the size.
+    assert kept.tolist() == [True, scale == 1.0]
+    assert (image[0, 0] == (7 if scale < 2 else 0)).all()
+
+
+def test_a_crop_clips_boxes_at_its_edges():
+    frame = np.zeros((100, 100, 3), np.uint8)
+    boxes = np.array([[-10.0, 10.0, 30.0, 60.0]])
+    look = ImageTransform(scale=1.0)
+    _, clipped, kept = crop_frame(frame, boxes, (100, 100), look)
+    assert clipped.tolist() == [[0, 10, 30, 60]]
+    assert kept.tolist() == [True]
 
 
 def test_invalid_limits_are_refused():

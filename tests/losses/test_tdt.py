@@ -7,17 +7,19 @@ from loss_goldens import people
 from mottool.data.targets.labels import Labels
 from mottool.data.targets.tdt import tdt_targets
 from mottool.errors import SettingError
+from mottool.losses import tdt
 from mottool.losses.tdt import TDTLoss, box, distillation, focal
 from mottool.models.tdt import ANCHORS, TDT
 
 
 def test_focal_by_hand():
-    scores = torch.zeros(1, 4)
-    foreground = torch.tensor([[1, 1, 0, -1]])
-    expected = 0.25 * 0.693147 * (0.25 * 2 + 0.75) / 2
-    assert focal(scores, foreground).item() == pytest.approx(expected, rel=1e-5)
+    """Logits of 0: p = 1/2, so each term is α · (1/2)^1.5 · ln 2; 0.75 = 1 - α for background."""
+    each = 0.5**1.5 * 0.693147
+    foreground = torch.tensor([[1, 1, 0]])
+    expected = each * (0.25 + 0.25 + 0.75) / 2
+    assert focal(torch.zeros(1, 3), foreground).item() == pytest.approx(expected, rel=1e-5)
     background = torch.zeros(1, 4, dtype=torch.int64)
-    assert focal(scores, background).item() == pytest.approx(4 * 0.25 * 0.693147 * 0.75, rel=1e-5)
+    assert focal(torch.zeros(1, 4), background).item() == pytest.approx(4 * 0.75 * each, rel=1e-5)
 
 
 def test_box_is_linear_above_one_tenth():
@@ -29,11 +31,41 @@ def test_box_is_linear_above_one_tenth():
 
 def test_the_student_learns_the_teachers_first_dimensions():
     teacher = torch.tensor([[1.0, 2, 3, 4], [0, 0, 5, 5]])
-    student = torch.tensor([[1.0, 2], [3, 4]])
-    assert distillation(student, teacher).item() == 25 / 2
-    assert distillation(student[:0], teacher[:0]) == 0
+    student, one_image = torch.tensor([[1.0, 2], [3, 4]]), torch.zeros(2, dtype=torch.int64)
+    assert distillation(student, teacher, one_image, 1).item() == 25 / 2
+    assert distillation(student[:0], teacher[:0], one_image[:0], 1) == 0
     with pytest.raises(SettingError, match="an embedding size of at most 4"):
-        distillation(torch.zeros(2, 8), teacher)
+        distillation(torch.zeros(2, 8), teacher, one_image, 1)
+
+
+def test_the_distance_is_averaged_per_image_first():
+    """§3.4: three anchors at 1 in the first image, one at 5 in the second, none in a third.
+
+    Per image (1 + 5 + 0) / 3 = 2; over the anchors of the batch it would be (3 · 1 + 5) / 4 = 2.
+    With two images: (1 + 5) / 2 = 3.
+    """
+    distances = torch.tensor([[1.0], [1.0], [5.0**0.5], [1.0]])
+    images = torch.tensor([0, 0, 1, 0])
+    zero = torch.zeros(4, 1)
+    assert distillation(distances, zero, images, 2).item() == pytest.approx(3)
+    assert distillation(distances, zero, images, 3).item() == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("weights", "total"), [((1, 50, 10), 61), ((2, 3, 4), 9), ((1, 50, 2), 53)]
+)
+def test_weights_of_the_terms(weights, total, monkeypatch):
+    """Eq. 2 with every term equal to 1."""
+    for name in ("focal", "box", "distillation"):
+        monkeypatch.setattr(tdt, name, lambda *arguments: torch.tensor(1.0))
+    anchors = ANCHORS.boxes([(20, 30)], [8])
+    targets = tdt_targets([distilled(0)], anchors)
+    heads = {"scores": torch.zeros(1, len(anchors)), "boxes": torch.zeros(1, len(anchors), 4)}
+    embed = lambda heads, images, anchors: targets.embeddings  # noqa: E731
+    assert TDTLoss(embed, weights)(heads, targets)["total"] == total
+    terms = TDTLoss(None, weights)(heads, targets)
+    assert terms["total"] == weights[0] + weights[1]
+    assert "embedding" not in terms
 
 
 def distilled(*identities):
@@ -50,7 +82,7 @@ def test_perfect_heads_have_almost_no_loss():
     boxes = torch.zeros(1, len(anchors), 4)
     boxes[0, targets.anchors] = targets.boxes
     heads = {
-        "scores": 20.0 * targets.foreground.float().masked_fill(targets.foreground == 0, -1),
+        "scores": 20.0 * (2 * targets.foreground.float() - 1),
         "boxes": boxes,
     }
     terms = TDTLoss(lambda heads, images, anchors: targets.embeddings[:, :64])(heads, targets)

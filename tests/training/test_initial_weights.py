@@ -27,7 +27,7 @@ def learner_of(pipeline, dataset):
     ("pipeline", "name", "place", "theirs"),
     [
         ("fairmot-resnet34", "resnet34", "backbone.trunk.stem.0.weight", "conv1.weight"),
-        ("tdt-mobilenet", "mobilenet_v2", "backbone.features.0.0.weight", "features.0.0.weight"),
+        ("tdt-mobilenet-v2", "mobilenet_v2", "backbone.features.0.0.weight", "features.0.0.weight"),
     ],
 )
 def test_backbones_begin_as_torchvision_has_them(
@@ -55,7 +55,7 @@ def test_without_a_network_the_remedy_is_told(dataset, monkeypatch):
 
     monkeypatch.setattr(WeightsEnum, "get_state_dict", refuse)
     with pytest.raises(InputError, match=r"cannot download https://.*put the file into"):
-        initialise(learner_of("tdt-mobilenet", dataset), IMAGENET, "mobilenet_v2")
+        initialise(learner_of("tdt-mobilenet-v2", dataset), IMAGENET, "mobilenet_v2")
 
 
 @pytest.mark.parametrize(

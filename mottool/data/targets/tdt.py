@@ -2,7 +2,8 @@
 
 Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated videos", CVPR
 Workshops 2022, §3.3, on Lin, Goyal, Girshick, He & Dollár, "Focal loss for dense object
-detection", ICCV 2017 (RetinaNet), §4.
+detection", ICCV 2017 (RetinaNet), §4. The thresholds are those of Google's published RetinaNet,
+whose constants the paper has: no anchor is ignored between foreground and background.
 """
 
 from collections.abc import Sequence
@@ -18,36 +19,36 @@ from mottool.models.retinanet import deltas_from_boxes
 
 __all__ = ["TDTTargets", "tdt_targets"]
 
-FOREGROUND, BACKGROUND = 0.5, 0.4  # IoU (RetinaNet §4, "Anchors")
+MATCH = 0.5  # IoU; Google's code calls it match_threshold and unmatched_threshold
 
 
 @dataclass(frozen=True)
 class TDTTargets(Targets):
     """Targets of N anchors for B images, m of them foreground.
 
-    `foreground` (B, N) int64: 1 person, 0 background, -1 ignored. `images` and `anchors` (m,) int64
+    `foreground` (B, N) int64: 1 person, 0 background. `images` and `anchors` (m,) int64
     are the indices of the foreground anchors; `boxes` (m, 4) float32 are their targets, as from
-    `retinanet.deltas_from_boxes`; `embeddings` (m, D) float32 are the teacher's.
+    `retinanet.deltas_from_boxes`; `embeddings` (m, D) float32 are the teacher's, or None.
     """
 
     foreground: Tensor
     images: Tensor
     anchors: Tensor
     boxes: Tensor
-    embeddings: Tensor
+    embeddings: Tensor | None
 
 
-def tdt_targets(labels: Sequence[Labels], anchors: Tensor) -> TDTTargets:
+def tdt_targets(labels: Sequence[Labels], anchors: Tensor, taught: bool = True) -> TDTTargets:
     """Return the targets of a batch at `anchors` (N, 4) x1 y1 x2 y2 in network pixels.
 
-    An anchor is assigned to the box of highest IoU: foreground from 0.5, background below 0.4. If
-    no anchor of a box reaches 0.5, its best anchors are foreground too, as in RetinaNet's published
-    code; otherwise people smaller than the anchors would never be learned. Raises `InputError` for
-    an image without a teacher's embeddings.
+    An anchor is assigned to the box of highest IoU: foreground from 0.5, background below. If no
+    anchor of a box reaches 0.5, its best anchors are foreground too, as in the published code;
+    otherwise people smaller than the anchors would never be learned. If `taught`, raises
+    `InputError` for an image without a teacher's embeddings.
     """
     foreground, images, rows, boxes, embeddings = [], [], [], [], []
     for number, image in enumerate(labels):
-        if image.embeddings is None:
+        if taught and image.embeddings is None:
             raise InputError(
                 "an image has no teacher embeddings, but TDT needs them for training",
                 "run distill-labels on the dataset and train with its labels",
@@ -60,8 +61,12 @@ def tdt_targets(labels: Sequence[Labels], anchors: Tensor) -> TDTTargets:
         images.append(torch.full_like(row, number))
         rows.append(row)
         boxes.append(deltas_from_boxes(people[person], anchors[row]))
-        embeddings.append(image.embeddings[image.with_area].to(anchors)[person])
-    return TDTTargets(torch.stack(foreground), *map(torch.cat, (images, rows, boxes, embeddings)))
+        if taught and image.embeddings is not None:
+            embeddings.append(image.embeddings[image.with_area].to(anchors)[person])
+    joined = map(torch.cat, (images, rows, boxes))
+    return TDTTargets(
+        torch.stack(foreground), *joined, torch.cat(embeddings) if embeddings else None
+    )
 
 
 def _assign(people: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,10 +76,9 @@ def _assign(people: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
         return zeros, zeros
     overlaps = box_iou(anchors, people)  # (N, n)
     overlap, person = overlaps.max(1)
-    foreground = torch.where(overlap < BACKGROUND, 0, -1)
-    foreground[overlap >= FOREGROUND] = 1
+    foreground = (overlap >= MATCH).long()
     best = overlaps.amax(0)  # (n,)
     row, forced = torch.nonzero((overlaps == best) & (best > 0), as_tuple=True)
-    unreached = best[forced] < FOREGROUND
+    unreached = best[forced] < MATCH
     foreground[row[unreached]], person[row[unreached]] = 1, forced[unreached]
     return foreground, person

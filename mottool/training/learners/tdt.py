@@ -1,12 +1,9 @@
 """Training of TDT: a detector that also learns the embeddings of a re-identification network.
 
 Yu, Wu, Gu & Fathy, "TDT: Teaching detectors to track without fully annotated videos", CVPR
-Workshops 2022, §3.3 for the losses. No code was published, so the schedule is RetinaNet's (Lin,
-Goyal, Girshick, He & Dollár, ICCV 2017, §4.1): SGD, 16 images per step, divided by ten after two
-thirds and after eight ninths, from ImageNet's weights. Its learning rate of 0.01 is divided by five
-here: the weights of §3.3 make this loss steeper than RetinaNet's. From random weights, the
-classification term diverges at 0.01 after some thirty steps, however small the initial embedder is
-(`Embedder`). From a trained backbone, 0.01 can work.
+Workshops 2022: losses of §3.4, schedule of §4.2, weight decay of supplement A, all from random
+weights. The paper does not name the optimiser; that of Google's RetinaNet is SGD with a momentum of
+0.9, and biases and batch norm do not decay.
 """
 
 from collections.abc import Mapping
@@ -19,17 +16,18 @@ from mottool.data.batches import Batch, LossInputs
 from mottool.data.dataset import Dataset
 from mottool.data.targets.tdt import TDTTargets, tdt_targets
 from mottool.losses.tdt import TDTLoss
-from mottool.models.retinanet import LEVELS
-from mottool.models.tdt import ANCHORS, TDT
+from mottool.models.tdt import ANCHORS, TDT, strides_and_cells
 from mottool.networks.registry import NETWORKS
 from mottool.networks.tdt import TDTLearning
 from mottool.training.learner import Learner
 
 __all__ = ["TDTLearner"]
 
+MOMENTUM, DECAY = 0.9, 1e-4
+
 
 class TDTLearner(Learner):
-    """TDT's student; samples contain its teacher's embeddings."""
+    """TDT's student, whose samples contain its teacher's embeddings, or its detector alone."""
 
     network: TDT
 
@@ -39,15 +37,17 @@ class TDTLearner(Learner):
         """Create the learner; `dataset` needs no identities."""
         super().__init__()
         variant = NETWORKS[pipeline].arguments["variant"]
-        self.taught = settings.embedding_size
-        self.network = TDT(variant, self.taught)
-        self.loss = TDTLoss(self.network.embed)
-        strides = [2**level for level in LEVELS]
-        cells = [(-(-size[1] // stride), -(-size[0] // stride)) for stride in strides]
-        self.examples = partial(_examples, anchors=ANCHORS.boxes(cells, strides))
+        self.embeds = not settings.detector_only
+        self.taught = settings.embedding_size if self.embeds else 0
+        self.network = TDT(variant, self.taught, settings.finest_level, settings.norm_momentum)
+        weights = settings.class_weight, settings.box_weight, settings.embedding_weight
+        self.loss = TDTLoss(self.network.embed if self.embeds else None, weights)
+        strides, cells = strides_and_cells(*size, settings.finest_level)
+        anchors = ANCHORS.boxes(cells, strides)
+        self.examples = partial(_examples, anchors=anchors, taught=self.embeds)
 
     def forward(self, images: Tensor, targets: TDTTargets) -> dict[str, Tensor]:
-        """Compute the three terms and their total.
+        """Compute the terms and their total.
 
         The loss calls the network for the embeddings that it needs. This happens within `forward`,
         which distributed training wraps, so that their gradients are shared between processes.
@@ -56,8 +56,16 @@ class TDTLearner(Learner):
         return terms
 
     def optimiser(self, lr: float) -> Optimizer:
-        """Create SGD with momentum."""
-        return SGD(self.parameters(), lr, momentum=0.9, weight_decay=1e-4)
+        """Create SGD with momentum; biases and batch norm do not decay."""
+        trained = [each for each in self.parameters() if each.requires_grad]
+        return SGD(
+            [
+                {"params": [each for each in trained if each.dim() > 1], "weight_decay": DECAY},
+                {"params": [each for each in trained if each.dim() == 1], "weight_decay": 0.0},
+            ],
+            lr,
+            momentum=MOMENTUM,
+        )
 
     def map_tensor_names(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Map tensor names of torchvision's classifier to those of the backbone."""
@@ -68,6 +76,6 @@ class TDTLearner(Learner):
         }
 
 
-def _examples(batch: Batch, anchors: Tensor) -> LossInputs:
-    """Create class, box and teacher's embedding for each anchor (N, 4)."""
-    return LossInputs(batch.images, tdt_targets(batch.labels, anchors))
+def _examples(batch: Batch, anchors: Tensor, taught: bool) -> LossInputs:
+    """Create class, box and, if `taught`, the teacher's embedding for each anchor (N, 4)."""
+    return LossInputs(batch.images, tdt_targets(batch.labels, anchors, taught))

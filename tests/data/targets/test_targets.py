@@ -226,7 +226,7 @@ def test_tdt_assigns_by_iou():
     people = Labels(torch.tensor([[0.0, 0, 10, 10]]), torch.zeros(1).long(), torch.ones(1, 4))
     # IoU 1, 0.5, 0.45 and 0.3 with the one person.
     anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 5], [0, 0, 10, 4.5], [0, 0, 10, 3]])
-    assert tdt_targets([people], anchors).foreground.tolist() == [[1, 1, -1, 0]]
+    assert tdt_targets([people], anchors).foreground.tolist() == [[1, 1, 0, 0]]
     assert tdt_targets([people], anchors[2:]).foreground.tolist() == [[1, 0]]
 
 
