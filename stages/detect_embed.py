@@ -139,10 +139,12 @@ def command(
                 fairmot-dla34-stride2 -stride8 -anchors4 -anchors8 -64d -256d -512d,
                 jde-1088x608 -864x480 -576x320, cstrack, cstrack-s, outrack,
                 otrack (no embeddings), tdt-r34 -r50 -mobilenet -mobilenet-nofpn
+                -mobilenet-v2
     Detectors   public and gt (boxes from files), torchvision's fasterrcnn, retinanet,
                 fcos and ssdlite, and from .onnx or OpenVINO's .xml: yolox, onnx, openvino
     Embedders   histogram (colours, no weights), file (from public's .npy), reid
-                (from .onnx or .xml), osnet_x1_0 _x0_75 _x0_5 _x0_25 _ibn_x1_0 _ain_x1_0
+                (from .onnx or .xml), osnet_x1_0 _x0_75 _x0_5 _x0_25 _ibn_x1_0 _ain_x1_0,
+                resnet50
 
     Without any option mottool-s detects and embeds people; its weights come with mottool, for
     non-commercial use. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. To resume an interrupted

@@ -65,11 +65,11 @@ def command(
     DATASET@SPLIT is a part of a dataset's videos, as for train --data.
 
     \b
-        mottool distill-labels crowdhuman/annotation_train.odgt --teacher-weights osnet_x1_0.pth
+        mottool distill-labels crowdhuman/annotation_train.odgt --teacher-weights osnet_ain_x1_0.pth
         mottool distill-labels PennFudanPed --teacher osnet_x0_25 --teacher-weights x0_25.pth
         mottool distill-labels MOT17/train@first --teacher reid --teacher-weights reid.onnx
         mottool distill-labels street.mp4 --detector yolox --detector-weights yolox_x.onnx \\
-            --every 10 --teacher-weights osnet_x1_0.pth --out street.h5
+            --every 10 --teacher-weights osnet_ain_x1_0.pth --out street.h5
 
     With --detector, DATASET is a video, a folder of images or any other source of detect-embed.
     The boxes are then the confident detections. They are written as a COCO file, here street.json,

@@ -36,9 +36,10 @@ class DistillSettings(Settings):
     """The teacher, and the detector for data without annotations."""
 
     teacher: str = setting(
-        "osnet_x1_0",
+        "osnet_ain_x1_0",
         "The re-identification network whose embeddings are to be learned: one of the osnet "
-        "family, reid for an ONNX file or OpenVINO IR, or histogram, which needs no weights.",
+        "family, resnet50, reid for an ONNX file or OpenVINO IR, or histogram, which needs no "
+        "weights.",
     )
     teacher_weights: Path | None = setting(
         None, "The teacher's checkpoint; for reid, its .onnx or .xml file."

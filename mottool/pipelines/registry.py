@@ -53,6 +53,9 @@ EMBEDDERS = {
     "osnet_x0_25": _OSNET,
     "osnet_ibn_x1_0": _OSNET,
     "osnet_ain_x1_0": _OSNET,
+    "resnet50": PartEntry(
+        "mottool.pipelines.embedders.resnet50:embedder", ("embedder_weights", "precision")
+    ),
     "reid": PartEntry(
         "mottool.pipelines.embedders.exported:embedder", ("embedder_weights", "embedder_pixels")
     ),

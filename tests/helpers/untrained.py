@@ -22,7 +22,7 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
     torch.manual_seed(0)
     if name in osnet.VARIANTS:
         file, _ = osnet.VARIANTS[name]
-        return getattr(osnet._authors_module(file), name)(num_classes=1, pretrained=False)
+        return getattr(osnet.authors_module(file), name)(num_classes=1, pretrained=False)
     if name in torchvision.KINDS:
         build = getattr(detection, torchvision.KINDS[name].build)
         return build(weights=None, weights_backbone=None, num_classes=91)

@@ -22,7 +22,7 @@ from mottool.models.cstrack import CSTrack
 from mottool.models.jde import JDE
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines import load_network as loading
-from mottool.pipelines.embedders.osnet import VARIANTS, _authors_module
+from mottool.pipelines.embedders.osnet import VARIANTS, authors_module
 from mottool.pipelines.load_network import load_network
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS
 from mottool.stages import detect_embed, weights
@@ -46,7 +46,7 @@ def random_osnet(name):
     """Return the state dict of an untrained OSNet."""
     torch.manual_seed(0)
     file, _ = VARIANTS[name]
-    network = getattr(_authors_module(file), name)(num_classes=1, pretrained=False)
+    network = getattr(authors_module(file), name)(num_classes=1, pretrained=False)
     return {key: v for key, v in network.state_dict().items() if "classifier" not in key}
 
 

@@ -28,7 +28,7 @@ from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 
-__all__ = ["VARIANTS", "OSNet", "build_network", "embedder"]
+__all__ = ["VARIANTS", "OSNet", "authors_module", "build_network", "embedder"]
 
 # Name: file in torchreid, channels of the first layer, by which checkpoints differ.
 VARIANTS = {
@@ -64,26 +64,36 @@ class OSNet:
         """Load the authors' `.pth`. Raises `CheckpointError` for a file of another variant."""
         checkpoint = read(weights)
         try:
-            self.network = build_network(name, checkpoint.tensors)
+            self.network = self.build(name, checkpoint.tensors)
         except CheckpointError as error:
             raise CheckpointError(f"{weights}: {error.problem}", error.fix) from error
         self.network = self.network.eval().to(compute.device)
         self.name, self.weights, self.compute = name, checkpoint.sha256, compute
-        self.size = dimension(checkpoint.tensors, "fc.0.weight", 0, 512)
+        self.size = self.embedding_size(checkpoint.tensors)
         self._mean, self._deviation = (
             torch.tensor(values, device=compute.device).view(3, 1, 1)
             for values in (IMAGENET_MEAN, IMAGENET_DEVIATION)
         )
 
+    @staticmethod
+    def build(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
+        """Build the network; see `build_network`."""
+        return build_network(name, tensors)
+
+    @staticmethod
+    def embedding_size(tensors: Mapping[str, Tensor]) -> int:
+        """Return the number of features of a checkpoint, which fits."""
+        return dimension(tensors, "fc.0.weight", 0, 512)
+
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]
     ) -> list[npt.NDArray[np.float32]]:
-        """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, 512) arrays, L2-normalised."""
+        """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, D) arrays, L2-normalised."""
         return embed_crops(images, boxes, _resize, self._features, self.size)
 
     @torch.inference_mode()
     def _features(self, crops: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-        """Compute features (n, 512), not normalised, of crops (n, 256, 128, 3) uint8 RGB."""
+        """Compute features (n, D), not normalised, of crops (n, 256, 128, 3) uint8 RGB."""
         pixels = torch.from_numpy(crops).to(self.compute.device).permute(0, 3, 1, 2)
         normalised = (pixels.float() / 255 - self._mean) / self._deviation  # (n, 3, 256, 128)
         with self.compute.autocast():
@@ -114,7 +124,7 @@ def build_network(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
         fix = f"name {fitting[0]} instead" if fitting else f"give the authors' file of {name}"
         problem = f"its first layer has {given} channels, that of {name} {width}"
         raise CheckpointError(problem, fix)
-    make = getattr(_authors_module(file), name)
+    make = getattr(authors_module(file), name)
     size = dimension(tensors, "fc.0.weight", 0, 512)
     network: nn.Module = make(num_classes=1, pretrained=False, feature_dim=size)
     network.classifier = nn.Identity()  # it classifies the identities of its training data only
@@ -123,7 +133,7 @@ def build_network(name: str, tensors: Mapping[str, Tensor]) -> nn.Module:
 
 
 @cache
-def _authors_module(file: str) -> ModuleType:
+def authors_module(file: str) -> ModuleType:
     """Import one file of torchreid without its package.
 
     The file needs only torch. Importing the package needs the libraries of its downloads and
@@ -138,4 +148,6 @@ def _authors_module(file: str) -> ModuleType:
                 module = module_from_spec(spec)
                 spec.loader.exec_module(module)
                 return module
-    raise SettingError("OSNet needs the package torchreid", "install it: pip install torchreid")
+    raise SettingError(
+        "this embedder needs the package torchreid", "install it: pip install torchreid"
+    )

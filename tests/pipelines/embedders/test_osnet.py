@@ -29,7 +29,7 @@ def random_tensors(variant, seed=0, overrides=None):
     if overrides is None:
         overrides = read_npz(HERE / "osnet" / f"{variant}.npz")
     module, _ = VARIANTS[variant]
-    empty = getattr(osnet._authors_module(module), variant)(num_classes=1, pretrained=False)
+    empty = getattr(osnet.authors_module(module), variant)(num_classes=1, pretrained=False)
     return {
         name: torch.from_numpy(fill(name, tuple(value.shape), seed, overrides))
         for name, value in empty.state_dict().items()
@@ -153,16 +153,16 @@ def test_missing_and_unexpected_tensors_are_listed():
 
 
 def test_missing_torchreid_error_names_the_pip_command(monkeypatch):
-    osnet._authors_module.cache_clear()
+    osnet.authors_module.cache_clear()
     monkeypatch.setattr(osnet, "find_spec", lambda name: None)
     with pytest.raises(SettingError, match="pip install torchreid"):
         build_network("osnet_x0_25", {})
-    osnet._authors_module.cache_clear()
+    osnet.authors_module.cache_clear()
 
 
 def test_building_osnet_imports_no_download_or_training_package():
     code = (
-        "import sys; from mottool.pipelines.embedders import osnet; osnet._authors_module('osnet');"
+        "import sys; from mottool.pipelines.embedders import osnet; osnet.authors_module('osnet');"
         "sys.exit(bool({'gdown', 'tensorboard', 'torchreid'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
