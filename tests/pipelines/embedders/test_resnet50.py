@@ -10,6 +10,7 @@ from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.build import build_teacher
+from mottool.pipelines.embedders.crops import crop
 from mottool.pipelines.embedders.osnet import _resize
 from mottool.pipelines.embedders.resnet50 import ResNet50
 from mottool.pipelines.options import Options
@@ -36,7 +37,7 @@ def test_features_are_those_of_the_last_stage_averaged(weights):
     assert embedding.shape == (1, 2048) == (1, teacher.size)
     network.layer4[0].conv2.stride = network.layer4[0].downsample[0].stride = (1, 1)
     network.fc = torch.nn.Identity()
-    pixels = torch.from_numpy(_resize(image[30:250, 20:120]) / np.float32(255))
+    pixels = torch.from_numpy(_resize(crop(image, box[0])) / np.float32(255))
     normal = (pixels - torch.from_numpy(IMAGENET_MEAN)) / torch.from_numpy(IMAGENET_DEVIATION)
     with torch.inference_mode():
         features = network(normal.permute(2, 0, 1)[None])
