@@ -137,10 +137,16 @@ class FairMOTSettings(EmbeddingThenIoUSettings):
 
 @dataclass(frozen=True)
 class TDTSettings(FairMOTSettings):
-    """Settings of TDT; the module `fairmot` states where the defaults come from."""
+    """Settings of TDT; the module `fairmot` states where the defaults come from.
+
+    The profile `mot20` has the lowest score that its paper uses for MOT20 (supplement A).
+    """
 
     conf_thres: float = setting(
-        0.5, "Detections with a score above this are tracked; 0.3 for MOT20.", low=0, high=1
+        0.5,
+        "Detections with a score above this are tracked; the others are ignored.",
+        low=0,
+        high=1,
     )
 
 
@@ -268,7 +274,12 @@ TRACKERS = {
     "otrack": TrackerEntry(
         "mottool.association.otrack:OTrackTracker", OTrackSettings, ("offsets",), _OCCLUSIONS
     ),
-    "tdt": TrackerEntry("mottool.association.fairmot:FairMOTTracker", TDTSettings, _EMBED),
+    "tdt": TrackerEntry(
+        "mottool.association.fairmot:FairMOTTracker",
+        TDTSettings,
+        _EMBED,
+        profiles={"mot20": {"conf_thres": "0.3"}},
+    ),
     "sort": TrackerEntry("mottool.association.sort:SortTracker", SortSettings),
     "deepsort": TrackerEntry(
         "mottool.association.deepsort:DeepSortTracker", DeepSortSettings, _EMBED

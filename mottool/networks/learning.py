@@ -46,7 +46,8 @@ class Recipe:
     `cosine`, it falls along half a cosine from the end of the warm-up to the part `end` of `lr` at
     the end of the training.
 
-    `ema` is the decay of the average of the weights that is saved; 0 saves the last weights.
+    The gradient of a step is scaled to the norm `clip` if its norm is larger; 0 for no limit. `ema`
+    is the decay of the average of the weights that is saved; 0 saves the last weights.
     """
 
     epochs: int | None
@@ -65,6 +66,7 @@ class Recipe:
     rise: float = 0.0
     end: float = 0.0
     drop_epochs: tuple[int, ...] | None = None
+    clip: float = 0.0
 
     def length(self, epoch_steps: int) -> int:
         """Return the steps of the training, with `epoch_steps` per epoch."""

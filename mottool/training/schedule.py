@@ -62,7 +62,7 @@ def changed_recipe(recipe: Recipe, config: ScheduleSettings) -> Recipe:
     if len(lengths) > 1:
         problem = " and ".join(f"--{name}" for name in lengths) + " both set the training's length"
         raise SettingError(problem, "give one of them")
-    names = ("batch", "lr", "ema", "schedule")
+    names = ("batch", "lr", "ema", "schedule", "clip")
     changed = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     recipe = replace(recipe, **changed)
     if lengths in (["epochs"], ["steps"]):

@@ -88,6 +88,12 @@ class TrainSettings(Settings):
     start_lr: float | None = setting(
         None, f"Learning rate of the first step of the warm-up. {PUBLISHED}", low=0
     )
+    clip: float | None = setting(
+        None,
+        "Largest norm of the gradient of a step, which is scaled down if it is larger; 0 for no "
+        "limit. By default that of the network's recipe, mostly 0.",
+        low=0,
+    )
     ema: float | None = setting(
         None,
         "Decay of the moving average of the weights, which is saved; 0 saves the last weights. "

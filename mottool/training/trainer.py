@@ -187,6 +187,8 @@ class Trainer:
                     self.accelerator.backward(terms["total"] / len(group))
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
+            if plan.recipe.clip:
+                self.accelerator.clip_grad_norm_(self.learner.parameters(), plan.recipe.clip)
             self.stepper.step()
             self.stepper.zero_grad()
             state.step += 1

@@ -10,6 +10,7 @@ from mottool.association.registry import (
     TRACKERS,
     FairMOTSettings,
     SortSettings,
+    TDTSettings,
     drop_comments,
     profile_settings,
     settings_by_tracker,
@@ -125,6 +126,13 @@ def test_fairmots_profile_has_the_thresholds_of_its_release_of_may_2020():
     assert (early.conf_thres, early.first_assoc, early.min_box_area) == (0.6, 0.7, 200.0)
     # The other thresholds are those of the release of September 2020.
     assert early == FairMOTSettings(conf_thres=0.6, first_assoc=0.7, min_box_area=200.0)
+
+
+def test_tdts_thresholds_are_those_of_its_supplement():
+    """Supplement A: 0.5 for MOT16 and MOT17, 0.3 for MOT20; §3.5: 0.5 for the IoU."""
+    assert (TDTSettings().conf_thres, TDTSettings().second) == (0.5, 0.5)
+    crowded = build_settings(TDTSettings, profile_settings("tdt", "mot20"), "tdt")
+    assert crowded == TDTSettings(conf_thres=0.3)
 
 
 @pytest.mark.parametrize(

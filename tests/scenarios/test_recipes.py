@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from figures import street
-from recipes import QUICK, fresh_student
+from recipes import QUICK
 
 from mottool.networks.registry import NETWORKS
 
@@ -58,11 +58,28 @@ def test_a_recipe_runs(recipe, tmp_path):
     work = tmp_path / "work"
     variables = {"PIPELINE": pipeline, "FLAGS": QUICK + more, "MOTTOOL_WORK": str(work)}
     if name_of(recipe) == "tdt":
-        # Not from ImageNet's weights, so that nothing is downloaded.
-        variables |= {"TEACHER": "histogram", "INIT": str(fresh_student(tmp_path))}
+        variables |= {"TEACHER": "histogram", "LENGTH": "--epochs 1"}
     result = ran(recipe, str(scene), str(scene), **variables)
     assert result.returncode == 0, result.stderr
     assert (work / "training" / pipeline / f"{pipeline}.toml").is_file()
+
+
+@pytest.mark.heavy
+def test_tdts_recipe_reads_its_own_labels_only_and_tracks_a_test_set(tmp_path):
+    """A cache of boxes, which distill-labels --detector writes, lies among the labels."""
+    scene, work = street(tmp_path / "street", 4, size=(96, 64)), tmp_path / "work"
+    folder = work / "labels" / "histogram"
+    folder.mkdir(parents=True)
+    (folder / "another.boxes.h5").write_bytes(b"no labels")
+    variables = {"PIPELINE": "tdt-mobilenet", "FLAGS": f"{QUICK} --embedding-size 32"}
+    variables |= {"TEACHER": "histogram", "LENGTH": "--epochs 1", "MOTTOOL_WORK": str(work)}
+    variables |= {"MOT20": str(scene), "TEST": str(scene)}
+    recipe = EXAMPLES / "papers" / "tdt" / "recipe.sh"
+    result = ran(recipe, str(scene), str(scene), **variables)
+    assert result.returncode == 0, result.stderr
+    assert len(list(folder.glob("*.h5"))) == 2
+    assert (work / "mot20/training/tdt-mobilenet/tdt-mobilenet.safetensors").is_file()
+    assert list((work / "mot20/tracks").rglob("street.txt"))
 
 
 @pytest.mark.heavy

@@ -188,3 +188,20 @@ def test_a_resumed_training_continues_the_schedule(schedule, scene, tmp_path, mo
     changed = Config(**{**SMALL, **schedule, "lr": 2e-4})
     with pytest.raises(CheckpointError, match="with lr None instead of 0.0002"):
         train.run(NAME, [scene], tmp_path / "parts", changed)
+
+
+@pytest.mark.parametrize(("clip", "largest"), [(None, math.inf), (0.25, 0.25)])
+def test_the_gradient_of_a_step_is_limited(clip, largest, scene, tmp_path, monkeypatch):
+    plain, norms = torch.optim.Adam.step, []
+
+    def step(self, *arguments, **options):
+        gradients = [each.grad for group in self.param_groups for each in group["params"]]
+        squares = [each.square().sum() for each in gradients if each is not None]
+        norms.append(float(torch.stack(squares).sum().sqrt()))
+        return plain(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    train.run(NAME, [scene], tmp_path, Config(**SMALL, steps=2, clip=clip))
+    assert len(norms) == 2
+    assert all(norm <= largest * 1.001 for norm in norms)
+    assert clip is not None or max(norms) > 0.25
