@@ -49,8 +49,8 @@ class TDTLearning(Settings):
 
 
 # §4.2, "Implementation details": 300,000 to 500,000 steps; here the shortest. The limit of the
-# gradient is not in the paper: without it, the embedding loss diverges at these rates. The embedder's
-# last layer sees 2304 values of unit variance, so that the loss has a curvature of 2 · α_e · 1000.
+# gradient is not in the paper: without it, the embedding loss diverges at these rates. The last
+# layer of the embedder sees 2304 values of unit variance: a curvature of 2 · α_e · 1000 and more.
 RECIPE = Recipe(
     epochs=None,
     steps=300_000,
