@@ -89,7 +89,7 @@ def test_its_boxes_are_embedded_by_another_network(detector, scene, tmp_path):
     with Cache(cache) as opened:
         norms = [np.linalg.norm(frame.embeddings, axis=1) for frame in opened.frames()]
     assert all(len(norm) for norm in norms)
-    np.testing.assert_allclose(np.concatenate(norms), 1, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(norms), 1, atol=1e-3)  # float16
 
 
 def test_settings_of_an_embedder_do_not_apply_to_a_detector_alone(scene, tmp_path):
