@@ -202,9 +202,10 @@ def warp(
 def _kept(boxes: Boxes, inside: Boxes, area: Boxes) -> Bools:
     """Return which boxes (n, 4) to keep, given their part in the image and their area before."""
     sides = boxes[:, 2:] - boxes[:, :2]  # (n, 2)
-    keep: Bools = (inside[:, 2:] > inside[:, :2]).all(axis=1) & (sides > MIN_SIDE).all(axis=1)
-    keep &= sides.prod(axis=1) > MIN_SHARE * area
-    keep &= sides.max(axis=1, initial=0) < MAX_ASPECT * sides.min(axis=1, initial=np.inf)
+    in_image = (inside[:, 2:] > inside[:, :2]).all(axis=1) & (sides > MIN_SIDE).all(axis=1)
+    large = sides.prod(axis=1) > MIN_SHARE * area
+    thick = sides.max(axis=1, initial=0) < MAX_ASPECT * sides.min(axis=1, initial=np.inf)
+    keep: Bools = in_image & large & thick
     return keep
 
 

@@ -63,9 +63,12 @@ def tdt_targets(labels: Sequence[Labels], anchors: Tensor, taught: bool = True) 
         boxes.append(deltas_from_boxes(people[person], anchors[row]))
         if taught and image.embeddings is not None:
             embeddings.append(image.embeddings[image.with_area].to(anchors)[person])
-    joined = map(torch.cat, (images, rows, boxes))
     return TDTTargets(
-        torch.stack(foreground), *joined, torch.cat(embeddings) if embeddings else None
+        torch.stack(foreground),
+        torch.cat(images),
+        torch.cat(rows),
+        torch.cat(boxes),
+        torch.cat(embeddings) if embeddings else None,
     )
 
 

@@ -1,8 +1,9 @@
 """The embedder `resnet50`: ResNet-50 for re-identification, as torchreid builds and trains it.
 
 He, Zhang, Ren & Sun, "Deep residual learning for image recognition", CVPR 2016; Zhou & Xiang,
-"Torchreid: A library for deep learning person re-identification in PyTorch", arXiv 1910.10093. It is a teacher of TDT's Table 3 (Yu, Wu, Gu & Fathy, CVPR Workshops
-2022), whose student learns the first of its 2048 dimensions.
+"Torchreid: A library for deep learning person re-identification in PyTorch", arXiv 1910.10093. It
+is a teacher of TDT's Table 3 (Yu, Wu, Gu & Fathy, CVPR Workshops 2022), whose student learns the
+first of its 2048 dimensions.
 """
 
 from collections.abc import Mapping
