@@ -36,7 +36,7 @@ from mottool.drawing.plots import (
 )
 from mottool.errors import InputError, SettingError
 from mottool.stages.plot_assignment import command as assignment
-from mottool.stages.plot_results import hota, timelines, trade_off
+from mottool.stages.plot_results import bars, hota, timelines, trade_off
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -316,5 +316,5 @@ def similarity(
     jobs.close()
 
 
-for kind in (assignment, hota, timelines, trade_off):
+for kind in (assignment, bars, hota, timelines, trade_off):
     command.add_command(kind)

@@ -18,7 +18,7 @@ from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import parse_key_values
 from mottool.workdir import WorkDir
 
-__all__ = ["hota", "timelines", "trade_off"]
+__all__ = ["bars", "hota", "timelines", "trade_off"]
 
 rules_option = click.option(
     "--rules",
@@ -27,6 +27,44 @@ rules_option = click.option(
     show_default=True,
     help="Benchmark rules for the ground truth, as in mottool evaluate.",
 )
+
+
+@click.command("bars", short_help="Bars of metrics, by model.")
+@click.argument("files", nargs=-1, required=True, metavar="[NAME=]CSV...")
+@click.option(
+    "--metrics",
+    default="AP,MOTA,IDF1",
+    show_default=True,
+    metavar="METRIC,...",
+    help="Metrics of evaluate to draw, a group of bars for each.",
+)
+@plot_options
+def bars(files: tuple[str, ...], metrics: str, form: str, work: Path, as_json: bool) -> None:
+    """Draw metrics of several models as bars, as TDT's Fig. 5 and 6.
+
+    \b
+        mottool plot bars BaseTrainSet=base.csv "+ CrowdHuman"=more.csv
+
+    CSV is a file of evaluate --csv, of tracks and caches; NAME is by default the file's. The plot
+    is WORK/plots/bars.png.
+    """
+    from mottool.drawing.bar_plot import draw_bars, read_metrics
+
+    jobs, out = Jobs(as_json), WorkDir(work).root / "plots" / f"bars.{form}"
+    paths: dict[str, Path] = {}
+    for text in files:
+        name, equals, path = text.rpartition("=")
+        paths[name if equals else Path(path).stem] = Path(path)
+
+    def job() -> None:
+        for path in paths.values():
+            if not path.is_file():
+                raise InputError(f"there is no file {path}", "write it with evaluate --csv")
+        models = {name: read_metrics(path, metrics.split(",")) for name, path in paths.items()}
+        jobs.report("bars", draw_bars(models, out), f"drawn, {len(models)} models")
+
+    jobs.run("bars", job)
+    jobs.close()
 
 
 @click.command("hota", short_help="HOTA over the localisation threshold, by tracker.")
