@@ -187,7 +187,7 @@ def train(
     from mottool.training.run import TrainingRun
     from mottool.training.trainer import Trainer
 
-    config = config or TrainSettings()
+    config, tracking = config or TrainSettings(), tracking or {}
     plan = _trainer_settings(entry, config)
     learning = learning or entry.family.learning()
     datasets = open_datasets(data, warn, root)
@@ -201,8 +201,7 @@ def train(
     held_out = _held_out(validation, root, warn)
     embeds = learner.embeds and entry.family.embeds
     best = _best_metric(entry, config, *held_out, retrieval, embeds)
-    parts = tracking or {}, retrieval, config, warn, embeds
-    validate = _validation(entry, *held_out, size, *parts)
+    validate = _validation(entry, *held_out, size, tracking or {}, retrieval, config, warn, embeds)
     teacher = _teacher(learner, name, datasets, labels)
     if config.init:
         warn(initialise(learner, config.init, entry.torchvision_backbone))
@@ -219,7 +218,7 @@ def train(
     if teacher:
         settings["teacher"] = teacher.teacher
     settings |= {key: value for key, value in to_json(config).items() if key not in FREE}
-    writer = _writer(out, name, best, config, named_licences, validate, tracking or {})
+    writer = _writer(out, name, best, config, named_licences, validate, tracking)
     run = TrainingRun(trainer, writer, out / STATE, settings, validate, config.validate_every, warn)
     if run.state.exists() and not overwrite:
         run.resume()
