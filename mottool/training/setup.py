@@ -63,9 +63,7 @@ class TrainSettings(Settings):
         "the time.",
         low=0,
     )
-    lr: float | None = setting(
-        None, f"Learning rate, the highest of the schedule. {PUBLISHED}", low=0
-    )
+    lr: float | None = setting(None, f"The highest learning rate. {PUBLISHED}", low=0)
     schedule: str | None = setting(
         None,
         "How the learning rate falls: tenfold at each of --drops (steps), or to the end of the "
@@ -201,7 +199,7 @@ def train(
     held_out = _held_out(validation, root, warn)
     embeds = learner.embeds and entry.family.embeds
     best = _best_metric(entry, config, *held_out, retrieval, embeds)
-    validate = _validation(entry, *held_out, size, tracking or {}, retrieval, config, warn, embeds)
+    validate = _validation(entry, *held_out, size, tracking, retrieval, config, warn, embeds)
     teacher = _teacher(learner, name, datasets, labels)
     if config.init:
         warn(initialise(learner, config.init, entry.torchvision_backbone))
