@@ -144,6 +144,11 @@ def test_embedding_map_of_the_registry_is_the_head_that_embeds_boxes(name, tmp_p
     torch.testing.assert_close(torch.from_numpy(result[0]), F.normalize(head[:, 3, 4], dim=0))
 
 
+def test_every_network_with_dense_embeddings_names_the_part_that_detects():
+    names = [entry.name for entry in NETWORKS.values() if entry.embedding_map]
+    assert [entry.name for entry in NETWORKS.values() if entry.detector] == names
+
+
 def test_detection_features_are_those_that_the_last_detecting_convolution_reads():
     embedder = colour_embedder(Letterbox(WIDTH, HEIGHT))
     network = embedder.network
