@@ -27,13 +27,13 @@ class MottoolSLearning(Composition):
         "identities nor labels.",
         low=0,
     )
-    occlusion: float = setting(0.5, "Weight of occlusion centres.", low=0)
+    occlusion_weight: float = setting(0.5, "Weight of occlusion centres.", low=0)
     tau: float = setting(0.7, OCCLUSION_HELP, low=0, high=1)
 
     def weights(self) -> dict[str, float]:
         """Return the weights of the loss terms, except those of detection."""
         unsupervised = dict.fromkeys(("intra", "inter", "cycle"), self.unsupervised)
-        occlusion = dict.fromkeys(("occlusion", "occlusion_offset"), self.occlusion)
+        occlusion = dict.fromkeys(("occlusion", "occlusion_offset"), self.occlusion_weight)
         supervised = {name: getattr(self, name) for name in ("imitation", "relations", "identity")}
         return supervised | unsupervised | occlusion
 

@@ -1,5 +1,6 @@
 """Checkpoints are identified by tensor names: the authors', ours, and those of other networks."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,8 +8,11 @@ import torch
 from goldens import HERE
 from untrained import network
 
+from mottool.association.registry import settings_by_tracker
 from mottool.models.otrack import OTrack
-from mottool.networks.registry import NETWORKS, describe, identify, names_help
+from mottool.networks.registry import NETWORKS, describe, identify, learning_settings, names_help
+from mottool.settings import plain_type
+from mottool.stages import train
 
 # What the names of tensors do not distinguish; their shapes do, or (JDE) nothing in the file.
 SAME_NAMES = {
@@ -97,3 +101,18 @@ def test_help_lists_each_network_once_by_family():
     assert max(map(len, text.splitlines())) <= 76
     count = sum(len(line.split(",")) for line in text.replace(",\n    ", ", ").splitlines())
     assert count == len(NETWORKS)
+
+
+@pytest.mark.parametrize("classes", [learning_settings, settings_by_tracker])
+def test_settings_of_one_name_are_one_flag_of_one_type(classes):
+    types = {}
+    for settings_class in classes().values():
+        for field in dataclasses.fields(settings_class):
+            types.setdefault(field.name, set()).add(plain_type(settings_class, field))
+    assert {name: kinds for name, kinds in types.items() if len(kinds) > 1} == {}
+
+
+def test_outrack_and_otrack_are_trained_without_occlusion_centres_by_a_flag():
+    for name in ("outrack", "otrack"):
+        context = train.command.make_context("train", [name, "--data", "x", "--no-occlusion"])
+        assert context.params["occlusion"] is False

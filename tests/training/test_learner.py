@@ -345,7 +345,7 @@ def test_mottool_s_wants_pairs_where_nothing_else_tells_people_apart(tmp_path):
 
 def test_mottool_s_weighs_its_terms_by_its_settings(dataset):
     plain = terms_of(learner_of("mottool-s", dataset), "mottool-s", dataset)
-    settings = MottoolSLearning(identity=0.3, occlusion=0)
+    settings = MottoolSLearning(identity=0.3, occlusion_weight=0)
     changed = terms_of(learner_of("mottool-s", dataset, settings), "mottool-s", dataset)
     hidden = plain["occlusion"] + plain["occlusion_offset"]
     wanted = plain["total"] + 0.2 * plain["identity"] - 0.5 * hidden
