@@ -29,11 +29,17 @@ from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.metrics import evaluate
 from mottool.metrics.cache_metrics import cache_metrics
-from mottool.metrics.inputs import GroundTruthFile, find_ground_truth, get_ground_truth
+from mottool.metrics.inputs import (
+    GroundTruthFile,
+    find_ground_truth,
+    get_ground_truth,
+    part_of_cache,
+)
 from mottool.metrics.settings import MIN_SCORE
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import build_settings
+from mottool.splits import parse_source
 
 if TYPE_CHECKING:
     import pandas
@@ -117,20 +123,26 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> d
     """Return the metrics of tracks or of a cache, as fractions and counts.
 
     They are those of `mottool evaluate`. `truth` is a dataset, a sequence folder or one
-    ground-truth file; `rules` are a benchmark's (mot15, mot16, mot17, mot20) or auto. Raises
-    `InputError` if there is no ground truth of this sequence.
+    ground-truth file, or a half of them, such as `MOT17/train@second`; `rules` are a benchmark's
+    (mot15, mot16, mot17, mot20) or auto. Raises `InputError` if there is no ground truth of this
+    sequence.
     """
     sequence = result.header.sequence if isinstance(result, Cache) else result.sequence
-    ground_truth = evaluate.load_ground_truth(_ground_truth(Path(truth), sequence), sequence, rules)
+    file = _ground_truth(Path(truth), sequence)
+    ground_truth = evaluate.load_ground_truth(file, sequence, rules)
     if isinstance(result, Cache):
-        return cache_metrics([evaluate.score_cache(result, ground_truth)], MIN_SCORE)
+        part = part_of_cache(result.path, sequence, file)
+        if part == result.path:
+            return cache_metrics([evaluate.score_cache(result, ground_truth)], MIN_SCORE)
+        with Cache(part) as half:
+            return cache_metrics([evaluate.score_cache(half, ground_truth)], MIN_SCORE)
     return evaluate.score_tracks(result.rows, ground_truth, result.frames).metrics()
 
 
 def _ground_truth(path: Path, sequence: str) -> GroundTruthFile:
     """Return the ground truth of a sequence; a single file matches any sequence."""
     files = find_ground_truth([path])
-    if path.is_file():
+    if parse_source(path)[0].is_file():
         return next(iter(files.values()))
     return get_ground_truth(sequence, files)
 

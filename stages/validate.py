@@ -150,6 +150,9 @@ def command(
             write_csv(table, csv)
         if markdown:
             write_markdown([table], markdown)
+        for (_, name, _), metrics in table.rows:
+            if not metrics:
+                jobs.note(f"{name}: no identity has two boxes, so there is nothing to compare")
         for (_, name, images), metrics in table.rows:
             row = {"sequence": name, "pipeline": pipeline.name, "images": int(images)}
             jobs.done += [{**row, "figures": metrics}] if as_json or name != COMBINED else []

@@ -52,6 +52,19 @@ def test_track_score_and_draw(cache, truth, tmp_path):
     assert out.stat().st_size > 1000
 
 
+def test_halves_are_tracked_and_scored(cache, truth):
+    (truth.parents[1] / "seqinfo.ini").write_text(f"[Sequence]\nseqLength={LENGTH}\n")
+    half = f"{truth.parents[1]}@second"
+    assert mottool.score(cache, half)["AP"] == 1
+    metrics = mottool.score(mottool.track(cache, "sort", min_hits=1), half)
+    assert (metrics["TP"], metrics["FN"]) == (LENGTH, 0)  # two people in half of the frames
+    with mottool.open_cache(f"{cache.path}@second") as second:
+        tracks = mottool.track(second, "sort", min_hits=1)
+        assert (tracks.sequence, tracks.rows.frames.min()) == ("seq@second", LENGTH // 2 + 1)
+        assert mottool.score(tracks, truth.parents[1]) == mottool.score(tracks, half)
+        assert mottool.score(second, f"{truth}@second")["AP"] == 1
+
+
 def test_results_equal_those_of_the_commands(cache, truth, tmp_path):
     tracks = mottool.track(cache)
     path = associate.run(cache.path, tmp_path / "mine" / "seq.txt")

@@ -254,7 +254,7 @@ def covered_by_others(names: Iterable[str], files: Iterable[str]) -> list[str]:
 def part_of_cache(path: Path, sequence: str, file: GroundTruthFile) -> Path:
     """Return the part of a sequence's cache to score: `path@HALF` if only a half has truth."""
     half = without_half(file.sequence)[1]
-    return Path(f"{path}@{half}") if half and file.sequence != sequence else path
+    return Path(f"{path}@{half}") if half and half != without_half(sequence)[1] else path
 
 
 def selects_videos(sources: Iterable[Path]) -> bool:

@@ -128,6 +128,12 @@ def test_embeddings_need_identities(tmp_path):
         run([source], tmp_path / "a.csv", Config(pipeline="gt+histogram"))
 
 
+def test_identities_with_one_box_each_have_no_metrics(tmp_path):
+    crops = datasets.crops(tmp_path / "market")
+    result = call(command, crops, *HISTOGRAM)
+    assert "no identity has two boxes, so there is nothing to compare" in result.stderr
+
+
 def test_missing_visibility_is_reported(tmp_path):
     source = datasets.train_list(tmp_path / "jde", ["0 5 0.5 0.5 0.25 0.5"])
     result = call(command, source, *HISTOGRAM, "--min-visibility", 0.7)
