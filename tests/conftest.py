@@ -1,5 +1,6 @@
 """Set one thread per test worker, before a BLAS is imported, and hide downloaded weights."""
 
+import multiprocessing
 import os
 
 import pytest
@@ -12,6 +13,10 @@ os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a path th
 def pytest_addoption(parser):
     """Add the number of damaged inputs for each reader."""
     parser.addoption("--fuzz", type=int, default=200, help="damaged inputs for each reader")
+
+
+# Worker processes are forked from a server that has imported the slow modules once.
+multiprocessing.set_forkserver_preload(["mottool.training.learners.fairmot", "accelerate"])
 
 
 @pytest.fixture
@@ -35,3 +40,15 @@ def site():
 def out(tmp_path):
     """The path of the downloaded file."""
     return tmp_path / "made.bin"
+
+
+@pytest.fixture(scope="module")
+def narrow_backbone():
+    """Replace YOLOv5s as FairMOT's backbone by a narrow one, for tests that need no accuracy."""
+    from narrow_backbone import NarrowYOLOv5s
+
+    from mottool.models.fairmot import BACKBONES
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(BACKBONES, "yolov5s", NarrowYOLOv5s)
+        yield

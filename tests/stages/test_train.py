@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from figures import street
+from killed import exit_code, kill_in_step
 from safetensors.torch import load_file
 
 from mottool.cache.reader import Cache
@@ -30,6 +31,7 @@ from mottool.training.learners import fairmot
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 3, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
+pytestmark = pytest.mark.usefixtures("narrow_backbone")  # checkpoints are small
 
 
 @pytest.fixture(scope="module")
@@ -66,29 +68,12 @@ def test_training_writes_weights_card_log_curves_and_state(scene, tmp_path):
     )
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from mottool.stages import train
-from mottool.training.learners.fairmot import FairMOTLearner
-plain, calls = FairMOTLearner.forward, []
-def forward(self, images, targets):
-    calls.append(None)
-    if len(calls) == 6:  # the second batch of the third epoch
-        os.kill(os.getpid(), signal.SIGKILL)
-    return plain(self, images, targets)
-FairMOTLearner.forward = forward
-config = train.Config(epochs=4, batch=2, input=(64, 64), workers=0, device="cpu", ema=0.9)
-train.run("fairmot-yolov5s", [sys.argv[1]], Path(sys.argv[2]), config)
-"""
-
-
 def test_killed_training_resumes_with_the_result_of_an_uninterrupted_one(scene, tmp_path):
     torch.set_num_threads(1)
     trained(scene, tmp_path / "whole", epochs=4, ema=0.9)
-    command = [sys.executable, "-c", KILLED, str(scene), str(tmp_path / "killed")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    # The sixth step is the second one of the third epoch.
+    killed = (NAME, scene, tmp_path / "killed", Config(**{**SMALL, "epochs": 4, "ema": 0.9}))
+    assert exit_code(kill_in_step, 6, *killed) == -signal.SIGKILL
     assert state(tmp_path / "killed")["epoch"] == 2
     messages = []
     trained(scene, tmp_path / "killed", messages.append, epochs=4, ema=0.9)

@@ -2,14 +2,12 @@
 
 import csv
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from figures import street
+from killed import exit_code, kill_after_epoch
 from safetensors.torch import load_file
 
 from mottool.checkpoints.cards import read_card
@@ -25,6 +23,7 @@ from mottool.training.validation import FIGURES, HIGHEST
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 4, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu", "ema": 0.9}
 SCORES = (0.2, 0.5, 0.5, 0.1)  # IDF1 of the epochs, in this file
+pytestmark = pytest.mark.usefixtures("narrow_backbone")  # checkpoints are small
 
 
 @pytest.fixture(scope="module")
@@ -106,41 +105,12 @@ def test_another_figure_may_tell_the_best(scene, tmp_path, scored):
     assert card.origin.endswith(", epoch 4, the best by AP@0.5")
 
 
-FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")]
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from mottool.stages import train
-from mottool.training import run, checkpoint_writer
-sys.path[:0] = sys.argv[4:]
-from test_run import NAME, SCORES, SMALL, figures
-where, calls = sys.argv[3], {"validation": 0, "save": 0}
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-def score(self, network):
-    calls["validation"] += 1
-    if where == "validation" and calls["validation"] == 3:
-        die()
-    return figures(SCORES[calls["validation"] - 1])
-run.Validation.__call__ = score
-plain = checkpoint_writer.save_weights
-def save(path, *rest):
-    calls["save"] += 1  # the last and the best, three times
-    if (where, calls["save"]) in {("before the last", 5), ("before the best", 6)}:
-        die()
-    plain(path, *rest)
-checkpoint_writer.save_weights = save
-scene = Path(sys.argv[1])
-train.run(NAME, [scene], Path(sys.argv[2]), train.Config(**SMALL), validation=[scene])
-"""
-
-
 @pytest.mark.parametrize("where", ["validation", "before the last", "before the best"])
 def test_a_kill_after_an_epoch_loses_nothing_of_it(where, scene, whole, tmp_path, scored):
-    here = [str(scene), str(tmp_path / "killed"), where, *FOLDERS]
     torch.set_num_threads(1)
-    done = subprocess.run([sys.executable, "-c", KILLED, *here], capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    metrics = [figures(score) for score in SCORES]
+    training = (NAME, scene, tmp_path / "killed", Config(**SMALL))
+    assert exit_code(kill_after_epoch, where, metrics, *training) == -signal.SIGKILL
     state = torch.load(tmp_path / "killed/training.pt", weights_only=True)
     assert state["epoch"] == 3
     assert ("IDF1" in state["history"][-1]) == (where != "validation")

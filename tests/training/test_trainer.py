@@ -25,6 +25,7 @@ from mottool.training.trainer import Trainer, TrainerSettings
 
 NAME = "fairmot-yolov5s"
 SMALL = {"epochs": 2, "batch": 2, "input": (64, 64), "workers": 0, "device": "cpu"}
+pytestmark = pytest.mark.usefixtures("narrow_backbone")  # checkpoints are small
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,9 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
+from narrow_backbone import use_narrow_backbone
 from test_trainer import NAME, SMALL
+use_narrow_backbone()
 from mottool.stages import train
 from mottool.training.trainer import Trainer
 scene, out, rank = sys.argv[1], Path(sys.argv[2]), os.environ["RANK"]
