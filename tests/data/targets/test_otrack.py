@@ -10,6 +10,8 @@ from mottool.data.targets.otrack import otrack_targets
 from mottool.models.otrack import OTrack
 
 SIZE = (320, 160)
+with torch.device("meta"):
+    NETWORK = OTrack()  # decoding needs no weights
 
 people = st.lists(
     st.tuples(
@@ -63,9 +65,7 @@ def test_decoded_targets_are_boxes_and_previous_centres(rows):
         visible = shown(earlier) if there else None
         expected[cell] = box, None if visible is None else middle(visible)
 
-    with torch.device("meta"):
-        network = OTrack()
-    (decoded,) = network.decode(otrack_heads(targets), 0.5)
+    (decoded,) = NETWORK.decode(otrack_heads(targets), 0.5)
     assert len(decoded.boxes) == len(expected)
     cells = targets.people.cells[0].tolist()
     known = dict(zip(cells, targets.known[0].tolist(), strict=True))

@@ -19,6 +19,8 @@ from mottool.models.retinanet import boxes_from_deltas
 from mottool.models.tdt import ANCHORS as TDT_ANCHORS
 
 SIZE = (320, 160)
+with torch.device("meta"):
+    JDE_NETWORK = JDE((576, 320), embedding_size=3)  # decoding needs no weights
 JDE_ANCHORS = dict(zip((32, 16, 8), ANCHORS[576, 320], strict=True))
 CSTRACK_ANCHORS = {8: ((8, 24), (11, 34)), 16: ((32, 96),), 32: ((64, 192),)}
 EMPTY = Labels(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 8))
@@ -139,9 +141,7 @@ def test_decoded_jde_targets_have_the_sizes_of_the_boxes(tlwh):
         identities.append(target.identities.flatten(1))
         positive.append(target.foreground.flatten(1) == 1)
         assert (target.identities >= 0).equal(target.foreground == 1)
-    with torch.device("meta"):
-        network = JDE((576, 320), embedding_size=3)
-    decoded, _ = network.proposals(heads)
+    decoded, _ = JDE_NETWORK.proposals(heads)
     there = torch.cat(positive, 1)
     person = torch.cat(identities, 1)[there]
     inside = box_convert(image.boxes, "xyxy", "cxcywh")
