@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import nms
 
-__all__ = ["OUTPUT_FORMATS", "OutputFormat", "Outputs", "ScoredBoxes", "Size"]
+__all__ = ["LARGEST_FRACTION", "OUTPUT_FORMATS", "OutputFormat", "Outputs", "ScoredBoxes", "Size"]
 
 Floats = npt.NDArray[np.float32]
 Array = npt.NDArray[Any]
