@@ -47,12 +47,12 @@ def test_each_metric_has_a_bar_per_model(tmp_path, monkeypatch):
 def test_the_command_draws_files_by_name(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text(SCORES)
-    arguments = ["plot", "bars", "BaseTrainSet=one.csv", "two.csv", "--metrics", "AP,MOTA,IDF1"]
-    runner = CliRunner()
-    with runner.isolated_filesystem(tmp_path):
-        arguments[2:4] = [f"BaseTrainSet={tmp_path}/one.csv", f"{tmp_path}/two.csv"]
-        result = runner.invoke(cli, [*arguments, "--work", str(tmp_path)])
+    files = [f"BaseTrainSet={tmp_path}/one.csv", f"{tmp_path}/two.csv"]
+    arguments = ["plot", "bars", *files, "--work", str(tmp_path)]
+    result = CliRunner().invoke(cli, [*arguments, "--metrics", "AP,MOTA,IDF1"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "plots" / "bars.png").stat().st_size > 1000
-    wrong = runner.invoke(cli, ["plot", "bars", f"{tmp_path}/none.csv", "--work", str(tmp_path)])
+    wrong = CliRunner().invoke(
+        cli, ["plot", "bars", f"{tmp_path}/none.csv", "--work", str(tmp_path)]
+    )
     assert wrong.exit_code != 0
