@@ -50,17 +50,20 @@ class Split:
     def select(self, sequences: Iterable[str], source: str | Path) -> list[str]:
         """Return the names of the sequences that belong to the split, in their order.
 
+        Of MOT17's three copies of a video, `videos` select the last by name: SDP's, if present.
         Raises `InputError` if the dataset at `source` lacks one of the videos.
         """
         sequences = list(sequences)
-        known = {video_name(without_half(name)[0]) for name in sequences}
-        missing = [video for video in self.videos if video not in known]
+        wholes = sorted({without_half(name)[0] for name in sequences})
+        copies = {video_name(whole): whole for whole in wholes}
+        missing = [video for video in self.videos if video not in copies]
         if missing:
             problem = f"{source} has no {', '.join(missing)}, which the split {self.name} contains"
             raise InputError(problem, "give the folder that contains all sequences of the dataset")
         if not self.videos:
             return sequences
-        return [name for name in sequences if video_name(without_half(name)[0]) in self.videos]
+        selected = {copies[video] for video in self.videos}
+        return [name for name in sequences if without_half(name)[0] in selected]
 
 
 MOT17 = tuple(f"MOT17-{number}" for number in ("02", "04", "05", "09", "10", "11", "13"))
@@ -92,8 +95,18 @@ SPLITS = {
                 *("PETS09-S2L1", "TUD-Campus", "TUD-Stadtmitte"),
             ),
         ),
-        Split("mot17-first", "MOT17: the first halves of the 7 training videos", MOT17, "first"),
-        Split("mot17-second", "MOT17: the second halves of the 7 training videos", MOT17, "second"),
+        Split(
+            "mot17-first",
+            "MOT17: the first halves of the 7 training videos, each once",
+            MOT17,
+            "first",
+        ),
+        Split(
+            "mot17-second",
+            "MOT17: the second halves of the 7 training videos, each once",
+            MOT17,
+            "second",
+        ),
     )
 }
 
