@@ -154,3 +154,43 @@ def test_outracks_recipe_pretrains_as_in_its_paper_and_tracks_by_algorithm_1(tmp
     assert "--init work/crowdhuman/training/outrack/outrack.safetensors" in train
     assert detect.startswith("detect-embed test --pipeline outrack")
     assert associate.endswith("--form paper --track-type public_track --public test")
+
+
+# Stands in for Python: writes its arguments to a file, a command per line, and does nothing.
+STUB = '#!/bin/sh\nprintf "%s " "$@" >>"$NOTES"\necho >>"$NOTES"\n'
+
+
+@pytest.mark.parametrize(
+    ("number", "lengths", "flags"),
+    [
+        # §4.4.4: one more dataset each time; here two.
+        ("5", [10, 10], ["", ""]),
+        # Supplement B: the base, twice the steps, another weight, then finer levels.
+        (
+            "6",
+            [10, 20, 10, 10],
+            ["--embedding-weight 2", "--embedding-weight 2", "", "--finest-level 2"],
+        ),
+    ],
+)
+def test_tdts_figures_are_of_models_that_differ_in_one_setting(number, lengths, flags, tmp_path):
+    stub, notes = tmp_path / "python", tmp_path / "notes"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    script = EXAMPLES / "papers" / "tdt" / "figures.sh"
+    variables = {"MOTTOOL_PYTHON": str(stub), "NOTES": str(notes), "STEPS": "10"}
+    variables["MOTTOOL_WORK"] = str(tmp_path / "work")
+    result = ran(script, number, "video", "one", "two", **variables)
+    assert result.returncode == 0, result.stderr
+    lines = notes.read_text().splitlines()
+    trained = [line for line in lines if line.startswith("-m mottool train ")]
+    ends = [f"--steps {steps} {more}".strip() for steps, more in zip(lengths, flags, strict=True)]
+    assert [line.strip().endswith(end) for line, end in zip(trained, ends, strict=True)] == [
+        True
+    ] * len(ends)
+    datasets = [line.count("--data") for line in trained]
+    assert datasets == ([1, 2] if number == "5" else [2] * 4)
+    assert all(line.count("--labels") == line.count("--data") for line in trained)
+    (drawn,) = [line for line in lines if line.startswith("-m mottool plot bars ")]
+    assert drawn.count("scores.csv") == len(lengths)
+    assert ran(script).returncode == 2
