@@ -15,7 +15,12 @@ __all__ = ["JDETracker"]
 
 
 class JDETracker(EmbeddingThenIoUTracker):
-    """Tracker of one sequence; a tracklet is confirmed by its second detection."""
+    """Tracker of one sequence; a tracklet is confirmed by its second detection.
+
+    Rows equal those of the authors' code up to a renumbering of identities. Its network can detect
+    boxes without area, which have no rows in its results but use up identities; here they are no
+    detections.
+    """
 
     settings: JDESettings
 
