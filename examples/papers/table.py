@@ -41,6 +41,7 @@ NAMES = {
 COUNTS = {"IDSW", "IDSW_S", "IDSW_M", "IDSW_L", "MT", "PT", "ML", "FP", "FN", "Frag"}
 AT_TRUE_BOXES = {"TPR", "TPR_S", "TPR_M", "TPR_L", "Rank1", "mAP"}  # of embeddings
 SPEED = "FPS"
+SPEEDS = {"FPSD", "FPSE", "FPSA", SPEED}
 # Flags of `detect-embed` that also apply when it embeds at true boxes.
 EMBEDDING_FLAGS = {"--pipeline", "--embedder", "--weights", "--embedder-weights", "--input"}
 EMBEDDING_FLAGS |= {"--embedder-pixels", "--device", "--precision", "--batch"}
@@ -200,7 +201,7 @@ def plan(row: Row, columns: Iterable[str], setup: Setup) -> Plan:
         if "--tracker" not in associate and row.network:
             associate = ["--tracker", row.network.partition("-")[0], *associate]
         result = _folder(detected, "tracks", associate)
-        one_job = ["--jobs", "1"] if SPEED in names else []
+        one_job = ["--jobs", "1"] if SPEEDS & names else []
         command = ["associate", "--work", str(detected), "--out", str(result), *associate]
         commands.append([*command, *one_job])
         scored.insert(0, str(result))
@@ -298,17 +299,17 @@ def _is_number(text: str | None) -> bool:
     return bool(text and re.fullmatch(r"-?\d+(\.\d*)?(e[-+]?\d+)?", text))
 
 
-def figure(column: str, scores: Mapping[str, float]) -> str:
-    """Format a figure: a count, a rate or a percentage; "-" without one."""
+def figure(column: str, scores: Mapping[str, float], fractions: bool = False) -> str:
+    """Format a figure: a count, a rate, and a percentage or a fraction; "-" without one."""
     name = NAMES.get(column, column)
     value = scores.get(name)
     if value is None:
         return "-"
     if name in COUNTS:
         return f"{value:.0f}"
-    if name in {SPEED, "FAR"}:
-        return f"{value:.1f}" if name == SPEED else f"{value:.2f}"
-    return f"{100 * value:.1f}"
+    if name in {*SPEEDS, "FAR"}:
+        return f"{value:.2f}" if name == "FAR" else f"{value:.1f}"
+    return f"{value:.3f}" if fractions else f"{100 * value:.1f}"
 
 
 def head(table: Table, setup: Setup | None) -> Iterator[str]:
@@ -320,7 +321,7 @@ def head(table: Table, setup: Setup | None) -> Iterator[str]:
         yield f"Ours: trained on {', '.join(setup.sources) or '-'}; scored on {setup.validation}."
     if table.note:
         yield f"Note: {table.note}"
-    if SPEED in {NAMES.get(name, name) for name in table.columns}:
+    if SPEEDS & {NAMES.get(name, name) for name in table.columns}:
         yield SPEED_NOTE
     yield 'Cells are the paper\'s figure / ours; "-" is one that is not printed or not computed.'
     yield ""
@@ -330,30 +331,52 @@ class Grid:
     """Lines of a Markdown table whose columns are as wide as the paper's figures require."""
 
     def __init__(self, table: Table) -> None:
-        """Measure the labels, names and printed figures."""
+        """Measure the labels, names and printed figures.
+
+        A column whose printed numbers are all at most 1 holds fractions, not percentages.
+        """
         self.columns = table.columns
         self.label = max(len(row.label) for row in table.rows)
-        printed = [[len(str(value)) for value in row.printed] for row in table.rows]
-        columns = zip(*printed, strict=True)
-        self.printed = [max(1, *widths) for widths in columns]
+        printed = list(zip(*(row.printed for row in table.rows), strict=True))
+        self.decimals = [max(_decimals(value) for value in column) for column in printed]
+        self.printed = [
+            max(len(_printed(value, decimals)) for value in column)
+            for column, decimals in zip(printed, self.decimals, strict=True)
+        ]
         cells = zip(self.columns, self.printed, strict=True)
         self.widths = [max(len(name), width + 3 + 6) for name, width in cells]
+        numbers = [[value for value in column if isinstance(value, float)] for column in printed]
+        self.fractions = [bool(column) and max(column) <= 1 for column in numbers]
 
     def head(self) -> list[str]:
         """Return the names of the columns and the rule below them."""
         rules = ["-" * (width + 1) + ":" for width in self.widths]
         return [self._line("", self.columns), f"|{'-' * (self.label + 2)}|{'|'.join(rules)}|"]
 
-    def row(self, row: Row, ours: Sequence[str]) -> str:
+    def row(self, row: Row, scores: Mapping[str, float]) -> str:
         """Return a row: in each cell the paper's figure, then ours."""
-        pairs = zip(row.printed, ours, strict=True)
-        printed = [("-" if theirs == "" else str(theirs), mine) for theirs, mine in pairs]
-        cells = zip(self.printed, printed, strict=True)
-        return self._line(row.label, [f"{a:>{width}} / {b:>6}" for width, (a, b) in cells])
+        cells = []
+        for index, (column, value) in enumerate(zip(self.columns, row.printed, strict=True)):
+            theirs = _printed(value, self.decimals[index])
+            ours = figure(column, scores, self.fractions[index])
+            cells.append(f"{theirs:>{self.printed[index]}} / {ours:>6}")
+        return self._line(row.label, cells)
 
     def _line(self, label: str, cells: Sequence[str]) -> str:
         texts = [f"{cell:>{width}}" for cell, width in zip(cells, self.widths, strict=True)]
         return f"| {label:<{self.label}} | {' | '.join(texts)} |"
+
+
+def _decimals(value: float | str) -> int:
+    """Return the decimals of a printed number; 0 for integers and text."""
+    return len(str(value).partition(".")[2]) if isinstance(value, float) else 0
+
+
+def _printed(value: float | str, decimals: int) -> str:
+    """Format a figure of the paper with its column's decimals; "-" without one."""
+    if value == "":
+        return "-"
+    return f"{value:.{decimals}f}" if isinstance(value, float) else str(value)
 
 
 def print_table(table: Table, setup: Setup | None, chosen: Sequence[int]) -> bool:
@@ -375,8 +398,7 @@ def print_table(table: Table, setup: Setup | None, chosen: Sequence[int]) -> boo
                 reason, complete = str(error), False
         if reason:
             reasons.setdefault(reason, []).append(row.label)
-        ours = [figure(column, scores) for column in table.columns]
-        print(grid.row(row, ours), flush=True)
+        print(grid.row(row, scores), flush=True)
     for reason, labels in reasons.items():
         print(f"\nNot run: {', '.join(labels)}. {reason}")
     return complete

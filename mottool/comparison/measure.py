@@ -1,9 +1,8 @@
 """Measure one cache: detection metrics, tracking score, and the time of both."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +10,12 @@ import numpy.typing as npt
 from mottool.association.postprocess import postprocess
 from mottool.association.run_tracker import run_tracker
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
-from mottool.cache.layout import TIMING
 from mottool.cache.reader import Cache
-from mottool.detections import Detections
 from mottool.errors import ignore_warning
 from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.evaluate import cached_ground_truth, score_cache, score_tracks
 from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.speed import FrameTimer, detection_and_embedding
 from mottool.metrics.tracking import TrackingScore
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import Settings
@@ -66,9 +64,8 @@ def measure_detection(
         ground_truth = cached_ground_truth(truth, cache.header.sequence, rules)
         matches = score_cache(cache, ground_truth, warn=warn)
         people = np.array([len(detections) for detections in cache.frames()], np.int64)
-        seconds = dict(zip(TIMING, cache.timing.T.astype(np.float64), strict=True))  # (F,) each
-    detection = seconds["network"] + seconds["heads"]
-    return DetectionMeasurement(matches, people, detection, seconds["embed"])
+        seconds = detection_and_embedding(cache.timing)  # (F,) each
+    return DetectionMeasurement(matches, people, *seconds)
 
 
 def measure_tracking(
@@ -80,16 +77,9 @@ def measure_tracking(
     tracker needs.
     """
     tracker_settings, inputs, postprocessing = settings
-    seconds: list[float] = []
-
-    def timed(frames: Iterable[Detections]) -> Iterator[Detections]:
-        for detections in frames:
-            start = perf_counter()
-            yield detections
-            seconds.append(perf_counter() - start)
-
+    timer = FrameTimer()
     with Cache(path) as cache:
-        tracks = run_tracker(cache, tracker, tracker_settings, timed, inputs)
+        tracks = run_tracker(cache, tracker, tracker_settings, timer, inputs)
         ground_truth = cached_ground_truth(truth, cache.header.sequence, rules)
         score = score_tracks(postprocess(tracks, postprocessing), ground_truth, cache.last_frame)
-    return TrackingMeasurement(score, np.array(seconds))
+    return TrackingMeasurement(score, np.array(timer.seconds))

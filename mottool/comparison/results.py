@@ -1,12 +1,9 @@
 """The rows of a comparison: their metrics, ranks, and a sign test between the first two.
 
-FPSD, FPSE and FPSA are frames per second of detection, of embedding and of association, FPS of all
-three, as in Table 4 of Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking"
-(JDE), ECCV 2020. Reading frames is not counted. A one-shot network embeds while it detects, so it
-has no FPSE.
+`metrics.speed` defines FPS, FPSD, FPSE and FPSA.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +14,7 @@ from mottool.comparison.measure import DetectionMeasurement, TrackingMeasurement
 from mottool.comparison.pipelines import ORACLE, ComparedPipeline
 from mottool.metrics.cache_metrics import CacheMatches, cache_metrics
 from mottool.metrics.registry import columns, get_metric, headline
+from mottool.metrics.speed import SystemTime, warm
 from mottool.metrics.tables import COMBINED, Table, format_metric
 from mottool.metrics.tracking import combine
 
@@ -34,7 +32,6 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 
 FIGURES = columns("compare")
-SPEEDS = columns("compare", "speed")
 HEAD = ("Pipeline", "Kind", "Tracker")
 SIGNIFICANCE = 0.05  # p-value below which a difference is beyond chance
 
@@ -92,31 +89,21 @@ def comparison_row(
         tracker,
         metrics_of(list(detection)),
         {name: metrics_of([name]) for name in detection},
-        np.concatenate([measured.people[_warm(measured)] for measured in detection.values()]),
-        np.concatenate([parts.sum(axis=0) for parts in seconds]),
+        np.concatenate([of.people[warm(len(of.people))] for of in detection.values()]),
+        np.concatenate([parts.sum(axis=0)[warm(parts.shape[1])] for parts in seconds]),
     )
 
 
-def _warm(detection: DetectionMeasurement) -> slice:
-    """Return all frames but the first, which includes the loading of libraries and kernels."""
-    return slice(1 if len(detection.people) > 1 else 0, None)
-
-
 def _seconds(detection: DetectionMeasurement, tracking: TrackingMeasurement) -> Floats:
-    """Return the seconds of detection, embedding and association, (3, F), of the warm frames."""
-    parts = np.stack([detection.detection, detection.embedding, tracking.association])
-    return parts[:, _warm(detection)]
+    """Return the seconds of detection, embedding and association, (3, F), of all frames."""
+    return np.stack([detection.detection, detection.embedding, tracking.association])
 
 
-def _speeds(pipeline: ComparedPipeline, seconds: Sequence[Floats]) -> dict[str, float | None]:
-    """Return frames per second by the names in `SPEEDS`; None for a part without recorded time."""
-    together = np.concatenate(seconds, axis=1)  # (3, F)
-    parts = [*together.sum(axis=1).tolist(), float(together.sum())]
-    if pipeline.boxes_given:
-        parts[0] = 0.0
-    count = together.shape[1]
-    rates = [count / part if part > 0 else None for part in parts]
-    return dict(zip(SPEEDS, rates, strict=True))
+def _speeds(pipeline: ComparedPipeline, seconds: Iterable[Floats]) -> dict[str, float | None]:
+    """Return frames per second by name; None for a part without recorded time."""
+    total = sum((SystemTime.of(*parts) for parts in seconds), SystemTime())
+    rates = total.rates()
+    return {**rates, "FPSD": None} if pipeline.boxes_given else rates
 
 
 def comparison_table(rows: Sequence[ComparisonRow]) -> Table:

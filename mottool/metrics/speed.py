@@ -1,0 +1,96 @@
+"""Frames per second of a tracking system: the one definition of FPS, FPSD, FPSE and FPSA.
+
+FPS is of the whole system: networks with their preprocessing, decoding of their heads, embedding
+and association. FPSD, FPSE and FPSA are of detection, embedding and association alone, as in
+Table 4 of Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking" (JDE), ECCV 2020.
+Reading and decoding the video are not counted, nor is the first frame of a sequence, during which
+libraries and kernels are loaded. A one-shot network embeds while it detects, so it has no FPSE.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.cache.layout import TIMING
+
+__all__ = ["FPS_NOTE", "FrameTimer", "SystemTime", "detection_and_embedding", "warm"]
+
+T = TypeVar("T")
+Floats = npt.NDArray[np.float64]
+FPS_NOTE = (
+    "FPS: networks, decoding of their heads, and association; without decoding of the video and "
+    "the first frame of each sequence"
+)
+
+
+def warm(frames: int) -> slice:
+    """Return all frames but the first, which includes the loading of libraries and kernels."""
+    return slice(1 if frames > 1 else 0, None)
+
+
+def detection_and_embedding(timing: npt.NDArray[np.floating[Any]]) -> tuple[Floats, Floats]:
+    """Return the seconds of detection and of embedding, (F,) each, from a cache's `timing` (F, 4).
+
+    Detection includes the decoding of the network's heads, but not that of the frame.
+    """
+    seconds = dict(zip(TIMING, timing.T.astype(np.float64), strict=True))  # (F,) each
+    return seconds["network"] + seconds["heads"], seconds["embed"]
+
+
+class FrameTimer:
+    """Wraps the frames that a tracker reads; `seconds` are those it spends on each frame.
+
+    The time to read a frame is not counted.
+    """
+
+    def __init__(self) -> None:
+        """Start without frames."""
+        self.seconds: list[float] = []
+
+    def __call__(self, frames: Iterable[T]) -> Iterator[T]:
+        """Yield the frames, and time what happens until the next one is asked for."""
+        for frame in frames:
+            start = perf_counter()
+            yield frame
+            self.seconds.append(perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class SystemTime:
+    """The seconds that a system spends on the warm frames of one or several sequences."""
+
+    frames: int = 0
+    detection: float = 0.0
+    embedding: float = 0.0
+    association: float = 0.0
+
+    @classmethod
+    def of(cls, detection: Floats, embedding: Floats, association: Floats) -> "SystemTime":
+        """Sum the seconds of the warm frames of a sequence, (F,) each."""
+        parts = [part[warm(len(part))] for part in (detection, embedding, association)]
+        return cls(len(parts[0]), *(float(part.sum()) for part in parts))
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> "SystemTime | None":
+        """Return the time in the record of a result file, or None if it has none."""
+        values = record.get("seconds")
+        names = [field.name for field in fields(cls)]
+        if not isinstance(values, Mapping) or not all(
+            isinstance(values.get(name), int | float) for name in names
+        ):
+            return None
+        return cls(*(values[name] for name in names))
+
+    def __add__(self, other: "SystemTime") -> "SystemTime":
+        names = [field.name for field in fields(self)]
+        return SystemTime(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    def rates(self) -> dict[str, float | None]:
+        """Return FPSD, FPSE, FPSA and FPS; None for a part without recorded time."""
+        parts: Sequence[float] = (self.detection, self.embedding, self.association)
+        rates = [self.frames / part if part > 0 else None for part in (*parts, sum(parts))]
+        return dict(zip(("FPSD", "FPSE", "FPSA", "FPS"), rates, strict=True))
