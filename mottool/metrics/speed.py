@@ -22,8 +22,8 @@ __all__ = ["FPS_NOTE", "FrameTimer", "SystemTime", "detection_and_embedding", "w
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
 FPS_NOTE = (
-    "FPS: networks, decoding of their heads, and association; without decoding of the video and "
-    "the first frame of each sequence"
+    "FPS is of the whole system: networks, decoding of their heads, and association. Decoding of "
+    "the video and the first frame of each sequence, which includes start-up, are left out."
 )
 
 
