@@ -75,27 +75,40 @@ def run(
 
     `tracker` is a name in the registry. `settings` are by default those that fit the cache's
     network (`association.fitted_settings`), else the published ones. `postprocessing` does nothing
-    by default. Rows are sorted by frame, counted from 1. `record_of(out)` stores all settings and
-    the numbers of rows and identities. `progress`, `inputs`, `public` and `warn` are those of
-    `run_tracker`. Raises `CacheError` if the cache cannot be read or lacks what the tracker needs.
+    by default. Rows are sorted by frame, counted from 1. `record_of(out)` stores all settings, the
+    numbers of rows and identities, and the seconds that `metrics.speed` defines. `progress`,
+    `inputs`, `public` and `warn` are those of `run_tracker`. Raises `CacheError` if the cache
+    cannot be read or lacks what the tracker needs.
     """
     from mottool.association.postprocess import postprocess
     from mottool.association.run_tracker import run_tracker
     from mottool.cache.reader import Cache
+    from mottool.metrics.speed import (
+        FrameTimer,
+        SystemTime,
+        detection_and_embedding,
+        has_given_boxes,
+    )
     from mottool.motchallenge.rows import write_tracks
 
     postprocessing, inputs = postprocessing or PostprocessSettings(), inputs or InputSettings()
-    record = record_of(out)
+    record, timer = record_of(out), FrameTimer()
     with Cache(cache) as opened:
         if settings is None:
             fitted = fitted_settings(opened.header.settings, tracker)
             settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
         made_from = inputs_of(opened.header, tracker, settings, postprocessing, inputs, public)
-        rows = run_tracker(opened, tracker, settings, progress, inputs, public, warn)
+        rows = run_tracker(
+            opened, tracker, settings, lambda f: timer(progress(f)), inputs, public, warn
+        )
+        boxes_given = has_given_boxes(opened.header.pipeline)
+        parts = *detection_and_embedding(opened.timing), timer.array
+        seconds = SystemTime.of(*parts, boxes_given=boxes_given)
         rows = postprocess(rows, postprocessing)
         counts = {"rows": len(rows), "identities": len(set(rows.ids.tolist()))}
     with atomic_write(record) as temporary:  # renamed after the tracks
-        content = made_from | {"cache": str(cache)} | counts
+        times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
+        content = made_from | {"cache": str(cache)} | counts | times
         temporary.write_text(json.dumps(content, indent=2) + "\n")
         # The unfinished file is next to the record: the folder of results holds results only.
         scores = rows.rest[:, 0]

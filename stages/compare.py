@@ -19,7 +19,7 @@ from mottool.association.sequence_settings import (
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
 from mottool.engines.local import executor
-from mottool.errors import SettingError
+from mottool.errors import SettingError, did_you_mean
 from mottool.metrics.registry import columns
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress as show_progress
@@ -37,6 +37,17 @@ __all__ = ["Config", "command", "run"]
 
 DEFAULT_TRACKERS = ("fairmot", "sort")  # one that uses embeddings and one that does not
 FIGURES = columns("compare")
+MORE = tuple(name for name in columns("evaluate", "tracks") if name not in FIGURES)
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Parse names of metrics, separated by commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in FIGURES + MORE:
+            fix = did_you_mean(name, FIGURES + MORE)
+            raise SettingError(f"--columns: there is no metric {name!r}", fix)
+    return names
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,13 @@ class Config(Settings):
     x: str = setting("FPS", "The metric on the x axis of the scatter plot.", choices=FIGURES)
     y: str = setting(
         "MOTA", "The metric on the y axis of the scatter plot, and of the bars.", choices=FIGURES
+    )
+    columns: tuple[str, ...] | None = setting(
+        None,
+        "The metrics in the table, separated by commas, such as MOTA,IDF1,MT%,ML%,Prcn,FAR,FPS: "
+        "the default ones above and those of evaluate. --csv and --json hold all.",
+        parse=column_names,
+        form="NAME,…",
     )
     plot_format: str = setting(
         "png", "The file format of the plots.", choices=("png", "svg", "pdf")
@@ -162,9 +180,10 @@ def command(
     AP                    of the detections of people, at an IoU of 0.5
     TPR                   of the embeddings at a false accept rate of 0.1, if the work folder also
                           has them at ground-truth boxes (detect-embed --boxes gt)
-    FPSD FPSE FPSA FPS    frames per second of detection, of embedding, of association and of all
-                          three, without reading frames and without the first frame of each
-                          sequence, during which libraries are loaded
+    FPSD FPSE FPSA FPS    frames per second of detection, of embedding, of association and of the
+                          whole system: networks, decoding of their heads, and association, without
+                          decoding of the video and the first frame of each sequence, during which
+                          libraries are loaded
 
     Kind is one-shot for one network that does both, two-stage for DETECTOR+EMBEDDER, boxes only
     without embeddings, true boxes for --oracle. The best value of a column has a * and the second
@@ -195,13 +214,13 @@ def command(
         from mottool.metrics.tables import as_text
 
         notes += chance(rows)
-        _write_tables(rows, csv, markdown, latex)
+        _write_tables(rows, config, csv, markdown, latex)
         if plots:
             _write_plots(rows, config, plots)
         if html:
             _write_page(rows, notes, comparison, config, html)
         if not as_json:
-            click.echo(as_text([comparison_table(rows)]))
+            click.echo(as_text([comparison_table(rows, config.columns or FIGURES)]))
     for note in notes:
         jobs.note(note)
     jobs.done += _json_rows(rows)
@@ -241,7 +260,11 @@ def _measure(comparison: Comparison, pipeline: ComparedPipeline, tracker: str) -
 
 
 def _write_tables(
-    rows: list[ComparisonRow], csv: Path | None, markdown: Path | None, latex: Path | None
+    rows: list[ComparisonRow],
+    config: Config,
+    csv: Path | None,
+    markdown: Path | None,
+    latex: Path | None,
 ) -> None:
     from mottool.comparison.results import comparison_table, sequence_table
     from mottool.metrics.tables import write_csv, write_latex, write_markdown
@@ -249,9 +272,9 @@ def _write_tables(
     if csv:
         write_csv(sequence_table(rows), csv)
     if markdown:
-        write_markdown([comparison_table(rows)], markdown)
+        write_markdown([comparison_table(rows, config.columns or FIGURES)], markdown)
     if latex:
-        write_latex(comparison_table(rows), latex)
+        write_latex(comparison_table(rows, config.columns or FIGURES), latex)
 
 
 def _plots(rows: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
@@ -292,7 +315,7 @@ def _json_rows(rows: list[ComparisonRow]) -> list[dict[str, Any]]:
     """Return the rows for JSON; `rank` has 1 for the best and 2 for the second best metrics."""
     from mottool.comparison.results import ranks
 
-    columns = {name: ranks(rows, name) for name in FIGURES if rows}
+    ranked = {name: ranks(rows, name) for name in FIGURES + MORE if rows}
     return [
         {
             "sequence": row.name,
@@ -300,7 +323,7 @@ def _json_rows(rows: list[ComparisonRow]) -> list[dict[str, Any]]:
             "kind": row.kind,
             "tracker": row.tracker,
             "figures": dict(row.figures),
-            "rank": {name: column[index] for name, column in columns.items() if column[index]},
+            "rank": {name: column[index] for name, column in ranked.items() if column[index]},
             "by_sequence": {name: dict(metrics) for name, metrics in row.by_sequence.items()},
         }
         for index, row in enumerate(rows)

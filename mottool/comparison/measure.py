@@ -82,4 +82,4 @@ def measure_tracking(
         tracks = run_tracker(cache, tracker, tracker_settings, timer, inputs)
         ground_truth = cached_ground_truth(truth, cache.header.sequence, rules)
         score = score_tracks(postprocess(tracks, postprocessing), ground_truth, cache.last_frame)
-    return TrackingMeasurement(score, np.array(timer.seconds))
+    return TrackingMeasurement(score, timer.array)

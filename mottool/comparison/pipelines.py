@@ -10,8 +10,9 @@ from mottool.cache.reader import Cache
 from mottool.cache.writer import Header
 from mottool.errors import InputError
 from mottool.metrics.inputs import find_caches
+from mottool.metrics.speed import has_given_boxes
 from mottool.networks.registry import NETWORKS
-from mottool.pipelines.registry import DETECTORS, PUBLIC
+from mottool.pipelines.registry import DETECTORS
 from mottool.splits import parse_source
 
 __all__ = [
@@ -51,7 +52,7 @@ class ComparedPipeline:
     @property
     def boxes_given(self) -> bool:
         """Whether its boxes come from files, without a recorded time."""
-        return self.pipeline.partition("+")[0] in {PUBLIC, GROUND_TRUTH_DETECTOR}
+        return has_given_boxes(self.pipeline)
 
     def missing_fields(self, tracker: str) -> list[str]:
         """Return the fields a tracker needs that no cache has: `embeddings`, `offsets`."""

@@ -21,6 +21,7 @@ from mottool.metrics.tracking import combine
 __all__ = [
     "FIGURES",
     "HEAD",
+    "MORE",
     "ComparisonRow",
     "chance",
     "comparison_table",
@@ -32,6 +33,8 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 
 FIGURES = columns("compare")
+# Metrics that `--columns` may add to the table; CSV and JSON hold all.
+MORE = tuple(name for name in columns("evaluate", "tracks") if name not in FIGURES)
 HEAD = ("Pipeline", "Kind", "Tracker")
 SIGNIFICANCE = 0.05  # p-value below which a difference is beyond chance
 
@@ -40,8 +43,8 @@ SIGNIFICANCE = 0.05  # p-value below which a difference is beyond chance
 class ComparisonRow:
     """One row: a pipeline with a tracker.
 
-    `figures` are the metrics of all sequences combined, by the names in `FIGURES`: fractions,
-    counts and frames per second, None if undefined. `by_sequence` are the same of each sequence.
+    `figures` are the metrics of all sequences combined, by the names in `FIGURES` and `MORE`:
+    fractions, counts and frames per second, None if undefined. `by_sequence` are the same of each sequence.
     `people` and `seconds` (F,) are the detections of every frame and the time of all three parts.
     """
 
@@ -73,14 +76,19 @@ def comparison_row(
     """
 
     def metrics_of(sequences: Sequence[str]) -> dict[str, float | None]:
-        of_tracks = combine(tracking[name].score for name in sequences).metrics()
+        score = combine(tracking[name].score for name in sequences)
         of_caches = cache_metrics([detection[name].finds for name in sequences], 0.0)
         of_embeddings = {}
         if all(name in at_truth for name in sequences):
             of_embeddings = cache_metrics([at_truth[name] for name in sequences], 0.0)
-        values = {**of_tracks, "AP": of_caches["AP"], "TPR": of_embeddings.get("TPR")}
+        values = {
+            **score.metrics(),
+            **score.rates(),
+            "AP": of_caches["AP"],
+            "TPR": of_embeddings.get("TPR"),
+        }
         seconds = [_seconds(detection[name], tracking[name]) for name in sequences]
-        return {name: values.get(name) for name in FIGURES} | _speeds(pipeline, seconds)
+        return {name: values.get(name) for name in FIGURES + MORE} | _speeds(pipeline, seconds)
 
     seconds = [_seconds(detection[name], tracking[name]) for name in detection]
     return ComparisonRow(
@@ -101,15 +109,15 @@ def _seconds(detection: DetectionMeasurement, tracking: TrackingMeasurement) -> 
 
 def _speeds(pipeline: ComparedPipeline, seconds: Iterable[Floats]) -> dict[str, float | None]:
     """Return frames per second by name; None for a part without recorded time."""
-    total = sum((SystemTime.of(*parts) for parts in seconds), SystemTime())
-    rates = total.rates()
-    return {**rates, "FPSD": None} if pipeline.boxes_given else rates
+    given = pipeline.boxes_given
+    times = [SystemTime.of(part[0], part[1], part[2], given) for part in seconds]
+    return sum(times, SystemTime()).rates()
 
 
-def comparison_table(rows: Sequence[ComparisonRow]) -> Table:
-    """Arrange the combined metrics of all rows in one table with ranks."""
+def comparison_table(rows: Sequence[ComparisonRow], names: Sequence[str] = FIGURES) -> Table:
+    """Arrange combined metrics of all rows, by default those of `FIGURES`, with ranks."""
     lines = [((row.pipeline, row.kind, row.tracker), row.figures) for row in rows]
-    return Table(HEAD, FIGURES, lines, {name: ranks(rows, name) for name in FIGURES})
+    return Table(HEAD, names, lines, {name: ranks(rows, name) for name in names})
 
 
 def sequence_table(rows: Sequence[ComparisonRow]) -> Table:
@@ -119,7 +127,7 @@ def sequence_table(rows: Sequence[ComparisonRow]) -> Table:
         for row in rows
         for sequence, metrics in {**row.by_sequence, COMBINED: row.figures}.items()
     ]
-    return Table(("pipeline", "kind", "tracker", "seq"), FIGURES, lines)
+    return Table(("pipeline", "kind", "tracker", "seq"), FIGURES + MORE, lines)
 
 
 def ranks(rows: Sequence[ComparisonRow], name: str) -> list[int]:

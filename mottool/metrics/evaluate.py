@@ -29,6 +29,7 @@ from mottool.metrics.inputs import (
     part_of_cache,
 )
 from mottool.metrics.settings import MIN_SCORE, EvaluationSettings, RetrievalSettings
+from mottool.metrics.speed import SystemTime
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.metrics.tracking import TrackingScore, combine, score
 from mottool.motchallenge.rows import Rows, read_rows
@@ -40,6 +41,7 @@ from mottool.motchallenge.rules import (
     of_class,
 )
 from mottool.splits import frames_of_half, without_half
+from mottool.workdir import read_record
 
 __all__ = [
     "CacheEvaluation",
@@ -117,6 +119,7 @@ class TrackEvaluation:
         self.tracker, self.size_limits = tracker, size_limits
         self._scores: dict[str, tuple[str, TrackingScore]] = {}
         self._switches: dict[str, Ints] = {}  # (3,) each
+        self._times: dict[str, SystemTime] = {}  # of sequences whose record has one
         self._check = None
         if motmetrics:
             # Imported here because it imports pandas.
@@ -160,6 +163,11 @@ class TrackEvaluation:
         if not len(scored.truth_ids):
             warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
         self._scores[sequence] = (truth.rules, score(scored))
+        record = read_record(path)
+        if time := SystemTime.read(record):
+            self._times[sequence] = time
+            if record.get("boxes_given"):
+                warn(f"{self.tracker}: boxes come from files, so FPS includes no detection")
         if self.size_limits:
             switches = scored.truth_rows[identity_switches(scored)]
             areas = truth.rows.tlwh[switches, 2] * truth.rows.tlwh[switches, 3]
@@ -179,7 +187,8 @@ class TrackEvaluation:
 
         def drawn(repeats: Ints) -> dict[str, float]:
             counts = zip(scores, repeats.tolist(), strict=True)
-            return combine(score for score, count in counts for _ in range(count)).metrics()
+            total = combine(score for score, count in counts for _ in range(count))
+            return {**total.metrics(), **total.rates()}
 
         all_rules = "+".join(sorted({rules for rules, _ in self._scores.values()}))
         every = {**self._scores, COMBINED: (all_rules, combine(scores))}
@@ -187,7 +196,7 @@ class TrackEvaluation:
         checked = self._check.metrics() if self._check else {}
         rows = []
         for name, (rules, total) in every.items():
-            metrics = total.metrics()
+            metrics = {**total.metrics(), **total.rates(), **self._speeds(name)}
             if self.size_limits:
                 for size, count in zip(SIZES, switches[name].tolist(), strict=True):
                     metrics[f"IDSW_{size}"] = count
@@ -196,6 +205,14 @@ class TrackEvaluation:
             rows.append(row)
         rows[-1] = replace(rows[-1], interval=intervals(drawn, len(scores), draws, seed))
         return rows
+
+    def _speeds(self, sequence: str) -> dict[str, float]:
+        """Return the frames per second of a sequence, or of all if each has recorded times."""
+        names = list(self._scores) if sequence == COMBINED else [sequence]
+        if not all(name in self._times for name in names):
+            return {}
+        rates = sum((self._times[name] for name in names), SystemTime()).rates()
+        return {name: rate for name, rate in rates.items() if rate is not None}
 
 
 class CacheEvaluation:

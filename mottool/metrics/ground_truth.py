@@ -75,4 +75,6 @@ def preprocess_tracks(tracks: Rows, ground_truth: GroundTruth, frames: int = 0) 
         return preprocess(truth, tracks, length, ground_truth.rules, name)
     kept = np.flatnonzero(in_span(tracks, ground_truth.span))
     scored = preprocess(truth, tracks.select(kept), length, ground_truth.rules, name)
-    return replace(scored, result_rows=kept[scored.result_rows])
+    first, last = ground_truth.span
+    count = max(0, min(last, length) - first + 1)
+    return replace(scored, result_rows=kept[scored.result_rows], frames=count)

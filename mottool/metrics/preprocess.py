@@ -23,6 +23,7 @@ class EvalSequence:
 
     `truth_ids` (n,) and `result_ids` (m,) int64 count from 0 without gaps; `pairs` refers to rows
     of both. `truth_rows` (n,) and `result_rows` (m,) int64 are their rows in the two files.
+    `frames` is the number of frames that are scored, 0 if unknown.
     """
 
     truth_ids: Ints
@@ -30,6 +31,7 @@ class EvalSequence:
     pairs: OverlappingPairs
     truth_rows: Ints
     result_rows: Ints
+    frames: int = 0
 
     @property
     def identity_counts(self) -> tuple[int, int]:
@@ -65,6 +67,7 @@ def preprocess(
         pairs.select(scored, keep),
         truth_order[scored],
         result_order[keep],
+        length,
     )
 
 

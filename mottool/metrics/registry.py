@@ -44,7 +44,7 @@ class Metric:
 
     name: str
     of: Kind
-    unit: Literal["fraction", "count", "fps"] = "fraction"
+    unit: Literal["fraction", "count", "fps", "per frame"] = "fraction"
     lower_is_better: bool = False
     tables: frozenset[str] = frozenset()
     column: int = LAST
@@ -79,6 +79,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("IDTP", "tracks", "count"),
     Metric("IDFP", "tracks", "count", True),
     Metric("IDFN", "tracks", "count", True),
+    Metric("MT%", "tracks", tables=EVALUATE, column=18),
+    Metric("ML%", "tracks", "fraction", True, EVALUATE, 19),
+    Metric("FAR", "tracks", "per frame", True, EVALUATE, 20),
     Metric("IDSW_S", "tracks", "count", True, EVALUATE),
     Metric("IDSW_M", "tracks", "count", True, EVALUATE),
     Metric("IDSW_L", "tracks", "count", True, EVALUATE),
@@ -97,7 +100,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("FPSD", "speed", "fps", tables=COMPARE),
     Metric("FPSE", "speed", "fps", tables=COMPARE),
     Metric("FPSA", "speed", "fps", tables=COMPARE),
-    Metric("FPS", "speed", "fps", tables=COMPARE),
+    Metric("FPS", "speed", "fps", tables=COMPARE | EVALUATE),
 )
 
 

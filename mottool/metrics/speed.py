@@ -8,7 +8,7 @@ libraries and kernels are loaded. A one-shot network embeds while it detects, so
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -17,14 +17,27 @@ import numpy.typing as npt
 
 from mottool.cache.layout import TIMING
 
-__all__ = ["FPS_NOTE", "FrameTimer", "SystemTime", "detection_and_embedding", "warm"]
+__all__ = [
+    "FPS_NOTE",
+    "FrameTimer",
+    "SystemTime",
+    "detection_and_embedding",
+    "has_given_boxes",
+    "warm",
+]
 
 T = TypeVar("T")
 Floats = npt.NDArray[np.float64]
+FROM_FILES = frozenset({"public", "gt"})  # detectors whose boxes are read, without recorded time
 FPS_NOTE = (
     "FPS is of the whole system: networks, decoding of their heads, and association. Decoding of "
     "the video and the first frame of each sequence, which includes start-up, are left out."
 )
+
+
+def has_given_boxes(pipeline: str) -> bool:
+    """Return whether a pipeline's boxes come from files, so that FPS includes no detection."""
+    return pipeline.partition("+")[0] in FROM_FILES
 
 
 def warm(frames: int) -> slice:
@@ -51,6 +64,11 @@ class FrameTimer:
         """Start without frames."""
         self.seconds: list[float] = []
 
+    @property
+    def array(self) -> Floats:
+        """Return the seconds as an array, (F,)."""
+        return np.array(self.seconds, np.float64)
+
     def __call__(self, frames: Iterable[T]) -> Iterator[T]:
         """Yield the frames, and time what happens until the next one is asked for."""
         for frame in frames:
@@ -69,10 +87,16 @@ class SystemTime:
     association: float = 0.0
 
     @classmethod
-    def of(cls, detection: Floats, embedding: Floats, association: Floats) -> "SystemTime":
-        """Sum the seconds of the warm frames of a sequence, (F,) each."""
+    def of(
+        cls, detection: Floats, embedding: Floats, association: Floats, boxes_given: bool = False
+    ) -> "SystemTime":
+        """Sum the seconds of the warm frames of a sequence, (F,) each.
+
+        With `boxes_given` no time is spent on detection.
+        """
         parts = [part[warm(len(part))] for part in (detection, embedding, association)]
-        return cls(len(parts[0]), *(float(part.sum()) for part in parts))
+        seconds = [float(part.sum()) for part in parts]
+        return cls(len(parts[0]), 0.0 if boxes_given else seconds[0], *seconds[1:])
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "SystemTime | None":
@@ -84,6 +108,10 @@ class SystemTime:
         ):
             return None
         return cls(*(values[name] for name in names))
+
+    def to_json(self) -> dict[str, float]:
+        """Return the time as a result file's record stores it."""
+        return asdict(self)
 
     def __add__(self, other: "SystemTime") -> "SystemTime":
         names = [field.name for field in fields(self)]

@@ -65,6 +65,8 @@ def format_metric(name: str, value: float | None) -> str:
     unit = get_metric(name).unit
     if unit == "fraction":
         return f"{100 * value:.1f}"
+    if unit == "per frame":
+        return f"{value:.2f}"
     return f"{value:.1f}" if unit == "fps" and value < 100 else f"{value:.0f}"
 
 
@@ -189,7 +191,7 @@ def evaluation_tables(rows: Sequence[TableRow], by_tracker: bool = False) -> lis
     tables = []
     for (of, title), group in groupby(rows, key):
         scored = list(group)
-        names = columns("evaluate", of)
+        names = columns("evaluate", of) + (columns("evaluate", "speed") if of == "tracks" else ())
         present = [name for name in names if any(name in row.metrics for row in scored)]
         lines = []
         for row in scored:

@@ -41,15 +41,17 @@ class TrackingScore:
     """The metrics of tracks, one part for each of `TRACK_METRICS`.
 
     Adding two combines their sequences as TrackEval does: counts are added, and HOTA's means are
-    weighted by the detections of each sequence.
+    weighted by the detections of each sequence. `frames` is the number of scored frames.
     """
 
     parts: Mapping[str, TrackMetric] = field(
         default_factory=lambda: {name: part() for name, part in _classes().items()}
     )
+    frames: int = 0
 
     def __add__(self, other: "TrackingScore") -> "TrackingScore":
-        return TrackingScore({name: part + other.parts[name] for name, part in self.parts.items()})
+        parts = {name: part + other.parts[name] for name, part in self.parts.items()}
+        return TrackingScore(parts, self.frames + other.frames)
 
     def metrics(self) -> dict[str, float]:
         """Return the metrics by TrackEval's names: ratios as fractions, counts as integers."""
@@ -57,6 +59,17 @@ class TrackingScore:
         for part in self.parts.values():
             values |= part.metrics()
         return in_order(values)
+
+    def rates(self) -> dict[str, float]:
+        """Return the rates in MOTChallenge's tables that TrackEval does not print.
+
+        MT% and ML% are the fractions of objects that are mostly tracked and mostly lost, 0 without
+        objects. FAR is the number of false positives per frame.
+        """
+        metrics = self.metrics()
+        objects = max(1, metrics["MT"] + metrics["PT"] + metrics["ML"])
+        shares = {"MT%": metrics["MT"] / objects, "ML%": metrics["ML"] / objects}
+        return shares | ({"FAR": metrics["FP"] / self.frames} if self.frames else {})
 
     def curves(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return HOTA and its parts at each threshold, (19,) each."""
@@ -68,7 +81,8 @@ class TrackingScore:
 
 def score(sequence: EvalSequence) -> TrackingScore:
     """Compute all tracking metrics of a preprocessed sequence."""
-    return TrackingScore({name: part.compute(sequence) for name, part in _classes().items()})
+    parts = {name: part.compute(sequence) for name, part in _classes().items()}
+    return TrackingScore(parts, sequence.frames)
 
 
 def combine(scores: Iterable[TrackingScore]) -> TrackingScore:

@@ -55,7 +55,8 @@ def test_every_track_metric_has_an_entry_and_a_class():
     scene = make("plain-17")
     sequence = preprocess(scene.truth, scene.results, scene.length, scene.rules, "x")
     names = {metric.name for metric in METRICS if metric.of == "tracks"}
-    computed = score(sequence).metrics()
+    total = score(sequence)
+    computed = {**total.metrics(), **total.rates()}
     assert set(computed) == {name for name in names if not name.startswith("IDSW_")}
     for path in TRACK_METRICS.values():
         empty = resolve_name(path)().metrics()

@@ -87,3 +87,28 @@ def test_hota_has_curves_and_true_positives_decrease_with_alpha():
     assert all(((curve >= 0) & (curve <= 1)).all() for curve in curves.values())
     assert (np.diff(hota.true_positives) <= 0).all()
     assert hota.true_positives[0] > hota.true_positives[-1]
+
+
+def test_rates_of_motchallenges_tables():
+    # Three objects in 4 frames: one is found in all, one in none, one in the first two of them. A
+    # fourth result is elsewhere in every frame.
+    frames = np.tile(np.arange(1, 5), 3)
+    ids = np.repeat([1, 2, 3], 4)
+    tlwh = np.stack([100.0 * ids, frames * 0.0, frames * 0 + 50.0, frames * 0 + 90.0], 1)
+    truth = Rows(frames, ids, tlwh, np.ones((12, 3)))
+    keep = (ids == 1) | ((ids == 3) & (frames <= 2))
+    wrong = Rows(
+        np.arange(1, 5), np.full(4, 9), np.tile([5000.0, 0, 50, 90], (4, 1)), np.ones((4, 1))
+    )
+    results = Rows(
+        np.concatenate([frames[keep], wrong.frames]),
+        np.concatenate([ids[keep], wrong.ids]),
+        np.concatenate([tlwh[keep], wrong.tlwh]),
+        np.ones((10, 1)),
+    )
+    total = score(preprocess(truth, results, 8, "mot15", "x"))
+    assert total.frames == 8
+    # 4 false positives in 8 frames.
+    assert total.rates() == pytest.approx({"MT%": 1 / 3, "ML%": 1 / 3, "FAR": 0.5})
+    assert combine([total, total]).rates() == pytest.approx(total.rates())
+    assert "FAR" not in TrackingScore().rates()

@@ -26,7 +26,9 @@ TABLES = {
 OTHERS = {"#img", "#box", "#id", "FPS", "FPSD", "FPSA"}
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 
-each_table = pytest.mark.parametrize(("paper", "number"), TABLES, ids=["-".join(key) for key in TABLES])
+each_table = pytest.mark.parametrize(
+    ("paper", "number"), TABLES, ids=["-".join(key) for key in TABLES]
+)
 
 
 def runnable(table):

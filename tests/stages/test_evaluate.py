@@ -22,7 +22,7 @@ from mottool.stages.evaluate import Config, command, run
 EXPECTED = json.loads((HERE / "metrics.json").read_text())
 COLUMNS = (
     "bench,tracker,seq,HOTA,DetA,AssA,LocA,MOTA,MOTP,IDF1,IDP,IDR,Rcll,Prcn,MT,PT,ML,TP,FP,FN,"
-    "IDSW,Frag,IDTP,IDFP,IDFN"
+    "IDSW,Frag,IDTP,IDFP,IDFN,MT%,ML%,FAR"
 )
 
 
