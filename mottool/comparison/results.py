@@ -44,7 +44,8 @@ class ComparisonRow:
     """One row: a pipeline with a tracker.
 
     `figures` are the metrics of all sequences combined, by the names in `FIGURES` and `MORE`:
-    fractions, counts and frames per second, None if undefined. `by_sequence` are the same of each sequence.
+    fractions, counts and frames per second, None if undefined. `by_sequence` are those of each
+    sequence.
     `people` and `seconds` (F,) are the detections of every frame and the time of all three parts.
     """
 

@@ -97,9 +97,8 @@ def test_rates_of_motchallenges_tables():
     tlwh = np.stack([100.0 * ids, frames * 0.0, frames * 0 + 50.0, frames * 0 + 90.0], 1)
     truth = Rows(frames, ids, tlwh, np.ones((12, 3)))
     keep = (ids == 1) | ((ids == 3) & (frames <= 2))
-    wrong = Rows(
-        np.arange(1, 5), np.full(4, 9), np.tile([5000.0, 0, 50, 90], (4, 1)), np.ones((4, 1))
-    )
+    elsewhere = np.tile([5000.0, 0, 50, 90], (4, 1))
+    wrong = Rows(np.arange(1, 5), np.full(4, 9), elsewhere, np.ones((4, 1)))
     results = Rows(
         np.concatenate([frames[keep], wrong.frames]),
         np.concatenate([ids[keep], wrong.ids]),

@@ -26,9 +26,8 @@ TABLES = {
 OTHERS = {"#img", "#box", "#id", "FPS", "FPSD", "FPSA"}
 NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 
-each_table = pytest.mark.parametrize(
-    ("paper", "number"), TABLES, ids=["-".join(key) for key in TABLES]
-)
+NAMES = ["-".join(key) for key in TABLES]
+each_table = pytest.mark.parametrize(("paper", "number"), TABLES, ids=NAMES)
 
 
 def runnable(table):

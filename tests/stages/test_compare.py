@@ -13,7 +13,7 @@ from drawn import scene
 from rivals import FRAMES, PEOPLE, cached, dataset
 
 from mottool.association.sequence_settings import read_settings_by_tracker
-from mottool.comparison.results import FIGURES
+from mottool.comparison.results import FIGURES, MORE
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.stages import compare
 from mottool.stages.compare import Config, command, run
@@ -60,7 +60,7 @@ def test_metrics_are_as_computed_by_hand(work):
     kinds = {row["pipeline"]: row["kind"] for row in table.values()}
     assert list(kinds.values()) == ["boxes only", "one-shot", "two-stage"]
     tdt, yolox = table["tdt-r34.fairmot"]["figures"], table["yolox+histogram.fairmot"]["figures"]
-    assert list(tdt) == list(FIGURES)
+    assert list(tdt) == list(FIGURES + MORE)
     assert (tdt["MOTA"], tdt["AP"], tdt["IDSW"]) == (0.75, 0.75, 0)
     assert (yolox["MOTA"], yolox["AP"], yolox["IDF1"], yolox["HOTA"]) == pytest.approx((1,) * 4)
     assert table["yolox+histogram.fairmot"]["by_sequence"]["a"]["TPR"] == 1.0
@@ -97,8 +97,11 @@ def test_scores_are_those_of_evaluate(work):
     compared = {row["seq"]: row for row in compared if row["tracker"] == "sort"}
     assert list(compared) == ["a", "b", "COMBINED"]
     for name, row in compared.items():
-        for key in ("MOTA", "IDF1", "HOTA", "IDSW"):
+        for key in ("MOTA", "IDF1", "HOTA", "IDSW", "Prcn", "MT%", "ML%", "FAR"):
             assert float(row[key]) == float(expected[name][key])
+        # Detection takes the same time in both; association is timed twice, and takes little.
+        assert float(row["FPSD"]) == pytest.approx(float(expected[name]["FPSD"]))
+        assert float(row["FPS"]) == pytest.approx(float(expected[name]["FPS"]), rel=0.2)
 
 
 def test_the_tables_mark_the_best_in_text_markdown_and_latex(work):
@@ -114,6 +117,18 @@ def test_the_tables_mark_the_best_in_text_markdown_and_latex(work):
     assert lines[0] == r"\begin{tabular}{lllrrrrrrrrrr}"
     assert r"tdt-r34 & one-shot & fairmot & \underline{75.0} & " in lines[4]
     assert {line.count("&") for line in lines if line.endswith(r"\\")} == {12}
+
+
+def test_columns_are_chosen_by_name(work):
+    names = ["Prcn", "MT%", "ML%", "FAR", "IDSW", "FPS"]
+    shown = call(work, "--tracker", "sort", "--columns", ",".join(names)).stdout.splitlines()
+    assert shown[0].split() == ["Pipeline", "Kind", "Tracker", *names]
+    figures = rows(work, "--tracker", "sort")["tdt-r34.sort"]["figures"]
+    cells = dict(zip(names, shown[2].replace("boxes only", "").split()[3:], strict=True))
+    assert cells["FAR"].strip("*+") == f"{figures['FAR']:.2f}"
+    assert cells["MT%"].strip("*+") == f"{100 * figures['MT%']:.1f}"
+    result = call(work, "--columns", "MOTA,Prec", code=1)
+    assert "there is no metric 'Prec'" in str(result.exception)
 
 
 def test_notes_report_what_is_left_out(work):
@@ -213,7 +228,7 @@ def test_the_page_has_the_plots_and_the_videos(work):
 
 
 def test_the_stage_has_the_names_of_all_metrics():
-    assert compare.FIGURES == FIGURES
+    assert (compare.FIGURES, compare.MORE) == (FIGURES, MORE)
     assert (Config().x, Config().y) == ("FPS", "MOTA")
     assert FRAMES * PEOPLE == 48  # so few that association is faster than the speeds above
 
