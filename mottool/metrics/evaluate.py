@@ -17,7 +17,7 @@ from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS, SIZES, size_of
 from mottool.metrics.ground_truth import (
     GroundTruth,
     cached_ground_truth,
-    in_span,
+    check_half,
     load_ground_truth,
     preprocess_tracks,
 )
@@ -40,7 +40,6 @@ from mottool.motchallenge.rules import (
     PEDESTRIAN,
     of_class,
 )
-from mottool.splits import frames_of_half, without_half
 from mottool.workdir import read_record
 
 __all__ = [
@@ -91,19 +90,6 @@ def score_cache(
     return match_cache(cache, truth, rules, size_limits, warn, retrieval)
 
 
-def _check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:
-    """Raise `InputError` if the result of a half has rows outside of its frames."""
-    half = without_half(file.sequence)[1]
-    if not half or file.length is None or not path.name.startswith(f"{file.sequence}.txt"):
-        return
-    first, last = frames_of_half(file.length, half, file.sequence)
-    outside = tracks.frames[~in_span(tracks, (first, last))]
-    if len(outside):
-        problem = f"{path} has frame {outside[0]}, outside of the frames {first} to {last}"
-        fix = "check seqLength in the seqinfo.ini of its ground truth"
-        raise InputError(f"{problem} of {file.sequence}", fix)
-
-
 class TrackEvaluation:
     """The scores of one tracker's result files, and their rows in a table."""
 
@@ -146,7 +132,7 @@ class TrackEvaluation:
         """
         truth, tracks = load_ground_truth(file, sequence, rules), read_rows(path, "result")
         if file.span:
-            _check_half(path, tracks, file)
+            check_half(path, tracks, file)
             sequence = file.sequence
         if number is not None:
             tracks = of_class(tracks, number)

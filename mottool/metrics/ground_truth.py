@@ -2,18 +2,22 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from mottool.errors import InputError
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import AUTO, detect_rules
+from mottool.splits import frames_of_half, without_half
 
 __all__ = [
     "GroundTruth",
     "cached_ground_truth",
+    "check_half",
     "in_span",
     "load_ground_truth",
     "preprocess_tracks",
@@ -78,3 +82,16 @@ def preprocess_tracks(tracks: Rows, ground_truth: GroundTruth, frames: int = 0) 
     first, last = ground_truth.span
     count = max(0, min(last, length) - first + 1)
     return replace(scored, result_rows=kept[scored.result_rows], frames=count)
+
+
+def check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:
+    """Raise `InputError` if the result of a half has rows outside of its frames."""
+    half = without_half(file.sequence)[1]
+    if not half or file.length is None or not path.name.startswith(f"{file.sequence}.txt"):
+        return
+    first, last = frames_of_half(file.length, half, file.sequence)
+    outside = tracks.frames[~in_span(tracks, (first, last))]
+    if len(outside):
+        problem = f"{path} has frame {outside[0]}, outside of the frames {first} to {last}"
+        fix = "check seqLength in the seqinfo.ini of its ground truth"
+        raise InputError(f"{problem} of {file.sequence}", fix)

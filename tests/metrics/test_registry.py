@@ -79,7 +79,7 @@ def test_options_offer_the_metrics_of_the_tables():
     assert choices(compare.Config, "x") == choices(compare.Config, "y") == compared
     assert columns("compare") == compared
     assert choices(tune.Config, "objective") == headline() == ("MOTA", "IDF1", "HOTA")
-    assert choices(train.Config, "best") == ("MOTA", "IDF1", "AP", "TPR")
+    assert choices(train.Config, "best") == ("MOTA", "IDF1", "AP", "TPR", "Rank1", "mAP")
 
 
 def test_names_are_known_without_numpy():

@@ -154,7 +154,12 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path):
         one, three = (tmp_path / folder.format(jobs) for jobs in (1, 3))
         assert len(files(one)) == 5
         for name in files(one):
-            assert (one / name).read_bytes() == (three / name).read_bytes()
+            texts = [(each / name).read_text() for each in (one, three)]
+            if name.endswith(".json"):  # the times differ
+                records = [json.loads(text) for text in texts]
+                assert all(record.pop("seconds") for record in records)
+                texts = [json.dumps(record) for record in records]
+            assert texts[0] == texts[1]
 
 
 def test_shards_cover_all_sequences_once(tmp_path):
