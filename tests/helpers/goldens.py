@@ -23,7 +23,7 @@ SHARED = Path(__file__).parents[3] / "shared"
 def shared(path: str) -> Path:
     """Return a path in the reference data beside the project; skip the test without it."""
     if not (SHARED / path).exists():
-        pytest.skip(f"the reference data (../shared/{path}) is not on this machine")
+        pytest.skip(f"not compared: the reference data (../shared/{path}) is not on this machine")
     return SHARED / path
 
 
