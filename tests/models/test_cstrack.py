@@ -165,7 +165,7 @@ def test_the_authors_figures_on_a_photo(network: CSTrack) -> None:
 def test_float64_is_as_far_from_the_authors_figures_as_the_table_says() -> None:
     for folder, name, figures in measured():
         check_distances(figures, folder, name)
-    shared("golden/inputs/letterbox_photo_320x192.png")  # without it only the small input was compared
+    shared("golden/inputs/letterbox_photo_320x192.png")  # else only the small one
 
 
 @pytest.mark.heavy

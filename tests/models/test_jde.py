@@ -162,7 +162,7 @@ def test_equals_the_authors_network_at_full_size(
 def test_float64_is_as_far_from_the_authors_figures_as_the_table_says() -> None:
     for folder, name, figures in measured():
         check_distances(figures, folder, name)
-    shared("golden/jde_yolov3_1088x608/ref_seed0.npz")  # without it only the small input was compared
+    shared("golden/jde_yolov3_1088x608/ref_seed0.npz")  # else only the small one
 
 
 @pytest.mark.parametrize("size", ANCHORS)

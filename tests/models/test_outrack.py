@@ -122,7 +122,7 @@ def test_the_photo_equals_the_authors_figures(network):
 def test_float64_is_as_far_from_the_authors_figures_as_the_table_says():
     for folder, name, figures in measured():
         check_distances(figures, folder, name)
-    shared("golden/outrack_dla34/ref_seed0.npz")  # without it only the small input was compared
+    shared("golden/outrack_dla34/ref_seed0.npz")  # else only the small one
 
 
 def test_a_batch_has_each_image_s_own_centres(network, picture):
