@@ -60,7 +60,7 @@ RECIPE = Recipe(
     start_lr=0.001,
     schedule="cosine",
     warmup_limit=0.1,
-    clip=10.0,
+    clip=1.0,
 )
 TDT = NetworkFamily(
     title="TDT",
