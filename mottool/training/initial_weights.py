@@ -31,9 +31,9 @@ def initialise(learner: Learner, source: str, torchvision_backbone: str = "") ->
     authors' of any network, one whose tensor names the learner can map, or for JDE a darknet file
     of DarkNet-53. `torchvision_backbone` is torchvision's name of the backbone, for `imagenet`.
 
-    Raises `CheckpointError` if the file cannot be read, if it has less than 5 % of the network's
-    tensors, or if one of these contains NaN, `SettingError` if torchvision has no such backbone,
-    and `InputError` if its weights cannot be downloaded.
+    Raises `CheckpointError` if the file cannot be read, if less than 5 % of the network's tensors
+    and less than half of the file's fit, or if one of these contains NaN, `SettingError` if
+    torchvision has no such backbone, and `InputError` if its weights cannot be downloaded.
     """
     tensors = (
         _imagenet(learner, torchvision_backbone)
@@ -46,7 +46,8 @@ def initialise(learner: Learner, source: str, torchvision_backbone: str = "") ->
         for name, value in tensors.items()
         if name in expected and expected[name].shape == value.shape
     }
-    if len(fitting) < SMALLEST_SHARE * len(expected):
+    few = len(fitting) < SMALLEST_SHARE * len(expected)
+    if not fitting or (few and len(fitting) < len(tensors) / 2):
         fix = "give a checkpoint of the same network, or of one with the same backbone"
         number = f"only {len(fitting)}" if fitting else "none"
         problem = f"{number} of this network's {len(expected)} tensors are in {source}"
