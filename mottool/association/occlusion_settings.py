@@ -9,9 +9,15 @@ from typing import Any
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
 
-__all__ = ["OcclusionRecoverySettings", "form_setting"]
+__all__ = ["FORM_SETTINGS", "OcclusionRecoverySettings", "form_setting"]
 
 AGREEMENT, WINDOW = 0.7, 1.0  # defaults
+# Settings that have an effect with one form only: the form, and their default.
+FORM_SETTINGS: dict[str, tuple[str, object]] = {
+    "lost_window": ("paper", None),
+    "occlusion_agreement": ("paper", AGREEMENT),
+    "lost_frame_range": ("code", WINDOW),
+}
 
 
 def form_setting(default: str) -> Any:
@@ -61,11 +67,7 @@ class OcclusionRecoverySettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for form, name, default in (
-            ("paper", "lost_window", None),
-            ("paper", "occlusion_agreement", AGREEMENT),
-            ("code", "lost_frame_range", WINDOW),
-        ):
+        for name, (form, default) in FORM_SETTINGS.items():
             if getattr(self, name) != default and self.form != form:
                 fix = f"leave out {name}, or give form {form}"
                 raise SettingError(f"{name} has no effect with form {self.form}", fix)

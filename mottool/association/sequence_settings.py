@@ -24,6 +24,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from mottool.association.occlusion_settings import FORM_SETTINGS
 from mottool.association.registry import DEFAULT_TRACKER, TRACKERS, drop_comments
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.settings import Settings, build_settings, parse_key_values, setting
@@ -158,16 +159,23 @@ class SequenceSettings:
     ) -> list[Settings]:
         """Build the settings of one sequence: an instance of each of `kinds`, named for errors.
 
-        `given` overrides the settings of the file, which override `fitted`. A table for a sequence
-        applies to its halves, too.
+        `given` overrides the settings of the file, which override `fitted`. Of these, settings of
+        another form than the chosen one are left out. A table for a sequence applies to its
+        halves, too.
         """
-        values: dict[str, Any] = dict(fitted or {}) | self._tables.get(DEFAULT, {})
+        values: dict[str, Any] = dict(self._tables.get(DEFAULT, {}))
         for name, table in self._tables.items():
             names = {sequence, without_half(sequence)[0]}
             if name != DEFAULT and any(fnmatchcase(known, name) for known in names):
                 values |= table
                 self.unused = [other for other in self.unused if other != name]
-        return _build(kinds, values | dict(given))
+        chosen = values | dict(given)
+        suited = {
+            name: value
+            for name, value in (fitted or {}).items()
+            if name not in FORM_SETTINGS or chosen.get("form", "") in {"", FORM_SETTINGS[name][0]}
+        }
+        return _build(kinds, suited | chosen)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -59,6 +59,14 @@ def test_flags_go_before_them(tmp_path):
     assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.4
 
 
+def test_settings_of_another_form_are_left_out(tmp_path):
+    cache(tmp_path, trackers={"outrack": {"conf_thres": 0.45, "lost_frame_range": 10}})
+    message = associate(tmp_path, "--tracker", "outrack")
+    assert "(conf_thres 0.45, lost_frame_range 10)" in message
+    message = associate(tmp_path, "--tracker", "outrack", "--form", "paper")
+    assert "(conf_thres 0.45)" in message
+
+
 def test_a_settings_file_goes_before_them(tmp_path):
     cache(tmp_path, **TABLES)
     file = tmp_path / "own.toml"
