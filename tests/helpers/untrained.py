@@ -41,7 +41,28 @@ def network(name: str, embedding_size: int | None = None) -> nn.Module:
     if name.startswith("cstrack"):
         scale = 0.3 if name.endswith("-s") else 1.0
         return kind(scale, scale, **sized)
+    if name.startswith("tdt"):
+        return _normalised(kind(name, **sized))
     return kind(**sized) if name in {"otrack", "mottool-s"} else kind(name, **sized)
+
+
+def _normalised(network: nn.Module) -> nn.Module:
+    """Give batch norms the statistics of a random image.
+
+    The small initial weights of the heads would otherwise make the embeddings vanish.
+    """
+
+    def take_statistics(norm: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        norm.running_mean.copy_(inputs[0].mean((0, 2, 3)))
+        norm.running_var.copy_(inputs[0].var((0, 2, 3), unbiased=False))
+
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(take_statistics) for norm in norms]
+    with torch.no_grad():
+        network.eval()(torch.randn(1, 3, 256, 256))
+    for hook in hooks:
+        hook.remove()
+    return network.train()
 
 
 def checkpoint(name: str, folder: Path, embedding_size: int | None = None) -> Path:
