@@ -44,7 +44,7 @@ def data(tmp_path):
 
 
 def test_collated_batch_has_the_labels_of_each_sample(data):
-    samples = Samples(data, VIEW, FAIRMOT.augmentation, PairSampling())
+    samples = Samples(data, VIEW, FAIRMOT.augmentation, PairSampling(negative=0.0))
     samples_in_batch = [samples[0, number] for number in (0, 7, 3)]
     batch = collate(samples_in_batch)
     assert batch.images.shape == (3, 3, 64, 96)

@@ -53,7 +53,13 @@ def associate(work, *caches):
 def scores(*arguments):
     """The metrics of every row of `evaluate`, by sequence."""
     rows = json.loads(call("evaluate", *arguments, "--json").stdout)["done"]
-    return {row["sequence"]: row["figures"] for row in rows}
+    # Without frames per second, which are those of this run.
+    return {
+        row["sequence"]: {
+            name: value for name, value in row["figures"].items() if not name.startswith("FPS")
+        }
+        for row in rows
+    }
 
 
 def cut(dataset, folder, span):

@@ -48,6 +48,7 @@ def test_complete_cache_is_described_in_json(tmp_path):
         "width": 640,
         "height": 480,
         "fps": 25.0,
+        "first_frame": 1,
         "weights": "",
         "settings": SETTINGS,
         "frames": 3,
