@@ -91,10 +91,11 @@ def decode(
                 continue
             if seconds is None or seconds <= last:
                 seconds = 0.0 if number == 0 else last + 1 / info.fps
-            elif number and clock.absolute:
+            elif number and not clock.in_order:
                 number += holes.between(number, last, seconds)
+            if number and not holes.contains((last + seconds) / 2):
+                gap = max(gap, seconds - last)
             number += 1
-            gap = max(gap, seconds - last) if number > 1 else gap
             last = seconds
             if number >= start:
                 yield number, seconds, _check_size(path, number, converter.upright(frame), info)
@@ -179,23 +180,21 @@ class _Clock:
     AVI has no presentation times: FFmpeg numbers its packets in coding order, and decoding in order
     of display shuffles these timestamps. There a frame takes the earliest timestamp not yet used.
 
-    `absolute` is whether the container stores the times, so that they show where frames are
-    missing.
+    `in_order` is whether the times are of that kind, and so do not show where frames are missing.
     """
 
     def __init__(self, container: str) -> None:
-        self.absolute = container != "avi"
-        self._in_order = container == "avi"
+        self.in_order = container == "avi"
         self._unused: list[float] = []
 
     def sent(self, packet: "av.Packet[av.VideoStream]") -> None:
         """Record the timestamp of a packet that is sent to the decoder."""
-        if self._in_order and packet.pts is not None:
+        if self.in_order and packet.pts is not None:
             heapq.heappush(self._unused, float(packet.pts * packet.time_base))
 
     def time(self, frame: av.VideoFrame) -> float | None:
         """Return the frame's time; None if the container has none for it."""
-        if self._in_order:
+        if self.in_order:
             return heapq.heappop(self._unused) if self._unused else None
         return None if frame.time is None else float(frame.time)
 

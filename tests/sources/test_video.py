@@ -136,6 +136,20 @@ def test_frames_after_a_hole_keep_their_numbers(tmp_path, damage):
     assert f"{missing} frames are missing after frame {numbers[hole[0]]}, " in warnings[0]
 
 
+def test_a_hole_does_not_hide_that_the_end_is_missing_too(tmp_path):
+    path = video(tmp_path / "a.mp4", 120)
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for begin, size in (*packets[50:80], *packets[112:]):
+        data[begin : begin + size] = b"\xff" * size
+    path.write_bytes(data)
+    numbers, _, _, warnings = read(path)
+    assert max(np.diff(numbers)) > 10
+    assert 120 - numbers[-1] in range(3, 12)
+    assert "should contain 120 frames" in warnings[-1]
+
+
 def test_frames_that_an_edit_list_leaves_out_are_not_missing(tmp_path):
     path = tmp_path / "b.mp4"
     with (
