@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["intersection", "iou", "tlwh_from_xyxy", "xyxy_from_tlwh"]
+__all__ = ["areas", "intersection", "iou", "tlwh_from_xyxy", "xyxy_from_tlwh"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -44,8 +44,8 @@ def intersection(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     if border:
         sides += border
     np.maximum(sides, 0, out=sides)
-    areas: Floats = sides[0] * sides[1]  # (A, B)
-    return areas
+    shared: Floats = sides[0] * sides[1]  # (A, B)
+    return shared
 
 
 def iou(a: Floats, b: Floats, border: float = 0.0) -> Floats:
@@ -54,17 +54,18 @@ def iou(a: Floats, b: Floats, border: float = 0.0) -> Floats:
     A box without area has an IoU of 0 with every box. `border` as in `intersection`.
     """
     overlaps = intersection(a, b, border)
-    union = _areas(a, border)[:, None] + _areas(b, border)  # (A, B)
+    union = areas(a, border)[:, None] + areas(b, border)  # (A, B)
     union -= overlaps
     np.maximum(union, NO_AREA, out=union)
     overlaps /= union
     return overlaps
 
 
-def _areas(boxes: Floats, border: float) -> Floats:
+def areas(boxes: Floats, border: float = 0.0) -> Floats:
+    """Compute areas (n,) of boxes (n, 4) in square pixels. `border` as in `intersection`."""
     corners = boxes.T
     sides = corners[2:] - corners[:2]  # (2, n)
     if border:
         sides += border
-    areas: Floats = sides[0] * sides[1]  # (n,)
-    return areas
+    product: Floats = sides[0] * sides[1]  # (n,)
+    return product

@@ -17,6 +17,7 @@ from mottool.association.occlusion_recovery import OcclusionRecovery, RecoveredT
 from mottool.association.refinding import refind
 from mottool.association.registry import OTrackSettings
 from mottool.association.tracks import SequenceInfo, Tracks
+from mottool.boxes import areas
 from mottool.detections import Detections
 from mottool.errors import CacheError
 from mottool.motchallenge.public_detections import near_public
@@ -165,7 +166,7 @@ class OTrackTracker:
         was, now = np.ascontiguousarray(before.T), np.ascontiguousarray(known.centres.T)
         x, y = now[:, None] - was[:, :, None]  # (n, m) each
         distances = x * x + y * y
-        reach = np.minimum(_areas(candidates.boxes)[:, None], _areas(known.boxes))
+        reach = np.minimum(areas(candidates.boxes)[:, None], areas(known.boxes))
         near = (distances <= reach) & (candidates.classes[:, None] == known.classes)
         rows, cols = near.nonzero()
         order = np.lexsort((distances[rows, cols], rows))
@@ -182,7 +183,7 @@ class OTrackTracker:
         if self._sequence.public is not None and self.settings.track_type == "public_track":
             public = self._sequence.public(self._frame)
             unmatched = unmatched[
-                near_public(before[unmatched], _areas(candidates.boxes[unmatched]), public)
+                near_public(before[unmatched], areas(candidates.boxes[unmatched]), public)
             ]
         return unmatched[candidates.scores[unmatched] > self.settings.creation_threshold]
 
@@ -199,11 +200,6 @@ def _tracks(tracked: Objects, recovered: Objects, recovered_boxes: Floats) -> Tr
 def _nothing() -> Detections:
     none = np.zeros((0, 4), np.float32)
     return Detections(none, none[:, 0], none[:, 0].astype(np.uint16))
-
-
-def _areas(boxes: Floats) -> Floats:
-    areas: Floats = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return areas
 
 
 def _middles(boxes: Floats) -> Floats:

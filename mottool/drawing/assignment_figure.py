@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mottool.drawing.overlay import Overlay, identity_styles
+from mottool.drawing.frame_panel import draw_people
 from mottool.drawing.style import VERMILION, colour_of, rgb_from_bgr, save_figure
 
 __all__ = ["FramePeople", "draw_assignment"]
@@ -49,16 +48,16 @@ def draw_assignment(
     `frames` are two images (H, W, 3) BGR with their people, n in all, in the order of the matrix.
     White lines separate the frames; cells whose row and column are one identity are framed.
     """
-    (first_image, first), (second_image, second) = frames
+    (_, first), (_, second) = frames
     side = max(3.2, CELL_SIZE * len(matrix))
     figure = Figure((2 * FRAME_WIDTH + side + 1.2, side + 0.9), layout="constrained")
     figure.suptitle(title, fontsize="medium")
     axes = figure.subplots(1, 3, width_ratios=[FRAME_WIDTH, side, FRAME_WIDTH])
-    _draw_frame(axes[0], first_image, first)
-    _draw_frame(axes[2], second_image, second)
+    for place, (image, people) in zip((axes[0], axes[2]), frames, strict=True):
+        draw_people(place, image, people.boxes, people.ids, f"frame {people.frame}")
     ids = np.concatenate((first.ids, second.ids))
     highest = math.ceil(10 * float(matrix.max())) / 10
-    image = axes[1].imshow(matrix, cmap="cividis", vmin=0, vmax=highest, aspect="equal")
+    cells = axes[1].imshow(matrix, cmap="cividis", vmin=0, vmax=highest, aspect="equal")
     _label(axes[1], ids, matrix)
     _frame_same(axes[1], ids, len(first.ids))
     for draw in (axes[1].axhline, axes[1].axvline):
@@ -70,17 +69,8 @@ def draw_assignment(
         f"frame {first.frame}   |   frame {second.frame}   |   placeholder", fontsize="small"
     )
     axes[1].set_ylabel(f"frame {second.frame}   |   frame {first.frame}", fontsize="small")
-    figure.colorbar(image, ax=axes[1], shrink=0.7, aspect=30)
+    figure.colorbar(cells, ax=axes[1], shrink=0.7, aspect=30)
     return save_figure(figure, path)
-
-
-def _draw_frame(axes: Axes, image: Image, people: FramePeople) -> None:
-    """Draw a frame with the boxes of its detections, coloured and numbered by identity."""
-    overlay = Overlay(image.shape[1], image.shape[0], trail=0)
-    drawn = overlay.draw_boxes(image, people.boxes, identity_styles(people.ids))
-    axes.imshow(cv2.cvtColor(drawn, cv2.COLOR_BGR2RGB))
-    axes.set_title(f"frame {people.frame}", fontsize="small")
-    axes.set_axis_off()
 
 
 def _label(axes: Axes, ids: Ints, matrix: Floats) -> None:

@@ -63,15 +63,7 @@ def plot_assignment(
     assignment = Assignment(settings.placeholder, settings.temperature)
     matrix, _ = assignment.matrix(F.normalize(embeddings, dim=1))
     (sequence,) = find_sequences([header.source])
-    images = {}
-    for frame in sequence.frames(min(pair), warn):
-        if frame.number in pair:
-            images[frame.number] = frame.image
-        if frame.number >= max(pair):
-            break
-    for number in pair:
-        if number not in images:
-            raise InputError(f"{header.source} has no frame {number}", "choose another frame")
+    images = sequence.images_at(pair, warn)
     title = f"{header.sequence}, {header.pipeline}"
     shown = [(images[each.frame], each) for each in (first, second)]
     return draw_assignment(shown, matrix.numpy(), title, out)

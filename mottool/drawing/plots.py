@@ -213,16 +213,7 @@ def plot_similarity(
     from mottool.drawing.similarity_plot import crop, draw_similarity
     from mottool.pipelines.similarity_map import detection_similarity, similarity
 
-    images = {}
-    for frame in sequence.frames(min(pair), warn):
-        if frame.number in pair:
-            images[frame.number] = frame.image
-        if frame.number >= max(pair):
-            break
-    for number in pair:
-        if number not in images:
-            fix = "choose --at inside the sequence"
-            raise InputError(f"{sequence.path} has no frame {number}", fix)
+    images = sequence.images_at(pair, warn)
     query, later = (images[number] for number in pair)
     person = crop(query, box)
     maps = {}

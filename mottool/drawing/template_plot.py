@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mottool.drawing.overlay import Overlay, identity_styles
+from mottool.drawing.frame_panel import draw_people
 from mottool.drawing.style import save_figure
 from mottool.metrics.embedding_similarity import FrameTemplates
 
@@ -56,7 +55,7 @@ def draw_templates(
     figure = Figure(size, layout="constrained")
     figure.suptitle(titles[0], fontsize="medium")
     grid = figure.add_gridspec(len(values), 6, width_ratios=[IMAGE_WIDTH, *[PANEL_WIDTH] * 5])
-    _draw_frame(figure.add_subplot(grid[:, 0]), image, boxes, ids, f"(a) {titles[1]}")
+    draw_people(figure.add_subplot(grid[:, 0]), image, boxes, ids, f"(a) {titles[1]}")
     matrices: list[Axes] = []
     for row, (name, panels) in enumerate(values.items()):
         for column, (title, matrix, rows, columns) in enumerate(panels, 1):
@@ -113,12 +112,3 @@ def _number(axes: Axes, rows: Ints, columns: Ints | None, matrix: Floats) -> Non
         if cells.any() and not (word == "same" and rows is columns)
     ]
     axes.set_xlabel("mean: " + ", ".join(texts) if texts else "", fontsize="x-small")
-
-
-def _draw_frame(axes: Axes, image: Image, boxes: Floats, ids: Ints, title: str) -> None:
-    """Draw a frame with the boxes of its people and their identities."""
-    overlay = Overlay(image.shape[1], image.shape[0], trail=0)
-    drawn = overlay.draw_boxes(image, boxes, identity_styles(ids))
-    axes.imshow(cv2.cvtColor(drawn, cv2.COLOR_BGR2RGB))
-    axes.set_title(title, fontsize="small")
-    axes.set_axis_off()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.boxes import xyxy_from_tlwh
+from mottool.boxes import areas, xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import PERSON
 from mottool.errors import ignore_warning
@@ -70,10 +70,9 @@ def match_cache(
     builder.add_ground_truth(truth.sizes[~truth.ignored])
     for number, frame in enumerate(cache.frames(), cache.first_frame):
         detections = frame.take(frame.classes == PERSON)
-        areas = (detections.boxes[:, 2:] - detections.boxes[:, :2]).prod(axis=1)
         start, stop = truth.rows_of(number)
         rows = builder.add_detections(
-            *(detections.boxes, detections.scores, size_of(areas, size_limits)),
+            *(detections.boxes, detections.scores, size_of(areas(detections.boxes), size_limits)),
             *(truth.boxes[start:stop], truth.ignored[start:stop], truth.sizes[start:stop]),
         )
         if with_embeddings and detections.embeddings is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from mottool.boxes import areas
 from mottool.data.dataset import STILL, AnnotatedImage, Dataset
 from mottool.detections import PERSON
 from mottool.errors import ignore_warning
@@ -98,10 +99,10 @@ def _detect(
     for (image, _), (detections, _) in zip(images, run.detect(frames), strict=True):
         people = detections.take(detections.classes == PERSON)
         boxes = np.concatenate([image.boxes, image.ignored])  # (m, 4)
-        sizes = size_of(_areas(boxes), limits)
+        sizes = size_of(areas(boxes), limits)
         builder.add_ground_truth(sizes[: len(image.boxes)])
         ignored = np.arange(len(boxes)) >= len(image.boxes)
-        found = people.boxes, people.scores, size_of(_areas(people.boxes), limits)
+        found = people.boxes, people.scores, size_of(areas(people.boxes), limits)
         builder.add_detections(*found, boxes, ignored, sizes)
 
 
@@ -117,12 +118,6 @@ def _embed(
     embedded = embedder.embed([images[i][1] for i in chosen], [boxes[i] for i in chosen])
     for index, embeddings in zip(chosen, embedded, strict=True):
         image, rows = images[index][0], known[index]
-        sizes = size_of(_areas(boxes[index]), limits)
+        sizes = size_of(areas(boxes[index]), limits)
         described = image.identities[rows], sizes, image.visibility[rows]
         builder.add_embeddings(embeddings, *described, image.video)
-
-
-def _areas(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the areas (n,) of boxes (n, 4), in square pixels."""
-    areas: npt.NDArray[np.float32] = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return areas

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mottool.errors import InputError
 from mottool.sources import video
-from mottool.sources.images import images_in, is_image, is_numbered, natural_key
+from mottool.sources.images import frame_numbers, images_in, is_image, natural_key
 
 __all__ = ["VIDEO_SUFFIXES", "is_sequence", "walk"]
 
@@ -50,7 +50,7 @@ def walk(folder: Path, note: Callable[[str], None], visited: set[Path]) -> Itera
             below.append(entry)
         elif entry.suffix.lower() not in COMPANIONS:
             unknown.append(entry)
-    if images and (not below or is_numbered(images)):
+    if images and (not below or frame_numbers(images)):
         yield folder
     elif images:
         note(f"{_count(images, 'picture')} left out, beside videos or sequences: {_names(images)}")

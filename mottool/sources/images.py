@@ -11,10 +11,10 @@ from mottool.errors import InputError
 from mottool.files import atomic_write
 
 __all__ = [
+    "frame_numbers",
     "image_size",
     "images_in",
     "is_image",
-    "is_numbered",
     "natural_key",
     "read_image",
     "read_mask",
@@ -52,10 +52,16 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(filter(is_image, entries), key=natural_key)
 
 
-def is_numbered(files: list[Path]) -> bool:
-    """Return whether images are named as frames: at least two, the same text before a number."""
+def frame_numbers(files: list[Path]) -> list[int]:
+    """Return the numbers of images that are named as frames: the same text, then a number.
+
+    The list is empty if a name is another, or if there are less than two images.
+    """
     names = [re.fullmatch("(.*?)([0-9]+)", file.stem) for file in files]
-    return len(files) > 1 and len({name and name[1] for name in names}) == 1 and None not in names
+    numbered = [name for name in names if name]
+    if len(files) < 2 or len(numbered) < len(files) or len({name[1] for name in numbered}) > 1:
+        return []
+    return [int(name[2]) for name in numbered]
 
 
 def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:

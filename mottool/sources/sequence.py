@@ -2,8 +2,7 @@
 
 import hashlib
 import logging
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.depth import range_of
-from mottool.sources.images import images_in, is_numbered, read_image, read_raw
+from mottool.sources.images import frame_numbers, images_in, read_image, read_raw
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = ["Frame", "HalfSequence", "Sequence", "SubsampledSequence", "check_numbers"]
@@ -72,6 +71,25 @@ class Sequence:
     def whole_name(self) -> str:
         """The name of the complete sequence, as files of detections and results have it."""
         return self.name
+
+    def images_at(
+        self, numbers: Collection[int], warn: Callable[[str], None] = LOGGER.warning
+    ) -> dict[int, npt.NDArray[np.uint8]]:
+        """Return the pixels (H, W, 3) BGR of some frames by number.
+
+        `warn` is as in `frames`. Raises `InputError` for a number that the sequence does not have.
+        """
+        images = {}
+        for frame in self.frames(min(numbers), warn):
+            if frame.number in numbers:
+                images[frame.number] = frame.image
+            if frame.number >= max(numbers):
+                break
+        for number in numbers:
+            if number not in images:
+                fix = "choose --at inside the sequence"
+                raise InputError(f"{self.path} has no frame {number}", fix)
+        return images
 
     def count_frames(self) -> int:
         """Count the frames: the images of a folder, or the frames of a video, which is decoded."""
@@ -167,16 +185,14 @@ def check_numbers(files: list[Path]) -> None:
     Later frames would then differ in number from the rows of ground truth and detections. Names
     may have the same text before the number.
     """
-    if not is_numbered(files):
-        return
+    numbers = frame_numbers(files)
     fix = "number them from 000001 without gaps, so that frames match the gt and det files"
-    numbers = [int(re.findall("[0-9]+", file.stem)[-1]) for file in files]
-    if numbers[0] > 1:
+    if numbers and numbers[0] > 1:
         raise InputError(f"{files[0].parent} begins with {files[0].name}", fix)
-    for number, before, after in zip(numbers, files, files[1:], strict=False):
-        if int(re.findall("[0-9]+", after.stem)[-1]) != number + 1:
-            problem = f"{before.parent} jumps from {before.name} to {after.name}"
-            raise InputError(problem, fix)
+    for index in range(1, len(numbers)):
+        if numbers[index] != numbers[index - 1] + 1:
+            before, after = files[index - 1], files[index]
+            raise InputError(f"{before.parent} jumps from {before.name} to {after.name}", fix)
 
 
 def _shared(sequence: Sequence) -> dict[str, Any]:

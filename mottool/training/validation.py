@@ -8,7 +8,7 @@ import numpy as np
 
 from mottool.association.registry import TRACKERS
 from mottool.association.tracks import SequenceInfo, Tracks
-from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
+from mottool.boxes import areas, tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.dataset import Dataset
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError, ignore_warning
@@ -189,7 +189,7 @@ class Validation:
             found = detections.take(keep)
             sizes = size_of(ground_truth.tlwh[rows, 2] * ground_truth.tlwh[rows, 3])
             builder.add_ground_truth(sizes)
-            found_sizes = size_of((found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1))
+            found_sizes = size_of(areas(found.boxes))
             none_ignored = np.zeros(len(rows), bool)
             builder.add_detections(
                 found.boxes, found.scores, found_sizes, boxes, none_ignored, sizes

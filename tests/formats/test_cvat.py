@@ -1,23 +1,11 @@
 """CVAT's zip files, as people export and pack them."""
 
-import zipfile
-
 import pytest
+from archives import archive, no_warning
 
 from mottool.formats.registry import read
 
 TRUTH = "1,1,15,20,30,80,1,1,1\n2,1,16,20,30,80,1,1,1\n"
-
-
-def no_warning(message):
-    raise AssertionError(message)
-
-
-def archive(path, texts):
-    with zipfile.ZipFile(path, "w") as file:
-        for name, text in texts.items():
-            file.writestr(name, text)
-    return path
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from archives import archive, no_warning
 from scenes import make
 
 from mottool.errors import InputError
@@ -13,17 +14,6 @@ from mottool.formats.sequence_rows import result_rows
 from mottool.stages.convert import Config, run
 
 RESULT = "1,1,15,20,30,80,0.5,-1,-1,-1\n"
-
-
-def no_warning(message):
-    raise AssertionError(message)
-
-
-def archive(path, texts):
-    with zipfile.ZipFile(path, "w") as file:
-        for name, text in texts.items():
-            file.writestr(name, text)
-    return path
 
 
 def test_prose_beside_results_is_left_out(tmp_path):

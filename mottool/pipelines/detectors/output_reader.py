@@ -14,7 +14,7 @@ from mottool.pipelines.detectors.output_formats import (
     Size,
 )
 
-__all__ = ["OutputReader", "read_people"]
+__all__ = ["OutputReader"]
 
 SURE = 0.5  # score of a person that decides between formats
 LARGEST_SCORE = 1.001  # with rounding
@@ -36,13 +36,20 @@ class OutputReader:
         key: str | None = None,
         note: Callable[[str], None] = ignore_warning,
     ) -> None:
-        """`key` is that of the format, None to recognise it; the others as in `read_people`."""
+        """Read the outputs for an input of `size`, width and height.
+
+        `person` is the class of people, by default that of the format, whose `key` may be given.
+        """
         self._size, self._min_score, self._person, self._note = size, min_score, person, note
         formats = output_formats.OUTPUT_FORMATS
         self._format = next((each for each in formats if key and each.key == key), None)
 
     def people(self, outputs: Outputs) -> ScoredBoxes:
-        """Decode the people in one image; as `read_people`."""
+        """Decode the people in one image, best first, in network pixels.
+
+        They score above the reader's `min_score`. Raises `CheckpointError` for outputs of an
+        unknown format, and for boxes or scores that the recognised format cannot have.
+        """
         formats = [self._format] if self._format else _candidates(outputs, self._size)
         if not formats:
             raise _unknown(outputs)
@@ -74,18 +81,6 @@ class OutputReader:
         if relative and people.boxes.max() <= LARGEST_FRACTION:
             people = people._replace(boxes=people.boxes * np.array([*self._size] * 2, np.float32))
         return people.after_nms() if output_format.needs_nms else people
-
-
-def read_people(
-    outputs: Outputs, size: Size, min_score: float, person: int | None = None
-) -> ScoredBoxes:
-    """Decode the people in one image that score above `min_score`, best first, in network pixels.
-
-    `size` is the width and height of the network's input. `person` is the class of people, by
-    default that of the format. Raises `CheckpointError` for outputs of an unknown format, and for
-    boxes or scores that the recognised format cannot have.
-    """
-    return OutputReader(size, min_score, person).people(outputs)
 
 
 def _candidates(outputs: Outputs, size: Size) -> list[OutputFormat]:

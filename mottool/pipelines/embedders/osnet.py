@@ -11,7 +11,7 @@ from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -48,17 +48,22 @@ WIDTH, HEIGHT = 128, 256  # pixels a crop is resized to
 
 def embedder(name: str, options: Options) -> "OSNet":
     """Build one of `VARIANTS`. Raises `SettingError` without its weights."""
-    if options.embedder_weights is None:
-        fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
-        raise SettingError(f"{name} needs its weights", fix)
-    compute = Compute.named(options.device, options.precision)
-    return OSNet(name, options.embedder_weights, compute)
+    return OSNet.from_options(name, options)
 
 
 class OSNet:
     """One of `VARIANTS`, with the weights of a checkpoint."""
 
     settings: Mapping[str, Any] = {}
+
+    @classmethod
+    def from_options(cls, name: str, options: Options) -> Self:
+        """Build the network with the weights that are given; raise `SettingError` without them."""
+        if options.embedder_weights is None:
+            fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
+            raise SettingError(f"{name} needs its weights", fix)
+        compute = Compute.named(options.device, options.precision)
+        return cls(name, options.embedder_weights, compute)
 
     def __init__(self, name: str, weights: Path, compute: Compute) -> None:
         """Load the authors' `.pth`. Raises `CheckpointError` for a file of another variant."""

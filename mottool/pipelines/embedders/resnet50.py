@@ -10,10 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from mottool.checkpoints.download import missing_weights_fix
 from mottool.checkpoints.fitting import fit
-from mottool.errors import SettingError
-from mottool.models.device import Compute
 from mottool.pipelines.embedders.osnet import OSNet, authors_module
 from mottool.pipelines.options import Options
 
@@ -24,11 +21,7 @@ SIZE = 2048  # channels of the last stage, averaged over the crop
 
 def embedder(name: str, options: Options) -> "ResNet50":
     """Build the embedder. Raises `SettingError` without its weights."""
-    if options.embedder_weights is None:
-        fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
-        raise SettingError(f"{name} needs its weights", fix)
-    compute = Compute.named(options.device, options.precision)
-    return ResNet50(name, options.embedder_weights, compute)
+    return ResNet50.from_options(name, options)
 
 
 class ResNet50(OSNet):

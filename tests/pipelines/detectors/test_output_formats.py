@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mottool.errors import CheckpointError
 from mottool.pipelines.detectors import output_formats
 from mottool.pipelines.detectors.output_formats import OutputFormat, ScoredBoxes
-from mottool.pipelines.detectors.output_reader import OutputReader, read_people
+from mottool.pipelines.detectors.output_reader import OutputReader
 from mottool.pipelines.options import DETECTOR_FORMATS
 
 SIZE = 64, 96  # width, height
@@ -19,6 +19,10 @@ CELLS = [
     for x in range(64 // stride)
 ]
 BOXES = np.array([[10, 20, 30, 80], [35, 5, 60, 90], [1, 2, 3, 4]], np.float32)
+
+
+def read_people(outputs, size, min_score, person=None):
+    return OutputReader(size, min_score, person).people(outputs)
 
 
 def yolox(boxes, scores, classes=3, decoded=False):
