@@ -31,6 +31,7 @@ REENCODE_FIX = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v lib
 CHECK_FIX = (
     "check that the video is complete; if it plays elsewhere, convert it with ffmpeg -i IN OUT.mp4"
 )
+EDITED = "mov"  # in the name of containers that may have an edit list
 MAX_THREADS = 16  # of a decoder
 MAX_FAILURES = 100  # consecutive errors, without a packet between them
 
@@ -99,15 +100,17 @@ def decode(
             last = seconds
             if number >= start:
                 yield number, seconds, _check_size(path, number, converter.upright(frame), info)
-        counted = stream.frames
+        # The count of an MP4 includes frames that an edit list leaves out, while its duration does
+        # not. The duration of a truncated AVI is an estimate from its size.
+        counted = 0 if EDITED in container.format.name and info.end is not None else stream.frames
     if damaged:
         warn(f"{path}: {len(damaged)} damaged packets were skipped")
     if holes.missing:
         warn(f"{path} is damaged: {holes}; later frames keep their numbers, by their times")
-    # A container's count includes frames that an edit list leaves out. The last frame's time is
-    # therefore compared with the stated end; it may be earlier by the duration of a frame.
+    # Without a count, compare the last frame's time with the stated end; it may be earlier by the
+    # duration of a frame.
     frames = number - holes.missing
-    exact = expected or (counted if info.end is None else 0)
+    exact = expected or counted
     if expected and number > expected:
         warn(f"{path} should contain {expected} frames; {frames} could be decoded")
     short = number < exact if exact else info.end is not None and last + 2 * gap < info.end

@@ -87,6 +87,16 @@ def test_truncated_video_gives_the_decodable_frames_and_a_warning(tmp_path, name
     assert f"should contain 120 frames until 4.00 s; {len(numbers)} could be decoded" in warnings[0]
 
 
+@pytest.mark.parametrize("kept", [0.5, 0.8])
+def test_truncated_avi_is_reported_by_its_count_of_frames(tmp_path, kept):
+    path = video(tmp_path / "a.avi", 120, codec="mpeg4")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    numbers, _, _, warnings = read(path)
+    assert 20 < len(numbers) < 120
+    assert f"should contain 120 frames; {len(numbers)} could be decoded" in warnings[-1]
+
+
 def test_expected_frame_count_is_compared(tmp_path):
     path = video(tmp_path / "a.ts", 24)
     assert "should contain 30 frames; 24 could be decoded" in read(path, expected=30)[3][0]
