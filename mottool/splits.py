@@ -131,9 +131,10 @@ def parse_source(source: str | Path) -> tuple[Path, Split | None]:
     if name in SPLITS:
         return Path(text), SPLITS[name]
     if Path(text).exists() or glob.has_magic(text):
-        names = ", ".join(SPLITS)
-        problem = f"there is no split {name!r} of {text}"
-        raise SettingError(problem, f"{did_you_mean(name, SPLITS)}; splits are {names}")
+        fix, names = did_you_mean(name, SPLITS), ", ".join(SPLITS)
+        if names not in fix:
+            fix += f"; splits are {names}"
+        raise SettingError(f"there is no split {name!r} of {text}", fix)
     return Path(source), None
 
 
