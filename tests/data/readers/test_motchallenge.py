@@ -52,7 +52,7 @@ def test_halves_are_taken_of_every_video(tmp_path):
     assert second[3].rows.tolist() == [3]
     with pytest.raises(SettingError, match="only videos have parts, such as @first"):
         open_dataset(f"{datasets.yolo(tmp_path / 'yolo')}@first", print)
-    with pytest.raises(SettingError, match="there is no split 'third' of .*splits are first"):
+    with pytest.raises(SettingError, match="there is no split 'third' of .*use one of first"):
         open_dataset(f"{tmp_path}/set@third", print)
     assert "there is no file or folder" in refusal(f"{tmp_path}/nothing@first")
 
