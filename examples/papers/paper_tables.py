@@ -7,7 +7,7 @@ import csv
 import re
 import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,17 +134,19 @@ def _refuse_others(entry: Mapping[str, Any], known: set[str], where: str) -> Non
         raise ValueError(f"{where} has the unknown key {others[0]!r}")
 
 
-def read_scores(path: Path, sequence: str = "") -> dict[str, float]:
-    """Return the metrics of a sequence, by default of all together, from `evaluate --csv`.
+def read_scores(paths: Iterable[Path], sequence: str = "") -> dict[str, float]:
+    """Return the metrics of a sequence, by default of all together, from `--csv` files.
 
-    The file has rows of the tracks, then of the caches; the first one that has a metric counts.
+    A file of `evaluate` has rows of the tracks, then of the caches. The first row that has a metric
+    counts.
     """
     scores: dict[str, float] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for line in csv.DictReader(file):
-            if line["seq"] == (sequence or COMBINED):
-                given = {name: float(text) for name, text in line.items() if _is_number(text)}
-                scores = given | scores
+    for path in paths:
+        with path.open(newline="", encoding="utf-8") as file:
+            for line in csv.DictReader(file):
+                if line["seq"] == (sequence or COMBINED):
+                    given = {name: float(text) for name, text in line.items() if _is_number(text)}
+                    scores = given | scores
     return scores
 
 

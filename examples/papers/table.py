@@ -66,13 +66,14 @@ class Setup:
 
 @dataclass(frozen=True)
 class Plan:
-    """The commands of mottool that make a row, and the file of its scores.
+    """The commands of mottool that make a row, and the files of its scores.
 
-    An argument that ends in `/*` stands for what is in that folder when the command starts.
+    An argument that ends in `/*` stands for what is in that folder when the command starts. A
+    metric that is in several files is that of the first.
     """
 
     commands: Sequence[Sequence[str]]
-    scores: Path
+    scores: Sequence[Path]
 
 
 def plan(row: Row, columns: Iterable[str], setup: Setup) -> Plan:
@@ -97,6 +98,8 @@ def plan(row: Row, columns: Iterable[str], setup: Setup) -> Plan:
         command = ["detect-embed", setup.validation, "--work", str(at_true_boxes)]
         commands.append([*command, "--boxes", "gt", *words])
         scored.append(f"{at_true_boxes}/caches/*")
+    validations = list(_validations(names, detect, setup, folder))
+    commands += [command for command, _ in validations]
     result = detected / "scores"
     if row.associate is not None:
         associate = setup.flags(row.associate)
@@ -111,7 +114,24 @@ def plan(row: Row, columns: Iterable[str], setup: Setup) -> Plan:
     scores = _folder(result.parent, result.name, [*evaluate, *scored]).with_suffix(".csv")
     command = ["evaluate", *scored, "--gt", setup.validation, "--by-size", "--csv", str(scores)]
     commands.append([*command, *evaluate])
-    return Plan(commands, scores)
+    return Plan(commands, [*(path for _, path in validations), scores])
+
+
+def _validations(
+    names: set[str], detect: Sequence[str], setup: Setup, folder: Path
+) -> Iterator[tuple[list[str], Path]]:
+    """Yield commands that score a network on $DETECTION_DATA and $EMBEDDING_DATA, with the files.
+
+    These are data sets of their own for the metrics of detections and of embeddings.
+    """
+    parts = (("detections", "DETECTION_DATA", {"AP"}), ("embeddings", "EMBEDDING_DATA", {"TPR"}))
+    words = _only(detect, EMBEDDING_FLAGS)
+    for part, variable, metrics in parts:
+        datasets = setup.flags(setup.environment.get(variable, ""))
+        if datasets and names & metrics:
+            scores = _folder(folder, part, [*words, *datasets]).with_suffix(".csv")
+            command = ["validate", *datasets, "--only", part, *words, "--work", str(folder)]
+            yield [*command, "--csv", str(scores)], scores
 
 
 def _training(row: Row, setup: Setup) -> tuple[list[list[str]], list[str], Path]:
@@ -190,6 +210,9 @@ def head(table: Table, setup: Setup | None) -> Iterator[str]:
     yield f"Paper: {table.data}"
     if setup:
         yield f"Ours: trained on {', '.join(setup.sources) or '-'}; scored on {setup.validation}."
+        for variable, metric in (("DETECTION_DATA", "AP"), ("EMBEDDING_DATA", "TPR")):
+            if metric in table.columns and setup.environment.get(variable):
+                yield f"Our {metric} is scored on {setup.environment[variable]}."
     if table.note:
         yield f"Note: {table.note}"
     if SPEEDS & {NAMES.get(name, name) for name in table.columns}:

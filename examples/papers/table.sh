@@ -17,6 +17,8 @@
 #                       INIT_FAIRMOT_DLA34 those of this network
 #     WEIGHTS_NETWORK   weights of a network that is then not trained, of a teacher or an embedder,
 #                       such as WEIGHTS_OSNET_AIN_X1_0
+#     DETECTION_DATA    data sets that AP is scored on instead of VALIDATION, as `mottool validate`
+#                       takes them; EMBEDDING_DATA those of TPR
 #
 # Rows with a training in common train once. Run the command again to resume after an interruption.
 set -eu

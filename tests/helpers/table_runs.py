@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mottool.stages import associate, detect_embed, distill_labels, evaluate, train
+from mottool.stages import associate, detect_embed, distill_labels, evaluate, train, validate
 
 FOLDER = Path(__file__).parents[2] / "examples/papers"
 sys.path.insert(0, str(FOLDER))
@@ -21,8 +21,10 @@ COMMANDS = {
         distill_labels.command,
         evaluate.command,
         train.command,
+        validate.command,
     )
 }
+UNSET = {"FLAGS": "", "INPUT": "", "INIT": ""}
 
 
 class Variables(dict):
@@ -37,7 +39,7 @@ def setup(folder, *sources, **variables):
 
     `WEIGHTS_network` and `INIT_network` are those of a network, by its name.
     """
-    environment = Variables(variables | {"FLAGS": "", "INPUT": "", "INIT": ""})
+    environment = Variables({"DETECTION_DATA": "", "EMBEDDING_DATA": ""} | variables | UNSET)
 
     class Setup(runner.Setup):
         def of_network(self, kind, network):

@@ -218,6 +218,26 @@ def test_a_failed_row_is_reported_and_the_others_are_made(tmp_path, monkeypatch,
     assert "Not run: one, two. mottool train failed" in out
 
 
+def test_detections_and_embeddings_can_be_scored_on_data_of_their_own(tmp_path):
+    row, columns = paper_tables.read_tables("jde")["3"].rows[-1], ["AP", "TPR", "MOTA"]
+    data = {"DETECTION_DATA": "caltech.val", "EMBEDDING_DATA": "caltech.val prw.val"}
+    steps = runner.plan(row, columns, setup(tmp_path, **data))
+    validations = [parsed(command)[1] for command in steps.commands if command[0] == "validate"]
+    assert [given["only"] for given in validations] == ["detections", "embeddings"]
+    assert [given["sources"] for given in validations] == [
+        ("caltech.val",),
+        ("caltech.val", "prw.val"),
+    ]
+    assert len({given["weights"] for given in validations}) == 1
+    lines = ["seq,AP\nCOMBINED,0.8", "seq,TPR\nCOMBINED,0.9"]
+    lines += ["seq,AP,TPR,MOTA\nCOMBINED,0.1,0.1,0.6"]
+    for path, line in zip(steps.scores, lines, strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(line)
+    assert paper_tables.read_scores(steps.scores) == {"AP": 0.8, "TPR": 0.9, "MOTA": 0.6}
+    assert len(runner.plan(row, ["MOTA"], setup(tmp_path, **data)).scores) == 1
+
+
 def test_fractions_of_a_paper_are_compared_with_fractions():
     table = runner.Table("tdt", "1", "t", "d", ["MOTA"], [runner.Row("x", [0.76], "tdt-r50")])
     assert "0.76 /  0.512" in paper_tables.Grid(table).row(table.rows[0], {"MOTA": 0.5123})
@@ -231,8 +251,8 @@ def test_scores_are_of_one_sequence_if_a_row_says_so(tmp_path):
     path = tmp_path / "scores.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([["seq", "MOTA"], ["KITTI-13", 0.25], ["COMBINED", 0.5]])
-    assert runner.read_scores(path, "KITTI-13") == {"MOTA": 0.25}
-    assert runner.read_scores(path) == {"MOTA": 0.5}
+    assert runner.read_scores([path], "KITTI-13") == {"MOTA": 0.25}
+    assert runner.read_scores([path]) == {"MOTA": 0.5}
 
 
 @pytest.mark.parametrize(
