@@ -75,8 +75,8 @@ def test_identities_are_learned_from_unlabelled_video(tmp_path, seed):
     print("\nnetwork        rank-1    mAP")
     for name, (rank_1, precision) in result.items():
         print(f"{name:14}{rank_1:7.3f}{precision:7.3f}")
-    # Seeds 0 to 4 gave at least 0.12 more rank-1 and 0.21 more mAP than the best of the others. With
-    # the same seed, another processor gave 0.08 and 0.20: rank-1 counts 96 queries, mAP all pairs.
+    # Seeds 0 to 4 gave at least 0.12 more rank-1 and 0.21 more mAP than the best of the others;
+    # seed 0 on another processor 0.08 and 0.20. Rank-1 counts 96 queries, mAP all pairs.
     rank_1, precision = result.pop("unsupervised")
     for others_rank_1, others_precision in result.values():
         assert rank_1 > others_rank_1
