@@ -6,6 +6,12 @@ The Python API has one function per step (see `mottool.api`):
     tracks = mottool.track(cache, "fairmot")
     mottool.score(tracks, "scene")
     mottool.draw(tracks, "scene", "scene.mp4")
+
+A network and a tracker are objects, too, for images that are in memory:
+
+    pipeline = mottool.Pipeline("mottool-s")
+    tracker = mottool.Tracker(pipeline=pipeline, fps=25)
+    tracks = tracker.update(pipeline.detect(image))
 """
 
 from importlib import import_module
@@ -24,15 +30,21 @@ if TYPE_CHECKING:
         to_supervision,
         track,
     )
+    from mottool.association.tracks import Tracks
     from mottool.cache.reader import Cache
     from mottool.detections import Detections
     from mottool.errors import MottoolError
+    from mottool.online.pipeline import Pipeline
+    from mottool.online.tracker import Tracker
 
 __all__ = [
     "Cache",
     "Detections",
     "MottoolError",
+    "Pipeline",
     "TrackTable",
+    "Tracker",
+    "Tracks",
     "__version__",
     "draw",
     "open_cache",
@@ -48,6 +60,9 @@ _MODULES = {
     "Cache": "mottool.cache.reader",
     "Detections": "mottool.detections",
     "MottoolError": "mottool.errors",
+    "Pipeline": "mottool.online.pipeline",
+    "Tracker": "mottool.online.tracker",
+    "Tracks": "mottool.association.tracks",
 }
 
 

@@ -13,6 +13,7 @@ For many sequences use the `run` functions of `mottool.stages`, which read and w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,11 +23,12 @@ import numpy as np
 
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.registry import TRACKERS
-from mottool.association.run_tracker import run_tracker
+from mottool.association.run_tracker import join_frames, run_tracker
+from mottool.association.tracks import Tracks
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
-from mottool.errors import InputError, SettingError, did_you_mean
+from mottool.errors import InputError, SettingError, did_you_mean, naming_arguments
 from mottool.metrics import evaluate
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.inputs import (
@@ -38,6 +40,7 @@ from mottool.metrics.inputs import (
 from mottool.metrics.settings import MIN_SCORE
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
+from mottool.online.detections import as_supervision
 from mottool.settings import build_settings
 from mottool.splits import parse_source
 
@@ -73,12 +76,18 @@ class TrackTable:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @classmethod
+    def of_frames(cls, sequence: str, tracks: Sequence[Tracks]) -> TrackTable:
+        """Return the table of what `Tracker.update` returned for each frame from 1 on."""
+        return cls(sequence, len(tracks), join_frames(tracks))
+
     def save(self, path: str | Path) -> Path:
         """Write the tracks to `path` in MOTChallenge's format, as `mottool associate` does."""
         rows = self.rows
         return write_tracks(Path(path), rows.frames, rows.ids, rows.tlwh, rows.rest[:, 0])
 
 
+@naming_arguments()
 def open_cache(path: str | Path) -> Cache:
     """Open a cache written by `mottool detect-embed`.
 
@@ -88,6 +97,7 @@ def open_cache(path: str | Path) -> Cache:
     return Cache(Path(path))
 
 
+@naming_arguments()
 def track(
     cache: Cache, tracker: str | None = None, published: bool = False, **settings: Any
 ) -> TrackTable:
@@ -109,6 +119,7 @@ def track(
     return TrackTable(cache.header.sequence, cache.last_frame, rows)
 
 
+@naming_arguments()
 def read_tracks(path: str | Path) -> TrackTable:
     """Read a result file `SEQUENCE.txt`; raise `InputError` if it is not one."""
     path = Path(path)
@@ -119,6 +130,7 @@ def read_tracks(path: str | Path) -> TrackTable:
     return TrackTable(name, last, Rows(rows.frames, rows.ids, rows.tlwh, scores))
 
 
+@naming_arguments()
 def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> dict[str, float]:
     """Return the metrics of tracks or of a cache, as fractions and counts.
 
@@ -147,6 +159,7 @@ def _ground_truth(path: Path, sequence: str) -> GroundTruthFile:
     return get_ground_truth(sequence, files)
 
 
+@naming_arguments()
 def draw(tracks: TrackTable, source: str | Path, out: str | Path, **settings: Any) -> Path:
     """Draw tracks over the frames of `source`, a video or folder, into the H.264 video `out`.
 
@@ -179,11 +192,12 @@ def to_pandas(tracks: TrackTable) -> pandas.DataFrame:
 
 
 def to_supervision(
-    boxes: TrackTable | Detections, frame: int | None = None
+    boxes: TrackTable | Tracks | Detections, frame: int | None = None
 ) -> supervision.Detections:
     """Convert one frame to `supervision.Detections`; those of tracks have identities.
 
-    `boxes` are tracks, of which `frame` (from 1) is selected, or the detections of a cache's frame.
+    `boxes` are the tracks of a video, of which `frame` (from 1) is selected, or the tracks or
+    detections of one frame.
     Raises `SettingError` for tracks without a frame, or if supervision is not installed.
     """
     try:
@@ -194,13 +208,11 @@ def to_supervision(
         return supervision.Detections(
             xyxy=boxes.boxes, confidence=boxes.scores, class_id=boxes.classes.astype(int)
         )
+    if isinstance(boxes, Tracks):
+        return as_supervision(boxes)
     if frame is None:
         raise SettingError("tracks have many frames", "choose one, such as frame=1")
     rows = boxes.rows
     in_frame = np.flatnonzero(rows.frames == frame)
-    return supervision.Detections(
-        xyxy=xyxy_from_tlwh(rows.tlwh[in_frame]).astype(np.float32),
-        confidence=rows.rest[in_frame, 0].astype(np.float32),
-        class_id=np.zeros(len(in_frame), int),
-        tracker_id=rows.ids[in_frame],
-    )
+    corners = np.asarray(xyxy_from_tlwh(rows.tlwh[in_frame]), np.float64)
+    return as_supervision(Tracks(rows.ids[in_frame], corners, rows.rest[in_frame, 0]))

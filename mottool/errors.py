@@ -4,6 +4,7 @@ Exit codes of the command line: 2 for a `SettingError`, which is wrong usage, an
 one, which is an input that failed.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ __all__ = [
     "did_you_mean",
     "from_os_error",
     "ignore_warning",
+    "naming_arguments",
     "printable",
     "writing",
 ]
@@ -88,6 +90,30 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def ignore_warning(message: str) -> None:
     """Drop a message: the default of parameters `warn`."""
+
+
+@contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Rewrite flags in errors as arguments of Python functions: `--min-score` as `min_score`.
+
+    It decorates functions of the Python API. Flags of a command that the error names are kept.
+    """
+    try:
+        yield
+    except MottoolError as error:
+        error.problem, error.fix = map(_with_arguments, (error.problem, error.fix))
+        error.args = error.problem, error.fix
+        raise
+
+
+def _with_arguments(text: str) -> str:
+    parts = re.split("(, |; | or )", text)
+    return "".join(
+        part
+        if "mottool " in part
+        else re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), part)
+        for part in parts
+    )
 
 
 @contextmanager

@@ -4,7 +4,7 @@ The time between frames comes from the presentation times of the cache, so that 
 count for motion and for the age of lost tracklets.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings
-from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker
+from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
 from mottool.boxes import tlwh_from_xyxy
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
@@ -24,7 +24,7 @@ from mottool.settings import Settings
 from mottool.sources.discovery import find_sequences
 from mottool.splits import without_half
 
-__all__ = ["run_tracker", "steps"]
+__all__ = ["join_frames", "run_tracker", "select_detections", "steps"]
 
 Floats = npt.NDArray[np.float64]
 JITTER = 0.1  # frames: smaller deviations come from rounded times, not from the frames
@@ -50,12 +50,18 @@ def run_tracker(
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
-    frames = zip(progress(_filtered(cache.frames(), inputs)), steps, strict=True)
+    selected = (select_detections(detections, inputs) for detections in cache.frames())
+    frames = zip(progress(selected), steps, strict=True)
     tracks = [instance.update(detections, elapsed) for detections, elapsed in frames]
+    return join_frames(tracks, cache.first_frame)
+
+
+def join_frames(tracks: Sequence[Tracks], first_frame: int = 1) -> Rows:
+    """Return the rows of the tracks of consecutive frames, with scores in `rest`."""
     if not tracks:
         none = np.zeros(0, np.int64)
         return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
-    numbers = cache.first_frame + np.arange(len(tracks))
+    numbers = first_frame + np.arange(len(tracks))
     numbers = np.repeat(numbers, [len(frame) for frame in tracks])
     ids = np.concatenate([frame.ids for frame in tracks])  # (n,)
     boxes = np.concatenate([frame.boxes for frame in tracks])  # (n, 4)
@@ -71,16 +77,14 @@ def _steps(cache: Cache, inputs: InputSettings) -> tuple[list[float], float]:
     return intervals_in_frames.tolist(), rate
 
 
-def _filtered(frames: Iterable[Detections], inputs: InputSettings) -> Iterator[Detections]:
-    """Yield the frames with only the selected detections."""
+def select_detections(detections: Detections, inputs: InputSettings) -> Detections:
+    """Return the detections of a frame that `inputs` select."""
     if inputs.classes is None and inputs.min_score <= 0:
-        yield from frames
-        return
-    for detections in frames:
-        keep = detections.scores >= inputs.min_score
-        if inputs.classes is not None:
-            keep &= np.isin(detections.classes, inputs.classes)
-        yield detections.take(keep)
+        return detections
+    keep = detections.scores >= inputs.min_score
+    if inputs.classes is not None:
+        keep &= np.isin(detections.classes, inputs.classes)
+    return detections.take(keep)
 
 
 def _create_tracker(

@@ -51,6 +51,13 @@ class Card:
             problem = f"{weights} is not the file that its card describes (sha256 {sha256[:16]}… "
             raise CheckpointError(f"{problem}instead of {self.sha256[:16]}…)", RESTORE_FIX)
 
+    def tracker_settings(self) -> dict[str, Any]:
+        """Return the tracker and the trackers' settings in the form of a cache's header."""
+        if not self.trackers:
+            return {}
+        trackers = {name: dict(table) for name, table in self.trackers.items()}
+        return {"trackers": trackers} | ({"tracker": self.tracker} if self.tracker else {})
+
 
 def card_path(weights: Path) -> Path:
     """Return the path of the card of a weights file: its path with the suffix .toml."""

@@ -86,10 +86,7 @@ def _fitted(card: Card | None, sha256: str) -> dict[str, Any]:
 
     A card that belongs to another file than the one with `sha256` is ignored.
     """
-    if card is None or card.sha256 != sha256 or not card.trackers:
-        return {}
-    trackers = {name: dict(table) for name, table in card.trackers.items()}
-    return {"trackers": trackers} | ({"tracker": card.tracker} if card.tracker else {})
+    return card.tracker_settings() if card and card.sha256 == sha256 else {}
 
 
 def _preprocessor(name: str, options: Options, card: Card | None) -> Any:

@@ -17,7 +17,7 @@ FLOORS = """
     association data
     tuning pipelines losses
     comparison
-    drawing
+    drawing online
     training api
     stages
 """

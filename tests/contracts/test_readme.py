@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -68,13 +69,16 @@ def test_commands_print_the_output_that_the_readme_shows(shell):
 
 
 @pytest.mark.heavy
-def test_python_example_runs(shell):
-    (lines,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (shell.folder / "lines.py").write_text(lines)
-    result = shell(f"{sys.executable} lines.py")
+def test_python_examples_run(shell):
+    steps, loop = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    result = shell(f"{sys.executable} -c {shlex.quote(steps)}")
     assert result.returncode == 0, result.stderr
     assert 0.3 < float(result.stdout) < 1
     assert (shell.folder / "scene.mp4").stat().st_size > 10_000
+    loop = loop.replace("mottool-work/scene/scene.mp4", "scene.mp4")  # the 50 frames drawn above
+    result = shell(f"{sys.executable} -c {shlex.quote(loop)}")
+    assert result.returncode == 0, result.stderr
+    assert (shell.folder / "frame.jpg").stat().st_size > 10_000
 
 
 @pytest.mark.heavy
