@@ -121,7 +121,10 @@ def track(
 
 @naming_arguments()
 def read_tracks(path: str | Path) -> TrackTable:
-    """Read a result file `SEQUENCE.txt`; raise `InputError` if it is not one."""
+    """Read a result file, `SEQUENCE.txt` or `ARCHIVE.zip/SEQUENCE.txt`.
+
+    Raises `InputError` if it is none.
+    """
     path = Path(path)
     rows = read_rows(path, "result")
     scores = rows.rest[:, :1] if rows.rest.shape[1] else np.ones((len(rows), 1))

@@ -67,10 +67,10 @@ def command(
     """Score result files and caches against ground truth, as TrackEval and PASCAL do.
 
     TRACKS are folders of SEQUENCE.txt (one folder is one tracker), TrackEval's folders
-    TRACKER/data, or single files, plain or gzipped. Without any, all results with ground truth in
-    the work folder are scored. A result file is scored against the ground truth of the sequence
-    of the same name; a single result file and a single ground-truth file belong together
-    whatever their names.
+    TRACKER/data, zip files for MOTChallenge's server, or single files, plain or gzipped. Without
+    any, all results with ground truth in the work folder are scored. A result file is scored
+    against the ground truth of the sequence of the same name; a single result file and a single
+    ground-truth file belong together whatever their names.
 
     \b
         mottool evaluate --gt MOT17/train
@@ -107,7 +107,7 @@ def command(
     files = inputs.find_ground_truth(truth)
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
-        results = inputs.find_results(sources)
+        results = inputs.find_results(sources, batch.note)
     truth_files = [parse_source(source)[0] for source in truth]
     if len(sources) == len(truth) == 1 and sources[0].is_file() and truth_files[0].is_file():
         (only,) = files.values()

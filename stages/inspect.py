@@ -9,6 +9,7 @@ import click
 from mottool.cli.jobs import Jobs, fact_lines
 from mottool.cli.options import as_json
 from mottool.errors import InputError
+from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
 
 __all__ = ["command", "run"]
 
@@ -41,11 +42,14 @@ def run(path: Path) -> dict[str, Any]:
         return _complete(path)
     if _is_dataset(path):
         return _dataset(path)
+    if is_archive(path):
+        return _zipped_rows(path)
     if path.name.endswith((".txt", ".txt.gz")):
         return _rows(path)
     raise InputError(
         f"{path} is neither a cache nor MOTChallenge rows nor a dataset",
-        "name an .h5, .txt or .txt.gz file or a dataset; `mottool weights verify` inspects weights",
+        "name an .h5, .txt, .txt.gz or .zip file or a dataset; "
+        "`mottool weights verify` inspects weights",
     )
 
 
@@ -166,6 +170,19 @@ def _rows(path: Path) -> dict[str, Any]:
         "frames": len(np.unique(rows.frames)),
         "last_frame": int(rows.frames.max(initial=0)),
         "identities": len(np.unique(rows.ids[rows.ids > 0])),
+        "bytes": file_on_disk(path).stat().st_size,
+    }
+
+
+def _zipped_rows(path: Path) -> dict[str, Any]:
+    facts = {name: _rows(path / f"{name}.txt") for name in read_results(path)}
+    counts = {key: sum(each[key] for each in facts.values()) for key in ("rows", "identities")}
+    return {
+        "kind": "zip file of MOTChallenge rows",
+        "state": "complete",
+        "sequence": path.stem,
+        "sequences": list(facts),
+        **counts,
         "bytes": path.stat().st_size,
     }
 
@@ -179,7 +196,7 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
     """Show the content of FILE, and whether it is complete.
 
     FILE is a cache or a label file (.h5), the folder of an unfinished one (.part), a result or
-    detection file with MOTChallenge rows (.txt, .txt.gz), or a DATASET that train reads.
+    detection file with MOTChallenge rows (.txt, .txt.gz, .zip), or a DATASET that train reads.
 
     \b
         mottool inspect mottool-work/caches/*/*.h5

@@ -23,6 +23,7 @@ from mottool.drawing.render import render_switches
 from mottool.drawing.render import render_video as run
 from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
+from mottool.motchallenge.zip_files import file_on_disk, is_archive
 from mottool.progress import progress
 from mottool.settings import to_json
 from mottool.splits import splits_help
@@ -46,7 +47,9 @@ def inputs_of(
     """Return the inputs that determine a video, for its record: frames, rows and settings."""
     truth_path = ground_truth.path if ground_truth else None
     files = {"tracks": tracks, "beside": beside, "ground_truth": truth_path}
-    digests = {name: file_digest(file) if file else None for name, file in files.items()}
+    digests = {
+        name: file_digest(file_on_disk(file)) if file else None for name, file in files.items()
+    }
     return {
         "source_hash": sequence.fingerprint(),
         **digests,
@@ -61,7 +64,7 @@ def inputs_of(
 @click.option(
     "--tracks",
     type=click.Path(path_type=Path),
-    help="The folder of result files, <sequence>.txt each, or one result file.  "
+    help="The folder or zip file of result files, <sequence>.txt each, or one result file.  "
     "[default: the only folder in WORK/tracks]",
 )
 @click.option(
@@ -126,7 +129,7 @@ def command(
     --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
     person before, at and after each switch, with the ground-truth box dashed in white.
     """
-    from mottool.metrics.inputs import find_ground_truth, get_ground_truth
+    from mottool.metrics.inputs import find_ground_truth, find_result, get_ground_truth
     from mottool.sources.discovery import find_sequences
 
     if switches and (not ground_truth or beside or config.needs_cache):
@@ -139,7 +142,7 @@ def command(
     if len(sequences) == len(truth_files) == 1 and ground_truth[0].is_file():
         truth_files = dict(zip([sequences[0].name], truth_files.values(), strict=True))
     for path in (results, *([beside] if beside else [])):
-        if path.is_file() and len(sequences) > 1:
+        if path.is_file() and not is_archive(path) and len(sequences) > 1:
             problem = f"{path} is one result file but there are {len(sequences)} sequences"
             raise SettingError(problem, "give the folder of their result files")
     folder = _folder_name(results)
@@ -147,7 +150,7 @@ def command(
     first, last = config.span
 
     def job(sequence: Sequence) -> None:
-        rows = _result_file(results, sequence, "--tracks")
+        rows = find_result(results, sequence.name)
         truth = get_ground_truth(sequence.name, truth_files) if truth_files else None
         out = WorkDir(work).video(name, sequence.name)
 
@@ -160,7 +163,7 @@ def command(
             count = len(strips)
             jobs.report(sequence.name, out, f"{count} switches", switches=count)
             return
-        other = _result_file(beside, sequence, "--beside") if beside else None
+        other = find_result(beside, sequence.name) if beside else None
         cache_file = (
             _cache_file(sequence, cache, WorkDir(work), folder) if config.needs_cache else None
         )
@@ -174,17 +177,10 @@ def command(
 
 
 def _folder_name(results: Path) -> str:
-    """Return the name of a folder of results, or of the folder of a result file."""
+    """Return the name of a folder or zip file of results, or of the folder of a result file."""
+    if is_archive(results):
+        return results.stem
     return (results.resolve().parent if results.is_file() else results.resolve()).name
-
-
-def _result_file(results: Path, sequence: Sequence, flag: str) -> Path:
-    """Return the result file of a sequence; `flag` is the option that gave `results`."""
-    path = results if results.is_file() else results / f"{sequence.name}.txt"
-    if not path.is_file():
-        fix = f"run mottool associate on {sequence.name}, or name other results with {flag}"
-        raise InputError(f"there is no result file {path}", fix)
-    return path
 
 
 def _cache_file(sequence: Sequence, given: Path | None, work: WorkDir, results: str) -> Path:

@@ -314,7 +314,7 @@ def tracks_option(command: Command) -> Command:
     return click.option(
         "--tracks",
         type=click.Path(path_type=Path),
-        help="The folder of result files that give the identities, or one result file.",
+        help="The folder or zip file of results that give the identities, or one result file.",
     )(command)
 
 

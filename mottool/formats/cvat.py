@@ -16,9 +16,9 @@ from mottool.errors import InputError
 from mottool.files import safe_name
 from mottool.formats.folders import rows_as_text
 from mottool.formats.sequence_rows import CLASSES, SequenceRows, class_number, ground_truth_rows
-from mottool.formats.zip_files import read_archive, write_archive
 from mottool.motchallenge.rows import Rows, parse_rows
 from mottool.motchallenge.seqinfo import parse_seqinfo
+from mottool.motchallenge.zip_files import read_archive, write_archive
 
 __all__ = ["read", "write"]
 

@@ -6,15 +6,15 @@ TrackEval (Luiten & Hoffhues, github.com/JonathonLuiten/TrackEval) reads `TRACKE
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from mottool.errors import InputError
 from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import SequenceRows, ground_truth_rows, result_rows
-from mottool.formats.zip_files import read_archive, write_archive
-from mottool.metrics.inputs import find_ground_truth, find_results
+from mottool.metrics.inputs import find_ground_truth, find_tracker
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
+from mottool.motchallenge.zip_files import read_results, write_archive
 
 __all__ = [
     "read",
@@ -43,11 +43,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
             ground_truth_rows(file.sequence, read_rows(file.path, "ground truth"), _info(file.path))
             for file in files
         ]
-    trackers = find_results([path])
-    if len(trackers) > 1:
-        problem = f"{path} holds the results of {len(trackers)} trackers"
-        raise InputError(problem, f"name one of them, such as {path / next(iter(trackers))}")
-    (results,) = trackers.values()
+    results = find_tracker(path)
     read = {safe_name(name): read_rows(file, "result") for name, file in results.items()}
     return _by_columns(read)
 
@@ -59,26 +55,10 @@ def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] |
     """
     if path.suffix != ".zip":
         return None
-    texts = {name: text for name, text in read_archive(path).items() if name.suffix == ".txt"}
-    prose = [name for name, text in texts.items() if not _begins_with_number(text)]
-    for name in prose:
-        warn(f"{path}: {name} is left out, as it does not begin with a number")
-    files: dict[str, PurePosixPath] = {}
-    for name in sorted(texts.keys() - set(prose)):
-        other = files.setdefault(safe_name(name.stem), name)
-        if other != name:
-            problem = f"{path} holds {other} and {name}, two sequences {name.stem}"
-            raise InputError(problem, "leave one of them out, or rename it")
-    if not files:
-        raise InputError(f"{path} holds no text files", "give CVAT's MOT 1.1, or result files")
-    rows = {stem: parse_rows(texts[name], path / name) for stem, name in files.items()}
-    return _by_columns(rows)
-
-
-def _begins_with_number(text: str) -> bool:
-    """Return whether a text may be rows of numbers; a text without lines may."""
-    first = next((line for line in text.splitlines() if line.strip()), "0")
-    return first.lstrip()[0] in "+-.0123456789"
+    texts = read_results(path, warn)
+    return _by_columns(
+        {name: parse_rows(text, path / f"{name}.txt") for name, text in texts.items()}
+    )
 
 
 def _by_columns(files: Mapping[str, Rows]) -> list[SequenceRows]:

@@ -11,7 +11,7 @@ from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
 from mottool.metrics.evaluate import load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile, get_ground_truth
+from mottool.metrics.inputs import GroundTruthFile, find_result, get_ground_truth
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.motchallenge.rows import Rows, read_rows
@@ -76,7 +76,7 @@ def find_identity_rows(
     there is neither. Raises `InputError` if there is none of this sequence.
     """
     if tracks:
-        return read_rows(tracks if tracks.is_file() else tracks / f"{sequence}.txt", "result")
+        return read_rows(find_result(tracks, sequence), "result")
     if not ground_truth_files:
         return None
     ground_truth = load_ground_truth(get_ground_truth(sequence, ground_truth_files), sequence)

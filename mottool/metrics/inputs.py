@@ -1,13 +1,14 @@
 """Find result files by tracker, caches, and ground truth by sequence."""
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mottool.errors import InputError, did_you_mean
+from mottool.errors import InputError, did_you_mean, ignore_warning
 from mottool.files import safe_name
 from mottool.motchallenge.seqinfo import read_seqinfo
+from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
 from mottool.splits import (
     HALVES,
     Span,
@@ -22,7 +23,9 @@ __all__ = [
     "GroundTruthFile",
     "covered_by_others",
     "find_caches",
+    "find_result",
     "find_results",
+    "find_tracker",
     "find_ground_truth",
     "get_ground_truth",
     "has_ground_truth",
@@ -127,16 +130,20 @@ def _ground_truth_file(path: Path) -> GroundTruthFile:
     return GroundTruthFile(safe_name(folder.name), path, length)
 
 
-def find_results(sources: Iterable[Path]) -> dict[str, dict[str, Path]]:
+def find_results(
+    sources: Iterable[Path], warn: Callable[[str], None] = ignore_warning
+) -> dict[str, dict[str, Path]]:
     """Find result files by tracker and sequence.
 
     A tracker is a folder of `<sequence>.txt` (or .gz), or of `data/` with these files, as in
-    TrackEval. A source is a tracker, a folder of such trackers, or a file, which belongs to the
-    tracker of its folder. Raises `InputError` if a source has no result file, or two of a sequence.
+    TrackEval, or a zip file for MOTChallenge's server. A source is a tracker, a folder of such
+    trackers, or a file, which belongs to the tracker of its folder. `warn` receives a message for
+    each text in a zip file that is no result. Raises `InputError` if a source has no result file,
+    or two of a sequence.
     """
     folders: dict[Path, dict[str, Path]] = {}
     for source in sources:
-        paths = [source] if source.is_file() else _result_files(source)
+        paths = _result_files(source, warn)
         if not paths:
             problem = "holds no SEQUENCE.txt" if source.is_dir() else "does not exist"
             raise InputError(f"{source} {problem}", "name result files or folders of them")
@@ -160,16 +167,51 @@ def find_results(sources: Iterable[Path]) -> dict[str, dict[str, Path]]:
     }
 
 
+def find_tracker(source: Path) -> dict[str, Path]:
+    """Find the result files of a folder or zip file of one tracker, by sequence.
+
+    Raises `InputError` as `find_results` does, and if there are several trackers.
+    """
+    trackers = find_results([source])
+    if len(trackers) > 1:
+        problem = f"{source} holds the results of {len(trackers)} trackers"
+        raise InputError(problem, f"name one of them, such as {source / next(iter(trackers))}")
+    (results,) = trackers.values()
+    return results
+
+
+def find_result(source: Path, sequence: str) -> Path:
+    """Return the result file of a sequence in a folder or zip file of one tracker.
+
+    `source` may be the file itself, whatever its name is. Raises `InputError` without it.
+    """
+    if source.is_file() and not is_archive(source):
+        return source
+    results = find_tracker(source)
+    if sequence not in results:
+        fix = "run mottool associate on it, or name other results"
+        raise InputError(f"there is no result file of {sequence} in {source}", fix)
+    return results[sequence]
+
+
 def _tracker_folder(folder: Path) -> Path:
+    if is_archive(folder):
+        return folder.with_suffix("")
     return folder.parent if folder.name == "data" else folder
 
 
-def _result_files(source: Path) -> list[Path]:
+def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
+    if is_archive(source):
+        return [source / f"{sequence}.txt" for sequence in read_results(source, warn)]
+    if file_on_disk(source).is_file():
+        return [source]
+    zip_files = [path for path in sorted(source.glob("*.zip")) if is_archive(path)]
     data_folders = sorted(folder for folder in source.glob("*/data") if folder.is_dir())
     return (
         _text_files(source)
         or _text_files(source / "data")
         or [path for folder in data_folders for path in _text_files(folder)]
+        or [path for file in zip_files for path in _result_files(file, warn)]
     )
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mottool.errors import InputError, from_os_error
+from mottool.errors import InputError, did_you_mean, from_os_error
 from mottool.files import atomic_write, unpacked_limit
+from mottool.motchallenge.zip_files import is_archive, read_results
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
@@ -52,10 +53,11 @@ class Rows:
 
 
 def read_rows(path: Path, what: str) -> Rows:
-    """Read a text file of rows, plain or gzipped; `what` names its kind in errors.
+    """Read a text file of rows; `what` names its kind in errors.
 
-    An empty file has no rows. Raises `InputError` that names the first line with another number of
-    columns, text that is not a number, NaN or infinity, a frame below 1, or a box beyond any frame.
+    It is plain, gzipped, or in a zip file, as `ARCHIVE.zip/SEQUENCE.txt`. An empty file has no
+    rows. Raises `InputError` that names the first line with another number of columns, text that is
+    not a number, NaN or infinity, a frame below 1, or a box beyond any frame.
     """
     return parse_rows(_text(path, what), path)
 
@@ -76,6 +78,12 @@ def parse_rows(text: str, path: Path) -> Rows:
 
 
 def _text(path: Path, what: str) -> str:
+    if is_archive(path.parent):
+        texts = read_results(path.parent)
+        if path.stem not in texts:
+            problem = f"{path.parent} holds no {what} file {path.name}"
+            raise InputError(problem, did_you_mean(path.stem, texts))
+        return texts[path.stem]
     try:
         return _bytes(path).decode("utf-8-sig")
     except FileNotFoundError as error:

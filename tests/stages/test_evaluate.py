@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archives import archive
 from caches import HEADER, write
 from click.testing import CliRunner
 from goldens import HERE
@@ -17,6 +18,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, OutputError, SettingError
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import scored_and_ignored
+from mottool.stages import convert
 from mottool.stages.evaluate import Config, command, run
 
 EXPECTED = json.loads((HERE / "metrics.json").read_text())
@@ -419,3 +421,24 @@ def test_chosen_frames_are_scored_as_if_the_files_were_cut(tmp_path):
     assert counts("--frames", "1") == [0, 1, 0]
     refused = CliRunner().invoke(command, [*map(str, given), "--frames", "6-3"])
     assert "is not a range of frames" in str(refused.exception)
+
+
+def test_a_zip_file_for_the_server_scores_as_the_folder_it_was_made_of(dataset):
+    folder, upload = dataset / "new" / "mine", dataset / "uploads" / "mine.zip"
+    for form, out in (("motchallenge", folder), ("server", upload)):
+        convert.run([dataset / "tracks" / "mine"], out, convert.Config(to=form))
+    expected = call(folder, "--gt", dataset / "data")
+    assert call(upload, "--gt", dataset / "data") == expected
+    assert call(upload.parent, "--gt", dataset / "data") == expected
+    one = call(upload / "street.txt", "--gt", dataset / "data" / "street")
+    assert expected.splitlines()[-2].split()[1:] == one.splitlines()[-2].split()[1:]
+
+
+def test_other_texts_in_a_zip_file_of_results_are_named(dataset):
+    result = (dataset / "tracks" / "mine" / "street.txt").read_text()
+    upload = archive(dataset / "up.zip", {"data/street.txt": result, "README.txt": "ours"})
+    output = call(upload, "--gt", dataset / "data")
+    assert f"{upload}: README.txt is left out" in output
+    task = archive(dataset / "task.zip", {"gt/gt.txt": result, "gt/labels.txt": "person"})
+    with pytest.raises(InputError, match="mottool convert"):
+        run([task], [dataset / "data"], dataset / "scores.csv")

@@ -7,6 +7,7 @@ import cv2
 import matplotlib.image
 import numpy as np
 import pytest
+from archives import archive
 from caches import HEADER, write
 from click.testing import CliRunner
 
@@ -72,6 +73,8 @@ def test_cells_of_one_identity_are_framed(work):
 def test_tracklets_are_framed_with_detections_of_their_identity(work):
     tracks = work / "work/tracks/pipe.a"
     same = drawn(work, "tracklets", "--at", 4, "--tracks", tracks)
+    upload = archive(work / "a.zip", {"seq.txt": (tracks / "seq.txt").read_text()})
+    assert np.array_equal(drawn(work, "tracklets", "--at", 4, "--tracks", upload), same)
     orange = np.abs(same[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
     assert orange.sum() > 1000
     # In frame 6 all identities are new: none matches a tracklet.

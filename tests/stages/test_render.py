@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from archives import archive
 from caches import HEADER, write
 from click.testing import CliRunner
 from footage import images, seqinfo, video
@@ -135,6 +136,16 @@ def test_one_result_file_for_two_sequences_is_refused(tmp_path, film):
     failed = called(tmp_path, other, film, "--tracks", rows).exception
     assert isinstance(failed, SettingError)
     assert "is one result file but there are 2 sequences" in str(failed)
+
+
+def test_results_in_a_zip_file_are_drawn_as_those_of_a_folder(tmp_path, film):
+    rows = tmp_path / "work" / "tracks" / "public.sort" / "film.txt"
+    upload = archive(tmp_path / "upload.zip", {"film.txt": rows.read_text(), "b.txt": ""})
+    for results in (upload, rows.parent):
+        assert called(tmp_path, film, "--tracks", results, "--frames", "1-3").exit_code == 0
+    zipped, plain = sorted((tmp_path / "work" / "videos").glob("*/film.mp4"), reverse=True)
+    assert (zipped.parent.name, plain.parent.name) == ("upload", "public.sort")
+    assert zipped.read_bytes() == plain.read_bytes()
 
 
 def test_ambiguous_or_missing_results_are_an_error(tmp_path, film):

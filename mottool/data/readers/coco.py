@@ -51,6 +51,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
             hash(number)
             size = int(image["width"]), int(image["height"])
             video, frame = int(image.get("video_id", STILL)), int(image.get("frame_id", 0))
+            np.array([*size, video, frame], np.int32)  # as in a Dataset; may overflow
         except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: entry {index} of images is broken", FIX) from None
         if not file.is_file():

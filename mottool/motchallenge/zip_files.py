@@ -1,16 +1,19 @@
-"""Read the text files in a zip file without unpacking it; write deterministic zip files."""
+"""Read the text files in a zip file without unpacking it; write deterministic zip files.
+
+A result in a zip file has the path `ARCHIVE.zip/SEQUENCE.txt`, in whatever folder of it it is.
+"""
 
 import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from mottool.errors import InputError, from_os_error
-from mottool.files import atomic_write, unpacked_limit
+from mottool.errors import InputError, from_os_error, ignore_warning
+from mottool.files import atomic_write, safe_name, unpacked_limit
 
-__all__ = ["read_archive", "write_archive"]
+__all__ = ["file_on_disk", "is_archive", "read_archive", "read_results", "write_archive"]
 
 SUFFIXES = (".txt", ".ini")
 DAMAGED = (
@@ -56,6 +59,49 @@ def read_archive(path: Path) -> dict[PurePosixPath, str]:
         problem = f"{path} is not a readable zip file of texts ({error})"
         raise InputError(problem, fix) from error
     return texts
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether `path` is a zip file by its name."""
+    return path.suffix == ".zip" and path.is_file()
+
+
+def file_on_disk(result: Path) -> Path:
+    """Return the file that contains a result: its zip file, or the result itself."""
+    return result.parent if is_archive(result.parent) else result
+
+
+def read_results(path: Path, warn: Callable[[str], None] = ignore_warning) -> dict[str, str]:
+    """Return the texts of rows in a zip file by sequence, which is their name without suffix.
+
+    `warn` receives a message for each text that does not begin with a number, such as a README.
+    Raises `InputError` as `read_archive` does, if there are no rows, or two texts of one sequence.
+    """
+    names: dict[str, PurePosixPath] = {}
+    texts: dict[str, str] = {}
+    for name, text in sorted(read_archive(path).items()):
+        if name.suffix != ".txt":
+            continue
+        if not _begins_with_number(text):
+            warn(f"{path}: {name} is left out, as it does not begin with a number")
+            continue
+        if name.name == "gt.txt":
+            fix = "run mottool convert first, and give what it writes"
+            raise InputError(f"{path} holds ground truth ({name}), no results", fix)
+        sequence = safe_name(name.stem)
+        if sequence in names:
+            problem = f"{path} holds {names[sequence]} and {name}, two sequences {name.stem}"
+            raise InputError(problem, "leave one of them out, or rename it")
+        names[sequence], texts[sequence] = name, text
+    if not texts:
+        raise InputError(f"{path} holds no text files", "give CVAT's MOT 1.1, or result files")
+    return texts
+
+
+def _begins_with_number(text: str) -> bool:
+    """Return whether a text may be rows of numbers; a text without lines may."""
+    first = next((line for line in text.splitlines() if line.strip()), "0")
+    return first.lstrip()[0] in "+-.0123456789"
 
 
 def _name(info: zipfile.ZipInfo) -> PurePosixPath:
