@@ -26,6 +26,8 @@ class Detections:
     score of every cell of the network's grid, or None if it is not kept. A pipeline that reads the
     previous frame too returns the tracked points, `centres` (n, 2) float32 x y, and the offset of
     each to its position in that frame, `offsets` (n, 2) float32 x y; otherwise both are None.
+    `camera_motion` (2, 3) float64 maps pixels of the background from the previous frame to this
+    one, or is None if it is unknown.
     """
 
     boxes: Floats
@@ -36,12 +38,13 @@ class Detections:
     centres: Floats | None = None
     offsets: Floats | None = None
     occlusion_map: npt.NDArray[np.uint8] | None = None
+    camera_motion: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
 
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "Detections":
-        """Return the detections of some rows, with all occlusion centres but no map."""
+        """Return some rows, with all occlusion centres and the camera's motion but no map."""
 
         def select(values: Floats | None) -> Floats | None:
             return None if values is None else values[rows]
@@ -54,6 +57,7 @@ class Detections:
             self.occlusion_centres,
             select(self.centres),
             select(self.offsets),
+            camera_motion=self.camera_motion,
         )
 
     def none(self) -> "Detections":

@@ -1,6 +1,7 @@
 """Layout of the work folder, and the records beside its results.
 
 <work>/caches/<pipeline>/<sequence>.h5
+<work>/camera-motion/<sequence>.h5
 <work>/tracks/<pipeline>.<tracker>/<sequence>.txt
 <work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
@@ -23,7 +24,16 @@ from typing import Any
 
 from mottool.files import atomic_write, safe_name
 
-__all__ = ["WorkDir", "is_made_from", "read_record", "record_of", "write_record"]
+__all__ = [
+    "WorkDir",
+    "find_camera_motion",
+    "is_made_from",
+    "read_record",
+    "record_of",
+    "write_record",
+]
+
+CAMERA_MOTION = "camera-motion"
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,10 @@ class WorkDir:
     def caches(self) -> list[Path]:
         """Return every complete cache of the folder, sorted by name."""
         return sorted(self.root.glob("caches/*/*.h5"))
+
+    def camera_motion(self, sequence: str) -> Path:
+        """Return the camera-motion file of one sequence, for the caches of all pipelines."""
+        return self.root / CAMERA_MOTION / f"{safe_name(sequence)}.h5"
 
     def tracks(self, pipeline: str, tracker: str) -> Path:
         """Return the folder of one tracker's result files: it holds nothing else, to be zipped."""
@@ -68,6 +82,17 @@ class WorkDir:
     def labels(self, teacher: str, dataset: str) -> Path:
         """Return the label file of one dataset."""
         return self.root / "labels" / safe_name(teacher) / f"{safe_name(dataset)}.h5"
+
+
+def find_camera_motion(cache: Path, sequence: str) -> Path | None:
+    """Return the camera-motion file of a cache's sequence, or None.
+
+    It is in the folder `camera-motion` beside the cache or up to two levels above, as that of a
+    work folder is.
+    """
+    parents = cache.resolve().parents[:3]
+    files = (parent / CAMERA_MOTION / f"{safe_name(sequence)}.h5" for parent in parents)
+    return next((file for file in files if file.exists()), None)
 
 
 def record_of(result: Path) -> Path:

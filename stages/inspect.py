@@ -76,32 +76,39 @@ def _dataset(path: Path) -> dict[str, Any]:
     }
 
 
-def _has_labels(path: Path) -> bool:
-    """Return whether a file is one of labels."""
+def _schema(path: Path) -> str:
+    """Return the schema of an HDF5 file; "" if it has none."""
     from mottool.cache.hdf5 import open_unchecked
     from mottool.cache.layout import LAYOUT
-    from mottool.data import distilled_labels
 
     with open_unchecked(path, LAYOUT) as file:
-        return bool(file.attrs.get("schema") == distilled_labels.SCHEMA)
+        return str(file.attrs.get("schema", ""))
 
 
 def _complete(path: Path) -> dict[str, Any]:
-    return _labels(path) if _has_labels(path) else _cache(path)
+    from mottool.cache import camera_motion
+    from mottool.data import distilled_labels
+
+    readers = {distilled_labels.SCHEMA: _labels, camera_motion.SCHEMA: _camera_motion}
+    return readers.get(_schema(path), _cache)(path)
 
 
 def _unfinished(folder: Path) -> dict[str, Any]:
     """Return the header of an unfinished cache or label file and how much is committed."""
     import dataclasses
 
-    from mottool.cache import layout
+    from mottool.cache import camera_motion, layout
     from mottool.cache.shards import read_progress, shard_files
     from mottool.data import distilled_labels
 
     files = shard_files(folder)
-    if files and _has_labels(files[0]):
+    schema = _schema(files[0]) if files else ""
+    if schema == distilled_labels.SCHEMA:
         header, committed = read_progress(folder, distilled_labels.LAYOUT)
         facts = {"kind": "labels", "sequence": header.dataset, "embeddings": committed}
+    elif schema == camera_motion.SCHEMA:
+        header, committed = read_progress(folder, camera_motion.LAYOUT)
+        facts = {"kind": "camera motion", "frames": committed}
     else:
         header, committed = read_progress(folder, layout.LAYOUT)
         facts = {"kind": "cache", "frames": committed}
@@ -125,6 +132,22 @@ def _labels(path: Path) -> dict[str, Any]:
         "embeddings": len(labels),
         "bytes": size,
         "overhead": round(size / max(labels.header.image_bytes, 1), 6),
+    }
+
+
+def _camera_motion(path: Path) -> dict[str, Any]:
+    import dataclasses
+
+    from mottool.cache.camera_motion import CameraMotion
+
+    motion = CameraMotion(path)
+    return {
+        "kind": "camera motion",
+        "state": "complete",
+        **dataclasses.asdict(motion.header),
+        "frames": len(motion.warps),
+        "median_shift": round(motion.median_shift, 3),
+        "bytes": path.stat().st_size,
     }
 
 
@@ -195,8 +218,9 @@ def _zipped_rows(path: Path) -> dict[str, Any]:
 def command(files: tuple[Path, ...], as_json: bool) -> None:
     """Show the content of FILE, and whether it is complete.
 
-    FILE is a cache or a label file (.h5), the folder of an unfinished one (.part), a result or
-    detection file with MOTChallenge rows (.txt, .txt.gz, .zip), or a DATASET that train reads.
+    FILE is a cache, a camera-motion file or a label file (.h5), the folder of an unfinished one
+    (.part), a result or detection file with MOTChallenge rows (.txt, .txt.gz, .zip), or a DATASET
+    that train reads.
 
     \b
         mottool inspect mottool-work/caches/*/*.h5

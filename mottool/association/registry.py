@@ -70,7 +70,8 @@ class TrackerEntry:
     """A tracker that a user can name.
 
     `tracker` is `module:class` of a `tracks.Tracker`, `settings` the class of its settings. `needs`
-    are the fields of `Detections` that the tracker requires, `uses` those that it can do without.
+    are the fields of `Detections` that the tracker requires, `uses` those that it can do without,
+    and `needs_if` those that it requires if the setting of that name is on.
     `profiles` are other settings that the authors published, by name: texts that differ from the
     defaults.
     """
@@ -79,7 +80,13 @@ class TrackerEntry:
     settings: type[Settings]
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    needs_if: Mapping[str, str] = field(default_factory=dict)
     profiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def required(self, settings: Settings) -> list[str]:
+        """Return the fields of `Detections` that the tracker requires with these settings."""
+        chosen = [name for name, switch in self.needs_if.items() if getattr(settings, switch)]
+        return [*self.needs, *chosen]
 
     def load(self) -> Callable[[Any, SequenceInfo], Tracker]:
         """Import the tracker's class; call it with settings and a `SequenceInfo`."""

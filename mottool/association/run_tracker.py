@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mottool.association.camera_motion import camera_motion_of, frames_with_motion
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
@@ -49,8 +50,11 @@ def run_tracker(
     """
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
+    detected = cache.frames()
+    if "camera_motion" in TRACKERS[tracker].required(settings):
+        detected = frames_with_motion(cache, camera_motion_of(cache, tracker))
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
-    selected = (select_detections(detections, inputs) for detections in cache.frames())
+    selected = (select_detections(detections, inputs) for detections in detected)
     frames = zip(progress(selected), steps, strict=True)
     tracks = [instance.update(detections, elapsed) for detections, elapsed in frames]
     return join_frames(tracks, cache.first_frame)
@@ -98,7 +102,7 @@ def _create_tracker(
     """Create the tracker of the cache's sequence."""
     entry = TRACKERS[name]
     if cache.detection_count:
-        if "embeddings" in entry.needs and not cache.has_embeddings:
+        if "embeddings" in entry.required(settings) and not cache.has_embeddings:
             raise CacheError(
                 f"{cache.path} has no embeddings, which {name} matches by", EMBEDDINGS_FIX
             )

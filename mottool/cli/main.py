@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "detect-embed": "Detect and embed objects; write one cache per sequence.",
+    "camera-motion": "Estimate how the camera moves, for trackers that use it.",
     "track": "Detect, associate and, with --render, draw in one command.",
     "associate": "Link the detections of caches into tracks.",
     "evaluate": "Score result files or caches against ground truth.",

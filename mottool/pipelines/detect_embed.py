@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.sequence import Sequence
 
-__all__ = ["detect_embed"]
+__all__ = ["batches", "detect_embed"]
 
 T = TypeVar("T")
 PREFETCHED_BATCHES = 4  # batches of frames decoded ahead of the network
@@ -59,7 +59,7 @@ def detect_embed(
         decoded = prefetch(frames, PREFETCHED_BATCHES * pipeline.batch)
         done = start - sequence.first_frame
         shown = progress(decoded, sequence.name, sequence.length, done)
-        for batch in _batches(shown, pipeline.batch):
+        for batch in batches(shown, pipeline.batch):
             results = run.detect([frame for frame, _ in batch])
             for (frame, decode_time), (detections, times) in zip(batch, results, strict=True):
                 if frame.missing and run.needs_pixels:
@@ -69,7 +69,7 @@ def detect_embed(
         return cache.finish()
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield lists of `size` items; the last one may be shorter."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):

@@ -16,7 +16,14 @@ from mottool.sources.depth import range_of
 from mottool.sources.images import frame_numbers, images_in, read_image, read_raw
 from mottool.splits import frames_of_half, name_of_half
 
-__all__ = ["Frame", "HalfSequence", "Sequence", "SubsampledSequence", "check_numbers"]
+__all__ = [
+    "Frame",
+    "HalfSequence",
+    "Sequence",
+    "SubsampledSequence",
+    "check_numbers",
+    "hash_of_span",
+]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 LOGGER = logging.getLogger(__name__)
@@ -172,6 +179,11 @@ class Sequence:
         return digest.hexdigest()
 
 
+def hash_of_span(fingerprint: str, span: tuple[int, int]) -> str:
+    """Return the fingerprint of the frames `span` of a sequence that has this `fingerprint`."""
+    return hashlib.sha256(f"{fingerprint} frames {span[0]} to {span[1]}".encode()).hexdigest()
+
+
 def _missing(before: Frame, after: Frame, fps: float) -> Iterator[Frame]:
     """Yield the missing frames between two frames of a damaged video."""
     for number in range(before.number + 1, after.number):
@@ -291,5 +303,4 @@ class HalfSequence(Sequence):
 
     def fingerprint(self) -> str:
         """Return the SHA-256, in hex, of the original's fingerprint and the span."""
-        content = f"{self.original.fingerprint()} frames {self.span[0]} to {self.span[1]}"
-        return hashlib.sha256(content.encode()).hexdigest()
+        return hash_of_span(self.original.fingerprint(), self.span)

@@ -1,0 +1,145 @@
+"""Camera-motion files, `mottool/camera-motion/1`: how the background moves from frame to frame.
+
+One HDF5 file per sequence, for the caches of all pipelines, with F frames:
+
+    /warps           (F, 2, 3) f8  the affine map of the background's pixels from the previous frame
+                                   to each frame; the identity in the first one
+
+    attributes of /  schema, version (of the mottool that began the file), sequence, source,
+                     source_hash, settings (a JSON object): text; width, height, first_frame:
+                     integers; complete: a boolean
+
+It is written and read by the rules of `mottool.cache.layout`: as shards in `<name>.part/` until it
+is complete, and without links out of the file.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mottool.cache.hdf5 import (
+    DatasetSpec,
+    Layout,
+    as_cache_error,
+    check_same_inputs,
+    open_file,
+)
+from mottool.cache.shards import open_shards
+
+__all__ = ["LAYOUT", "SCHEMA", "CameraMotion", "CameraMotionHeader", "CameraMotionWriter"]
+
+SCHEMA = "mottool/camera-motion/1"
+WARPS = "warps"
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CameraMotionHeader:
+    """What a file was made from: its attributes, which are as those of a cache's `Header`."""
+
+    sequence: str
+    source: str
+    source_hash: str
+    width: int
+    height: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    first_frame: int = 1
+
+
+LAYOUT = Layout(
+    schema=SCHEMA,
+    kind="camera-motion file",
+    command="camera-motion",
+    items="frames",
+    header=CameraMotionHeader,
+    may_differ="source",
+    datasets={WARPS: DatasetSpec("<f8", (2, 3), "frames", 512)},
+)
+
+
+class CameraMotionWriter:
+    """Writes the file of one sequence, after the last frame that an earlier run committed.
+
+    `committed` is the number of frames that are kept if this process is killed. With
+    `already_complete` there is nothing to append.
+    """
+
+    def __init__(self, path: Path, header: CameraMotionHeader, overwrite: bool = False) -> None:
+        """Start or resume the file `path`; `overwrite` starts over.
+
+        Raises `CacheError` if the existing file was made from other frames or with other settings,
+        is damaged, or is being written; `OutputError` if `path` cannot be written.
+        """
+        self.path = path
+        self._shards = open_shards(path, LAYOUT, header, overwrite)
+        self.already_complete = self._shards is None
+        if self._shards is None:
+            motion = CameraMotion(path)
+            check_same_inputs(path, motion.header, header, LAYOUT)
+            self.committed = len(motion.warps)
+        else:
+            self.committed = self._shards.committed
+
+    def append(self, warps: Sequence[Floats]) -> None:
+        """Commit the warps (2, 3) of the next frames. Raises `OutputError` on a full disk."""
+        assert self._shards is not None
+        self._shards.commit({WARPS: np.array(warps, np.float64).reshape(-1, 2, 3)}, {})
+        self.committed = self._shards.committed
+
+    def finish(self) -> Path:
+        """Give the file, which now holds every frame, its final name."""
+        if self._shards is not None:
+            if not self.committed:  # a file without frames has one shard too, for its header
+                self.append([])
+            self._shards.merge()
+            self.already_complete, self._shards = True, None
+        return self.path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Keep what is committed; only `finish` completes the file."""
+        if self._shards is not None:
+            self._shards.close()
+
+
+class CameraMotion:
+    """The camera motion of one sequence: `warps` (F, 2, 3) float64 of its frames."""
+
+    def __init__(self, path: Path) -> None:
+        """Read `path`.
+
+        Raises `CacheError` if it is missing, unfinished, damaged, or not a camera-motion file.
+        """
+        file, self.header, _ = open_file(path, LAYOUT)
+        with file, as_cache_error(path, LAYOUT):
+            self.warps: Floats = file[WARPS][:]
+            if not np.isfinite(self.warps).all():
+                raise ValueError("a warp is not finite")
+
+    @property
+    def median_shift(self) -> float:
+        """The median distance, in pixels, by which the centre of the image moves in a frame."""
+        if not len(self.warps):
+            return 0.0
+        centre = np.array([self.header.width / 2, self.header.height / 2])
+        moved = self.warps[:, :, :2] @ centre + self.warps[:, :, 2] - centre  # (F, 2)
+        return float(np.median(np.hypot(*moved.T)))
+
+    def between(self, first_frame: int, last_frame: int) -> Floats | None:
+        """Return the warps (F, 2, 3) of these frames, counted from 1; None if one is missing."""
+        start = first_frame - self.header.first_frame
+        stop = last_frame + 1 - self.header.first_frame
+        return self.warps[start:stop] if start >= 0 and stop <= len(self.warps) else None
