@@ -9,7 +9,6 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
@@ -354,14 +353,16 @@ def _run_all(
 
 
 def _track(task: Task, tracker: str, public: Path | None, bar: bool) -> Summary:
-    """Track one cache, in any process, and return a summary; `bar` shows progress by frame."""
-    seconds, notes = 0.0, list[str]()
+    """Track one cache, in any process, and return a summary; `bar` shows progress by frame.
 
-    def timed(frames: Iterable[Detections]) -> Iterator[Detections]:
-        nonlocal seconds
-        start = perf_counter()
-        yield from progress(frames, task.sequence, task.frames) if bar else frames
-        seconds = perf_counter() - start
+    The speed is that of association, as `metrics.speed` defines it.
+    """
+    from mottool.metrics.speed import SystemTime
+
+    notes = list[str]()
+
+    def show_progress(frames: Iterable[Detections]) -> Iterable[Detections]:
+        return progress(frames, task.sequence, task.frames) if bar else frames
 
     run(
         task.cache,
@@ -369,16 +370,17 @@ def _track(task: Task, tracker: str, public: Path | None, bar: bool) -> Summary:
         tracker,
         settings=task.settings,
         postprocessing=task.postprocessing,
-        progress=timed,
+        progress=show_progress,
         inputs=task.inputs,
         public=public,
         warn=notes.append,
     )
     record = read_record(task.out)
+    time = SystemTime.read(record) or SystemTime()
     return {
         "rows": record["rows"],
         "identities": record["identities"],
         "frames": task.frames,
-        "frames_per_second": round(task.frames / max(seconds, 1e-9), 1),
+        "frames_per_second": round(time.rates()["FPSA"] or 0.0, 1),
         "notes": notes,
     }

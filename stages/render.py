@@ -103,7 +103,7 @@ def command(
     work: Path,
     as_json: bool,
 ) -> None:
-    """Draw tracks over the frames of each SOURCE: boxes, identities, trails, scores.
+    """Draw tracks over the frames of each SOURCE: boxes, identities, trails.
 
     \b
         mottool render video.mp4
@@ -119,12 +119,13 @@ def command(
     WORK/videos/<result folder>_vs_<other>.
 
     The video is H.264, which browsers play. Its frames keep the times of the source. An identity
-    has the same colour in every frame and every video.
+    has one colour in a video, which differs from those of identities near it at the same time.
 
     With --gt a hit is green, a false positive vermilion, a false negative dashed in blue, and an
     identity switch heavy and yellow, labelled OLD>NEW. With --beside a person has one colour in
-    both images. A heavy line means that the other tracker gives another identity, a heavy dashed
-    line that it has no box there. --beside with --gt classifies the boxes of both.
+    both images. A heavy line means that the other tracker gives another identity, which is written
+    beside the number, a heavy dashed line that it has no box there. --beside with --gt classifies
+    the boxes of both. A legend is below the picture.
 
     --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
     person before, at and after each switch, with the ground-truth box dashed in white.

@@ -1,7 +1,7 @@
 """Overlay of a frame: boxes with captions, trails of foot points, frame number and legend."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.drawing.style import colour_of, text_colour_on
+from mottool.drawing.style import text_colour_on
 
 __all__ = ["DARK", "BoxStyle", "Overlay", "identity_styles", "side_by_side"]
 
@@ -36,12 +36,12 @@ class BoxStyle(NamedTuple):
     heavy: bool = False
 
 
-def identity_styles(ids: npt.NDArray[np.int64], scores: Floats | None = None) -> list[BoxStyle]:
+def identity_styles(
+    ids: npt.NDArray[np.int64], colours: Mapping[int, Colour], scores: Floats | None = None
+) -> list[BoxStyle]:
     """Return a style for each identity (n,): its colour, its number and its score (n,), if any."""
     notes = [""] * len(ids) if scores is None else [f"{score:.2f}" for score in scores.tolist()]
-    return [
-        BoxStyle(colour_of(i), str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)
-    ]
+    return [BoxStyle(colours[i], str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)]
 
 
 def side_by_side(images: Sequence[Image]) -> Image:
@@ -78,7 +78,8 @@ class Overlay:
         """Set the size of lines and text for frames of `width` times `height` pixels."""
         size = (width * height) ** 0.5
         self.line_width = max(min_line_width, round(size / 600))
-        self.font_scale = max(0.36, size / 1900)  # OpenCV's unit: capitals of 22 pixels
+        self.font_scale = max(0.3, size / 1900)  # OpenCV's unit: capitals of 22 pixels
+        self.padding = self.line_width + (size > 600)  # pixels around the text of captions
         self.text_thickness = max(1, round(1.6 * self.font_scale))
         self.trail, self.title = trail, title
         self._feet: dict[int, deque[tuple[int, float, float]]] = defaultdict(deque)
@@ -103,19 +104,18 @@ class Overlay:
         number: int,
         ids: npt.NDArray[np.int64],
         boxes: Floats,
-        scores: Floats | None = None,
-        styles: Sequence[BoxStyle] | None = None,
+        styles: Sequence[BoxStyle],
     ) -> Image:
         """Return a copy of the BGR image (H, W, 3) with frame `number` drawn over it.
 
-        `ids` (n,); `boxes` (n, 4) x1 y1 x2 y2 in pixels of `image`; `scores` (n,) or None for
-        captions without them. The n `styles` replace those of the identities. Boxes whose lower
-        edge is lower in the frame cover those higher up.
+        `ids` (n,); `boxes` (n, 4) x1 y1 x2 y2 in pixels of `image`; n `styles`. Boxes whose lower
+        edge is lower in the frame cover those higher up. Only identities in this frame have trails.
         """
         self.add_foot_points(number, ids, boxes)
+        colours = {i: style.colour for i, style in zip(ids.tolist(), styles, strict=True)}
         for third, opacity in ((2, 0.35), (1, 0.6), (0, 0.85)):  # the oldest third first
-            image = _blend(image, opacity, partial(self._draw_trails, number=number, third=third))
-        styles = identity_styles(ids, scores) if styles is None else styles
+            trails = partial(self._draw_trails, number=number, third=third, colours=colours)
+            image = _blend(image, opacity, trails)
         image = self.draw_boxes(image, boxes, styles)
         self._draw_number(image, number)
         return image
@@ -135,24 +135,30 @@ class Overlay:
                 self._write(image, text_boxes[index])
         return image
 
-    def _draw_trails(self, image: Image, number: int, third: int) -> None:
-        """Draw one third of each trail, 0 being the newest."""
+    def _draw_trails(
+        self, image: Image, number: int, third: int, colours: Mapping[int, Colour]
+    ) -> None:
+        """Draw one third of the trail of each identity in `colours`, 0 being the newest."""
         newest = number - third * self.trail / 3
         oldest = newest - self.trail / 3
-        for identity, feet in self._feet.items():
+        for identity, colour in colours.items():
+            feet = self._feet[identity]
             part = [(x, y) for frame, x, y in feet if oldest - 1 <= frame <= newest]
             if len(part) > 1:
-                line, width = _fixed_point(np.array(part)), self.line_width + 1  # (k, 2)
-                colour = colour_of(identity)
+                line, width = _fixed_point(np.array(part)), self.line_width  # (k, 2)
                 cv2.polylines(image, [line], False, colour, width, cv2.LINE_AA, FRACTION_BITS)
 
     def _draw_lines(
         self, image: Image, boxes: Floats, styles: Sequence[BoxStyle], background: bool = False
     ) -> None:
-        """Draw the line of each box, or its dark `background` for contrast with any image."""
+        """Draw the line of each box, or its `background`, a little wider.
+
+        The background is dark, for contrast with any image. That of a line of one pixel has its
+        colour, which a video of half the resolution in colours would lose.
+        """
         corners = _fixed_point(boxes.reshape(-1, 2, 2)).tolist()  # n of upper left and lower right
         for (first, second), style in zip(corners, styles, strict=True):
-            colour = DARK if background else style.colour
+            colour = DARK if background and self.line_width > 1 else style.colour
             width = self.line_width * (3 if style.heavy else 1) + (2 if background else 0)
             if style.dashed:
                 self._draw_dashes(image, [first, second], colour, width)
@@ -177,7 +183,7 @@ class Overlay:
     def _caption(self, image: Image, box: Floats, style: BoxStyle) -> list[_TextBox]:
         """Return caption and note of a box (4,), above it if there is room, else inside it."""
         x1, y1 = box[:2].tolist()
-        padding = self.line_width + 1
+        padding = self.padding
         texts = [
             (style.caption, style.colour, text_colour_on(style.colour)),
             (style.note, DARK, LIGHT),
@@ -195,11 +201,11 @@ class Overlay:
             )
         ]
 
-    def draw_legend(self, image: Image, entries: Sequence[tuple[BoxStyle, str]]) -> None:
-        """Write the meaning of styles at the lower left of the image: a line, then the text."""
+    def add_legend(self, image: Image, entries: Sequence[tuple[BoxStyle, str]]) -> Image:
+        """Return the image above the meaning of styles: for each a line, then the text."""
         if not entries:
-            return
-        padding, sample_width = 2 * self.line_width + 3, round(90 * self.font_scale)
+            return image
+        padding, sample_width = 2 * self.line_width + 3, round(70 * self.font_scale)
         widths = [3 * padding + sample_width + self._text_size(text)[0] for _, text in entries]
         height = self._text_size("0")[1] + 2 * padding
         offsets, left, line = [], 0, 0
@@ -208,19 +214,18 @@ class Overlay:
                 left, line = 0, line + 1
             offsets.append((left, line * height))
             left += width
-        top = image.shape[0] - (line + 1) * height
-        image[max(top, 0) :] //= 3
-        for (style, text), (left, down) in zip(entries, offsets, strict=True):
-            baseline, end = top + down + height - padding, left + padding + sample_width
-            middle = top + down + height / 2
+        band = np.full(((line + 1) * height, image.shape[1], 3), DARK, np.uint8)
+        for (style, text), (left, top) in zip(entries, offsets, strict=True):
+            baseline, end = top + height - padding, left + padding + sample_width
+            middle = top + height / 2
             sample = np.array([[left + padding, middle, end, middle]])  # a box without height
-            self._draw_lines(image, sample, [style], background=True)
-            self._draw_lines(image, sample, [style])
-            self._put_text(image, text, (end + padding, baseline), LIGHT)
+            self._draw_lines(band, sample, [style])
+            self._put_text(band, text, (end + padding, baseline), LIGHT)
+        return np.concatenate([image, band])
 
     def write_text(self, image: Image, text: str, x: float, y: float) -> None:
         """Write a small text on dark, with its lower left corner at `x`, `y` in pixels."""
-        padding = self.line_width + 1
+        padding = self.padding
         width, height = (side + 2 * padding for side in self._text_size(text))
         left, bottom = (round(max(-MAX_COORDINATE, min(side, MAX_COORDINATE))) for side in (x, y))
         self._write(image, _TextBox(text, left, bottom - height, width, height, DARK, LIGHT))
@@ -230,7 +235,7 @@ class Overlay:
             return
         end = (box.left + box.width - 1, box.top + box.height - 1)
         cv2.rectangle(image, (box.left, box.top), end, box.background, cv2.FILLED)
-        padding = self.line_width + 1
+        padding = self.padding
         self._put_text(image, box.text, (box.left + padding, end[1] + 1 - padding), box.colour)
 
     def _draw_number(self, image: Image, number: int) -> None:

@@ -274,7 +274,7 @@ def plot_timelines(
     if ground_truth is not None:
         objects, outcomes = classify_boxes(rows, ground_truth, rules, name)
         if len(objects):
-            return draw_objects(objects, outcomes, title, out)
+            return draw_objects(rows, objects, outcomes, title, out)
     elif len(rows):
         return draw_tracks(rows, title, out)
     raise InputError(f"there is nothing to draw for {tracks}", "give files that contain rows")

@@ -43,7 +43,7 @@ class RenderSettings(Settings):
         "Length of the trail of foot points in frames; 0 draws none. Not with --gt or --beside.",
         low=0,
     )
-    scores: bool = setting(True, "Write scores beside identities, unless all are equal.")
+    scores: bool = setting(False, "Write scores beside identities, unless all are equal.")
     detections: bool = setting(
         False, "Draw the cache's detections as thin white boxes with their scores."
     )
@@ -206,10 +206,8 @@ def _draw_frame(
         if detection_layers:
             visible = detection_layers.mark(visible)
             legend = [*legend, *detection_layers.legend]
-        ids, boxes, styles = visible
-        images.append(overlay.draw(image, frame.number, ids, boxes, styles=styles))
-        overlay.draw_legend(images[-1], legend)
-    return side_by_side(images)
+        images.append(overlay.draw(image, frame.number, *visible))
+    return overlays[0].add_legend(side_by_side(images), legend)
 
 
 def _track_layers(

@@ -1,26 +1,23 @@
-"""Style shared by all drawings: identity colours, plot colours and markers, new plots, saving.
+"""Style shared by all drawings: identity colours, plot colours and markers, new plots, saving."""
 
-An identity has the same colour everywhere. It differs from the colours of neighbouring identities
-and is visible on light and dark backgrounds.
-"""
-
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mottool.files import atomic_write
 
 __all__ = [
+    "BGR",
     "BLUE",
     "COLOURS",
+    "IDENTITY_COLOURS",
     "MARKERS",
     "VERMILION",
     "colour_of",
     "new_plot",
     "point_style",
+    "preferred_colour",
     "rgb_from_bgr",
     "save_figure",
     "text_colour_on",
@@ -34,39 +31,33 @@ BLUE, VERMILION = COLOURS[:2]
 MARKERS = "os^Dv<>p"  # one more than there are colours
 DPI = 200  # of PNG files
 
-HUES = 12  # as many as a reader can distinguish at a glance
-STRIDE = 5  # steps around the circle of hues from one identity to the next; prime to HUES
-LIGHTNESS = (0.69, 0.79)  # of even and odd identities: neighbouring hues differ in it
-CHROMA = 0.155
-
-# Ottosson, "A perceptual color space for image processing" (2020): OKLab to linear sRGB.
-LMS_FROM_LAB = np.array(
-    [
-        [1.0, 0.3963377774, 0.2158037573],
-        [1.0, -0.1055613458, -0.0638541728],
-        [1.0, -0.0894841775, -1.2914855480],
-    ]
-)
-RGB_FROM_LMS = np.array(
-    [
-        [4.0767416621, -3.3077115913, 0.2309699292],
-        [-1.2684380046, 2.6097574011, -0.3413193965],
-        [-0.0041960863, -0.7034186147, 1.7076147010],
-    ]
+# Blue, green, red of identities: at least 25 apart in CIELAB for readers with deuteranopia or
+# protanopia (Machado, Oliveira & Fernandes, 2009), and 41 for others; visible on light and dark.
+IDENTITY_COLOURS: tuple[BGR, ...] = (
+    (0, 68, 238),  # orange red
+    (255, 85, 153),  # violet
+    (255, 238, 68),  # cyan
+    (0, 238, 170),  # lime
+    (187, 0, 238),  # magenta
+    (255, 170, 119),  # blue
+    (102, 204, 221),  # sand
+    (85, 0, 255),  # crimson
+    (170, 238, 136),  # mint
+    (170, 119, 238),  # pink
 )
 
 
-@lru_cache(maxsize=4096)
+def preferred_colour(identity: int) -> int:
+    """Return the index in `IDENTITY_COLOURS` of an identity, which is any integer."""
+    return (identity - 1) % len(IDENTITY_COLOURS)
+
+
 def colour_of(identity: int) -> BGR:
-    """Return the colour (blue, green, red), 0 to 255, of an identity, which is any integer."""
-    turn, index = divmod(identity, HUES)
-    step = index * STRIDE + turn % 3 / 3  # each turn falls between the hues of the one before
-    hue, lightness = 2 * np.pi * step / HUES, LIGHTNESS[index % 2]
-    lab = np.array([lightness, CHROMA * np.cos(hue), CHROMA * np.sin(hue)])
-    linear = np.clip(RGB_FROM_LMS @ (LMS_FROM_LAB @ lab) ** 3, 0, 1)
-    encoded = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
-    red, green, blue = (int(value) for value in np.rint(255 * encoded))
-    return blue, green, red
+    """Return the colour (blue, green, red), 0 to 255, of an identity seen by itself.
+
+    `identity_colours` chooses those of the identities of a sequence.
+    """
+    return IDENTITY_COLOURS[preferred_colour(identity)]
 
 
 def text_colour_on(background: BGR) -> BGR:

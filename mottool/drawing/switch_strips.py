@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
+from mottool.drawing.identity_colours import identity_colours
 from mottool.drawing.overlay import BoxStyle, Overlay
-from mottool.drawing.style import colour_of
 from mottool.metrics.box_outcomes import IdentitySwitch
 from mottool.motchallenge.rows import Rows
 from mottool.sources.sequence import Frame
@@ -48,6 +48,7 @@ class StripMaker:
     ) -> None:
         """Prepare the strips of a sequence of `fps` frames per second."""
         self._ground_truth, self._results = ground_truth, results
+        self._colours = identity_colours(results)
         self._by_frame = np.argsort(results.frames, kind="stable")
         self._frames = results.frames[self._by_frame]
         step = max(1, round(SECONDS * fps))
@@ -87,7 +88,7 @@ class StripMaker:
         boxes = xyxy_from_tlwh(self._results.tlwh[rows])  # (n, 4)
         heavy = switch.before if number < switch.frame else switch.after
         styles = [
-            BoxStyle(colour_of(i), str(i), heavy=i == heavy)
+            BoxStyle(self._colours[i], str(i), heavy=i == heavy)
             for i in self._results.ids[rows].tolist()
         ]
         if in_frame:

@@ -1,6 +1,6 @@
 """Identity timelines: a bar for every run of frames in which an identity is present."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mottool.drawing.style import colour_of, new_plot, rgb_from_bgr, save_figure, text_colour_on
+from mottool.drawing.identity_colours import identity_colours
+from mottool.drawing.style import BGR, new_plot, rgb_from_bgr, save_figure, text_colour_on
 from mottool.metrics.box_outcomes import BoxOutcomes, Outcome
 from mottool.motchallenge.rows import Rows
 
@@ -30,24 +32,28 @@ def draw_tracks(rows: Rows, title: str, path: Path) -> Path:
     identities = _by_first_frame(rows.ids, rows.frames)
     last = int(rows.frames.max(initial=1))
     figure, axes = _plot_lanes(identities, "identity", last, title)
+    colours = identity_colours(rows)
     for lane, identity in enumerate(identities):
         for begin, end in _runs(np.sort(rows.frames[rows.ids == identity])):
-            _draw_bar(axes, lane, begin, end, identity)
+            _draw_bar(axes, lane, (begin, end), identity, colours)
     return save_figure(figure, path)
 
 
-def draw_objects(ground_truth: Rows, outcomes: BoxOutcomes, title: str, path: Path) -> Path:
-    """Draw a lane for each ground-truth person, coloured by the identities matched with it.
+def draw_objects(
+    results: Rows, ground_truth: Rows, outcomes: BoxOutcomes, title: str, path: Path
+) -> Path:
+    """Draw a lane for each ground-truth person, coloured by the matching identities of `results`.
 
     A thin grey line is a false negative, an empty part a frame without the person, and a black
-    tick an identity switch.
+    tick an identity switch. Colours are those of the video of `results`.
     """
     scored = outcomes.truth != Outcome.UNJUDGED
     frames, ids = ground_truth.frames[scored], ground_truth.ids[scored]
     matched_ids = outcomes.partners[scored]
     people = _by_first_frame(ids, frames)
     last = int(frames.max(initial=1))
-    figure, axes = _plot_lanes(people, "person of the ground truth", last, title)
+    figure, axes = _plot_lanes(people, "true person", last, title)
+    colours = identity_colours(results)
     for lane, person in enumerate(people):
         rows = np.flatnonzero(ids == person)
         rows = rows[np.argsort(frames[rows])]
@@ -55,10 +61,18 @@ def draw_objects(ground_truth: Rows, outcomes: BoxOutcomes, title: str, path: Pa
             axes.plot([begin - 0.5, end + 0.5], [lane, lane], color=GREY, linewidth=1.5, zorder=1)
         for identity in np.unique(matched_ids[rows][matched_ids[rows] >= 0]).tolist():
             for begin, end in _runs(frames[rows[matched_ids[rows] == identity]]):
-                _draw_bar(axes, lane, begin, end, identity, last)
+                _draw_bar(axes, lane, (begin, end), identity, colours, last)
     for switch in outcomes.switches:
         lane, frame = people.index(switch.object), switch.frame - 0.5
         axes.plot([frame, frame], [lane - 0.5, lane + 0.5], color=DARK, linewidth=1.4, zorder=4)
+    handles = [
+        Line2D([], [], color=GREY, linewidth=7, label="matched, with the track's identity"),
+        Line2D([], [], color=GREY, linewidth=1.5, label="missed (false negative)"),
+        Line2D([], [], color=DARK, linestyle="", marker="|", markersize=9, markeredgewidth=1.4,
+               label="identity switch"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False,
+                  fontsize="small")  # fmt: skip
     return save_figure(figure, path)
 
 
@@ -69,7 +83,7 @@ def _plot_lanes(names: Sequence[int], label: str, last: int, title: str) -> tupl
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_ylabel(label)
     axes.set_xlabel("frame")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.set_xlim(0.5, last + 0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
@@ -89,10 +103,18 @@ def _runs(frames: Ints) -> list[tuple[int, int]]:
     return [(int(frames[a]), int(frames[b - 1])) for a, b in pairwise(ends) if b > a]
 
 
-def _draw_bar(axes: Axes, lane: int, begin: int, end: int, identity: int, last: int = 0) -> None:
+def _draw_bar(
+    axes: Axes,
+    lane: int,
+    run: tuple[int, int],
+    identity: int,
+    colours: Mapping[int, BGR],
+    last: int = 0,
+) -> None:
     """Draw a run of an identity; with `last`, the plot's last frame, its number if it fits."""
+    begin, end = run
     length = end - begin + 1
-    colour = colour_of(identity)
+    colour = colours[identity]
     axes.barh(lane, length, BAR_HEIGHT, begin - 0.5, color=rgb_from_bgr(colour), zorder=2)
     text = str(identity)
     if last and length / last > CHARACTER_WIDTH * len(text):

@@ -1,6 +1,7 @@
 """Boxes of one result file per frame, with the style of each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +9,8 @@ import numpy.typing as npt
 
 from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
+from mottool.drawing.identity_colours import identity_colours
 from mottool.drawing.overlay import BoxStyle, identity_styles
-from mottool.drawing.style import colour_of
 from mottool.metrics.box_outcomes import BoxOutcomes, Outcome
 from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows
@@ -36,6 +37,7 @@ OUTCOME_STYLES = {
     Outcome.SWITCHED: (BoxStyle((66, 228, 240), heavy=True), "switched (IDs)"),
     Outcome.UNJUDGED: (BoxStyle((170, 170, 170)), "not judged"),
 }
+OTHER_SIDE = "right", "left"  # of the first and of the second tracker
 MIN_IOU = 0.5  # of a track's box with its detection
 
 
@@ -76,7 +78,8 @@ def identity_layer(rows: Rows, scale: float, scores: bool) -> TrackLayer:
     """Style rows by identity; with `scores`, add each row's score unless all are equal."""
     values = rows.rest[:, 0] if scores and rows.rest.shape[1] else None  # (n,)
     varied = values is not None and len(values) and np.ptp(values) > 0
-    return TrackLayer(rows, identity_styles(rows.ids, values if varied else None), scale, [])
+    styles = identity_styles(rows.ids, identity_colours(rows), values if varied else None)
+    return TrackLayer(rows, styles, scale, [])
 
 
 def outcome_layer(
@@ -92,12 +95,7 @@ def outcome_layer(
             caption = f"{before[frame, identity]}>{identity}"
         styles.append(OUTCOME_STYLES[Outcome(outcome)][0]._replace(caption=caption))
     missed = outcomes.truth == Outcome.MISSED
-    both = Rows(
-        np.concatenate([rows.frames, ground_truth.frames[missed]]),
-        np.concatenate([rows.ids, ground_truth.ids[missed]]),
-        np.concatenate([rows.tlwh, ground_truth.tlwh[missed]]),
-        np.zeros((len(rows) + int(missed.sum()), 0)),
-    )
+    both = _join(rows, ground_truth.select(missed))
     styles += [OUTCOME_STYLES[Outcome.MISSED][0]] * int(missed.sum())
     legend = list(OUTCOME_STYLES.values())
     if not (outcomes.results == Outcome.UNJUDGED).any():
@@ -108,30 +106,40 @@ def outcome_layer(
 def difference_layers(
     first: Rows, second: Rows, differences: Differences, scale: float
 ) -> tuple[TrackLayer, TrackLayer]:
-    """Style two trackers by the first one's identities, with heavy lines where they differ.
+    """Style two trackers with one colour for each person, and heavy lines where they differ.
 
-    A box that agrees has a thin line. `only here`: the other tracker has no box there; `other
-    identity`: it has one, whose identity does not correspond to this one's.
+    A box that agrees has a thin line. Where the identities of two boxes of a person do not
+    correspond, a note has the other's; where the other tracker has no box, the line is dashed.
     """
+    light = BoxStyle((240, 240, 240))
     legend = [
-        (BoxStyle((240, 240, 240)), "as in the other"),
-        (BoxStyle((240, 240, 240), heavy=True), "other identity"),
-        (BoxStyle((240, 240, 240), heavy=True, dashed=True), "only here"),
+        (light, "agree (one colour is one person on both sides)"),
+        (light._replace(heavy=True), "another identity on the other side"),
+        (light._replace(heavy=True, dashed=True), "only on this side"),
     ]
+    free = 1 + int(max(first.ids.max(initial=0), second.ids.max(initial=0)))
+    names = {i: differences.names.get(i, free + i) for i in np.unique(second.ids).tolist()}
+    people = replace(second, ids=np.array([names[i] for i in second.ids.tolist()], np.int64))
+    colours = identity_colours(_join(first, people))
 
-    def layer(rows: Rows, alone: Bools, parted: Bools, names: dict[int, int]) -> TrackLayer:
-        keys = zip(rows.ids.tolist(), alone.tolist(), parted.tolist(), strict=True)
-        styles = [
-            BoxStyle(
-                colour_of(names.get(i, i)), str(i), dashed=only_here, heavy=only_here or differs
-            )
-            for i, only_here, differs in keys
-        ]
+    def layer(rows: Rows, people: Rows, side: int) -> TrackLayer:
+        styles = []
+        masks = differences.alone[side], differences.parted[side], differences.partners[side]
+        columns = (column.tolist() for column in (rows.ids, people.ids, *masks))
+        for identity, person, only_here, differs, partner in zip(*columns, strict=True):
+            note = "only here" if only_here else f"{OTHER_SIDE[side]}: {partner}" if differs else ""
+            heavy = only_here or differs
+            styles.append(BoxStyle(colours[person], str(identity), note, only_here, heavy))
         return TrackLayer(rows, styles, scale, legend)
 
-    (alone, other_alone), (parted, other_parted) = differences.alone, differences.parted
-    other = layer(second, other_alone, other_parted, differences.names)
-    return layer(first, alone, parted, {}), other
+    return layer(first, first, 0), layer(second, people, 1)
+
+
+def _join(first: Rows, second: Rows) -> Rows:
+    """Return the rows of both, without the columns from the seventh on."""
+    frames, ids = np.append(first.frames, second.frames), np.append(first.ids, second.ids)
+    tlwh = np.concatenate([first.tlwh, second.tlwh])
+    return Rows(frames, ids, tlwh, np.zeros((len(ids), 0)))
 
 
 def mark_undetected(visible: VisibleBoxes, detections: Detections, scale: float) -> VisibleBoxes:

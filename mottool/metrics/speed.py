@@ -3,10 +3,12 @@
 FPS is of the whole system: networks with their preprocessing, decoding of their heads, embedding
 and association. FPSD, FPSE and FPSA are of detection, embedding and association alone, as in
 Table 4 of Wang, Zheng, Liu, Li & Wang, "Towards real-time multi-object tracking" (JDE), ECCV 2020.
-Reading and decoding the video are not counted, nor is the first frame of a sequence, during which
-libraries and kernels are loaded. A one-shot network embeds while it detects, so it has no FPSE.
+Reading and decoding the video are not counted, nor are the first frame of a sequence, during which
+kernels are loaded, and imports of libraries. A one-shot network embeds while it detects, so it has
+no FPSE.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from time import perf_counter
@@ -55,7 +57,7 @@ def detection_and_embedding(timing: npt.NDArray[np.floating[Any]]) -> tuple[Floa
 
 
 class FrameTimer:
-    """Wraps the frames that a tracker reads; `seconds` are those it spends on each frame.
+    """Wraps the frames that a tracker reads, and times what it does with each frame.
 
     The time to read a frame is not counted.
     """
@@ -63,18 +65,27 @@ class FrameTimer:
     def __init__(self) -> None:
         """Start without frames."""
         self.seconds: list[float] = []
+        self._imported: list[bool] = []
 
     @property
     def array(self) -> Floats:
-        """Return the seconds as an array, (F,)."""
-        return np.array(self.seconds, np.float64)
+        """Return the seconds of each frame, (F,).
+
+        A frame during which a library is imported, such as the solver of the first conflict between
+        tracks, counts as the median of the others.
+        """
+        seconds, imported = np.array(self.seconds, np.float64), np.array(self._imported, bool)
+        if not imported.all():
+            seconds[imported] = np.median(seconds[~imported])
+        return seconds
 
     def __call__(self, frames: Iterable[T]) -> Iterator[T]:
         """Yield the frames, and time what happens until the next one is asked for."""
         for frame in frames:
-            start = perf_counter()
+            modules, start = len(sys.modules), perf_counter()
             yield frame
             self.seconds.append(perf_counter() - start)
+            self._imported.append(len(sys.modules) > modules)
 
 
 @dataclass(frozen=True)

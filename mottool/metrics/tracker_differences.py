@@ -13,6 +13,7 @@ from mottool.motchallenge.rows import Rows
 __all__ = ["Differences", "differences"]
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 MIN_IOU = 0.5  # of two boxes of the same person
 
@@ -21,12 +22,14 @@ class Differences(NamedTuple):
     """The differences by row of the two files: masks (n,) of the first, (m,) of the second.
 
     `alone` are boxes that the other tracker does not have. `parted` are boxes of both, but under
-    identities that do not correspond. `names` maps identities of the second tracker to the
+    identities that do not correspond. `partners` are the identities of the other's boxes of the
+    same person, 0 where it has none. `names` maps identities of the second tracker to the
     corresponding ones of the first.
     """
 
     alone: tuple[Bools, Bools]
     parted: tuple[Bools, Bools]
+    partners: tuple[Ints, Ints]
     names: dict[int, int]
 
 
@@ -51,12 +54,17 @@ def differences(first: Rows, second: Rows) -> Differences:
     corresponding = np.full(len(identities_2), -1)
     corresponding[assigned_2] = assigned_1
     agree = corresponding[index_2] == index_1
-    masks = []
-    for length, rows in ((len(first), rows_1), (len(second), rows_2)):
-        alone, parted = np.ones(length, bool), np.zeros(length, bool)
-        alone[rows], parted[rows] = False, ~agree
-        masks.append((alone, parted))
+    columns = []
+    for rows, matched_rows, partner_ids in (
+        (first, rows_1, second.ids[rows_2]),
+        (second, rows_2, first.ids[rows_1]),
+    ):
+        alone, parted, partners = np.ones(len(rows), bool), np.zeros(len(rows), bool), 0 * rows.ids
+        alone[matched_rows], parted[matched_rows] = False, ~agree
+        partners[matched_rows] = partner_ids
+        columns.append((alone, parted, partners))
     shared = together[assigned_1, assigned_2] > 0
     keys, values = identities_2[assigned_2[shared]], identities_1[assigned_1[shared]]
     names = dict(zip(keys.tolist(), values.tolist(), strict=True))
-    return Differences((masks[0][0], masks[1][0]), (masks[0][1], masks[1][1]), names)
+    (alone_1, parted_1, partners_1), (alone_2, parted_2, partners_2) = columns
+    return Differences((alone_1, alone_2), (parted_1, parted_2), (partners_1, partners_2), names)

@@ -108,9 +108,9 @@ def test_a_long_legend_wraps_to_the_next_line():
     entries = [(BoxStyle((0, 200, 200), dashed=True), "a word or two")]
     rows = []
     for count in (0, 1, 8):
-        image = GREY.copy()
-        Overlay(320, 240).draw_legend(image, entries * count)
-        rows.append(changed(image)[:, 0].sum())
+        image = Overlay(320, 240).add_legend(GREY, entries * count)
+        np.testing.assert_array_equal(image[: len(GREY)], GREY)  # the legend is below the picture
+        rows.append(len(image) - len(GREY))
     assert rows[0] == 0 < rows[1]
     assert rows[2] >= 3 * rows[1]
 

@@ -32,14 +32,16 @@ def test_lanes_have_the_colours_of_matched_identities_and_ticks_at_switches(tmp_
     outcomes = np.where(partners < 0, Outcome.MISSED, Outcome.HIT)
     switch = IdentitySwitch(31, 20, 5, 3, 8)
     verdicts = BoxOutcomes(outcomes, np.zeros(0, int), partners, [switch])
-    path = draw_objects(truth, verdicts, "title", tmp_path / "a.png")
+    results = rows(range(1, 3), [3, 8])
+    path = draw_objects(results, truth, verdicts, "title", tmp_path / "a.png")
     first, second = (share(path, rgb_from_bgr(colour_of(identity))) for identity in (3, 8))
     assert 1.8 < first / second < 2.3  # the number in the bar takes a little
-    without = draw_objects(truth, verdicts._replace(switches=[]), "title", tmp_path / "b.png")
+    kept = verdicts._replace(switches=[])
+    without = draw_objects(results, truth, kept, "title", tmp_path / "b.png")
     tick = (0x20 / 255,) * 3
     assert share(path, tick) > share(without, tick)
     unscored = verdicts._replace(truth=np.full(40, Outcome.UNJUDGED), switches=[])
-    empty = draw_objects(truth, unscored, "title", tmp_path / "c.png")
+    empty = draw_objects(results, truth, unscored, "title", tmp_path / "c.png")
     assert share(empty, rgb_from_bgr(colour_of(3))) == 0
 
 

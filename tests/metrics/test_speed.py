@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,13 @@ def test_reading_a_frame_is_not_timed(monkeypatch):
     timer = FrameTimer()
     assert list(timer("ab")) == ["a", "b"]
     assert timer.array.tolist() == [1.5, 0.25]
+
+
+def test_importing_a_library_is_not_timed(monkeypatch):
+    clock = iter([0.0, 0.5, 1.0, 9.0, 10.0, 10.25])
+    monkeypatch.setattr("mottool.metrics.speed.perf_counter", lambda: next(clock))
+    timer = FrameTimer()
+    for frame in timer("abc"):
+        if frame == "b":
+            monkeypatch.setitem(sys.modules, "library_of_frame_b", None)
+    assert timer.array.tolist() == [0.5, 0.375, 0.25]

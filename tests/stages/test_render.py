@@ -52,8 +52,12 @@ def frames_of(path):
 
 
 def near(colour, pixel):
-    """Return whether a pixel of a thin line has a colour; neighbours share chroma."""
-    return np.abs(pixel.astype(int) - colour).max() < 60
+    """Return whether a pixel of a thin line has the hue of a colour; neighbours share chroma."""
+    wanted, seen = (values - np.mean(values) for values in (np.array(colour), pixel.astype(int)))
+    length = np.linalg.norm(seen)
+    return length > 0.3 * np.linalg.norm(wanted) and wanted @ seen > 0.9 * length * np.linalg.norm(
+        wanted
+    )
 
 
 def test_a_video_keeps_its_times_and_identity_colours(tmp_path, film):
@@ -254,8 +258,7 @@ def test_two_trackers_are_drawn_side_by_side_with_differences_heavy(tmp_path, fi
             for row in range(80, 110)
         )
 
-    assert lines(agreed, 160 + 18) <= 2
-    assert lines(alone, 160 + 20) >= 3
+    assert lines(alone, 160 + 20) >= lines(agreed, 160 + 18) + 2
     assert lines(alone, 322 + 160 + 20) == 0
 
 
@@ -276,7 +279,9 @@ def test_layers_of_a_cache_are_drawn_below_the_tracks(tmp_path, film):
     for flag in ("--no-refound", "--refound", "--detections", "--occlusion"):
         done = called(tmp_path, film, flag, "--crf", "5", "--frames", "12", "--trail", "0")
         assert done.exit_code == 0, done.output
-        (_, pictures[flag]) = frames_of(tmp_path / "work/videos/public.sort/film.mp4")[0]
+        ((_, image),) = frames_of(tmp_path / "work/videos/public.sort/film.mp4")
+        assert (image.shape[0] > 240) == (flag != "--no-refound")  # the legend is below
+        pictures[flag] = image[:240]
     plain = pictures.pop("--no-refound").astype(int)
     changed = {flag: np.abs(image - plain).max(axis=2) > 40 for flag, image in pictures.items()}
     box, other = np.s_[60:150, 44:84], np.s_[65:150, 182:226]  # tracked and detected; tracked only
