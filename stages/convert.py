@@ -23,8 +23,8 @@ class Config(Settings):
 
     to: str = setting(
         "motchallenge",
-        " ".join(f"{key}: {entry.name}." for key, entry in TRACK_FORMATS.items()),
-        choices=TRACK_FORMATS,
+        " ".join(f"{key}: {entry.name}." for key, entry in TRACK_FORMATS.items() if entry.write),
+        choices=[key for key, entry in TRACK_FORMATS.items() if entry.write],
     )
     kind: str = setting(
         "auto",
@@ -106,18 +106,20 @@ def command(
 
     SOURCES are folders of SEQUENCE.txt, TrackEval's TRACKER/data, sequence folders or datasets
     with gt/gt.txt, zip files for MOTChallenge's server, zip files that CVAT exported as MOT 1.1 or
-    folders of those, or COCO's JSON with videos. Their format is detected from their content.
+    folders of those, COCO's JSON with videos, or labels of KITTI tracking, VisDrone-MOT, BDD100K
+    MOT or Ultralytics. Their format is detected from their content.
 
     \b
         mottool convert mottool-work/tracks/jde-1088x608.jde --to server --out upload.zip
         mottool convert my-tracker --to cvat --out tasks/
         mottool convert corrected.zip --to motchallenge --out dataset/ --dataset videos/
         mottool convert MOT17/train --to coco --out train.json
+        mottool convert results/ --to yolo --out labels/ --dataset video.mp4
 
     Every format keeps frames, identities and boxes. CVAT's has no scores; it receives results as
-    boxes to be corrected. Classes are matched by MOTChallenge's names: boxes of other classes are
-    left out with a message. Images are not copied; in COCO's format they are named
-    SEQUENCE/img1/000001.jpg.
+    boxes to be corrected. Ground truth keeps its classes: those that MOTChallenge does not have
+    are numbered from 14 on and named in gt/labels.txt. Images are not copied; in COCO's format
+    they are named SEQUENCE/img1/000001.jpg.
     """
     jobs = Jobs(as_json)
     name = ", ".join(map(str, sources))

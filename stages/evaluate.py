@@ -30,11 +30,12 @@ def run(
     """
     from mottool.metrics import evaluate, inputs, tables
 
-    files = inputs.find_ground_truth(truth)
+    config = config or Config()
+    files = inputs.find_ground_truth(truth, config.classes)
     caches, others = inputs.find_caches(tracks)
     results = inputs.find_results(others) if others or not caches else {}
-    rows = evaluate.evaluate_results(results, files, config or Config())
-    rows += evaluate.evaluate_caches(caches, files, config or Config())
+    rows = evaluate.evaluate_results(results, files, config)
+    rows += evaluate.evaluate_caches(caches, files, config)
     return tables.write_evaluation_csv(rows, out)
 
 
@@ -104,7 +105,10 @@ def command(
     from_work = caches and not cache_paths
     cache_paths += folder.caches() if from_work else []
     sources = sources or ([] if tracks or caches else folder.results())
-    files = inputs.find_ground_truth(truth)
+    files = inputs.find_ground_truth(truth, config.classes)
+    if config.classes and cache_paths:
+        fix = "leave --classes out, or name result files"
+        raise SettingError("--classes does not apply to caches, of which people are scored", fix)
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
         results = inputs.find_results(sources, batch.note)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mottool.errors import InputError, SettingError
+from mottool.layouts.registry import LAYOUTS
 from mottool.splits import parse_source
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class DatasetFormat:
 DATASET_FORMATS = {
     "penn-fudan": DatasetFormat("mottool.data.readers.penn_fudan", "Penn-Fudan"),
     "motchallenge": DatasetFormat("mottool.data.readers.motchallenge", "MOTChallenge"),
+    "layouts": DatasetFormat(
+        "mottool.data.readers.layouts",
+        ", ".join(entry.name for entry in LAYOUTS.values()),
+    ),
     "crowdhuman": DatasetFormat("mottool.data.readers.crowdhuman", "CrowdHuman .odgt"),
     "coco": DatasetFormat("mottool.data.readers.coco", "COCO .json"),
     "train-list": DatasetFormat(

@@ -8,6 +8,7 @@ benchmark does not score are `iscrowd`; results have a `score`, ground truth has
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import (
     CLASSES,
     SequenceRows,
-    class_number,
     ground_truth_rows,
     result_rows,
 )
+from mottool.motchallenge.class_names import class_number
 from mottool.motchallenge.rows import Rows, rows_from_table
 from mottool.motchallenge.seqinfo import SeqInfo
 
@@ -40,6 +41,8 @@ def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
     An unknown width or height is written as 0.
     """
     document: dict[str, list[dict[str, Any]]] = {"videos": [], "images": [], "annotations": []}
+    extra = dict.fromkeys(name for rows in sequences for name in rows.extra_classes)
+    ids = {name: number for number, name in enumerate([*CLASSES, *extra], 1)}
     for video, sequence in enumerate(sequences, 1):
         if sequence.length > MOST_FRAMES:
             problem = f"{sequence.name} has {sequence.length} frames, each an image of COCO's"
@@ -60,15 +63,23 @@ def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
             }
             for frame in range(1, sequence.length + 1)
         ]
-        document["annotations"] += _annotations(sequence, first, len(document["annotations"]))
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
+        numbers = [*range(len(CLASSES) + 1), *map(ids.__getitem__, sequence.extra_classes)]
+        document["annotations"] += _annotations(
+            sequence, first, len(document["annotations"]), numbers
+        )
+    categories = [{"id": number, "name": name} for name, number in ids.items()]
     with atomic_write(out) as part, part.open("w", encoding="utf-8") as file:
         json.dump({**document, "categories": categories}, file)
     return out
 
 
-def _annotations(sequence: SequenceRows, first: int, count: int) -> list[dict[str, Any]]:
-    """Return the annotations of a sequence: image ids follow `first`, annotation ids `count`."""
+def _annotations(
+    sequence: SequenceRows, first: int, count: int, categories: list[int]
+) -> list[dict[str, Any]]:
+    """Return the annotations of a sequence: image ids follow `first`, annotation ids `count`.
+
+    `categories` are the category ids of the sequence's classes, by their numbers.
+    """
     rows, annotations = sequence.rows, []
     columns = zip(rows.frames.tolist(), rows.ids.tolist(), rows.tlwh.tolist(), strict=True)
     for number, (frame, identity, box) in enumerate(columns):
@@ -78,7 +89,7 @@ def _annotations(sequence: SequenceRows, first: int, count: int) -> list[dict[st
             {
                 "id": count + number + 1,
                 "image_id": first + frame,
-                "category_id": int(rest[1]) if sequence.is_ground_truth else 1,
+                "category_id": categories[int(rest[1])] if sequence.is_ground_truth else 1,
                 "track_id": identity,
                 "bbox": box,
                 "area": box[2] * box[3],
@@ -93,8 +104,8 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     """Read the sequence of each video; return None for other files than `.json`.
 
     Annotations with a `score` are results, others are ground truth. MMTracking's `instance_id` is
-    read as a `track_id`. `warn` receives a message for each class that MOTChallenge does not have,
-    whose boxes are left out. Raises `InputError`, which names the malformed entry.
+    read as a `track_id`. `warn` receives a message for each class of results that MOTChallenge does
+    not have, whose boxes are left out. Raises `InputError`, which names the malformed entry.
     """
     if path.suffix != ".json":
         return None
@@ -107,13 +118,15 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     scored = _scored(path, document["annotations"])
     rows: dict[Any, list[list[float]]] = {video: [] for video in videos}
     unknown: Counter[str] = Counter()
+    extra: dict[str, int] = {}
 
     def annotation(entry: dict[str, Any]) -> None:
         (video, frame, _), label = images[entry["image_id"]], names[entry["category_id"]]
         number = class_number(label)
-        if number is None:
+        if number is None and scored:
             unknown[label] += 1
             return
+        number = number or extra.setdefault(label, len(CLASSES) + len(extra) + 1)
         flag = 0 if entry.get("iscrowd") or entry.get("ignore") else 1
         rest = [entry["score"]] if scored else [flag, number, entry.get("visibility", 1)]
         left, top, width, height = (float(side) for side in entry["bbox"])
@@ -126,7 +139,10 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
         warn(f"{path}: {count} boxes of {label!r} left out: not a MOTChallenge class")
     make, columns = (result_rows, 7) if scored else (ground_truth_rows, 9)
     return [
-        make(videos[video][0], _table(path, video_rows, columns), infos.get(video))
+        replace(
+            make(videos[video][0], _table(path, video_rows, columns), infos.get(video)),
+            extra_classes=tuple(extra),
+        )
         for video, video_rows in rows.items()
     ]
 

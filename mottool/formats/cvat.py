@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from mottool.errors import InputError
 from mottool.files import safe_name
 from mottool.formats.folders import rows_as_text
-from mottool.formats.sequence_rows import CLASSES, SequenceRows, class_number, ground_truth_rows
+from mottool.formats.sequence_rows import CLASSES, SequenceRows, ground_truth_rows
+from mottool.motchallenge.class_names import with_class_numbers
 from mottool.motchallenge.rows import Rows, parse_rows
 from mottool.motchallenge.seqinfo import parse_seqinfo
 from mottool.motchallenge.zip_files import read_archive, write_archive
@@ -27,9 +26,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     """Read the ground truth in a zip file; return None for other files.
 
     A zip file of one task is the sequence of the file's name. Of several tasks in folders, each is
-    the sequence of its folder. `warn` receives a message for each class that MOTChallenge does not
-    have, whose boxes are left out. Raises `InputError` for malformed rows and for a class without a
-    name.
+    the sequence of its folder. Raises `InputError` for malformed rows and a class without a name.
     """
     texts = read_archive(path) if path.suffix == ".zip" else {}
     tasks = {_task(name): name for name in texts if name.name == "gt.txt"}
@@ -45,32 +42,14 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
             parse_seqinfo(info, path / folder / "seqinfo.ini") if info else None,
         )
         labels = texts.get(name.with_name("labels.txt"), "\n".join(CLASSES))
-        sequences.append(_with_known_classes(sequence, labels, source, warn))
+        rows, extra = with_class_numbers(sequence.rows, labels, source)
+        sequences.append(replace(sequence, rows=rows, extra_classes=extra))
     return sequences or None
 
 
 def _task(name: PurePosixPath) -> PurePosixPath:
     """Return the folder of a task: that of `gt/gt.txt`, or of a bare `gt.txt`."""
     return name.parent.parent if name.parent.name == "gt" else name.parent
-
-
-def _with_known_classes(
-    sequence: SequenceRows, labels_text: str, source: Path, warn: Callable[[str], None]
-) -> SequenceRows:
-    """Replace classes, which are lines of `labels_text`, by MOTChallenge's numbers."""
-    labels = [line.strip() for line in labels_text.splitlines() if line.strip()]
-    rows = sequence.rows
-    classes = rows.rest[:, 1].astype(np.int64)
-    if len(classes) and not 1 <= classes.min() <= classes.max() <= len(labels):
-        unnamed = classes[(classes < 1) | (classes > len(labels))][0]
-        problem = f"{source} has a box of class {unnamed}, but names {len(labels)} classes"
-        raise InputError(problem, "add it to gt/labels.txt, one name per line")
-    numbers = np.array([0, *(class_number(label) or 0 for label in labels)])  # (L + 1,)
-    for index in np.unique(classes[numbers[classes] == 0]).tolist():
-        count = int((classes == index).sum())
-        warn(f"{source}: {count} boxes of {labels[index - 1]!r} left out: not a MOTChallenge class")
-    rows.rest[:, 1] = numbers[classes]
-    return replace(sequence, rows=rows.select(numbers[classes] > 0))
 
 
 def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
@@ -84,6 +63,6 @@ def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
             rows = sequence.rows
             without_score = Rows(rows.frames, rows.ids, rows.tlwh, rows.rest[:, :0])
             sequence = ground_truth_rows(sequence.name, without_score)
-        labels = "".join(f"{name}\n" for name in CLASSES)
+        labels = "".join(f"{name}\n" for name in sequence.class_names)
         write_archive({"gt/gt.txt": rows_as_text(sequence), "gt/labels.txt": labels}, path)
     return out

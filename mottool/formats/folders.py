@@ -12,6 +12,7 @@ from mottool.errors import InputError
 from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import SequenceRows, ground_truth_rows, result_rows
 from mottool.metrics.inputs import find_ground_truth, find_tracker
+from mottool.motchallenge.class_names import read_named_rows
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.motchallenge.zip_files import read_results, write_archive
@@ -20,6 +21,7 @@ __all__ = [
     "read",
     "read_server",
     "rows_as_text",
+    "seqinfo_text",
     "write_motchallenge",
     "write_server",
     "write_trackeval",
@@ -39,10 +41,12 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
     except InputError:
         files = []
     if any(file.path.name.startswith("gt.") for file in files):
-        return [
-            ground_truth_rows(file.sequence, read_rows(file.path, "ground truth"), _info(file.path))
-            for file in files
-        ]
+        sequences = []
+        for file in files:
+            rows, extra = read_named_rows(file.path)
+            sequence = ground_truth_rows(file.sequence, rows, _info(file.path))
+            sequences.append(replace(sequence, extra_classes=extra))
+        return sequences
     results = find_tracker(path)
     read = {safe_name(name): read_rows(file, "result") for name, file in results.items()}
     return _by_columns(read)
@@ -81,14 +85,18 @@ def _info(path: Path) -> SeqInfo | None:
 def write_motchallenge(sequences: Sequence[SequenceRows], out: Path) -> Path:
     """Write results as `SEQ.txt` in the folder `out`, ground truth as `SEQ/gt/gt.txt`.
 
-    Ground truth also gets a `SEQ/seqinfo.ini`.
+    Ground truth also gets a `SEQ/seqinfo.ini`, and a `SEQ/gt/labels.txt` if it has classes that
+    MOTChallenge does not have.
     """
     for sequence in sequences:
         if not sequence.is_ground_truth:
             _write(rows_as_text(sequence), out / f"{sequence.name}.txt")
             continue
         _write(rows_as_text(sequence), out / sequence.name / "gt" / "gt.txt")
-        _write(_seqinfo(sequence), out / sequence.name / "seqinfo.ini")
+        _write(seqinfo_text(sequence), out / sequence.name / "seqinfo.ini")
+        if sequence.extra_classes:
+            names = "".join(f"{name}\n" for name in sequence.class_names)
+            _write(names, out / sequence.name / "gt" / "labels.txt")
     return out
 
 
@@ -126,7 +134,7 @@ def rows_as_text(sequence: SequenceRows) -> str:
     return "".join(lines)
 
 
-def _seqinfo(sequence: SequenceRows) -> str:
+def seqinfo_text(sequence: SequenceRows) -> str:
     """Return the content of a seqinfo.ini, without keys whose value is unknown."""
     info = sequence.info
     values = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
+from mottool.layouts.registry import LAYOUTS
 
 if TYPE_CHECKING:
     from mottool.formats.sequence_rows import SequenceRows
@@ -25,12 +26,12 @@ class TrackFormat:
         write(sequences: Sequence[SequenceRows], out: Path) -> Path
         read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None
 
-    where `read` returns None for a path of another format. `suffix` is that of the output, for a
-    format that is one file.
+    where `read` returns None for a path of another format; either may be missing. `suffix` is that
+    of the output, for a format that is one file.
     """
 
     name: str
-    write: str
+    write: str = ""
     read: str = ""
     suffix: str = ""
 
@@ -61,6 +62,14 @@ TRACK_FORMATS = {
         write="mottool.formats.coco:write",
         read="mottool.formats.coco:read",
         suffix=".json",
+    ),
+    "yolo": TrackFormat(
+        "Ultralytics' track labels, SEQUENCE/labels/SEQUENCE_FRAME.txt",
+        write="mottool.formats.yolo:write",
+    ),
+    "layouts": TrackFormat(
+        ", ".join(entry.name for entry in LAYOUTS.values()),
+        read="mottool.formats.layouts:read",
     ),
 }
 

@@ -12,12 +12,9 @@ __all__ = [
     "CLASSES",
     "SequenceRows",
     "as_kind",
-    "class_number",
     "ground_truth_rows",
     "result_rows",
 ]
-
-PEDESTRIANS = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,8 @@ class SequenceRows:
     """The rows of one sequence, and its metadata where they are known.
 
     `rows.rest` is flag, class and visibility (n, 3) of ground truth, the score (n, 1) of results.
-    `guessed` states whether only the nine columns of its rows make it ground truth.
+    `guessed` states whether only the nine columns of its rows make it ground truth. Classes are
+    those of MOTChallenge, followed by `extra_classes`, which are numbered from 14 on.
     """
 
     name: str
@@ -33,6 +31,12 @@ class SequenceRows:
     is_ground_truth: bool
     info: SeqInfo | None = None
     guessed: bool = False
+    extra_classes: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of all classes, of which the first is number 1."""
+        return CLASSES + self.extra_classes
 
     @property
     def length(self) -> int:
@@ -62,11 +66,3 @@ def as_kind(sequence: SequenceRows, is_ground_truth: bool) -> SequenceRows:
         return sequence
     make = ground_truth_rows if is_ground_truth else result_rows
     return make(sequence.name, sequence.rows, sequence.info)
-
-
-def class_number(label: str) -> int | None:
-    """Return the number that MOTChallenge gives a class, or None for other classes."""
-    plain = " ".join(label.strip().strip("'\"").lower().replace("_", " ").split())
-    if plain in PEDESTRIANS:
-        return 1
-    return CLASSES.index(plain) + 1 if plain in CLASSES else None

@@ -22,6 +22,7 @@ from mottool.metrics.detection import (
     size_of,
 )
 from mottool.metrics.matches import CacheMatches, MatchBuilder, rank_tracks
+from mottool.metrics.regions import boxes_in_regions, region_rows
 from mottool.metrics.reid import true_positive_rate
 from mottool.metrics.settings import POOLED, RetrievalSettings
 from mottool.motchallenge.rows import Rows
@@ -68,9 +69,14 @@ def match_cache(
         warn(f"{cache.header.sequence}: no visibility is annotated, so all boxes count as visible")
     builder = MatchBuilder()
     builder.add_ground_truth(truth.sizes[~truth.ignored])
+    regions = ground_truth.select(region_rows(ground_truth, rules))
     for number, frame in enumerate(cache.frames(), cache.first_frame):
         detections = frame.take(frame.classes == PERSON)
         start, stop = truth.rows_of(number)
+        if len(regions):
+            here = xyxy_from_tlwh(regions.tlwh[regions.frames == number])
+            inside = boxes_in_regions(detections.boxes, here, truth.boxes[start:stop])
+            detections = detections.take(~inside)
         rows = builder.add_detections(
             *(detections.boxes, detections.scores, size_of(areas(detections.boxes), size_limits)),
             *(truth.boxes[start:stop], truth.ignored[start:stop], truth.sizes[start:stop]),

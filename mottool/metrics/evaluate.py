@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.errors import InputError, ignore_warning
+from mottool.layouts.registry import read_ground_truth
 from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import CacheMatches, cache_metrics, match_cache
 from mottool.metrics.clear import identity_switches
@@ -367,7 +368,7 @@ def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
     """
     numbers: set[int] = set()
     for file in files:
-        rest = read_rows(file.path, "ground truth").rest
+        rest = read_ground_truth(file.path).rest
         if rest.shape[1] in CLASS_COLUMNS:
             numbers.update(rest[rest[:, 0] != 0, 1].astype(int).tolist())
     if not numbers:

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
+from mottool.layouts.registry import read_ground_truth, rules_of
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence, preprocess
-from mottool.motchallenge.rows import Rows, read_rows
+from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import AUTO, detect_rules
 from mottool.splits import frames_of_half, without_half
 
@@ -49,8 +50,9 @@ def load_ground_truth(file: GroundTruthFile, sequence: str, rules: str = AUTO) -
 
     Of a half, only the rows in its frames are kept. Raises `InputError` as `read_rows` does.
     """
-    rows = read_rows(file.path, "ground truth")
-    chosen = detect_rules(sequence, rows) if rules == AUTO else rules
+    rows = read_ground_truth(file.path, file.classes)
+    fitting = rules_of(file.path) or detect_rules(sequence, rows)
+    chosen = fitting if rules == AUTO else rules
     if file.span:
         rows = rows.select(in_span(rows, file.span))
     return GroundTruth(sequence, rows, chosen, file.length, file.span)

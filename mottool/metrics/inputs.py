@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mottool.errors import InputError, did_you_mean, ignore_warning
 from mottool.files import safe_name
+from mottool.layouts.registry import find_labels, layout_of, name_of
 from mottool.motchallenge.seqinfo import read_seqinfo
 from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
 from mottool.splits import (
@@ -34,7 +35,8 @@ __all__ = [
 ]
 
 ENDINGS = (".txt", ".txt.gz")
-DEPTHS = ("", "*/", "*/*/")  # a sequence, a root of sequences, a root with train/ and test/
+# A sequence, a root of sequences, a root with train/ and test/, and SportsMOT's above dataset/.
+DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,15 @@ class GroundTruthFile:
     """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`.
 
     `span` are the first and the last frame that are scored, None for all; of a half of the
-    sequence, `sequence` is `SEQUENCE@first` or `SEQUENCE@second`.
+    sequence, `sequence` is `SEQUENCE@first` or `SEQUENCE@second`. `classes` are the names of the
+    classes that are scored; () means people.
     """
 
     sequence: str
     path: Path
     length: int | None
     span: tuple[int, int] | None = None
+    classes: tuple[str, ...] = ()
 
     def within(self, frames: Span) -> "GroundTruthFile":
         """Return the ground truth of the frames from the first to the last, None for the end.
@@ -76,13 +80,16 @@ class GroundTruthFile:
         return half.within(self.span) if self.span else half
 
 
-def find_ground_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
+def find_ground_truth(
+    sources: Iterable[Path], classes: tuple[str, ...] = ()
+) -> dict[str, GroundTruthFile]:
     """Find ground truth by sequence; a sequence has the name of its folder.
 
     A source is a dataset root, a sequence folder (`gt/gt.txt` or `gt.txt`), a folder of
-    `<sequence>.txt`, or one such file; all may be gzipped. `SOURCE@SPLIT` is a part of it, see
-    `mottool.splits`. Raises `InputError` if a source has no ground truth, if two sources have
-    different ground truth of a sequence, or if a sequence to halve has no `seqinfo.ini`.
+    `<sequence>.txt`, or one such file; all may be gzipped. Or it is a file or folder of a benchmark
+    in `layouts.registry`. `SOURCE@SPLIT` is a part of it, see `mottool.splits`. `classes` are
+    those of `GroundTruthFile`. Raises `InputError` if a source has no ground truth, if two sources
+    have different ground truth of a sequence, or if a sequence to halve has no `seqinfo.ini`.
     """
     files: dict[str, GroundTruthFile] = {}
     for source in sources:
@@ -93,7 +100,7 @@ def find_ground_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
                 "give a dataset root, a sequence folder with gt/gt.txt, or a folder of SEQUENCE.txt"
             )
             raise InputError(f"there is no ground truth in {folder}", fix)
-        found = {path: _ground_truth_file(path) for path in paths}
+        found = {path: replace(_ground_truth_file(path), classes=classes) for path in paths}
         names = {file.sequence for file in found.values()}
         selected = set(split.select(names, folder) if split else names)
         for path, file in found.items():
@@ -108,6 +115,8 @@ def find_ground_truth(sources: Iterable[Path]) -> dict[str, GroundTruthFile]:
 
 
 def _truth_files(source: Path) -> list[Path]:
+    if labels := find_labels(source):
+        return labels
     if source.is_file():
         return [source]
     for name in ("gt/gt", "gt"):
@@ -120,6 +129,8 @@ def _truth_files(source: Path) -> list[Path]:
 
 
 def _ground_truth_file(path: Path) -> GroundTruthFile:
+    if layout := layout_of(path):
+        return GroundTruthFile(name_of(path), path, layout.length(path))
     folder = path.resolve().parent
     if _stem(path) != "gt":
         return GroundTruthFile(safe_name(_stem(path)), path, None)

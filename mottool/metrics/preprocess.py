@@ -8,8 +8,9 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, OverlappingPairs, overlapping, renumber
+from mottool.metrics.regions import in_regions, region_rows
 from mottool.motchallenge.rows import Rows
-from mottool.motchallenge.rules import scored_and_ignored
+from mottool.motchallenge.rules import REGION_RULES, scored_and_ignored
 
 __all__ = ["EvalSequence", "preprocess"]
 
@@ -56,11 +57,15 @@ def preprocess(
         raise InputError(problem, "remove the rows of other classes, or write -1 there")
     pairs = overlapping(ground_truth.frames, ground_truth.tlwh, results.frames, results.tlwh)
     scored, ignored = scored_and_ignored(ground_truth, rules, sequence)
+    regions = region_rows(ground_truth, rules)
     keep = np.ones(len(results), bool)
-    if ignored.any():
-        close = pairs.similarity >= MIN_IOU - EPSILON
+    if ignored.any() or rules in REGION_RULES:
+        close = (pairs.similarity >= MIN_IOU - EPSILON) & ~regions[pairs.truth]
         matched = best_matching(pairs, np.where(close, pairs.similarity, 0.0))
         keep[pairs.result[matched & ignored[pairs.truth]]] = False
+        unmatched = np.ones(len(results), bool)
+        unmatched[pairs.result[matched]] = False
+        keep &= ~(unmatched & in_regions(pairs, ground_truth, results, regions, rules))
     return EvalSequence(
         renumber(ground_truth.ids[scored])[1],
         renumber(results.ids[keep])[1],

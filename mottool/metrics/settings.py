@@ -23,6 +23,14 @@ GALLERIES = SEQUENCE, POOLED = "sequence", "pooled"
 AP_SUMS = _, TRAPEZOID = "steps", "trapezoid"
 
 
+def class_names(text: str) -> tuple[str, ...]:
+    """Parse names of classes, separated by commas."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise SettingError(f"classes cannot be {text!r}", "write names, such as car,van")
+    return names
+
+
 @dataclass(frozen=True)
 class RetrievalSettings(Settings):
     """The protocol of the retrieval metrics Rank1 and mAP.
@@ -71,6 +79,13 @@ class EvaluationSettings(RetrievalSettings):
         False,
         "Also count identity switches of small, medium and large people (IDSW_S, _M, _L).",
     )
+    classes: tuple[str, ...] = setting(
+        (),
+        "Score the objects of these classes of the ground truth instead of people, as car or "
+        "car,van. All results are scored.",
+        parse=class_names,
+        form="NAME,…",
+    )
     per_class: bool = setting(
         False,
         "Score each class of the ground truth separately. Results give their class in column 8, "
@@ -99,6 +114,9 @@ class EvaluationSettings(RetrievalSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.classes and self.per_class:
+            fix = "give one of them: --classes scores some classes together"
+            raise SettingError("--classes and --per-class are both given", fix)
         if self.small > self.large:
             problem = f"small people below {self.small:g} and large ones above {self.large:g}"
             raise SettingError(f"{problem} overlap", "let --small be no more than --large")

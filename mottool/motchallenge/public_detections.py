@@ -73,12 +73,12 @@ class PublicDetections:
         )
 
     @classmethod
-    def of_ground_truth(cls, path: Path, sequence: str) -> "PublicDetections":
-        """Read the ground truth that the benchmark scores as boxes of score 1.
+    def of_ground_truth(cls, rows: Rows, sequence: str, sha256: str) -> "PublicDetections":
+        """Return the ground truth that the benchmark scores as boxes of score 1.
 
-        Those are the rows whose flag is not 0 and, where there are classes, pedestrians.
+        Those are the rows whose flag is not 0 and, where there are classes, pedestrians. `sha256`
+        is the file's.
         """
-        rows = read_rows(path, "ground truth")
         keep = np.ones(len(rows.frames), bool)
         if rows.rest.shape[1]:
             keep &= rows.rest[:, 0] != 0
@@ -92,7 +92,7 @@ class PublicDetections:
             embeddings=None,
             margin=None,
             dropped=0,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            sha256=sha256,
         )
 
     def __len__(self) -> int:

@@ -6,6 +6,10 @@ on a vehicle is ignored: neither a true nor a false positive (Milan et al., "MOT
 Multi-Object Tracking", 2016, section 4; Dendorfer et al., "MOT20", 2020, adds non-motorised
 vehicles). MOT15 has no classes: its columns 8 to 10 are world coordinates.
 
+Rules of other benchmarks score the rows that `layouts.labels.ground_truth` makes: class 1 is
+scored, class 8 ignored, and unmatched results that are mostly in a region of class 13 are ignored,
+as TrackEval does for KITTI and BDD100K.
+
 Imports no numpy at the top, because help texts list `RULES`.
 """
 
@@ -28,8 +32,11 @@ __all__ = [
     "AUTO",
     "CLASS_COLUMNS",
     "CLASS_NAMES",
+    "DISTRACTOR",
     "DISTRACTORS",
     "PEDESTRIAN",
+    "REGION",
+    "REGION_RULES",
     "RULES",
     "detect_rules",
     "of_class",
@@ -54,6 +61,9 @@ DISTRACTORS: dict[str, tuple[int, ...]] = {
     "mot20": (*IGNORED_CLASSES, VEHICLE_WITHOUT_MOTOR),
 }
 AUTO = "auto"  # choose the rules by `detect_rules`
+DISTRACTOR, REGION = 8, 13  # classes of rows to ignore, by the rules of other benchmarks
+# Other benchmarks, with the height in pixels up to which unmatched results are ignored.
+REGION_RULES = {"kitti": 25.0, "visdrone": 0.0, "bdd100k": 0.0}
 RULES = (AUTO, *DISTRACTORS)
 
 
@@ -107,4 +117,5 @@ def scored_and_ignored(ground_truth: Rows, rules: str, sequence: str) -> tuple[B
     if len(unknown):
         problem = f"the ground truth of {sequence} has class {unknown[0]}, unknown to {rules} rules"
         raise InputError(problem, fix)
-    return scored & (classes == PEDESTRIAN), np.isin(classes, DISTRACTORS[rules])
+    ignored = DISTRACTORS.get(rules, (DISTRACTOR,))
+    return scored & (classes == PEDESTRIAN), np.isin(classes, ignored)

@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 
 from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 from mottool.files import safe_name
+from mottool.layouts.registry import find_image_folders, layout_of_images
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
 from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
@@ -29,11 +30,12 @@ def find_sequences(
     """Return every sequence that the sources and the lines of the file `listed` name, each once.
 
     A source is a video, a folder of images, a MOTChallenge folder, a folder anywhere above such
-    folders, or a glob pattern that matches any of them. `SOURCE@SPLIT` is a part of its sequences,
-    see `mottool.splits`. A source that cannot be used raises `InputError`; with `refused`, it is
-    passed there with its error and the others are still read. `note` receives a message for the
-    files of a folder that are left out. Raises `SettingError` if no source is given, if there is
-    no such split, or if two sequences have the same name and would write to the same files.
+    folders, a split of a benchmark in `layouts.registry`, or a glob pattern that matches any of
+    them. `SOURCE@SPLIT` is a part of its sequences, see `mottool.splits`. A source that cannot be
+    used raises `InputError`; with `refused`, it is passed there with its error and the others are
+    still read. `note` receives a message for the files of a folder that are left out. Raises
+    `SettingError` if no source is given, if there is no such split, or if two sequences have the
+    same name and would write to the same files.
     """
     sources = [*sources, *(_read_list(listed) if listed else [])]
     if not sources:
@@ -101,7 +103,7 @@ def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
         fix = "record it, for example with ffmpeg -i SOURCE -t 60 -c copy a.mkv, and name the file"
         raise InputError(f"{source} is a stream or a camera; mottool reads files", fix)
     if path.is_dir():
-        paths = list(walk(path, note, set()))
+        paths = find_image_folders(path) or list(walk(path, note, set()))
         if not paths:
             fix = "give a video, a folder of images, or a folder that contains some"
             raise InputError(f"{path} contains no video, image or seqinfo.ini", fix)
@@ -137,8 +139,13 @@ def _sequence(path: Path) -> Sequence:
         return _motchallenge(path)
     files = images_in(path)
     height, width = read_image(files[0]).shape[:2]
-    name = safe_name(path.resolve().name)
-    return Sequence(name, path, video.DEFAULT_RATE, width, height, len(files), media=path)
+    name, rate, ground_truth = safe_name(path.resolve().name), video.DEFAULT_RATE, None
+    if found := layout_of_images(path):
+        layout, labels = found
+        rate = layout.frame_rate or rate
+        ground_truth = labels if layout.module.recognises(labels) else None
+    size = width, height, len(files)
+    return Sequence(name, path, rate, *size, ground_truth=ground_truth, media=path)
 
 
 def _motchallenge(folder: Path) -> Sequence:

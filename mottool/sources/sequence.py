@@ -50,8 +50,8 @@ class Sequence:
     `name` is safe as a file name. `path` is the video or the folder that the user names. `fps` is
     in frames per second; `width` and `height` are pixels of the upright frame. `length` may be
     wrong, so use it for progress bars only. `detections` and `ground_truth` are the `det/det.txt`
-    and `gt/gt.txt` of a MOTChallenge folder. `media` is its video or folder of images, None if
-    there is only a `seqinfo.ini`.
+    and `gt/gt.txt` of a MOTChallenge folder, or the labels of another benchmark. `media` is its
+    video or folder of images, None if there is only a `seqinfo.ini`.
     """
 
     name: str

@@ -12,6 +12,7 @@ FLOORS = """
     settings files engines splits
     cache
     motchallenge networks workdir cli
+    layouts
     metrics sources checkpoints
     formats models
     association data
@@ -24,6 +25,7 @@ FLOORS = """
 FLOOR = {name: i for i, line in enumerate(FLOORS.strip().splitlines()) for name in line.split()}
 REGISTRIES = {  # name modules above them by strings, which are imported when they are used
     "mottool.networks",
+    "mottool.layouts.registry",
     "mottool.pipelines.registry",
     "mottool.association.registry",
     "mottool.cli.main",

@@ -16,10 +16,10 @@ from mottool.formats.folders import rows_as_text, write_motchallenge
 from mottool.formats.registry import TRACK_FORMATS, read
 from mottool.formats.sequence_rows import (
     CLASSES,
-    class_number,
     ground_truth_rows,
     result_rows,
 )
+from mottool.motchallenge.class_names import class_number
 from mottool.motchallenge.seqinfo import SeqInfo
 from mottool.stages.convert import Config, command, run
 
@@ -86,8 +86,25 @@ def test_ground_truth_is_read_back(dataset, tmp_path, format):
         assert [sequence.length for sequence in sequences] == [60, 30]
 
 
+def test_yolo_labels_are_read_back(results, dataset, tmp_path):
+    """They have no flags and no visibility; the size of the images is in seqinfo.ini."""
+    out = run([results], tmp_path / "out", Config(to="yolo"), [dataset], no_warning)
+    assert_equal(read(out, no_warning), read(results, no_warning))
+    first = next((out / "MOT17-a/labels").glob("MOT17-a_*.txt")).read_text().split("\n")[0].split()
+    assert (len(first), first[0]) == (7, "0")
+    out = run([dataset], tmp_path / "truth", Config(to="yolo"), warn=no_warning)
+    expected = read(dataset, no_warning)
+    for sequence in expected:
+        sequence.rows.rest[:, [0, 2]] = 1
+    assert_equal(read(out, no_warning), expected)
+    with pytest.raises(InputError, match="unknown size.*--dataset"):
+        run([results], tmp_path / "none", Config(to="yolo"), warn=no_warning)
+
+
 def test_every_format_is_tested_above():
-    assert set(TRACK_FORMATS) == {"motchallenge", "trackeval", "server", "cvat", "coco"}
+    """Those of `benchmarks` are tested in tests/layouts."""
+    tested = {"motchallenge", "trackeval", "server", "cvat", "coco", "yolo"}
+    assert set(TRACK_FORMATS) - {"layouts"} == tested
 
 
 def test_files_are_where_other_programs_read_them(results, dataset, tmp_path):
@@ -134,12 +151,11 @@ def export(path, rows, labels=None):
 
 def test_labels_of_cvat_are_read(tmp_path):
     rows = "1,1,10,20,30,40,1,1,0.9\n1,2,50,60,30,40,0,2,1\n2,3,5,6,7,8,1,3,1\n"
-    warnings = []
     path = export(tmp_path / "street.zip", rows, "dog\nPerson\ncar\n")
-    (sequence,) = read(path, warnings.append)
+    (sequence,) = read(path, no_warning)
     assert sequence.name == "street"
-    assert sequence.rows.rest[:, :2].tolist() == [[0, 1], [1, 3]]
-    assert "1 boxes of 'dog' left out" in warnings[0]
+    assert sequence.rows.rest[:, :2].tolist() == [[1, 14], [0, 1], [1, 3]]
+    assert sequence.class_names[13] == "dog"
     (official,) = read(export(tmp_path / "plain.zip", rows), no_warning)
     assert official.rows.rest[:, 1].tolist() == [1, 2, 3]
     with pytest.raises(InputError, match="class 3, but names 2"):

@@ -6,19 +6,15 @@ image (Ultralytics' detection format). A `.yaml` or `classes.txt` beside them na
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.data.readers.parsing import (
     label_file,
     person_class,
     read_label_rows,
-    read_text,
     xyxy_from_relative,
 )
-from mottool.errors import InputError
+from mottool.layouts.yolo_tracks import class_names
 from mottool.sources.images import image_size, is_image, natural_key
 
 __all__ = ["read", "recognises"]
@@ -68,29 +64,5 @@ def _top(path: Path) -> Path | None:
 
 def _person(top: Path) -> int:
     """Return the class of people; 0 if no file names the classes."""
-    files = [*sorted(top.glob("*.y*ml")), top / "classes.txt", top / "labels" / "classes.txt"]
-    for file in filter(Path.is_file, files):
-        text = read_text(file, "list of classes")
-        names = dict(enumerate(text.split("\n"))) if file.suffix == ".txt" else _names(file, text)
-        if names:
-            return person_class(names, file)
-    return 0
-
-
-def _names(file: Path, text: str) -> dict[int, str]:
-    """Return the classes under `names` of a YAML file, a list or a mapping; {} if it has none."""
-    try:
-        document: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{file} is not YAML: {reason}", "correct it, or remove it") from error
-    names = document.get("names") if isinstance(document, dict) else None
-    if isinstance(names, list):
-        names = dict(enumerate(names))
-    if not isinstance(names, dict):
-        return {}
-    try:
-        return {int(number): str(name) for number, name in names.items()}
-    except (TypeError, ValueError) as error:
-        fix = "write NUMBER: NAME for each class, or a list of names"
-        raise InputError(f"{file} does not number its classes", fix) from error
+    names, file = class_names(top)
+    return person_class(names, file) if names else 0

@@ -11,6 +11,8 @@ from typing import Any
 
 from mottool.detections import Detections
 from mottool.errors import InputError
+from mottool.files import file_digest
+from mottool.layouts.registry import read_ground_truth
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
@@ -53,7 +55,8 @@ class BoxesFromFiles:
                 fix = "add it, or give the boxes of another file with --boxes FILE"
                 raise InputError(f"{sequence.path} has no gt/gt.txt", fix)
             path = sequence.ground_truth
-            boxes = PublicDetections.of_ground_truth(path, sequence.whole_name)
+            rows, name = read_ground_truth(path), sequence.whole_name
+            boxes = PublicDetections.of_ground_truth(rows, name, file_digest(path))
         else:
             path = self._file_of(sequence)
             boxes = PublicDetections.read(path, self.margin)

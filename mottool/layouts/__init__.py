@@ -1,0 +1,1 @@
+"""Folders and labels of benchmarks other than MOTChallenge."""

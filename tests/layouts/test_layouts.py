@@ -1,0 +1,164 @@
+"""Published layouts are read as sources, as ground truth, for training, and by convert."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from layouts import FRAMES, LAYOUTS, PERSON, REGION
+
+from mottool.cli.main import cli
+from mottool.data.formats import open_dataset
+from mottool.errors import InputError
+from mottool.formats.registry import read, write
+from mottool.layouts.registry import LAYOUTS as ENTRIES
+from mottool.layouts.registry import read_ground_truth
+from mottool.metrics.evaluate import load_ground_truth, score_tracks
+from mottool.metrics.inputs import find_ground_truth
+from mottool.motchallenge.rows import Rows
+from mottool.sources.discovery import find_sequences
+
+# Another path of the same labels, by their rules.
+OTHER = {"kitti": "label_02/0000.txt", "bdd100k": "labels/box_track_20/val", "mot15": "labels"}
+CAR_FRAME_1 = [20, 10, 20, 28]
+
+
+def no_warning(message):
+    raise AssertionError(message)
+
+
+@pytest.fixture(params=LAYOUTS, ids=lambda make: make.__name__)
+def made(request, tmp_path):
+    """Return a split and what is known of it."""
+    return request.param(tmp_path), LAYOUTS[request.param]
+
+
+def tracks(*boxes):
+    """Return one track per box, which stays where it is; the first walks as the person does."""
+    frames = np.repeat(np.arange(1, FRAMES + 1), len(boxes))
+    tlwh = np.tile(np.array(boxes, np.float64), (FRAMES, 1))
+    tlwh[:: len(boxes), 0] += 2 * np.arange(FRAMES)
+    ids = np.tile(np.arange(1, len(boxes) + 1), FRAMES)
+    return Rows(frames, ids, tlwh, np.ones((len(frames), 1)))
+
+
+def test_a_split_is_a_source(made):
+    split, (name, rate, *_) = made
+    (sequence,) = find_sequences([split], note=no_warning)
+    assert (sequence.name, sequence.fps, sequence.length) == (name, rate, FRAMES)
+    assert [frame.image.shape for frame in sequence.frames()] == [(48, 64, 3)] * FRAMES
+    assert sequence.ground_truth is not None
+
+
+def test_a_split_is_ground_truth(made):
+    """Results in a region are not scored; those on an ignored person neither."""
+    split, (name, _, rules, _, has_region) = made
+    for source in (split, split / OTHER.get(rules, "..")):
+        (file,) = find_ground_truth([source]).values()
+        assert (file.sequence, file.length) == (name, FRAMES)
+    truth = load_ground_truth(file, name)
+    assert truth.rules == rules
+    boxes = (PERSON, (REGION[0] + 1, 4, 6, 40), (50, 8, 10, 30))
+    metrics = score_tracks(tracks(*boxes), truth).metrics()
+    assert (metrics["TP"], metrics["FN"]) == (FRAMES, 0)
+    assert metrics["FP"] == (0 if has_region else 2 * FRAMES)
+    assert score_tracks(tracks(PERSON, (2, 2, 9, 44)), truth).metrics()["FP"] == FRAMES
+    (half,) = find_ground_truth([f"{split}@second"]).values()
+    assert half.span == (FRAMES // 2 + 1, FRAMES)
+
+
+def test_other_classes_are_scored(made):
+    split, (name, *_, has_car, _) = made
+    (file,) = find_ground_truth([split], ("car",)).values()
+    truth = load_ground_truth(file, name)
+    scored = truth.rows.select(truth.rows.rest[:, 0] == 1)
+    assert len(scored) == (FRAMES if has_car else 0)
+    if has_car:
+        np.testing.assert_allclose(scored.tlwh[0], CAR_FRAME_1, atol=1e-3)
+    (file,) = find_ground_truth([split], ("unicorn",)).values()
+    with pytest.raises(InputError, match="there is no class 'unicorn'"):
+        load_ground_truth(file, name)
+
+
+def test_a_split_is_a_dataset(made):
+    split, (*_, has_region) = made
+    dataset = open_dataset(split, no_warning)
+    assert len(dataset) == FRAMES
+    assert (dataset.identity_count, dataset.video_count) == (1, 1)
+    left, top, width, height = PERSON
+    np.testing.assert_allclose(
+        dataset[0].boxes, [[left, top, left + width, top + height]], atol=0.1
+    )
+    assert len(dataset[0].ignored) == (2 if has_region else 0)
+    assert dataset[1].pixels().shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("format", ["coco", "cvat", "motchallenge"])
+def test_classes_are_kept_by_convert(made, tmp_path, format):
+    split, (name, *_) = made
+    (expected,) = read(split, no_warning)
+    out = tmp_path / ("out.json" if format == "coco" else "out")
+    (back,) = read(write([expected], format, out), no_warning)
+    assert back.name == expected.name == name
+
+    def named(sequence):
+        classes = [sequence.class_names[int(number) - 1] for number in sequence.rows.rest[:, 1]]
+        columns = sequence.rows.frames, sequence.rows.ids, classes, sequence.rows.rest[:, 0]
+        return sorted(zip(*(list(column) for column in columns), strict=True))
+
+    assert named(back) == named(expected)
+    if format == "motchallenge":  # classes that its rules do not know have no effect
+        (file,) = find_ground_truth([out]).values()
+        assert load_ground_truth(file, name).rows.rest[:, 1].max(initial=0) <= 13
+
+
+def test_evaluate_has_classes_and_rules(made, tmp_path):
+    split, (name, _, rules, has_car, _) = made
+    boxes = tracks(PERSON, CAR_FRAME_1)
+    lines = zip(boxes.frames, boxes.ids, boxes.tlwh.tolist(), strict=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / f"{name}.txt").write_text(
+        "".join(
+            f"{frame},{identity},{','.join(map(str, box))},1,-1,-1,-1\n"
+            for frame, identity, box in lines
+        )
+    )
+    if not has_car:
+        return
+    command = ["evaluate", str(tmp_path / "mine"), "--gt", str(split), "--json"]
+    result = CliRunner().invoke(cli, [*command, "--classes", "car"])
+    assert result.exit_code == 0, result.output
+    (row, _) = json.loads(result.stdout)["done"]
+    assert (row["figures"]["TP"], row["figures"]["FP"]) == (FRAMES, FRAMES)
+    assert rules.upper() in result.stdout.upper()
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text", "message"),
+    [
+        ("kitti", "label_02/0000.txt", "0 1 Car 0 0\n", "line 1 has 5 columns"),
+        ("kitti", "label_02/0000.txt", "0 1 Car " + "x " * 14 + "\n", "not a row of numbers"),
+        ("kitti", "label_02/0000.txt", "0.5 1 Car " + "1 " * 14 + "\n", "is not an integer"),
+        ("visdrone", "annotations/a.txt", "1,2,3\n", "line 1 has 3 columns"),
+        ("visdrone", "annotations/a.txt", "1,0,1,1,9,9,1,12,0,0\n", "wrong frame, id or category"),
+        ("bdd100k", "a.json", "[1]", "frame 0 of the list is broken"),
+        ("bdd100k", "a.json", "[", "is not JSON"),
+        ("yolo-tracks", "labels/a_1.txt", "0 .5 .5 .1 .1 1", "size is unknown"),
+    ],
+)
+def test_malformed_labels_are_reported(tmp_path, name, file, text, message):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path = path.with_name("a_*.txt") if name == "yolo-tracks" else path
+    with pytest.raises(InputError, match=message):
+        ENTRIES[name].module.read(path)
+
+
+def test_classes_of_motchallenge(tmp_path):
+    """Cars have flag 0 in MOT17; pedestrians are scored as ever."""
+    path = tmp_path / "gt.txt"
+    path.write_text("1,1,0,0,5,9,1,1,1\n1,2,9,9,5,9,0,1,1\n1,3,20,0,9,9,0,3,1\n")
+    assert read_ground_truth(path, ("car",)).rest[:, :2].tolist() == [[1, 1]]
+    assert read_ground_truth(path, ("car", "pedestrian")).rest[:, 0].tolist() == [1, 0, 1]
+    assert len(read_ground_truth(path, ("person",))) == 3
