@@ -20,6 +20,7 @@ __all__ = [
     "replace_file",
     "safe_name",
     "unpacked_limit",
+    "visible_files",
 ]
 
 STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
@@ -92,6 +93,14 @@ def _remove_stale(folder: Path, path: Path) -> None:
         with suppress(OSError):
             if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
                 temporary.unlink()
+
+
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files below `folder` that match `pattern`, sorted by name.
+
+    Hidden ones are left out: the temporary files of killed processes, and those that macOS adds.
+    """
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
 
 
 def unpacked_limit(packed: int) -> int:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mottool.files import atomic_write, safe_name
+from mottool.files import atomic_write, safe_name, visible_files
 
 __all__ = [
     "WorkDir",
@@ -48,7 +48,7 @@ class WorkDir:
 
     def caches(self) -> list[Path]:
         """Return every complete cache of the folder, sorted by name."""
-        return sorted(self.root.glob("caches/*/*.h5"))
+        return visible_files(self.root, "caches/*/*.h5")
 
     def camera_motion(self, sequence: str) -> Path:
         """Return the camera-motion file of one sequence, for the caches of all pipelines."""

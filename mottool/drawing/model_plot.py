@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError, SettingError, ignore_warning
+from mottool.files import visible_files
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def caches_by_model(caches: Iterable[Path], labels: Sequence[str] = ()) -> dict[
 
     folders = dict[Path, list[Path]]()
     for path in caches:
-        files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+        files = visible_files(path, "*.h5") if path.is_dir() else [path]
         if not files:
             raise InputError(f"there are no caches in {path}", "give a folder of detect-embed")
         for file in files:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
+from mottool.files import visible_files
 from mottool.layouts.registry import LAYOUTS
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
     left out. Raises `InputError` if there is nothing to read, or if it is malformed.
     """
     sequences = []
-    for file in sorted(path.glob("*.zip")) or [path]:
+    for file in visible_files(path, "*.zip") or [path]:
         for entry in reversed(TRACK_FORMATS.values()):
             if entry.read and (content := _function(entry.read)(file, warn)) is not None:
                 sequences += content

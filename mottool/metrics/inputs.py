@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mottool.errors import InputError, did_you_mean, ignore_warning
-from mottool.files import safe_name
+from mottool.files import safe_name, visible_files
 from mottool.layouts.registry import find_labels, layout_of, name_of
 from mottool.motchallenge.seqinfo import read_seqinfo
 from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
@@ -216,7 +216,7 @@ def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
         return [source / f"{sequence}.txt" for sequence in read_results(source, warn)]
     if file_on_disk(source).is_file():
         return [source]
-    zip_files = [path for path in sorted(source.glob("*.zip")) if is_archive(path)]
+    zip_files = [path for path in visible_files(source, "*.zip") if is_archive(path)]
     data_folders = sorted(folder for folder in source.glob("*/data") if folder.is_dir())
     return (
         _text_files(source)
@@ -236,7 +236,7 @@ def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     caches, others = [], []
     for source in sources:
         folder, split = parse_source(source)
-        paths = sorted(folder.glob("*.h5"))
+        paths = visible_files(folder, "*.h5")
         if folder.suffix == ".h5" and not folder.is_dir():
             paths = [folder]
         if paths and split:
@@ -321,7 +321,7 @@ def _halves_of(sequence: str) -> list[str]:
 
 
 def _text_files(folder: Path) -> list[Path]:
-    return sorted(path for end in ENDINGS for path in folder.glob("*" + end))
+    return sorted(path for end in ENDINGS for path in visible_files(folder, "*" + end))
 
 
 def _stem(path: Path) -> str:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import PERSON, Detections
 from mottool.errors import InputError
+from mottool.files import visible_files
 from mottool.motchallenge.rows import Rows, read_rows, rows_from_table
 from mottool.motchallenge.rules import PEDESTRIAN, detect_rules
 
@@ -139,7 +140,7 @@ def probabilities(
 
 def holds_features(path: Path) -> bool:
     """Return whether a `.npy`, or the first one of a folder, has embeddings; skip their values."""
-    files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+    files = visible_files(path, "*.npy") if path.is_dir() else [path]
     if not files or files[0].suffix != ".npy":
         return False
     try:

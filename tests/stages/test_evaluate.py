@@ -428,6 +428,9 @@ def test_a_zip_file_for_the_server_scores_as_the_folder_it_was_made_of(dataset):
     for form, out in (("motchallenge", folder), ("server", upload)):
         convert.run([dataset / "tracks" / "mine"], out, convert.Config(to=form))
     expected = call(folder, "--gt", dataset / "data")
+    for hidden in (".street.12345.part.txt", "._street.txt"):  # of a killed process, and of macOS
+        (folder / hidden).write_bytes(b"\xff")
+    assert call(folder, "--gt", dataset / "data") == expected
     assert call(upload, "--gt", dataset / "data") == expected
     assert call(upload.parent, "--gt", dataset / "data") == expected
     one = call(upload / "street.txt", "--gt", dataset / "data" / "street")
