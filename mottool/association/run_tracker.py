@@ -5,6 +5,7 @@ count for motion and for the age of lost tracklets.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from mottool.splits import without_half
 __all__ = ["join_frames", "run_tracker", "select_detections", "steps"]
 
 Floats = npt.NDArray[np.float64]
+BLOCK = 1024  # frames joined together
 JITTER = 0.1  # frames: smaller deviations come from rounded times, not from the frames
 ROUNDING = 1.1e-3  # seconds: slightly more than the time resolution of some containers
 
@@ -56,15 +58,26 @@ def run_tracker(
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
     selected = (select_detections(detections, inputs) for detections in detected)
     frames = zip(progress(selected), steps, strict=True)
-    tracks = [instance.update(detections, elapsed) for detections, elapsed in frames]
+    tracks = (instance.update(detections, elapsed) for detections, elapsed in frames)
     return join_frames(tracks, cache.first_frame)
 
 
-def join_frames(tracks: Sequence[Tracks], first_frame: int = 1) -> Rows:
-    """Return the rows of the tracks of consecutive frames, with scores in `rest`."""
-    if not tracks:
-        none = np.zeros(0, np.int64)
-        return Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))
+def join_frames(tracks: Iterable[Tracks], first_frame: int = 1) -> Rows:
+    """Return the rows of the tracks of consecutive frames, with scores in `rest`.
+
+    They are joined by blocks, because arrays of single frames take ten times the memory.
+    """
+    none = np.zeros(0, np.int64)
+    blocks = [Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))]
+    iterator = iter(tracks)
+    while block := list(islice(iterator, BLOCK)):
+        blocks.append(_join_block(block, first_frame))
+        first_frame += len(block)
+    columns = ("frames", "ids", "tlwh", "rest")
+    return Rows(*(np.concatenate([getattr(rows, name) for rows in blocks]) for name in columns))
+
+
+def _join_block(tracks: Sequence[Tracks], first_frame: int) -> Rows:
     numbers = first_frame + np.arange(len(tracks))
     numbers = np.repeat(numbers, [len(frame) for frame in tracks])
     ids = np.concatenate([frame.ids for frame in tracks])  # (n,)

@@ -128,10 +128,11 @@ def _candidates(
     widest = np.zeros(frames)
     np.maximum.at(widest, result_frame, result_tlwh[:, 2])
     cells = cell(result_frame, result_tlwh[:, 0])
-    ptr = _offsets(np.bincount(cells, minlength=frames * STRIPS))
-    start = ptr[cell(truth_frame, left - widest[truth_frame] - MARGIN)]
-    stop = ptr[cell(truth_frame, right) + 1]
-    return np.argsort(cells, kind="stable"), start, np.maximum(start, stop)
+    order = np.argsort(cells, kind="stable")
+    first, last = cell(truth_frame, left - widest[truth_frame] - MARGIN), cell(truth_frame, right)
+    start = np.searchsorted(cells[order], first)
+    stop = np.searchsorted(cells[order], last, "right")
+    return order, start, np.maximum(start, stop)
 
 
 def _overlaps(

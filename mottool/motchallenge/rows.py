@@ -13,8 +13,9 @@ Leal-Taixé et al., "MOTChallenge 2015", and Milan et al., "MOT16", section 4.
 
 import gzip
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 FARTHEST = 1e9  # pixels; a coordinate beyond is not valid, and the box area would overflow
+BLOCK_LENGTH = 1 << 16  # characters split together
 BLOCK = 4096  # rows formatted together, which is three times as fast as one by one
 
 
@@ -64,17 +66,36 @@ def read_rows(path: Path, what: str) -> Rows:
 
 def parse_rows(text: str, path: Path) -> Rows:
     """Parse the text of a file, with the checks of `read_rows`; errors name `path`."""
-    lines = text.replace(",", " ").splitlines()
-    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
-    columns = len(lines[numbers[0] - 1].split()) if numbers else LEAST_COLUMNS
+    number, first = next(_lines(text), (0, ""))
+    columns = len(first.split()) if first else LEAST_COLUMNS
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
-        raise InputError(f"{path} line {numbers[0]} has {columns} columns", fix)
+        raise InputError(f"{path} line {number} has {columns} columns", fix)
+    rows = (line for _, line in _lines(text))
     try:
-        table = np.loadtxt(lines, ndmin=2, comments=None) if numbers else np.zeros((0, columns))
+        table = np.loadtxt(rows, ndmin=2, comments=None) if first else np.zeros((0, columns))
     except ValueError:
-        raise _bad_line(path, lines, columns) from None
-    return rows_from_table(path, table, numbers)
+        raise _bad_line(path, text, columns) from None
+
+    def line_of(row: int) -> int:
+        return next(islice(_lines(text), row, None))[0]
+
+    return rows_from_table(path, table, line_of)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line that is not blank, without commas.
+
+    The text is split by blocks, because a string for every line takes several times its memory.
+    """
+    number, start = 1, 0
+    while start < len(text):
+        end = text.find("\n", start + BLOCK_LENGTH) + 1 or len(text)
+        for line in text[start:end].replace(",", " ").splitlines():
+            if line.strip():
+                yield number, line
+            number += 1
+        start = end
 
 
 def _text(path: Path, what: str) -> str:
@@ -108,11 +129,11 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
+def _bad_line(path: Path, text: str, columns: int) -> InputError:
     """Return the error for the first line that is not `columns` numbers."""
-    for number, line in enumerate(lines, 1):
+    for number, line in _lines(text):
         cells = line.split()
-        if cells and len(cells) != columns:
+        if len(cells) != columns:
             problem = f"{path} line {number} has {len(cells)} columns, the lines before {columns}"
             return InputError(problem, "give every line the same columns")
         for cell in cells:
@@ -125,18 +146,18 @@ def _bad_line(path: Path, lines: list[str], columns: int) -> InputError:
 
 
 def rows_from_table(
-    path: Path, table: npt.NDArray[np.float64], numbers: Sequence[int] | None = None
+    path: Path, table: npt.NDArray[np.float64], line_of: Callable[[int], int] | None = None
 ) -> Rows:
     """Make rows from a table (n, 6 to 10) of the columns above, with the checks of `read_rows`.
 
-    `numbers` are the line numbers of the rows in `path`; by default rows count from 1.
+    `line_of` returns the line in `path` of a row; by default errors name rows, counted from 1.
     """
 
     def refuse(invalid: npt.ArrayLike, problem: str, fix: str) -> None:
         invalid = np.asarray(invalid)  # (n,) bool
         if invalid.any():
             row = int(invalid.argmax())
-            line = f"line {numbers[row]}" if numbers else f"row {row + 1}"
+            line = f"line {line_of(row)}" if line_of else f"row {row + 1}"
             raise InputError(f"{path} {line} {problem}", fix)
 
     frames, ids = table[:, 0], table[:, 1]

@@ -59,13 +59,20 @@ def detect_embed(
         decoded = prefetch(frames, PREFETCHED_BATCHES * pipeline.batch)
         done = start - sequence.first_frame
         shown = progress(decoded, sequence.name, sequence.length, done)
+        last_frame = next_frame - 1
         for batch in batches(shown, pipeline.batch):
             results = run.detect([frame for frame, _ in batch])
             for (frame, decode_time), (detections, times) in zip(batch, results, strict=True):
                 if frame.missing and run.needs_pixels:
                     detections = detections.none()
+                last_frame = frame.number
                 if frame.number >= next_frame:
                     cache.append(detections, frame.seconds, (decode_time, *times))
+        if run.last_frame > last_frame and sequence.name == sequence.whole_name:  # else in a half
+            warn(
+                f"{sequence.path}: its boxes continue up to frame {run.last_frame}, but "
+                f"{last_frame} is its last frame; those after it are skipped"
+            )
         return cache.finish()
 
 

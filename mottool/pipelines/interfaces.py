@@ -26,12 +26,14 @@ class PipelineRun(Protocol):
 
     `settings` contains everything beside frames and weights that the result depends on, as JSON
     values. `needs_pixels` is False if frame numbers are enough. With `needs_all_frames` the result
-    depends on earlier frames: a resumed run must process all frames again.
+    depends on earlier frames: a resumed run must process all frames again. `last_frame` is the last
+    frame with boxes that come from a file, 0 if none do.
     """
 
     settings: dict[str, Any]
     needs_pixels: bool
     needs_all_frames: bool
+    last_frame: int
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """Detect people in each of `frames`, at most the pipeline's `batch`."""

@@ -151,6 +151,7 @@ class OneShotRun:
     """A one-shot pipeline processing one sequence."""
 
     needs_pixels = True
+    last_frame = 0
 
     def __init__(self, pipeline: OneShotPipeline) -> None:
         self.pipeline = pipeline

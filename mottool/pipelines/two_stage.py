@@ -44,6 +44,7 @@ class TwoStageRun:
     def __init__(self, detector: PipelineRun, embedder: Embedder) -> None:
         self.detector, self.embedder = detector, embedder
         self.needs_all_frames = detector.needs_all_frames
+        self.last_frame = detector.last_frame
         settings = {f"embedder_{key}": value for key, value in embedder.settings.items()}
         if embedder.weights:
             settings["embedder_weights"] = embedder.weights

@@ -4,7 +4,6 @@ A container's metadata is not trusted: frames are counted by decoding them, the 
 decoded, upright frame, and seeking is not used.
 """
 
-import heapq
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ REENCODE_FIX = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v lib
 CHECK_FIX = (
     "check that the video is complete; if it plays elsewhere, convert it with ffmpeg -i IN OUT.mp4"
 )
+CHUNK_HEADER = 8  # bytes of AVI's chunks before the packet; the index has their position
 EDITED = "mov"  # in the name of containers that may have an edit list
 MAX_THREADS = 16  # of a decoder
 MAX_FAILURES = 100  # consecutive errors, without a packet between them
@@ -80,19 +80,19 @@ def decode(
     """
     info = probe(path)
     number, last, gap, damaged = 0, float("-inf"), 1 / info.fps, list[str]()
-    holes = Holes(1 / info.fps, lambda: bool(damaged) or was_damaged(path))
     converter = _Converter()
     with _open(path) as (container, stream):
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = min(cores(), MAX_THREADS)
-        clock = _Clock(container.format.name)
+        clock = _Clock(container.format.name, stream)
+        holes = Holes(1 / info.fps, lambda: bool(damaged) or bool(clock.lost) or was_damaged(path))
         for frame in _frames(container, stream, clock.sent, damaged.append):
             seconds = clock.time(frame)
             if seconds is not None and holes.contains(seconds):
                 continue
             if seconds is None or seconds <= last:
                 seconds = 0.0 if number == 0 else last + 1 / info.fps
-            elif number and not clock.in_order:
+            elif number and clock.lost is not None:
                 number += holes.between(number, last, seconds)
             if number and not holes.contains((last + seconds) / 2):
                 gap = max(gap, seconds - last)
@@ -118,6 +118,8 @@ def decode(
         stated = f"{exact or info.frames} frames"
         stated += "" if exact else f" until {info.end:.2f} s"
         decoded = f"{frames} could be decoded, the last at {last:.2f} s"
+        if clock.lost is None:
+            decoded += "; it has no index, so after missing frames, later ones have too low numbers"
         warn(f"{path} should contain {stated}; {decoded}")
 
 
@@ -180,26 +182,42 @@ def _frames(
 class _Clock:
     """Presentation times of frames, in the container's seconds.
 
-    AVI has no presentation times: FFmpeg numbers its packets in coding order, and decoding in order
-    of display shuffles these timestamps. There a frame takes the earliest timestamp not yet used.
+    AVI has no presentation times: FFmpeg numbers the packets that it finds, in coding order. There
+    a frame has the time of the packet with which it is displayed, less the delay of the first one.
+    A packet's time is its place in the index of the file, in which lost packets are counted.
 
-    `in_order` is whether the times are of that kind, and so do not show where frames are missing.
+    `lost` is the number of packets that the index lists and the file lacks so far, None without an
+    index, when times do not show where frames are missing.
     """
 
-    def __init__(self, container: str) -> None:
-        self.in_order = container == "avi"
-        self._unused: list[float] = []
+    def __init__(self, container: str, stream: av.VideoStream) -> None:
+        self._is_avi = container == "avi"
+        entries = list(stream.index_entries) if self._is_avi else []
+        if len(entries) < stream.frames:  # FFmpeg has made them up, as in a truncated file
+            entries = []
+        positions = sorted(entry.pos for entry in entries if entry.size)
+        self._ranks = {position: rank for rank, position in enumerate(positions)}
+        self._sent = 0
+        self._delay: int | None = None
+        self.lost = 0 if positions or not self._is_avi else None
 
     def sent(self, packet: "av.Packet[av.VideoStream]") -> None:
-        """Record the timestamp of a packet that is sent to the decoder."""
-        if self.in_order and packet.pts is not None:
-            heapq.heappush(self._unused, float(packet.pts * packet.time_base))
+        """Count a packet before it is sent to the decoder, and correct its time."""
+        if not self._is_avi or self.lost is None or packet.dts is None:
+            return
+        rank = self._ranks.get((packet.pos or 0) - CHUNK_HEADER)
+        self.lost = self.lost if rank is None else max(self.lost, rank - self._sent)
+        self._sent += 1
+        packet.dts += self.lost
 
     def time(self, frame: av.VideoFrame) -> float | None:
         """Return the frame's time; None if the container has none for it."""
-        if self.in_order:
-            return heapq.heappop(self._unused) if self._unused else None
-        return None if frame.time is None else float(frame.time)
+        if not self._is_avi:
+            return None if frame.time is None else float(frame.time)
+        if frame.dts is None or frame.time_base is None:
+            return None
+        self._delay = frame.dts if self._delay is None else self._delay
+        return float((frame.dts - self._delay) * frame.time_base)
 
 
 class _Converter:

@@ -25,7 +25,7 @@ class MadeUp:
 
     name, weights, batch, fitted = "made-up", "", 1, {}
     settings: dict[str, Any] = {}
-    needs_pixels, needs_all_frames = True, False
+    needs_pixels, needs_all_frames, last_frame = True, False, 0
 
     def start(self, sequence: object, warn: object) -> "MadeUp":
         """Start a sequence."""

@@ -87,6 +87,25 @@ def test_truncated_video_gives_the_decodable_frames_and_a_warning(tmp_path, name
     assert f"should contain 120 frames until 4.00 s; {len(numbers)} could be decoded" in warnings[0]
 
 
+def test_frames_after_a_hole_in_an_avi_keep_their_numbers(tmp_path):
+    path = video(tmp_path / "a.avi", 60, codec="mpeg4")
+    with av.open(str(path)) as container:
+        starts = [packet.pos - 8 for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    data[starts[20] : starts[24]] = bytes(starts[24] - starts[20])  # with their headers
+    path.write_bytes(data)
+    numbers, times, images, warnings = read(path)
+    assert numbers == [*range(1, 21), *range(25, 61)]
+    np.testing.assert_allclose(times, (np.array(numbers) - 1) / 30, atol=1e-9)
+    np.testing.assert_allclose(
+        levels(images)[24:], [grey(index) for index in range(28, 60)], atol=9
+    )
+    assert warnings == [
+        f"{path} is damaged: 4 frames are missing after frame 20, 0.67 to 0.80 s; later frames "
+        "keep their numbers, by their times"
+    ]
+
+
 @pytest.mark.parametrize("kept", [0.5, 0.8])
 def test_truncated_avi_is_reported_by_its_count_of_frames(tmp_path, kept):
     path = video(tmp_path / "a.avi", 120, codec="mpeg4")
@@ -95,6 +114,7 @@ def test_truncated_avi_is_reported_by_its_count_of_frames(tmp_path, kept):
     numbers, _, _, warnings = read(path)
     assert 20 < len(numbers) < 120
     assert f"should contain 120 frames; {len(numbers)} could be decoded" in warnings[-1]
+    assert "it has no index, so after missing frames, later ones have too low" in warnings[-1]
 
 
 def test_expected_frame_count_is_compared(tmp_path):

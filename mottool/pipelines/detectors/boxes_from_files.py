@@ -110,13 +110,6 @@ def _warn(
             f"{path}: scores are raw margins, not in [0, 1]; converted by "
             f"1/(1+exp(-score/{boxes.margin:.4g})) (see --score-scale)"
         )
-    if sequence.name != sequence.whole_name:
-        return  # other frames belong to the other half
-    if sequence.length and boxes.last_frame > sequence.length:
-        warn(
-            f"{path}: detections continue up to frame {boxes.last_frame}, but the sequence has "
-            f"{sequence.length} frames; those after its last frame are skipped"
-        )
 
 
 class BoxesRun:
@@ -128,6 +121,7 @@ class BoxesRun:
     def __init__(self, boxes: PublicDetections, with_features: bool) -> None:
         self.boxes = boxes
         self.with_features = with_features
+        self.last_frame = boxes.last_frame
         self.settings: dict[str, Any] = {
             "detections": boxes.sha256,
             "score_scale": boxes.margin,

@@ -99,6 +99,7 @@ class ExportedRun:
 
     needs_pixels = True
     needs_all_frames = False
+    last_frame = 0
 
     def __init__(self, detector: ExportedDetector, warn: Callable[[str], None]) -> None:
         """Start with an unknown output format; `warn` receives the one that is recognised."""

@@ -107,6 +107,7 @@ class TorchvisionRun:
 
     needs_pixels = True
     needs_all_frames = False
+    last_frame = 0
 
     def __init__(self, detector: TorchvisionDetector) -> None:
         self.detector = detector
