@@ -35,7 +35,7 @@ setup() {
     if ! { "$python" -m pip install --upgrade pip &&
         "$python" -m pip install --editable "$project$1"; } >"$venv/install.log" 2>&1; then
         tail -n 20 "$venv/install.log" >&2
-        echo "The installation failed. Fix: see $venv/install.log, then run this script again" >&2
+        echo "The installation failed. Fix: read $venv/install.log, then run this script again" >&2
         exit 1
     fi
     echo "$dependencies" >"$venv/mottool$1"

@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
+from mottool.synonyms import normalise, same_meaning
+
 __all__ = [
     "CacheError",
     "CheckpointError",
@@ -23,6 +25,7 @@ __all__ = [
     "from_os_error",
     "ignore_warning",
     "naming_arguments",
+    "near_miss",
     "printable",
     "writing",
 ]
@@ -83,9 +86,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if not known:
         return "leave it out"
-    matches = [candidate for candidate in known if word and candidate.startswith(word)]
-    matches = matches or get_close_matches(word, known, n=1)
-    return f"did you mean {matches[0]!r}" if matches else f"use one of {', '.join(known)}"
+    match = near_miss(word, known)
+    return f"did you mean {match!r}" if match else f"use one of {', '.join(known)}"
+
+
+def near_miss(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that `word` most likely means, or None.
+
+    It is one that differs in case or hyphens, has `word` as its beginning, means the same
+    (`mottool.synonyms`), or is spelled like it.
+    """
+    by_name = {normalise(name): name for name in known}
+    wanted = normalise(word)
+    names = [wanted] if wanted in by_name else []
+    names += [name for name in by_name if wanted and name.startswith(wanted)]
+    names += [name for name in same_meaning(word) if name in by_name]
+    names += get_close_matches(wanted, by_name, n=1)
+    return by_name[names[0]] if names else None
 
 
 def ignore_warning(message: str) -> None:

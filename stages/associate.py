@@ -30,6 +30,7 @@ from mottool.association.sequence_settings import (
     settings_classes_of,
 )
 from mottool.cli.jobs import Jobs
+from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import (
     as_json,
     jobs_option,
@@ -42,6 +43,7 @@ from mottool.cli.options import (
     shard_option,
     work_option,
 )
+from mottool.cli.tracker_flags import tracker_command
 from mottool.engines.local import cores, executor, result, run_jobs
 from mottool.errors import InputError, MottoolError, SettingError
 from mottool.files import atomic_write, digest, safe_name
@@ -134,11 +136,11 @@ def inputs_of(
     }
 
 
-@click.command("associate", epilog=splits_help())
+@click.command("associate", cls=tracker_command(settings_by_tracker()), epilog=splits_help())
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
 @click.option(
     "--tracker",
-    type=click.Choice(list(TRACKERS)),
+    type=NameChoice(TRACKERS, "tracker"),
     help="The tracker.  [default: the one that --settings names, or else the one "
     f"that suits the caches' network, or else {DEFAULT_TRACKER}]",
 )

@@ -17,6 +17,7 @@ from mottool.association.sequence_settings import (
     unused_tables,
 )
 from mottool.cli.jobs import Jobs
+from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
 from mottool.engines.local import executor
 from mottool.errors import SettingError, did_you_mean
@@ -118,7 +119,7 @@ def run(
     "--tracker",
     "names",
     multiple=True,
-    type=click.Choice(list(TRACKERS)),
+    type=NameChoice(TRACKERS, "tracker"),
     help="A tracker, with the settings that fit each pipeline, else its published ones; may be "
     f"repeated.  [default: {' and '.join(DEFAULT_TRACKERS)}]",
 )

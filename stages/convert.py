@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from mottool.cli.options import as_json, settings_options
 from mottool.errors import InputError, ignore_warning
 from mottool.formats.registry import TRACK_FORMATS
 from mottool.settings import Settings, setting
+
+if TYPE_CHECKING:
+    from mottool.formats.sequence_rows import SequenceRows
 
 __all__ = ["Config", "command", "run"]
 
@@ -43,16 +47,32 @@ def run(
 ) -> Path:
     """Write the tracks or the ground truth in `sources` to `out`, in the format `config.to`.
 
-    `dataset` are paths of the sequences themselves, for the width, height, frame rate and length
-    that `sources` do not contain. `warn` receives a message for everything that is left out. Raises
-    `InputError` for sources that cannot be read, and for what the format cannot hold.
+    The other parameters are those of `read_sources`. Raises `InputError` as that does, and for what
+    the format cannot hold.
     """
-    from mottool.formats.registry import read, write
+    from mottool.formats.registry import write
+
+    config = config or Config()
+    return write(read_sources(sources, config, dataset, warn), config.to, out)
+
+
+def read_sources(
+    sources: Iterable[Path],
+    config: Config,
+    dataset: Iterable[Path] = (),
+    warn: Callable[[str], None] = ignore_warning,
+) -> list[SequenceRows]:
+    """Read the tracks or the ground truth of the sequences in `sources`.
+
+    `dataset` are paths of the sequences themselves, for the width, height, frame rate and length
+    that `sources` do not contain. `warn` receives a message for everything that is left out.
+    Raises `InputError` for sources that cannot be read.
+    """
+    from mottool.formats.registry import read
     from mottool.formats.sequence_rows import as_kind
     from mottool.motchallenge.seqinfo import SeqInfo
     from mottool.sources.discovery import find_sequences
 
-    config = config or Config()
     converted = [rows for source in sources for rows in read(source, warn)]
     if config.kind != "auto":
         converted = [as_kind(rows, config.kind == "truth") for rows in converted]
@@ -75,7 +95,7 @@ def run(
             converted[index] = replace(rows, info=info)
     if not converted:
         raise InputError("there is nothing to convert", "name results or ground truth")
-    return write(converted, config.to, out)
+    return converted
 
 
 @click.command("convert")
@@ -125,8 +145,19 @@ def command(
     name = ", ".join(map(str, sources))
 
     def job() -> None:
-        path = run(sources, out, config=config, dataset=dataset, warn=jobs.note)
-        jobs.report(name, path, f"{config.to} of {name}")
+        from mottool.formats.registry import write
+
+        sequences = read_sources(sources, config, dataset, jobs.note)
+        unsized = [rows.name for rows in sequences if not (rows.info and rows.info.width)]
+        if unsized and not dataset and TRACK_FORMATS[config.to].has_sizes:
+            names = ", ".join(unsized)
+            jobs.note(f"{names}: width and height are unknown and written as 0; give --dataset")
+        path = write(sequences, config.to, out)
+        kind = "ground truth" if sequences[0].is_ground_truth else "results"
+        count = f"{len(sequences)} sequence" + "s" * (len(sequences) != 1)
+        rows = sum(len(sequence.rows) for sequence in sequences)
+        summary = f"{kind} of {count}, {rows} rows, as {TRACK_FORMATS[config.to].name}"
+        jobs.report(name, path, summary, sequences=len(sequences), rows=rows)
 
     jobs.run(name, job)
     jobs.close()

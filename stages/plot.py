@@ -133,7 +133,7 @@ def models(
 
     check_identity_source(ground_truth, tracks)
     if not (ground_truth or tracks):
-        raise SettingError("no identities are given", "give --gt or --tracks")
+        raise SettingError("identities are needed", "give --gt or --tracks")
     jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
     by_model = caches_by_model(caches or WorkDir(work).caches(), labels)
     if not by_model:
@@ -228,7 +228,7 @@ def templates(
 
     check_identity_source(ground_truth, tracks)
     if not (ground_truth or tracks):
-        raise SettingError("no identities are given", "give --gt or --tracks")
+        raise SettingError("identities are needed", "give --gt or --tracks")
     jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
     paths = caches or tuple(WorkDir(work).caches())
     if not paths:

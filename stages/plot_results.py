@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from mottool.cli.jobs import Jobs
+from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import ground_truth_option, plot_options, results_argument
 from mottool.drawing.plots import plot_hota, plot_timelines
 from mottool.errors import InputError
@@ -22,7 +23,7 @@ __all__ = ["bars", "hota", "timelines", "trade_off"]
 
 rules_option = click.option(
     "--rules",
-    type=click.Choice(RULES),
+    type=NameChoice(RULES, "benchmark"),
     default=AUTO,
     show_default=True,
     help="Benchmark rules for the ground truth, as in mottool evaluate.",

@@ -19,6 +19,7 @@ from mottool.association.sequence_settings import (
     settings_classes_of,
 )
 from mottool.cli.jobs import Jobs
+from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import (
     as_json,
     list_option,
@@ -30,6 +31,7 @@ from mottool.cli.options import (
     settings_options,
     work_option,
 )
+from mottool.cli.tracker_flags import tracker_command
 from mottool.files import safe_name
 from mottool.progress import progress
 from mottool.splits import splits_help
@@ -132,13 +134,13 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
     return progress(frames, label, total)
 
 
-@click.command("track", epilog=splits_help())
+@click.command("track", cls=tracker_command(settings_by_tracker()), epilog=splits_help())
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_option
 @settings_options(detect_embed.Config)
 @click.option(
     "--tracker",
-    type=click.Choice(list(TRACKERS)),
+    type=NameChoice(TRACKERS, "tracker"),
     help="The tracker.  [default: the one that --settings names, or else the one "
     "that suits the network, or else fairmot]",
 )

@@ -15,6 +15,7 @@ import click
 from mottool.association.registry import TRACKERS, drop_comments
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.cli.jobs import Jobs
+from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import (
     as_json,
     ground_truth_files_option,
@@ -157,7 +158,7 @@ def _sequences(
 @ground_truth_files_option
 @click.option(
     "--tracker",
-    type=click.Choice(list(TRACKERS)),
+    type=NameChoice(TRACKERS, "tracker"),
     default="fairmot",
     show_default=True,
     help="The tracker whose settings are searched.",

@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from mottool._version import __version__
+from mottool.cli.tracker_flags import unknown_option
 from mottool.errors import MottoolError, SettingError, did_you_mean, from_os_error
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -131,6 +132,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _show(error: click.ClickException) -> None:
     """Print wrong usage in one line like every error, and the help of a bare command unchanged."""
+    if isinstance(error, click.NoSuchOption) and error.ctx:
+        click.echo(f"mottool: {unknown_option(error)}", err=True)
+        return
     message = error.format_message()
     context = getattr(error, "ctx", None)
     if context is None or message.startswith("Usage:"):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mottool.cli.name_choice import NameChoice
 from mottool.errors import SettingError
 from mottool.settings import Settings, build_settings, is_optional, plain_type
 
@@ -185,7 +186,7 @@ def _option(
         Path: click.Path(path_type=Path),
     }
     choices, parse = field.metadata["choices"], field.metadata["parse"]
-    param_type = click.Choice(choices) if choices else known.get(base, click.STRING)
+    param_type = NameChoice(choices) if choices else known.get(base, click.STRING)
     # A number that may also be 'none' is parsed from its text by `build_settings`.
     number = base in {int, float} and is_optional(settings_class, field)
     metavar = field.metadata["form"]

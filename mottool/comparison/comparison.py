@@ -118,10 +118,14 @@ class Comparison:
             problem = f"none of {', '.join(names)} has ground truth and a cache of every pipeline"
             fix = "run mottool detect-embed with each pipeline on the same sequences"
             raise InputError(problem, f"{fix}, and name their ground truth with --gt")
-        skipped = [name for name in names if name not in common]
-        if skipped:
-            reason = "without ground truth or a cache of every pipeline"
-            self._note(f"{', '.join(skipped)} left out, {reason}")
+        unknown = [name for name in names if name not in self.ground_truth_files]
+        if unknown:
+            verb = "has" if len(unknown) == 1 else "have"
+            self._note(f"{', '.join(unknown)} left out, which {verb} no ground truth")
+        for pipeline in self.pipelines:
+            missing = [name for name in names if name not in {*pipeline.caches, *unknown}]
+            if missing:
+                self._note(f"{', '.join(missing)} left out: no cache of {pipeline.name}")
         return common
 
     def _is_possible(self, pipeline: ComparedPipeline, tracker: str) -> bool:

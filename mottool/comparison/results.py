@@ -36,7 +36,7 @@ FIGURES = columns("compare")
 # Metrics that `--columns` may add to the table; CSV and JSON hold all.
 MORE = tuple(name for name in columns("evaluate", "tracks") if name not in FIGURES)
 HEAD = ("Pipeline", "Kind", "Tracker")
-SIGNIFICANCE = 0.05  # p-value below which a difference is beyond chance
+SIGNIFICANCE = 0.05  # p-value below which a difference is significant
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value: a row equals itself only
@@ -150,7 +150,7 @@ def ranks(rows: Sequence[ComparisonRow], name: str) -> list[int]:
 
 
 def chance(rows: Sequence[ComparisonRow]) -> list[str]:
-    """Report whether the first two rows differ by more than chance, according to the sign test.
+    """Report whether the first two rows differ significantly, according to the sign test.
 
     Sequences, not frames, are independent: with n of them, one of two equal trackers is ahead on
     every one with probability 2^(1-n) (Dixon & Mood, "The statistical sign test", 1946).
@@ -162,11 +162,9 @@ def chance(rows: Sequence[ComparisonRow]) -> list[str]:
     if _p_value(0, count) >= SIGNIFICANCE:
         needed = next(n for n in range(1, 64) if _p_value(0, n) < SIGNIFICANCE)
         sequences = "1 sequence" if count == 1 else f"{count} sequences"
-        often = f"{100 * _p_value(0, count):.0f} %"
         return [
-            f"{sequences}: a tracker no better than another is ahead or behind on all of them in "
-            f"{often} of cases, so no difference here is beyond chance (sign test; it takes "
-            f"{needed})"
+            f"{sequences}: too few to call any difference significant (sign test, at least "
+            f"{needed} needed)"
         ]
     return [_first_two(rows, name) for name in headline()]
 
@@ -182,10 +180,10 @@ def _first_two(rows: Sequence[ComparisonRow], metric: str) -> str:
     ahead = sum(of_first > of_second for of_first, of_second in values)
     behind = sum(of_first < of_second for of_first, of_second in values)
     p_value = _p_value(ahead, behind)
-    beyond = p_value < SIGNIFICANCE and ahead > behind
+    significant = p_value < SIGNIFICANCE and ahead > behind
     return (
         f"{metric}: {first.name} is ahead of {second.name} on {ahead} of {len(values)} sequences, "
-        f"behind on {behind}: {'beyond' if beyond else 'not beyond'} chance "
+        f"behind on {behind}: {'significant' if significant else 'not significant'} "
         f"(sign test, p = {p_value:.3f})"
     )
 

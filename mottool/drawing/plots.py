@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.motchallenge.rules import AUTO
 from mottool.networks.registry import DEFAULT
-from mottool.pipelines.options import input_size
+from mottool.pipelines.options import device_setting, input_size
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 
@@ -87,7 +87,7 @@ class SimilarityPlotSettings(Settings):
         "Its input in pixels, WxH, multiples of 32. Without it, the published size.",
         parse=input_size,
     )
-    device: str = setting("auto", "Device: auto, cpu, cuda or cuda:N.")
+    device: str = device_setting()
     person: tuple[float, ...] | None = setting(
         None,
         "The person's box in FRAME as X,Y,W,H: left, top, width and height in pixels.",
@@ -304,7 +304,7 @@ def plot_caches(
 
     check_identity_source(ground_truth, tracks)
     if identities_required and not (ground_truth or tracks):
-        raise SettingError("no identities are given", "give --gt or --tracks")
+        raise SettingError("identities are needed", "give --gt or --tracks")
     truth_files = find_ground_truth(ground_truth)
     paths = caches or tuple(WorkDir(work).caches())
     if not paths:

@@ -28,13 +28,15 @@ class TrackFormat:
         read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None
 
     where `read` returns None for a path of another format; either may be missing. `suffix` is that
-    of the output, for a format that is one file.
+    of the output, for a format that is one file; `has_sizes` states whether it holds the width and
+    height of images.
     """
 
     name: str
     write: str = ""
     read: str = ""
     suffix: str = ""
+    has_sizes: bool = False
 
 
 # A path is read by the last format here that accepts it; MOTChallenge accepts any.
@@ -63,6 +65,7 @@ TRACK_FORMATS = {
         write="mottool.formats.coco:write",
         read="mottool.formats.coco:read",
         suffix=".json",
+        has_sizes=True,
     ),
     "yolo": TrackFormat(
         "Ultralytics' track labels, SEQUENCE/labels/SEQUENCE_FRAME.txt",

@@ -25,10 +25,10 @@ class Compute:
 
     @classmethod
     def named(cls, device: str, precision: str = "fp32") -> "Compute":
-        """Parse `auto`, `cpu`, `cuda` or `cuda:N`, and one of `PRECISIONS`.
+        """Parse `auto`, `cpu`, `cuda`, `cuda:N`, `N` or `mps`, and one of `PRECISIONS`.
 
-        `auto` is the first GPU, or the CPU without one. Raises `SettingError` if the machine lacks
-        the device.
+        `auto` is the first CUDA device, or the CPU without one; `N` is `cuda:N`. Raises
+        `SettingError` if the machine lacks the device.
         """
         return cls(_device(device), PRECISIONS[precision])
 
@@ -40,15 +40,26 @@ class Compute:
         """Wait for queued work, so that it can be timed."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if re.fullmatch(r"cpu|cuda(:\d+)?", name) is None:
-        raise SettingError(f"there is no device {name!r}", "give auto, cpu, cuda or cuda:N")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    text = name.lower()
+    text = f"cuda:{text}" if text.isdecimal() else text
+    if re.fullmatch(r"cpu|mps|cuda(:\d+)?", text) is None:
+        fix = "give auto, cpu, cuda, cuda:1 (or 1 for short), or mps"
+        raise SettingError(f"there is no device {name!r}", fix)
+    device = torch.device(text)
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
         fix = "give --device cpu, or install a torch and a driver that see the GPU"
-        raise SettingError(f"this machine has no {name} that torch can use", fix)
+        if count:
+            known = ", ".join(f"cuda:{number}" for number in range(count))
+            raise SettingError(f"{text} is not visible to torch", f"give one of {known}, or cpu")
+        raise SettingError("no CUDA device is visible to torch", fix)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SettingError("no MPS device is visible to torch", "give --device cpu")
     return device

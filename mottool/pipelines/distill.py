@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mottool.errors import CacheError
+from mottool.pipelines.options import device_setting
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class DistillSettings(Settings):
     every: int = setting(
         1, "With --detector, use every N-th frame only: consecutive frames are similar.", low=1
     )
-    device: str = setting("auto", "Where networks run: auto, cpu, cuda or cuda:N.")
+    device: str = device_setting()
 
 
 def distill(

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mottool.errors import SettingError
 from mottool.networks.registry import families
 from mottool.settings import Settings, setting
 
-__all__ = ["STRIDE", "Options", "input_size"]
+__all__ = ["STRIDE", "Options", "device_setting", "input_size"]
 
 # The keys of `detectors.output_formats.OUTPUT_FORMATS`, which imports torch.
 DETECTOR_FORMATS = (
@@ -28,6 +29,15 @@ def input_size(text: str) -> tuple[int, int]:
         problem = f"--input {text} is not a multiple of {STRIDE} in width and height"
         raise SettingError(problem, f"give for example {near}")
     return size
+
+
+def device_setting() -> Any:
+    """Declare the device of networks, which `models.device.Compute` parses."""
+    return setting(
+        "auto",
+        "Device of networks: auto (the first CUDA device, or else cpu), cpu, cuda, cuda:1 (or 1 "
+        "for short), or mps.",
+    )
 
 
 def _min_scores() -> str:
@@ -105,7 +115,7 @@ class Options(Settings):
     occlusion_maps: bool = setting(
         False, "Also keep the heatmaps of occlusion centres, if the network predicts them."
     )
-    device: str = setting("auto", "Device of networks: auto, cpu, cuda or cuda:N.")
+    device: str = device_setting()
     precision: str = setting(
         "fp32",
         "Precision of networks from PyTorch checkpoints; files for other runtimes have a fixed "

@@ -18,7 +18,7 @@ from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.entry import NetworkEntry
 from mottool.networks.learning import SCHEDULES
 from mottool.networks.registry import load, trainable
-from mottool.pipelines.options import input_size
+from mottool.pipelines.options import device_setting, input_size
 from mottool.settings import Settings, build_settings, setting, to_json
 from mottool.training.schedule import changed_recipe, parse_drops, require_fit
 
@@ -138,9 +138,7 @@ class TrainSettings(Settings):
     workers: int = setting(
         4, "Processes that read images; 0 reads them in the main process.", low=0
     )
-    device: str = setting(
-        "auto", "auto (the GPUs, if there are any) or cpu.", choices=("auto", "cpu")
-    )
+    device: str = device_setting()
 
 
 def train(
@@ -292,7 +290,7 @@ def _trainer_settings(entry: NetworkEntry, config: TrainSettings) -> TrainerSett
         accumulate=config.accumulate,
         precision={"fp32": "no"}.get(config.precision, config.precision),
         workers=config.workers,
-        cpu=Compute.named(config.device).device.type == "cpu",
+        device=Compute.named(config.device).device,
         seconds=None if config.minutes is None else 60 * config.minutes,
     )
 

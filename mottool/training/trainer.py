@@ -39,7 +39,8 @@ class TrainerSettings:
 
     `accumulate` is the number of parts in which a step of `recipe.batch` images is computed, and
     `precision` one of `no`, `fp16` and `bf16`, accelerate's names. With `seconds` the training
-    lasts this long, without validation, instead of the recipe's epochs.
+    lasts this long, without validation, instead of the recipe's epochs. Several processes train on
+    the devices that torchrun gives them; one on `device`, by default accelerate's choice.
     """
 
     recipe: Recipe
@@ -47,7 +48,7 @@ class TrainerSettings:
     accumulate: int = 1
     precision: str = "no"
     workers: int = 0
-    cpu: bool = False
+    device: torch.device | None = None
     seconds: float | None = None
 
 
@@ -61,8 +62,10 @@ class Trainer:
         parts, or for fp16 on a CPU, and `InputError` if there are fewer images than processes.
         """
         AcceleratorState._reset_state()  # of an earlier training in this process
+        if plan.device and plan.device.type == "cuda":
+            torch.cuda.set_device(plan.device)  # accelerate trains on the current device
         self.accelerator = Accelerator(
-            cpu=plan.cpu,
+            cpu=plan.device is not None and plan.device.type == "cpu",
             mixed_precision=plan.precision,
             kwargs_handlers=[InitProcessGroupKwargs(timeout=TIMEOUT)],
         )

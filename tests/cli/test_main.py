@@ -7,9 +7,12 @@ from importlib import import_module
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import mottool
 from mottool.cli.main import COMMANDS, cli
+from mottool.errors import near_miss
+from mottool.stages import associate
 
 HEAVY = {"torch", "cv2", "h5py", "numpy", "scipy", "av", "torchvision", "motmetrics"}
 
@@ -122,6 +125,29 @@ def test_misspelled_command_gets_a_suggestion():
     assert "did you mean 'associate'" in done.stderr
 
 
+def test_help_of_a_tracker_has_its_flags_and_defaults_only():
+    result = CliRunner().invoke(associate.command, ["--help", "--tracker=SORT"])
+    assert "--iou-threshold" in result.output
+    assert "[default: 0.3]" in result.output
+    assert "--fill-gaps" in result.output
+    assert "--conf-thres" not in result.output.replace("mottool-work/caches/public/*.h5 --conf", "")
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("ByteTrack", ["sort", "bytetrack"], "bytetrack"),
+        ("tracking", COMMANDS, "associate"),
+        ("match_thres", ["conf_thres", "first_assoc"], "first_assoc"),
+        ("match_thres", ["first_assoc", "match_thresh"], "match_thresh"),
+        ("hota", ["MOTA", "HOTA"], "HOTA"),
+        ("xyz", ["sort", "jde"], None),
+    ],
+)
+def test_near_misses_ignore_case_and_look_for_meaning(word, known, meant):
+    assert near_miss(word, known) == meant
+
+
 def test_the_version_is_printed():
     assert mottool.__version__ in mottool_command("--version").stdout
 
@@ -137,10 +163,14 @@ def test_closed_pipe_is_not_an_error():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["render", "--scal", "2"], "No such option '--scal'"),
+        (["render", "--scal", "2"], "render has no option --scal. Fix: did you mean '--scale'."),
         (["evaluate"], "mottool evaluate --help."),
         (["inspect"], "mottool inspect --help."),
-        (["associate", "--tracker", "dort"], "'dort' is not one of"),
+        (
+            ["associate", "--tracker", "dort"],
+            "tracker 'dort'. Fix: did you mean 'sort'",
+        ),
+        (["associate", "--tracker", "JDE", "--match-thres", "1"], "did you mean '--first-assoc'"),
     ],
 )
 def test_wrong_usage_is_reported_in_one_line(words, message):

@@ -52,23 +52,22 @@ def test_rank_1_has_the_best_printed_value(given_values, name):
             assert rank == 0
 
 
-@pytest.mark.parametrize(("count", "often"), [(1, "100 %"), (2, "50 %"), (5, "6 %")])
-def test_few_sequences_cannot_be_significant(count, often):
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_few_sequences_cannot_be_significant(count):
     rows = [row(by=[{}] * count), row(by=[{}] * count)]
     (message,) = chance(rows)
     assert message.startswith(f"{count} sequence")
-    assert often in message
-    assert "it takes 6" in message
+    assert "too few to call any difference significant (sign test, at least 6 needed)" in message
 
 
 def test_many_sequences_can_be_significant():
     good = row("good", by=[{"MOTA": 0.6, "IDF1": 0.6, "HOTA": 0.5}] * 7, MOTA=0.6, HOTA=0.5)
     half = [{"MOTA": 0.5, "IDF1": 0.6, "HOTA": value} for value in (0.4, 0.6, 0.6, 0.4, 0.5, 0, 0)]
     mota, idf1, hota = chance([row("bad", by=half, MOTA=0.5, HOTA=0.4), good])
-    assert "good.sort is ahead of bad.sort on 7 of 7 sequences, behind on 0: beyond" in mota
+    assert "good.sort is ahead of bad.sort on 7 of 7 sequences, behind on 0: significant" in mota
     assert f"p = {binomtest(7, 7).pvalue:.3f}" in mota
-    assert "not beyond chance (sign test, p = 1.000)" in idf1
-    assert "on 4 of 7 sequences, behind on 2: not beyond" in hota
+    assert "not significant (sign test, p = 1.000)" in idf1
+    assert "on 4 of 7 sequences, behind on 2: not significant" in hota
     assert f"p = {binomtest(4, 6).pvalue:.3f}" in hota
 
 

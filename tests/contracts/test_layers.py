@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # From bottom to top. A package or module imports from earlier lines only.
 FLOORS = """
-    errors boxes detections progress _version
+    synonyms boxes detections progress _version
+    errors
     settings files engines splits
     cache
     motchallenge networks workdir cli

@@ -135,9 +135,9 @@ def test_notes_report_what_is_left_out(work):
     cached(work, "public", "c", embeds=False)
     notes = call(work, "--tracker", "fairmot", "--tracker", "sort").stderr
     assert "public.fairmot left out: its caches have no embeddings" in notes
-    assert "c left out, without ground truth or a cache of every pipeline" in notes
+    assert "c left out, which has no ground truth" in notes
     assert "public: boxes come from files, so FPS includes no detection" in notes
-    assert "2 sequences: a tracker no better than another" in notes
+    assert "2 sequences: too few to call any difference significant" in notes
     assert "the caches lack what these trackers need" in str(
         call(work, "--tracker", "otrack", code=1).exception
     )

@@ -251,7 +251,12 @@ def test_the_command_reports_the_written_path(results, tmp_path):
     arguments = [str(results), "--to", "server", "--out", str(tmp_path / "up.zip")]
     done = CliRunner().invoke(command, arguments)
     assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"{tmp_path / 'up.zip'}  server of {results}")
+    assert done.output.startswith(f"{tmp_path / 'up.zip'}  results of ")
+    assert "as the zip file that MOTChallenge's server accepts" in done.output
+    coco = CliRunner().invoke(
+        command, [str(results), "--to", "coco", "--out", f"{tmp_path}/a.json"]
+    )
+    assert "width and height are unknown and written as 0; give --dataset" in coco.stderr
     failed = CliRunner().invoke(command, [str(tmp_path / "none"), *arguments[1:]])
     assert failed.exit_code == 1
     assert Path(tmp_path / "up.zip").exists()

@@ -74,7 +74,7 @@ def test_a_batch_of_jde_s_triplets_is_half_as_many_pairs(scene):
     dataset = open_dataset(scene, print)
     learner = JDELearner("jde-576x320", dataset, (64, 64), JDELearning("triplet"))
     samples = Samples(dataset, ClampedLetterbox(64, 64), JDE.augmentation, learner.pairs)
-    plan = TrainerSettings(replace(JDE.recipe, epochs=1, batch=4), cpu=True)
+    plan = TrainerSettings(replace(JDE.recipe, epochs=1, batch=4), device=torch.device("cpu"))
     trainer = Trainer(learner, samples, plan)
     (batch,) = batches(trainer.loader)  # 4 frames: one epoch is one batch
     assert batch.inputs.shape == (4, 3, 64, 64)

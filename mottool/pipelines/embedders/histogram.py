@@ -1,4 +1,4 @@
-"""A descriptor of clothing without weights: colour histograms of bands of the body.
+"""A descriptor of clothing without weights: colour histograms of body stripes.
 
 A person's box is divided into six bands from head to feet. Each band has three soft histograms of
 its CIE Lab colours (lightness, green-red, blue-yellow); pixels near the vertical centre line have a

@@ -1,0 +1,74 @@
+"""The flags of one tracker among those of all: in the help, and as near misses of unknown flags."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import click
+
+from mottool.cli.options import merged_options
+from mottool.errors import SettingError, did_you_mean
+from mottool.settings import Settings
+
+__all__ = ["tracker_command", "unknown_option"]
+
+
+def tracker_command(classes: Mapping[str, type[Settings]]) -> type[click.Command]:
+    """Return a class of commands that take the flags of all trackers.
+
+    With `--tracker NAME`, before or after `--help`, the help has only that tracker's flags, with
+    its defaults. `classes` are the settings of each tracker.
+    """
+    every = {name for settings in classes.values() for name in settings.__dataclass_fields__}
+
+    class TrackerCommand(click.Command):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            ctx.meta["tracker"] = _named_tracker(args, classes)
+            return super().parse_args(ctx, args)
+
+        def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+            params = super().get_params(ctx)
+            tracker = ctx.meta.get("tracker")
+            if not tracker or not ctx.meta.get("shortened"):
+                return params
+            own = _options(tracker, classes[tracker])
+            params = [own.get(param.name or "", param) for param in params]
+            return [param for param in params if param.name in own or param.name not in every]
+
+        def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+            ctx.meta["shortened"] = True
+            super().format_options(ctx, formatter)
+
+    return TrackerCommand
+
+
+def _named_tracker(args: list[str], known: Iterable[str]) -> str | None:
+    """Return the value of `--tracker` in arguments that are not parsed yet; None if unknown."""
+    values = dict(zip(args, args[1:], strict=False))
+    value = values.get("--tracker", "")
+    joined = [text.partition("=")[2] for text in args if text.startswith("--tracker=")]
+    value = joined[-1] if joined else value
+    return {name.lower(): name for name in known}.get(value.lower())
+
+
+def _options(tracker: str, settings: type[Settings]) -> dict[str, click.Parameter]:
+    """Return the flags of one tracker by the name of their setting."""
+    options: Callable[[Callable[..., Any]], Callable[..., Any]] = merged_options(
+        {tracker: settings}
+    )
+    command = click.command(options(lambda **_: None))
+    return {str(param.name): param for param in command.params}
+
+
+def unknown_option(error: click.NoSuchOption) -> SettingError:
+    """Convert an option that a command does not have into an error with its near miss.
+
+    With `--tracker`, flags of other trackers are no near misses.
+    """
+    name, context = error.option_name, error.ctx
+    assert context is not None
+    context.meta["shortened"] = True
+    flags = [flag for param in context.command.get_params(context) for flag in param.opts]
+    flags = [flag for flag in flags if flag.startswith("--")]
+    fix = did_you_mean(name, flags)
+    fix = fix if fix.startswith("did you mean") else f"see {context.command_path} --help"
+    return SettingError(f"{context.command_path} has no option {name}", fix)
