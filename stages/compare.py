@@ -61,9 +61,14 @@ class Config(Settings):
         "evaluate does.",
         choices=RULES,
     )
-    x: str = setting("FPS", "The metric on the x axis of the scatter plot.", choices=FIGURES)
+    x: str | None = setting(
+        None,
+        "The metric on the x axis of the scatter plot; by default FPS, or FPSA between trackers of "
+        "one pipeline.",
+        choices=FIGURES,
+    )
     y: str = setting(
-        "MOTA", "The metric on the y axis of the scatter plot, and of the bars.", choices=FIGURES
+        "HOTA", "The metric on the y axis of the scatter plot, and of the bars.", choices=FIGURES
     )
     columns: tuple[str, ...] | None = setting(
         None,
@@ -139,7 +144,7 @@ def run(
 @click.option(
     "--plots",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the plots scatter, crowd and sequences to this folder.",
+    help="Write the plots scatter, parts, crowd and sequences to this folder.",
 )
 @click.option(
     "--html",
@@ -193,8 +198,9 @@ def command(
     Detection and embedding are timed by detect-embed, association by this command. Compare speeds
     only of caches made on one machine, and run nothing else on it meanwhile.
 
-    The plots are a scatter of --y against --x, frames per second against people per frame, and
-    --y on every sequence. The page includes the videos that render has written to the work folders.
+    The plots are a scatter of --y against --x, AssA against DetA, frames per second against people
+    per frame, and --y on every sequence. The page also has DetA, AssA, all settings, versions, the
+    machine, and the videos that render has written to the work folders.
     """
     trackers = read_settings_by_tracker(names, files) or read_settings_by_tracker(
         DEFAULT_TRACKERS, ()
@@ -280,12 +286,21 @@ def _write_tables(
 
 def _plots(rows: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
     """Return the plots by file name, each with its caption."""
-    from mottool.drawing.comparison_plots import plot_bars, plot_crowd, plot_scatter
+    from mottool.drawing.comparison_plots import plot_bars, plot_crowd, plot_parts, plot_scatter
 
+    one_pipeline = len({row.pipeline for row in rows}) == 1
+    x = config.x or ("FPSA" if one_pipeline else "FPS")
+    speed = "FPSA" if x == "FPSA" else "FPS"
+    whole = "association alone" if speed == "FPSA" else "the whole system"
     return {
-        "scatter": (f"{config.y} against {config.x}", plot_scatter(rows, config.x, config.y)),
-        "crowd": ("Overall speed against people per frame", plot_crowd(rows)),
-        "sequences": (f"{config.y} on every sequence", plot_bars(rows, config.y)),
+        "scatter": (f"{config.y} against {x}.", plot_scatter(rows, x, config.y)),
+        "parts": (
+            "Association accuracy (AssA) against detection accuracy (DetA); HOTA is about their "
+            "geometric mean.",
+            plot_parts(rows),
+        ),
+        "crowd": (f"Speed of {whole} against people per frame.", plot_crowd(rows, speed)),
+        "sequences": (f"{config.y} on every sequence.", plot_bars(rows, config.y)),
     }
 
 
@@ -303,13 +318,21 @@ def _write_page(
     config: Config,
     path: Path,
 ) -> None:
-    from mottool.comparison.html_page import find_videos, write_page
-    from mottool.drawing.comparison_plots import as_svg
+    from mottool.comparison.environment import describe_environment
+    from mottool.comparison.html_page import COLUMNS, Page, find_videos, write_page
+    from mottool.drawing.comparison_plots import as_svg, draw_mark, row_styles
 
-    plots = {
-        caption: as_svg(figure, name) for name, (caption, figure) in _plots(rows, config).items()
-    }
-    write_page(rows, plots, notes, find_videos(comparison), path, config.embed_videos)
+    page = Page(
+        [as_svg(draw_mark(style), f"mark{i}") for i, style in enumerate(row_styles(rows))],
+        {caption: as_svg(figure, name) for name, (caption, figure) in _plots(rows, config).items()},
+        notes,
+        find_videos(comparison),
+        describe_environment(),
+        comparison.describe_pipelines(),
+        config.columns or COLUMNS,
+        config.y,
+    )
+    write_page(rows, page, path, config.embed_videos)
 
 
 def _json_rows(rows: list[ComparisonRow]) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from mottool.metrics.inputs import (
     part_of_cache,
 )
 from mottool.motchallenge.rules import AUTO
+from mottool.settings import to_json
 
 __all__ = ["Comparison"]
 
@@ -149,7 +150,7 @@ class Comparison:
         settings_files, settings_classes = self.trackers[tracker], settings_classes_of(tracker)
         measured = self._measured.setdefault(pipeline.name, {})
         at_ground_truth = self._at_ground_truth.setdefault(pipeline.name, {})
-        tracking = {}
+        tracking, used = {}, {}
         for name in progress(self.sequences):
             file, cache = self.ground_truth_files[name], pipeline.caches[name]
             if name not in measured:
@@ -160,8 +161,20 @@ class Comparison:
             cache_settings = {} if self.published else pipeline.settings[name]
             fitted = fitted_settings(cache_settings, tracker)
             settings: Any = tuple(settings_files.of(name, settings_classes, {}, fitted))
+            used[name] = {key: value for part in settings for key, value in to_json(part).items()}
             tracking[name] = measure_tracking(cache, file, tracker, settings, self.rules)
-        return comparison_row(pipeline, tracker, measured, tracking, at_ground_truth)
+        return comparison_row(pipeline, tracker, measured, tracking, at_ground_truth, used)
+
+    def describe_pipelines(self) -> dict[str, dict[str, Any]]:
+        """Return the settings of each pipeline's caches, without those of trackers."""
+        return {
+            pipeline.name: {
+                key: value
+                for key, value in pipeline.settings[self.sequences[0]].items()
+                if key not in {"tracker", "trackers"}
+            }
+            for pipeline in self.pipelines
+        }
 
     def _note(self, message: str) -> None:
         if message not in self.notes:

@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,8 +46,8 @@ class ComparisonRow:
 
     `figures` are the metrics of all sequences combined, by the names in `FIGURES` and `MORE`:
     fractions, counts and frames per second, None if undefined. `by_sequence` are those of each
-    sequence.
-    `people` and `seconds` (F,) are the detections of every frame and the time of all three parts.
+    sequence. `people` (F,) are the detections of every frame, and `seconds` (3, F) the time of
+    detection, embedding and association. `settings` are the tracker's on each sequence.
     """
 
     pipeline: str
@@ -56,6 +57,7 @@ class ComparisonRow:
     by_sequence: Mapping[str, Mapping[str, float | None]]
     people: npt.NDArray[np.int64]
     seconds: Floats
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -69,11 +71,12 @@ def comparison_row(
     detection: Mapping[str, DetectionMeasurement],
     tracking: Mapping[str, TrackingMeasurement],
     at_truth: Mapping[str, CacheMatches],
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> ComparisonRow:
     """Make the row of a pipeline with a tracker from the measurements of each sequence.
 
     `at_truth` are the matches of its embeddings at ground-truth boxes. TPR is defined where all
-    sequences have them.
+    sequences have them. `settings` are the tracker's on each sequence.
     """
 
     def metrics_of(sequences: Sequence[str]) -> dict[str, float | None]:
@@ -99,7 +102,8 @@ def comparison_row(
         metrics_of(list(detection)),
         {name: metrics_of([name]) for name in detection},
         np.concatenate([of.people[warm(len(of.people))] for of in detection.values()]),
-        np.concatenate([parts.sum(axis=0)[warm(parts.shape[1])] for parts in seconds]),
+        np.concatenate([parts[:, warm(parts.shape[1])] for parts in seconds], axis=1),
+        settings,
     )
 
 

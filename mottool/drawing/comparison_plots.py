@@ -1,127 +1,194 @@
-"""Plots of `compare`: accuracy against speed, speed against crowd, bars by sequence.
+"""Plots of `compare`: accuracy against speed, detection against association, crowds, sequences.
 
-In all plots a pipeline has one colour and a tracker one dash or hatch. Each row of the table has
-its number in the plots, so that they are also readable in grey.
+Every row has its own colour and marker, and its name at its point. With several pipelines and
+several trackers, the colour is the pipeline's and the marker, dash or hatch the tracker's.
 """
 
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mottool.comparison.pipelines import BOXES, ONE_SHOT, ORACLE, TWO_STAGE
 from mottool.comparison.results import ComparisonRow
-from mottool.drawing.style import COLOURS, new_plot
+from mottool.drawing.style import COLOURS, MARKERS, new_plot
 from mottool.metrics.registry import get_metric
 
-__all__ = ["as_svg", "plot_bars", "plot_crowd", "plot_scatter"]
+__all__ = [
+    "RowStyle",
+    "as_svg",
+    "draw_mark",
+    "plot_bars",
+    "plot_crowd",
+    "plot_parts",
+    "plot_scatter",
+    "row_styles",
+]
 
+Floats = npt.NDArray[np.float64]
 Point = tuple[float, float]
 
-MARKERS = {ONE_SHOT: "o", TWO_STAGE: "s", BOXES: "D", ORACLE: "P"}
 DASHES = ("-", "--", ":", "-.")
 HATCHES = ("", "///", "...", "xxx")
-DARK = "#222222"
-SIZE = 7.2, 4.0  # inches
+DARK, GREY = "#222222", "#767676"
+SIZE = 7.2, 4.4  # inches
+BAR = 0.2  # inches of a bar
+MAX_HEIGHT = 30.0  # inches of the bars
 POINTS_PER_INCH = 72.0
-NUMBER_HEIGHT, NUMBER_WIDTH = 9.0, 14.0  # points, margins included
+NAME_HEIGHT, CHARACTER_WIDTH, NAME_GAP = 11.0, 5.2, 8.0  # points
 LOG_RATIO = 20.0  # an axis is logarithmic if its largest speed is more times the smallest
+LEAST_SPAN = 10.0  # points of per cent on an axis, so that small differences look small
 BINS = 12  # of people per frame
 MIN_FRAMES = 3  # in a bin, for its mean to be meaningful
+
+
+class RowStyle(NamedTuple):
+    """Name and style of a row: the shortest name that is its own, and how its data are drawn."""
+
+    name: str
+    colour: str
+    marker: str
+    dash: str
+    hatch: str
+
+
+def row_styles(rows: Sequence[ComparisonRow]) -> list[RowStyle]:
+    """Return the style of each row."""
+    pipelines = list(dict.fromkeys(row.pipeline for row in rows))
+    trackers = list(dict.fromkeys(row.tracker for row in rows))
+    styles = []
+    for row in rows:
+        pipeline, tracker = pipelines.index(row.pipeline), trackers.index(row.tracker)
+        name, colour, shape = row.name, pipeline, tracker
+        if len(pipelines) == 1:
+            name, colour = row.tracker, tracker
+        elif len(trackers) == 1:
+            name, shape = row.pipeline, pipeline
+        styles.append(
+            RowStyle(
+                name,
+                COLOURS[colour % len(COLOURS)],
+                MARKERS[shape % len(MARKERS)],
+                DASHES[shape % len(DASHES)],
+                HATCHES[shape % len(HATCHES)],
+            )
+        )
+    return styles
+
+
+def draw_mark(style: RowStyle) -> Figure:
+    """Draw the mark of a row alone, as it is in the plots."""
+    figure = Figure((0.24, 0.24))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.scatter([0], [0], s=90, color=style.colour, marker=style.marker, edgecolors="white")
+    axes.set_axis_off()
+    return figure
 
 
 def plot_scatter(rows: Sequence[ComparisonRow], x: str, y: str) -> Figure:
     """Plot metric `y` against metric `x`, a point per row, as MOTA against FPS in JDE's Fig. 3."""
     figure, axes = _new_plot()
-    points, handles = [], []
-    for number, row in enumerate(rows, 1):
-        point = _axis_value(x, row.figures[x]), _axis_value(y, row.figures[y])
-        if np.isnan(point).any():
-            continue
-        points.append((number, point))
-        style: dict[str, Any] = {"marker": MARKERS[row.kind], "color": _colour(rows, row)}
-        axes.scatter(*point, s=80, edgecolors="white", zorder=3, **style)
-        handles.append(Line2D([], [], linestyle="", label=_label(number, row), **style))
+    points = _draw_points(axes, rows, x, y)
     axes.set(xlabel=_axis_label(x), ylabel=_axis_label(y))
-    axes.margins(0.12)
     for side, metric in enumerate((x, y)):
-        if get_metric(metric).unit == "fps":
-            _use_log_scale_if_wide(axes, "xy"[side], [point[side] for _, point in points])
-    _add_legend(figure, handles)
-    _number_points(figure, axes, points)
+        _set_limits(axes, "xy"[side], metric, [point[side] for _, point in points])
+    _name_points(figure, axes, points)
     return figure
 
 
-def plot_crowd(rows: Sequence[ComparisonRow]) -> Figure:
-    """Plot total frames per second against detections per frame, as TDT's supplement C does.
+def plot_parts(rows: Sequence[ComparisonRow]) -> Figure:
+    """Plot the association accuracy AssA against the detection accuracy DetA, a point per row.
 
-    Each point is the mean of the frames with about as many detections.
+    Curves have an equal geometric mean, which is about HOTA (Luiten et al., IJCV 2021, Eq. 15).
     """
     figure, axes = _new_plot()
-    ends, speeds = [], list[float]()
-    for number, row in enumerate(rows, 1):
-        people, rates = _speed_by_crowd(row)
-        axes.plot(
-            people, rates, _by_tracker(DASHES, rows, row), color=_colour(rows, row), linewidth=1.8,
-            marker=MARKERS[row.kind], markersize=5, label=_label(number, row),
-        )  # fmt: skip
-        if len(rates):
-            ends.append((number, (float(people[-1]), float(rates[-1]))))
-            speeds += [float(rates.min()), float(rates.max())]
-    axes.set(xlabel="detections in the frame", ylabel=_axis_label("FPS"))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if not _use_log_scale_if_wide(axes, "y", speeds):
-        axes.set_ylim(bottom=0)
-    _add_legend(figure, axes.get_legend_handles_labels()[0])
-    _number_points(figure, axes, ends)
+    points = _draw_points(axes, rows, "DetA", "AssA")
+    axes.set(xlabel=_axis_label("DetA"), ylabel=_axis_label("AssA"))
+    for side, metric in enumerate(("DetA", "AssA")):
+        _set_limits(axes, "xy"[side], metric, [point[side] for _, point in points])
+    (low_x, high_x), (low_y, high_y) = axes.get_xlim(), axes.get_ylim()
+    detection, association = np.meshgrid(
+        np.linspace(max(low_x, 0), high_x), np.linspace(max(low_y, 0), high_y)
+    )
+    mean = np.sqrt(detection * association)
+    contours = axes.contour(
+        detection, association, mean, MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(
+            float(mean.min()), float(mean.max())
+        ), colors=GREY, linewidths=0.6, linestyles="dotted",
+    )  # fmt: skip
+    axes.clabel(contours, fmt="HOTA ≈ %g", fontsize=7)
+    _name_points(figure, axes, points)
     return figure
 
 
-def _speed_by_crowd(row: ComparisonRow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return the mean detections and frames per second of every bin of detections per frame."""
-    if not row.seconds.sum():
+def plot_crowd(rows: Sequence[ComparisonRow], speed: str = "FPS") -> Figure:
+    """Plot FPS or FPSA, `speed`, against detections per frame, as TDT's supplement C does.
+
+    Each point is the median of the frames with about as many detections.
+    """
+    figure, axes = _new_plot()
+    speeds = list[float]()
+    for style, row in zip(row_styles(rows), rows, strict=True):
+        people, rates = _speed_by_crowd(row, speed)
+        axes.plot(
+            people, rates, style.dash, color=style.colour, linewidth=1.8, marker=style.marker,
+            markersize=5, label=style.name,
+        )  # fmt: skip
+        speeds += rates.tolist()
+    axes.set(xlabel="detections in the frame", ylabel=_axis_label(speed))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _set_limits(axes, "y", speed, speeds)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    return figure
+
+
+def _speed_by_crowd(row: ComparisonRow, speed: str) -> tuple[Floats, Floats]:
+    """Return the mean detections and median speed of every bin of detections per frame."""
+    seconds = row.seconds[-1] if speed == "FPSA" else row.seconds.sum(axis=0)  # (F,)
+    if not seconds.sum():
         return np.zeros(0), np.zeros(0)
     low, high = row.people.min(), row.people.max()
     width = max(1, -(-(high - low + 1) // BINS))
     bins = (row.people - low) // width  # (F,)
     counts = np.bincount(bins)
-    seconds = np.bincount(bins, row.seconds)
-    full = np.flatnonzero((counts >= min(MIN_FRAMES, counts.max())) & (seconds > 0))
-    people = np.bincount(bins, row.people)
-    return people[full] / counts[full], counts[full] / seconds[full]
+    full = np.flatnonzero(counts >= min(MIN_FRAMES, counts.max()))
+    medians = np.array([np.median(seconds[bins == index]) for index in full])
+    people = np.bincount(bins, row.people)[full] / counts[full]
+    return people[medians > 0], 1 / medians[medians > 0]
 
 
 def plot_bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
-    """Plot a metric of every row on each sequence as bars."""
+    """Plot a metric of every row on each sequence as horizontal bars with their values."""
     sequences = list(rows[0].by_sequence)
-    width = 0.8 / len(rows)
-    inches = min(30.0, max(SIZE[0], 1.2 + 0.16 * len(rows) * len(sequences)))
-    figure, axes = _new_plot(inches)
-    for index, row in enumerate(rows):
+    count = len(rows) * len(sequences)
+    height = min(MAX_HEIGHT, BAR * (count + len(sequences)))
+    figure, axes = new_plot(SIZE[0], height + 0.7 + 0.22 * -(-len(rows) // 3))
+    share = 1 / (len(rows) + 1)  # of the distance between two sequences; one bar is left free
+    for index, (style, row) in enumerate(zip(row_styles(rows), rows, strict=True)):
         values = [_axis_value(metric, row.by_sequence[sequence][metric]) for sequence in sequences]
-        centres = np.arange(len(sequences)) + (index - (len(rows) - 1) / 2) * width
-        container = axes.bar(
-            centres, values, width * 0.92, color=_colour(rows, row), edgecolor="white",
-            linewidth=0.5, hatch=_by_tracker(HATCHES, rows, row), label=_label(index + 1, row),
+        places = np.arange(len(sequences)) + (index - (len(rows) - 1) / 2) * share
+        bars = axes.barh(
+            places, values, share * 0.9, color=style.colour, edgecolor="white", linewidth=0.4,
+            hatch=style.hatch, label=style.name,
         )  # fmt: skip
-        texts = ["" if np.isnan(value) else str(index + 1) for value in values]
-        axes.bar_label(container, texts, padding=1, fontsize=7)
-    axes.axhline(0, color=DARK, linewidth=0.8)
-    axes.set_xticks(
-        range(len(sequences)), sequences, rotation=30 if len(sequences) > 4 else 0,
-        ha="right" if len(sequences) > 4 else "center",
-    )  # fmt: skip
-    axes.set_ylabel(_axis_label(metric))
-    axes.grid(visible=False, axis="x")
-    _add_legend(figure, axes.get_legend_handles_labels()[0])
+        texts = ["" if np.isnan(value) else f"{value:.{_decimals(metric)}f}" for value in values]
+        axes.bar_label(bars, texts, padding=2, fontsize=7)
+    axes.set_yticks(range(len(sequences)), sequences)
+    axes.set_ylim(len(sequences) - 0.5, -0.5)
+    axes.axvline(0, color=DARK, linewidth=0.8)
+    axes.margins(x=0.08)
+    axes.set_xlabel(_axis_label(metric))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     return figure
 
 
@@ -129,69 +196,100 @@ def as_svg(figure: Figure, name: str) -> str:
     """Return the figure as an `svg` element for a page, with `name` as prefix of all its ids."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{name}-", buffer.getvalue())
     return text[text.index("<svg") :]
 
 
-def _new_plot(width: float = SIZE[0]) -> tuple[Figure, Axes]:
-    figure, axes = new_plot(width, SIZE[1])
+def _new_plot() -> tuple[Figure, Axes]:
+    figure, axes = new_plot(*SIZE)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
     return figure, axes
 
 
-def _use_log_scale_if_wide(axes: Axes, side: str, values: Sequence[float]) -> bool:
-    """Make the axis `x` or `y` logarithmic if its values span a wide range; return whether."""
-    if max(values, default=1) <= LOG_RATIO * min(values, default=1):
-        return False
-    axes.set(**{f"{side}scale": "log"})
-    axis = axes.xaxis if side == "x" else axes.yaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:g}"))
-    return True
+def _draw_points(
+    axes: Axes, rows: Sequence[ComparisonRow], x: str, y: str
+) -> list[tuple[str, Point]]:
+    """Draw the rows that have both metrics; return their names and points."""
+    points = []
+    for style, row in zip(row_styles(rows), rows, strict=True):
+        point = _axis_value(x, row.figures[x]), _axis_value(y, row.figures[y])
+        if not np.isnan(point).any():
+            points.append((style.name, point))
+            axes.scatter(*point, s=80, color=style.colour, marker=style.marker,
+                         edgecolors="white", zorder=3)  # fmt: skip
+    return points
 
 
-def _add_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """Add the legend of the row numbers below the plot, and make room for it."""
-    columns = 2 if figure.get_figwidth() < 12 else 3
-    lines = -(-len(handles) // columns)
-    figure.set_figheight(SIZE[1] + 0.2 * lines)
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
-    )
+def _set_limits(axes: Axes, side: str, metric: str, values: Sequence[float]) -> None:
+    """Set the range of the axis `x` or `y`, so that small differences look small.
+
+    Per cent span at least `LEAST_SPAN` points. Speeds start at 0, or are logarithmic if they span
+    a wide range; counts start at 0.
+    """
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    unit = get_metric(metric).unit
+    if unit == "fraction":
+        missing = max(0.0, LEAST_SPAN - (high - low)) / 2
+        margin = 0.1 * max(LEAST_SPAN, high - low)
+        limits = low - missing - margin, high + missing + margin
+    elif unit == "fps" and high > LOG_RATIO * low > 0:
+        axes.set(**{f"{side}scale": "log"})
+        axis = axes.xaxis if side == "x" else axes.yaxis
+        axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:g}"))
+        limits = low / 2, high * 2
+    else:
+        limits = min(0.0, low), 1.15 * high or 1.0
+    axes.set(**{f"{side}lim": limits})
 
 
-def _label(number: int, row: ComparisonRow) -> str:
-    return f"{number}  {row.name} ({row.kind})"
-
-
-def _number_points(figure: Figure, axes: Axes, points: Sequence[tuple[int, Point]]) -> None:
-    """Write the numbers of rows beside their points, without overlap."""
+def _name_points(figure: Figure, axes: Axes, points: Sequence[tuple[str, Point]]) -> None:
+    """Write the names of rows beside their points, without overlap."""
     figure.draw_without_rendering()  # the layout decides the distances between the points
-    occupied: list[Point] = []
-    for number, point in sorted(points, key=lambda item: -item[1][1]):
-        x, y = axes.transData.transform(point) * (POINTS_PER_INCH / figure.dpi)
-        step = next(
-            step
-            for step in range(len(points))
-            if all(
-                abs(x - a) > NUMBER_WIDTH or abs(y - step * NUMBER_HEIGHT - b) >= NUMBER_HEIGHT
-                for a, b in occupied
-            )
+    scale = POINTS_PER_INCH / figure.dpi
+    area = axes.get_window_extent()
+    left, right = area.x0 * scale, area.x1 * scale
+    places = [axes.transData.transform(point) * scale for _, point in points]
+    taken = [(x - 5, x + 5, y - 5, y + 5) for x, y in places]
+    for (name, point), (x, y) in sorted(zip(points, places, strict=True), key=lambda p: -p[1][1]):
+        width = CHARACTER_WIDTH * len(name)
+        steps = [sign * step for step in range(len(points) + 1) for sign in (-1, 1)]
+        candidates = [
+            (begin, begin + width, y + step * NAME_HEIGHT - 5, y + step * NAME_HEIGHT + 5)
+            for step in steps
+            for begin in (x + NAME_GAP, x - NAME_GAP - width)
+            if begin >= left and begin + width <= right
+        ]
+        box = next(
+            (one for one in candidates if not any(_overlaps(one, other) for other in taken)),
+            (x + NAME_GAP, x + NAME_GAP + width, y - 5, y + 5),
         )
-        occupied.append((x, y - step * NUMBER_HEIGHT))
-        line = {"arrowstyle": "-", "color": "#888888", "linewidth": 0.6} if step else None
+        taken.append(box)
+        moved = abs(box[2] + 5 - y) > 1
+        line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.6} if moved else None
+        is_left = box[0] < x
         axes.annotate(
-            str(number), point, (9, -step * NUMBER_HEIGHT), textcoords="offset points",
-            va="center", size=8, arrowprops=line, zorder=4,
+            name, point, (box[1] - x if is_left else box[0] - x, box[2] + 5 - y),
+            textcoords="offset points", ha="right" if is_left else "left", va="center", size=8.5,
+            arrowprops=line, zorder=4,
         )  # fmt: skip
+
+
+def _overlaps(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Return whether two boxes (left, right, bottom, top) overlap."""
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
 def _axis_label(metric: str) -> str:
     unit = get_metric(metric).unit
-    labels = {"fps": f"{metric} (frames a second)", "count": metric, "fraction": f"{metric} (%)"}
-    return labels[unit]
+    labels = {"fps": f"{metric} (frames per second)", "fraction": f"{metric} (%)"}
+    return labels.get(unit, metric)
+
+
+def _decimals(metric: str) -> int:
+    return 0 if get_metric(metric).unit == "count" else 1
 
 
 def _axis_value(metric: str, value: float | None) -> float:
@@ -199,15 +297,3 @@ def _axis_value(metric: str, value: float | None) -> float:
     if value is None:
         return float("nan")
     return 100 * value if get_metric(metric).unit == "fraction" else value
-
-
-def _colour(rows: Sequence[ComparisonRow], row: ComparisonRow) -> str:
-    """Return the colour of the row's pipeline."""
-    pipelines = list(dict.fromkeys(other.pipeline for other in rows))
-    return COLOURS[pipelines.index(row.pipeline) % len(COLOURS)]
-
-
-def _by_tracker(styles: Sequence[str], rows: Sequence[ComparisonRow], row: ComparisonRow) -> str:
-    """Return the dash or hatch of the row's tracker."""
-    trackers = list(dict.fromkeys(other.tracker for other in rows))
-    return styles[trackers.index(row.tracker) % len(styles)]

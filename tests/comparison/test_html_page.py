@@ -1,12 +1,14 @@
 import base64
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from results import row
 
-from mottool.comparison.html_page import PageVideo, write_page
+from mottool.comparison.html_page import Page, PageVideo, write_page
 
 VOID = {"meta", "use", "path", "br"}
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
 
 
 class Outline(HTMLParser):
@@ -41,36 +43,46 @@ class Outline(HTMLParser):
 @pytest.fixture
 def rows():
     one = row("fairmot-dla34", "one-shot", [{}], MOTA=0.7, FPS=20.0, FPSD=21.0)
-    two = row("yolox+<b>reid", "two-stage", [{}], MOTA=0.6, FPS=5.0, FPSD=30.0)
-    return [one, two]
+    two = row("yolox+<b>reid", "two-stage", [{}], MOTA=0.6, HOTA=0.5, FPS=5.0, FPSD=30.0)
+    settings = {
+        "seq0": {"max_age": 30, "min_score": 0.4},
+        "seq1": {"max_age": 30, "min_score": 0.5},
+    }
+    return [replace(one, settings=settings), two]
 
 
 def test_the_page_has_all_parts_and_refers_to_no_other_file(rows, tmp_path):
-    svg = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'
-    plots = {"MOTA against FPS": svg}
-    out = write_page(rows, plots, ["5 < 6 sequences"], [], tmp_path / "page.html", 1.0)
+    plots = {"MOTA against FPS": SVG}
+    facts = {"Command": "mottool compare --gt 'a <b>'"}
+    shown = Page([SVG] * 2, plots, ["5 < 6 sequences"], (), facts, {"jde": {"input": "64x32"}})
+    out = write_page(rows, shown, tmp_path / "page.html", 1.0)
     text = out.read_text()
     assert text.startswith("<!DOCTYPE html>")
     page = Outline(text)
     assert not page.all("link")
     assert not page.all("img")
     assert not [script for script in page.all("script") if "src" in script]
-    assert len(page.all("svg")) == 1
+    assert len(page.all("svg")) == 3
+    assert {"mottool compare --gt 'a <b>'", "input 64x32"} <= set(page.words)
+    assert "max_age 30, min_score (seq0 0.4, seq1 0.5)" in page.words
     assert "5 < 6 sequences" in page.words
     assert "yolox+<b>reid" in page.words
     assert not page.all("b")[1:]  # the legend's only: names are text
 
 
 def test_the_table_is_sorted_by_unrounded_values(rows, tmp_path):
-    page = Outline(write_page(rows, {}, [], [], tmp_path / "page.html", 1.0).read_text())
-    heads, cells = page.all("th"), page.all("td")
-    assert len(heads) == 14
-    assert len(cells) == 28
-    assert len(page.all("button")) == 14
-    assert [head["data-kind"] for head in heads] == ["number"] + ["text"] * 3 + ["number"] * 10
-    assert [cell["data-value"] for cell in cells[4::14]] == ["0.7", "0.6"]
-    assert [cell.get("class") for cell in cells[4::14]] == ["best", "second"]
-    assert [cell["data-value"] for cell in cells[5::14]] == ["", ""]
+    out = write_page(rows, Page([SVG] * 2, {}), tmp_path / "page.html", 1.0)
+    page = Outline(out.read_text())
+    heads = [head for head in page.all("th") if "data-kind" in head]
+    cells = [cell for cell in page.all("td") if "data-value" in cell]
+    # Pipeline, kind, tracker, MOTA, HOTA, FPSD and FPS; no row has the other metrics.
+    assert [head["data-kind"] for head in heads] == ["text"] * 3 + ["number"] * 4
+    assert len(page.all("button")) == 7
+    assert [head.get("aria-sort") for head in heads] == [None] * 4 + ["descending", None, None]
+    # The row with a HOTA is first.
+    assert [cell["data-value"] for cell in cells[3::7]] == ["0.6", "0.7"]
+    assert [cell.get("class") for cell in cells[3::7]] == ["second", "best"]
+    assert [cell["data-value"] for cell in cells[4::7]] == ["0.5", ""]
 
 
 def test_small_videos_are_embedded_and_large_ones_linked(rows, tmp_path):
@@ -78,9 +90,15 @@ def test_small_videos_are_embedded_and_large_ones_linked(rows, tmp_path):
     large.parent.mkdir()
     small.write_bytes(b"x" * 1000)
     large.write_bytes(b"y" * 1001)
-    videos = [PageVideo("a.sort", "one", small), PageVideo("a.sort", "two", large)]
+    videos = [
+        PageVideo("a.sort", "one", small, {"settings": {"trail": 30}}),
+        PageVideo("a.sort", "two", large, {"ground_truth": "digest"}),
+    ]
     out = tmp_path / "report" / "page.html"
-    page = Outline(write_page(rows, {}, [], videos, out, 0.001).read_text())
+    shown = Page([SVG] * 2, {}, videos=videos)
+    page = Outline(write_page(rows, shown, out, 0.001).read_text())
+    assert any("feet of the last 30 frames" in words for words in page.words)
+    assert any("switched (IDs)" in words for words in page.words)
     (player,) = page.all("video")
     kind, _, data = player["src"].partition(",")
     assert kind == "data:video/mp4;base64"

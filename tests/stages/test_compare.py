@@ -202,7 +202,7 @@ def test_plots_in_every_file_format(work, suffix, start):
     more = ("--plots", folder, "--plot-format", suffix, "--x", "FPSA", "--y", "TPR", "--oracle")
     call(work, *more)
     assert sorted(path.name for path in folder.iterdir()) == [
-        f"{name}.{suffix}" for name in ("crowd", "scatter", "sequences")
+        f"{name}.{suffix}" for name in ("crowd", "parts", "scatter", "sequences")
     ]
     for path in folder.iterdir():
         assert path.read_bytes().startswith(start)
@@ -215,7 +215,9 @@ def test_the_page_has_the_plots_and_the_videos(work):
     page = work / "out" / "page.html"
     call(work, "--html", page, "--tracker", "sort")
     text = page.read_text()
-    assert text.count("<svg ") == 3
+    assert text.count("<svg ") == 4 + 3  # the plots, and the mark of each row
+    for words in ("DetA", "mottool 0.", "cores", "iou_threshold 0.3", "with the colour and number"):
+        assert words in text
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'(?:url\(|xlink:href=")#([^)"]+)', text)) <= set(ids)
@@ -229,7 +231,7 @@ def test_the_page_has_the_plots_and_the_videos(work):
 
 def test_the_stage_has_the_names_of_all_metrics():
     assert (compare.FIGURES, compare.MORE) == (FIGURES, MORE)
-    assert (Config().x, Config().y) == ("FPS", "MOTA")
+    assert (Config().x, Config().y) == (None, "HOTA")
     assert FRAMES * PEOPLE == 48  # so few that association is faster than the speeds above
 
 
