@@ -21,7 +21,7 @@ from mottool.workdir import WorkDir, read_record
 if TYPE_CHECKING:
     from mottool.comparison.comparison import Comparison
 
-__all__ = ["Page", "PageVideo", "find_videos", "write_page"]
+__all__ = ["COLUMNS", "Page", "PageVideo", "find_videos", "write_page"]
 
 MEGABYTE = 1e6
 # DetA and AssA, of which HOTA is the mean, stand beside it.
