@@ -11,6 +11,7 @@ from mottool.settings import Settings, setting
 
 __all__ = [
     "ByteTrackSettings",
+    "DeepSortFamilySettings",
     "DeepSortSettings",
     "LifeCycleSettings",
     "SortSettings",
@@ -100,8 +101,8 @@ class SortSettings(Settings):
 
 
 @dataclass(frozen=True)
-class DeepSortSettings(Settings):
-    """Settings of DeepSORT; defaults are those of its code for detections above 0.6."""
+class DeepSortFamilySettings(Settings):
+    """Settings of DeepSORT and StrongSORT; defaults are those of DeepSORT's code."""
 
     min_confidence: float = setting(
         0.6, "Detections with a lower score are ignored.", low=0, high=1
@@ -119,7 +120,6 @@ class DeepSortSettings(Settings):
     max_cosine_distance: float = setting(
         0.2, "Highest cosine distance to the nearest embedding of a gallery.", low=0, high=2
     )
-    nn_budget: int = setting(100, "Latest embeddings that are kept of each tracklet.", low=1)
     max_iou_distance: float = setting(0.7, "Highest IoU distance of a match.", low=0, high=1)
     max_age: int = setting(
         30, "Frames for which a confirmed tracklet without a detection is kept.", low=0
@@ -127,6 +127,13 @@ class DeepSortSettings(Settings):
     n_init: int = setting(
         3, "Consecutive detections before a tracklet is confirmed and written.", low=1
     )
+
+
+@dataclass(frozen=True)
+class DeepSortSettings(DeepSortFamilySettings):
+    """Settings of DeepSORT; defaults are those of its code for detections above 0.6."""
+
+    nn_budget: int = setting(100, "Latest embeddings that are kept of each tracklet.", low=1)
 
 
 @dataclass(frozen=True)

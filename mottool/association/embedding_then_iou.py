@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign
 from mottool.association.lifecycle import CandidateDetections, LifeCycle
+from mottool.association.motion import HeightFilter
 from mottool.association.registry import EmbeddingThenIoUSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, Tracks, l2_normalise
 from mottool.detections import Detections
@@ -122,7 +123,7 @@ class EmbeddingThenIoUTracker:
         if not all(shape) or candidates.embeddings is None:
             return Matching.empty(np.arange(shape[0]), np.arange(shape[1]))
         pool = self.life.pool
-        rows, columns, motion_distances = pool.filter.gate(motion, candidates.measurements)
+        rows, columns, motion_distances = HeightFilter().gate(motion, candidates.measurements)
         distances = self._distance(
             pool.embeddings.take(slots[rows], axis=0), candidates.embeddings.take(columns, axis=0)
         )  # (K,)

@@ -5,19 +5,21 @@ ByteTrack). Slot lists keep the order of that code, because new identities and t
 depend on it.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign, pairs_within
-from mottool.association.motion import VELOCITY, HeightFilter
+from mottool.association.motion import HeightFilter
 from mottool.association.registry import LifeCycleSettings
+from mottool.association.size_filter import SizeFilter
 from mottool.association.tracks import Tracklets, Tracks, update_embedding
 from mottool.boxes import iou
 from mottool.detections import Detections
 
-__all__ = ["CandidateDetections", "LifeCycle", "match_boxes"]
+__all__ = ["PIXEL_BORDER", "CandidateDetections", "LifeCycle", "match_boxes"]
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -32,7 +34,7 @@ class CandidateDetections(NamedTuple):
     boxes: Floats  # (n, 4) x1 y1 x2 y2, pixels
     measurements: Floats  # (4, n) in the coordinates of the motion filter
     scores: npt.NDArray[np.floating[Any]]  # (n,)
-    embeddings: npt.NDArray[np.float32] | None = None  # (n, D), L2-normalised
+    embeddings: npt.NDArray[np.float32] | None = None  # (n, D), or of the first: L2-normalised
 
     @classmethod
     def select(
@@ -40,10 +42,14 @@ class CandidateDetections(NamedTuple):
         detections: Detections,
         rows: Indices,
         embeddings: npt.NDArray[np.float32] | None = None,
+        measure: Callable[[npt.NDArray[np.float32]], Floats] = HeightFilter.measurements,
     ) -> "CandidateDetections":
-        """Select `rows` of a frame's detections, with the embeddings (n, D) of those rows."""
+        """Select `rows` of a frame's detections, with the embeddings of those rows or the first.
+
+        `measure` is that of the motion filter.
+        """
         boxes = detections.boxes.take(rows, axis=0)
-        measurements = HeightFilter.measurements(boxes)
+        measurements = measure(boxes)
         return cls(boxes.astype(np.float64), measurements, detections.scores[rows], embeddings)
 
 
@@ -82,6 +88,7 @@ class LifeCycle:
         confirm_in_first_frame: bool,
         update_score_when_recovered: bool = False,
         end_at_limit: bool = False,
+        filter: HeightFilter | SizeFilter | None = None,
     ) -> None:
         """Create an empty set of tracklets.
 
@@ -89,9 +96,10 @@ class LifeCycle:
         otherwise it can be recovered for two more, as in the published code. With
         `confirm_in_first_frame`, tracklets created in frame 1 are confirmed immediately; the others
         need a second detection. With `update_score_when_recovered`, a recovered tracklet takes the
-        score of its detection.
+        score of its detection. The default `filter` is a `HeightFilter`.
         """
-        self.pool = Tracklets(HeightFilter())
+        self._filter = filter or HeightFilter()
+        self.pool = Tracklets(self._filter)
         self.tracked = self.lost = np.zeros(0, np.intp)
         self.confirmed = self.unconfirmed = self.confirmed_and_lost = self.tracked
         self.boxes = np.zeros((0, 4))  # (T, 4)
@@ -102,9 +110,9 @@ class LifeCycle:
         self._end_at_limit = end_at_limit
 
     def start_frame(self, elapsed: float) -> Floats:
-        """Advance `elapsed` frames; predict the motion (5, 4, T) of confirmed and lost tracklets.
+        """Advance `elapsed` frames; predict the motion (…, T) of confirmed and lost tracklets.
 
-        Lost tracklets keep their height; unconfirmed tracklets are not predicted.
+        Lost tracklets keep their size; unconfirmed tracklets are not predicted.
         """
         self.time += elapsed
         self.frame += 1
@@ -114,7 +122,7 @@ class LifeCycle:
         self.confirmed, self.unconfirmed = self.tracked[is_confirmed], self.tracked[~is_confirmed]
         self.confirmed_and_lost = np.concatenate((self.confirmed, self.lost))
         if len(self.lost):
-            self.pool.motion[VELOCITY, HeightFilter.HEIGHT, self.lost] = 0
+            self.pool.motion[(*self._filter.SIZE_VELOCITY, self.lost)] = 0
         return self.pool.predict(self.confirmed_and_lost, elapsed)
 
     def _remove_expired(self) -> None:
@@ -192,9 +200,11 @@ class LifeCycle:
         pool = self.pool
         pool.update(slots, self.time, candidates.measurements.take(columns, axis=1))
         if candidates.embeddings is not None:
-            previous = pool.embeddings.take(slots, axis=0)
-            new = candidates.embeddings.take(columns, axis=0)
-            pool.embeddings[slots] = update_embedding(previous, new)
+            embedded = columns < len(candidates.embeddings)
+            previous = pool.embeddings[slots[embedded]]
+            new = candidates.embeddings[columns[embedded]]
+            if len(new):
+                pool.embeddings[slots[embedded]] = update_embedding(previous, new)
         scored = len(slots) if self._update_score_when_recovered else len(slots) - recovered
         pool.scores[slots[:scored]] = candidates.scores[columns[:scored]]
         pool.is_confirmed[slots] = True

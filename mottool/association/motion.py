@@ -1,16 +1,16 @@
 """Constant-velocity Kalman filters over all tracklets at once.
 
-In these filters the position and the velocity of a coordinate couple only with each other and the
-noise matrices are diagonal, so the 8x8 covariance is four 2x2 blocks, and predicting, gating and
-updating are a few elementwise operations on arrays.
+In most of these filters the position and the velocity of a coordinate couple only with each other
+and the noise matrices are diagonal, so the 8x8 covariance is four 2x2 blocks, and predicting,
+gating and updating are a few elementwise operations on arrays.
 
-The state of T tracklets is one array `motion`, (5, 4, T) float64, with the rows POSITION,
+The state of T tracklets is then one array `motion`, (5, 4, T) float64, with the rows POSITION,
 VELOCITY, COVARIANCE (of position and velocity), POSITION_VARIANCE and VELOCITY_VARIANCE of the
 four coordinates. Coordinates come first so that the operations run along the tracklets.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ __all__ = [
     "AreaFilter",
     "Filter",
     "HeightFilter",
+    "IndependentFilter",
+    "corners_of",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -37,10 +39,13 @@ CHI2_95 = 9.4877  # 0.95 quantile of the chi-square distribution with four degre
 
 
 class Filter(ABC):
-    """The filter's equations; a subclass defines its four coordinates and their noise.
+    """A filter of four coordinates and their velocities.
 
-    Measurements are (4, n) in those coordinates, boxes (n, 4) x1 y1 x2 y2 in pixels.
+    The state of T tracklets is an array of `state_shape` and T, whose element 0 starts with the
+    coordinates. Measurements are (4, n) in those coordinates, boxes (n, 4) x1 y1 x2 y2 in pixels.
     """
+
+    state_shape: ClassVar[tuple[int, int]]
 
     @staticmethod
     @abstractmethod
@@ -51,6 +56,27 @@ class Filter(ABC):
     @abstractmethod
     def boxes(coordinates: Floats) -> Floats:
         """Return the boxes (n, 4) of coordinates (4, n)."""
+
+    @abstractmethod
+    def initiate(self, measurements: Floats) -> Floats:
+        """Return the state of tracklets created at rest from a measurement (4, n)."""
+
+    @abstractmethod
+    def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
+        """Predict a state in place, `elapsed` frames ahead."""
+
+    @abstractmethod
+    def update(self, motion: Floats, measurements: Floats, noise: Floats | float = 1.0) -> None:
+        """Correct a state in place by one measurement (4, T) of each tracklet.
+
+        `noise` (T,) multiplies the variances of the measurements.
+        """
+
+
+class IndependentFilter(Filter):
+    """The equations for independent coordinates; a subclass defines these and their noise."""
+
+    state_shape = (5, 4)
 
     @abstractmethod
     def initial_noise(self, coordinates: Floats) -> Floats:
@@ -81,14 +107,15 @@ class Filter(ABC):
         motion[POSITION_VARIANCE] += elapsed * motion[COVARIANCE]
         motion[VARIANCES] += elapsed * noise
 
-    def innovation_variance(self, motion: Floats) -> Floats:
-        """Return the variances (4, T) of the predicted measurements."""
-        variance: Floats = motion[POSITION_VARIANCE] + self.measurement_noise(motion[POSITION])
+    def innovation_variance(self, motion: Floats, noise: Floats | float = 1.0) -> Floats:
+        """Return the variances (4, T) of the predicted measurements; `noise` as in `update`."""
+        measured = noise * self.measurement_noise(motion[POSITION])
+        variance: Floats = motion[POSITION_VARIANCE] + measured
         return variance
 
-    def update(self, motion: Floats, measurements: Floats) -> None:
+    def update(self, motion: Floats, measurements: Floats, noise: Floats | float = 1.0) -> None:
         """Correct `motion` (5, 4, T) by one measurement (4, T) of each tracklet, in place."""
-        variance = self.innovation_variance(motion)  # (4, T)
+        variance = self.innovation_variance(motion, noise)  # (4, T)
         innovation = measurements - motion[POSITION]  # (4, T)
         gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / variance  # (2, 4, T) velocity, position
         motion[POSITION] += gain[1] * innovation
@@ -118,7 +145,7 @@ class Filter(ABC):
         return rows[inside], cols[inside], distances[inside]
 
 
-class HeightFilter(Filter):
+class HeightFilter(IndependentFilter):
     """Centre x, centre y, width / height, height; the noise grows with the height.
 
     The filter of DeepSORT (Wojke et al., ICIP 2017, §2.1) that JDE, FairMOT, CSTrack, OUTrack and
@@ -127,6 +154,7 @@ class HeightFilter(Filter):
     """
 
     HEIGHT = 3  # which of the coordinates it is
+    SIZE_VELOCITY = VELOCITY, HEIGHT
 
     _BY_HEIGHT = np.array([[1, 1, 0, 1], [1, 1, 0, 1]])[..., None]  # (2, 4, 1)
     _ASPECT = np.array([[0, 0, 1, 0], [0, 0, 1, 0]])[..., None]
@@ -154,7 +182,7 @@ class HeightFilter(Filter):
         """Return the boxes (n, 4) of centres, aspect ratios and heights (4, n)."""
         half = coordinates[2:] * 0.5  # (2, n) of the aspect ratio and the height
         half[0] *= coordinates[3]
-        return _corners(coordinates[:2], half)
+        return corners_of(coordinates[:2], half)
 
     def initial_noise(self, coordinates: Floats) -> Floats:
         """Use twice the deviation of a frame for positions, ten times for velocities."""
@@ -174,7 +202,7 @@ class HeightFilter(Filter):
         return noise
 
 
-class AreaFilter(Filter):
+class AreaFilter(IndependentFilter):
     """Centre x, centre y, area, width / height; constant noise, and the ratio has no velocity.
 
     The filter of SORT (Bewley et al., ICIP 2016, §3.2) with the values of its published code.
@@ -204,7 +232,7 @@ class AreaFilter(Filter):
         np.sqrt(coordinates[2] * coordinates[3], out=half[0])
         np.divide(coordinates[2], half[0], out=half[1])
         half *= 0.5
-        return _corners(coordinates[:2], half)
+        return corners_of(coordinates[:2], half)
 
     def initial_noise(self, coordinates: Floats) -> Floats:
         """Return small variances of position and large ones of the velocity, which is unknown."""
@@ -227,7 +255,7 @@ class AreaFilter(Filter):
         super().predict(motion, elapsed)
 
 
-def _corners(centre: Floats, half: Floats) -> Floats:
+def corners_of(centre: Floats, half: Floats) -> Floats:
     """Return the boxes (n, 4) of centres (2, n) and half sides (2, n)."""
     corners = np.empty((4, centre.shape[1]))
     np.subtract(centre, half, out=corners[:2])

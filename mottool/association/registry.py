@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from mottool.association.baseline_settings import (
     ByteTrackSettings,
+    DeepSortFamilySettings,
     DeepSortSettings,
     LifeCycleSettings,
     SortSettings,
     frame_rate_setting,
     threshold,
+)
+from mottool.association.camera_settings import (
+    BotSortReIDSettings,
+    BotSortSettings,
+    StrongSortSettings,
 )
 from mottool.association.occlusion_settings import OcclusionRecoverySettings, form_setting
 from mottool.errors import SettingError
@@ -32,6 +38,7 @@ __all__ = [
     "TRACKERS",
     "ByteTrackSettings",
     "CSTrackSettings",
+    "DeepSortFamilySettings",
     "DeepSortSettings",
     "EmbeddingThenIoUSettings",
     "FairMOTSettings",
@@ -262,6 +269,8 @@ class OTrackSettings(OcclusionRecoverySettings):
 
 _EMBED = ("embeddings",)
 _OCCLUSIONS = ("occlusion_centres",)
+_CAMERA = {"camera_motion": "camera_motion"}
+_BOTSORT_PROFILES = {"mot20": {"match_thresh": "0.7", "mot20": "true"}}
 
 TRACKERS = {
     "fairmot": TrackerEntry(
@@ -292,6 +301,25 @@ TRACKERS = {
         "mottool.association.deepsort:DeepSortTracker", DeepSortSettings, _EMBED
     ),
     "bytetrack": TrackerEntry("mottool.association.bytetrack:ByteTrackTracker", ByteTrackSettings),
+    "botsort": TrackerEntry(
+        "mottool.association.botsort:BotSortTracker",
+        BotSortSettings,
+        needs_if=_CAMERA,
+        profiles=_BOTSORT_PROFILES,
+    ),
+    "botsort-reid": TrackerEntry(
+        "mottool.association.botsort:BotSortReIDTracker",
+        BotSortReIDSettings,
+        _EMBED,
+        needs_if=_CAMERA,
+        profiles=_BOTSORT_PROFILES,
+    ),
+    "strongsort": TrackerEntry(
+        "mottool.association.strongsort:StrongSortTracker",
+        StrongSortSettings,
+        _EMBED,
+        needs_if=_CAMERA,
+    ),
 }
 
 

@@ -53,7 +53,7 @@ def run_tracker(
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
     detected = cache.frames()
-    if "camera_motion" in TRACKERS[tracker].required(settings):
+    if cache.detection_count and "camera_motion" in TRACKERS[tracker].required(settings):
         detected = frames_with_motion(cache, camera_motion_of(cache, tracker))
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
     selected = (select_detections(detections, inputs) for detections in detected)

@@ -95,7 +95,7 @@ class Tracklets:
         self.is_confirmed = np.zeros(capacity, np.bool_)  # detected often enough to be reported
         self.is_removed = np.zeros(capacity, np.bool_)  # was marked as removed at least once
         self.scores = np.zeros(capacity)
-        self.motion = np.zeros((5, 4, capacity))
+        self.motion = np.zeros((*filter.state_shape, capacity))
         self.embeddings: Embeddings = np.zeros((capacity, 0), np.float32)
 
     def __len__(self) -> int:
@@ -144,21 +144,26 @@ class Tracklets:
             self._in_use[kept] = True
 
     def predict(self, slots: Indices, elapsed: float = 1.0) -> Floats:
-        """Predict the motion of these tracklets after `elapsed` frames; return a copy (5, 4, T)."""
+        """Predict the motion of these tracklets after `elapsed` frames; return a copy (…, T)."""
         motion = self.motion.take(slots, axis=2)
         self.filter.predict(motion, elapsed)
         self.motion[:, :, slots] = motion
         return motion
 
-    def update(self, slots: Indices, time: float, measurements: Floats) -> None:
-        """Update these tracklets with their detections at `time`, measurements (4, T)."""
-        self.correct(slots, measurements)
+    def update(
+        self, slots: Indices, time: float, measurements: Floats, noise: Floats | float = 1.0
+    ) -> None:
+        """Update these tracklets with their detections at `time`, measurements (4, T).
+
+        `noise` (T,) multiplies the variances of the measurements.
+        """
+        self.correct(slots, measurements, noise)
         self.last[slots] = time
 
-    def correct(self, slots: Indices, measurements: Floats) -> None:
+    def correct(self, slots: Indices, measurements: Floats, noise: Floats | float = 1.0) -> None:
         """Correct the motion of these tracklets by one measurement each, (4, T)."""
         motion = self.motion.take(slots, axis=2)
-        self.filter.update(motion, measurements)
+        self.filter.update(motion, measurements, noise)
         self.motion[:, :, slots] = motion
 
     def boxes(self, slots: Indices) -> Floats:
