@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from mottool.errors import MottoolError
     from mottool.online.pipeline import Pipeline
     from mottool.online.tracker import Tracker
+    from mottool.sources.camera_motion import SparseFlowMotion
 
 __all__ = [
     "Cache",
     "Detections",
     "MottoolError",
     "Pipeline",
+    "SparseFlowMotion",
     "TrackTable",
     "Tracker",
     "Tracks",
@@ -61,6 +63,7 @@ _MODULES = {
     "Detections": "mottool.detections",
     "MottoolError": "mottool.errors",
     "Pipeline": "mottool.online.pipeline",
+    "SparseFlowMotion": "mottool.sources.camera_motion",
     "Tracker": "mottool.online.tracker",
     "Tracks": "mottool.association.tracks",
 }

@@ -126,11 +126,13 @@ def naming_arguments() -> Iterator[None]:
 def _with_arguments(text: str) -> str:
     parts = re.split("(, |; | or )", text)
     return "".join(
-        part
-        if "mottool " in part
-        else re.sub(r"(?<![\w-])--([a-z][a-z-]*)", lambda flag: flag[1].replace("-", "_"), part)
+        part if "mottool " in part else re.sub(r"(?<![\w-])--(no-)?([a-z][a-z-]*)", _argument, part)
         for part in parts
     )
+
+
+def _argument(flag: re.Match[str]) -> str:
+    return flag[2].replace("-", "_") + ("=False" if flag[1] else "")
 
 
 @contextmanager

@@ -53,6 +53,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir, read_record, record_of
 
 if TYPE_CHECKING:
+    from mottool.cache.reader import Cache
     from mottool.cache.writer import Header
     from mottool.detections import Detections
 
@@ -98,7 +99,7 @@ def run(
         if settings is None:
             fitted = fitted_settings(opened.header.settings, tracker)
             settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
-        made_from = inputs_of(opened.header, tracker, settings, postprocessing, inputs, public)
+        made_from = inputs_of(opened, tracker, settings, postprocessing, inputs, public)
         rows = run_tracker(
             opened, tracker, settings, lambda f: timer(progress(f)), inputs, public, warn
         )
@@ -118,21 +119,28 @@ def run(
 
 
 def inputs_of(
-    header: Header,
+    cache: Cache,
     tracker: str,
     settings: Settings,
     postprocessing: PostprocessSettings,
     inputs: InputSettings,
     public: Path | None = None,
 ) -> dict[str, Any]:
-    """Return what determines a result file, as in its record: the cache and all settings."""
+    """Return what determines a result file, as in its record: the cache and all settings.
+
+    Raises `CacheError` if the camera motion is missing that the tracker compensates for.
+    """
+    from mottool.association.camera_motion import motion_of, needs_motion
+
+    needs = needs_motion(cache, tracker, settings)
     return {
         "tracker": tracker,
         "settings": to_json(settings),
         "input": to_json(inputs) | {"public": str(public) if public else None},
         "finishing": to_json(postprocessing),
         "mottool": __version__,
-        "cache_header": digest(dataclasses.asdict(header)),
+        "cache_header": digest(dataclasses.asdict(cache.header)),
+        "camera_motion": dict(motion_of(cache, tracker).header.settings) if needs else None,
     }
 
 
@@ -205,8 +213,9 @@ def command(
     does. They are taken from the cache, reported in one line, and replaced by what flags and a
     settings file say; with --published or --profile they are left out.
 
-    sort and bytetrack need boxes only, otrack the offsets that its own network makes, the others
-    embeddings. A flag that belongs to another tracker is refused.
+    sort, bytetrack and botsort need boxes only, otrack the offsets that its own network makes, the
+    others embeddings. botsort, botsort-reid and strongsort compensate for camera motion, which
+    mottool camera-motion estimates first. A flag that belongs to another tracker is refused.
 
     A settings file has tables for sequences, by name or by pattern; flags go before it. mottool
     tune writes such a file with the settings that score highest:

@@ -35,7 +35,7 @@ from mottool.cli.tracker_flags import tracker_command
 from mottool.files import safe_name
 from mottool.progress import progress
 from mottool.splits import splits_help
-from mottool.stages import associate, detect_embed, render
+from mottool.stages import associate, camera_motion, detect_embed, render
 from mottool.workdir import WorkDir, is_made_from, read_record, write_record
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(
     """
     cache = work.cache(pipeline.name, sequence.name)
     detect_embed.run(sequence, cache, pipeline, overwrite, warn)
-    tracks = _tracks(cache, work, linking, overwrite, warn)
+    tracks = _tracks(sequence, cache, work, linking, overwrite, warn)
     if not drawn:
         return Tracked(cache, tracks, None)
     video = work.video(tracks.parent.name, sequence.name)
@@ -96,9 +96,18 @@ def run(
 
 
 def _tracks(
-    cache: Path, work: WorkDir, linking: Linking, overwrite: bool, warn: Callable[[str], None]
+    sequence: Sequence,
+    cache: Path,
+    work: WorkDir,
+    linking: Linking,
+    overwrite: bool,
+    warn: Callable[[str], None],
 ) -> Path:
-    """Associate a cache, unless its result file is up to date, and return that file."""
+    """Associate a cache, unless its result file is up to date, and return that file.
+
+    The camera motion is estimated first if the tracker compensates for it.
+    """
+    from mottool.association.camera_motion import needs_motion
     from mottool.cache.reader import Cache
 
     with Cache(cache) as opened:
@@ -115,8 +124,11 @@ def _tracks(
     settings, inputs, postprocessing = cast(Any, fitting.of(header))
     for note in fitting.notes:
         warn(note)
+    motion = work.camera_motion(sequence.name)
+    if needs_motion(opened, tracker, settings) and (overwrite or not motion.exists()):
+        camera_motion.run(sequence, motion, None, overwrite, warn)
     path = work.tracks(header.pipeline, tracker) / f"{safe_name(header.sequence)}.txt"
-    made_from = associate.inputs_of(header, tracker, settings, postprocessing, inputs)
+    made_from = associate.inputs_of(opened, tracker, settings, postprocessing, inputs)
     if overwrite or not is_made_from(path, made_from):
         associate.run(
             cache,
@@ -183,6 +195,7 @@ def command(
 
     \b
         WORK/caches/PIPELINE/SEQUENCE.h5
+        WORK/camera-motion/SEQUENCE.h5 (if the tracker compensates for camera motion)
         WORK/tracks/PIPELINE.TRACKER/SEQUENCE.txt
         WORK/videos/PIPELINE.TRACKER/SEQUENCE.mp4
 

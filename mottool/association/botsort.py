@@ -5,6 +5,8 @@ arXiv 2206.14651, Algorithm 1, as the published code does it: a detection starts
 written at once.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,7 @@ from mottool.errors import CacheError
 __all__ = ["BotSortReIDTracker", "BotSortTracker"]
 
 Floats = npt.NDArray[np.float64]
+Costs = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
 
 
@@ -88,17 +91,17 @@ class BotSortTracker:
         if not len(slots) or not len(columns):
             return Matching.empty(np.arange(len(slots)), np.arange(len(columns)))
         boxes = candidates.boxes.take(columns, axis=0)
-        distances: Floats = 1 - iou(self.life.pool.boxes(slots), boxes, PIXEL_BORDER)  # (T, n)
+        distances = 1 - iou(self.life.pool.boxes(slots), boxes, PIXEL_BORDER)  # (T, n)
         costs = self._costs(distances, slots, columns, candidates)
         return assign(*pairs_within(costs, max_cost), costs.shape, max_cost)
 
     def _costs(
-        self, distances: Floats, slots: Indices, columns: Indices, candidates: CandidateDetections
-    ) -> Floats:
+        self, distances: Costs, slots: Indices, columns: Indices, candidates: CandidateDetections
+    ) -> Costs:
         """Return the costs (T, n) of pairs with these IoU distances."""
         if self.settings.mot20:
             return distances
-        costs: Floats = 1 - (1 - distances) * candidates.scores[columns]
+        costs: Costs = 1 - (1 - distances) * candidates.scores[columns]
         return costs
 
 
@@ -115,8 +118,8 @@ class BotSortReIDTracker(BotSortTracker):
         return l2_normalise(detections.embeddings.take(high, axis=0))
 
     def _costs(
-        self, distances: Floats, slots: Indices, columns: Indices, candidates: CandidateDetections
-    ) -> Floats:
+        self, distances: Costs, slots: Indices, columns: Indices, candidates: CandidateDetections
+    ) -> Costs:
         """Return the smaller of both costs, Eq. 12 and 13; embeddings count where they may."""
         assert candidates.embeddings is not None
         costs = super()._costs(distances, slots, columns, candidates)

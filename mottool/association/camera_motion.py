@@ -4,32 +4,41 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
+from mottool.association.registry import TRACKERS
 from mottool.cache.camera_motion import CameraMotion
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import CacheError
+from mottool.settings import Settings
 from mottool.sources.sequence import hash_of_span
 from mottool.splits import without_half
 from mottool.workdir import find_camera_motion
 
-__all__ = ["camera_motion_of", "frames_with_motion"]
-
-Floats = npt.NDArray[np.float64]
+__all__ = ["frames_with_motion", "motion_of", "needs_motion"]
 
 
-def frames_with_motion(cache: Cache, warps: Floats) -> Iterator[Detections]:
-    """Yield the detections of each frame of a cache with its warp, of (F, 2, 3)."""
-    for detections, warp in zip(cache.frames(), warps, strict=True):
-        yield replace(detections, camera_motion=warp)
+def needs_motion(cache: Cache, tracker: str, settings: Settings) -> bool:
+    """Return whether a tracker with these settings requires the camera motion of a cache."""
+    required = TRACKERS[tracker].required(settings)
+    return "camera_motion" in required and cache.detection_count > 0
 
 
-def camera_motion_of(cache: Cache, tracker: str) -> Floats:
-    """Return the warps (F, 2, 3) of a cache's frames; `tracker` is named in errors.
+def frames_with_motion(cache: Cache, tracker: str, settings: Settings) -> Iterator[Detections]:
+    """Return the detections of each frame of a cache, with camera motion if it is required.
 
-    Raises `CacheError` if there is no camera-motion file of the cache's frames.
+    Raises `CacheError` as `motion_of`.
+    """
+    if not needs_motion(cache, tracker, settings):
+        return cache.frames()
+    warps = motion_of(cache, tracker).between(cache.first_frame, cache.last_frame)
+    pairs = zip(cache.frames(), warps, strict=True)
+    return (replace(detections, camera_motion=warp) for detections, warp in pairs)
+
+
+def motion_of(cache: Cache, tracker: str) -> CameraMotion:
+    """Return the camera motion of a cache's frames; `tracker` is named in errors.
+
+    Raises `CacheError` if there is no camera-motion file of these frames.
     """
     header = cache.header
     names = dict.fromkeys([header.sequence, without_half(header.sequence)[0]])
@@ -39,11 +48,11 @@ def camera_motion_of(cache: Cache, tracker: str) -> Floats:
         problem = f"there is no camera motion for {cache.path}, which {tracker} compensates for"
         raise CacheError(problem, _fix(cache))
     motion = CameraMotion(path)
-    warps = motion.between(cache.first_frame, cache.last_frame)
-    if warps is None or not _same_source(cache, motion.header.source_hash):
+    covered = len(motion.between(cache.first_frame, cache.last_frame)) == cache.frame_count
+    if not covered or not _same_source(cache, motion.header.source_hash):
         problem = f"{path} is not of the frames of {cache.path}"
         raise CacheError(problem, _fix(cache, "--overwrite "))
-    return warps
+    return motion
 
 
 def _same_source(cache: Cache, source_hash: str) -> bool:

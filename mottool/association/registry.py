@@ -59,7 +59,9 @@ __all__ = [
 DEFAULT_TRACKER = "fairmot"
 
 # Settings of any tracker that are thresholds or weights of embeddings.
-EMBEDDING_SETTINGS = frozenset({"appearance", "first_assoc", "max_cosine_distance", "reid_thres"})
+EMBEDDING_SETTINGS = frozenset(
+    {"appearance", "appearance_thresh", "first_assoc", "max_cosine_distance", "reid_thres"}
+)
 
 # Entries of published settings that describe how a run was made, and are not settings here.
 _COMMENTS = {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.camera_motion import camera_motion_of, frames_with_motion
+from mottool.association.camera_motion import frames_with_motion
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
@@ -52,9 +52,7 @@ def run_tracker(
     """
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
-    detected = cache.frames()
-    if cache.detection_count and "camera_motion" in TRACKERS[tracker].required(settings):
-        detected = frames_with_motion(cache, camera_motion_of(cache, tracker))
+    detected = frames_with_motion(cache, tracker, settings)
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
     selected = (select_detections(detections, inputs) for detections in detected)
     frames = zip(progress(selected), steps, strict=True)

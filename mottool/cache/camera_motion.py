@@ -138,8 +138,8 @@ class CameraMotion:
         moved = self.warps[:, :, :2] @ centre + self.warps[:, :, 2] - centre  # (F, 2)
         return float(np.median(np.hypot(*moved.T)))
 
-    def between(self, first_frame: int, last_frame: int) -> Floats | None:
-        """Return the warps (F, 2, 3) of these frames, counted from 1; None if one is missing."""
+    def between(self, first_frame: int, last_frame: int) -> Floats:
+        """Return the warps (F, 2, 3) of those of these frames, counted from 1, that are there."""
         start = first_frame - self.header.first_frame
         stop = last_frame + 1 - self.header.first_frame
-        return self.warps[start:stop] if start >= 0 and stop <= len(self.warps) else None
+        return self.warps[max(start, 0) : max(stop, 0)]

@@ -32,6 +32,7 @@ def as_detections(
     embeddings: npt.ArrayLike | None = None,
     offsets: npt.ArrayLike | None = None,
     occlusion_centres: npt.ArrayLike | None = None,
+    camera_motion: npt.ArrayLike | None = None,
 ) -> Detections:
     """Convert what `Tracker.update` accepts to the `Detections` of a frame, and check it.
 
@@ -39,7 +40,7 @@ def as_detections(
     finite.
     """
     if isinstance(detections, Detections):
-        given = (embeddings, offsets, occlusion_centres)
+        given = (embeddings, offsets, occlusion_centres, camera_motion)
         if any(values is not None for values in given):
             problem = "detections is a mottool.Detections, which holds the other arguments"
             raise SettingError(problem, "set them there, or give an array of boxes")
@@ -61,7 +62,17 @@ def as_detections(
         _rows("occlusion_centres", centres, len(centres), 3),
         None if moved is None else (boxes[:, :2] + boxes[:, 2:]) / 2,
         moved,
+        camera_motion=None if camera_motion is None else _warp(camera_motion),
     )
+
+
+def _warp(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return a map (2, 3) of pixels; raise `SettingError` if it is not one."""
+    warp = np.asarray(values, np.float64)
+    if warp.shape != (2, 3) or not np.isfinite(warp).all():
+        fix = "give what mottool.SparseFlowMotion returns for the frame"
+        raise SettingError("camera_motion is not an array (2, 3) of finite numbers", fix)
+    return warp
 
 
 def _from_array(array: Any) -> tuple[Any, Any, Any]:

@@ -108,6 +108,7 @@ class Tracker:
         embeddings: Array | None = ...,
         offsets: Array | None = ...,
         occlusion_centres: Array | None = ...,
+        camera_motion: Array | None = ...,
         public: Array | None = ...,
         elapsed: float = ...,
     ) -> supervision.Detections: ...
@@ -120,6 +121,7 @@ class Tracker:
         embeddings: Array | None = ...,
         offsets: Array | None = ...,
         occlusion_centres: Array | None = ...,
+        camera_motion: Array | None = ...,
         public: Array | None = ...,
         elapsed: float = ...,
     ) -> Tracks: ...
@@ -132,6 +134,7 @@ class Tracker:
         embeddings: Array | None = None,
         offsets: Array | None = None,
         occlusion_centres: Array | None = None,
+        camera_motion: Array | None = None,
         public: Array | None = None,
         elapsed: float = 1.0,
     ) -> Any:
@@ -141,16 +144,17 @@ class Tracker:
         x1, y1, x2, y2 in pixels and the score in [0, 1], or (N, 6) with the class. For the latter
         two, `embeddings` (N, D) are the appearance of each box; `offsets` (N, 2) the motion in
         pixels, x y, from its centre to its position in the previous frame; `occlusion_centres`
-        (K, 3) x, y and score. `public` (P, 4) are boxes near which tracks may start, with
-        `track_type="public_track"`. `elapsed` is the time since the previous frame, in frames: 2 if
-        one frame was lost.
+        (K, 3) x, y and score; `camera_motion` (2, 3) maps pixels of the background from the
+        previous frame to this one, as `mottool.SparseFlowMotion` estimates it. `public` (P, 4) are
+        boxes near which tracks may start, with `track_type="public_track"`. `elapsed` is the time
+        since the previous frame, in frames: 2 if one frame was lost.
 
         Returns `Tracks` with `ids` (m,), `boxes` (m, 4) and `scores` (m,), or, for
         `supervision.Detections`, the same type with `tracker_id`; classes and `data` are those of
         the detection with the highest IoU. Raises `SettingError`, which names the argument, for
         arrays of a wrong shape and for what the tracker needs and does not get.
         """
-        frame = as_detections(detections, embeddings, offsets, occlusion_centres)
+        frame = as_detections(detections, embeddings, offsets, occlusion_centres, camera_motion)
         self._check(frame)
         if public is not None:
             public = np.asarray(public, np.float32).reshape(-1, 4)
@@ -162,11 +166,18 @@ class Tracker:
 
     def _check(self, detections: Detections) -> None:
         """Raise `SettingError` if the detections lack what the tracker needs."""
-        for need in TRACKERS[self.name].needs:
+        for need in TRACKERS[self.name].required(self.settings):
             if len(detections) and getattr(detections, need) is None:
-                others = [name for name, entry in TRACKERS.items() if need not in entry.needs]
-                fix = f"give {need} to update, or use a tracker without: {', '.join(others)}"
-                raise SettingError(f"{self.name} matches by {need}, which are missing", fix)
+                raise SettingError(*self._missing(need))
+
+    def _missing(self, need: str) -> tuple[str, str]:
+        """Return the problem, and the fix, of a missing field of detections."""
+        if need == "camera_motion":
+            fix = "give camera_motion to update, as mottool.SparseFlowMotion estimates it, or set "
+            return f"{self.name} compensates for camera motion", f"{fix}camera_motion=False"
+        others = [name for name, entry in TRACKERS.items() if need not in entry.needs]
+        fix = f"give {need} to update, or use a tracker without: {', '.join(others)}"
+        return f"{self.name} matches by {need}, which are missing", fix
 
     def _public_boxes(self) -> npt.NDArray[np.float32]:
         """Return the public boxes of the frame. Raises `SettingError` if there are none."""

@@ -55,6 +55,27 @@ PUBLISHED = {
         "note": "no activation on frame 1; w/h>0.6 rows dropped",
         "frame_rate": "per sequence",
     },
+    "botsort": {
+        "track_high_thresh": "0.6",
+        "track_low_thresh": "0.1",
+        "track_buffer": "30",
+        "match_thresh": "0.8",
+        "min_box_area": "10",
+        "max_w_over_h": "1.6",
+        "frame_rate": "30",
+    },
+    "botsort-reid": {"proximity_thresh": "0.5", "appearance_thresh": "0.25"},
+    "strongsort": {
+        "min_confidence": "0.6",
+        "nms_max_overlap": "1.0",
+        "min_detection_height": "0",
+        "max_cosine_distance": "0.45",
+        "max_iou_distance": "0.7",
+        "max_age": "30",
+        "n_init": "3",
+        "ema_alpha": "0.9",
+        "mc_lambda": "0.98",
+    },
     "deepsort": {
         "min_confidence": "0.6",
         "nms_max_overlap": "1.0",
@@ -194,7 +215,8 @@ def test_every_tracker_has_its_settings_and_can_be_made():
         tracker = entry.load()(entry.settings(), SequenceInfo(30.0))
         assert callable(tracker.update)
         fields = {field.name for field in dataclasses.fields(Detections)}
-        assert {*entry.needs, *entry.uses} <= fields
+        assert {*entry.needs, *entry.uses, *entry.needs_if} <= fields
+        assert set(entry.needs_if.values()) <= set(entry.settings.__dataclass_fields__)
 
 
 def test_every_setting_has_a_help_that_is_a_sentence():
@@ -212,6 +234,7 @@ def test_settings_are_read_without_numpy():
 def test_a_score_above_one_is_no_threshold(name):
     """A slip like conf_thres=60 would otherwise give an empty result without a word."""
     scores = {"conf_thres", "track_thresh", "new_thresh", "det_thresh", "low_thresh"}
+    scores |= {"track_high_thresh", "track_low_thresh", "new_track_thresh"}
     scores |= {"min_confidence", "score_filter", "occlusion_thres"}
     expected = scores & set(TRACKERS[name].settings.__dataclass_fields__)
     assert expected

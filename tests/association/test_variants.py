@@ -1,5 +1,7 @@
 """What sets single trackers apart: JDE's two forms, DeepSORT's suppression, ByteTrack's rounds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streams import crowd, walkers
@@ -7,7 +9,12 @@ from streams import crowd, walkers
 from mottool.association.bytetrack import ByteTrackTracker
 from mottool.association.deepsort import DeepSortTracker
 from mottool.association.jde import JDETracker
-from mottool.association.registry import ByteTrackSettings, DeepSortSettings, JDESettings
+from mottool.association.registry import (
+    TRACKERS,
+    ByteTrackSettings,
+    DeepSortSettings,
+    JDESettings,
+)
 from mottool.association.tracks import SequenceInfo
 
 VIDEO = SequenceInfo(30.0, 1920, 1080)
@@ -146,3 +153,20 @@ def test_bytetrack_gives_who_is_found_again_his_new_score():
     tracker = ByteTrackTracker(ByteTrackSettings(), VIDEO)
     last = [tracker.update(frame) for frame in frames][-1]
     np.testing.assert_allclose(last.scores, [0.8])
+
+
+@pytest.mark.parametrize("name", ["botsort", "botsort-reid", "strongsort"])
+def test_identities_survive_a_shaking_camera_only_with_compensation(name):
+    """The camera jumps by almost the width of the people, who look alike."""
+    shifts = np.array([0, 35] * 15)
+    frames = walkers([[(100 + x, 100), (150 + x, 100)] for x in shifts], [[0, 0]] * len(shifts))
+    warps = [np.array([[1.0, 0, step], [0, 1, 0]]) for step in np.diff(shifts, prepend=0)]
+    frames = [replace(frame, camera_motion=warp) for frame, warp in zip(frames, warps, strict=True)]
+    orders = []  # distinct orders of the identities from left to right
+    for compensates in (True, False):
+        entry = TRACKERS[name]
+        tracker = entry.load()(entry.settings(camera_motion=compensates), VIDEO)
+        tracks = [tracker.update(frame) for frame in frames]
+        orders.append({tuple(t.ids[t.boxes[:, 0].argsort()].tolist()) for t in tracks if len(t)})
+    assert orders[0] in ({(1, 2)}, {(2, 1)})
+    assert len(orders[1]) > 1

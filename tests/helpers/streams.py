@@ -10,7 +10,7 @@ from goldens import HERE, read_npz, seeded
 from mottool.association.tracks import SequenceInfo
 from mottool.detections import Detections
 
-__all__ = ["Stream", "crowd", "reference", "walkers", "wanted"]
+__all__ = ["Stream", "crowd", "moving", "reference", "walkers", "wanted"]
 
 FOLDER = HERE / "association"
 SIZE = 128  # dimension of the synthetic embeddings
@@ -38,6 +38,25 @@ def reference(sequence: str, folder: Path = FOLDER) -> Stream:
         frames.append(replace(result, occlusion_centres=centres))
     facts = (float(stored[name]) for name in ("fps", "width", "height"))
     return Stream(frames, SequenceInfo(*facts))
+
+
+def moving(frames: list[Detections]) -> list[Detections]:
+    """Return frames as a camera sees them that pans, rolls and zooms, with its motion."""
+    number = np.arange(len(frames))
+    turn, zoom = 0.01 * np.sin(number / 10), 1 + 0.02 * np.sin(number / 7)
+    views = np.zeros((len(frames), 3, 3))
+    views[:, 0, 0] = views[:, 1, 1] = zoom * np.cos(turn)
+    views[:, 1, 0] = zoom * np.sin(turn)
+    views[:, 0, 1] = -views[:, 1, 0]
+    views[:, 0, 2], views[:, 1, 2] = 40 * np.sin(number / 8), 15 * np.sin(number / 5)
+    views[:, 2, 2] = 1
+    warps = np.concatenate((np.eye(3)[None], views[1:] @ np.linalg.inv(views[:-1])))[:, :2]
+    seen = []
+    for frame, view, warp in zip(frames, views, warps, strict=True):
+        corners = frame.boxes.reshape(-1, 2, 2) @ view[:2, :2].T + view[:2, 2]
+        boxes = corners.reshape(-1, 4).astype(np.float32)
+        seen.append(replace(frame, boxes=boxes, camera_motion=warp))
+    return seen
 
 
 def wanted(sequence: str, name: str) -> np.ndarray:

@@ -8,7 +8,9 @@ import supervision
 from caches import HEADER, write
 
 import mottool
+from mottool.association.camera_motion import frames_with_motion
 from mottool.association.registry import TRACKERS
+from mottool.cache.camera_motion import CameraMotionHeader, CameraMotionWriter
 from mottool.errors import SettingError
 
 FRAMES, PEOPLE = 40, 8
@@ -38,7 +40,12 @@ def walk():
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    with mottool.open_cache(write(tmp_path_factory.mktemp("c") / "seq.h5", [*walk()])) as opened:
+    path = write(tmp_path_factory.mktemp("c") / "seq.h5", [*walk()])
+    header = CameraMotionHeader("seq", "", HEADER.source_hash, HEADER.width, HEADER.height)
+    with CameraMotionWriter(path.parent / "camera-motion/seq.h5", header) as motion:
+        motion.append([np.array([[1, 0.01, 3 * np.sin(n)], [-0.01, 1, 2]]) for n in range(FRAMES)])
+        motion.finish()
+    with mottool.open_cache(path) as opened:
         yield opened
 
 
@@ -49,7 +56,7 @@ def test_tracks_equal_those_of_a_cache(cache, tracker):
     sequence = {"fps": HEADER.fps, "size": (HEADER.width, HEADER.height)}
     whole, arrays = (mottool.Tracker(tracker, **sequence) for _ in range(2))
     of_arrays, of_detections = [], []
-    for frame in cache.frames():
+    for frame in frames_with_motion(cache, tracker, whole.settings):
         of_detections.append(whole.update(frame))
         table = np.column_stack([frame.boxes, frame.scores, frame.classes])
         of_arrays.append(
@@ -58,6 +65,7 @@ def test_tracks_equal_those_of_a_cache(cache, tracker):
                 embeddings=frame.embeddings,
                 offsets=frame.offsets,
                 occlusion_centres=frame.occlusion_centres,
+                camera_motion=frame.camera_motion,
             )
         )
     assert len(expected) > FRAMES
@@ -128,6 +136,12 @@ BOX = np.array([[1, 2, 30, 40, 0.9]])
 @pytest.mark.parametrize(
     ("tracker", "arguments", "message"),
     [
+        ("botsort", {"detections": BOX}, "give camera_motion .* or set camera_motion=False"),
+        (
+            "botsort",
+            {"detections": BOX, "camera_motion": np.eye(3)},
+            "camera_motion is not an array",
+        ),
         ("fairmot", {"detections": BOX}, "matches by embeddings.*give embeddings.*sort"),
         ("otrack", {"detections": BOX}, "give offsets to update"),
         ("sort", {"detections": BOX[:, :4]}, r"detections has the shape \(1, 4\).*\(N, 5\)"),

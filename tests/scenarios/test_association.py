@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from streams import crowd, reference, walkers, wanted
+from streams import crowd, moving, reference, walkers, wanted
 
 from mottool.association.registry import TRACKERS as ENTRIES
 from mottool.association.tracks import SequenceInfo
@@ -13,7 +13,16 @@ from mottool.errors import CacheError
 
 SEQUENCES = ("PETS09-S2L1", "TUD-Stadtmitte")
 TRACKERS = tuple(ENTRIES)
-AT_ONCE = ("fairmot", "outrack", "otrack", "tdt", "sort", "bytetrack")  # show the first frame
+AT_ONCE = (
+    "fairmot",
+    "outrack",
+    "otrack",
+    "tdt",
+    "sort",
+    "bytetrack",
+    "botsort",
+    "botsort-reid",
+)  # show the first frame
 CASCADES = ("fairmot", "jde", "cstrack", "outrack", "tdt")
 # The settings of each reference that are not the tracker's own.
 REFERENCES = {
@@ -25,6 +34,9 @@ REFERENCES = {
     "sort": ("sort", {}),
     "deepsort": ("deepsort", {}),
     "bytetrack": ("bytetrack", {}),
+    "botsort_moving": ("botsort", {}),
+    "botsort_reid_moving": ("botsort-reid", {}),
+    "strongsort_moving": ("strongsort", {}),
 }
 EMPTY = walkers([[]], [[]])[0]
 
@@ -68,7 +80,8 @@ def of(name, frames, video):
 @pytest.mark.parametrize("name", REFERENCES)
 def test_rows_are_the_authors(name, sequence):
     stream = reference(sequence)
-    rows, theirs = of(name, stream.frames, stream.video), wanted(sequence, name)
+    frames = moving(stream.frames) if name.endswith("_moving") else stream.frames
+    rows, theirs = of(name, frames, stream.video), wanted(sequence, name)
     assert rows.shape == theirs.shape
     np.testing.assert_array_equal(rows[:, :2], theirs[:, :2])
     np.testing.assert_allclose(rows[:, 2:], theirs[:, 2:], rtol=0, atol=1e-3)
@@ -195,6 +208,8 @@ def test_what_is_needed_may_be_missing_where_nothing_was_detected(name):
     [
         ("fairmot", "--embedder histogram, or use --tracker sort"),
         ("deepsort", "--embedder histogram, or use --tracker sort"),
+        ("strongsort", "--embedder histogram, or use --tracker sort"),
+        ("botsort-reid", "--embedder histogram, or use --tracker sort"),
         ("otrack", "--pipeline otrack, or use another --tracker"),
     ],
 )

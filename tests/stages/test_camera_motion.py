@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mottool.association.camera_motion import camera_motion_of, frames_with_motion
+from mottool.association.camera_motion import frames_with_motion, motion_of
+from mottool.association.camera_settings import BotSortSettings
 from mottool.cache.camera_motion import CameraMotion, CameraMotionHeader, CameraMotionWriter
 from mottool.cache.hdf5 import shard_folder
 from mottool.cache.reader import Cache
@@ -94,10 +95,9 @@ def test_trackers_find_the_motion_of_a_cache(panning, tmp_path, half):
     camera_motion.run(sequence, tmp_path / "w/camera-motion/pan.h5")
     expected = CameraMotion(tmp_path / "w/camera-motion/pan.h5").warps
     with Cache(type(path)(f"{path}{half}")) as cache:
-        warps = camera_motion_of(cache, "botsort")
-        frames = list(frames_with_motion(cache, warps))
+        frames = list(frames_with_motion(cache, "botsort", BotSortSettings()))
+    warps = [frame.take(np.zeros(0, int)).camera_motion for frame in frames]
     np.testing.assert_array_equal(warps, expected[4:] if half else expected)
-    np.testing.assert_array_equal(frames[0].take(np.zeros(0, int)).camera_motion, warps[0])
 
 
 def test_missing_motion_and_that_of_another_source_name_the_command(panning, tmp_path):
@@ -105,10 +105,10 @@ def test_missing_motion_and_that_of_another_source_name_the_command(panning, tmp
     with Cache(cache_of(sequence, tmp_path / "w/caches/public/pan.h5")) as cache:
         command = f"mottool camera-motion {panning} --work {tmp_path}/w"
         with pytest.raises(CacheError, match=f"no camera motion .* run {command}"):
-            camera_motion_of(cache, "botsort")
+            motion_of(cache, "botsort")
         other = CameraMotionHeader("pan", "elsewhere", "ab12", 160, 128)
         with CameraMotionWriter(tmp_path / "w/camera-motion/pan.h5", other) as writer:
             writer.append([np.eye(2, 3)] * FRAMES)
             writer.finish()
         with pytest.raises(CacheError, match="not of the frames .* --overwrite"):
-            camera_motion_of(cache, "botsort")
+            motion_of(cache, "botsort")

@@ -104,3 +104,16 @@ def test_damaged_video_does_not_stop_the_others(film, tmp_path):
     assert done.exit_code == 1
     assert "broken.mp4" in done.stderr
     assert (tmp_path / "work/tracks/mottool-s.outrack/street.txt").is_file()
+
+
+def test_camera_motion_is_estimated_for_trackers_that_compensate_for_it(film, tmp_path):
+    arguments = [film, "--pipeline", "public", "--tracker", "botsort"]
+    assert track(tmp_path, *arguments, "--no-camera-motion").exit_code == 0
+    assert not (tmp_path / "camera-motion").exists()
+    assert track(tmp_path, *arguments).exit_code == 0
+    first = times(tmp_path)
+    assert "camera-motion/street.h5" in first
+    record = tmp_path / "tracks/public+histogram.botsort.settings/street.json"
+    assert json.loads(record.read_text())["camera_motion"]["method"] == "sparse-flow"
+    assert track(tmp_path, *arguments).exit_code == 0
+    assert times(tmp_path) == first
