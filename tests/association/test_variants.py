@@ -169,4 +169,4 @@ def test_identities_survive_a_shaking_camera_only_with_compensation(name):
         tracks = [tracker.update(frame) for frame in frames]
         orders.append({tuple(t.ids[t.boxes[:, 0].argsort()].tolist()) for t in tracks if len(t)})
     assert orders[0] in ({(1, 2)}, {(2, 1)})
-    assert len(orders[1]) > 1
+    assert orders[1] not in ({(1, 2)}, {(2, 1)})

@@ -40,10 +40,11 @@ def cache_of(sequence, path):
     header = Header(
         sequence.name, "public", str(sequence.path), sequence.fingerprint(), 160, 128, 25.0
     )
-    none = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.uint16))
+    box = np.array([[40, 20, 80, 120]], np.float32)
+    one = Detections(box, np.ones(1, np.float32), np.zeros(1, np.uint16))
     with CacheWriter(path, header) as writer:
         for number in range(FRAMES):
-            writer.append(none, number / 25, (0, 0, 0, 0))
+            writer.append(one, number / 25, (0, 0, 0, 0))
         writer.finish()
     return path
 
