@@ -26,8 +26,10 @@ from mottool.errors import SettingError, did_you_mean
 __all__ = [
     "Settings",
     "build_settings",
+    "crossed_bounds",
     "is_optional",
     "parse_key_values",
+    "parse_setting",
     "plain_type",
     "setting",
     "to_json",
@@ -48,14 +50,20 @@ def setting(
     choices: Iterable[str] = (),
     parse: Callable[[str], Any] | None = None,
     form: str | None = None,
+    search: tuple[float, float] | None = None,
+    at_least: str | None = None,
+    at_most: str | None = None,
 ) -> Any:
     """Create a dataclass field with a help text, and a closed range [low, high] or choices.
 
     `parse` converts a text to a value where the field's type alone does not define how. `form` is
-    the form of such a value in the help text.
+    the form of such a value in the help text. `search` is the range in which `tune` searches,
+    where a part of [low, high] around the default is not the right one. `at_least` and `at_most`
+    name settings of the same class beyond which this one has no sensible effect.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices)}
-    return dataclasses.field(default=default, metadata=metadata | {"parse": parse, "form": form})
+    limits = {"low": low, "high": high, "at_least": at_least, "at_most": at_most}
+    values = {"choices": tuple(choices), "parse": parse, "form": form, "search": search}
+    return dataclasses.field(default=default, metadata={"help": help} | limits | values)
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,17 @@ def build_settings(settings_class: type[T], values: Mapping[str, object], of: st
     return settings_class(**parsed)
 
 
+def parse_setting(settings_class: type[Settings], name: str, text: str) -> Any:
+    """Return the value of one setting from its text, whatever the other settings are.
+
+    Raises `SettingError` for a value that the setting does not allow.
+    """
+    field = settings_class.__dataclass_fields__[name]
+    value = _parse(settings_class, field, text)
+    _check(field, value)
+    return value
+
+
 def _parse(settings_class: type[Settings], field: Field[Any], text: str) -> Any:
     """Convert a text to a value of a field's type."""
     base = plain_type(settings_class, field)
@@ -137,6 +156,22 @@ def plain_type(settings_class: type[Settings], field: Field[Any]) -> Any:
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     return hint
+
+
+def crossed_bounds(settings: Settings) -> list[str]:
+    """Return a message for each setting beyond another that is declared as its bound.
+
+    Such settings are allowed, but without a sensible effect. A setting that is None is unbounded
+    and bounds none.
+    """
+    messages = []
+    for field in dataclasses.fields(settings):
+        for bound, sign, word in (("at_least", -1, "below"), ("at_most", 1, "above")):
+            name = field.metadata.get(bound)
+            value, limit = getattr(settings, field.name), getattr(settings, name) if name else None
+            if value is not None and limit is not None and sign * value > sign * limit:
+                messages.append(f"{field.name} {value} is {word} {name} {limit}")
+    return messages
 
 
 def parse_key_values(texts: Iterable[str], flag: str = "--set") -> dict[str, str]:

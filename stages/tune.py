@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mottool.association.fitted_settings import fitted_settings
 from mottool.association.registry import TRACKERS, drop_comments
-from mottool.association.sequence_settings import settings_classes_of
+from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import (
@@ -33,13 +32,15 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.tuning.search_space import Axis, Point
+    from mottool.cache.layout import Header
+    from mottool.tuning.outcome import Outcome
+    from mottool.tuning.search_space import Point, SearchSpace
     from mottool.tuning.trials import Trial
 
 __all__ = ["Config", "command", "run"]
 
 TRIALS = 100  # of a method other than grid
-COMBINED = "COMBINED"  # the name that evaluate gives all sequences together
+BEST = "best.toml"  # of the folder of a search
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,17 @@ class Config(Settings):
 
     objective: str = setting("HOTA", "The metric to maximise.", choices=headline())
     method: str = setting(
-        "random",
+        "auto",
         "How points are chosen: at random, all points of a grid, or from the scores of earlier "
-        "points (optuna, which pip install 'mottool[tune]' installs).",
-        choices=("random", "grid", "optuna"),
+        "points (optuna, which pip install 'mottool[tune]' installs). auto is optuna where it is "
+        "installed, else random.",
+        choices=("auto", "random", "grid", "optuna"),
     )
     trials: int | None = setting(
-        None, f"Number of points to try.  [default: {TRIALS}; all points of a grid]", low=1
+        None,
+        "Number of points to try, the default settings included.  "
+        f"[default: {TRIALS}; all points of a grid]",
+        low=1,
     )
     seed: int = setting(0, "Random seed; the same seed draws the same points.")
     rules: str = setting(
@@ -63,6 +68,9 @@ class Config(Settings):
         "evaluate does.",
         choices=RULES,
     )
+
+
+Progress = Callable[["Iterable[Trial]", int, int], "Iterable[Trial]"]
 
 
 def run(
@@ -75,82 +83,132 @@ def run(
     config: Config | None = None,
     jobs: int = 1,
     overwrite: bool = False,
-    progress: Callable[[Iterable[Trial], int, int], Iterable[Trial]] = lambda trials, *_: trials,
+    progress: Progress = lambda trials, *_: trials,
 ) -> Path:
     """Search the settings of `tracker` on `caches` and write the best to `out`/best.toml.
 
     `search` are texts as `parse_axes` reads them and `fixed` settings that all points have; `truth`
-    are paths of ground truth, which every cache's sequence must have. All trials are written to
+    are paths of ground truth, which every cache's sequence must have. The search starts at the
+    settings that the tracker has by default on these caches. All trials are written to
     `out`/trials.csv, from which an interrupted search resumes, and plotted in `out`/trials.png.
     `progress` wraps the trials as they end; it also receives their total number and the number that
     an earlier run has done. Raises `SettingError` for invalid settings and for another search in
     `out`, `InputError` or `CacheError` for files that cannot be used.
     """
+    _search(caches, truth, out, tracker, search, fixed, config, jobs, overwrite, progress)
+    return out / BEST
+
+
+def _search(
+    caches: Iterable[Path],
+    truth: Iterable[Path],
+    out: Path,
+    tracker: str,
+    search: Iterable[str],
+    fixed: Mapping[str, str] | None,
+    config: Config | None,
+    jobs: int,
+    overwrite: bool,
+    progress: Progress,
+) -> tuple[Outcome, Point]:
+    """Run or resume a search as `run`; return its outcome, and the settings in best.toml."""
     from mottool.drawing.tuning_plot import draw_search
     from mottool.tuning.objective import Objective
-    from mottool.tuning.samplers import make_sampler
-    from mottool.tuning.search_space import grid_size, parse_axes
-    from mottool.tuning.trials import Trials, describe_best, run_trials, search_plan, write_best
+    from mottool.tuning.outcome import Outcome, write_best
+    from mottool.tuning.run_trials import run_trials
+    from mottool.tuning.samplers import chosen_method, make_sampler
+    from mottool.tuning.trials import Trials, search_plan
 
-    config, settings_classes = config or Config(), settings_classes_of(tracker)
-    method, objective = config.method, config.objective
-    space = parse_axes(settings_classes, search)
-    fixed_point = _parse_fixed(tracker, fixed or {}, space)
-    count = config.trials or (grid_size(space) if method == "grid" else TRIALS)
-    sampler = make_sampler(method, space, count, config.seed)
+    config = config or Config()
+    method = chosen_method(config.method)
+    fixed_point = _parse_fixed(tracker, fixed or {})
     sequences, headers = _sequences(caches, truth)
-    plan = search_plan(tracker, space, fixed_point, to_json(config), headers)
-    trials = Trials(out, plan, space, settings_classes, overwrite)
-    score = Objective(tracker, fixed_point, sequences, config.rules)
+    space = _search_space(tracker, tuple(search), fixed_point, headers)
+    count = config.trials or (len(space.grid()) if method == "grid" else TRIALS)
+    sampler = make_sampler(method, space, count, config.seed)
+    objective = Objective(tracker, fixed_point, sequences, config.rules)
+    contents = {name: dataclasses.asdict(header) for name, header in headers.items()}
+    plan = search_plan(tracker, space, fixed_point, to_json(config), method, contents)
+    trials = Trials(out, plan, space, objective.names, config.objective, overwrite)
     with executor(jobs) as engine:
         done = sum(number < count for number in trials.done)
-        running = run_trials(trials, sampler, score, objective, count, engine, jobs)
+        running = run_trials(trials, space, sampler, objective, count, engine, jobs)
         for _ in progress(running, count, done):
             pass
     trials.sort()
-    best = trials.best(objective)
-    draw_search(list(trials.done.values()), space, objective, out / "trials.png")
-    names = [name for _, name, _ in sequences]
-    comment = describe_best(best, objective, method, len(trials.done), names)
-    return write_best(out / "best.toml", tracker, fixed_point | best.point, comment)
+    outcome, best = Outcome.of(trials), fixed_point | trials.best().point
+    draw_search(list(trials.done.values()), space.axes, config.objective, out / "trials.png")
+    write_best(out / BEST, tracker, best, outcome.comment(method))
+    return outcome, best
 
 
-def _parse_fixed(tracker: str, fixed: Mapping[str, str], space: tuple[Axis, ...]) -> Point:
-    """Parse the settings that all points have; raise `SettingError` for one that is searched."""
+def _parse_fixed(tracker: str, fixed: Mapping[str, str]) -> Point:
+    """Parse the settings that all points have."""
     from mottool.tuning.search_space import parse_value
 
     texts = {key.replace("-", "_"): value for key, value in fixed.items()}
     texts = drop_comments(texts, TRACKERS[tracker].settings)
     settings_classes = settings_classes_of(tracker)
-    point = {key: parse_value(settings_classes, key, value) for key, value in texts.items()}
-    for axis in space:
-        if axis.name in point:
+    return {key: parse_value(settings_classes, key, value) for key, value in texts.items()}
+
+
+def _search_space(
+    tracker: str, search: tuple[str, ...], fixed: Point, headers: Mapping[str, Header]
+) -> SearchSpace:
+    """Return the space around the settings that the tracker has by default on the caches.
+
+    Raises `SettingError` for a setting that is fixed and searched, or that differs by default
+    between the caches.
+    """
+    from mottool.tuning.search_space import SearchSpace, parse_axes
+
+    settings_classes = settings_classes_of(tracker)
+    starts: list[Point] = []
+    for header in headers.values():
+        fitted = fitted_settings(header.settings, tracker)
+        made = SequenceSettings().of("", settings_classes, fixed, fitted)
+        starts.append({key: value for settings in made for key, value in vars(settings).items()})
+    axes = parse_axes(settings_classes, search, starts[0])
+    for axis in axes:
+        if search and axis.name in fixed:
             raise SettingError(f"{axis.name} is set and searched", "leave one of them out")
-    return point
+        if any(start[axis.name] != starts[0][axis.name] for start in starts):
+            fix = "tune on caches of one pipeline, or give the value with --set"
+            raise SettingError(f"the caches have different defaults of {axis.name}", fix)
+    axes = tuple(axis for axis in axes if axis.name not in fixed)
+    if not axes:
+        raise SettingError("every setting is set, none is searched", "omit a --set")
+    return SearchSpace(axes, settings_classes, starts[0])
 
 
 def _sequences(
     caches: Iterable[Path], truth: Iterable[Path]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the `sequences` of an `Objective`, and the header of each cache by sequence."""
+) -> tuple[tuple[Any, ...], dict[str, Header]]:
+    """Return the `sequences` of an `Objective`, and the header of each cache by sequence.
+
+    The sequences with the most frames are first: their scores tell most about a trial.
+    """
     from mottool.cache.reader import Cache
     from mottool.metrics.inputs import find_ground_truth, get_ground_truth, part_of_cache
 
     ground_truth_files = find_ground_truth(truth)
-    sequences, headers = [], dict[str, Any]()
+    sequences: dict[str, tuple[Any, ...]] = {}
+    headers: dict[str, Header] = {}
+    lengths: dict[str, int] = {}
     for path in caches:
         with Cache(path) as cache:
             sequence = cache.header.sequence
         file = get_ground_truth(sequence, ground_truth_files)
         path = part_of_cache(path, sequence, file)
         with Cache(path) as cache:
-            header = cache.header
+            header, length = cache.header, cache.frame_count
         if header.sequence in headers:
             fix = "name the caches of one pipeline only"
             raise InputError(f"two caches are of the sequence {header.sequence}", fix)
-        headers[header.sequence] = dataclasses.asdict(header)
-        sequences.append((path, header.sequence, file))
-    return tuple(sequences), headers
+        headers[header.sequence], lengths[header.sequence] = header, length
+        sequences[header.sequence] = path, header.sequence, file
+    longest_first = sorted(sequences, key=lambda name: (-lengths[name], name))
+    return tuple(sequences[name] for name in longest_first), headers
 
 
 @click.command("tune", epilog=splits_help())
@@ -167,8 +225,8 @@ def _sequences(
     "--search",
     multiple=True,
     metavar="KEY=LOW:HIGH[:STEP]",
-    help="A setting and its range, or KEY=A,B,C, or KEY alone for all its values; may be repeated."
-    "  [default: every setting of the tracker that has a range or choices]",
+    help="A setting and its range, or KEY=A,B,C, or KEY alone for values around its default; may "
+    "be repeated.  [default: the thresholds and times of the tracker, around their defaults]",
 )
 @click.option(
     "--set",
@@ -204,7 +262,12 @@ def command(
 
     Without any CACHE, all caches in the work folder are used. Besides the tracker's own settings,
     those that associate has for every tracker can be searched and set: min-score, fill-gaps,
-    smooth and so on.
+    smooth and so on. Choices and switches are searched if --search names them.
+
+    Trial 0 has the default settings: those that associate uses on these caches without --settings.
+    The report compares the best settings with them on every sequence, and says what is worse. A
+    trial is stopped after a sequence if perfect tracks of the others would not make it better than
+    trial 0, or, with optuna, if it is worse than most trials; long sequences are run first.
 
     \b
         mottool tune --gt MOT17/train
@@ -228,20 +291,21 @@ def command(
     def progress(trials: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
         return show_progress(trials, "tune", total, done, unit="trials")
 
-    best = run(
+    folder = out or WorkDir(work).tuning(_pipeline(paths[0]), tracker)
+    outcome, settings = _search(
         paths,
         truth,
-        out or WorkDir(work).tuning(_pipeline(paths[0]), tracker),
-        tracker=tracker,
-        search=search,
-        fixed=parse_key_values(texts),
-        config=config,
-        jobs=jobs or cores(),
-        overwrite=overwrite,
-        progress=progress,
+        folder,
+        tracker,
+        search,
+        parse_key_values(texts),
+        config,
+        jobs or cores(),
+        overwrite,
+        progress,
     )
     report = Jobs(as_json)
-    _report(report, best, config.objective)
+    _report(report, folder / BEST, outcome, settings)
     report.close()
 
 
@@ -252,19 +316,27 @@ def _pipeline(path: Path) -> str:
         return cache.header.pipeline
 
 
-def _report(jobs: Jobs, path: Path, objective: str) -> None:
-    """Report the best settings, in `path`, and their score."""
-    with (path.parent / "trials.csv").open(newline="") as file:
-        trials = list(csv.DictReader(file))
-    best = max(trials, key=lambda trial: float(trial[objective]))
-    settings = tomllib.loads(path.read_text())["default"]
-    values = ", ".join(f"{name} {value}" for name, value in settings.items())
+def _report(jobs: Jobs, path: Path, outcome: Outcome, settings: Point) -> None:
+    """Report the best settings, in `path`, compared with the default ones."""
+    from mottool.metrics.tables import COMBINED, as_text
+
     jobs.report(
         COMBINED,
         path,
-        f"{objective} {float(best[objective]):.4f}, the best of {len(trials)} trials: {values}",
-        objective=objective,
-        score=float(best[objective]),
-        trials=len(trials),
+        outcome.summary,
+        objective=outcome.objective,
+        score=outcome.best.figures[outcome.objective],
+        default=outcome.start.figures[outcome.objective],
+        trials=outcome.count,
+        stopped=outcome.stopped,
         settings=settings,
+        worse=outcome.worse,
+        by_sequence={
+            name: {"default": figures, "best": outcome.best.by_sequence[name]}
+            for name, figures in outcome.start.by_sequence.items()
+        },
     )
+    if not jobs.as_json:
+        click.echo(as_text([outcome.table()]))
+    if outcome.worse:
+        jobs.note(f"worse than with the default settings: {'; '.join(outcome.worse)}")

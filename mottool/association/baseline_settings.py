@@ -51,6 +51,7 @@ class LifeCycleSettings(Settings):
         30,
         "Frames for which a lost tracklet is kept, at 30 frames per second; scaled to other rates.",
         low=0,
+        search=(10, 90),
     )
     second: float = setting(
         0.5,
@@ -85,11 +86,14 @@ class LifeCycleSettings(Settings):
 class SortSettings(Settings):
     """Settings of SORT; defaults are those of its code."""
 
-    max_age: int = setting(1, "Frames for which a tracklet without a detection is kept.", low=0)
+    max_age: int = setting(
+        1, "Frames for which a tracklet without a detection is kept.", low=0, search=(1, 30)
+    )
     min_hits: int = setting(
         3,
         "Consecutive detections before a tracklet is written, except in the first min_hits frames.",
         low=0,
+        search=(1, 5),
     )
     iou_threshold: float = setting(0.3, "Lowest IoU of a match.", low=0, high=1)
     score_filter: float | None = setting(
@@ -118,14 +122,24 @@ class DeepSortFamilySettings(Settings):
         0.0, "Detections of less than this height are ignored, in pixels.", low=0
     )
     max_cosine_distance: float = setting(
-        0.2, "Highest cosine distance to the nearest embedding of a gallery.", low=0, high=2
+        0.2,
+        "Highest cosine distance to the nearest embedding of a gallery.",
+        low=0,
+        high=2,
+        search=(0.05, 0.5),
     )
     max_iou_distance: float = setting(0.7, "Highest IoU distance of a match.", low=0, high=1)
     max_age: int = setting(
-        30, "Frames for which a confirmed tracklet without a detection is kept.", low=0
+        30,
+        "Frames for which a confirmed tracklet without a detection is kept.",
+        low=0,
+        search=(10, 90),
     )
     n_init: int = setting(
-        3, "Consecutive detections before a tracklet is confirmed and written.", low=1
+        3,
+        "Consecutive detections before a tracklet is confirmed and written.",
+        low=1,
+        search=(1, 5),
     )
 
 
@@ -148,12 +162,14 @@ class ByteTrackSettings(LifeCycleSettings):
         "Detections with a score between this and track_thresh are low-score detections.",
         low=0,
         high=1,
+        at_most="track_thresh",
     )
     det_thresh: float | None = setting(
         None,
         "Detections with a score of at least this may start tracks; none: track_thresh + 0.1.",
         low=0,
         high=1,
+        at_least="track_thresh",
     )
     match_thresh: float = setting(
         0.9,

@@ -45,6 +45,7 @@ class OcclusionRecoverySettings(Settings):
         "this, from 0 to 1: the paper's τ_o.",
         low=0,
         high=1,
+        at_least="occlusion_thres",
     )
     lost_window: int | None = setting(
         None,
@@ -57,6 +58,7 @@ class OcclusionRecoverySettings(Settings):
         "With form code, longest time since a lost tracklet was last occluded, in frames, or if "
         "below 1 in seconds.",
         low=0,
+        search=(1, 30),
     )
     form: str = form_setting("paper")
     track_type: str = setting(

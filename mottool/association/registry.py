@@ -199,6 +199,7 @@ class JDESettings(EmbeddingThenIoUSettings):
         "Highest cost of a match by embedding and motion.",
         low=0,
         parse=threshold("euclidean"),
+        search=(0.3, 1.1),
     )
     form: str = setting(
         "code",
@@ -258,9 +259,13 @@ class OTrackSettings(OcclusionRecoverySettings):
         "0.3.",
         low=0,
         high=1,
+        at_least="track_thresh",
     )
     max_age: int = setting(
-        30, "Frames after which a tracklet without a detection is removed.", low=-1
+        30,
+        "Frames after which a tracklet without a detection is removed.",
+        low=-1,
+        search=(10, 90),
     )
 
     @property

@@ -1,7 +1,8 @@
-"""Score a point of the search space: the metrics of its tracks on all sequences together."""
+"""Score a point of the search space on one sequence, and combine the scores of several."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,16 +15,19 @@ from mottool.association.sequence_settings import (
     SequenceSettings,
     settings_classes_of,
 )
+from mottool.metrics.registry import headline
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.tracking import TrackingScore
     from mottool.tuning.search_space import Point
 
-__all__ = ["FIGURES", "Objective"]
+__all__ = ["FIGURES", "OBJECTIVES", "Objective", "figures_of"]
 
 FIGURES = ("HOTA", "MOTA", "IDF1", "DetA", "AssA", "FP", "FN", "IDSW")
+OBJECTIVES = headline()  # metrics that a search may maximise
 DIGITS = 6  # of a metric, as evaluate writes them
 
 
@@ -41,30 +45,47 @@ class Objective:
     sequences: tuple[tuple[Path, str, GroundTruthFile], ...]
     rules: str = "auto"
 
-    def __call__(self, point: Point) -> dict[str, float]:
-        """Return the `FIGURES` of all sequences combined, as `evaluate` computes them.
+    @property
+    def names(self) -> list[str]:
+        """The names of the sequences."""
+        return [name for _, name, _ in self.sequences]
 
-        Raises the errors of `associate` and `evaluate` for caches and ground truth that they cannot
-        use.
+    def score(self, task: tuple[int, Point]) -> TrackingScore:
+        """Score a point on one sequence, by its index, as `associate` and `evaluate` do.
+
+        Raises the errors of these for caches and ground truth that they cannot use.
         """
         from mottool.cache.reader import Cache
         from mottool.metrics.evaluate import cached_ground_truth, score_tracks
-        from mottool.metrics.tracking import combine
 
-        scores = []
+        index, point = task
+        path, sequence, ground_truth = self.sequences[index]
         settings_classes, given = settings_classes_of(self.tracker), self.fixed | point
-        for path, sequence, ground_truth in self.sequences:
-            with Cache(path) as cache:
-                fitted = fitted_settings(cache.header.settings, self.tracker)
-                settings, inputs, postprocessing = SequenceSettings().of(
-                    "", settings_classes, given, fitted
-                )
-                rows = run_tracker(
-                    cache, self.tracker, settings, inputs=cast(InputSettings, inputs)
-                )
-                frames = cache.last_frame
-            rows = postprocess(rows, cast(PostprocessSettings, postprocessing))
-            evaluated = cached_ground_truth(ground_truth, sequence, self.rules)
-            scores.append(score_tracks(rows, evaluated, frames))
-        metrics: dict[str, Any] = combine(scores).metrics()
-        return {name: round(metrics[name], DIGITS) for name in FIGURES}
+        with Cache(path) as cache:
+            fitted = fitted_settings(cache.header.settings, self.tracker)
+            settings, inputs, postprocessing = SequenceSettings().of(
+                "", settings_classes, given, fitted
+            )
+            rows = run_tracker(cache, self.tracker, settings, inputs=cast(InputSettings, inputs))
+            frames = cache.last_frame
+        rows = postprocess(rows, cast(PostprocessSettings, postprocessing))
+        evaluated = cached_ground_truth(ground_truth, sequence, self.rules)
+        return score_tracks(rows, evaluated, frames)
+
+    def perfect_score(self, index: int) -> TrackingScore:
+        """Score the ground truth of one sequence, by its index, as if it were the tracks."""
+        from mottool.metrics.evaluate import cached_ground_truth, score_tracks
+        from mottool.motchallenge.rules import scored_and_ignored
+
+        _, sequence, file = self.sequences[index]
+        truth = cached_ground_truth(file, sequence, self.rules)
+        scored, _ = scored_and_ignored(truth.rows, truth.rules, sequence)
+        return score_tracks(truth.rows.select(scored), truth, decimals=None)
+
+
+def figures_of(scores: Iterable[TrackingScore]) -> dict[str, float]:
+    """Return the `FIGURES` of several sequences combined, as `evaluate` computes them."""
+    from mottool.metrics.tracking import combine
+
+    metrics: dict[str, Any] = combine(scores).metrics()
+    return {name: round(metrics[name], DIGITS) for name in FIGURES}

@@ -1,17 +1,27 @@
-"""The search space: one axis per setting, parsed from `key=low:high` or `key=a,b`."""
+"""The search space: one axis per setting, parsed from `key=low:high` or `key=a,b`.
+
+Without a text, and for `key` alone, an axis lies around the value that the search starts from.
+"""
 
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass
 from random import Random
 from typing import Any
 
 from mottool.errors import SettingError, did_you_mean
-from mottool.settings import Settings, build_settings
+from mottool.settings import Settings, build_settings, crossed_bounds, parse_setting
 
-__all__ = ["Axis", "Point", "SettingsClasses", "grid", "grid_size", "parse_axes", "parse_value"]
+__all__ = [
+    "Axis",
+    "Point",
+    "SearchSpace",
+    "SettingsClasses",
+    "parse_axes",
+    "parse_value",
+]
 
 SettingsClasses = Mapping[str, type[Settings]]
 Point = dict[str, Any]
@@ -19,6 +29,7 @@ Point = dict[str, Any]
 DIGITS = 4  # significant digits of a number drawn from a range
 TOLERANCE = 1e-9  # of a step: a range includes an end that is a whole number of steps away
 MAX_VALUES = 10_000  # that an axis may list
+SHARE = 0.25  # of a setting's range that is searched on each side of the start
 
 
 @dataclass(frozen=True)
@@ -40,30 +51,92 @@ class Axis:
         """Round a number to `DIGITS` significant digits, within the range."""
         return min(max(float(f"{number:.{DIGITS}g}"), self.low), self.high)
 
+    def contains(self, value: Any) -> bool:
+        """Return whether the axis has a value."""
+        if self.values:
+            return value in self.values
+        return value is not None and self.low <= value <= self.high
+
     def __str__(self) -> str:
         if self.values:
             return f"{self.name}={','.join(str(value) for value in self.values)}"
         return f"{self.name}={self.low}:{self.high}"
 
 
-def parse_axes(settings_classes: SettingsClasses, texts: Iterable[str]) -> tuple[Axis, ...]:
+@dataclass(frozen=True)
+class SearchSpace:
+    """The axes of a search, and which of their points are valid.
+
+    `start` are the values of all settings at which the search starts, by name. A valid point is one
+    with which all settings can be made, and no setting crosses another that is declared as its
+    bound (`crossed_bounds`), unless it does so at the start.
+    """
+
+    axes: tuple[Axis, ...]
+    settings_classes: SettingsClasses
+    start: Point
+
+    @property
+    def first_point(self) -> Point:
+        """The values of the axes' settings at the start."""
+        return {axis.name: self.start[axis.name] for axis in self.axes}
+
+    def is_valid(self, point: Point) -> bool:
+        """Return whether a search may try a point."""
+        return not self.problems(point)
+
+    def problems(self, point: Point) -> list[str]:
+        """Return why a point is not valid, [] if it is."""
+        try:
+            made = _build(self.settings_classes, self.start | point)
+        except SettingError as error:
+            return [error.problem]
+        accepted = {
+            message
+            for settings in _build(self.settings_classes, self.start)
+            for message in crossed_bounds(settings)
+        }
+        messages = (message for settings in made for message in crossed_bounds(settings))
+        return [message for message in messages if message not in accepted]
+
+    def grid(self) -> list[Point]:
+        """Return the first point, and then every valid point of axes that list their values.
+
+        The last axis changes first. Raises `SettingError` if an axis lists no values.
+        """
+        for axis in self.axes:
+            if not axis.values:
+                fix = f"give a step, as --search {axis}:0.1, or use --method random"
+                raise SettingError(f"a grid needs a list of values, unlike {axis}", fix)
+        names = [axis.name for axis in self.axes]
+        products = itertools.product(*(axis.values for axis in self.axes))
+        points = [dict(zip(names, values, strict=True)) for values in products]
+        first = self.first_point
+        return [first, *(point for point in points if point != first and self.is_valid(point))]
+
+
+def parse_axes(
+    settings_classes: SettingsClasses, texts: Iterable[str], start: Point
+) -> tuple[Axis, ...]:
     """Parse `--search` texts into axes, in their order.
 
-    A text is `key=low:high`, `key=low:high:step`, `key=a,b,c`, or `key` alone for all values of a
-    setting that has a range or choices. Without any text the axes are all settings of the first
-    class that have a range or choices. Raises `SettingError` for an unknown setting, for one that
-    is given twice, for a value outside the setting's range, and if nothing is left to search.
+    A text is `key=low:high`, `key=low:high:step`, `key=a,b,c`, or `key` alone for values around
+    that of `start`, the settings at which the search starts. Without any text the axes are the
+    numbers among the settings of the first class that have a range, or one to search. Raises
+    `SettingError` for an unknown setting, for one that is given twice, for a value outside the
+    setting's range, and if nothing is left to search.
     """
     texts = tuple(texts)
     if not texts:
         (name, settings_class), *_ = settings_classes.items()
-        all_axes = [_axis_of_all_values(field) for field in dataclasses.fields(settings_class)]
-        space = tuple(axis for axis in all_axes if axis)
+        fields = dataclasses.fields(settings_class)
+        axes = [_axis_around(field, start[field.name]) for field in fields if _is_number(field)]
+        space = tuple(axis for axis in axes if axis and _has_effect(axis, settings_classes, start))
         if not space:
             fix = "name the settings to search, as --search key=low:high:step"
             raise SettingError(f"no setting of {name} has a range", fix)
         return space
-    space = tuple(_parse_axis(settings_classes, text) for text in texts)
+    space = tuple(_parse_axis(settings_classes, text, start) for text in texts)
     names = [axis.name for axis in space]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated:
@@ -71,12 +144,12 @@ def parse_axes(settings_classes: SettingsClasses, texts: Iterable[str]) -> tuple
     return space
 
 
-def _parse_axis(settings_classes: SettingsClasses, text: str) -> Axis:
+def _parse_axis(settings_classes: SettingsClasses, text: str, start: Point) -> Axis:
     key, equals, values_text = (part.strip() for part in text.partition("="))
     name = key.replace("-", "_")
     field = _field(settings_classes, name)
     if not equals:
-        axis = _axis_of_all_values(field)
+        axis = _axis_around(field, start[name])
         if axis is None:
             fix = f"write --search {key}=low:high:step, or {key}=a,b,c"
             raise SettingError(f"{name} has no range or list of values", fix)
@@ -111,16 +184,45 @@ def _axis_of_range(name: str, low: float, high: float, step: float, integer: boo
     return Axis(name, tuple(round(value) if integer else value for value in values))
 
 
-def _axis_of_all_values(field: Field[Any]) -> Axis | None:
-    """Return the axis of all values that a setting may have, or None if it is unbounded."""
+def _axis_around(field: Field[Any], value: Any) -> Axis | None:
+    """Return the axis to search around a setting's `value`, or None if it is unbounded.
+
+    Settings without numbers, and those whose value is None, have all their values.
+    """
     limits = field.metadata
     if isinstance(field.default, bool):
         return Axis(field.name, (False, True))
     if limits["choices"]:
         return Axis(field.name, limits["choices"])
-    if limits["low"] is None or limits["high"] is None:
+    low, high = limits["search"] or (limits["low"], limits["high"])
+    if low is None or high is None:
         return None
-    return _axis_of_range(field.name, limits["low"], limits["high"], 0.0, _is_integer(field))
+    if value is not None and not limits["search"]:
+        width = SHARE * (high - low)
+        low, high = max(low, value - width), min(high, value + width)
+    if value is not None:
+        low, high = min(low, value), max(high, value)
+    low, high = (float(f"{end:.{DIGITS}g}") for end in (low, high))
+    return _axis_of_range(field.name, low, high, 0.0, _is_integer(field))
+
+
+def _has_effect(axis: Axis, settings_classes: SettingsClasses, start: Point) -> bool:
+    """Return whether a setting may change alone; some apply to one form of the tracker only."""
+    ends = axis.values[:1] + axis.values[-1:] or (axis.low, axis.high)
+    try:
+        for end in ends:
+            _build(settings_classes, start | {axis.name: end})
+    except SettingError:
+        return False
+    return True
+
+
+def _build(settings_classes: SettingsClasses, values: Point) -> list[Settings]:
+    """Make an instance of each class from the values of all settings."""
+    return [
+        build_settings(kind, {name: values[name] for name in kind.__dataclass_fields__}, owner)
+        for owner, kind in settings_classes.items()
+    ]
 
 
 def _field(settings_classes: SettingsClasses, name: str) -> Field[Any]:
@@ -140,28 +242,13 @@ def _is_integer(field: Field[Any]) -> bool:
     return isinstance(field.default, int) and not isinstance(field.default, bool)
 
 
+def _is_number(field: Field[Any]) -> bool:
+    """Return whether a setting is a number by default, neither a switch nor a choice."""
+    return _is_integer(field) or isinstance(field.default, float)
+
+
 def parse_value(settings_classes: SettingsClasses, name: str, text: str) -> Any:
     """Return the value of a setting from its text; raise `SettingError` if it is not allowed."""
     _field(settings_classes, name)
-    owner, settings_class = next(
-        (owner, settings_class)
-        for owner, settings_class in settings_classes.items()
-        if name in settings_class.__dataclass_fields__
-    )
-    return getattr(build_settings(settings_class, {name: text}, owner), name)
-
-
-def grid(space: tuple[Axis, ...]) -> Iterator[Point]:
-    """Yield every point of a space whose axes list their values; the last axis changes first."""
-    names = [axis.name for axis in space]
-    for values in itertools.product(*(axis.values for axis in space)):
-        yield dict(zip(names, values, strict=True))
-
-
-def grid_size(space: tuple[Axis, ...]) -> int:
-    """Return the number of points in `grid`; raise `SettingError` if an axis lists no values."""
-    for axis in space:
-        if not axis.values:
-            fix = f"give a step, as --search {axis}:0.1, or use --method random"
-            raise SettingError(f"a grid needs a list of values, unlike {axis}", fix)
-    return math.prod(len(axis.values) for axis in space)
+    owner = next(kind for kind in settings_classes.values() if name in kind.__dataclass_fields__)
+    return parse_setting(owner, name, text)

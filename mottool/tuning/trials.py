@@ -1,4 +1,4 @@
-"""Run the trials of a search, keep them on disk, and write the best as a settings file.
+"""The trials of a search on disk, from which an interrupted search resumes.
 
 The folder of a search has `search.json`, the search itself; `trials.csv`, a line per trial, written
 as soon as the trial ends; and, made from them, `best.toml` for `mottool associate --settings` and
@@ -11,33 +11,35 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import tomli_w
-
-from mottool.engines.local import result, submit
 from mottool.errors import InputError, SettingError, writing
 from mottool.files import atomic_write
-from mottool.tuning.objective import FIGURES, Objective
-from mottool.tuning.search_space import Axis, Point, SettingsClasses, parse_value
+from mottool.tuning.objective import FIGURES, OBJECTIVES
+from mottool.tuning.search_space import Point, SearchSpace, parse_value
 
-if TYPE_CHECKING:
-    from mottool.tuning.samplers import Sampler
+__all__ = ["Trial", "Trials", "search_plan"]
 
-__all__ = ["Trial", "Trials", "describe_best", "run_trials", "search_plan", "write_best"]
+FORM = 2  # of the files; raise it when an older search cannot be resumed any more
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A point and its metrics; trials are numbered from 0."""
+    """A point and its metrics; trials are numbered from 0, the start of the search.
+
+    `figures` are the `FIGURES` of all sequences combined, and `by_sequence` the `OBJECTIVES` of
+    each. A trial that was stopped early has no `figures`, lacks the last sequences, and `stopped`
+    is the objective that it cannot win; otherwise "".
+    """
 
     number: int
     point: Point
     figures: dict[str, float]
+    by_sequence: dict[str, dict[str, float]]
+    stopped: str = ""
 
 
 class Trials:
@@ -47,19 +49,24 @@ class Trials:
         self,
         folder: Path,
         plan: Mapping[str, Any],
-        space: tuple[Axis, ...],
-        settings_classes: SettingsClasses,
+        space: SearchSpace,
+        sequences: Sequence[str],
+        objective: str,
         overwrite: bool = False,
     ) -> None:
         """Open or start the search over `space` in `folder`; `plan` (of `search_plan`) defines it.
 
+        Trials that were stopped because they cannot win another `objective` are not in `done`.
         Raises `SettingError` if the folder holds another search, unless `overwrite` removes it, and
         `InputError` if its trials cannot be read.
         """
         self.path = folder / "trials.csv"
-        self._names = [axis.name for axis in space]
-        self._columns = ["trial", *self._names, *FIGURES]
-        self._settings_classes = settings_classes
+        self.objective = objective
+        self._names = [axis.name for axis in space.axes]
+        self._cells_of = {name: [f"{metric} {name}" for metric in OBJECTIVES] for name in sequences}
+        by_sequence = [column for columns in self._cells_of.values() for column in columns]
+        self._columns = ["trial", *self._names, *FIGURES, *by_sequence, "stopped"]
+        self._settings_classes = space.settings_classes
         self.done: dict[int, Trial] = {}
         plan_path = folder / "search.json"
         if plan_path.exists() and not overwrite and not self._is_empty():
@@ -90,20 +97,25 @@ class Trials:
             lines = [self._cells(self.done[number]) for number in sorted(self.done)]
             part.write_text("".join(map(_line, [self._columns, *lines])))
 
-    def best(self, objective: str) -> Trial:
-        """Return the trial with the highest `objective`, the first of equals."""
-        return max(self.done.values(), key=lambda trial: (trial.figures[objective], -trial.number))
+    def best(self) -> Trial:
+        """Return the complete trial with the highest objective, the first of equals."""
+        complete = (trial for trial in self.done.values() if not trial.stopped)
+        return max(complete, key=lambda trial: (trial.figures[self.objective], -trial.number))
 
     def _is_empty(self) -> bool:
         """Return whether the folder's search was stopped before its first trial ended."""
         if not self.path.exists():  # stopped after `search.json` was written
             return True
         text = self.path.read_bytes()
-        return text.startswith(b"trial,") and text.count(b"\n") == 1
+        return text.startswith(b"trial,") and text.endswith(b"\n") and len(text.splitlines()) == 1
 
     def _cells(self, trial: Trial) -> list[Any]:
-        metrics = [trial.figures[name] for name in FIGURES]
-        return [trial.number, *(_text(trial.point[name]) for name in self._names), *metrics]
+        points = [_text(trial.point[name]) for name in self._names]
+        metrics = [trial.figures.get(name, "") for name in FIGURES]
+        for sequence in self._cells_of:
+            values = trial.by_sequence.get(sequence, {})
+            metrics += [values.get(name, "") for name in OBJECTIVES]
+        return [trial.number, *points, *metrics, trial.stopped]
 
     def _read(self) -> None:
         """Read the trials; cut off an incomplete last line, which a killed process has left."""
@@ -114,43 +126,58 @@ class Trials:
             if header != self._columns:
                 raise ValueError(header)
             for line in lines:
-                cells = dict(zip(self._columns, line, strict=True))
-                point = {
-                    name: parse_value(self._settings_classes, name, cells[name])
-                    for name in self._names
-                }
-                metrics = {name: json.loads(cells[name]) for name in FIGURES}
-                number = int(cells["trial"])
-                self.done[number] = Trial(number, point, metrics)
-        except (OSError, ValueError, SettingError) as error:
-            problem = f"{self.path} is not a list of this search's trials"
+                trial = self._trial(dict(zip(self._columns, line, strict=True)))
+                if trial.stopped in {"", self.objective}:
+                    self.done[trial.number] = trial
+        except (OSError, ValueError, csv.Error, SettingError) as error:
+            problem = f"{self.path} is damaged: it is not a list of this search's trials"
             raise InputError(problem, fix) from error
         with writing(self.path):
             os.truncate(self.path, len(complete) + 1)
 
+    def _trial(self, cells: Mapping[str, str]) -> Trial:
+        """Parse a line; raise `ValueError` or `SettingError` if it is damaged."""
+        stopped = cells["stopped"]
+        if stopped not in {"", *OBJECTIVES}:
+            raise ValueError(stopped)
+        point = {
+            name: parse_value(self._settings_classes, name, cells[name]) for name in self._names
+        }
+        by_sequence = {
+            sequence: dict(zip(OBJECTIVES, (float(cells[name]) for name in columns), strict=True))
+            for sequence, columns in self._cells_of.items()
+            if not stopped or cells[columns[0]]
+        }
+        metrics = {} if stopped else {name: json.loads(cells[name]) for name in FIGURES}
+        return Trial(int(cells["trial"]), point, metrics, by_sequence, stopped)
+
 
 def search_plan(
     tracker: str,
-    space: tuple[Axis, ...],
+    space: SearchSpace,
     fixed: Point,
     config: Mapping[str, Any],
+    method: str,
     headers: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return what defines a search, for `search.json`; a resumed search must have the same.
 
-    `config` are the settings of `tune`, and `headers` those of the caches by sequence.
+    `config` are the settings of `tune`, `method` the one that it chose, and `headers` those of the
+    caches by sequence.
     """
     plan = {
+        "form": FORM,
         "tracker": tracker,
-        "search": [str(axis) for axis in space],
+        "search": [str(axis) for axis in space.axes],
         "set": fixed,
-        "method": config["method"],
+        "start": space.first_point,
+        "method": method,
         "seed": config["seed"],
         "rules": config["rules"],
         "caches": headers,
     }
     # Other methods suggest the same points for every objective.
-    return plan | ({"objective": config["objective"]} if config["method"] == "optuna" else {})
+    return plan | ({"objective": config["objective"]} if method == "optuna" else {})
 
 
 def _check_same_search(path: Path, plan: Mapping[str, Any]) -> None:
@@ -158,67 +185,32 @@ def _check_same_search(path: Path, plan: Mapping[str, Any]) -> None:
     fix = "give another folder with --out, or remove the old search with --overwrite"
     try:
         old = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        form = old.get("form")
+    except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} cannot be read", fix) from error
     new = json.loads(json.dumps(plan, default=dict))
-    for key in new:
-        if old.get(key) != new[key]:
-            raise SettingError(f"{path.parent} holds a search with another {key}", fix)
+    if form != FORM:
+        problem = f"{path.parent} holds a search of another version of mottool"
+        raise SettingError(f"{problem}, which cannot be resumed", fix)
+    for key, value in new.items():
+        if old.get(key) != value:
+            raise SettingError(f"{path.parent} holds {_difference(key, old.get(key), value)}", fix)
 
 
-def run_trials(
-    trials: Trials,
-    sampler: Sampler,
-    score: Objective,
-    objective: str,
-    count: int,
-    engine: Executor,
-    jobs: int,
-) -> Iterator[Trial]:
-    """Run the trials up to `count` that are not done yet; yield each as it ends.
-
-    `jobs` trials run at the same time in `engine`. The sampler receives the metric `objective`,
-    also of the trials that are done already.
-    """
-    for number, trial in sorted(trials.done.items()):
-        sampler.report(number, trial.point, trial.figures[objective])
-    numbers = iter([number for number in range(count) if number not in trials.done])
-    running: dict[Any, tuple[int, Point]] = {}
-    while True:
-        for number in numbers:
-            point = sampler.suggest(number)
-            running[submit(engine, score, point)] = number, point
-            if len(running) == jobs:
-                break
-        if not running:
-            return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            number, point = running.pop(future)
-            trial = Trial(number, point, result(future))
-            trials.add(trial)
-            sampler.report(number, point, trial.figures[objective])
-            yield trial
+def _difference(key: str, old: Any, new: Any) -> str:
+    """Describe an older search by the first entry in which it differs from a new one."""
+    if key == "caches":
+        return "a search on other caches"
+    if key in {"search", "set", "start"}:
+        what = {"search": "ranges", "set": "fixed settings", "start": "default settings"}[key]
+        return f"a search with other {what}: {_listed(old)}, not {_listed(new)}"
+    return f"a search with the {key} {old}, not {new}"
 
 
-def describe_best(
-    best: Trial, objective: str, method: str, count: int, sequences: Sequence[str]
-) -> str:
-    """Return the comment of `best.toml`: the score, and what was searched."""
-    score = f"{objective} {best.figures[objective]:.4f}"
-    return (
-        f"{score}: the best of {count} trials ({method}) by mottool tune on\n"
-        f"{', '.join(sequences)}."
-    )
-
-
-def write_best(path: Path, tracker: str, settings: Point, comment: str) -> Path:
-    """Write settings, below a comment, as the TOML file that `associate --settings` reads."""
-    # TOML has no null: the settings are parsed from texts, None too.
-    table = {name: "None" if value is None else value for name, value in settings.items()}
-    lines = "".join(f"# {line}\n" for line in comment.splitlines())
-    with atomic_write(path) as part:
-        part.write_text(lines + tomli_w.dumps({"tracker": tracker, "default": table}))
-    return path
+def _listed(settings: Any) -> str:
+    if isinstance(settings, Mapping):
+        settings = [f"{name}={value}" for name, value in settings.items()]
+    return " ".join(map(str, settings or [])) or "none"
 
 
 def _line(cells: list[Any]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -68,10 +69,14 @@ def table(path):
 def test_the_best_settings_are_written_beside_all_trials(tmp_path):
     caches, truth = scene(tmp_path)
     best = run(caches, truth, tmp_path / "out", search=SEARCH, config=GRID)
+    assert "# MOTA " in best.read_text()
+    assert "# one: MOTA " in best.read_text()
     assert 'tracker = "fairmot"\n\n[default]\nconf_thres = 0.6\nfill_gaps = 5\n' in best.read_text()
     rows = table(tmp_path / "out" / "trials.csv")
-    assert [row["trial"] for row in rows] == list("012345")
-    scores = {(row["conf_thres"], row["fill_gaps"]): float(row["MOTA"]) for row in rows}
+    assert [row["trial"] for row in rows] == list("0123456")
+    assert (rows[0]["conf_thres"], rows[0]["fill_gaps"]) == ("0.4", "0")  # the published ones
+    complete = [row for row in rows if not row["stopped"]]
+    scores = {(row["conf_thres"], row["fill_gaps"]): float(row["MOTA"]) for row in complete}
     assert scores["0.6", "5"] == max(scores.values()) > scores["0.6", "0"] > scores["0.3", "0"]
     plot = cv2.imread(str(tmp_path / "out" / "trials.png"))
     assert plot.shape[1] > 2 * plot.shape[0]  # three panels beside each other
@@ -88,19 +93,22 @@ def test_the_scores_are_those_of_associate_and_evaluate(tmp_path):
     work = ["--work", str(tmp_path / "work")]
     words = ["--gt", str(truth[0]), "--search", "conf_thres=0.3:0.8", "--search", "smooth=rts"]
     words += ["--set", "second=IoU 0.6", "--trials", "4", "--jobs", "1", "--json"]
+    words += ["--method", "random"]
     done = CliRunner().invoke(command, [*work, *words])
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)["done"][0]
     assert report["path"] == str(tmp_path / "work/tuning/pipe.fairmot/best.toml")
     assert (report["trials"], report["objective"]) == (4, "HOTA")
+    assert report["default"] < report["score"]
+    assert report["by_sequence"].keys() == {"one", "two"}
+    assert report["worse"] == []
     assert report["settings"].keys() == {"second", "conf_thres", "smooth"}
     linked = CliRunner().invoke(associate, [*work, "--settings", report["path"], "--jobs", "1"])
     assert linked.exit_code == 0, linked.output
     scored = evaluate([tmp_path / "work/tracks/pipe.fairmot"], truth, tmp_path / "scores.csv")
     combined = next(row for row in table(scored) if "COMBINED" in row.values())
-    best = max(
-        table(tmp_path / "work/tuning/pipe.fairmot/trials.csv"), key=lambda row: float(row["HOTA"])
-    )
+    trials = table(tmp_path / "work/tuning/pipe.fairmot/trials.csv")
+    best = max(trials, key=lambda row: float(row["HOTA"] or 0))
     assert float(best["HOTA"]) == report["score"]
     for name in FIGURES:
         assert float(best[name]) == pytest.approx(float(combined[name]), abs=1e-9)
@@ -109,7 +117,7 @@ def test_the_scores_are_those_of_associate_and_evaluate(tmp_path):
 @pytest.mark.parametrize("method", ["random", "grid"])
 def test_several_workers_get_the_same_results_as_one(tmp_path, method):
     caches, truth = scene(tmp_path)
-    config = Config(method=method, trials=6, seed=3)
+    config = Config(method=method, trials=7, seed=3)
     for jobs in (1, 2):
         run(caches, truth, tmp_path / str(jobs), search=SEARCH, config=config, jobs=jobs)
     for name in ("trials.csv", "best.toml", "search.json"):
@@ -118,8 +126,8 @@ def test_several_workers_get_the_same_results_as_one(tmp_path, method):
 
 def test_a_killed_search_is_resumed(tmp_path):
     caches, truth = scene(tmp_path)
-    search, trials = ["conf_thres=0.3:0.9", "second=0.2:0.9"], 60
-    config = Config(trials=trials)
+    search, trials = ["conf_thres=0.3:0.9", "second=0.2:0.9"], 24
+    config = Config(trials=trials)  # of optuna's sampler
     words = ["--work", tmp_path / "work", "--gt", truth[0], "--trials", trials, "--jobs", 1]
     words += [word for text in search for word in ("--search", text)]
     process = subprocess.Popen([sys.executable, "-m", "mottool", "tune", *map(str, words)])
@@ -156,9 +164,9 @@ def test_another_objective_and_more_trials_use_earlier_trials(tmp_path):
         return trials
 
     options = {"search": ["conf_thres=0.3:0.9"], "progress": progress}
-    run(caches, truth, tmp_path / "out", config=Config(trials=2), **options)
-    run(caches, truth, tmp_path / "out", config=Config(trials=2, objective="MOTA"), **options)
-    run(caches, truth, tmp_path / "out", config=Config(trials=5), **options)
+    for trials, objective in [(2, "HOTA"), (2, "MOTA"), (5, "HOTA")]:
+        config = Config(method="random", trials=trials, objective=objective)
+        run(caches, truth, tmp_path / "out", config=config, **options)
     assert missing == [2, 0, 3]
 
 
@@ -190,7 +198,7 @@ def test_the_objective_takes_the_length_of_a_sequence_from_its_ground_truth(tmp_
         "fairmot", {}, ((cache, "one", GroundTruthFile("one", truth / "one.txt", FRAMES - 5)),)
     )
     with pytest.raises(InputError, match="lies beyond the last one"):
-        objective({})
+        objective.score((0, {}))
 
 
 @pytest.mark.parametrize(
@@ -201,6 +209,7 @@ def test_the_objective_takes_the_length_of_a_sequence_from_its_ground_truth(tmp_
         (["--search", "conf_thres=0:1", "--set", "nonsense=1"], "no setting 'nonsense'"),
         (["--search", "conf_thres=0:1", "--method", "grid"], "give a step"),
         (["--search", "second=0:1:0.5", "--method", "grid", "--trials", "2"], "--trials 3"),
+        (["--tracker", "bytetrack", "--search", "low_thresh=0.7:1"], "is above track_thresh 0.6"),
         (["--search", "second=0:2"], "at most 1"),
     ],
 )
@@ -211,6 +220,40 @@ def test_invalid_searches_are_usage_errors(tmp_path, words, message):
     assert isinstance(done.exception, SettingError)
     assert message in str(done.exception)
     assert not (tmp_path / "work" / "tuning").exists()
+
+
+def test_what_the_best_settings_make_worse_is_reported(tmp_path):
+    _, (truth,) = scene(tmp_path, ["one"])
+    # A person who scores as low as the false positives of the other sequence.
+    frames = [walkers([[(60 + 6 * t, 120)]], [[0]])[0] for t in range(12)]
+    low = np.full(1, 0.5, np.float32)
+    frames = [dataclasses.replace(detections, scores=low) for detections in frames]
+    header = dataclasses.replace(HEADER, sequence="faint", fps=30.0)
+    write(tmp_path / "work" / "caches" / "pipe" / "faint.h5", frames, header)
+    rows = [f"{t + 1},1,{40 + 6 * t},70,40,100,1,-1,-1,-1\n" for t in range(12)]
+    (truth / "faint.txt").write_text("".join(rows))
+    words = ["--work", tmp_path / "work", "--gt", truth, "--method", "grid", "--jobs", 1]
+    words += ["--search", "conf_thres=0.6", "--objective", "MOTA"]
+    done = CliRunner().invoke(command, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert re.search(
+        r"best.toml  MOTA \S+ → \S+, the best of 2 trials: conf_thres 0.4 →", done.stdout
+    )
+    assert re.search(r"^faint +default +100.0.*\nfaint +best +0.0", done.stdout, re.M)
+    expected = "worse than with the default settings: faint: MOTA 100.0 → 0.0"
+    assert done.stderr.startswith(f"mottool: {expected}")
+    best = (tmp_path / "work/tuning/pipe.fairmot/best.toml").read_text()
+    assert f"# W{expected[1:]}" in best
+
+
+def test_a_trial_stops_when_perfect_tracks_of_the_rest_would_not_do(tmp_path):
+    caches, truth = scene(tmp_path)
+    search, config = ["conf_thres=0.95,0.6"], Config(method="grid", objective="MOTA")
+    run(caches, truth, tmp_path / "out", search=search, config=config)
+    default, hopeless, best = table(tmp_path / "out" / "trials.csv")
+    assert (hopeless["stopped"], hopeless["MOTA"], hopeless["MOTA two"]) == ("MOTA", "", "")
+    assert float(hopeless["MOTA one"]) == 0
+    assert float(best["MOTA"]) > float(default["MOTA"]) > 0.5  # MOTA of half of the boxes
 
 
 def test_unusable_caches_are_refused(tmp_path):

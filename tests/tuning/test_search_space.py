@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
-from mottool.tuning.search_space import Axis, grid, grid_size, parse_axes
+from mottool.tuning.search_space import Axis, SearchSpace
+from mottool.tuning.search_space import parse_axes as parse_axes_from
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,15 @@ class TrackerSettings(Settings):
     form: str = setting("code", "A form.", choices=("code", "paper"))
     strict: bool = setting(False, "Whether.")
     rate: float | None = setting(None, "A rate, or none.", low=0)
+    buffer: int = setting(30, "Frames.", low=0, search=(10, 12))
+    floor: float = setting(0.1, "A share.", low=0, high=1, at_most="overlap")
+    ceiling: float | None = setting(None, "A share.", low=0, high=1, at_least="overlap")
+    code_only: float = setting(0.5, "A share.", low=0, high=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form == "code" and self.code_only > 0.7:
+            raise SettingError("code_only is too high for form code", "lower it")
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,15 @@ class OtherSettings(Settings):
 
 
 CLASSES = {"tracker": TrackerSettings, "other": OtherSettings}
+START = vars(TrackerSettings()) | vars(OtherSettings())
+
+
+def parse_axes(classes, texts):
+    return parse_axes_from(classes, texts, START)
+
+
+def space(*texts, **start):
+    return SearchSpace(parse_axes(CLASSES, texts), CLASSES, START | start)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +55,14 @@ CLASSES = {"tracker": TrackerSettings, "other": OtherSettings}
         ("overlap=0.1:0.9", Axis("overlap", (), 0.1, 0.9)),
         ("overlap=0.1:0.4:0.1", Axis("overlap", (0.1, 0.2, 0.3, 0.4))),
         ("overlap=0:1:0.3", Axis("overlap", (0.0, 0.3, 0.6, 0.9))),
-        ("overlap", Axis("overlap", (), 0, 1)),
+        ("overlap", Axis("overlap", (), 0.25, 0.75)),
+        ("floor", Axis("floor", (), 0, 0.35)),
+        ("ceiling", Axis("ceiling", (), 0, 1)),
+        ("buffer", Axis("buffer", tuple(range(10, 31)))),
         ("age=1:4", Axis("age", (1, 2, 3, 4))),
         ("age=0:30:10", Axis("age", (0, 10, 20, 30))),
         ("age=1, 30,5", Axis("age", (1, 30, 5))),
-        ("levels", Axis("levels", (1, 2, 3, 4))),
+        ("levels=1:4", Axis("levels", (1, 2, 3, 4))),
         ("form", Axis("form", ("code", "paper"))),
         ("strict", Axis("strict", (False, True))),
         ("rate=none,25", Axis("rate", (None, 25.0))),
@@ -51,15 +73,22 @@ def test_a_text_is_parsed_into_an_axis(text, axis):
     assert parse_axes(CLASSES, [text]) == (axis,)
 
 
-def test_without_a_text_all_settings_with_a_range_are_searched():
-    assert [axis.name for axis in parse_axes(CLASSES, [])] == [
-        "overlap",
-        "levels",
-        "form",
-        "strict",
-    ]
+def test_without_a_text_the_numbers_with_a_range_are_searched():
+    names = [axis.name for axis in parse_axes(CLASSES, [])]
+    assert names == ["overlap", "levels", "buffer", "floor"]  # code_only cannot change alone
     with pytest.raises(SettingError, match="name the settings to search"):
         parse_axes({"other": OtherSettings}, [])
+
+
+def test_points_keep_the_bounds_that_settings_declare():
+    bounded = space("overlap=0:1", "floor=0:1")
+    assert bounded.first_point == {"overlap": 0.5, "floor": 0.1}
+    assert bounded.is_valid({"overlap": 0.4, "floor": 0.4})
+    assert bounded.problems({"overlap": 0.4, "floor": 0.6}) == ["floor 0.6 is above overlap 0.4"]
+    assert not space("ceiling=0:1").is_valid({"ceiling": 0.4})
+    assert space("ceiling=none,0.4").is_valid({"ceiling": None})
+    assert not space("form", "code_only=0:1").is_valid({"form": "code", "code_only": 0.8})
+    assert space("floor=0:1", floor=0.8).is_valid({"floor": 0.8})  # as at the start
 
 
 @pytest.mark.parametrize(
@@ -85,17 +114,22 @@ def test_invalid_texts_are_refused(texts, message):
         parse_axes(CLASSES, texts)
 
 
-def test_a_grid_has_every_point_once_and_the_last_axis_changes_first():
-    space = parse_axes(CLASSES, ["age=1,2", "form", "strict"])
-    points = list(grid(space))
-    assert points[0] == {"age": 1, "form": "code", "strict": False}
-    assert points[1] == {"age": 1, "form": "code", "strict": True}
-    assert len({tuple(point.items()) for point in points}) == len(points) == grid_size(space) == 8
+def test_a_grid_has_the_start_and_then_every_valid_point_once():
+    points = space("age=1,2", "form", "strict").grid()
+    assert points[0] == {"age": 3, "form": "code", "strict": False}
+    assert points[1] == {"age": 1, "form": "code", "strict": False}
+    assert points[2] == {"age": 1, "form": "code", "strict": True}
+    assert len({tuple(point.items()) for point in points}) == len(points) == 9
+    assert [*space("overlap=0.3,0.5", "floor=0.1,0.4").grid()] == [
+        {"overlap": 0.5, "floor": 0.1},
+        {"overlap": 0.3, "floor": 0.1},
+        {"overlap": 0.5, "floor": 0.4},
+    ]
 
 
 def test_a_grid_requires_steps():
     with pytest.raises(SettingError, match="overlap=0.0:1.0:0.1"):
-        grid_size(parse_axes(CLASSES, ["overlap=0:1"]))
+        space("overlap=0:1").grid()
 
 
 @settings(derandomize=True, deadline=None)
