@@ -24,15 +24,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "helpers")]
 
 from benchmarks.kill_cache import content  # noqa: E402
-from caches import HEADER, made, write  # noqa: E402
+from caches import HEADER, write  # noqa: E402
 from figures import street  # noqa: E402
 from footage import video  # noqa: E402
 
 from mottool.cli.main import main  # noqa: E402
+from mottool.detections import Detections  # noqa: E402
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.symlink"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -63,6 +66,14 @@ def make_rows(frames: int = 20) -> str:
     return "".join(rows)
 
 
+def make_detections(frame: int) -> Detections:
+    """Return the people of `make_rows` in a frame, each with an embedding of its own."""
+    left, top = 20 * np.arange(1, 4) + frame, 5 * np.arange(1, 4)
+    boxes = np.stack([left, top, left + 12, top + 30], axis=1).astype(np.float32)
+    scores, classes = np.full(3, 0.9, np.float32), np.zeros(3, np.uint16)
+    return Detections(boxes, scores, classes, np.eye(3, 8, dtype=np.float32))
+
+
 def make_results() -> None:
     """Write ground truth and results of two sequences, a video and a cache of each."""
     from dataclasses import replace
@@ -73,7 +84,7 @@ def make_results() -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text if file is truth else text.replace(",1,1,1\n", ",0.9,-1,-1,-1\n"))
         Path("truth", name, "seqinfo.ini").write_text("[Sequence]\nseqLength=20\n")
-        frames = [made(4, 8, seed=7, centres=1)] * 20
+        frames = [make_detections(frame) for frame in range(1, 21)]
         path = Path("caches", "pipe", f"{name}.h5")
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, frames, replace(HEADER, sequence=name, settings={}))
@@ -122,7 +133,7 @@ CASES = {
         "evaluate results --gt truth --csv out/scores.csv --markdown out/scores.md", make_results
     ),
     "compare": Case(
-        "compare caches --gt truth --tracker sort --csv out/c.csv --html out/c.html "
+        "compare caches/pipe --gt truth --tracker sort --csv out/c.csv --html out/c.html "
         "--plots out/plots --markdown out/c.md",
         make_results,
     ),
@@ -171,13 +182,13 @@ def run(name: str, folder: Path, kills: int, seed: int = 0) -> Report:
     """Kill a command before each change of the file system, then `kills` times in all."""
     case, report, draw = CASES[name], Report(), random.Random(seed)
     folder.mkdir()
-    _in_fork(folder, case.make)
+    in_fork(folder, case.make)
     counted = folder / "changes"
     start = time.monotonic()
-    assert _command(case, folder, counted=counted) == 0, (folder / "log").read_text()
+    assert run_command(case, folder, counted=counted) == 0, (folder / "log").read_text()
     seconds = time.monotonic() - start
     report.changes = int(counted.read_text())
-    expected = _files(folder)
+    expected = files_of(folder)
     assert expected, f"{name} wrote nothing"
 
     def check(when: str) -> None:
@@ -185,7 +196,7 @@ def run(name: str, folder: Path, kills: int, seed: int = 0) -> Report:
         report.wrong += [f"{name} {when}: {fault}" for fault in _incomplete(case, folder, expected)]
 
     def finish(when: str) -> None:
-        if code := _command(case, folder):
+        if code := run_command(case, folder):
             log = (folder / "log").read_text().strip().splitlines()[-1:]
             report.wrong.append(f"{name} {when}: the next run ended with {code}: {log}")
         else:
@@ -195,32 +206,34 @@ def run(name: str, folder: Path, kills: int, seed: int = 0) -> Report:
 
     shutil.rmtree(folder / OUT)
     for change in range(1, report.changes + 1):
-        if _command(case, folder, kill_at=change) == -signal.SIGKILL:
+        if run_command(case, folder, kill_at=change) == -signal.SIGKILL:
             check(f"before change {change}")
         finish(f"after a kill before change {change}")
     while report.kills < kills:
         for _ in range(draw.choice((1, 1, 1, 2))):
             moment = draw.uniform(0, seconds)
-            if _command(case, folder, kill_after=moment) == -signal.SIGKILL:
+            if run_command(case, folder, kill_after=moment) == -signal.SIGKILL:
                 check(f"after {moment:.3f} s")
         finish(f"after a kill after {moment:.3f} s")
     return report
 
 
-def _command(
+def run_command(
     case: Case,
     folder: Path,
     kill_at: int = 0,
     kill_after: float | None = None,
     counted: Path | None = None,
+    setup: Callable[[], object] = lambda: None,
 ) -> int:
     """Run the command of a case in a forked process; return its exit code, or minus a signal.
 
     It kills itself before change `kill_at` of the file system, or is killed after `kill_after`
-    seconds. The number of changes is written to `counted`.
+    seconds. The number of changes is written to `counted`. `setup` runs first.
     """
 
     def target() -> None:
+        setup()
         _stop_clocks()
         sys.argv = ["mottool", *case.arguments.split()]
         changes = _count_changes(folder, kill_at)
@@ -231,10 +244,10 @@ def _command(
                 number = changes[0]
                 counted.write_text(str(number))
 
-    return _in_fork(folder, target, kill_after)
+    return in_fork(folder, target, kill_after)
 
 
-def _in_fork(folder: Path, target: Callable[[], object], kill_after: float | None = None) -> int:
+def in_fork(folder: Path, target: Callable[[], object], kill_after: float | None = None) -> int:
     """Run a function in a forked process in `folder`; its output goes to the file `log` there."""
     sys.stdout.flush()
     process = os.fork()
@@ -245,6 +258,7 @@ def _in_fork(folder: Path, target: Callable[[], object], kill_after: float | Non
             log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(log, 1)
             os.dup2(log, 2)
+            sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1)  # pytest has its own
             target()
             code = 0
         except SystemExit as end:
@@ -318,7 +332,7 @@ def _paths(folder: Path) -> Iterator[Path]:
             yield path.relative_to(folder / OUT)
 
 
-def _files(folder: Path) -> dict[Path, bytes | dict[str, bytes]]:
+def files_of(folder: Path) -> dict[Path, bytes | dict[str, bytes]]:
     """Return the content of the files of a run; of HDF5, that of its datasets."""
     return {path: _content(folder / OUT / path) for path in _paths(folder)}
 
@@ -346,7 +360,7 @@ def _incomplete(
 
 def _different(folder: Path, expected: dict[Path, bytes | dict[str, bytes]]) -> list[str]:
     """Return the files that differ from those of the run without interruption."""
-    actual = _files(folder)
+    actual = files_of(folder)
     return [
         f"{path} differs" if path in actual and path in expected else f"{path} is missing or new"
         for path in sorted(actual.keys() | expected.keys())
