@@ -3,9 +3,10 @@
 Both runtimes are optional extras. A file is only data here: it holds operations, no code.
 """
 
+import ast
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ INPUT_TYPES = {
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
 }
+LONGEST_NAMES = 1 << 20  # characters
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 
 
@@ -35,7 +37,8 @@ class ExportedNetwork:
 
     `shape` is what its input asks for, (B, 3, H, W), 0 where a side is left open; `outputs` are
     its outputs' shapes by name, likewise; `sha256` is that of the file, or of both files of an IR.
-    With `takes_bytes`, the input is uint8 with values from 0 to 255.
+    With `takes_bytes`, the input is uint8 with values from 0 to 255. `class_names` are those in the
+    metadata that Ultralytics writes, by number, {} without any.
     """
 
     path: Path
@@ -44,6 +47,7 @@ class ExportedNetwork:
     sha256: str
     run: Callable[[Floats], dict[str, npt.NDArray[Any]]]
     takes_bytes: bool = False
+    class_names: Mapping[int, str] = field(default_factory=dict)
 
     def size(self, wanted: tuple[int, int] | None, usual: tuple[int, int]) -> tuple[int, int]:
         """Return the width and height of its input: fixed by the file, else `wanted`, else `usual`.
@@ -79,12 +83,13 @@ def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> Ex
             fix = "check the path" if file == path else f"put it beside {path.name}"
             raise CheckpointError(f"cannot read {file}: {error.strerror}", fix) from error
     openvino = by_openvino or path.suffix == ".xml"
-    inputs, outputs, run, takes_bytes = _openvino(path) if openvino else _onnx(path, compute)
+    opened = _openvino(path) if openvino else _onnx(path, compute)
+    inputs, outputs, run, takes_bytes, names = opened
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in {0, 3}:
         shapes = ", ".join("x".join(map(str, shape)) for shape in inputs)
         fix = "export it with images as its only input, batch x 3 x height x width"
         raise CheckpointError(f"{path} takes inputs of {shapes}", fix)
-    return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run, takes_bytes)
+    return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run, takes_bytes, names)
 
 
 def pixel_format(network: ExportedNetwork, given: str | None, default: str) -> str:
@@ -102,7 +107,7 @@ def pixel_format(network: ExportedNetwork, given: str | None, default: str) -> s
 
 
 Run = Callable[[Floats], dict[str, npt.NDArray[Any]]]
-Opened = tuple[list[Shape], dict[str, Shape], Run, bool]
+Opened = tuple[list[Shape], dict[str, Shape], Run, bool, dict[int, str]]
 
 
 def _onnx(path: Path, compute: Compute) -> Opened:
@@ -135,7 +140,19 @@ def _onnx(path: Path, compute: Compute) -> Opened:
         {output.name: _closed(output.shape) for output in session.get_outputs()},
         run,
         kind is np.uint8,
+        _class_names(session.get_modelmeta().custom_metadata_map.get("names", "")),
     )
+
+
+def _class_names(text: str) -> dict[int, str]:
+    """Parse the class names that Ultralytics writes, such as "{0: 'person', 1: 'car'}"."""
+    try:
+        names = ast.literal_eval(text[:LONGEST_NAMES])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    if not isinstance(names, dict) or not all(isinstance(number, int) for number in names):
+        return {}
+    return {number: str(name) for number, name in names.items()}
 
 
 def _openvino(path: Path) -> Opened:
@@ -162,6 +179,7 @@ def _openvino(path: Path) -> Opened:
         {name: shape(port) for name, port in zip(names, compiled.outputs, strict=True)},
         run,
         any(port.get_element_type().get_type_name() == "u8" for port in compiled.inputs),
+        {},
     )
 
 

@@ -102,8 +102,9 @@ class Options(Settings):
     )
     person_class: int | None = setting(
         None,
-        "Class number of people in the file of yolox, onnx or openvino. By default 1 for output "
-        "formats with a background class 0, else 0.",
+        "Class number of people in the file of yolox, onnx or openvino. By default that of the "
+        "class named person in an ONNX file of Ultralytics, else 1 for output formats with a "
+        "background class 0, else 0.",
         low=0,
     )
     detector_format: str | None = setting(

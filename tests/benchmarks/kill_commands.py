@@ -56,10 +56,10 @@ class Case:
     growing: tuple[str, ...] = ()
 
 
-def make_rows(frames: int = 20) -> str:
-    """Return rows of three people who walk, as ground truth."""
+def make_rows(frames: int = 20, switch: int = 20) -> str:
+    """Return rows of three people who walk, as ground truth, with new identities after `switch`."""
     rows = [
-        f"{frame},{person},{20 * person + frame},{5 * person},12,30,1,1,1\n"
+        f"{frame},{person + 3 * (frame > switch)},{20 * person + frame},{5 * person},12,30,1,1,1\n"
         for frame in range(1, frames + 1)
         for person in (1, 2, 3)
     ]
@@ -80,7 +80,7 @@ def make_results() -> None:
 
     for name in ("a", "b"):
         truth, result = Path("truth", name, "gt", "gt.txt"), Path("results", f"{name}.txt")
-        for file, text in ((truth, make_rows()), (result, make_rows())):
+        for file, text in ((truth, make_rows()), (result, make_rows(switch=10))):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text if file is truth else text.replace(",1,1,1\n", ",0.9,-1,-1,-1\n"))
         Path("truth", name, "seqinfo.ini").write_text("[Sequence]\nseqLength=20\n")

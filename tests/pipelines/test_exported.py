@@ -92,6 +92,29 @@ def test_boxes_of_an_onnx_detector_are_scaled_to_the_frame(tmp_path, sequence):
     assert len(detector.weights) == 64
 
 
+def test_the_class_of_people_is_found_by_the_names_in_the_file(tmp_path, sequence):
+    onnx = pytest.importorskip("onnx")
+    path = fixed_boxes_onnx(tmp_path / "det.onnx", np.zeros((1, 4)), np.zeros(1))
+
+    def detector(names, **options):
+        model = onnx.load(path)
+        del model.metadata_props[:]
+        model.metadata_props.add(key="names", value=names)
+        onnx.save(model, path)
+        return make_detector("onnx", Options(weights=path, input=(64, 64), **options))
+
+    messages = []
+    found = detector("{0: 'car', 7: 'Pedestrian'}")
+    found.start(sequence, messages.append)
+    assert found.settings["person_class"] == 7
+    assert messages == [f"{path}: detects class 7 (Pedestrian) of 2"]
+    assert detector("{0: 'ship'}").person == 0
+    with pytest.raises(SettingError, match=r"its classes are 0 car, 1 ship. Fix: .*--person-class"):
+        detector("{0: 'car', 1: 'ship'}")
+    assert detector("{0: 'car', 1: 'ship'}", person_class=1).person == 1
+    assert detector("{0: 'person', " + "(" * 5000).person is None  # damaged
+
+
 def test_boxes_of_an_ir_detector_are_scaled_to_the_frame(tmp_path, sequence):
     path = fixed_boxes_ir(tmp_path / "det.xml", np.array([[32, 16, 64, 32, 0.5]]))
     detector = make_detector("openvino", Options(weights=path))

@@ -26,6 +26,8 @@ from mottool.sources.sequence import Sequence as Source
 __all__ = ["KINDS", "DetectorSpec", "ExportedDetector", "detector"]
 
 MIN_SCORE = 0.1
+PEOPLE = ("person", "pedestrian", "people", "human")
+MOST_SHOWN = 10  # classes in an error
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class ExportedDetector:
         pixels = pixel_format(network, options.pixels, spec.pixels)
         self.preprocessor = spec.preprocessor(*size, pixels)
         self.person = options.person_class
+        if self.person is None and network.class_names:
+            self.person = _person_class(network)
         self.output_format = options.detector_format
         self.min_score = MIN_SCORE if options.min_score is None else options.min_score
         self.settings: dict[str, Any] = {
@@ -94,6 +98,21 @@ class ExportedDetector:
         return ExportedRun(self, warn)
 
 
+def _person_class(network: ExportedNetwork) -> int:
+    """Return the class of people by its name in the file, or the only class.
+
+    Raises `SettingError` if there are several and none has a name of people.
+    """
+    names = network.class_names
+    people = [number for number, name in names.items() if name.strip().lower() in PEOPLE]
+    if not people and len(names) > 1:
+        shown = ", ".join(f"{number} {name}" for number, name in list(names.items())[:MOST_SHOWN])
+        more = ", …" if len(names) > MOST_SHOWN else ""
+        problem = f"{network.path} has no class of people: its classes are {shown}{more}"
+        raise SettingError(problem, "choose the class to track with --person-class")
+    return people[0] if people else next(iter(names))
+
+
 class ExportedRun:
     """An exported detector processing one sequence."""
 
@@ -107,6 +126,9 @@ class ExportedRun:
         self.settings = detector.settings
         size = detector.preprocessor.width, detector.preprocessor.height
         path = detector.network.path
+        if name := detector.network.class_names.get(detector.person or 0):
+            count = len(detector.network.class_names)
+            warn(f"{path}: detects class {detector.person or 0} ({name}) of {count}")
         self.reader = OutputReader(
             size,
             detector.min_score,
