@@ -130,7 +130,7 @@ def command(
     \b
     A PIPELINE is one of
         NETWORK             detects and embeds in one pass over the frame
-        DETECTOR            detects only, which is enough for sort, bytetrack and botsort
+        DETECTOR            detects only, enough for sort, bytetrack, ocsort and botsort
         DETECTOR+EMBEDDER   in two stages; a network may be either part
 
     \b

@@ -5,13 +5,21 @@ column unmatched costs half the limit each, no pair above the limit is ever chos
 then splits into the connected components of the other pairs, most of which are a single pair.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import lap
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Matching", "assign", "assign_capped", "assign_overlaps", "pairs_within"]
+__all__ = [
+    "Matching",
+    "assign",
+    "assign_by_total",
+    "assign_capped",
+    "assign_overlaps",
+    "pairs_within",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
@@ -87,28 +95,41 @@ def _matching(rows: Indices, cols: Indices, shape: tuple[int, int]) -> Matching:
     return Matching(rows, cols, row_free.nonzero()[0], col_free.nonzero()[0])
 
 
-def assign_overlaps(overlaps: Floats, threshold: float) -> Matching:
+def assign_overlaps(
+    overlaps: Floats, threshold: float, gains: Callable[[], Floats] | None = None
+) -> Matching:
     """Match detections (rows) with tracklets (columns) by their IoU (D, T), as SORT does.
 
-    If the pairs above `threshold` are one-to-one, they are the result. Otherwise the total IoU is
-    maximised and pairs below `threshold` are dropped. `unmatched_rows` lists the rows without a
-    partner before those of dropped pairs, as in the published code: new identities depend on this
-    order, and on ties between pairs without overlap, which `lap` resolves.
+    If the pairs above `threshold` are one-to-one, they are the result. Otherwise `assign_by_total`
+    maximises the total of `gains()` (D, T), by default of the IoU.
     """
-    shape = overlaps.shape
     flattened = (overlaps > threshold).ravel().nonzero()[0]
-    rows, cols = np.divmod(flattened, max(shape[1], 1))
+    rows, cols = np.divmod(flattened, max(overlaps.shape[1], 1))
     one_to_one = len(rows) and np.bincount(rows).max() == 1 and np.bincount(cols).max() == 1
     if one_to_one or not overlaps.size:
-        return _matching(rows, cols, shape)
-    partner = lap.lapjv(-overlaps, extend_cost=True)[1]  # (D,)
-    assigned = (partner >= 0).nonzero()[0]
-    partners = partner[assigned]
-    close = overlaps[assigned, partners] >= threshold
-    matching = _matching(assigned[close], partners[close], shape)
-    dropped = assigned[~close]
-    unassigned = (partner < 0).nonzero()[0]
-    return matching._replace(unmatched_rows=np.concatenate((unassigned, dropped)))
+        return _matching(rows, cols, overlaps.shape)
+    return assign_by_total(overlaps, threshold, None if gains is None else gains())
+
+
+def assign_by_total(overlaps: Floats, threshold: float, gains: Floats | None = None) -> Matching:
+    """Maximise the total of `gains` (D, T), by default of the IoU; drop pairs below `threshold`.
+
+    `unmatched_rows` lists the rows without a partner before those of dropped pairs, as in SORT's
+    published code: new identities depend on this order, and on ties, which `lap` resolves. Gains
+    that are not the IoU seldom tie, and if every row gets a partner, `scipy` is faster.
+    """
+    if gains is None or len(gains) > gains.shape[1]:
+        partner = lap.lapjv(-(overlaps if gains is None else gains), extend_cost=True)[1]  # (D,)
+        rows = (partner >= 0).nonzero()[0]
+        cols = partner[rows]
+    else:
+        from scipy.optimize import linear_sum_assignment
+
+        rows, cols = linear_sum_assignment(gains, maximize=True)
+    close = overlaps[rows, cols] >= threshold
+    matching = _matching(rows[close], cols[close], overlaps.shape)
+    without_partner = _matching(rows, cols, overlaps.shape).unmatched_rows
+    return matching._replace(unmatched_rows=np.concatenate((without_partner, rows[~close])))
 
 
 def assign_capped(costs: Floats, cost_limit: float) -> Matching:

@@ -14,6 +14,7 @@ __all__ = [
     "DeepSortFamilySettings",
     "DeepSortSettings",
     "LifeCycleSettings",
+    "ShapeSettings",
     "SortSettings",
     "frame_rate_setting",
     "threshold",
@@ -44,7 +45,19 @@ def frame_rate_setting(default: float | None) -> Any:
 
 
 @dataclass(frozen=True)
-class LifeCycleSettings(Settings):
+class ShapeSettings(Settings):
+    """Which boxes are written, by their shape."""
+
+    min_box_area: float = setting(
+        100.0, "Boxes of at most this area are not written, in square pixels.", low=0
+    )
+    max_w_over_h: float = setting(
+        1.6, "Boxes wider than this many times their height are not written.", low=0
+    )
+
+
+@dataclass(frozen=True)
+class LifeCycleSettings(ShapeSettings):
     """Settings of all trackers that descend from JDE's published code."""
 
     track_buffer: int = setting(
@@ -67,12 +80,6 @@ class LifeCycleSettings(Settings):
         low=0,
         high=1,
         parse=threshold("IoU"),
-    )
-    min_box_area: float = setting(
-        100.0, "Boxes of at most this area are not written, in square pixels.", low=0
-    )
-    max_w_over_h: float = setting(
-        1.6, "Boxes wider than this many times their height are not written.", low=0
     )
     frame_rate: float | None = frame_rate_setting(None)
 

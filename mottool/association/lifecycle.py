@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign, pairs_within
+from mottool.association.baseline_settings import ShapeSettings
 from mottool.association.motion import HeightFilter
-from mottool.association.registry import LifeCycleSettings
 from mottool.association.size_filter import SizeFilter
 from mottool.association.tracks import Tracklets, Tracks, update_embedding
 from mottool.boxes import iou
@@ -258,11 +258,7 @@ class LifeCycle:
         is_confirmed = self.pool.is_confirmed[self.tracked]
         return self.tracked[is_confirmed], self.boxes[is_confirmed]
 
-    def filter_by_shape(self, slots: Indices, boxes: Floats, settings: LifeCycleSettings) -> Tracks:
-        """Return tracks larger than `min_box_area` and at most `max_w_over_h` × height wide."""
-        corners = boxes.T
-        width, height = corners[2:] - corners[:2]
-        keep = width * height > settings.min_box_area
-        keep &= width <= settings.max_w_over_h * height
-        slots = slots[keep]
-        return Tracks(self.pool.ids[slots], boxes[keep], self.pool.scores[slots])
+    def filter_by_shape(self, slots: Indices, boxes: Floats, settings: ShapeSettings) -> Tracks:
+        """Return the tracks of these slots and boxes whose shape `settings` accept."""
+        tracks = Tracks(self.pool.ids[slots], boxes, self.pool.scores[slots])
+        return tracks.filter_by_shape(settings)

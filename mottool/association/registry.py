@@ -25,6 +25,7 @@ from mottool.association.camera_settings import (
     BotSortSettings,
     StrongSortSettings,
 )
+from mottool.association.observation_settings import OCSortSettings
 from mottool.association.occlusion_settings import OcclusionRecoverySettings, form_setting
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
@@ -44,6 +45,7 @@ __all__ = [
     "FairMOTSettings",
     "JDESettings",
     "LifeCycleSettings",
+    "OCSortSettings",
     "OTrackSettings",
     "OUTrackSettings",
     "OcclusionRecoverySettings",
@@ -326,6 +328,14 @@ TRACKERS = {
         StrongSortSettings,
         _EMBED,
         needs_if=_CAMERA,
+    ),
+    "ocsort": TrackerEntry(
+        "mottool.association.ocsort:OCSortTracker",
+        OCSortSettings,
+        profiles={
+            "mot20": {"track_thresh": "0.4"},
+            "dancetrack": {"max_w_over_h": "1000"},
+        },
     ),
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mottool.association.baseline_settings import ShapeSettings
 from mottool.association.motion import Filter
 from mottool.detections import Detections
 
@@ -41,6 +42,14 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def filter_by_shape(self, settings: ShapeSettings) -> "Tracks":
+        """Keep tracks larger than `min_box_area` and at most `max_w_over_h` × height wide."""
+        corners = self.boxes.T
+        width, height = corners[2:] - corners[:2]
+        keep = width * height > settings.min_box_area
+        keep &= width <= settings.max_w_over_h * height
+        return Tracks(self.ids[keep], self.boxes[keep], self.scores[keep])
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,7 @@ class Tracklets:
 
     def _grow(self) -> None:
         for name, array in self._arrays():
-            axis = array.ndim - 1 if name == "motion" else 0
+            axis = array.ndim - 1 if name.endswith("motion") else 0
             setattr(self, name, np.concatenate((array, np.zeros_like(array)), axis=axis))
 
     def _arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:

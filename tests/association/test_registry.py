@@ -99,6 +99,18 @@ PUBLISHED = {
         "min_box_area": "100",
         "max_w_over_h": "1.6",
     },
+    "ocsort": {
+        "track_thresh": "0.6",
+        "max_age": "30",
+        "min_hits": "3",
+        "iou_threshold": "0.3",
+        "delta_t": "3",
+        "inertia": "0.2",
+        "use_byte": "False",
+        "low_thresh": "0.1",
+        "min_box_area": "100",
+        "max_w_over_h": "1.6",
+    },
     "outrack": {
         "conf_thres": "0.6",
         "reid_thres": "0.4",

@@ -1,4 +1,4 @@
-"""What sets single trackers apart: JDE's two forms, DeepSORT's suppression, ByteTrack's rounds."""
+"""What sets single trackers apart: JDE's two forms, ByteTrack's rounds, OC-SORT's observations."""
 
 from dataclasses import replace
 
@@ -9,12 +9,16 @@ from streams import crowd, walkers
 from mottool.association.bytetrack import ByteTrackTracker
 from mottool.association.deepsort import DeepSortTracker
 from mottool.association.jde import JDETracker
+from mottool.association.ocsort import OCSortTracker
 from mottool.association.registry import (
     TRACKERS,
     ByteTrackSettings,
     DeepSortSettings,
     JDESettings,
+    OCSortSettings,
+    SortSettings,
 )
+from mottool.association.sort import SortTracker
 from mottool.association.tracks import SequenceInfo
 
 VIDEO = SequenceInfo(30.0, 1920, 1080)
@@ -170,3 +174,41 @@ def test_identities_survive_a_shaking_camera_only_with_compensation(name):
         orders.append({tuple(t.ids[t.boxes[:, 0].argsort()].tolist()) for t in tracks if len(t)})
     assert orders[0] in ({(1, 2)}, {(2, 1)})
     assert orders[1] not in ({(1, 2)}, {(2, 1)})
+
+
+def test_ocsort_makes_up_for_a_gap_by_a_straight_trajectory():
+    """As if every frame had been seen, with the last box twice, as in the published code (ORU)."""
+    path = [100 + 8 * n for n in range(16)]
+    with_gap, complete = (OCSortTracker(OCSortSettings(), VIDEO) for _ in range(2))
+    assert ids(with_gap, standing(*path[:10], *[None] * 5, path[15]))[9:] == [[1], *[[]] * 5, []]
+    ids(complete, standing(*path))
+    last = complete.pool.filter.measurements(standing(path[15])[0].boxes)
+    complete.pool.correct(complete.life.slots, last)
+    motions = [tracker.pool.motion[:, :, tracker.life.slots] for tracker in (with_gap, complete)]
+    np.testing.assert_allclose(*motions, rtol=1e-6, atol=1e-6)
+
+
+def test_ocsort_prefers_the_detection_in_the_direction_of_the_track():
+    """Two detections overlap the prediction alike; the one ahead is chosen."""
+    frames = standing(*[100 + 6 * n for n in range(8)])
+    (fork,) = walkers([[(148 - 14, 100), (148 + 14, 100)]], [[0, 1]])
+    for inertia in (0.2, 1.0):
+        tracker = OCSortTracker(OCSortSettings(inertia=inertia), VIDEO)
+        ids(tracker, frames)
+        tracks = tracker.update(fork)
+        assert dict(zip(tracks.ids.tolist(), tracks.boxes[:, 0], strict=True))[1] == 142
+
+
+def test_ocsort_recovers_a_track_where_it_was_last_seen():
+    """Stopped while hidden: the prediction ran ahead, the latest observation did not (OCR)."""
+    moved = [100 + 12 * n for n in range(8)]
+    frames = standing(*moved, *[None] * 5, *[moved[-1]] * 4)
+    assert ids(OCSortTracker(OCSortSettings(), VIDEO), frames)[-1] == [1]
+    assert ids(SortTracker(SortSettings(max_age=30), VIDEO), frames)[-1] != [1]
+
+
+def test_ocsort_forgets_tracks_that_expired_in_skipped_frames():
+    for elapsed, identities in ((31, [1]), (32, [])):
+        tracker = OCSortTracker(OCSortSettings(), VIDEO)
+        ids(tracker, standing(*[100] * 6))
+        assert tracker.update(standing(100)[0], elapsed).ids.tolist() == identities

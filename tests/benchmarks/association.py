@@ -40,6 +40,7 @@ BARS = {  # frames a second on PETS09-S2L1 and on the crowd
     "cstrack": (4500, 1200),
     "outrack": (3000, 800),
     "deepsort": (3000, 500),
+    "ocsort": (3000, 400),
 }
 PASSES = 3
 PEERS = ("SORTTracker", "ByteTrackTracker", "OCSORTTracker")

@@ -22,6 +22,7 @@ AT_ONCE = (
     "bytetrack",
     "botsort",
     "botsort-reid",
+    "ocsort",
 )  # show the first frame
 CASCADES = ("fairmot", "jde", "cstrack", "outrack", "tdt")
 # The settings of each reference that are not the tracker's own.
@@ -37,6 +38,8 @@ REFERENCES = {
     "botsort_moving": ("botsort", {}),
     "botsort_reid_moving": ("botsort-reid", {}),
     "strongsort_moving": ("strongsort", {}),
+    "ocsort": ("ocsort", {}),
+    "ocsort_byte": ("ocsort", {"use_byte": True}),
 }
 EMPTY = walkers([[]], [[]])[0]
 
