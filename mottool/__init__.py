@@ -12,6 +12,8 @@ A network and a tracker are objects, too, for images that are in memory:
     pipeline = mottool.Pipeline("mottool-s")
     tracker = mottool.Tracker(pipeline=pipeline, fps=25)
     tracks = tracker.update(pipeline.detect(image))
+
+`mottool.compare` and `mottool.tune` are the commands of these names (see `mottool.experiments`).
 """
 
 from importlib import import_module
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from mottool.cache.reader import Cache
     from mottool.detections import Detections
     from mottool.errors import MottoolError
+    from mottool.experiments import TuningResult, compare, tune
     from mottool.online.pipeline import Pipeline
     from mottool.online.tracker import Tracker
     from mottool.sources.camera_motion import SparseFlowMotion
@@ -47,7 +50,9 @@ __all__ = [
     "TrackTable",
     "Tracker",
     "Tracks",
+    "TuningResult",
     "__version__",
+    "compare",
     "draw",
     "open_cache",
     "read_tracks",
@@ -55,6 +60,7 @@ __all__ = [
     "to_pandas",
     "to_supervision",
     "track",
+    "tune",
 ]
 
 # Imported on first use: every command imports `mottool`. All other names are in `mottool.api`.
@@ -66,6 +72,9 @@ _MODULES = {
     "SparseFlowMotion": "mottool.sources.camera_motion",
     "Tracker": "mottool.online.tracker",
     "Tracks": "mottool.association.tracks",
+    "TuningResult": "mottool.experiments",
+    "compare": "mottool.experiments",
+    "tune": "mottool.experiments",
 }
 
 

@@ -22,8 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
+from mottool.association.postprocess import postprocess
 from mottool.association.registry import TRACKERS
 from mottool.association.run_tracker import join_frames, run_tracker
+from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
 from mottool.association.tracks import Tracks
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
@@ -103,6 +105,8 @@ def track(
 ) -> TrackTable:
     """Link a cache's detections into tracks; `settings` are those of `mottool associate`'s flags.
 
+    They include those of every tracker, such as `min_score=0.3` and `fill_gaps=18`.
+
     The default `tracker` is the one fitted to the cache's network, or else fairmot. Default
     settings are those fitted to the network, if any; with `published` those of the tracker's
     authors. Raises `SettingError` for an unknown tracker or setting, and `CacheError` if the cache
@@ -113,9 +117,10 @@ def track(
     if tracker not in TRACKERS:
         raise SettingError(f"there is no tracker {tracker!r}", did_you_mean(tracker, TRACKERS))
     fitted = fitted_settings(header, tracker)
-    rows = run_tracker(
-        cache, tracker, build_settings(TRACKERS[tracker].settings, fitted | settings, tracker)
-    )
+    kinds = settings_classes_of(tracker)
+    chosen: Any = SequenceSettings().of(cache.header.sequence, kinds, settings, fitted)
+    of_tracker, inputs, postprocessing = chosen
+    rows = postprocess(run_tracker(cache, tracker, of_tracker, inputs=inputs), postprocessing)
     return TrackTable(cache.header.sequence, cache.last_frame, rows)
 
 

@@ -8,10 +8,13 @@ from footage import images
 from scenes import make
 
 import mottool
+from mottool.association.registry import TRACKERS
+from mottool.association.sequence_settings import InputSettings, PostprocessSettings
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.formats.folders import rows_as_text
 from mottool.formats.sequence_rows import ground_truth_rows
+from mottool.settings import build_settings
 from mottool.stages import associate, evaluate
 
 LENGTH = 20
@@ -50,6 +53,22 @@ def test_track_score_and_draw(cache, truth, tmp_path):
     source = images(tmp_path / "seq", LENGTH)
     out = mottool.draw(tracks, source, tmp_path / "seq.mp4", trail=3)
     assert out.stat().st_size > 1000
+
+
+def test_tracks_are_finished_as_by_associate(cache, tmp_path):
+    """Settings of every tracker are keywords, too."""
+    settings = {"min_hits": 1, "classes": (0,), "min_score": 0.5, "min_track_length": 3}
+    path = associate.run(
+        cache.path,
+        tmp_path / "mine" / "seq.txt",
+        "sort",
+        build_settings(TRACKERS["sort"].settings, {"min_hits": 1}, "sort"),
+        PostprocessSettings(min_track_length=3),
+        inputs=InputSettings(classes=(0,), min_score=0.5),
+    )
+    tracks = mottool.track(cache, "sort", **settings)
+    assert tracks.save(tmp_path / "seq.txt").read_bytes() == path.read_bytes()
+    assert len(mottool.track(cache, "sort", classes=(3,))) == 0
 
 
 def test_halves_are_tracked_and_scored(cache, truth):

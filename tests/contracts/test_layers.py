@@ -22,6 +22,7 @@ FLOORS = """
     drawing online
     training api
     stages
+    experiments
 """
 FLOOR = {name: i for i, line in enumerate(FLOORS.strip().splitlines()) for name in line.split()}
 REGISTRIES = {  # name modules above them by strings, which are imported when they are used
