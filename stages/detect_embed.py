@@ -114,7 +114,9 @@ def command(
     """Detect and embed people in every SOURCE, one cache each.
 
     A SOURCE is a video file, a folder of images, a MOTChallenge sequence folder (seqinfo.ini with
-    img1/ or a video), a folder with such sequences at any depth, or a quoted glob pattern.
+    img1/ or a video), a folder with such sequences at any depth, or a quoted glob pattern. Splits
+    of MOTChallenge, DanceTrack, SportsMOT, KITTI tracking, VisDrone-MOT and BDD100K MOT are read
+    in their published layout.
     SOURCE@SPLIT is a part of its sequences, such as MOT17/train@second (see below).
 
     \b

@@ -79,6 +79,7 @@ def command(
         mottool evaluate tracks.txt --gt gt.txt --rules mot15 --by-size
         mottool evaluate --caches --gt MOT17/train
         mottool evaluate my-tracker/ --gt MOT17/train@second
+        mottool evaluate cars/ --gt KITTI/training --classes car
 
     The screen shows percentages in MOTChallenge's order of columns, each sequence with the rules
     it was scored by. --csv and --json hold fractions and all metrics, --json also the curves
@@ -89,6 +90,10 @@ def command(
     --frames 300-600 scores these frames of every sequence, as if the files were cut to them. With
     --gt PATH@second only the second half of each sequence is scored: results of whole sequences,
     or SEQUENCE@second.txt of a tracker that has seen that half only.
+
+    Of KITTI tracking, VisDrone-MOT, BDD100K MOT and Ultralytics' labels, people are scored, or the
+    --classes that you name. Results without a match in a region without labels (DontCare, ignored
+    regions, crowds) are not scored; KITTI and BDD100K score as TrackEval does.
 
     Caches, files *.h5 or folders of them, show how good a network is before any tracker. AP is the
     average precision of its detections at an IoU of 0.5, AP_S, AP_M and AP_L that of small, medium

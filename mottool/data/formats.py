@@ -14,6 +14,7 @@ from mottool.splits import parse_source
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
+    from mottool.sources.sequence import Sequence as Video
 
 __all__ = [
     "DATASET_FORMATS",
@@ -22,6 +23,7 @@ __all__ = [
     "format_of",
     "open_dataset",
     "open_datasets",
+    "open_held_out",
 ]
 
 
@@ -114,3 +116,21 @@ def open_datasets(
             fix = "name it once; without @SPLIT all of it is used"
             raise SettingError(f"the dataset {path} is given twice", fix)
     return [open_dataset(source, warn, root) for source in sources]
+
+
+def open_held_out(
+    sources: Sequence[str | Path], warn: Callable[[str], None], root: Path | None = None
+) -> tuple[list[Video], list[Dataset]]:
+    """Open data to validate on: the videos of benchmarks, and datasets of other formats."""
+    from mottool.layouts.registry import find_image_folders
+    from mottool.sources.discovery import find_sequences
+
+    videos, datasets = list[str | Path](), list["Dataset"]()
+    for source in sources:
+        path = parse_source(source)[0]
+        is_video = not path.exists() or bool(find_image_folders(path))
+        if is_video or format_of(path) in {None, "motchallenge"}:
+            videos.append(source)
+        else:
+            datasets.append(open_dataset(source, warn, root))
+    return find_sequences(videos) if videos else [], datasets

@@ -5,6 +5,7 @@ DanceTrack and SportsMOT have MOTChallenge's folders and need none. Imports no n
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
-from mottool.files import safe_name
+from mottool.files import file_digest, safe_name
 
 if TYPE_CHECKING:
     from mottool.layouts.labels import Labels
@@ -24,6 +25,7 @@ __all__ = [
     "Layout",
     "layout_of",
     "layout_of_images",
+    "digest_of_labels",
     "find_image_folders",
     "find_labels",
     "name_of",
@@ -162,6 +164,14 @@ def name_of(labels: Path) -> str:
     entry = layout_of(labels)
     named = getattr(entry.module, "name_of", None) if entry else None
     return safe_name(named(labels) if named else labels.stem)
+
+
+def digest_of_labels(labels: Path) -> str:
+    """Return the SHA-256, in hex, of a label file, or of the files that a pattern names."""
+    files = sorted(labels.parent.glob(labels.name)) if "*" in labels.name else [labels]
+    if len(files) == 1:
+        return file_digest(files[0])
+    return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
 
 
 def rules_of(labels: Path) -> str | None:

@@ -177,7 +177,7 @@ def train(
     import torch
 
     from mottool.data.dataset import join_datasets
-    from mottool.data.formats import open_datasets
+    from mottool.data.formats import open_datasets, open_held_out
     from mottool.training.checkpoint_writer import licences_of
     from mottool.training.initial_weights import initialise
     from mottool.training.run import TrainingRun
@@ -194,7 +194,7 @@ def train(
     named_licences = licences_of(licences, data, datasets)
     torch.manual_seed(config.seed)
     learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
-    held_out = _held_out(validation, root, warn)
+    held_out = open_held_out(validation, warn, root)
     embeds = learner.embeds and entry.family.embeds
     best = _best_metric(entry, config, *held_out, retrieval, embeds)
     validate = _validation(entry, *held_out, size, tracking, retrieval, config, warn, embeds)
@@ -293,24 +293,6 @@ def _trainer_settings(entry: NetworkEntry, config: TrainSettings) -> TrainerSett
         device=Compute.named(config.device).device,
         seconds=None if config.minutes is None else 60 * config.minutes,
     )
-
-
-def _held_out(
-    sources: Sequence[str | Path], root: Path | None, warn: Warn
-) -> tuple[list[Source], list[Dataset]]:
-    """Open the data to validate on: MOTChallenge sequences, and datasets of other formats."""
-    from mottool.data.formats import format_of, open_dataset
-    from mottool.sources.discovery import find_sequences
-    from mottool.splits import parse_source
-
-    videos, datasets = list[str | Path](), list[Any]()
-    for source in sources:
-        path = parse_source(source)[0]
-        if path.exists() and format_of(path) not in {None, "motchallenge"}:
-            datasets.append(open_dataset(source, warn, root))
-        else:
-            videos.append(source)
-    return find_sequences(videos) if videos else [], datasets
 
 
 def _best_metric(

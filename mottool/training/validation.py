@@ -212,7 +212,8 @@ def _score(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
     """Score the tracks of a video by the rules of its benchmark."""
     first, last = sequence.first_frame, sequence.first_frame + len(tracks) - 1
     span = None if sequence.name == sequence.whole_name else (first, last)
-    file = GroundTruthFile(sequence.name, sequence.path / GROUND_TRUTH, last, span)
+    path = sequence.ground_truth or sequence.path / GROUND_TRUTH
+    file = GroundTruthFile(sequence.name, path, last, span)
     numbers = np.repeat(np.arange(first, last + 1), [len(frame) for frame in tracks])
     results = Rows(
         numbers,

@@ -9,12 +9,14 @@ from layouts import FRAMES, LAYOUTS, PERSON, REGION
 
 from mottool.cli.main import cli
 from mottool.data.formats import open_dataset
+from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.formats.registry import read, write
 from mottool.layouts.registry import LAYOUTS as ENTRIES
 from mottool.layouts.registry import read_ground_truth
 from mottool.metrics.evaluate import load_ground_truth, score_tracks
 from mottool.metrics.inputs import find_ground_truth
+from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows
 from mottool.sources.discovery import find_sequences
 
@@ -78,6 +80,16 @@ def test_other_classes_are_scored(made):
     (file,) = find_ground_truth([split], ("unicorn",)).values()
     with pytest.raises(InputError, match="there is no class 'unicorn'"):
         load_ground_truth(file, name)
+
+
+def test_rows_for_validation_are_those_that_are_scored(made):
+    (sequence,) = find_sequences([made[0]], note=no_warning)
+    rows = scored_rows(sequence)
+    assert rows.frames.tolist() == list(range(1, FRAMES + 1))
+    boxes = PublicDetections.of_ground_truth(
+        read_ground_truth(sequence.ground_truth), sequence.name, "sha256"
+    )
+    assert len(boxes) == FRAMES
 
 
 def test_a_split_is_a_dataset(made):

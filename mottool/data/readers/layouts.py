@@ -29,7 +29,7 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     Raises `InputError` for a malformed row, and for a sequence without images or with labels beyond
     its last image.
     """
-    builder, people = DatasetBuilder(path.resolve().name), 0
+    builder, people = DatasetBuilder(path.resolve().stem), 0
     for video, file in enumerate(find_labels(path)):
         layout, rows = layout_of(file), read_ground_truth(file)
         folder = layout.module.images_of(file) if layout else file

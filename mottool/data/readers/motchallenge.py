@@ -15,7 +15,8 @@ import numpy.typing as npt
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.errors import InputError
-from mottool.motchallenge.rows import Rows, read_rows
+from mottool.layouts.registry import read_ground_truth
+from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import DISTRACTORS, detect_rules
 from mottool.sources.discovery import find_sequences
 from mottool.sources.images import images_in
@@ -104,7 +105,7 @@ def scored_rows(sequence: Sequence) -> Rows:
 
 def _rows(sequence: Sequence) -> tuple[Rows, Rows]:
     """Return the rows of the ground truth that are scored, and those that are ignored."""
-    rows = read_rows(sequence.path / GROUND_TRUTH, "ground truth")
+    rows = read_ground_truth(sequence.ground_truth or sequence.path / GROUND_TRUTH)
     scored, ignored = _scored_and_ignored(sequence, rows)
     return _select(rows, scored), _select(rows, ignored)
 

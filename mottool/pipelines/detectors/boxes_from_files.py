@@ -11,8 +11,7 @@ from typing import Any
 
 from mottool.detections import Detections
 from mottool.errors import InputError
-from mottool.files import file_digest
-from mottool.layouts.registry import read_ground_truth
+from mottool.layouts.registry import digest_of_labels, read_ground_truth
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
@@ -56,7 +55,7 @@ class BoxesFromFiles:
                 raise InputError(f"{sequence.path} has no gt/gt.txt", fix)
             path = sequence.ground_truth
             rows, name = read_ground_truth(path), sequence.whole_name
-            boxes = PublicDetections.of_ground_truth(rows, name, file_digest(path))
+            boxes = PublicDetections.of_ground_truth(rows, name, digest_of_labels(path))
         else:
             path = self._file_of(sequence)
             boxes = PublicDetections.read(path, self.margin)
