@@ -42,7 +42,7 @@ class TuningResult:
     """The best settings that a search found.
 
     `settings` are keywords of `mottool.track`. `score` is the value of the metric `objective` on
-    all sequences together, and `default` that of the first trial. `trials` has a dict for each
+    all sequences together, and `default` that of the default settings. `trials` has a dict for each
     trial, in their order: its number, its settings and its metrics.
     """
 
