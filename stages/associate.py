@@ -193,8 +193,8 @@ def command(
 ) -> None:
     """Link the detections of each CACHE into tracks, by default of every cache in the work folder.
 
-    A CACHE is a file or a folder of caches. CACHE@second is the second half of its frames, which
-    is tracked as if it were the whole video.
+    A CACHE is a file, a folder of caches or a work folder. CACHE@second is the second half of its
+    frames, which is tracked as if it were the whole video.
 
     \b
         mottool associate
@@ -230,11 +230,10 @@ def command(
     --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker after the
     sequence has ended, so their output is not online.
     """
+    from mottool.metrics.chosen_caches import choose_caches
+
     reporter, sequence_settings = Jobs(as_json), SequenceSettings(file)
-    selected = select_shard(_find_caches(caches) or WorkDir(work).caches(), shard)
-    if not selected and not shard:
-        fix = "run mottool detect-embed first, or name the caches"
-        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    selected = select_shard(choose_caches(caches, work), shard)
     headers = _headers(reporter, selected)
     fitted = {fitted_tracker(opened.header.settings) for opened in headers.values()}
     suited = fitted.pop() if len(fitted) == 1 and not (published or profile) else None
@@ -261,14 +260,6 @@ def command(
     for note in dict.fromkeys(notes):  # caches often cause the same note
         reporter.note(note)
     reporter.close()
-
-
-def _find_caches(sources: Iterable[Path]) -> list[Path]:
-    """Return the cache files that the sources name; files that are not caches are kept, too."""
-    from mottool.metrics.inputs import find_caches
-
-    caches, others = find_caches(sources)
-    return caches + others
 
 
 def _check_public(public: Path | None, tasks: list[Task]) -> None:

@@ -11,7 +11,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
 from mottool.errors import SettingError
 from mottool.metrics.settings import EvaluationSettings
-from mottool.splits import parse_source, splits_help
+from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 __all__ = ["Config", "command", "run"]
@@ -67,11 +67,12 @@ def command(
 ) -> None:
     """Score result files and caches against ground truth, as TrackEval and PASCAL do.
 
-    TRACKS are folders of SEQUENCE.txt (one folder is one tracker), TrackEval's folders
-    TRACKER/data, zip files for MOTChallenge's server, or single files, plain or gzipped. Without
-    any, all results with ground truth in the work folder are scored. A result file is scored
-    against the ground truth of the sequence of the same name; a single result file and a single
-    ground-truth file belong together whatever their names.
+    TRACKS are folders of SEQUENCE.txt (one folder is one tracker), folders of those, work folders,
+    TrackEval's folders TRACKER/data, zip files for MOTChallenge's server, or single files, plain or
+    gzipped. Without any, all results in the work folder are scored. A result file is scored against
+    the ground truth of the sequence of the same name; a single result file and the ground truth of
+    a single sequence belong together whatever their names. Sequences without ground truth are left
+    out and named.
 
     \b
         mottool evaluate --gt MOT17/train
@@ -104,11 +105,13 @@ def command(
     trapezoid they are those of OUTrack's Table 7.
     """
     from mottool.metrics import evaluate, inputs, tables
+    from mottool.metrics.chosen_caches import with_ground_truth
 
     batch, folder = Jobs(as_json), WorkDir(work)
+    if not caches:
+        tracks = tuple(inputs.expand_work_folders(tracks, "tracks"))
     cache_paths, sources = inputs.find_caches(tracks)
-    from_work = caches and not cache_paths
-    cache_paths += folder.caches() if from_work else []
+    cache_paths += folder.caches() if caches and not cache_paths else []
     sources = sources or ([] if tracks or caches else folder.results())
     files = inputs.find_ground_truth(truth, config.classes)
     if config.classes and cache_paths:
@@ -117,18 +120,17 @@ def command(
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
         results = inputs.find_results(sources, batch.note)
-    truth_files = [parse_source(source)[0] for source in truth]
-    if len(sources) == len(truth) == 1 and sources[0].is_file() and truth_files[0].is_file():
-        (only,) = files.values()
-        files = {sequence: only for paths in results.values() for sequence in paths}
+    names = [name for paths in results.values() for name in paths]
+    if len(names) == len(files) == 1 and sources[0].is_file():
+        files = dict(zip(names, files.values(), strict=True))
     if config.frames:
         if cache_paths:
             fix = "give --gt PATH@first or PATH@second with caches of that half"
             raise SettingError("--frames does not apply to caches", fix)
         files = {name: file.within(config.frames) for name, file in files.items()}
-    partial = inputs.selects_videos(truth)
-    if not tracks or partial:
-        results = evaluate.drop_without_ground_truth(results, files, batch.note)
+    if cache_paths:
+        cache_paths = with_ground_truth(cache_paths, files, batch.note)
+    results = evaluate.drop_without_ground_truth(results, files, batch.note)
     rows = evaluate.evaluate_results(
         results, files, config, motmetrics=second_opinion, attempt=batch.run, warn=batch.note
     )
@@ -136,7 +138,6 @@ def command(
         cache_paths,
         files,
         config,
-        skip_missing=from_work or partial,
         attempt=batch.run,
         warn=batch.note,
     )

@@ -34,7 +34,7 @@ from mottool.drawing.plots import (
     plot_templates,
     plot_tracklets,
 )
-from mottool.errors import InputError, SettingError
+from mottool.errors import SettingError
 from mottool.stages.plot_assignment import command as assignment
 from mottool.stages.plot_results import bars, hota, timelines, trade_off
 from mottool.workdir import WorkDir
@@ -127,6 +127,7 @@ def models(
     maps. Red arrows point at some people, whom the pictures of --frames show. The plot is
     WORK/plots/models.png. Requires scikit-learn: pip install 'mottool[plots]'.
     """
+    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
     from mottool.metrics.identity_matching import find_identity_rows
     from mottool.metrics.inputs import find_ground_truth
     from mottool.sources.discovery import find_sequences
@@ -135,10 +136,10 @@ def models(
     if not (ground_truth or tracks):
         raise SettingError("identities are needed", "give --gt or --tracks")
     jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
-    by_model = caches_by_model(caches or WorkDir(work).caches(), labels)
-    if not by_model:
-        fix = "run mottool detect-embed first, or name the caches"
-        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    paths = choose_caches(caches, work)
+    if truth_files:
+        paths = with_ground_truth(paths, truth_files, jobs.note)
+    by_model = caches_by_model(paths, labels)
     sequences = find_sequences(sources, None, jobs.fail) if sources else []
     rows_of = partial(find_identity_rows, ground_truth_files=truth_files, tracks=tracks)
     out = WorkDir(work).root / "plots" / f"models.{form}"
@@ -223,6 +224,7 @@ def templates(
     detect-embed --boxes gt makes caches at true boxes, as in the paper.
     """
     from mottool.cache.reader import Cache
+    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
     from mottool.metrics.identity_matching import find_identity_rows
     from mottool.metrics.inputs import find_ground_truth
 
@@ -230,10 +232,9 @@ def templates(
     if not (ground_truth or tracks):
         raise SettingError("identities are needed", "give --gt or --tracks")
     jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
-    paths = caches or tuple(WorkDir(work).caches())
-    if not paths:
-        fix = "run mottool detect-embed first, or name the caches"
-        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    paths = choose_caches(caches, work)
+    if truth_files:
+        paths = with_ground_truth(paths, truth_files, jobs.note)
     by_sequence: dict[str, list[Path]] = {}
     for path in paths:
         with Cache(path) as cache:

@@ -5,6 +5,7 @@ Each kind of plot is a function of `mottool.drawing.plots`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def timelines(
     identities that match this person: a perfect tracker shows one colour in each lane. Thin grey
     is a missed person, a black tick an identity switch.
     """
+    from mottool.metrics.evaluate import drop_without_ground_truth
     from mottool.metrics.inputs import find_ground_truth, find_results, get_ground_truth
 
     jobs = Jobs(as_json)
@@ -142,7 +144,10 @@ def timelines(
         out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
         jobs.report(name, plot_timelines(path, out, truth, rules, name), "drawn")
 
-    for tracker, files in find_results(tracks or WorkDir(work).results()).items():
+    results: Mapping[str, Mapping[str, Path]] = find_results(tracks or WorkDir(work).results())
+    if truth_files:
+        results = drop_without_ground_truth(results, truth_files, jobs.note)
+    for tracker, files in results.items():
         for name, path in files.items():
             jobs.run(name, partial(job, tracker, name, path))
     jobs.close()

@@ -283,10 +283,12 @@ def command(
     Settings that were chosen on some sequences score better on those than on any others: report
     scores on sequences that were not searched.
     """
-    paths = list(caches) or WorkDir(work).caches()
-    if not paths:
-        fix = "run mottool detect-embed first, or name the caches"
-        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
+    from mottool.metrics.inputs import find_ground_truth
+
+    report = Jobs(as_json)
+    files = find_ground_truth(truth)
+    paths = with_ground_truth(choose_caches(caches, work), files, report.note)
 
     def progress(trials: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
         return show_progress(trials, "tune", total, done, unit="trials")
@@ -304,7 +306,6 @@ def command(
         overwrite,
         progress,
     )
-    report = Jobs(as_json)
     _report(report, folder / BEST, outcome, settings)
     report.close()
 

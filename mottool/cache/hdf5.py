@@ -40,6 +40,7 @@ H = TypeVar("H")
 
 HDF5_VERSIONS = ("earliest", "v110")  # HDF5 1.8 can open a file that needs nothing newer
 UNSIGNED = {"complete", "checksum"}  # root attributes without checksum
+LONGEST_VALUE = 60  # characters of a value that an error shows
 CHUNK = 16384  # numbers in a chunk of rows whose size the file decides
 
 
@@ -210,21 +211,41 @@ def create_dataset(
 def check_same_inputs(path: Path, recorded: H, current: H, layout: Layout[H]) -> None:
     """Raise a `CacheError` if `path` records other inputs than the current ones."""
     a, b = _flatten_header(recorded), _flatten_header(current)
-    check_same_fields(path, a | {layout.may_differ: b[layout.may_differ]}, b)
+    check_same_fields(path, a, b, ignored=layout.may_differ)
 
 
-def check_same_fields(path: Path, recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Raise a `CacheError` that names the fields in which `recorded` and `current` differ."""
+def check_same_fields(
+    path: Path, recorded: Mapping[str, Any], current: Mapping[str, Any], ignored: str = ""
+) -> None:
+    """Raise a `CacheError` that names the fields in which `recorded` and `current` differ.
+
+    Of hashes, it names the files. The field `ignored` may differ.
+    """
     different = [
-        f"{key} ({recorded.get(key)!r}, now {current.get(key)!r})"
+        _difference(key, recorded, current)
         for key in sorted(recorded.keys() | current.keys())
-        if recorded.get(key) != current.get(key)
+        if recorded.get(key) != current.get(key) and key != ignored
     ]
     if different:
         raise CacheError(
             f"{path} was made with other {', '.join(different)}",
             "go back to those, choose another --work folder, or start again with --overwrite",
         )
+
+
+def _difference(key: str, recorded: Mapping[str, Any], current: Mapping[str, Any]) -> str:
+    """Describe a field that differs; hashes say nothing to a reader, nor do long values."""
+    name, sources = key.removeprefix("settings."), (recorded.get("source"), current.get("source"))
+    before, now = recorded.get(key), current.get(key)
+    if key == "source_hash" and sources[0] != sources[1]:
+        return f"frames ({sources[0]}, now {sources[1]})"
+    if key == "source_hash":
+        return f"frames ({sources[1] or 'the source'} has changed)"
+    if name.endswith("weights"):
+        return f"{name} ({'another file' if before and now else 'none' if now else 'now none'})"
+    if name == "fingerprint" or max(len(repr(before)), len(repr(now))) > LONGEST_VALUE:
+        return f"{name} (changed)"
+    return f"{name} ({before!r}, now {now!r})"
 
 
 def _flatten_header(header: Any) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class Shards:
         return self._mark.exists()
 
     def resume(self) -> None:
-        """Count what is committed; remove a write that was interrupted.
+        """Count what is committed; remove an interrupted write, and a shard without items.
 
         Raises `CacheError` if the shards were made from other inputs or are damaged.
         """
@@ -150,6 +150,10 @@ class Shards:
                 problem = f"{path} is damaged or a shard before it is missing"
                 raise CacheError(problem, self._layout.rebuild_fix)
             file, header, lengths = open_file(path, self._layout, shard=True)
+            if not lengths[self._layout.items]:  # of a try without a frame: nothing is lost
+                file.close()
+                self.clear()
+                return
             with file:
                 if not self.committed:
                     check_same_inputs(self.folder, header, self._header, self._layout)

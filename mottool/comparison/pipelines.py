@@ -128,10 +128,8 @@ def find_pipelines(paths: Iterable[Path], oracle: bool = False) -> list[Compared
 def _find_caches(paths: Iterable[Path]) -> list[Path]:
     caches = []
     for path in paths:
-        folder, split = parse_source(path)
-        folders = sorted(folder.glob("caches/*/")) or [folder]  # of a work folder, or of caches
-        sources = [Path(f"{source}@{split.name}") for source in folders] if split else folders
-        files, _ = find_caches(sources)
+        folder, _ = parse_source(path)
+        files, _ = find_caches([path])
         if folder.exists() and not files:
             fix = "run mottool detect-embed first, or name work folders or caches"
             raise InputError(f"there are no caches under {folder}", fix)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError, SettingError, ignore_warning
-from mottool.files import visible_files
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -86,19 +85,15 @@ class _Embeddings:
 def caches_by_model(caches: Iterable[Path], labels: Sequence[str] = ()) -> dict[str, list[Path]]:
     """Group caches by their folder: each holds those of one model, named by its pipeline.
 
-    `labels` replace the names, in the order of the folders. A folder of caches is taken as its
-    files. Raises `SettingError` if the number of labels is another, and `InputError` for a folder
-    without caches.
+    `labels` replace the names, in the order of the folders. Raises `SettingError` if the number of
+    labels is another.
     """
     from mottool.cache.reader import Cache
+    from mottool.metrics.inputs import find_caches
 
     folders = dict[Path, list[Path]]()
-    for path in caches:
-        files = visible_files(path, "*.h5") if path.is_dir() else [path]
-        if not files:
-            raise InputError(f"there are no caches in {path}", "give a folder of detect-embed")
-        for file in files:
-            folders.setdefault(file.resolve().parent, []).append(file)
+    for path in find_caches(caches)[0]:
+        folders.setdefault(path.resolve().parent, []).append(path)
     if labels and len(labels) != len(folders):
         problem = f"{len(labels)} --label are given for {len(folders)} folders of caches"
         raise SettingError(problem, "give one per folder, in the same order")

@@ -299,6 +299,7 @@ def plot_caches(
     identities, or none if `identities_required` is false.
     """
     from mottool.cache.reader import Cache
+    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
     from mottool.metrics.identity_matching import find_identity_rows
     from mottool.metrics.inputs import find_ground_truth
 
@@ -306,10 +307,9 @@ def plot_caches(
     if identities_required and not (ground_truth or tracks):
         raise SettingError("identities are needed", "give --gt or --tracks")
     truth_files = find_ground_truth(ground_truth)
-    paths = caches or tuple(WorkDir(work).caches())
-    if not paths:
-        fix = "run mottool detect-embed first, or name the caches"
-        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    paths = choose_caches(caches, work)
+    if truth_files:
+        paths = with_ground_truth(paths, truth_files, jobs.note)
 
     def job(cache: Path) -> None:
         with Cache(cache) as opened:

@@ -298,15 +298,13 @@ def evaluate_caches(
     files: Mapping[str, GroundTruthFile],
     settings: EvaluationSettings,
     *,
-    skip_missing: bool = False,
     attempt: Attempt = _run,
     warn: Warn = ignore_warning,
 ) -> list[TableRow]:
     """Score caches against the ground-truth `files`; return their rows by pipeline.
 
-    `attempt` runs the job of a cache, by its path, and may handle its errors. Caches without ground
-    truth are an `InputError`, or skipped with a message (`skip_missing`). Raises `CacheError` for
-    caches that cannot be read.
+    `attempt` runs the job of a cache, by its path, and may handle its errors. Raises `InputError`
+    for caches without ground truth, and `CacheError` for caches that cannot be read.
     """
     evaluations: dict[str, CacheEvaluation] = {}
     sequences: dict[str, list[tuple[str, Path]]] = {}  # by pipeline
@@ -316,9 +314,6 @@ def evaluate_caches(
             sequences.setdefault(cache.header.pipeline, []).append((cache.header.sequence, path))
 
     def add(pipeline: str, sequence: str, path: Path) -> None:
-        if skip_missing and not has_ground_truth(sequence, files):
-            warn(f"{pipeline}: {sequence} not scored, no ground truth is given")
-            return
         file = get_ground_truth(sequence, files)
         with Cache(part_of_cache(path, sequence, file)) as cache:
             limits = settings.size_limits
@@ -381,16 +376,16 @@ def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
 def drop_without_ground_truth(
     results: Mapping[str, Mapping[str, Path]], files: Collection[str], warn: Warn
 ) -> Mapping[str, Mapping[str, Path]]:
-    """Return the results that have ground truth; warn of sequences of a tracker that have none.
+    """Return the results that have ground truth; name the other sequences to `warn`, once.
 
     Trackers without any are dropped. If no tracker has any, all results are returned.
     """
-    known = {}
+    known, unknown = {}, dict[str, None]()
     for tracker, paths in results.items():
         scored = {name: path for name, path in paths.items() if has_ground_truth(name, files)}
-        others = ", ".join(name for name in paths if name not in scored)
+        unknown |= dict.fromkeys(name for name in paths if name not in scored)
         if scored:
             known[tracker] = scored
-        if scored and others:
-            warn(f"{tracker}: {others} not scored, no ground truth is given")
+    if known and unknown:
+        warn(f"{', '.join(unknown)} left out: no ground truth is given")
     return known or results

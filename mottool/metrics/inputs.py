@@ -26,16 +26,17 @@ __all__ = [
     "find_caches",
     "find_result",
     "find_results",
+    "expand_work_folders",
     "find_tracker",
     "find_ground_truth",
     "get_ground_truth",
     "has_ground_truth",
     "part_of_cache",
-    "selects_videos",
 ]
 
 ENDINGS = (".txt", ".txt.gz")
 # A sequence, a root of sequences, a root with train/ and test/, and SportsMOT's above dataset/.
+RECORDS = ".settings"  # suffix of the folders with the records of results
 DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
 
@@ -148,12 +149,12 @@ def find_results(
 
     A tracker is a folder of `<sequence>.txt` (or .gz), or of `data/` with these files, as in
     TrackEval, or a zip file for MOTChallenge's server. A source is a tracker, a folder of such
-    trackers, or a file, which belongs to the tracker of its folder. `warn` receives a message for
-    each text in a zip file that is no result. Raises `InputError` if a source has no result file,
-    or two of a sequence.
+    trackers, a work folder, or a file, which belongs to the tracker of its folder. `warn` receives
+    a message for each text in a zip file that is no result. Raises `InputError` if a source has no
+    result file, or two of a sequence.
     """
     folders: dict[Path, dict[str, Path]] = {}
-    for source in sources:
+    for source in expand_work_folders(sources, "tracks"):
         paths = _result_files(source, warn)
         if not paths:
             problem = "holds no SEQUENCE.txt" if source.is_dir() else "does not exist"
@@ -218,23 +219,41 @@ def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
         return [source]
     zip_files = [path for path in visible_files(source, "*.zip") if is_archive(path)]
     data_folders = sorted(folder for folder in source.glob("*/data") if folder.is_dir())
+    trackers = sorted(folder for folder in source.glob("*/") if folder.suffix != RECORDS)
     return (
         _text_files(source)
         or _text_files(source / "data")
         or [path for folder in data_folders for path in _text_files(folder)]
         or [path for file in zip_files for path in _result_files(file, warn)]
+        or [path for folder in trackers for path in _text_files(folder)]
     )
 
 
+def expand_work_folders(sources: Iterable[Path], kind: str) -> list[Path]:
+    """Replace each work folder among `sources` by its folders of `kind`, `caches` or `tracks`.
+
+    A source may also be the folder of that name itself. `SOURCE@SPLIT` remains a part. Sources
+    without such folders are returned as they are.
+    """
+    expanded = []
+    for source in sources:
+        folder, split = parse_source(source)
+        pattern = "*/" if folder.resolve().name == kind else f"{kind}/*/"
+        inner = [path for path in sorted(folder.glob(pattern)) if path.suffix != RECORDS]
+        parts = [Path(f"{path}@{split.name}") if split else path for path in inner]
+        expanded += parts or [source]
+    return expanded
+
+
 def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the caches among `sources` or in folders of them, and the remaining sources.
+    """Return the caches among `sources`, in folders of them or work folders; and other sources.
 
     `SOURCE@SPLIT` is a part of the caches, see `mottool.splits`; a cache of which only a half is
     selected is returned as `CACHE@first` or `CACHE@second`. Raises `InputError` if a video of the
     split has no cache.
     """
     caches, others = [], []
-    for source in sources:
+    for source in expand_work_folders(sources, "caches"):
         folder, split = parse_source(source)
         paths = visible_files(folder, "*.h5")
         if folder.suffix == ".h5" and not folder.is_dir():
@@ -308,12 +327,6 @@ def part_of_cache(path: Path, sequence: str, file: GroundTruthFile) -> Path:
     """Return the part of a sequence's cache to score: `path@HALF` if only a half has truth."""
     half = without_half(file.sequence)[1]
     return Path(f"{path}@{half}") if half and half != without_half(sequence)[1] else path
-
-
-def selects_videos(sources: Iterable[Path]) -> bool:
-    """Return whether a source of ground truth is a split that names its videos."""
-    splits = (parse_source(source)[1] for source in sources)
-    return any(split and split.videos for split in splits)
 
 
 def _halves_of(sequence: str) -> list[str]:

@@ -101,7 +101,7 @@ def test_writer_killed_while_overwriting_leaves_the_first_old_shards(tmp_path, u
     killed("merging", path)
     killed("emptying", path, "--overwrite")
     assert contents(shard_folder(path)) == [*NAMES[:2], "a.h5.tmp", "lock"]
-    with pytest.raises(CacheError, match=r"a.part was made with other settings.frames"):
+    with pytest.raises(CacheError, match=r"a.part was made with other frames"):
         CacheWriter(path, kill_cache.header(FRAMES + 1))
     with CacheWriter(path, kill_cache.header(FRAMES)) as cache:
         assert cache.committed == 128
@@ -251,3 +251,12 @@ def test_an_unfinished_file_of_earlier_versions_is_ignored(tmp_path):
     with Cache(write(tmp_path / "a.h5", [made()])) as cache:
         assert cache.frame_count == 1
     assert contents(tmp_path) == ["a.h5", "a.part.h5"]
+
+
+def test_a_try_without_a_frame_does_not_refuse_other_settings(tmp_path):
+    path = tmp_path / "a.h5"
+    writer = CacheWriter(path, kill_cache.header(1))
+    writer._commit()  # a shard of no frames
+    writer._shards.close()
+    with CacheWriter(path, kill_cache.header(2)) as cache:
+        assert cache.committed == 0

@@ -113,12 +113,12 @@ def read_all(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source_hash": "cd34"}, "source_hash ('ab12', now 'cd34')"),
+        ({"source_hash": "cd34"}, "frames (/video.mp4 has changed)"),
         ({"pipeline": "other"}, "pipeline ('pipe', now 'other')"),
-        ({"weights": "ff"}, "weights ('', now 'ff')"),
+        ({"weights": "ff"}, "weights (none)"),
         ({"fps": 30.0}, "fps (25.0, now 30.0)"),
-        ({"settings": {"low": 0.4, "by": (1, 2)}}, "settings.low (0.5, now 0.4)"),
-        ({"settings": {"low": 0.5}}, "settings.by ([1, 2], now None)"),
+        ({"settings": {"low": 0.4, "by": (1, 2)}}, "low (0.5, now 0.4)"),
+        ({"settings": {"low": 0.5}}, "by ([1, 2], now None)"),
     ],
 )
 def test_other_inputs_are_refused(tmp_path, finish, change, message):

@@ -56,5 +56,5 @@ def test_results_without_ground_truth_are_dropped_unless_none_remain(tmp_path):
     messages = []
     results = {"mine": {"a": tmp_path, "b": tmp_path}, "other": {"c": tmp_path}}
     assert drop_without_ground_truth(results, ["a"], messages.append) == {"mine": {"a": tmp_path}}
-    assert messages == ["mine: b not scored, no ground truth is given"]
+    assert messages == ["b, c left out: no ground truth is given"]
     assert drop_without_ground_truth(results, ["d"], messages.append) == results

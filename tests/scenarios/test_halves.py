@@ -200,7 +200,7 @@ def test_results_beyond_a_named_split_are_left_out(tmp_path):
         (folder / "gt/gt.txt").write_text("1,1,5,8,14,30,1,-1,-1,-1\n")
         (results / f"{name}.txt").write_text("1,1,5,8,14,30,1,-1,-1,-1\n")
     result = call("evaluate", results, "--gt", f"{tmp_path}/2DMOT15@jde6")
-    assert "Venice-2 not scored" in result.stderr
+    assert "Venice-2 left out" in result.stderr
     assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == [
         *sorted(SPLITS["jde6"].videos),
         "COMBINED",

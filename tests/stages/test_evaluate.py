@@ -102,12 +102,12 @@ def test_without_tracks_the_work_folder_is_scored(dataset):
     assert output == ""
 
 
-def test_results_without_ground_truth_fail_only_if_they_were_named(dataset):
+def test_results_without_ground_truth_are_left_out_unless_all_are(dataset):
     results = dataset / "tracks" / "mine"
     shutil.copy(results / "street.txt", results / "alley.txt")
     output = call("--gt", dataset / "data", "--work", dataset)
-    assert "mine: alley not scored, no ground truth is given" in output
-    assert "no ground truth for 'alley'" in call(results, "--gt", dataset / "data", code=1)
+    assert output.count("alley left out: no ground truth is given") == 1
+    assert "alley left out" in call(results, "--gt", dataset / "data")
     alone = dataset / "tracks" / "alone"
     alone.mkdir()
     (results / "alley.txt").rename(alone / "alley.txt")
@@ -172,16 +172,22 @@ def test_sequences_without_results_are_reported_and_not_combined(dataset):
 
 
 def test_missing_ground_truth_is_reported_in_one_line(dataset):
-    path = dataset / "tracks" / "mine" / "street.txt"
     only = dataset / "data" / "MOT20-b"
-    for arguments in ([path], ["--work", dataset / "other"]):
-        if arguments[0] != path:
-            shutil.copytree(path.parent, dataset / "other" / "tracks" / "mine")
-            for name in ("MOT17-a", "MOT20-b"):
-                (dataset / "other" / "tracks" / "mine" / f"{name}.txt").unlink()
-        output = call(*arguments, "--gt", only, code=1)
-        assert output.count("\n") == 1
-        assert "no ground truth for 'street'. Fix: use one of MOT20-b" in output
+    shutil.copytree(dataset / "tracks" / "mine", dataset / "other" / "tracks" / "mine")
+    for name in ("MOT17-a", "MOT20-b"):
+        (dataset / "other" / "tracks" / "mine" / f"{name}.txt").unlink()
+    output = call("--work", dataset / "other", "--gt", only, code=1)
+    assert output.count("\n") == 1
+    assert "no ground truth for 'street'. Fix: use one of MOT20-b" in output
+
+
+def test_a_result_file_belongs_to_the_only_sequence_and_work_folders_are_sources(dataset):
+    path = dataset / "tracks" / "mine" / "street.txt"
+    path.rename(path.with_name("renamed.txt"))
+    output = call(path.with_name("renamed.txt"), "--gt", dataset / "data" / "street")
+    assert output.splitlines()[2].startswith("renamed")
+    for folder in (dataset, dataset / "tracks"):
+        assert "mine" in call(folder, "--gt", dataset / "data").splitlines()
 
 
 def test_ground_truth_without_scored_rows_is_reported(dataset):
@@ -231,7 +237,6 @@ def test_metrics_of_motmetrics_follow_each_sequence(dataset):
         ("data", "data", "holds no SEQUENCE.txt"),
         ("tracks/mine", "nowhere", "no ground truth in"),
         ("tracks/mine", "empty", "no ground truth in"),
-        ("tracks/mine", "data/street", "no ground truth for 'MOT17-a'. Fix: use one of street"),
         ("tracks/strets.txt", "data", "'strets'. Fix: did you mean 'street'"),
         ("tracks/mine", "twice", "are both ground truth of street"),
         ("doubled", "data", "are both results of street"),
@@ -302,8 +307,9 @@ def test_caches_and_results_go_into_one_csv(dataset):
 def test_a_cache_without_ground_truth(dataset):
     paths = cached(dataset, "gt+mine", street="plain-15", alley="plain-15")
     output = call("--caches", "--gt", dataset / "data", "--work", dataset)
-    assert "gt+mine: alley not scored, no ground truth is given" in output
-    assert "no ground truth for 'alley'" in call(*paths, "--gt", dataset / "data", code=1)
+    assert "alley left out: no ground truth is given" in output
+    assert "alley left out" in call(*paths, "--gt", dataset / "data")
+    call(paths[1], "--gt", dataset / "data", code=1)  # nothing remains
     paths[0].write_bytes(b"no cache")
     assert "1 failed" in call(
         *paths[:1], cached(dataset, "more", street="plain-15")[0], "--gt", dataset / "data", code=1

@@ -1,0 +1,59 @@
+"""Choose the caches of a command: those that it names, or all of its work folder."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
+
+from mottool.cache.reader import Cache
+from mottool.errors import CacheError, InputError, did_you_mean
+from mottool.metrics.inputs import find_caches, has_ground_truth
+from mottool.workdir import WorkDir
+
+__all__ = ["choose_caches", "with_ground_truth"]
+
+
+def choose_caches(sources: Sequence[Path], work: Path) -> list[Path]:
+    """Return the caches of `sources`, by default of the work folder.
+
+    A source is a cache, a folder of caches or a work folder, or a part of one (`mottool.splits`).
+    Raises `InputError` if there is none. A source that is not a cache is returned, to be refused
+    when it is opened.
+    """
+    caches, others = find_caches(sources)
+    empty = [folder for folder in others if folder.is_dir()]
+    if empty:
+        fix = "name caches, folders of them or work folders, or run mottool detect-embed first"
+        raise InputError(f"there are no caches under {empty[0]}", fix)
+    paths = caches + others or WorkDir(work).caches()
+    if not paths:
+        fix = "run mottool detect-embed first, or name the caches"
+        raise InputError(f"there are no caches under {work / 'caches'}", fix)
+    return paths
+
+
+def with_ground_truth(
+    caches: Iterable[Path], files: Collection[str], warn: Callable[[str], None]
+) -> list[Path]:
+    """Return the caches of the sequences that have ground truth; name the others to `warn`, once.
+
+    `files` are the names of the sequences with ground truth. Caches that cannot be read are
+    returned, too. Raises `InputError` if all are of sequences without ground truth.
+    """
+    known, unknown = list[Path](), dict[str, None]()
+    for path in caches:
+        try:
+            with Cache(path) as cache:
+                sequence = cache.header.sequence
+        except CacheError:
+            known.append(path)
+            continue
+        if has_ground_truth(sequence, files):
+            known.append(path)
+        else:
+            unknown[sequence] = None
+    if unknown and not known:
+        name = next(iter(unknown))
+        fix = f"{did_you_mean(name, files)}, or add its folder with --gt"
+        raise InputError(f"there is no ground truth for {name!r}", fix)
+    if unknown:
+        warn(f"{', '.join(unknown)} left out: no ground truth is given")
+    return known
