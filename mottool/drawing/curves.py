@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mottool.drawing.style import COLOURS, save_figure
@@ -30,13 +31,18 @@ def draw_curves(
     """Draw `panels` side by side into an image file, in the format of the suffix of `path`.
 
     A panel maps the labels of its lines to their x and y values; x is an integer. A line that
-    coincides with later ones is drawn wider, so that all of them are visible.
+    coincides with later ones is drawn wider, so that all of them are visible. Panels with the same
+    lines share one legend. Lines of a single point are drawn as bars with their values.
     """
     figure = Figure((SIZE[0] * len(panels), SIZE[1]), layout="constrained")
     figure.suptitle(title)
+    shared = len(panels) > 1 and len({tuple(curves) for curves in panels.values()}) == 1
     for axes, (name, curves) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
+        if all(len(x) == 1 for x, _ in curves.values()):
+            _draw_values(axes, name, x_label, curves)
+            continue
         styles = cycle((colour, dash) for dash in DASHES for colour in COLOURS)
         lines = list(curves.values())
         for index, (label, (x, y)) in enumerate(curves.items()):
@@ -47,26 +53,45 @@ def draw_curves(
         axes.set(xlabel=x_label, ylabel=name)
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.spines[["top", "right"]].set_visible(False)
+        if not shared:
+            axes.legend(fontsize="small")
+    if shared:
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", frameon=False, fontsize="small")
     save_figure(figure, path, DPI)
+
+
+def _draw_values(axes: Axes, name: str, x_label: str, curves: Mapping[str, Curve]) -> None:
+    """Draw the single value of each curve as a bar."""
+    values = [y[0] for _, y in curves.values()]
+    bars = axes.barh(list(curves), values, 0.6, color=COLOURS[0])
+    axes.bar_label(bars, fmt="%.4g", padding=3, fontsize="small")
+    axes.invert_yaxis()
+    axes.margins(x=0.18)
+    axes.axvline(0, color="black", linewidth=0.8)
+    x = next(iter(curves.values()))[0][0]
+    axes.set_xlabel(f"{name} at {x_label} {x:g}")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def draw_hota_curves(
     trackers: Mapping[str, Mapping[str, Sequence[float]]], title: str, path: Path
 ) -> Path:
-    """Draw HOTA, DetA and AssA over alpha, a line per tracker, its mean in per cent in the legend.
+    """Draw HOTA, DetA and AssA in per cent over alpha, a line per tracker, means in the legend.
 
     `trackers` maps each tracker to its curves by metric, (19,) in [0, 1] each.
     """
+    labels = {}
+    for tracker, curves in trackers.items():
+        means = (f"{name} {100 * sum(curves[name]) / len(curves[name]):.1f}" for name in METRICS)
+        labels[tracker] = f"{tracker}: {', '.join(means)}"
     panels = {
-        metric: {
-            f"{tracker} ({100 * sum(curves[metric]) / len(curves[metric]):.1f})": (
-                ALPHAS.tolist(),
-                list(curves[metric]),
-            )
+        f"{metric} (%)": {
+            labels[tracker]: (ALPHAS.tolist(), [100 * value for value in curves[metric]])
             for tracker, curves in trackers.items()
         }
         for metric in METRICS
     }
-    draw_curves(panels, "localisation threshold alpha", title, path)
+    draw_curves(panels, "localisation threshold α (IoU)", title, path)
     return path

@@ -113,14 +113,15 @@ def plot_embeddings(
     """
     from mottool.cache.reader import Cache
     from mottool.drawing.embedding_plots import draw_map, project_tsne
-    from mottool.metrics.embedding_similarity import of_people
+    from mottool.metrics.embedding_similarity import count_people, of_people
 
     settings = settings or EmbeddingPlotSettings()
     with Cache(cache) as opened:
         embeddings, ids = of_people(opened, rows, settings.people, settings.samples)
+        total = count_people(opened, rows)
         title = _title(opened.header.sequence, opened.header.pipeline)
     points = project_tsne(embeddings, settings.seed, settings.perplexity)
-    return draw_map(points, ids, title, out)
+    return draw_map(points, ids, title, out, total)
 
 
 def plot_frames(cache: Path, rows: Rows | None, out: Path, pair: tuple[int, int]) -> Path:

@@ -16,7 +16,6 @@ __all__ = [
     "VERMILION",
     "colour_of",
     "new_plot",
-    "point_style",
     "preferred_colour",
     "rgb_from_bgr",
     "save_figure",
@@ -71,11 +70,6 @@ def rgb_from_bgr(colour: BGR) -> tuple[float, float, float]:
     """Convert blue, green, red from 0 to 255 to matplotlib's red, green, blue in [0, 1]."""
     blue, green, red = colour
     return red / 255, green / 255, blue / 255
-
-
-def point_style(index: int) -> tuple[str, str]:
-    """Return colour and marker of the point set `index`; a pair repeats only after 56 sets."""
-    return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
 
 
 def new_plot(width: float, height: float, title: str = "") -> tuple[Figure, Axes]:

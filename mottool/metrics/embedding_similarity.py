@@ -14,6 +14,7 @@ __all__ = [
     "FrameTemplates",
     "SimilarityMatrix",
     "between_frames",
+    "count_people",
     "of_people",
     "of_tracklets",
     "templates_of",
@@ -71,8 +72,17 @@ def of_people(
     return np.concatenate([frame.embeddings for frame in frames])[kept], ids[kept]
 
 
+def count_people(cache: Cache, rows: Rows) -> int:
+    """Return the number of identities in `rows` that match detections of an open cache."""
+    matched = [frame.ids[frame.ids >= 0] for frame in identify_detections(cache, rows)]
+    return len(np.unique(np.concatenate([np.zeros(0, np.int64), *matched])))
+
+
 def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> SimilarityMatrix:
-    """Compare the detections of two frames; raise `InputError` if one of them has none."""
+    """Compare the detections of two frames; raise `InputError` if one of them has none.
+
+    Without `rows` the detections are in order from left to right.
+    """
     frames = {
         frame.frame: frame for frame in identify_detections(cache, rows) if frame.frame in pair
     }
@@ -81,7 +91,11 @@ def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> Si
             problem = f"{cache.path} has no detection in frame {number}"
             raise InputError(problem, "choose another frame")
     first, second = (frames[number] for number in pair)
-    return SimilarityMatrix(first.embeddings @ second.embeddings.T, first.ids, second.ids)
+    matrix = SimilarityMatrix(first.embeddings @ second.embeddings.T, first.ids, second.ids)
+    if rows is not None:
+        return matrix
+    order, other = (np.argsort(frame.boxes[:, [0, 2]].sum(axis=1)) for frame in (first, second))
+    return matrix._replace(cosines=matrix.cosines[order][:, other])
 
 
 def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> SimilarityMatrix:

@@ -26,11 +26,15 @@ MIN_IOU = 0.5  # of a detection that is matched with a row
 
 
 class IdentifiedFrame(NamedTuple):
-    """Detections of one frame: its number, identities (n,), -1 unknown, embeddings (n, D)."""
+    """Detections of one frame: its number, identities (n,), -1 unknown, embeddings (n, D).
+
+    `boxes` (n, 4) are x1 y1 x2 y2 in pixels.
+    """
 
     frame: int
     ids: Ints
     embeddings: npt.NDArray[np.float32]
+    boxes: npt.NDArray[np.float32]
 
 
 def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
@@ -48,7 +52,8 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
     for number, detections in enumerate(cache.frames(), cache.first_frame):
         stop = start + len(detections)
         if detections.embeddings is not None:
-            yield IdentifiedFrame(number, ids[start:stop], detections.embeddings)
+            parts = ids[start:stop], detections.embeddings, detections.boxes
+            yield IdentifiedFrame(number, *parts)
         start = stop
 
 

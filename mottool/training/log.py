@@ -27,17 +27,20 @@ def write_log(history: Sequence[Row], path: Path) -> None:
 def write_curves(history: Sequence[Row], path: Path, title: str) -> None:
     """Plot the loss terms, and the validation metrics if there are any, over epochs."""
     losses = [name for name in history[0] if name not in NOT_LOSSES]
-    panels = {"loss": _curves(history, losses), "validation": _curves(history, FIGURES)}
+    percent = [
+        {**row, **{name: 100 * row[name] for name in FIGURES if name in row}} for row in history
+    ]
+    panels = {"loss": _curves(history, losses), "validation (%)": _curves(percent, FIGURES)}
     draw_curves({name: curves for name, curves in panels.items() if curves}, "epoch", title, path)
 
 
 def _curves(
-    history: Sequence[Row], names: Sequence[str]
+    history: Sequence[Row], names: Sequence[str], scale: float = 1.0
 ) -> dict[str, tuple[list[float], list[float]]]:
-    """Return the epochs and values of every name with a finite value."""
+    """Return the epochs of every name with a finite value, and its values times `scale`."""
     curves = {}
     for name in names:
         rows = [row for row in history if math.isfinite(row.get(name, math.nan))]
         if rows:
-            curves[name] = [row["epoch"] for row in rows], [row[name] for row in rows]
+            curves[name] = [row["epoch"] for row in rows], [scale * row[name] for row in rows]
     return curves

@@ -17,3 +17,13 @@ def test_coinciding_lines_are_all_visible(tmp_path):
     # The legend shows a short piece of each line; the line itself spans the plot.
     widths = [(abs(image.astype(int) - colour) < 24).all(2).any(0).sum() for colour in colours]
     assert min(widths) > 0.6 * image.shape[1]
+
+
+def test_single_values_are_bars(tmp_path):
+    path = tmp_path / "curves.png"
+    draw_curves({"loss": {"heat": ([1.0], [1.0]), "id": ([1.0], [2.0])}}, "epoch", "title", path)
+    image = cv2.imread(str(path))[:, :, ::-1]
+    blue = np.array([int(COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)])
+    lengths = (abs(image.astype(int) - blue) < 24).all(2).sum(1)  # pixels of each line of the image
+    short, long = np.unique(lengths[lengths > 100])[[0, -1]]
+    assert 1.9 < long / short < 2.1

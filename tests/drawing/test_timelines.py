@@ -1,7 +1,7 @@
 import matplotlib.image
 import numpy as np
 
-from mottool.drawing.style import colour_of, point_style, rgb_from_bgr
+from mottool.drawing.style import colour_of, rgb_from_bgr
 from mottool.drawing.timelines import draw_objects, draw_tracks
 from mottool.metrics.box_outcomes import BoxOutcomes, IdentitySwitch, Outcome
 from mottool.motchallenge.rows import Rows
@@ -43,11 +43,3 @@ def test_lanes_have_the_colours_of_matched_identities_and_ticks_at_switches(tmp_
     unscored = verdicts._replace(truth=np.full(40, Outcome.UNJUDGED), switches=[])
     empty = draw_objects(results, truth, unscored, "title", tmp_path / "c.png")
     assert share(empty, rgb_from_bgr(colour_of(3))) == 0
-
-
-def test_many_identities_differ_by_colour_or_marker():
-    styles = [point_style(index) for index in range(56)]
-    assert len(set(styles)) == 56
-    for one, other in zip(styles, styles[1:], strict=False):
-        assert one[0] != other[0]
-        assert one[1] != other[1]

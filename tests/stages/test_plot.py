@@ -67,7 +67,9 @@ def test_cells_of_one_identity_are_framed(work):
     orange = np.abs(image[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
     assert orange.sum() > 1000
     unknown = drawn(work, "frames", "--at", 2, 9)
-    assert not (np.abs(unknown[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
+    # Without identities, detections that are most similar to each other are framed.
+    orange = np.abs(unknown[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02
+    assert orange.sum() > 1000
 
 
 def test_tracklets_are_framed_with_detections_of_their_identity(work):
@@ -179,8 +181,8 @@ def test_the_legend_of_curves_has_the_means_that_evaluate_prints(work):
     evaluation.add("seq", work / "work/tracks/pipe.a/seq.txt", truth)
     metrics = evaluation.rows()[0].metrics
     svg = (work / "work/plots/hota.svg").read_text()
-    for name in ("HOTA", "DetA", "AssA"):
-        assert f"pipe.a ({100 * metrics[name]:.1f})" in svg
+    means = (f"{name} {100 * metrics[name]:.1f}" for name in ("HOTA", "DetA", "AssA"))
+    assert svg.count(f"pipe.a: {', '.join(means)}") == 1  # one legend for the three panels
 
 
 def test_missing_inputs_are_reported(work):
