@@ -19,16 +19,18 @@ REGIONS = ("other person", "other vehicle", "trailer")
 # The first release of the labels has other names.
 RENAMED = {"person": "pedestrian", "bike": "bicycle", "motor": "motorcycle"}
 FIX = "give Scalabel's list of frames with frameIndex and labels (id, category, box2d)"
-HEAD = 512  # bytes that are read to recognise a file
+HEAD = 4096  # bytes that are read to recognise a file
+KEYS = b'"frameIndex"', b'"videoName"', b'"labels"'  # of which a frame has one
 
 
 def recognises(file: Path) -> bool:
-    """Return whether a file is a JSON list, or Scalabel's object that begins with frames."""
+    """Return whether a file is a JSON list of frames, or Scalabel's object that begins with one."""
     if file.suffix != ".json" or not file.is_file():
         return False
     with file.open("rb") as content:
         head = content.read(HEAD).lstrip().replace(b" ", b"")
-    return head.startswith((b"[", b'{"frames":['))
+    is_list = head.startswith((b"[", b'{"frames":['))
+    return is_list and any(key in head for key in KEYS)
 
 
 def find(path: Path) -> list[Path]:
