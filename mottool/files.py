@@ -14,17 +14,22 @@ from typing import Any
 from mottool.errors import OutputError, writing
 
 __all__ = [
+    "UNPACK_FIX",
+    "UNPACK_VARIABLE",
     "atomic_write",
     "digest",
     "file_digest",
     "replace_file",
     "safe_name",
+    "unpack_factor",
     "unpacked_limit",
     "visible_files",
 ]
 
 STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
 RATIO, SLACK = 100, 1 << 24  # of unpacked to packed text; tracks have a ratio of 4 to 20
+UNPACK_VARIABLE = "MOTTOOL_UNPACK_LIMIT"  # processes that are started inherit it
+UNPACK_FIX = "check the file; if it is right, run mottool --unpack-limit 10 COMMAND"
 LONGEST_NAME = 200  # bytes; file systems allow 255, and suffixes follow
 ATTEMPTS, PAUSE_SECONDS = 3, 0.05  # of a rename that Windows refuses
 
@@ -108,7 +113,12 @@ def unpacked_limit(packed: int) -> int:
 
     A file that was made to fill the memory holds a thousand times its size.
     """
-    return RATIO * packed + SLACK
+    return round(unpack_factor() * (RATIO * packed + SLACK))
+
+
+def unpack_factor() -> float:
+    """Return how many times the usual limits inputs may take of memory (`--unpack-limit`)."""
+    return float(os.environ.get(UNPACK_VARIABLE, 1))
 
 
 def digest(content: Any) -> str:

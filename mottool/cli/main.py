@@ -12,6 +12,7 @@ import click
 from mottool._version import __version__
 from mottool.cli.tracker_flags import unknown_option
 from mottool.errors import MottoolError, SettingError, did_you_mean, from_os_error
+from mottool.files import UNPACK_VARIABLE
 
 __all__ = ["COMMANDS", "cli", "main"]
 
@@ -58,7 +59,15 @@ class Stages(click.Group):
 
 @click.group(cls=Stages, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mottool")
-def cli() -> None:
+@click.option(
+    "--unpack-limit",
+    type=click.FloatRange(min=1),
+    envvar=UNPACK_VARIABLE,
+    metavar="FACTOR",
+    help="Accept images and archives that take FACTOR times as much memory as is usual for their "
+    "size.",
+)
+def cli(unpack_limit: float | None) -> None:
     """Multi-object tracking in stages: run a network once, then associate as often as you like.
 
     \b
@@ -70,6 +79,8 @@ def cli() -> None:
     All results go to the folder --work (by default mottool-work, or $MOTTOOL_WORK), where the next
     command finds its inputs. `mottool COMMAND --help` is the manual of a command.
     """
+    if unpack_limit:
+        os.environ[UNPACK_VARIABLE] = str(unpack_limit)
 
 
 def main() -> None:

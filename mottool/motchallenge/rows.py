@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, did_you_mean, from_os_error
-from mottool.files import atomic_write, unpacked_limit
+from mottool.files import UNPACK_FIX, atomic_write, unpacked_limit
 from mottool.motchallenge.zip_files import is_archive, read_results
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
@@ -125,7 +125,7 @@ def _bytes(path: Path) -> bytes:
         data = file.read(limit + 1)
     if len(data) > limit:
         problem = f"{path} unpacks to more than {limit >> 20} MiB"
-        raise InputError(problem, "check the file; unpack it if it is right")
+        raise InputError(problem, UNPACK_FIX)
     return data
 
 

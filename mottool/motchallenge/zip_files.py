@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mottool.errors import InputError, from_os_error, ignore_warning
-from mottool.files import atomic_write, safe_name, unpacked_limit
+from mottool.files import UNPACK_FIX, atomic_write, safe_name, unpacked_limit
 
 __all__ = ["file_on_disk", "is_archive", "read_archive", "read_results", "write_archive"]
 
@@ -46,7 +46,7 @@ def read_archive(path: Path) -> dict[PurePosixPath, str]:
             limit = unpacked_limit(path.stat().st_size)
             if sum(info.file_size for info in chosen) > limit:
                 problem = f"{path} unpacks to more than {limit >> 20} MiB of text"
-                raise InputError(problem, f"unpack it, and give the folder; or {fix}")
+                raise InputError(problem, UNPACK_FIX)
             for info, name in chosen.items():
                 if name in texts:
                     raise InputError(f"{path} holds two files {str(name)!r}", "leave one out")

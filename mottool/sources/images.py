@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
-from mottool.files import atomic_write
+from mottool.files import UNPACK_FIX, atomic_write, unpack_factor
 
 __all__ = [
     "frame_numbers",
@@ -134,7 +134,7 @@ def image_size(file: Path, upright: bool = True) -> tuple[int, int]:
     except Exception as error:  # the readers of Pillow raise many kinds
         raise InputError(f"{file} cannot be read as an image", UNREADABLE_FIX) from error
     size = file.stat().st_size
-    if width * height > max(MOST_PIXELS, PIXELS_PER_BYTE * size):
+    if width * height > unpack_factor() * max(MOST_PIXELS, PIXELS_PER_BYTE * size):
         problem = f"{file} is {width}x{height} but only {size} bytes long"
-        raise InputError(problem, "replace it; it may have been made to fill the memory")
+        raise InputError(problem, UNPACK_FIX)
     return (height, width) if transposed else (width, height)

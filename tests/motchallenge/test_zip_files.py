@@ -44,12 +44,15 @@ def test_names_in_a_zip_are_never_paths(tmp_path, name):
     assert seqinfo.read_text().splitlines()[1] == f"name={seqinfo.parent.name}"
 
 
-def test_a_zip_that_would_fill_the_memory_is_refused(tmp_path):
+def test_a_zip_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("s1.txt", b"0" * 40_000_000)
     assert path.stat().st_size < 50_000
-    with pytest.raises(InputError, match="unpacks to more than 19 MiB of text"):
+    with pytest.raises(InputError, match="unpacks to more than 19 MiB of text.*--unpack-limit 10"):
+        read(path, no_warning)
+    monkeypatch.setenv("MOTTOOL_UNPACK_LIMIT", "3")
+    with pytest.raises(InputError, match="columns"):
         read(path, no_warning)
 
 
