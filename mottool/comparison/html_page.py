@@ -239,7 +239,7 @@ def _legend(record: Mapping[str, Any]) -> str:
             f'border-style: {line}"></span>{text}</span> '
             for text, colour, line in OUTCOMES
         )
-        return f"Boxes by outcome against the ground truth: {swatches}."
+        return f"Boxes by outcome against the ground truth: {swatches}"
     trail = record.get("settings", {}).get("trail", 0)
     path = f" A line joins the feet of the last {trail} frames." if trail else ""
     return f"A box is a track, with the colour and number of its identity.{path}"
