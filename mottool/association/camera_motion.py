@@ -1,5 +1,6 @@
 """Camera motion of a cache's frames, from the file that `mottool camera-motion` writes."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ def motion_of(cache: Cache, tracker: str) -> CameraMotion:
     covered = len(motion.between(cache.first_frame, cache.last_frame)) == cache.frame_count
     if not covered or not _same_source(cache, motion.header.source_hash):
         problem = f"{path} is not of the frames of {cache.path}"
-        raise CacheError(problem, _fix(cache, "--overwrite "))
+        raise CacheError(problem, _fix(cache, " --overwrite"))
     return motion
 
 
@@ -67,5 +68,5 @@ def _fix(cache: Cache, flags: str = "") -> str:
     """Return the command that makes the file, for a cache in a work folder or elsewhere."""
     folder = cache.path.resolve().parent
     root = folder.parent.parent if folder.parent.name == "caches" else folder
-    command = f"mottool camera-motion {flags}{cache.header.source} --work {root}"
-    return f"run {command}, or add --no-camera-motion"
+    command = shlex.join(["mottool", "camera-motion", cache.header.source, "--work", str(root)])
+    return f"run {command}{flags}, or set camera_motion to false"

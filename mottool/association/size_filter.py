@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 MEAN, COVARIANCE = 0, slice(1, 9)
 COORDINATES, VELOCITIES = slice(0, 4), slice(4, 8)
 DIAGONAL = np.arange(8)
+SIDES = np.array([2, 3] * 4)  # the side that the noise of each element is relative to
 
 
 class SizeFilter(Filter):
@@ -83,13 +84,11 @@ class SizeFilter(Filter):
         turn = np.kron(np.eye(4), warp[:, :2])  # (8, 8)
         motion[MEAN] = turn @ motion[MEAN]
         motion[MEAN, :2] += warp[:, 2:]
-        motion[COVARIANCE] = np.einsum(
-            "ij,jkt,lk->ilt", turn, motion[COVARIANCE], turn, optimize=True
-        )
+        covariance = motion[COVARIANCE].transpose(2, 0, 1)  # (T, 8, 8)
+        motion[COVARIANCE] = (turn @ covariance @ turn.T).transpose(1, 2, 0)
 
 
 def _variances(deviation: Floats, coordinates: Floats) -> Floats:
     """Return variances (8, T) for deviations (8, 1) that are relative to width and height."""
-    sides = np.tile(coordinates[2:4], (4, 1))  # (8, T)
-    variances: Floats = np.square(deviation * sides)
+    variances: Floats = np.square(deviation * coordinates[SIDES])
     return variances
