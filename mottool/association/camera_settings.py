@@ -44,12 +44,14 @@ class BotSortSettings(CameraMotionSettings, LifeCycleSettings):
         "Detections with a score between this and track_high_thresh are low-score detections.",
         low=0,
         high=1,
+        at_most="track_high_thresh",
     )
     new_track_thresh: float | None = setting(
         None,
         "Detections with a score of at least this may start tracks; none: track_high_thresh + 0.1.",
         low=0,
         high=1,
+        at_least="track_high_thresh",
     )
     match_thresh: float = setting(
         0.8,
@@ -98,9 +100,14 @@ class StrongSortSettings(CameraMotionSettings, DeepSortFamilySettings):
         "Mahalanobis distance.",
         low=0,
         high=2,
+        search=(0.2, 0.7),
     )
     mc_lambda: float = setting(
-        0.98, "Weight of the cosine distance in the cost; the motion has the rest.", low=0, high=1
+        0.98,
+        "Weight of the cosine distance in the cost; the motion has the rest.",
+        low=0,
+        high=1,
+        search=(0.9, 1),
     )
     ema_alpha: float = setting(
         0.9, "Weight of a tracklet's embedding when a new one is averaged into it.", low=0, high=1
