@@ -50,7 +50,7 @@ from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
 from mottool.settings import Settings, build_settings, to_json
 from mottool.splits import splits_help
-from mottool.workdir import WorkDir, read_record, record_of
+from mottool.workdir import WorkDir, mixed_with_others, read_record, record_of, warn_of_replaced
 
 if TYPE_CHECKING:
     from mottool.cache.reader import Cache
@@ -118,6 +118,22 @@ def run(
     return out
 
 
+def settings_record(
+    tracker: str,
+    settings: Settings,
+    inputs: InputSettings,
+    postprocessing: PostprocessSettings,
+    public: Path | None = None,
+) -> dict[str, Any]:
+    """Return the tracker and all settings of a result file, as in its record."""
+    return {
+        "tracker": tracker,
+        "settings": to_json(settings),
+        "input": to_json(inputs) | {"public": str(public) if public else None},
+        "finishing": to_json(postprocessing),
+    }
+
+
 def inputs_of(
     cache: Cache,
     tracker: str,
@@ -134,10 +150,7 @@ def inputs_of(
 
     needs = needs_motion(cache, tracker, settings)
     return {
-        "tracker": tracker,
-        "settings": to_json(settings),
-        "input": to_json(inputs) | {"public": str(public) if public else None},
-        "finishing": to_json(postprocessing),
+        **settings_record(tracker, settings, inputs, postprocessing, public),
         "mottool": __version__,
         "cache_header": digest(dataclasses.asdict(cache.header)),
         "camera_motion": dict(motion_of(cache, tracker).header.settings) if needs else None,
@@ -168,7 +181,8 @@ def inputs_of(
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The folder of the result files.  [default: WORK/tracks/PIPELINE.TRACKER]",
+    help="The folder of the result files.  [default: WORK/tracks/PIPELINE.TRACKER, or "
+    "PIPELINE.TRACKER@NAME with --settings NAME.toml]",
 )
 @jobs_option
 @shard_option
@@ -247,6 +261,8 @@ def command(
     for note in fitting.notes:
         reporter.note(note)
     _check_public(public, tasks)
+    made = {task.out: settings_record(tracker, *task[4:], public) for task in tasks}
+    warn_of_replaced(made, reporter.note)
     job = partial(_track, tracker=tracker, public=public)
     futures = _run_all(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
     notes = [f"{file} [{name}] fits none of these sequences" for name in sequence_settings.unused]
@@ -257,6 +273,8 @@ def command(
             text = f"{summary['rows']} rows, {summary['identities']} identities, "
             text += f"{summary['frames_per_second']:.0f} frames/s"
             reporter.report(task.sequence, task.out, text, **summary)
+    for folder in dict.fromkeys(task.out.parent for task in tasks):
+        notes += mixed_with_others(folder, made)
     for note in dict.fromkeys(notes):  # caches often cause the same note
         reporter.note(note)
     reporter.close()
@@ -320,7 +338,7 @@ def _tasks(
     tasks: dict[Path, Task] = {}
     for cache, (header, frames) in caches.items():
         try:
-            folder = out or work.tracks(header.pipeline, tracker)
+            folder = out or work.tracks(header.pipeline, fitting.variant)
             path = folder / f"{safe_name(header.sequence)}.txt"
             if path in tasks:
                 problem = f"{tasks[path].cache} and {cache} would both be written to {path}"

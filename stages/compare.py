@@ -133,7 +133,8 @@ def run(
     "files",
     multiple=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A TOML file that names a tracker and its settings, as tune writes it; may be repeated.",
+    help="A TOML file that names a tracker and its settings, as tune writes it; may be repeated. "
+    "Its row is named TRACKER@FILE, such as bytetrack@best for best.toml.",
 )
 @settings_options(Config)
 @click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")

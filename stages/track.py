@@ -36,7 +36,7 @@ from mottool.files import safe_name
 from mottool.progress import progress
 from mottool.splits import splits_help
 from mottool.stages import associate, camera_motion, detect_embed, render
-from mottool.workdir import WorkDir, is_made_from, read_record, write_record
+from mottool.workdir import WorkDir, is_made_from, read_record, warn_of_replaced, write_record
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
@@ -127,9 +127,11 @@ def _tracks(
     motion = work.camera_motion(sequence.name)
     if needs_motion(opened, tracker, settings) and (overwrite or not motion.exists()):
         camera_motion.run(sequence, motion, None, overwrite, warn)
-    path = work.tracks(header.pipeline, tracker) / f"{safe_name(header.sequence)}.txt"
+    variant = linking.sequence_settings.variant(tracker)
+    path = work.tracks(header.pipeline, variant) / f"{safe_name(header.sequence)}.txt"
     made_from = associate.inputs_of(opened, tracker, settings, postprocessing, inputs)
     if overwrite or not is_made_from(path, made_from):
+        warn_of_replaced({path: made_from}, warn)
         associate.run(
             cache,
             path,

@@ -73,6 +73,11 @@ class CacheSettings:
         self.profile = profile_settings(tracker, profile) if profile else None
         self.notes: list[str] = []
 
+    @property
+    def variant(self) -> str:
+        """The name of the tracker with the settings of its file, if there is one."""
+        return self.sequence_settings.variant(self.tracker)
+
     def of(self, header: Header) -> list[Settings]:
         """Build the settings of a cache, and note where they come from."""
         if self.profile is not None:

@@ -17,6 +17,7 @@ command line override all of them. POI (Yu et al., ECCV 2016 workshops) and Byte
 used thresholds by sequence on the benchmarks.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -38,10 +39,12 @@ __all__ = [
     "given_settings",
     "read_settings_by_tracker",
     "settings_classes_of",
+    "tracker_of",
     "unused_tables",
 ]
 
 DEFAULT = "default"
+VARIANT = "@"  # between the names of a tracker and of a settings file, without its ending
 
 
 def _classes(text: str) -> tuple[int, ...]:
@@ -141,6 +144,16 @@ class SequenceSettings:
         }
         self.unused = [name for name in self._tables if name != DEFAULT]
 
+    def variant(self, tracker: str) -> str:
+        """Return the name of a tracker with these settings, such as `bytetrack@best`.
+
+        It names rows of tables and folders of results. Without a file it is the tracker's name.
+        """
+        if self._path is None:
+            return tracker
+        name = re.sub(r"[^\w+=-]", "_", self._path.stem)
+        return f"{tracker}{VARIANT}{name}"
+
     def check(self, kinds: Mapping[str, type[Settings]]) -> None:
         """Raise a `SettingError` if a table has a setting that none of these classes has."""
         for name, table in self._tables.items():
@@ -208,8 +221,9 @@ def read_settings_by_tracker(
 ) -> dict[str, SequenceSettings]:
     """Return the settings of trackers that are given by name, and of those that files name.
 
-    A file replaces the empty settings of a name. Raises `SettingError` for a file that names no
-    tracker or an unknown one, for two files of one tracker, and for settings it does not have.
+    The latter are named `TRACKER@FILE`, without the file's ending. Raises `SettingError` for a
+    file that names no tracker or an unknown one, for two files that give one name, and for settings
+    that the tracker does not have.
     """
     settings = {name: SequenceSettings() for name in trackers}
     file_of: dict[str, Path] = {}
@@ -220,12 +234,18 @@ def read_settings_by_tracker(
             raise SettingError(f"{file} names no tracker", 'write tracker = "fairmot" at its top')
         if name not in TRACKERS:
             raise SettingError(f"{file} is for {name!r}", did_you_mean(name, TRACKERS))
-        if name in file_of:
-            fix = "compare them in separate runs"
-            raise SettingError(f"{file_of[name]} and {file} are both for {name}", fix)
         file_settings.check(settings_classes_of(name))
-        settings[name], file_of[name] = file_settings, file
+        variant = file_settings.variant(name)
+        if file_of.setdefault(variant, file).resolve() != file.resolve():
+            problem = f"{file_of[variant]} and {file} are both named {variant}"
+            raise SettingError(problem, "rename one of the files")
+        settings[variant] = file_settings
     return settings
+
+
+def tracker_of(variant: str) -> str:
+    """Return the tracker of a name such as `bytetrack@best`."""
+    return variant.partition(VARIANT)[0]
 
 
 def unused_tables(settings: Mapping[str, SequenceSettings]) -> list[str]:

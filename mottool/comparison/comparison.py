@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mottool.association.fitted_settings import fitted_settings
-from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
+from mottool.association.sequence_settings import (
+    SequenceSettings,
+    settings_classes_of,
+    tracker_of,
+)
 from mottool.comparison.measure import DetectionMeasurement, measure_detection, measure_tracking
 from mottool.comparison.pipelines import ComparedPipeline, find_pipelines
 from mottool.comparison.results import ComparisonRow, comparison_row
@@ -45,7 +49,8 @@ class Comparison:
         """Find the pipelines and their sequences, without measuring yet.
 
         `paths` and `oracle` are as in `find_pipelines`, `ground_truth` as in `find_ground_truth`.
-        `trackers` are names with their settings by sequence, which override those that fit a
+        `trackers` are names, as `bytetrack` or `bytetrack@best`, with their settings by sequence,
+        which override those that fit a
         cache's network; `published` ignores the latter. Raises `InputError` for files that are
         missing or do not belong together, `CacheError` for caches that cannot be read.
         """
@@ -131,7 +136,7 @@ class Comparison:
 
     def _is_possible(self, pipeline: ComparedPipeline, tracker: str) -> bool:
         """Return whether the caches have what a tracker needs; note it if they do not."""
-        missing = " and ".join(pipeline.missing_fields(tracker))
+        missing = " and ".join(pipeline.missing_fields(tracker_of(tracker)))
         if missing:
             self._note(f"{pipeline.name}.{tracker} left out: its caches have no {missing}")
         return not missing
@@ -147,7 +152,8 @@ class Comparison:
         Raises the errors of `measure_detection` and `measure_tracking`, and `SettingError` for
         invalid settings.
         """
-        settings_files, settings_classes = self.trackers[tracker], settings_classes_of(tracker)
+        settings_files, algorithm = self.trackers[tracker], tracker_of(tracker)
+        settings_classes = settings_classes_of(algorithm)
         measured = self._measured.setdefault(pipeline.name, {})
         at_ground_truth = self._at_ground_truth.setdefault(pipeline.name, {})
         tracking, used = {}, {}
@@ -159,10 +165,10 @@ class Comparison:
                 path = pipeline.at_ground_truth[name]
                 at_ground_truth[name] = measure_detection(path, file, self.rules).finds
             cache_settings = {} if self.published else pipeline.settings[name]
-            fitted = fitted_settings(cache_settings, tracker)
+            fitted = fitted_settings(cache_settings, algorithm)
             settings: Any = tuple(settings_files.of(name, settings_classes, {}, fitted))
             used[name] = {key: value for part in settings for key, value in to_json(part).items()}
-            tracking[name] = measure_tracking(cache, file, tracker, settings, self.rules)
+            tracking[name] = measure_tracking(cache, file, algorithm, settings, self.rules)
         return comparison_row(pipeline, tracker, measured, tracking, at_ground_truth, used)
 
     def describe_pipelines(self) -> dict[str, dict[str, Any]]:

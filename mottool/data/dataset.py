@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, SettingError
-from mottool.sources.images import read_image, read_mask
+from mottool.sources.images import read_image, read_mask, without_links
 from mottool.splits import Split, frames_of_half
 
 __all__ = [
@@ -110,6 +110,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def real_paths(self) -> list[str]:
+        """Return the paths of the images without links in the names of their folders."""
+        return without_links(map(Path, self.paths))
 
     def __getitem__(self, index: int) -> AnnotatedImage:
         if not 0 <= index < len(self):

@@ -21,6 +21,7 @@ from mottool.metrics.ground_truth import (
     check_half,
     load_ground_truth,
     preprocess_tracks,
+    warn_of_mismatch,
 )
 from mottool.metrics.inputs import (
     GroundTruthFile,
@@ -41,7 +42,7 @@ from mottool.motchallenge.rules import (
     PEDESTRIAN,
     of_class,
 )
-from mottool.workdir import read_record
+from mottool.workdir import mixed_settings, read_record
 
 __all__ = [
     "CacheEvaluation",
@@ -147,8 +148,7 @@ class TrackEvaluation:
                 f"{truth.last_frame}, the last with ground truth, count as false positives"
             )
         scored = preprocess_tracks(tracks, truth)
-        if not len(scored.truth_ids):
-            warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
+        warn_of_mismatch(sequence, path, file, truth, scored, warn)
         self._scores[sequence] = (truth.rules, score(scored))
         record = read_record(path)
         if time := SystemTime.read(record):
@@ -283,6 +283,8 @@ def evaluate_results(
     for tracker, given in results.items():
         names = _scored_once(tracker, given, files, warn)
         paths = {sequence: given[sequence] for sequence in names}
+        if mixed := mixed_settings(paths):
+            warn(f"{tracker}: COMBINED mixes results of different settings: {mixed}")
         for number, suffix in classes.items():
             evaluation = TrackEvaluation(f"{tracker}{suffix}", motmetrics, size_limits)
             for sequence, path in paths.items():

@@ -1,5 +1,6 @@
 """The ground truth of one sequence or of a half of it, and its comparison with tracks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import AUTO, detect_rules
 from mottool.splits import frames_of_half, without_half
+from mottool.workdir import read_record
 
 __all__ = [
     "GroundTruth",
@@ -22,7 +24,11 @@ __all__ = [
     "in_span",
     "load_ground_truth",
     "preprocess_tracks",
+    "warn_of_mismatch",
 ]
+
+LEAST_IOU = 0.05  # of a match at HOTA's lowest threshold
+SWAPPED = "are --gt and the results swapped?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +54,15 @@ class GroundTruth:
 def load_ground_truth(file: GroundTruthFile, sequence: str, rules: str = AUTO) -> GroundTruth:
     """Read the ground truth of a sequence; `auto` rules are replaced by those that fit.
 
-    Of a half, only the rows in its frames are kept. Raises `InputError` as `read_rows` does.
+    Of a half, only the rows in its frames are kept. Raises `InputError` as `read_rows` does, and
+    for scores between 0 and 1 in place of flags, which results have.
     """
     rows = read_ground_truth(file.path, file.classes)
+    flags = rows.rest[:, 0] if rows.rest.shape[1] else np.zeros(0)
+    if ((flags > 0) & (flags < 1)).any():
+        problem = f"{file.path} has scores in column 7, where ground truth has flags of 0 or 1"
+        fix = "if --gt and the results are swapped, give the ground truth with --gt"
+        raise InputError(f"{problem}: it looks like results", fix)
     fitting = rules_of(file.path) or detect_rules(sequence, rows)
     chosen = fitting if rules == AUTO else rules
     if file.span:
@@ -84,6 +96,31 @@ def preprocess_tracks(tracks: Rows, ground_truth: GroundTruth, frames: int = 0) 
     first, last = ground_truth.span
     count = max(0, min(last, length) - first + 1)
     return replace(scored, result_rows=kept[scored.result_rows], frames=count)
+
+
+def warn_of_mismatch(
+    sequence: str,
+    path: Path,
+    file: GroundTruthFile,
+    truth: GroundTruth,
+    scored: EvalSequence,
+    warn: Callable[[str], None],
+) -> None:
+    """Warn if the ground truth is not scored or not matched by the result file `path`, or swapped.
+
+    They look swapped if the ground truth has a record of `associate`, or the results its name.
+    """
+    if not len(scored.truth_ids):
+        warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
+    elif len(scored.result_ids) and not (scored.pairs.similarity >= LEAST_IOU).any():
+        warn(
+            f"{sequence}: no box of {path} matches one of {file.path}, at an IoU of {LEAST_IOU}; "
+            "check that both are of the same video, and of the same frames"
+        )
+    if read_record(file.path).get("tracker"):
+        warn(f"{file.path}, given with --gt, is a result of mottool associate: {SWAPPED}")
+    elif path.name.startswith("gt.txt"):
+        warn(f"{path}, given as a result, is named like ground truth: {SWAPPED}")
 
 
 def check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:

@@ -1,6 +1,7 @@
 """Still images: list those of a folder in natural order, read and write their pixels."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_raw",
+    "without_links",
     "write_image",
 ]
 
@@ -138,3 +140,12 @@ def image_size(file: Path, upright: bool = True) -> tuple[int, int]:
         problem = f"{file} is {width}x{height} but only {size} bytes long"
         raise InputError(problem, UNPACK_FIX)
     return (height, width) if transposed else (width, height)
+
+
+def without_links(paths: Iterable[Path]) -> list[str]:
+    """Return paths whose folders are resolved; links to single images are kept."""
+    folders: dict[Path, Path] = {}
+    for path in (paths := list(paths)):
+        if path.parent not in folders:
+            folders[path.parent] = path.parent.resolve()
+    return [str(folders[path.parent] / path.name) for path in paths]

@@ -13,7 +13,13 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.depth import range_of
-from mottool.sources.images import frame_numbers, images_in, read_image, read_raw
+from mottool.sources.images import (
+    frame_numbers,
+    images_in,
+    read_image,
+    read_raw,
+    without_links,
+)
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = [
@@ -162,6 +168,12 @@ class Sequence:
             problem = f"{file} is {width}x{height} but {first} is {self.width}x{self.height}"
             raise InputError(problem, "make all images in the folder the same size")
 
+    def image_paths(self) -> list[str]:
+        """Return the paths of the images, without links in their folder's; [] of a video."""
+        if self.media is None or not self.media.is_dir():
+            return []
+        return without_links(images_in(self.media))
+
     def fingerprint(self) -> str:
         """Return the SHA-256, in hex, of the content: the video, or the images with their names.
 
@@ -255,6 +267,10 @@ class SubsampledSequence(Sequence):
             if not remainder:
                 yield replace(frame, number=number + 1)
 
+    def image_paths(self) -> list[str]:
+        """Return the paths of the images, without links in their folder's; [] of a video."""
+        return self.original.image_paths()[:: self.frame_step]
+
     def fingerprint(self) -> str:
         """Return the SHA-256, in hex, of the original's fingerprint and the frame step."""
         content = f"{self.original.fingerprint()} {self.frame_step}"
@@ -300,6 +316,11 @@ class HalfSequence(Sequence):
             if frame.number > last:
                 return
             yield frame
+
+    def image_paths(self) -> list[str]:
+        """Return the paths of the images, without links in their folder's; [] of a video."""
+        first, last = self.span
+        return self.original.image_paths()[first - 1 : last]
 
     def fingerprint(self) -> str:
         """Return the SHA-256, in hex, of the original's fingerprint and the span."""

@@ -182,6 +182,7 @@ def train(
     from mottool.training.initial_weights import initialise
     from mottool.training.run import TrainingRun
     from mottool.training.trainer import Trainer
+    from mottool.training.validation import warn_of_shared
 
     config, tracking = config or TrainSettings(), tracking or {}
     plan = _trainer_settings(entry, config)
@@ -195,6 +196,7 @@ def train(
     torch.manual_seed(config.seed)
     learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
     held_out = open_held_out(validation, warn, root)
+    warn_of_shared(datasets, *held_out, warn)
     embeds = learner.embeds and entry.family.embeds
     best = _best_metric(entry, config, *held_out, retrieval, embeds)
     validate = _validation(entry, *held_out, size, tracking, retrieval, config, warn, embeds)

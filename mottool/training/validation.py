@@ -1,6 +1,6 @@
 """Score a network on held-out data: detections and embeddings, and the tracking of videos."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from mottool.progress import progress
 from mottool.settings import Settings
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation"]
+__all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation", "warn_of_shared"]
 
 FIGURES = ("MOTA", "IDF1", "AP@0.5", "TPR@FAR=0.1", "Rank1", "mAP")
 HIGHEST, TRACKED = "highest score", "tracked boxes"
@@ -222,3 +222,22 @@ def _score(sequence: Source, tracks: Sequence[Tracks]) -> TrackingScore:
         np.ones((len(numbers), 1)),
     )
     return score_tracks(results, load_ground_truth(file, sequence.name), decimals=None)
+
+
+def warn_of_shared(
+    datasets: Sequence[Dataset],
+    sequences: Sequence[Source],
+    held_out: Sequence[Dataset],
+    warn: Callable[[str], None],
+) -> None:
+    """Warn of held-out images that are trained on, in whichever folder both are named."""
+    trained = {path for dataset in datasets for path in dataset.real_paths()}
+    shared = {other.name: len(trained.intersection(other.real_paths())) for other in held_out}
+    for sequence in sequences:
+        shared[sequence.name] = len(trained.intersection(sequence.image_paths()))
+    names = [f"{count} images of {name}" for name, count in shared.items() if count]
+    if names:
+        warn(
+            f"--data and --validate share {', '.join(names)}: the validation overrates the network "
+            "and may choose the wrong epoch; hold out other videos, or PATH@second"
+        )

@@ -73,7 +73,7 @@ def test_a_settings_file_goes_before_them(tmp_path):
     file.write_text('tracker = "fairmot"\n[default]\nconf_thres = 0.3\nfirst_assoc = 0.4\n')
     message = associate(tmp_path, "--settings", str(file))
     assert "uses settings that fit" not in message
-    assert record(tmp_path, "net.fairmot")["settings"]["conf_thres"] == 0.3
+    assert record(tmp_path, "net.fairmot@own")["settings"]["conf_thres"] == 0.3
 
 
 def test_published_leaves_them_out(tmp_path):
@@ -97,7 +97,7 @@ def test_flags_and_a_settings_file_go_before_a_profile(tmp_path):
     file.write_text('tracker = "fairmot"\n[default]\nconf_thres = 0.3\n')
     words = ["--settings", str(file), "--profile", "2020-05", "--min-box-area", "50"]
     associate(tmp_path, *words)
-    settings = record(tmp_path, "net.fairmot")["settings"]
+    settings = record(tmp_path, "net.fairmot@own")["settings"]
     limits = settings["conf_thres"], settings["first_assoc"], settings["min_box_area"]
     assert limits == (0.3, 0.7, 50.0)
 

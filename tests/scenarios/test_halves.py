@@ -147,6 +147,7 @@ def test_compare_and_tune_track_the_half_that_has_ground_truth(dataset, tmp_path
     call(
         *("tune", *caches.glob("*.h5"), "--gt", f"{dataset}@second", "--tracker", "sort"),
         *("--search", "max_age=3,4", "--set", "min_hits=1", "--work", tmp_path / "work"),
+        *("--trials", 3),
     )
 
 

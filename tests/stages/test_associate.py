@@ -328,7 +328,7 @@ def test_settings_file_tables_apply_by_sequence_and_flags_override_them(tmp_path
     done = invoke(tmp_path, "--settings", file, "--min-hits", 1)
     assert done.exit_code == 0, done.output
     assert f"{file} [KITTI-13] fits none of these sequences" in done.stderr
-    five, nine = (read_record(tmp_path, f"MOT17-{n}-SDP", "sort") for n in ("05", "09"))
+    five, nine = (read_record(tmp_path, f"MOT17-{n}-SDP", "sort@settings") for n in ("05", "09"))
     assert (five["settings"]["max_age"], nine["settings"]["max_age"]) == (7, 2)
     assert five["settings"]["min_hits"] == nine["settings"]["min_hits"] == 1
     assert five["input"]["min_score"] == 0.5
@@ -405,3 +405,20 @@ def test_public_tracking_requires_public_detections(tmp_path):
     done = invoke(tmp_path, *arguments, "--public", tmp_path)
     assert done.exit_code == 0, done.output
     assert read_record(tmp_path, "seq", "outrack")["identities"] == 1
+
+
+def test_results_of_other_settings_are_kept_apart_or_reported(tmp_path):
+    for name in ("a", "b"):
+        save_cache(tmp_path, sequence=name)
+    caches, folder = tmp_path / "work/caches/pipe", tmp_path / "work/tracks/pipe.sort"
+    assert invoke(tmp_path, "--tracker", "sort").stderr == ""
+    assert invoke(tmp_path, "--tracker", "sort").stderr == ""  # of the same settings
+    done = invoke(tmp_path, caches / "a.h5", "--tracker", "sort", "--max-age", 7)
+    replaced = f"mottool: {folder}: replaces a of other settings (max_age 1, now 7); to keep both"
+    assert done.stderr.startswith(replaced)
+    mixed = "mixes results of different settings: max_age is 7 of a and 1 of b"
+    assert f"{folder} {mixed}" in done.stderr
+    (tmp_path / "best.2.toml").write_text('tracker = "sort"\n[default]\nmax_age = 9\n')
+    assert invoke(tmp_path, "--settings", tmp_path / "best.2.toml").stderr == ""
+    assert read_record(tmp_path, "a", "sort@best_2")["settings"]["max_age"] == 9
+    assert read_record(tmp_path, "a", "sort")["settings"]["max_age"] == 7

@@ -148,15 +148,28 @@ def test_settings_files_name_their_tracker(work):
     file.write_text('tracker = "sort"\n[default]\nmin_score = 0.99\n["else*"]\nmax_age = 3\n')
     result = call(work, "--settings", file, "--json")
     assert {row["figures"]["MOTA"] for row in json.loads(result.stdout)["done"]} == {0.0}
-    assert "settings of sort for [else*] match none" in result.stderr
-    with pytest.raises(SettingError, match="both for sort"):
-        read_settings_by_tracker((), (file, file))
+    assert "settings of sort@best for [else*] match none" in result.stderr
+    other = work / "other" / "best.toml"
+    other.parent.mkdir()
+    other.write_text(file.read_text())
+    with pytest.raises(SettingError, match="both named sort@best.*rename"):
+        read_settings_by_tracker((), (file, other))
     file.write_text("[default]\nmax_age = 3\n")
     with pytest.raises(SettingError, match="names no tracker"):
         read_settings_by_tracker((), (file,))
     file.write_text('tracker = "srot"\n')
     with pytest.raises(SettingError, match="did you mean 'sort'"):
         read_settings_by_tracker((), (file,))
+
+
+def test_settings_files_are_rows_beside_their_tracker(work):
+    for name, score in (("strict", 0.99), ("loose", 0.1)):
+        (work / f"{name}.toml").write_text(f'tracker = "sort"\n[default]\nmin_score = {score}\n')
+    more = ["--settings", work / "strict.toml", "--settings", work / "loose.toml"]
+    table = rows(work, "--tracker", "sort", *more)
+    names = ["public.sort", "public.sort@strict", "public.sort@loose"]
+    assert list(table)[:3] == names
+    assert [table[name]["figures"]["MOTA"] for name in names] == [0.5, 0, 0.5]
 
 
 def test_without_common_sequences_the_fix_names_both_inputs(work):

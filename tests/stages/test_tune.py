@@ -105,7 +105,7 @@ def test_the_scores_are_those_of_associate_and_evaluate(tmp_path):
     assert report["settings"].keys() == {"second", "conf_thres", "smooth"}
     linked = CliRunner().invoke(associate, [*work, "--settings", report["path"], "--jobs", "1"])
     assert linked.exit_code == 0, linked.output
-    scored = evaluate([tmp_path / "work/tracks/pipe.fairmot"], truth, tmp_path / "scores.csv")
+    scored = evaluate([tmp_path / "work/tracks/pipe.fairmot@best"], truth, tmp_path / "scores.csv")
     combined = next(row for row in table(scored) if "COMBINED" in row.values())
     trials = table(tmp_path / "work/tuning/pipe.fairmot/trials.csv")
     best = max(trials, key=lambda row: float(row["HOTA"] or 0))
