@@ -21,7 +21,7 @@ GROUPS = (
     ("status", "list", "ls"),
     ("distill-labels", "distill", "teacher"),
     # trackers and networks
-    ("deepsort", "strongsort", "deep_oc_sort"),
+    ("deepsort", "strongsort"),
     # settings: the highest cost of a match, by embedding where there is one
     ("first_assoc", "reid_thres", "max_cosine_distance", "match_thres", "match_thresh", "max_dist"),
     ("max_cosine_distance", "match_thres", "match_thresh", "appearance_thresh", "max_dist"),

@@ -228,8 +228,9 @@ def command(
     settings file say; with --published or --profile they are left out.
 
     sort, bytetrack, ocsort and botsort need boxes only, otrack the offsets that its own network
-    makes, the others embeddings. botsort, botsort-reid and strongsort compensate for camera motion,
-    which mottool camera-motion estimates first. A flag that belongs to another tracker is refused.
+    makes, the others embeddings. botsort, botsort-reid, strongsort and deepocsort compensate for
+    camera motion, which mottool camera-motion estimates first. A flag that belongs to another
+    tracker is refused.
 
     A settings file has tables for sequences, by name or by pattern; flags go before it. mottool
     tune writes such a file with the settings that score highest:

@@ -6,6 +6,7 @@ Imports no torch, numpy, cv2 or h5py: the command line reads this file for its f
 from dataclasses import dataclass
 
 from mottool.association.baseline_settings import ShapeSettings
+from mottool.association.camera_settings import CameraMotionSettings
 from mottool.settings import setting
 
 __all__ = ["DeepOCSortSettings", "OCSortSettings", "ObservationSettings"]
@@ -54,6 +55,7 @@ class OCSortSettings(ObservationSettings):
         "Detections with a score between this and track_thresh are low-score detections.",
         low=0,
         high=1,
+        at_most="track_thresh",
     )
 
     @property
@@ -63,7 +65,7 @@ class OCSortSettings(ObservationSettings):
 
 
 @dataclass(frozen=True)
-class DeepOCSortSettings(ObservationSettings):
+class DeepOCSortSettings(CameraMotionSettings, ObservationSettings):
     """Settings of Deep OC-SORT; defaults are those of its best results on MOT17.
 
     The profiles `mot20` and `dancetrack` have what its README changes for these benchmarks.

@@ -25,7 +25,7 @@ from mottool.association.camera_settings import (
     BotSortSettings,
     StrongSortSettings,
 )
-from mottool.association.observation_settings import OCSortSettings
+from mottool.association.observation_settings import DeepOCSortSettings, OCSortSettings
 from mottool.association.occlusion_settings import OcclusionRecoverySettings, form_setting
 from mottool.errors import SettingError
 from mottool.settings import Settings, setting
@@ -40,6 +40,7 @@ __all__ = [
     "ByteTrackSettings",
     "CSTrackSettings",
     "DeepSortFamilySettings",
+    "DeepOCSortSettings",
     "DeepSortSettings",
     "EmbeddingThenIoUSettings",
     "FairMOTSettings",
@@ -62,7 +63,15 @@ DEFAULT_TRACKER = "fairmot"
 
 # Settings of any tracker that are thresholds or weights of embeddings.
 EMBEDDING_SETTINGS = frozenset(
-    {"appearance", "appearance_thresh", "first_assoc", "max_cosine_distance", "reid_thres"}
+    {
+        "appearance",
+        "appearance_thresh",
+        "aw_param",
+        "first_assoc",
+        "max_cosine_distance",
+        "reid_thres",
+        "w_assoc_emb",
+    }
 )
 
 # Entries of published settings that describe how a run was made, and are not settings here.
@@ -335,6 +344,16 @@ TRACKERS = {
         profiles={
             "mot20": {"track_thresh": "0.4"},
             "dancetrack": {"max_w_over_h": "1000"},
+        },
+    ),
+    "deepocsort": TrackerEntry(
+        "mottool.association.deepocsort:DeepOCSortTracker",
+        DeepOCSortSettings,
+        _EMBED,
+        needs_if=_CAMERA,
+        profiles={
+            "mot20": {"track_thresh": "0.4"},
+            "dancetrack": {"max_w_over_h": "1000", "w_assoc_emb": "1.25", "aw_param": "1"},
         },
     ),
 }

@@ -196,9 +196,11 @@ def l2_normalise(embeddings: Embeddings) -> Embeddings:
     return scaled
 
 
-def update_embedding(previous: Embeddings, new: Embeddings, alpha: float = 0.9) -> Embeddings:
+def update_embedding(
+    previous: Embeddings, new: Embeddings, alpha: float | Embeddings = 0.9
+) -> Embeddings:
     """Return the L2-normalised running mean of tracklet embeddings, (T, D) each.
 
-    `alpha` is the weight of `previous`.
+    `alpha` is the weight of `previous`, a number or (T, 1).
     """
     return l2_normalise(alpha * previous + (1 - alpha) * new)

@@ -159,7 +159,7 @@ def test_bytetrack_gives_who_is_found_again_his_new_score():
     np.testing.assert_allclose(last.scores, [0.8])
 
 
-@pytest.mark.parametrize("name", ["botsort", "botsort-reid", "strongsort"])
+@pytest.mark.parametrize("name", ["botsort", "botsort-reid", "strongsort", "deepocsort"])
 def test_identities_survive_a_shaking_camera_only_with_compensation(name):
     """The camera jumps by almost the width of the people, who look alike."""
     shifts = np.array([0, 35] * 15)

@@ -41,6 +41,7 @@ BARS = {  # frames a second on PETS09-S2L1 and on the crowd
     "outrack": (3000, 800),
     "deepsort": (3000, 500),
     "ocsort": (3000, 400),
+    "deepocsort": (2000, 300),
 }
 PASSES = 3
 PEERS = ("SORTTracker", "ByteTrackTracker", "OCSORTTracker")

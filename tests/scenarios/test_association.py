@@ -23,6 +23,7 @@ AT_ONCE = (
     "botsort",
     "botsort-reid",
     "ocsort",
+    "deepocsort",
 )  # show the first frame
 CASCADES = ("fairmot", "jde", "cstrack", "outrack", "tdt")
 # The settings of each reference that are not the tracker's own.
@@ -40,6 +41,7 @@ REFERENCES = {
     "strongsort_moving": ("strongsort", {}),
     "ocsort": ("ocsort", {}),
     "ocsort_byte": ("ocsort", {"use_byte": True}),
+    "deepocsort_moving": ("deepocsort", {}),
 }
 EMPTY = walkers([[]], [[]])[0]
 
