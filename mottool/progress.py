@@ -19,13 +19,15 @@ def progress(
     total: int | None = None,
     done: int = 0,
     unit: str = "frames",
+    status: Callable[[], str] = str,
 ) -> Iterator[T]:
     """Yield the items, and report on standard error how many have been processed.
 
     `total` may be None or wrong, as frame counts of video files often are. `done` counts the items
-    that an earlier run finished. Without a terminal, short work reports nothing.
+    that an earlier run finished, and `status` returns a text to show beside the count. Without a
+    terminal, short work reports nothing.
     """
-    with counter(label, total, done, unit) as count:
+    with counter(label, total, done, unit, status) as count:
         for item in items:
             yield item
             count(1)
@@ -33,7 +35,11 @@ def progress(
 
 @contextmanager
 def counter(
-    label: str, total: int | None = None, done: int = 0, unit: str = "frames"
+    label: str,
+    total: int | None = None,
+    done: int = 0,
+    unit: str = "frames",
+    status: Callable[[], str] = str,
 ) -> Iterator[Callable[[int], object]]:
     """Give a function that adds to the count of finished items, which `progress` describes.
 
@@ -47,18 +53,34 @@ def counter(
         with tqdm(
             desc=label, total=total, initial=done, unit=name, unit_scale=in_bytes, leave=False
         ) as bar:
-            yield bar.update
+
+            def update(more: int) -> None:
+                bar.set_postfix_str(status(), refresh=False)
+                bar.update(more)
+
+            yield update
         return
-    last, count = time.monotonic(), done
+    start = last = time.monotonic()
+    count = done
 
     def add(more: int) -> None:
         nonlocal last, count
         count += more
         if time.monotonic() - last > REPORT_SECONDS:
             last = time.monotonic()
-            print(f"{label}: {_amount(count, total, unit)}", file=sys.stderr, flush=True)
+            rest = _time_left(count - done, (total or 0) - count, last - start)
+            text = ", ".join(filter(None, [_amount(count, total, unit), status(), rest]))
+            print(f"{label}: {text}", file=sys.stderr, flush=True)
 
     yield add
+
+
+def _time_left(finished: int, remaining: int, seconds: float) -> str:
+    """Describe how long the remaining items take at the speed so far; "" if it is unknown."""
+    if finished <= 0 or remaining <= 0:
+        return ""
+    left = round(seconds / finished * remaining)
+    return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
 
 
 def _amount(count: int, total: int | None, unit: str) -> str:

@@ -72,11 +72,19 @@ class Jobs:
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Format facts as lines of name and value; a nested dict becomes one line."""
+    """Format facts as lines of name and value; a dict in a dict becomes a line below it."""
     lines = []
     for name, value in facts.items():
+        inner = []
         if isinstance(value, Mapping):
+            tables = {key: item for key, item in value.items() if isinstance(item, Mapping)}
+            value = {key: item for key, item in value.items() if key not in tables}
+            inner = [
+                f"        {line.lstrip()}"
+                for table in tables.values()
+                for line in fact_lines(table)
+            ]
             value = ", ".join(f"{key} {item}" for key, item in value.items())
         text = "none" if value is None or value == "" else value
-        lines.append(f"    {name.replace('_', ' '):<24}{text}")
+        lines += [f"    {name.replace('_', ' '):<24}{text}", *inner]
     return lines

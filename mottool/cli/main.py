@@ -31,6 +31,7 @@ COMMANDS = {
     "distill-labels": "Write a teacher's embedding of each annotated box.",
     "train": "Train a network on annotated images.",
     "weights": "List, download, verify and convert checkpoints of networks.",
+    "status": "List the sequences, pipelines and trackers of the work folder.",
     "inspect": "Show what a file contains and whether it is complete.",
 }
 

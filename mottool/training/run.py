@@ -65,7 +65,7 @@ class TrainingRun:
     def resume(self) -> None:
         """Load the saved state, and finish the validation and weights of its last epoch."""
         state = self.trainer.state
-        state.load(self.state, self.settings)
+        state.load(self.state, self.settings, self.warn)
         self.warn(f"{self.state}: {self._progress()}")
         if self.trainer.accelerator.is_main_process and state.history:
             if self._due():

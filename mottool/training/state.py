@@ -10,7 +10,7 @@ Average of the weights: Polyak & Juditsky, "Acceleration of stochastic approxima
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mottool.checkpoints.torch_files import read_torch_file
-from mottool.errors import CheckpointError
+from mottool.errors import CheckpointError, ignore_warning
 from mottool.files import atomic_write
 
 __all__ = ["Average", "State"]
 
 SCHEMA = "mottool/training/1"
+LENGTHS = {"epochs", "steps"}  # settings of which a resumed training may have more
 FRESH_FIX = "give --overwrite to start over, or another --out"
 GROWTH = 2000  # steps after which the decay reaches 63 % of its final value
 
@@ -93,13 +94,25 @@ class State:
         with atomic_write(path) as part:
             part.write_bytes(buffer.getbuffer())
 
-    def load(self, path: Path, settings: Mapping[str, Any]) -> None:
-        """Load the state from `path`. Raises `CheckpointError` if its settings differ."""
+    def load(
+        self, path: Path, settings: Mapping[str, Any], warn: Callable[[str], None] = ignore_warning
+    ) -> None:
+        """Load the state from `path`. Raises `CheckpointError` if its settings differ.
+
+        Only more epochs or steps than planned are allowed; `warn` receives a message about the
+        schedule of the learning rate, which they change.
+        """
         content = _read(path)
         saved = json.loads(content["settings"])
         current = json.loads(json.dumps(settings))
         keys = [*current, *(key for key in saved if key not in current)]
         changed = [key for key in keys if saved.get(key) != current.get(key)]
+        if len(changed) == 1 and changed[0] in LENGTHS and _is_more(saved, current, changed[0]):
+            key = changed.pop()
+            warn(
+                f"training goes on to {current[key]} {key} instead of {saved[key]}: the rest has "
+                "the learning rates of the longer schedule"
+            )
         if changed:
             key = changed[0]
             problem = f"{path.parent} holds a training "
@@ -108,8 +121,6 @@ class State:
             else:
                 problem += f"with {key} {saved.get(key)} instead of {current.get(key)}"
             fix = "give the same settings to resume, --overwrite to start over, or another --out"
-            if key == "epochs":
-                fix += ", starting from the saved weights with --init"
             raise CheckpointError(problem, fix)
         try:
             self._restore(content)
@@ -128,6 +139,11 @@ class State:
         torch.set_rng_state(content["random"])
         if content["random_cuda"] is not None and torch.cuda.is_available():
             torch.cuda.set_rng_state(content["random_cuda"])
+
+
+def _is_more(saved: Mapping[str, Any], current: Mapping[str, Any], key: str) -> bool:
+    before, now = saved.get(key), current.get(key)
+    return isinstance(before, int) and isinstance(now, int) and now > before
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -169,10 +169,10 @@ class Trainer:
             label += f" of {math.ceil(self.length / self.epoch_steps)}"
         loaded = batches(self.loader)
         if self.accelerator.is_main_process:
-            loaded = progress(loaded, label, parts, unit="batches")
+            loaded = progress(loaded, label, parts, unit="batches", status=lambda: loss)
         self.learner.train()
         sums: dict[str, float] = {}
-        lr, count = 0.0, 0
+        lr, count, loss = 0.0, 0, ""
         numbered = enumerate(loaded)
         while group := list(islice(numbered, plan.accumulate)):
             completed = self._progress(start)
@@ -190,6 +190,7 @@ class Trainer:
                     self.accelerator.backward(terms["total"] / len(group))
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
+            loss = f"loss {sums['total'] / count:.4g}"
             if plan.recipe.clip:
                 self.accelerator.clip_grad_norm_(self.learner.parameters(), plan.recipe.clip)
             self.stepper.step()
