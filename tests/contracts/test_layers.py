@@ -1,9 +1,8 @@
 """Layers: a package imports from packages below it in `FLOORS` only, and without cycles."""
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[2]
 # From bottom to top. A package or module imports from earlier lines only.
@@ -50,9 +49,15 @@ def modules():
 MODULES = modules()
 
 
+@cache
+def nodes(path):
+    """Return every node of a file's syntax tree."""
+    return [*ast.walk(ast.parse(path.read_text()))]
+
+
 def imports(path):
     """Yield the modules of this project that a file imports anywhere."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mottool"):
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -63,7 +68,7 @@ def imports(path):
 
 def named(path):
     """Yield the modules of this project that a file names in strings."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             module = node.value.partition(":")[0]
             if module in MODULES and module != "mottool":
@@ -78,19 +83,16 @@ def is_registry(module):
     return any(module == name or module.startswith(f"{name}.") for name in REGISTRIES)
 
 
-@pytest.mark.parametrize(
-    "module", [name for name in MODULES if name.count(".") and name != "mottool.__main__"]
-)
-def test_module_imports_from_lower_layers_only(module):
-    path = MODULES[module]
-    used = [*imports(path), *(() if is_registry(module) else named(path))]
-    upwards = {
-        name
-        for name in used
+def test_modules_import_from_lower_layers_only():
+    upwards = [
+        (module, name)
+        for module, path in MODULES.items()
+        if module.count(".") and module != "mottool.__main__"
+        for name in (*imports(path), *(() if is_registry(module) else named(path)))
         if name.count(".")
         and package(name) != package(module)
         and FLOOR[package(name)] >= FLOOR[package(module)]
-    }
+    ]
     assert not upwards
 
 
