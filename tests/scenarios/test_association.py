@@ -83,7 +83,7 @@ def of(name, frames, video):
 
 @pytest.mark.parametrize("sequence", SEQUENCES)
 @pytest.mark.parametrize("name", REFERENCES)
-def test_rows_are_the_authors(name, sequence):
+def test_rows_equal_those_of_the_authors(name, sequence):
     stream = reference(sequence)
     frames = moving(stream.frames) if name.endswith("_moving") else stream.frames
     rows, theirs = of(name, frames, stream.video), wanted(sequence, name)
@@ -93,7 +93,7 @@ def test_rows_are_the_authors(name, sequence):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_identities_survive_a_ten_thousandth_of_a_pixel(name):
+def test_identities_do_not_change_with_boxes_by_a_ten_thousandth_of_a_pixel(name):
     stream = reference("TUD-Stadtmitte")
     draw = np.random.default_rng(1)
     shaken = [
@@ -107,7 +107,7 @@ def test_identities_survive_a_ten_thousandth_of_a_pixel(name):
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_the_order_of_detections_only_renames(name):
+def test_the_order_of_detections_changes_only_the_numbers_of_identities(name):
     draw = np.random.default_rng(3)
     frames = list(crowd(60, 30))
     shuffled = [frame.take(draw.permutation(len(frame))) for frame in frames]
@@ -121,7 +121,7 @@ def test_the_order_of_detections_only_renames(name):
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_people_who_cross_keep_their_identities(name):
+def test_crossing_people_keep_their_identities(name):
     steps = range(0, 300, 6)
     frames = walkers([[(50 + x, 100), (350 - x, 103)] for x in steps], [[0, 1] for _ in steps])
     tracks = follow(make(name), frames)
@@ -132,7 +132,7 @@ def test_people_who_cross_keep_their_identities(name):
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_all_but_sort_know_who_comes_back(name):
+def test_a_person_who_returns_is_matched_by_all_trackers_but_sort(name):
     places = [100 + 2 * n for n in range(10)] + [None] * 12 + [144 + 2 * n for n in range(6)]
     result = identities(follow(make(name), standing(*places)))
     assert result[-1] == ([2] if name == "sort" else [1])
@@ -140,13 +140,13 @@ def test_all_but_sort_know_who_comes_back(name):
 
 @pytest.mark.parametrize(("look", "identity"), [(0, 1), (1, 2)])
 @pytest.mark.parametrize("name", [*CASCADES, "deepsort"])
-def test_who_comes_back_nearby_is_known_by_his_looks(name, look, identity):
+def test_a_person_who_returns_is_matched_by_embedding(name, look, identity):
     frames = standing(100, 100, 100, None, None) + standing(115, 115, 115, look=look)
     assert identities(follow(make(name), frames))[-1] == [identity]
 
 
 @pytest.mark.parametrize(("fps", "buffer", "max_lost"), [(30, 5, 5), (15, 10, 5), (7, 30, 7)])
-def test_a_lost_tracklet_waits_for_its_buffer_and_one_frame_more(fps, buffer, max_lost):
+def test_a_lost_tracklet_is_kept_for_its_buffer_and_one_frame(fps, buffer, max_lost):
     """Found again in the frame after it was given up it lives on, but is lost for good then."""
     for unseen in range(max_lost - 1, max_lost + 4):
         frames = standing(100, 100, *[None] * unseen, 100, 100, None, 100, 100)
@@ -156,13 +156,13 @@ def test_a_lost_tracklet_waits_for_its_buffer_and_one_frame_more(fps, buffer, ma
         assert again == ([2] if unseen == max_lost + 1 else back)
 
 
-def test_the_rate_in_the_settings_goes_before_the_sequence():
+def test_the_frame_rate_of_the_settings_overrides_the_sequences():
     frames = standing(100, 100, *[None] * 20, 100, 100)
     assert identities(follow(make("fairmot", 7), frames))[-1] == [2]
     assert identities(follow(make("fairmot", 7, frame_rate=30.0), frames))[-1] == [1]
 
 
-def test_fairmot_shows_a_newcomer_at_his_second_detection_but_the_first_frame_at_once():
+def test_fairmot_outputs_a_track_from_its_second_detection_and_in_the_first_frame():
     result = identities(follow(make("fairmot"), standing(100, 100)))
     assert result == [[1], [1]]
     result = identities(follow(make("fairmot"), standing(None, 100, 100, None, None)))
@@ -171,7 +171,7 @@ def test_fairmot_shows_a_newcomer_at_his_second_detection_but_the_first_frame_at
     assert alone == [[], [], [], [], [2]]
 
 
-def test_sort_shows_after_three_hits_in_a_row_but_at_once_in_the_first_three_frames():
+def test_sort_outputs_a_track_after_three_hits_and_in_the_first_three_frames():
     result = identities(follow(make("sort"), standing(100, 100, 100, None, 100, 100, 100, 100)))
     assert result == [[1], [1], [1], [], [], [], [1], [1]]
     result = identities(follow(make("sort", min_hits=1), standing(*[100] * 3, None, 100, 100)))
@@ -179,7 +179,7 @@ def test_sort_shows_after_three_hits_in_a_row_but_at_once_in_the_first_three_fra
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_nothing_and_a_single_frame_are_sequences_too(name):
+def test_empty_and_one_frame_sequences_are_tracked(name):
     assert [len(t) for t in follow(make(name), [EMPTY] * 5)] == [0] * 5
     tracks = follow(make(name), standing(100))
     assert identities(tracks) == [[1] if name in AT_ONCE else []]
@@ -187,7 +187,7 @@ def test_nothing_and_a_single_frame_are_sequences_too(name):
 
 
 @pytest.mark.parametrize(("name", "needed"), [("jde", 2), ("cstrack", 2), ("deepsort", 3)])
-def test_some_show_nobody_before_he_was_seen_again(name, needed):
+def test_some_trackers_output_a_track_from_a_later_detection_only(name, needed):
     result = identities(follow(make(name), standing(*[100] * 4)))
     assert result == [[]] * (needed - 1) + [[1]] * (5 - needed)
 
@@ -201,7 +201,7 @@ def test_empty_frames_before_between_and_after(name):
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_what_is_needed_may_be_missing_where_nothing_was_detected(name):
+def test_frames_without_detections_need_no_optional_data(name):
     nothing = dataclasses.replace(EMPTY, embeddings=None, centres=None, offsets=None)
     result = identities(follow(make(name), [nothing, *standing(*[100] * 4), nothing]))
     assert result[-2] == [1]
@@ -218,7 +218,7 @@ def test_what_is_needed_may_be_missing_where_nothing_was_detected(name):
         ("otrack", "--pipeline otrack, or use another --tracker"),
     ],
 )
-def test_without_what_it_needs_a_tracker_says_what_to_do(name, fix):
+def test_missing_data_is_an_error_with_a_fix(name, fix):
     frame = dataclasses.replace(standing(100)[0], embeddings=None, centres=None, offsets=None)
     with pytest.raises(CacheError, match=fix):
         make(name).update(frame)
@@ -239,7 +239,7 @@ def test_only_scores_above_the_threshold_are_tracked():
     assert identities(follow(make("sort", score_filter=0.5), frames)) == [[1], [1]]
 
 
-def test_wide_and_small_tracks_are_not_shown_but_keep_their_identities():
+def test_wide_and_small_tracks_are_not_output_but_keep_their_identities():
     frame = walkers([[(100, 100), (400, 100)]], [[0, 1]])[0]
     frame.boxes[0] = [50, 50, 150, 100]
     assert make("fairmot").update(frame).ids.tolist() == [2]
@@ -255,7 +255,7 @@ def test_a_track_that_is_found_again_keeps_its_old_score():
     np.testing.assert_allclose(scores[3] + scores[4], [0.9, 0.7], rtol=1e-6)
 
 
-def test_of_two_tracklets_in_one_place_the_longer_lived_stays():
+def test_the_longer_of_two_overlapping_tracklets_is_kept():
     """Who looks different but stands where one was just lost is not taken for another."""
     frames = standing(*[100] * 10) + standing(*[101] * 3, look=1)
     result = identities(follow(make("fairmot", second=0.0), frames))
@@ -264,7 +264,7 @@ def test_of_two_tracklets_in_one_place_the_longer_lived_stays():
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_detections_are_left_as_they_are_and_sequences_do_not_know_each_other(name):
+def test_detections_are_not_modified_and_sequences_are_independent(name):
     frames = list(crowd(10, 20))
     copies = [frame.take(np.arange(len(frame))) for frame in frames]
     first, second = follow(make(name), frames), follow(make(name), frames)
@@ -276,7 +276,7 @@ def test_detections_are_left_as_they_are_and_sequences_do_not_know_each_other(na
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_memory_follows_how_many_live_at_once(name):
+def test_memory_is_proportional_to_concurrent_tracks(name):
     """Each wave is of other people, so identities grow with the video and nothing else does."""
     buffers = [key for key in ("track_buffer", "max_age") if hasattr(ENTRIES[name].settings(), key)]
     tracker = make(name, **dict.fromkeys(buffers, 5))

@@ -56,7 +56,7 @@ def test_jde_reads_the_level_that_learns_boxes_of_that_size():
         assert told(each[None], stride) == [cell]
 
 
-def test_tdt_reads_the_anchor_that_is_the_box():
+def test_tdt_reads_the_anchor_nearest_to_the_box():
     torch.manual_seed(0)
     network = TDT("tdt-mobilenet", embedding_size=8).eval()
     with torch.inference_mode():
@@ -68,7 +68,7 @@ def test_tdt_reads_the_anchor_that_is_the_box():
     torch.testing.assert_close(torch.cat((first, second)), expected)
 
 
-def test_boxes_of_the_frame_find_their_place_in_the_network_s_input():
+def test_boxes_are_scaled_from_the_frame_to_the_network_input():
     box = Letterbox(320, 192)
     boxes = np.random.default_rng(0).uniform(-20, 500, (50, 4)).astype(np.float32)
     there = box.from_frame(boxes, 480, 270)

@@ -43,7 +43,7 @@ def written(tracker, score):
     return np.sort(tracker.update(frame(score)).boxes.round(), axis=0)
 
 
-def test_the_trackers_of_table_1_get_equal_detections():
+def test_trackers_of_table_1_receive_equal_detections():
     for tracker in trackers():
         np.testing.assert_allclose(written(tracker, 0.51), np.sort(BOXES, axis=0), atol=1)
     for tracker in trackers():

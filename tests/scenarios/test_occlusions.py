@@ -125,7 +125,7 @@ def scored(folder, truth, *flags, tracker="outrack"):
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("tracker", ["outrack", "otrack"])
-def test_refinding_raises_recall_where_people_hide_each_other(tmp_path, tracker, seed):
+def test_refinding_increases_recall_at_occlusions(tmp_path, tracker, seed):
     truth, hidden = corridor(tmp_path, seed)
     print(f"\n{tracker}: {hidden} boxes hidden" + "".join(f"{name:>8}" for name in SHOWN))
     ways = {
@@ -149,7 +149,7 @@ def test_refinding_raises_recall_where_people_hide_each_other(tmp_path, tracker,
         assert better["FP"] <= worse["FP"] + 0.1 * (worse["FN"] - better["FN"])
 
 
-def test_centres_that_lie_elsewhere_find_hardly_anybody(tmp_path):
+def test_wrong_occlusion_centres_recover_few_tracks(tmp_path):
     truth, _ = corridor(tmp_path, 0, mirrored=True)
     none = scored(tmp_path, truth, "--no-occlusion")
     paper = scored(tmp_path, truth, "--form", "paper")

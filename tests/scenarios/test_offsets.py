@@ -28,7 +28,7 @@ def follow(tracker, frames):
 
 
 @pytest.mark.parametrize("size", ["320x192", "960x544"])
-def test_identities_are_centertracks(size):
+def test_identities_equal_those_of_centertrack(size):
     stored = read_npz(HERE / "association" / "centertrack.npz")
     tracker = make(SequenceInfo(30.0, 1920, 1080))
     for number in (1, 2):
@@ -44,14 +44,14 @@ def test_identities_are_centertracks(size):
         np.testing.assert_array_equal(tracks.boxes, record["bbox"][real])
 
 
-def test_who_leaps_is_followed_by_his_offset_and_not_without_it():
+def test_a_large_motion_is_matched_only_with_offsets():
     frames = walkers([[(100, 100)], [(300, 100)]], [[0], [0]])
     assert ids(follow(make(), frames)) == [[1], [1]]
     frames[1].offsets[:] = 0
     assert ids(follow(make(), frames)) == [[1], [2]]
 
 
-def test_the_surer_detection_chooses_first():
+def test_detections_are_matched_in_the_order_of_their_scores():
     first = walkers([[(100, 100)]], [[0]])
     second = walkers([[(101, 100), (104, 100)]], [[1, 2]])[0]
     second.scores[:] = 0.6, 0.8
@@ -62,19 +62,19 @@ def test_the_surer_detection_chooses_first():
     assert tracks.boxes[0, 0] == 81
 
 
-def test_another_class_is_another_object():
+def test_detections_of_different_classes_are_not_matched():
     frames = walkers([[(100, 100)]] * 2, [[0]] * 2)
     frames[1].classes[:] = 2
     assert ids(follow(make(), frames)) == [[1], [2]]
 
 
 @pytest.mark.parametrize(("age", "identity"), [(3, 1), (2, 2), (-1, 2)])
-def test_who_is_lost_waits_where_he_was_until_he_is_too_old(age, identity):
+def test_a_lost_track_stays_in_place_until_its_maximum_age(age, identity):
     frames = walkers([[(100, 100)], [], [], [(105, 100)]], [[0], [], [], [0]])
     assert ids(follow(make(max_age=age), frames)) == [[1], [], [], [identity]]
 
 
-def test_scores_decide_who_is_looked_at_and_who_begins():
+def test_thresholds_of_scores_for_matches_and_new_tracks():
     frames = walkers([[(100, 100)]] * 3, [[0]] * 3)
     for frame, score in zip(frames, (0.45, 0.55, 0.45), strict=True):
         frame.scores[:] = score
@@ -82,7 +82,7 @@ def test_scores_decide_who_is_looked_at_and_who_begins():
     assert ids(follow(make(track_thresh=0.5), frames)) == [[], [1], []]
 
 
-def test_who_is_hidden_is_found_again():
+def test_an_occluded_track_is_recovered():
     frames = walkers([[(240, 100), (220, 102)], [(240, 100)]], [[0, 1], [0]])
     hint = np.array([[232, 101, 0.9]], np.float32)
     frames[1] = dataclasses.replace(frames[1], occlusion_centres=hint)
@@ -93,7 +93,7 @@ def test_who_is_hidden_is_found_again():
     assert ids(follow(make(occlusion=False), frames))[1] == [1]
 
 
-def test_only_detections_near_public_ones_begin_tracks():
+def test_new_tracks_need_a_public_detection_nearby():
     frames = walkers([[(100, 100), (300, 100)]] * 2, [[0, 1]] * 2)
     public = np.array([[285.0, 60, 325, 160]])
     video = SequenceInfo(30.0, 640, 480, lambda frame: public[: frame - 1])

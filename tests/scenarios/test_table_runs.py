@@ -168,7 +168,7 @@ def test_given_weights_are_not_trained_and_serve_one_training(tmp_path, monkeypa
         runner.refuse_shared_weights([other, table.rows[0]], given)
 
 
-def test_ours_stand_beside_the_papers(tmp_path, monkeypatch, capsys):
+def test_our_metrics_are_printed_beside_the_papers(tmp_path, monkeypatch, capsys):
     table = made(tmp_path, monkeypatch, SMALL)["1"]
     ran = []
 
@@ -218,7 +218,7 @@ def test_a_failed_row_is_reported_and_the_others_are_made(tmp_path, monkeypatch,
     assert "Not run: one, two. mottool train failed" in out
 
 
-def test_detections_and_embeddings_can_be_scored_on_data_of_their_own(tmp_path):
+def test_detections_and_embeddings_can_be_scored_on_separate_data(tmp_path):
     row, columns = paper_tables.read_tables("jde")["3"].rows[-1], ["AP", "TPR", "MOTA"]
     data = {"DETECTION_DATA": "caltech.val", "EMBEDDING_DATA": "caltech.val prw.val"}
     steps = runner.plan(row, columns, setup(tmp_path, **data))
@@ -247,7 +247,7 @@ def test_one_definition_of_speed_is_printed():
     assert FPS_NOTE == runner.SPEED_NOTE
 
 
-def test_scores_are_of_one_sequence_if_a_row_says_so(tmp_path):
+def test_a_row_can_use_the_scores_of_one_sequence(tmp_path):
     path = tmp_path / "scores.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([["seq", "MOTA"], ["KITTI-13", 0.25], ["COMBINED", 0.5]])
