@@ -201,20 +201,19 @@ def test_a_full_disk_is_reported_in_one_line():
     assert done.stderr.count("\n") == 1
 
 
-def test_failed_input_exits_with_1_and_wrong_usage_with_2(tmp_path):
-    done = mottool_command("detect-embed", tmp_path / "none.mp4", MOTTOOL_WORK=str(tmp_path / "w"))
-    assert done.returncode == 1
-    assert done.stderr.count("\n") == 1
-    assert "Fix:" in done.stderr
-    done = mottool_command("detect-embed", MOTTOOL_WORK=str(tmp_path / "w"))
-    assert done.returncode == 2
+def test_failed_input_exits_with_1_and_is_listed_in_valid_json(tmp_path):
+    missing, work = tmp_path / "none.mp4", tmp_path / "w"
+    result = mottool_command("detect-embed", missing, "--json", MOTTOOL_WORK=str(work))
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "Fix:" in result.stderr
+    assert json.loads(result.stdout)["failed"][0]["sequence"].endswith("none.mp4")
+
+
+def test_wrong_usage_exits_with_2_and_makes_no_folder(tmp_path):
+    result = mottool_command("detect-embed", MOTTOOL_WORK=str(tmp_path / "w"))
+    assert result.returncode == 2
     assert not (tmp_path / "w").exists()
-
-
-def test_json_output_is_valid_when_inputs_fail(tmp_path):
-    done = mottool_command("detect-embed", tmp_path / "none.mp4", "--json")
-    assert done.returncode == 1
-    assert json.loads(done.stdout)["failed"][0]["sequence"].endswith("none.mp4")
 
 
 def test_the_group_is_a_click_group():
