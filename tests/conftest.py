@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from collections import Counter
 
 import pytest
 
@@ -13,6 +14,12 @@ os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a path th
 def pytest_addoption(parser):
     """Add the number of damaged inputs for each reader."""
     parser.addoption("--fuzz", type=int, default=200, help="damaged inputs for each reader")
+
+
+def pytest_collection_modifyitems(items):
+    """Run the files with the most heavy tests first, so that no worker starts a long one last."""
+    heavy = Counter(item.path for item in items if item.get_closest_marker("heavy"))
+    items.sort(key=lambda item: -heavy[item.path])
 
 
 # Worker processes are forked from a server that has imported the slow modules once.
@@ -52,3 +59,17 @@ def narrow_backbone():
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(BACKBONES, "yolov5s", NarrowYOLOv5s)
         yield
+
+
+@pytest.fixture
+def last_epoch_only(monkeypatch):
+    """Write checkpoints, weights and curves after the last epoch of a training only."""
+    from mottool.training.run import TrainingRun
+
+    finish_epoch = TrainingRun._finish_epoch
+
+    def finish_last_epoch(self):
+        if self.trainer.finished:
+            finish_epoch(self)
+
+    monkeypatch.setattr(TrainingRun, "_finish_epoch", finish_last_epoch)

@@ -1,15 +1,14 @@
-"""That OUTrack learns to tell people apart from a film in which nobody says who is who.
+"""OUTrack learns to distinguish people from a video without identities.
 
-The boxes of the film are known, as a detector would find them; its identities are numbers drawn
-anew for every frame, so whatever looked at them would learn nonsense. What was learned is asked of
-a later film of the same people, in other places and another light, which no network has seen.
+The training video has the boxes of people; its identities are random in every frame, so a loss that
+used them would learn nothing. Embeddings are scored on a second video of the same people in other
+places and another light.
 
-Random weights are compared with once as they are, where embeddings hardly differ, and once after
-batch norm has seen the film, where they tell colours. Detection alone leaves the identity head
-random, on features that were learned.
+The baselines are random weights, random weights with batch norm's statistics of the training video,
+and a training of detection only, which leaves the identity head random.
 
-DLA-34 needs more steps from random weights than a test may take: here OUTrack's heads, narrower
-ones, are on YOLOv5s, which FairMOT has as well. All else is what the commands do.
+DLA-34 needs too many steps from random weights for a test, so OUTrack's heads, narrower ones, are
+on YOLOv5s; everything else is done by the commands.
 """
 
 from functools import partial
@@ -41,13 +40,13 @@ small = partial(OUTrack, embedding_size=64, hidden=64)
 def small_network(monkeypatch):
     plain = outrack.OUTrackLearner.__init__
 
-    def begun(self, *arguments):
+    def init_with_momentum(self, *arguments):
         plain(self, *arguments)
         for module in self.modules():  # YOLOv5's batch norm remembers too many steps
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 0.1
 
-    monkeypatch.setattr(outrack.OUTrackLearner, "__init__", begun)
+    monkeypatch.setattr(outrack.OUTrackLearner, "__init__", init_with_momentum)
     monkeypatch.setattr(outrack, "DLA34", YOLOv5s)
     monkeypatch.setattr(outrack, "OUTrack", small)
     monkeypatch.setitem(NETWORKS["outrack"].arguments, "backbone", "yolov5s")
@@ -55,7 +54,7 @@ def small_network(monkeypatch):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", [0])
-@pytest.mark.usefixtures("small_network")
+@pytest.mark.usefixtures("small_network", "last_epoch_only")
 def test_identities_are_learned_from_unlabelled_video(tmp_path, seed):
     film = crowd(tmp_path / "film", 48, seed=10 + seed, wardrobe=seed, named=False, **SCENE)
     later = crowd(tmp_path / "later", 16, seed=110 + seed, wardrobe=seed, **SCENE)
