@@ -17,4 +17,5 @@ fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-OMP_NUM_THREADS=1 "$python" -m pytest -n auto -m "$marks" "$@"
+# A file's tests share its fixtures; tests/conftest.py puts the files that take longest first.
+OMP_NUM_THREADS=1 "$python" -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "$marks" "$@"
