@@ -53,9 +53,10 @@ def listed(path):
 def test_imported_names_are_public_in_their_module():
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("mottool"):
+            module = getattr(node, "module", None) or ""
+            if not isinstance(node, ast.ImportFrom) or not module.startswith("mottool"):
                 continue
-            target = ROOT / node.module.replace(".", "/")
+            target = ROOT / module.replace(".", "/")
             file = target / "__init__.py" if target.is_dir() else target.with_suffix(".py")
             for alias in node.names:
                 is_module = (target / f"{alias.name}.py").exists() or (target / alias.name).is_dir()

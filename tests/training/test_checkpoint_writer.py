@@ -50,7 +50,7 @@ def test_a_licence_is_of_all_datasets_or_of_one(texts, first, second):
     assert licences(texts) == {"MOT17": first, "prw": second}
 
 
-def test_datasets_of_one_name_are_told_apart_by_where_they_lie():
+def test_datasets_of_one_name_are_distinguished_by_path():
     message = licences(["b/train=x"], ("a/train", "b/train"), ("train", "train"))
     assert message == {"a/train": "not stated", "b/train": "x"}
 

@@ -30,7 +30,7 @@ def learner_of(pipeline, dataset):
         ("tdt-mobilenet-v2", "mobilenet_v2", "backbone.features.0.0.weight", "features.0.0.weight"),
     ],
 )
-def test_backbones_begin_as_torchvision_has_them(
+def test_backbones_start_from_torchvision_weights(
     pipeline, name, place, theirs, dataset, monkeypatch
 ):
     tensors = get_model(name, weights=None).state_dict()
@@ -44,12 +44,12 @@ def test_backbones_begin_as_torchvision_has_them(
     assert taken == sum(not each.startswith(("fc.", "classifier.")) for each in tensors)
 
 
-def test_a_backbone_that_torchvision_lacks_is_refused(dataset):
+def test_a_backbone_missing_from_torchvision_is_refused(dataset):
     with pytest.raises(SettingError, match="no ImageNet weights of this backbone"):
         initialise(learner_of("fairmot-yolov5s", dataset), IMAGENET)
 
 
-def test_without_a_network_the_remedy_is_told(dataset, monkeypatch):
+def test_a_failed_download_is_an_error_with_a_fix(dataset, monkeypatch):
     def refuse(self, **how):
         raise URLError("no route")
 
@@ -75,7 +75,7 @@ def test_without_a_network_the_remedy_is_told(dataset, monkeypatch):
         ("cstrack-s", "model.0.conv.conv.weight", "backbone.stem.conv.conv.weight"),
     ],
 )
-def test_a_plain_detector_gives_what_it_has(pipeline, theirs, ours, dataset, tmp_path):
+def test_a_detector_initialises_the_shared_parts(pipeline, theirs, ours, dataset, tmp_path):
     learner = learner_of(pipeline, dataset)
     value = torch.randn_like(learner.network.state_dict()[ours])
     torch.save({"state_dict": {theirs: value}}, tmp_path / "detector.pth")
@@ -83,7 +83,7 @@ def test_a_plain_detector_gives_what_it_has(pipeline, theirs, ours, dataset, tmp
     assert torch.equal(learner.network.state_dict()[ours], value)
 
 
-def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
+def test_another_network_initialises_the_shared_parts(dataset, tmp_path):
     fairmot, outrack = (learner_of(name, dataset) for name in ("fairmot-dla34", "outrack"))
     torch.save(fairmot.network.state_dict(), tmp_path / "fairmot.pth")
     message = initialise(outrack, str(tmp_path / "fairmot.pth"))
@@ -95,7 +95,7 @@ def test_another_network_of_ours_gives_what_both_have(dataset, tmp_path):
     )
 
 
-def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, tmp_path):
+def test_otrack_starts_from_centertrack_or_the_backbone_of_fairmot(dataset, tmp_path):
     torch.save({"state_dict": made_up("otrack")}, tmp_path / "mot17_half.pth")
     learner = learner_of("otrack", dataset)
     message = initialise(learner, str(tmp_path / "mot17_half.pth"))
@@ -112,7 +112,7 @@ def test_otrack_begins_as_centertrack_or_with_the_backbone_of_fairmot(dataset, t
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
 
 
-def test_weights_that_are_no_numbers_are_not_started_from(dataset, tmp_path):
+def test_non_finite_initial_weights_are_refused(dataset, tmp_path):
     learner = learner_of("cstrack-s", dataset)
     value = torch.full_like(
         learner.network.state_dict()["backbone.stem.conv.conv.weight"], float("inf")
@@ -168,7 +168,7 @@ def test_another_darknet_file_is_refused_with_what_would_fit(dataset, tmp_path):
         initialise(learner_of("fairmot-yolov5s", dataset), str(tmp_path / "yolov4.conv.137"))
 
 
-def test_cstrack_is_sure_that_its_objects_are_people(dataset):
+def test_cstrack_initial_person_scores_are_high(dataset):
     learner = learner_of("cstrack-s", dataset)
     for image in (torch.full((1, 3, 96, 128), 0.3), torch.rand(1, 3, 96, 128)):
         heads = learner.network(image)

@@ -99,7 +99,7 @@ def test_the_best_epoch_is_kept_beside_the_last(scene, tmp_path, scored):
     assert [line.split(":")[0] for line in marked] == [f"epoch {n} of 4" for n in (1, 2, 3)]
 
 
-def test_another_figure_may_tell_the_best(scene, tmp_path, scored):
+def test_another_metric_can_select_the_best_epoch(scene, tmp_path, scored):
     trained(scene, tmp_path, best="AP")
     card = read_card(tmp_path / f"{NAME}.best.safetensors")
     assert card.origin.endswith(", epoch 4, the best by AP@0.5")
@@ -124,7 +124,7 @@ def test_a_kill_after_an_epoch_loses_nothing_of_it(where, scene, whole, tmp_path
     same(whole, tmp_path / "killed")
 
 
-def test_a_validation_that_fails_loses_no_epoch(scene, tmp_path, monkeypatch):
+def test_a_failed_validation_loses_no_epoch(scene, tmp_path, monkeypatch):
     def fail(self, network):
         raise InputError("frame 3 is torn", "copy it again")
 
@@ -139,7 +139,7 @@ def test_a_validation_that_fails_loses_no_epoch(scene, tmp_path, monkeypatch):
     assert any("epoch 1 of 1: loss" in line for line in messages)
 
 
-def test_a_training_that_is_over_may_still_be_validated(scene, tmp_path, scored):
+def test_a_completed_training_can_be_validated(scene, tmp_path, scored):
     trained(scene, tmp_path, validation=False, epochs=2)
     assert not (tmp_path / f"{NAME}.best.safetensors").exists()
     trained(scene, tmp_path, epochs=2)
@@ -148,7 +148,7 @@ def test_a_training_that_is_over_may_still_be_validated(scene, tmp_path, scored)
     assert best.read_bytes() == last.read_bytes()
 
 
-def test_the_best_of_another_training_does_not_stay(scene, tmp_path, scored):
+def test_best_weights_of_another_training_are_removed(scene, tmp_path, scored):
     trained(scene, tmp_path, epochs=1)
     assert (tmp_path / f"{NAME}.best.safetensors").exists()
     config = Config(**{**SMALL, "epochs": 1})
@@ -157,7 +157,7 @@ def test_the_best_of_another_training_does_not_stay(scene, tmp_path, scored):
 
 
 @pytest.mark.parametrize("damage", ["deleted", "another figure", "torn"])
-def test_a_best_epoch_that_is_not_there_is_told(damage, scene, tmp_path, scored):
+def test_missing_best_weights_are_reported(damage, scene, tmp_path, scored):
     scored.append(None)  # as if epoch 1 were the second: 0.5, 0.5, 0.1
     trained(scene, tmp_path, epochs=3)
     best = tmp_path / f"{NAME}.best.safetensors"
@@ -175,21 +175,19 @@ def test_a_best_epoch_that_is_not_there_is_told(damage, scene, tmp_path, scored)
         assert lost[0].startswith("the best epoch by IDF1 was 2, whose weights")
 
 
-def test_a_place_that_cannot_be_written_is_told_before_the_first_epoch(
-    scene, tmp_path, monkeypatch
-):
+def test_an_unwritable_folder_is_an_error_before_the_first_epoch(scene, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr(run.Trainer, "epochs", lambda self: pytest.fail("it trains already"))
     with pytest.raises(OutputError, match=r"cannot write .*file/out"):
         trained(scene, tmp_path / "file/out")
 
 
-def test_a_best_that_cannot_be_told_is_refused(scene, tmp_path):
+def test_an_unknown_best_metric_is_refused(scene, tmp_path):
     with pytest.raises(SettingError, match="best cannot be 'HOTA'"):
         trained(scene, tmp_path, best="HOTA")
 
 
-def test_a_student_does_not_change_its_teacher_on_the_way(scene, tmp_path):
+def test_a_student_cannot_resume_with_another_teacher(scene, tmp_path):
     dataset = open_dataset(scene, print)
     config = Config(**{**SMALL, "epochs": 1})
     for teacher in ("one", "other"):

@@ -134,7 +134,7 @@ def test_settings_that_contradict_each_other(given, problem, fix):
     assert fix in caught.value.fix
 
 
-def test_what_lies_beyond_the_end(scene, tmp_path):
+def test_schedules_beyond_the_end_are_refused(scene, tmp_path):
     """6 images in steps of 2: 3 steps per epoch."""
     with pytest.raises(SettingError, match="--warmup 7 is not shorter than the training of 7"):
         train.run(NAME, [scene], tmp_path, Config(**SMALL, steps=7, warmup=7))
@@ -144,7 +144,7 @@ def test_what_lies_beyond_the_end(scene, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["0", "5,5", "7,5", "x", "1.5"])
-def test_drops_that_are_no_rising_epochs(text):
+def test_drops_must_be_increasing_epochs(text):
     assert build_settings(Config, {"drops": "20,27"}, "train").drops == (20, 27)
     with pytest.raises(SettingError, match="drops"):
         build_settings(Config, {"drops": text}, "train")

@@ -14,7 +14,7 @@ def network(value):
     return made
 
 
-def test_it_follows_a_network_at_rest_and_copies_counters():
+def test_average_approaches_a_constant_network_and_copies_counters():
     average, other = Average(network(1.0), 0.9), network(1.0)
     other(torch.randn(4, 2))
     average.update(other)
@@ -22,7 +22,7 @@ def test_it_follows_a_network_at_rest_and_copies_counters():
     assert int(average.network[1].num_batches_tracked) == 1
 
 
-def test_it_moves_by_its_growing_decay():
+def test_decay_of_the_average_increases():
     average = Average(network(0.0), 0.9)
     average.update(network(1.0))
     decay = 0.9 * (1 - math.exp(-1 / GROWTH))
@@ -32,7 +32,7 @@ def test_it_moves_by_its_growing_decay():
     assert torch.allclose(average.network[0].weight, torch.tensor(0.9 * (1 - decay)))
 
 
-def test_it_learns_nothing_itself():
+def test_average_has_no_gradients():
     average = Average(network(0.0), 0.9)
     assert not any(parameter.requires_grad for parameter in average.parameters())
     assert not average.network.training

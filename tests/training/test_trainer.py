@@ -34,7 +34,7 @@ def scene(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("where", "kept"), [(2, 0), (4, 1)])
-def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, monkeypatch):
+def test_non_finite_weights_are_not_saved(where, kept, scene, tmp_path, monkeypatch):
     """The loss of an epoch's last batch is a number, and the step it leads to is none."""
     plain, calls = fairmot.FairMOTLearner.forward, []
 
@@ -60,7 +60,7 @@ def test_weights_that_are_no_numbers_are_not_kept(where, kept, scene, tmp_path, 
         assert all(value.isfinite().all() for value in state["learner"].values())
 
 
-def test_a_device_that_networks_do_not_run_on_is_left_alone(scene, tmp_path, monkeypatch):
+def test_an_unsupported_device_is_not_used(scene, tmp_path, monkeypatch):
     """Apple's: accelerate would take it, and validation would look for the network elsewhere."""
     for name in ("is_available", "is_built"):
         monkeypatch.setattr(torch.backends.mps, name, lambda: True)
@@ -70,7 +70,7 @@ def test_a_device_that_networks_do_not_run_on_is_left_alone(scene, tmp_path, mon
     assert torch.load(tmp_path / "training.pt", weights_only=True)["epoch"] == 1
 
 
-def test_a_batch_of_jde_s_triplets_is_half_as_many_pairs(scene):
+def test_a_batch_of_jde_triplets_has_half_as_many_pairs(scene):
     dataset = open_dataset(scene, print)
     learner = JDELearner("jde-576x320", dataset, (64, 64), JDELearning("triplet"))
     samples = Samples(dataset, ClampedLetterbox(64, 64), JDE.augmentation, learner.pairs)
@@ -128,7 +128,7 @@ def test_the_log_is_of_all_processes(scene, tmp_path):
 
 
 @pytest.mark.heavy
-def test_processes_do_not_go_on_from_different_epochs(scene, tmp_path):
+def test_processes_cannot_resume_from_different_epochs(scene, tmp_path):
     """As on two machines that do not share the folder of a training that was stopped."""
     train.run(NAME, [scene], tmp_path / "0", Config(**SMALL))
     done = two_processes(tmp_path, scene)

@@ -33,7 +33,7 @@ def validation(scene, tracking=None, tracker="fairmot"):
     return Validation(NAME, sequences, SIZE, tracker, Compute.named("cpu"), tracking)
 
 
-def test_only_tracking_heeds_the_tracker_s_settings(scene, doubtful):
+def test_tracker_settings_affect_only_tracking(scene, doubtful):
     plain = validation(scene)(doubtful)
     lower = validation(scene, FairMOTSettings(conf_thres=0.01))(doubtful)
     assert plain["MOTA"] == plain["IDF1"] == 0.0
@@ -44,7 +44,7 @@ def test_only_tracking_heeds_the_tracker_s_settings(scene, doubtful):
         assert plain[name] == lower[name]
 
 
-def test_a_video_of_nobody_is_scored_beside_others(scene, doubtful, tmp_path):
+def test_a_video_without_people_is_scored_with_others(scene, doubtful, tmp_path):
     empty = street(tmp_path / "empty", frames=2, size=SIZE)
     (empty / "gt/gt.txt").write_text("1,1,5,5,10,20,0,1,1\n")  # of a flag that does not count
     judge = validation(scene)
@@ -57,7 +57,7 @@ def test_a_video_of_nobody_is_scored_beside_others(scene, doubtful, tmp_path):
     assert np.isnan(judge(doubtful)["TPR@FAR=0.1"])
 
 
-def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
+def test_a_remark_suggests_a_threshold_if_nothing_was_tracked(scene, doubtful):
     judge = validation(scene)
     figures = judge(doubtful)
     highest = figures[HIGHEST]
@@ -71,14 +71,14 @@ def test_what_was_not_tracked_is_told_with_its_mend(scene, doubtful):
     assert judge.remark({HIGHEST: 0.61, TRACKED: 1}) == judge.remark({}) == ""
 
 
-def test_what_the_tracker_left_out_is_told(scene, doubtful):
+def test_detections_omitted_by_the_tracker_are_reported(scene, doubtful):
     judge = validation(scene, FairMOTSettings(conf_thres=0.01, min_box_area=1e6))
     figures = judge(doubtful)
     assert figures[TRACKED] == figures["MOTA"] == 0
     assert "settings of fairmot, such as min_box_area, exclude all boxes" in judge.remark(figures)
 
 
-def test_every_threshold_of_a_tracker_is_told(scene):
+def test_every_threshold_of_a_tracker_is_reported(scene):
     judge = validation(scene, OTrackSettings(track_thresh=0.02), "otrack")
     assert judge.floor == 0.02
     message = judge.remark({HIGHEST: 0.3, TRACKED: 0})
@@ -92,7 +92,7 @@ def trained(scene, out, warn=lambda told: None, **more):
     return train.run(NAME, [scene], out, config, warn=warn, **more)
 
 
-def test_the_remark_stands_in_the_epoch_s_line_and_the_score_in_the_log(scene, tmp_path):
+def test_the_remark_is_in_the_line_of_the_epoch_and_the_score_in_the_log(scene, tmp_path):
     messages = []
     weights = trained(scene, tmp_path, messages.append, validation=[scene])
     line = next(line for line in messages if line.startswith("epoch 1"))
