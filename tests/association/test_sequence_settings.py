@@ -3,8 +3,13 @@
 import pytest
 
 from mottool.association.registry import FairMOTSettings
-from mottool.association.sequence_settings import InputSettings, SequenceSettings
+from mottool.association.sequence_settings import (
+    InputSettings,
+    SequenceSettings,
+    given_settings,
+)
 from mottool.errors import InputError, SettingError
+from mottool.settings import build_settings
 
 KINDS = {"fairmot": FairMOTSettings, "input": InputSettings}
 
@@ -81,3 +86,15 @@ def test_what_is_no_toml_is_refused(tmp_path, text):
 def test_a_missing_file_is_told(tmp_path):
     with pytest.raises(InputError, match="there is no settings file"):
         SequenceSettings(tmp_path / "none.toml")
+
+
+def test_flag_and_published_setting_may_agree():
+    flags = {"second": "0.5", "conf_thres": 0.3}
+    made = given_settings(
+        {"fairmot": FairMOTSettings},
+        flags,
+        ["second=IoU 0.5", "min_box_area=50", "note=as published"],
+    )
+    assert build_settings(FairMOTSettings, made, "fairmot") == FairMOTSettings(
+        conf_thres=0.3, second=0.5, min_box_area=50.0
+    )

@@ -16,10 +16,8 @@ from click.testing import CliRunner
 from streams import crowd, reference, walkers, wanted
 
 from mottool.association.registry import FairMOTSettings
-from mottool.association.sequence_settings import given_settings
 from mottool.errors import CacheError, SettingError
 from mottool.motchallenge.rows import read_rows
-from mottool.settings import build_settings
 from mottool.stages.associate import command, record_of, run
 
 STEPS = range(0, 60, 4)
@@ -273,18 +271,6 @@ def test_invalid_settings_are_usage_errors(tmp_path, arguments, message):
     assert isinstance(done.exception, SettingError)
     assert message in str(done.exception)
     assert not (tmp_path / "work" / "tracks").exists()
-
-
-def test_flag_and_published_setting_may_agree():
-    flags = {"second": "0.5", "conf_thres": 0.3}
-    made = given_settings(
-        {"fairmot": FairMOTSettings},
-        flags,
-        ["second=IoU 0.5", "min_box_area=50", "note=as published"],
-    )
-    assert build_settings(FairMOTSettings, made, "fairmot") == FairMOTSettings(
-        conf_thres=0.3, second=0.5, min_box_area=50.0
-    )
 
 
 def test_path_separators_in_cache_names_do_not_leave_the_work_folder(tmp_path):

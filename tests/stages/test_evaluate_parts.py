@@ -1,0 +1,78 @@
+"""`mottool evaluate`: scores of each class, and of chosen frames."""
+
+import json
+
+from click.testing import CliRunner
+
+from mottool.stages.evaluate import command
+
+
+def call(*args: object, code: int = 0) -> str:
+    result = CliRunner().invoke(command, [str(arg) for arg in args])
+    assert result.exit_code == code, result.output + str(result.exception)
+    return result.output
+
+
+def test_every_class_is_scored_by_itself(tmp_path):
+    truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
+    for path in (truth, results):
+        path.parent.mkdir()
+    # A tracked pedestrian, a car tracked in one of two frames, and a bicycle that is not scored.
+    objects = (
+        (1, 1, 0, 1, 1),
+        (2, 1, 0, 1, 1),
+        (1, 2, 100, 1, 3),
+        (2, 2, 100, 1, 3),
+        (1, 3, 200, 0, 4),
+    )
+    rows = [f"{f},{i},{x},0,20,40,{flag},{kind},1" for f, i, x, flag, kind in objects]
+    truth.write_text("\n".join(rows))
+    tracks = ((1, 1, 0, 1), (2, 1, 0, 1), (1, 2, 100, 3), (2, 2, 100, 1))
+    rows = [f"{f},{i},{x},0,20,40,1,{kind},-1,-1" for f, i, x, kind in tracks]
+    results.write_text("\n".join(rows))
+    given = (results.parent, "--gt", truth.parent, "--per-class", "--json")
+    done = json.loads(call(*given))["done"]
+    assert [entry["tracker"] for entry in done[::2]] == ["mine (pedestrian)", "mine (car)"]
+    counts = [[entry["figures"][name] for name in ("TP", "FP", "FN")] for entry in done[::2]]
+    assert counts == [[2, 1, 0], [1, 0, 1]]
+    results.write_text("1,1,0,0,20,40,1,-1,-1,-1\n")
+    assert call(*given[:4], code=1).count("no row has a class in column 8") == 2
+    truth.write_text("1,1,0,0,20,40,1,-1,-1,-1\n")
+    assert "the ground truth has no classes. Fix: " in str(
+        CliRunner().invoke(command, list(map(str, given))).exception
+    )
+
+
+def test_classes_from_0_are_scored_by_their_numbers(tmp_path):
+    truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
+    for path in (truth, results):
+        path.parent.mkdir()
+    both = [(frame, kind) for frame in (1, 2) for kind in (0, 2)]
+    rows = [f"{frame},{kind + 1},{100 * kind},0,20,40,1,{kind},1" for frame, kind in both]
+    truth.write_text("\n".join(rows))
+    results.write_text("\n".join(f"{row},-1" for row in rows[:3]))
+    done = json.loads(call(results.parent, "--gt", truth.parent, "--per-class", "--json"))["done"]
+    assert [entry["tracker"] for entry in done[::2]] == ["mine (class 0)", "mine (class 2)"]
+    counts = [[entry["figures"][name] for name in ("TP", "FP", "FN")] for entry in done[::2]]
+    assert counts == [[2, 0, 0], [1, 0, 1]]
+
+
+def test_chosen_frames_are_scored_as_if_the_files_were_cut(tmp_path):
+    truth, results = tmp_path / "town" / "gt.txt", tmp_path / "mine" / "town.txt"
+    for path in (truth, results):
+        path.parent.mkdir()
+    truth.write_text("\n".join(f"{frame},1,0,0,20,40,1,1,1" for frame in range(1, 11)))
+    rows = [f"{frame},{1 + (frame > 6)},0,0,20,40,1,-1,-1,-1" for frame in range(2, 9)]
+    results.write_text("\n".join(rows))
+    given = (results.parent, "--gt", truth.parent, "--json")
+
+    def counts(*more):
+        (entry, _) = json.loads(call(*given, *more))["done"]
+        return [entry["figures"][name] for name in ("TP", "FN", "IDSW")]
+
+    assert counts() == [7, 3, 1]
+    assert counts("--frames", "3-6") == [4, 0, 0]
+    assert counts("--frames", "6-") == [3, 2, 1]
+    assert counts("--frames", "1") == [0, 1, 0]
+    refused = CliRunner().invoke(command, [*map(str, given), "--frames", "6-3"])
+    assert "is not a range of frames" in str(refused.exception)
