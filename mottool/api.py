@@ -177,6 +177,8 @@ def draw(tracks: TrackTable, source: str | Path, out: str | Path, **settings: An
     from mottool.drawing.render import RenderSettings, render_video
     from mottool.sources.discovery import find_sequences
 
+    if Path(out).suffix.lower() != ".mp4":
+        raise SettingError(f"{out} is not a file name for an H.264 video", "end it in .mp4")
     sequences = find_sequences([source])
     if len(sequences) != 1:
         names = ", ".join(sequence.name for sequence in sequences)

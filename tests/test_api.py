@@ -164,3 +164,8 @@ def test_importing_mottool_imports_nothing_heavy():
     with pytest.raises(AttributeError, match="tracks"):
         _ = mottool.tracks
     assert set(dir(mottool)) == set(mottool.__all__)
+
+
+def test_drawing_refuses_a_suffix_of_another_format(tmp_path):
+    with pytest.raises(SettingError, match="a.gif is not a file name for an H.264 video"):
+        mottool.draw(None, tmp_path, tmp_path / "a.gif")

@@ -157,7 +157,11 @@ def _class_names(text: str) -> dict[int, str]:
 
 def _openvino(path: Path) -> Opened:
     runtime = _runtime("openvino", path, "openvino")
-    if path.suffix == ".xml" and b"<net " not in path.read_bytes()[:4096]:
+    start = path.read_bytes()[:4096] if path.suffix == ".xml" else b"<net "
+    if start.lstrip().lower().startswith((b"<!doctype html", b"<html", b"<head")):
+        fix = "download the file itself, which the page links to"
+        raise CheckpointError(f"{path} is a web page, not a weights file", fix)
+    if b"<net " not in start:
         raise CheckpointError(f"{path} is no OpenVINO IR", DOWNLOAD)
     try:
         compiled = runtime.Core().compile_model(str(path), "CPU")
