@@ -145,7 +145,7 @@ def test_headers_without_settings_have_none(settings):
 @pytest.mark.parametrize("table", [{"conf_thres": "high"}, {"conf_thres": 7}, {"no_such": 1}])
 def test_settings_that_do_not_fit_the_tracker_are_refused(tmp_path, table):
     path = cache(tmp_path, trackers={"fairmot": table})
-    with pytest.raises(CacheError, match="do not fit.*--published"):
+    with pytest.raises(CacheError, match="do not fit.*give published"):
         mottool.track(mottool.open_cache(path))
     assert len(mottool.track(mottool.open_cache(path), published=True)) == 2 * len(STEPS)
 
