@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawn import scene
 from shells import Shell
 
 from mottool.association.registry import TRACKERS
@@ -16,7 +15,6 @@ from mottool.pipelines.registry import DETECTORS, EMBEDDERS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-FRAMES = 100  # of the 250 that the quickstart draws
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -35,39 +33,14 @@ def words_without_numbers(text):
     return NUMBER.sub("N", text).split()
 
 
-def new_shell(folder, **variables):
-    environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable, **variables}
-    environment.pop("MOTTOOL_WORK", None)
-    return Shell(folder, environment)
-
-
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
-    """Return a shell in a folder where the quickstart has been run on the scene's first frames."""
-    shell = new_shell(tmp_path_factory.mktemp("user"))
-    scene(shell.folder / "mottool-work/scene", FRAMES)
+    """Return a shell in a folder where the quickstart has been run."""
+    environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable}
+    environment.pop("MOTTOOL_WORK", None)
+    shell = Shell(tmp_path_factory.mktemp("user"), environment)
     shell.quickstart = shell(f"sh {ROOT}/examples/quickstart.sh")
     return shell
-
-
-def test_quickstart_draws_a_scene_and_runs_every_step_on_it(tmp_path):
-    """A stub for Python notes its arguments; drawing makes a ground truth, associating tracks."""
-    stub = tmp_path / "python"
-    stub.write_text(
-        '#!/bin/sh\necho "$@" >>notes\nmkdir -p mottool-work/scene/gt mottool-work/tracks/a\n'
-    )
-    stub.chmod(0o755)
-    (tmp_path / "user").mkdir()
-    shell = new_shell(tmp_path / "user", MOTTOOL_PYTHON=str(stub))
-    result = shell(f"sh {ROOT}/examples/quickstart.sh")
-    assert result.returncode == 0, result.stderr
-    assert (shell.folder / "notes").read_text().splitlines() == [
-        f"{ROOT}/examples/draw_scene.py mottool-work/scene",
-        "-m mottool detect-embed mottool-work/scene",
-        "-m mottool associate",
-        "-m mottool evaluate --gt mottool-work/scene",
-        "-m mottool render mottool-work/scene --tracks mottool-work/tracks/a",
-    ]
 
 
 @pytest.mark.heavy
@@ -77,13 +50,13 @@ def test_quickstart_writes_tracks_a_score_and_a_video(shell):
     work = shell.folder / "mottool-work"
     assert (work / "videos/mottool-s.outrack/scene.mp4").stat().st_size > 100_000
     rows = (work / "tracks/mottool-s.outrack/scene.txt").read_text().splitlines()
-    assert len(rows) > 700
+    assert len(rows) > 1400
     mota, idf1, hota = re.search(
         r"^scene +MOT17 +(\S+) +(\S+) +(\S+)", result.stdout, re.M
     ).groups()
-    assert float(mota) > 55
-    assert float(idf1) > 65
-    assert float(hota) > 48
+    assert float(mota) > 45
+    assert float(idf1) > 45
+    assert float(hota) > 33
 
 
 @pytest.mark.heavy
