@@ -61,7 +61,7 @@ __all__ = [
     "track",
 ]
 
-PACKAGES_FIX = "install the packages for notebooks: pip install 'mottool[notebook]'"
+PACKAGES_FIX = "install the packages for notebooks: pip install pandas supervision"
 
 
 @dataclass(frozen=True)

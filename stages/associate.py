@@ -25,6 +25,7 @@ from mottool.association.sequence_settings import (
     InputSettings,
     PostprocessSettings,
     SequenceSettings,
+    check_public,
     choose_tracker,
     given_settings,
     settings_classes_of,
@@ -45,7 +46,7 @@ from mottool.cli.options import (
 )
 from mottool.cli.tracker_flags import tracker_command
 from mottool.engines.local import cores, executor, result, run_jobs
-from mottool.errors import InputError, MottoolError, SettingError
+from mottool.errors import InputError, MottoolError
 from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
 from mottool.settings import Settings, build_settings, to_json
@@ -261,7 +262,7 @@ def command(
     tasks = _tasks(reporter, headers, out, WorkDir(work), tracker, fitting)
     for note in fitting.notes:
         reporter.note(note)
-    _check_public(public, tasks)
+    check_public(public, [task.settings for task in tasks])
     made = {task.out: settings_record(tracker, *task[4:], public) for task in tasks}
     warn_of_replaced(made, reporter.note)
     job = partial(_track, tracker=tracker, public=public)
@@ -279,19 +280,6 @@ def command(
     for note in dict.fromkeys(notes):  # caches often cause the same note
         reporter.note(note)
     reporter.close()
-
-
-def _check_public(public: Path | None, tasks: list[Task]) -> None:
-    """Raise a `SettingError` for public detections that are not used, or one file for many."""
-    public_tasks = [
-        task for task in tasks if getattr(task.settings, "track_type", "") == "public_track"
-    ]
-    if public and tasks and not public_tasks:
-        fix = "add --track-type public_track, which outrack and otrack have, or omit it"
-        raise SettingError("--public is given, but any detection can start a track", fix)
-    if public and len(public_tasks) > 1 and public.is_file():
-        fix = "give a folder or dataset that has each sequence's"
-        raise SettingError(f"{public} is one file for {len(public_tasks)} sequences", fix)
 
 
 class Opened(NamedTuple):

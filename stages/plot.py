@@ -80,7 +80,7 @@ def embeddings(config: EmbeddingPlotSettings, as_json: bool, **options: Any) -> 
 
     Identities that the embeddings separate form separate clusters, as in FairMOT's Fig. 3. The
     identities are those of --gt or --tracks: a detection gets that of the box with which its IoU
-    is 0.5 or more. Requires scikit-learn: pip install 'mottool[plots]'.
+    is 0.5 or more. Requires scikit-learn: pip install scikit-learn.
     """
     plot = partial(plot_embeddings, settings=config)
     plot_caches("embeddings", plot, Jobs(as_json), **options)
@@ -125,7 +125,7 @@ def models(
     A CACHE is a file or a folder; the caches of one folder are those of one model. The identities
     are those of --gt or --tracks, and kept apart between sequences: a person has one colour in all
     maps. Red arrows point at some people, whom the pictures of --frames show. The plot is
-    WORK/plots/models.png. Requires scikit-learn: pip install 'mottool[plots]'.
+    WORK/plots/models.png. Requires scikit-learn: pip install scikit-learn.
     """
     from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
     from mottool.metrics.identity_matching import find_identity_rows

@@ -51,7 +51,7 @@ class Config(Settings):
     method: str = setting(
         "auto",
         "How points are chosen: at random, all points of a grid, or from the scores of earlier "
-        "points (optuna, which pip install 'mottool[tune]' installs). auto is optuna where it is "
+        "points (optuna, which pip install optuna installs). auto is optuna where it is "
         "installed, else random.",
         choices=("auto", "random", "grid", "optuna"),
     )

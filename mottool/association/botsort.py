@@ -14,10 +14,9 @@ from mottool.association.assignment import Matching, assign, pairs_within
 from mottool.association.camera_settings import BotSortReIDSettings, BotSortSettings
 from mottool.association.lifecycle import PIXEL_BORDER, CandidateDetections, LifeCycle
 from mottool.association.size_filter import SizeFilter
-from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracks, l2_normalise
+from mottool.association.tracks import SequenceInfo, Tracks, unit_embeddings
 from mottool.boxes import iou
 from mottool.detections import Detections
-from mottool.errors import CacheError
 
 __all__ = ["BotSortReIDTracker", "BotSortTracker"]
 
@@ -111,11 +110,7 @@ class BotSortReIDTracker(BotSortTracker):
     settings: BotSortReIDSettings
 
     def _embeddings(self, detections: Detections, high: Indices) -> npt.NDArray[np.float32]:
-        if detections.embeddings is None:
-            if len(detections):
-                raise CacheError("the detections have no embeddings to match", EMBEDDINGS_FIX)
-            return np.zeros((0, 0), np.float32)
-        return l2_normalise(detections.embeddings.take(high, axis=0))
+        return unit_embeddings(detections, high)
 
     def _costs(
         self, distances: Costs, slots: Indices, columns: Indices, candidates: CandidateDetections

@@ -14,9 +14,8 @@ from mottool.association.lifecycle import CandidateDetections
 from mottool.association.motion import POSITION, POSITION_VARIANCE, VELOCITY, VELOCITY_VARIANCE
 from mottool.association.observation_settings import DeepOCSortSettings
 from mottool.association.ocsort import OCSortTracker
-from mottool.association.tracks import EMBEDDINGS_FIX, Tracks, l2_normalise, update_embedding
+from mottool.association.tracks import Tracks, unit_embeddings, update_embedding
 from mottool.detections import Detections
-from mottool.errors import CacheError
 
 __all__ = ["DeepOCSortTracker"]
 
@@ -38,12 +37,7 @@ class DeepOCSortTracker(OCSortTracker):
 
     def select(self, detections: Detections, rows: Indices) -> CandidateDetections:
         """Select `rows` of a frame's detections, with L2-normalised embeddings."""
-        embeddings = detections.embeddings
-        if embeddings is None:
-            if len(detections):
-                raise CacheError("the detections have no embeddings to match", EMBEDDINGS_FIX)
-            embeddings = np.zeros((0, 0), np.float32)
-        selected = l2_normalise(embeddings.take(rows, axis=0))
+        selected = unit_embeddings(detections, rows)
         return super().select(detections, rows)._replace(embeddings=selected)
 
     def gains(

@@ -14,16 +14,9 @@ from mottool.association.gallery import Gallery
 from mottool.association.lifecycle import CandidateDetections
 from mottool.association.motion import HeightFilter
 from mottool.association.registry import DeepSortFamilySettings, DeepSortSettings
-from mottool.association.tracks import (
-    EMBEDDINGS_FIX,
-    SequenceInfo,
-    Tracklets,
-    Tracks,
-    l2_normalise,
-)
+from mottool.association.tracks import SequenceInfo, Tracklets, Tracks, unit_embeddings
 from mottool.boxes import intersection, iou
 from mottool.detections import Detections
-from mottool.errors import CacheError
 
 __all__ = ["DeepSortFamilyTracker", "DeepSortTracker"]
 
@@ -91,20 +84,13 @@ class DeepSortFamilyTracker:
     ) -> tuple[CandidateDetections, npt.NDArray[np.float32]]:
         """Return candidates by descending score and their L2-normalised embeddings."""
         settings, boxes = self._settings, detections.boxes
-        embeddings = detections.embeddings
-        if embeddings is None:
-            if len(detections):
-                raise CacheError("the detections have no embeddings to match", EMBEDDINGS_FIX)
-            embeddings = np.zeros((0, 0), np.float32)
         height = boxes[:, 3] - boxes[:, 1]
         keep = (detections.scores >= settings.min_confidence) & (boxes[:, 2] > boxes[:, 0])
         keep &= (height > 0) & (height >= settings.min_detection_height)
         rows = keep.nonzero()[0]
         rows = rows[np.argsort(detections.scores[rows].astype(np.float64))[::-1]]
         rows = rows[_uncovered(boxes[rows], settings.nms_max_overlap)]
-        return CandidateDetections.select(detections, rows), l2_normalise(
-            embeddings.take(rows, axis=0)
-        )
+        return CandidateDetections.select(detections, rows), unit_embeddings(detections, rows)
 
     def _match(
         self, motion: Floats, candidates: CandidateDetections, embeddings: npt.NDArray[np.float32]

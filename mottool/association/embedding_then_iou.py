@@ -19,9 +19,8 @@ from mottool.association.assignment import Matching, assign
 from mottool.association.lifecycle import CandidateDetections, LifeCycle
 from mottool.association.motion import HeightFilter
 from mottool.association.registry import EmbeddingThenIoUSettings
-from mottool.association.tracks import EMBEDDINGS_FIX, Tracks, l2_normalise
+from mottool.association.tracks import Tracks, unit_embeddings
 from mottool.detections import Detections
-from mottool.errors import CacheError
 
 __all__ = ["EmbeddingThenIoUTracker", "cosine", "euclidean"]
 
@@ -88,13 +87,8 @@ class EmbeddingThenIoUTracker:
 
         Raises `CacheError` if there are detections without embeddings.
         """
-        embeddings = detections.embeddings
-        if embeddings is None:
-            if len(detections):
-                raise CacheError("the detections have no embeddings to match", EMBEDDINGS_FIX)
-            embeddings = np.zeros((0, 0), np.float32)
         rows = self.candidate_mask(detections).nonzero()[0]
-        embeddings = l2_normalise(embeddings.take(rows, axis=0))
+        embeddings = unit_embeddings(detections, rows)
         return CandidateDetections.select(detections, rows, embeddings)
 
     def candidate_mask(self, detections: Detections) -> npt.NDArray[np.bool_]:

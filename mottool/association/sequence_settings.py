@@ -19,7 +19,7 @@ used thresholds by sequence on the benchmarks.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -35,6 +35,7 @@ __all__ = [
     "InputSettings",
     "PostprocessSettings",
     "SequenceSettings",
+    "check_public",
     "choose_tracker",
     "given_settings",
     "read_settings_by_tracker",
@@ -297,3 +298,17 @@ def given_settings(
             problem = f"{flag} {flags[key]} and --set {key}={listed[key]} disagree"
             raise SettingError(problem, "give one of them")
     return {**flags, **listed}
+
+
+def check_public(public: Path | None, settings: Sequence[Settings]) -> None:
+    """Check public detections against the settings of a tracker for each sequence.
+
+    Raises `SettingError` if no sequence uses them, or if one file is given for several sequences.
+    """
+    using = [each for each in settings if getattr(each, "track_type", "") == "public_track"]
+    if public and settings and not using:
+        fix = "add --track-type public_track, which outrack and otrack have, or omit it"
+        raise SettingError("--public is given, but any detection can start a track", fix)
+    if public and len(using) > 1 and public.is_file():
+        fix = "give a folder or dataset that has each sequence's"
+        raise SettingError(f"{public} is one file for {len(using)} sequences", fix)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mottool.association.baseline_settings import ShapeSettings
 from mottool.association.motion import Filter
 from mottool.detections import Detections
+from mottool.errors import CacheError
 
 __all__ = [
     "EMBEDDINGS_FIX",
@@ -18,6 +19,7 @@ __all__ = [
     "Tracklets",
     "Tracks",
     "l2_normalise",
+    "unit_embeddings",
     "update_embedding",
 ]
 
@@ -194,6 +196,18 @@ def l2_normalise(embeddings: Embeddings) -> Embeddings:
     lengths = np.sqrt(np.vecdot(embeddings, embeddings))  # (n,)
     scaled: Embeddings = embeddings / np.maximum(lengths, MIN_LENGTH)[:, None]
     return scaled
+
+
+def unit_embeddings(detections: Detections, rows: Indices) -> Embeddings:
+    """Return the L2-normalised embeddings of some `rows` of a frame's detections, (n, D).
+
+    Raises `CacheError` if there are detections without embeddings.
+    """
+    if detections.embeddings is None:
+        if len(detections):
+            raise CacheError("the detections have no embeddings to match", EMBEDDINGS_FIX)
+        return np.zeros((0, 0), np.float32)
+    return l2_normalise(detections.embeddings.take(rows, axis=0))
 
 
 def update_embedding(

@@ -38,7 +38,7 @@ def project_tsne(embeddings: Floats, seed: int, perplexity: float) -> Floats:
     try:
         from sklearn.manifold import TSNE
     except ModuleNotFoundError as error:
-        fix = "install it: pip install 'mottool[plots]'"
+        fix = "install it: pip install scikit-learn"
         raise SettingError("the map of embeddings needs scikit-learn", fix) from error
     perplexity = max(min(perplexity, (len(embeddings) - 1) / 3), 0.5)
     start = "pca" if min(embeddings.shape) > 1 else "random"

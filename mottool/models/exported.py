@@ -111,7 +111,7 @@ Opened = tuple[list[Shape], dict[str, Shape], Run, bool, dict[int, str]]
 
 
 def _onnx(path: Path, compute: Compute) -> Opened:
-    runtime = _runtime("onnxruntime", path, "onnx")
+    runtime = _runtime("onnxruntime", path)
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors; exporters leave much that it would warn of
     providers = ["CPUExecutionProvider"]
@@ -156,7 +156,7 @@ def _class_names(text: str) -> dict[int, str]:
 
 
 def _openvino(path: Path) -> Opened:
-    runtime = _runtime("openvino", path, "openvino")
+    runtime = _runtime("openvino", path)
     start = path.read_bytes()[:4096] if path.suffix == ".xml" else b"<net "
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html", b"<head")):
         fix = "download the file itself, which the page links to"
@@ -187,11 +187,11 @@ def _openvino(path: Path) -> Opened:
     )
 
 
-def _runtime(name: str, path: Path, extra: str) -> Any:
+def _runtime(name: str, path: Path) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        fix = f"install it: pip install 'mottool[{extra}]'"
+        fix = f"install it: pip install {name}"
         raise SettingError(f"{path} needs the package {name}", fix) from error
 
 

@@ -173,7 +173,7 @@ def train(
     """
     entry = trainable(name)
     if find_spec("accelerate") is None:
-        raise SettingError("training needs accelerate", 'run pip install "mottool[train]"')
+        raise SettingError("training needs accelerate", "install it: pip install accelerate")
     import torch
 
     from mottool.data.dataset import join_datasets

@@ -118,7 +118,7 @@ class _OptunaSampler:
         try:
             import optuna
         except ImportError as error:
-            fix = "pip install 'mottool[tune]', or use --method random"
+            fix = "install it: pip install optuna, or use --method random"
             raise SettingError("optuna is not installed", fix) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._optuna, self._space, self._seed = optuna, space, seed

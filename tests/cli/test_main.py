@@ -15,6 +15,7 @@ from mottool.errors import near_miss
 from mottool.stages import associate
 
 HEAVY = {"torch", "cv2", "h5py", "numpy", "scipy", "av", "torchvision", "motmetrics"}
+HEAVY |= {"matplotlib", "sklearn", "pandas"}
 
 
 def mottool_command(*arguments, **environment):

@@ -292,12 +292,6 @@ def test_interrupted_run_leaves_no_result(tmp_path):
     assert files(tmp_path) == ["a.h5"]
 
 
-def test_importing_the_stage_imports_nothing_heavy():
-    heavy = "{'numpy', 'h5py', 'scipy'} & {*sys.modules}"
-    code = f"import sys, mottool.stages.associate; sys.exit(len({heavy}))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def read_record(tmp_path, sequence, tracker="fairmot", pipeline="pipe"):
     folder = tmp_path / "work" / "tracks" / f"{pipeline}.{tracker}.settings"
     return json.loads((folder / f"{sequence}.json").read_text())
@@ -360,20 +354,16 @@ def test_missing_optional_data_is_reported_once(tmp_path):
     assert done.stderr.count("no occlusion centres: outrack recovers no lost") == 1
 
 
-@pytest.mark.parametrize("tracker", ["fairmot", "outrack"])
-def test_unused_public_detections_are_refused(tmp_path, tracker):
-    save_cache(tmp_path)
-    done = invoke(tmp_path, "--tracker", tracker, "--public", tmp_path)
-    assert "add --track-type public_track" in str(done.exception)
-
-
-def test_one_public_detection_file_for_two_sequences_is_refused(tmp_path):
+def test_unused_and_ambiguous_public_detections_are_refused(tmp_path):
     save_cache(tmp_path, sequence="a")
     save_cache(tmp_path, sequence="b")
-    file = tmp_path / "det.txt"
-    file.write_text("1,-1,30,50,40,100,0.9\n")
-    arguments = ["--tracker", "outrack", "--track-type", "public_track", "--public", file]
-    assert "one file for 2 sequences" in str(invoke(tmp_path, *arguments).exception)
+    (tmp_path / "det.txt").write_text("1,-1,30,50,40,100,0.9\n")
+    for tracker in ("fairmot", "outrack"):
+        done = invoke(tmp_path, "--tracker", tracker, "--public", tmp_path)
+        assert "add --track-type public_track" in str(done.exception)
+    arguments = ["--track-type", "public_track", "--public", tmp_path / "det.txt"]
+    done = invoke(tmp_path, "--tracker", "outrack", *arguments)
+    assert "one file for 2 sequences" in str(done.exception)
 
 
 def test_optional_setting_accepts_none(tmp_path):

@@ -1,4 +1,4 @@
-"""`mottool evaluate`: scores of each class, and of chosen frames."""
+"""`mottool evaluate`: scores of each class and of chosen frames, and swapped inputs."""
 
 import json
 
@@ -76,3 +76,24 @@ def test_chosen_frames_are_scored_as_if_the_files_were_cut(tmp_path):
     assert counts("--frames", "1") == [0, 1, 0]
     refused = CliRunner().invoke(command, [*map(str, given), "--frames", "6-3"])
     assert "is not a range of frames" in str(refused.exception)
+
+
+def test_swapped_ground_truth_and_results_are_noticed(tmp_path):
+    for folder, flag in (("truth", "1"), ("results", "0.9")):
+        path = tmp_path / folder / "a.txt"
+        path.parent.mkdir()
+        path.write_text("".join(f"{frame},1,9,9,30,60,{flag},-1,-1,-1\n" for frame in (1, 2)))
+    assert "mottool:" not in call(tmp_path / "results", "--gt", tmp_path / "truth")
+    swapped = call(tmp_path / "truth", "--gt", tmp_path / "results", code=1)
+    assert "a.txt has scores in column 7, where ground truth has flags of 0 or 1" in swapped
+    assert "if --gt and the results are swapped" in swapped
+    record = tmp_path / "truth.settings" / "a.json"
+    record.parent.mkdir()
+    record.write_text('{"tracker": "sort", "settings": {"max_age": 1}}')
+    assert "are --gt and the results swapped?" in call(
+        tmp_path / "results", "--gt", tmp_path / "truth"
+    )
+    (tmp_path / "results" / "a.txt").write_text("1,1,900,9,30,60,0.9,-1,-1,-1\n")
+    far = call(tmp_path / "results", "--gt", tmp_path / "truth")
+    assert "no box of" in far
+    assert "check that both are of the same video" in far

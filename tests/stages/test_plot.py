@@ -1,7 +1,5 @@
 import dataclasses
 import json
-import subprocess
-import sys
 
 import cv2
 import matplotlib.image
@@ -219,16 +217,6 @@ def test_embedding_map_needs_two_people(work):
     done = called(work, "embeddings", "--gt", work / "one")
     assert done.exit_code == 1
     assert "fewer than two people" in done.stderr
-
-
-def test_help_imports_nothing_heavy():
-    code = (
-        "import sys; from mottool.stages.plot import command; "
-        "command(['frames', '--help'], standalone_mode=False); "
-        "print({'numpy', 'cv2', 'matplotlib', 'sklearn', 'h5py'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "set()"
 
 
 def test_similarity_matrices_and_their_errors(work):

@@ -1,7 +1,5 @@
 import dataclasses
 import json
-import subprocess
-import sys
 
 import av
 import cv2
@@ -190,17 +188,6 @@ def test_rows_beyond_the_end_are_reported(tmp_path, film):
     assert message in called(tmp_path, film, "--tracks", rows).stderr
     assert message not in called(tmp_path, film, "--tracks", rows, "--frames", "1-5").stderr
     assert not called(tmp_path, film).stderr
-
-
-def test_help_imports_nothing_heavy(tmp_path):
-    code = (
-        "import sys; from mottool.stages.render import command; "
-        "command(['--help'], standalone_mode=False); "
-        "print({'numpy', 'cv2', 'av', 'torch', 'h5py'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "set()"
-    assert "mottool render video.mp4" in done.stdout
 
 
 def test_boxes_have_the_colours_of_their_outcomes(tmp_path, film):

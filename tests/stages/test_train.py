@@ -212,7 +212,7 @@ def test_unknown_network_and_missing_package_are_refused(scene, tmp_path, monkey
     with pytest.raises(SettingError, match="did you mean 'fairmot-dla34'"):
         train.run("fairmot-dla43", [scene], tmp_path)
     monkeypatch.setattr("mottool.training.setup.find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r'pip install "mottool\[train\]"'):
+    with pytest.raises(SettingError, match=r"pip install accelerate"):
         trained(scene, tmp_path)
 
 
@@ -226,12 +226,6 @@ def test_command_prints_the_data_the_losses_and_the_written_file(scene, tmp_path
     assert "street: 4 images, 12 boxes, 3 identities" in result.stderr
     assert "epoch 1 of 1: loss " in result.stderr
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_help_imports_nothing_heavy():
-    code = "import sys, mottool.stages.train; print({'torch', 'numpy', 'cv2'} & {*sys.modules})"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout.strip() == "set()"
 
 
 @pytest.mark.heavy

@@ -111,5 +111,5 @@ def test_auto_is_optuna_where_it_is_installed(monkeypatch):
 
 def test_without_optuna_the_message_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(SettingError, match=r"pip install 'mottool\[tune\]'"):
+    with pytest.raises(SettingError, match=r"pip install optuna"):
         make_sampler("optuna", SPACE, 5, 0)
