@@ -142,7 +142,7 @@ class Tracklets:
         self.is_confirmed[slots] = self.is_removed[slots] = False
         self.scores[slots] = scores
         self.motion[:, :, slots] = self.filter.initiate(measurements)
-        if embeddings is not None:
+        if embeddings is not None and count:  # without rows, D is unknown
             if self.embeddings.shape[1] != embeddings.shape[1]:
                 self.embeddings = np.zeros((self.capacity, embeddings.shape[1]), np.float32)
             self.embeddings[slots] = embeddings

@@ -138,7 +138,8 @@ def test_embedder_as_detector_and_detector_as_embedder_are_refused(tmp_path, seq
     [
         ("missing.onnx", None, "cannot read"),
         ("page.onnx", b"<html>", "damaged or no ONNX file"),
-        ("page.xml", b"<html>", "no OpenVINO IR"),
+        ("page.xml", b"<html>", "is a web page, not a weights file"),
+        ("other.xml", b"<mxfile>", "no OpenVINO IR"),
         ("net.xml", b'<?xml version="1.0"?><net name="x" version="11">', "damaged"),
         ("net.pth", b"PK", "neither ONNX nor OpenVINO IR"),
     ],
