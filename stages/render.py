@@ -130,7 +130,12 @@ def command(
     --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
     person before, at and after each switch, with the ground-truth box dashed in white.
     """
-    from mottool.metrics.inputs import find_ground_truth, find_result, get_ground_truth
+    from mottool.metrics.inputs import (
+        find_ground_truth,
+        find_result,
+        get_ground_truth,
+        has_ground_truth,
+    )
     from mottool.sources.discovery import find_sequences
 
     if switches and (not ground_truth or beside or config.needs_cache):
@@ -146,13 +151,21 @@ def command(
         if path.is_file() and not is_archive(path) and len(sequences) > 1:
             problem = f"{path} is one result file but there are {len(sequences)} sequences"
             raise SettingError(problem, "give the folder of their result files")
+    scored = [each for each in sequences if has_ground_truth(each.name, truth_files)]
+    # If --gt has none of the sequences, it is a mistake, which is an error of each.
+    without_truth = [each for each in sequences if scored and each not in scored]
+    if without_truth:
+        names = ", ".join(each.name for each in without_truth)
+        effect = "left out" if switches else "drawn in the colours of identities"
+        jobs.note(f"{names} {effect}: no ground truth is given")
     folder = _folder_name(results)
     name = f"{folder}_vs_{_folder_name(beside)}" if beside else folder
     first, last = config.span
 
     def job(sequence: Sequence) -> None:
         rows = find_result(results, sequence.name)
-        truth = get_ground_truth(sequence.name, truth_files) if truth_files else None
+        is_scored = truth_files and sequence not in without_truth
+        truth = get_ground_truth(sequence.name, truth_files) if is_scored else None
         out = WorkDir(work).video(name, sequence.name)
 
         def show_progress(frames: Iterable[Frame]) -> Iterable[Frame]:
@@ -172,7 +185,7 @@ def command(
         write_record(out, inputs_of(sequence, rows, config, truth, other, cache_file))
         jobs.report(sequence.name, out, "rendered")
 
-    for sequence in sequences:
+    for sequence in scored if switches and scored else sequences:
         jobs.run(sequence.name, partial(job, sequence))
     jobs.close()
 

@@ -68,6 +68,9 @@ def parse_rows(text: str, path: Path) -> Rows:
     """Parse the text of a file, with the checks of `read_rows`; errors name `path`."""
     number, first = next(_lines(text), (0, ""))
     columns = len(first.split()) if first else LEAST_COLUMNS
+    if _is_yolo_label(first):
+        fix = "write all boxes into rows: frame, id, left, top, width, height, score, in pixels"
+        raise InputError(f"{path} holds YOLO labels, fractions of one image", fix)
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
         raise InputError(f"{path} line {number} has {columns} columns", fix)
@@ -81,6 +84,16 @@ def parse_rows(text: str, path: Path) -> Rows:
         return next(islice(_lines(text), row, None))[0]
 
     return rows_from_table(path, table, line_of)
+
+
+def _is_yolo_label(line: str) -> bool:
+    """Return whether a line is a YOLO label: class, x, y, width, height, and perhaps a score."""
+    try:
+        kind, *values = map(float, line.split())
+    except ValueError:
+        return False
+    fractions = all(0 <= value <= 1 for value in values)
+    return len(values) in (4, 5) and kind % 1 == 0 and fractions and values[0] % 1 != 0
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -44,6 +44,8 @@ def test_an_empty_file_has_no_rows(tmp_path):
         ("1.5,-1,1,2,3,4,0.5\n", "frame that is not an integer"),
         ("1,0.5,1,2,3,4,0.5\n", "id that is not an integer"),
         ("1,-1,1,2,3e9,4,0.5\n", "line 1 has a box beyond any frame"),
+        ("0 0.5 0.5 0.1 0.2\n", "holds YOLO labels, fractions of one image"),
+        ("0 0.5 0.5 0.1 0.2 0.9\n", "holds YOLO labels"),
         ("1,-1,1,2,3\n", "line 1 has 5 columns"),
         ("1,1,1,1,1,1,1,1,1,1,1\n", "line 1 has 11 columns"),
         ("1,-1,1,2,3,4,0.5\n1,-1,1,2,3,4\n", "line 2 has 6 columns"),

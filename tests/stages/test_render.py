@@ -224,6 +224,24 @@ def test_boxes_have_the_colours_of_their_outcomes(tmp_path, film):
         assert 20 < sum(dashes) < 70
 
 
+def test_a_sequence_without_ground_truth_is_drawn_by_identity(tmp_path, film):
+    other = video(tmp_path / "other.mp4", size=(320, 240), ticks=range(24))
+    (tmp_path / "work/tracks/public.sort/other.txt").write_text(ROWS)
+    truth = tmp_path / "truth" / "film.txt"
+    truth.parent.mkdir()
+    rows = [row.split(",")[:6] for row in ROWS.splitlines()]
+    truth.write_text("".join(f"{','.join(row)},1,-1,-1,-1\n" for row in rows))
+    words = other, "--gt", truth.parent, "--frames", "1-1", "--crf", "5"
+    assert "no ground truth for 'other'" in called(tmp_path, *words).stderr
+    done = called(tmp_path, film, *words)
+    note = "other drawn in the colours of identities: no ground truth is given"
+    assert done.stderr == f"mottool: {note}\n"
+    ((_, image),) = frames_of(tmp_path / "work/videos/public.sort/other.mp4")
+    assert near(colour_of(3), image[100, 22])
+    ((_, image),) = frames_of(tmp_path / "work/videos/public.sort/film.mp4")
+    assert near(OUTCOME_STYLES[Outcome.HIT][0].colour, image[100, 22])
+
+
 def test_two_trackers_are_drawn_side_by_side_with_differences_heavy(tmp_path, film):
     other = tmp_path / "other"
     other.mkdir()
