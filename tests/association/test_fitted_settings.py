@@ -47,9 +47,9 @@ def test_associate_starts_from_them_and_says_so(tmp_path):
     message = associate(tmp_path, "--tracker", "fairmot")
     assert "fairmot uses settings that fit net (conf_thres 0.95, first_assoc 0.55)" in message
     assert "--published uses its authors'" in message
-    told = record(tmp_path, "net.fairmot")
-    assert told["settings"]["conf_thres"] == 0.95
-    assert told["rows"] == 0  # all score 0.9
+    saved = record(tmp_path, "net.fairmot")
+    assert saved["settings"]["conf_thres"] == 0.95
+    assert saved["rows"] == 0  # all score 0.9
 
 
 def test_flags_go_before_them(tmp_path):

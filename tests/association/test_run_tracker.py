@@ -19,7 +19,7 @@ PAIR = walkers([[(50 + x, 100), (350 - x, 300)] for x in STEPS], [[0, 1] for _ i
 
 
 def kept(tmp_path, frames, times=None, name="a"):
-    """A cache of these frames, a thirtieth of a second apart unless told otherwise."""
+    """A cache of these frames, a thirtieth of a second apart by default."""
     header = dataclasses.replace(HEADER, sequence=name, fps=30.0)
     with CacheWriter(tmp_path / f"{name}.h5", header) as cache:
         for number, frame in enumerate(frames):

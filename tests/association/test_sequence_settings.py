@@ -61,7 +61,7 @@ def test_the_file_may_name_its_tracker(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[a]\nconf_thresh = 0.4", r"\[a\]: fairmot has no setting.*did you mean 'conf_thres'"),
         ("[default]\nsecond = 1.5", r"\[default\]: second cannot be 1.5"),
@@ -72,8 +72,8 @@ def test_the_file_may_name_its_tracker(tmp_path):
         ("[a]\nmax-age = 1\nmax_age = 2", r"\[a\] has max-age and max_age. Fix: leave one"),
     ],
 )
-def test_what_is_no_setting_is_refused_with_its_table(tmp_path, text, told):
-    with pytest.raises(SettingError, match=told):
+def test_what_is_no_setting_is_refused_with_its_table(tmp_path, text, message):
+    with pytest.raises(SettingError, match=message):
         profiles(tmp_path, text).check(KINDS)
 
 

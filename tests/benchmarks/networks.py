@@ -1,11 +1,11 @@
-"""What each pipeline costs a frame, with weights nobody trained. Run it by hand:
+"""Measure the time per frame of each pipeline, with random weights. Run it by hand:
 
     python tests/benchmarks/networks.py --frames 8 fairmot-dla34 jde-576x320
     python tests/benchmarks/networks.py --device cuda --batch 1 --batch 8 --channels-last
     python tests/benchmarks/networks.py --people 10 --people 50 --people 100 tdt-r34
 
 Without names it measures every network and every detector of torchvision. It prints milliseconds
-a frame of 1920x1080 video in which nobody is found: the decoding of the video, the network with
+a frame of 1920x1080 video without detections: the decoding of the video, the network with
 its pre-processing and the decoding of the heads; then the sum of the last two, since video is
 decoded in a thread of its own, and frames a second.
 
@@ -41,7 +41,7 @@ from mottool.sources.sequence import Sequence
 
 SIZE = 1920, 1080
 WARM = 1  # calls before the clock counts
-NOBODY = 0.9  # a score that no untrained network reaches
+NO_DETECTION = 0.9  # a score that no untrained network reaches
 ONE_SHOT, EMBEDDERS = ("fairmot-dla34", "tdt-r34"), ("osnet_x0_25", "osnet_x1_0")
 
 
@@ -176,8 +176,8 @@ def main(
     people: tuple[int, ...],
 ) -> None:
     """Measure and print."""
-    # Untrained networks are sure of nobody.
-    message = Options(device=device, precision=precision, min_score=NOBODY)
+    # Untrained networks give low scores.
+    message = Options(device=device, precision=precision, min_score=NO_DETECTION)
     options = [replace(message, batch=batch) for batch in batches]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

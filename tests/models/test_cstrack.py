@@ -225,7 +225,7 @@ def test_other_sizes_are_refused(small: CSTrack) -> None:
 
 
 def heads_with(network: CSTrack, cell: tuple[int, int], logit: float) -> dict[str, torch.Tensor]:
-    """Heads of a 96x64 input: nobody but one person by the second anchor of stride 8 at x, y.
+    """Heads of a 96x64 input: one person, by the second anchor of stride 8 at x, y.
 
     The identity map tells each cell's x, y in its first two channels.
     """

@@ -45,9 +45,9 @@ def blank(stride, images=1):
     }
 
 
-def put(heads, stride, anchor, row, column, score, told=(0, 0, 0, 0), image=0):
-    """Let one anchor say of its box `told` and that it is a person with `score`."""
-    values = torch.tensor([*told, 0, torch.tensor(score).logit()])
+def put(heads, stride, anchor, row, column, score, offsets=(0, 0, 0, 0), image=0):
+    """Set the box offsets and the score of one anchor."""
+    values = torch.tensor([*offsets, 0, torch.tensor(score).logit()])
     heads[f"detection_{stride}"][image, 6 * anchor : 6 * anchor + 6, row, column] = values
 
 
@@ -95,7 +95,7 @@ def test_an_anchor_that_is_sure_gives_its_own_box_and_its_cells_embedding(networ
 def test_offsets_are_in_anchor_sides_and_sizes_are_logarithms(network):
     stride = network.stride
     heads = blank(stride)
-    put(heads, stride, 4, 8, 6, 0.9, told=(0.5, -0.25, 0.6931472, 0))  # of 32 x 96
+    put(heads, stride, 4, 8, 6, 0.9, offsets=(0.5, -0.25, 0.6931472, 0))  # of 32 x 96
     (decoded,) = network.decode(heads, 0.1)
     x, y = 6 * stride + 16, 8 * stride - 24
     torch.testing.assert_close(decoded.boxes, torch.tensor([[x - 32.0, y - 48, x + 32, y + 48]]))

@@ -303,7 +303,7 @@ def darknet_file(tensors: dict[str, torch.Tensor], layers: list[DarknetLayer]) -
 
 
 def empty_heads(images: int = 1, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
-    """Heads of 64x96 inputs on which nobody is."""
+    """Heads of 64x96 inputs without people."""
     heads = {}
     for stride in STRIDES:
         height, width = 64 // stride, 96 // stride

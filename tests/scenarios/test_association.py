@@ -1,4 +1,4 @@
-"""The trackers: row for row the authors', and what they do in scenes that can be told in words."""
+"""Trackers: rows equal to those of the authors' code, and their behaviour in small made scenes."""
 
 import dataclasses
 import pickle

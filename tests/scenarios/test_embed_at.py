@@ -19,7 +19,7 @@ def telling(height, width, stride):
     return torch.stack((torch.full_like(rows, stride), columns, rows))[None].float()
 
 
-def told(embeddings, stride):
+def cells_of(embeddings, stride):
     """Column and row (n, 2) that unit embeddings of `telling` heads tell."""
     return (embeddings[:, 1:] / embeddings[:, :1] * stride).round().long().tolist()
 
@@ -34,7 +34,7 @@ def test_heatmap_networks_read_the_cell_of_the_centre(network, stride):
     heads = {"identity": torch.cat((telling(20, 30, stride), telling(20, 30, stride)))}
     result, none = network().embed_at(heads, [boxes, boxes[:0]])
     centres = [(16, 24), (32, 5), (0, 0), (29 * stride, 10)]
-    assert told(result, stride) == [[x // stride, y // stride] for x, y in centres]
+    assert cells_of(result, stride) == [[x // stride, y // stride] for x, y in centres]
     torch.testing.assert_close(result.norm(dim=1), torch.ones(4))
     assert none.shape == (0, 3)
 
@@ -53,7 +53,7 @@ def test_jde_reads_the_level_that_learns_boxes_of_that_size():
     for each, box, stride in zip(result, boxes, strides, strict=True):
         centre = (box[:2] + box[2:]) / 2
         cell = (centre / stride).round().clamp(min=0).long().tolist()
-        assert told(each[None], stride) == [cell]
+        assert cells_of(each[None], stride) == [cell]
 
 
 def test_tdt_reads_the_anchor_nearest_to_the_box():

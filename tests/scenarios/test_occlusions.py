@@ -1,4 +1,4 @@
-"""That occlusion refinding finds people again where nobody detects them.
+"""Occlusion refinding recovers people in frames without a detection of them.
 
 A made scene of occlusions: in every lane two people walk to and fro behind three who stand, and
 who is hidden by more than the 0.7 that make an occlusion is not detected. What OUTrack's network

@@ -34,8 +34,8 @@ from mottool.networks.registry import families, load, trainable
 class Proof:
     """How a pipeline learns a scene, which is of the size (width, height) of its input.
 
-    `scene` is what is otherwise with the scene; `adam` takes the place of the paper's optimiser;
-    `memory` is the momentum of batch norm, 0 the network's own; `more` is told to `train`.
+    `scene` changes the scene; `adam` replaces the paper's optimiser;
+    `memory` is the momentum of batch norm, 0 the network's own; `more` are flags of `train`.
     """
 
     pipeline: str
@@ -62,7 +62,7 @@ class Proof:
 
 TWICE = {"frames": 16, "size": (128, 128)}  # as large as an input of 64x64
 THIRTY = {"frames": 30, "people": 2, "seed": 8}
-LONG = {"frames": 40, "people": 2, "seed": 8}  # and nobody leaves
+LONG = {"frames": 40, "people": 2, "seed": 8}  # both are seen throughout
 # Few epochs of many frames: after each epoch, checkpoints and curves are written.
 QUICK = Proof("fairmot-yolov5s", 8, 2, 1e-3, (64, 64), {**TWICE, "frames": 32}, memory=0.1)
 PROOFS = [

@@ -59,7 +59,7 @@ def figures(value):
     return {**dict.fromkeys(FIGURES, 1 - value), "IDF1": value, HIGHEST: 0.9}
 
 
-def trained(scene, out, warn=lambda told: None, validation=True, **changed):
+def trained(scene, out, warn=lambda message: None, validation=True, **changed):
     config = Config(**{**SMALL, **changed})
     return train.run(
         NAME, [scene], out, config, validation=[scene] if validation else [], warn=warn

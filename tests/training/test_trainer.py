@@ -101,8 +101,8 @@ def terms(self, batch, number):
     return found
 Trainer._terms = terms
 train.run(NAME, [scene], out / rank, train.Config(**SMALL))
-told = [row["total"] for row in kept[0]]
-(out / f"{rank}.json").write_text(json.dumps({"own": totals, "told": told}))
+logged = [row["total"] for row in kept[0]]
+(out / f"{rank}.json").write_text(json.dumps({"own": totals, "logged": logged}))
 """
 
 
@@ -121,10 +121,10 @@ def test_the_log_is_of_all_processes(scene, tmp_path):
     done = two_processes(tmp_path, scene)
     assert done.returncode == 0, done.stderr
     one, other = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
-    assert one["told"] == other["told"]
+    assert one["logged"] == other["logged"]
     assert one["own"] != other["own"]
     first, second = (np.reshape(each["own"], (2, 2)).mean(1) for each in (one, other))
-    assert one["told"] == pytest.approx((first + second) / 2)
+    assert one["logged"] == pytest.approx((first + second) / 2)
 
 
 @pytest.mark.heavy

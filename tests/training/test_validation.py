@@ -87,7 +87,7 @@ def test_every_threshold_of_a_tracker_is_reported(scene):
     assert "track_thresh=" not in message
 
 
-def trained(scene, out, warn=lambda told: None, **more):
+def trained(scene, out, warn=lambda message: None, **more):
     config = Config(epochs=1, batch=3, input=(64, 64), workers=0, device="cpu")
     return train.run(NAME, [scene], out, config, warn=warn, **more)
 
