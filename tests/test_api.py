@@ -126,7 +126,7 @@ def test_a_frame_is_converted_to_supervision(cache):
 def test_a_missing_package_is_named(cache, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     convert = getattr(mottool, f"to_{package}")
-    with pytest.raises(SettingError, match=r"is not installed.*mottool\[notebook\]"):
+    with pytest.raises(SettingError, match=r"is not installed.*pip install pandas supervision"):
         convert(mottool.track(cache, "sort"))
 
 
