@@ -16,20 +16,13 @@ is complete, and without links out of the file.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.hdf5 import (
-    DatasetSpec,
-    Layout,
-    as_cache_error,
-    check_same_inputs,
-    open_file,
-)
-from mottool.cache.shards import open_shards
+from mottool.cache.hdf5 import DatasetSpec, Layout, as_cache_error, open_file
+from mottool.cache.shard_writer import ShardWriter
 
 __all__ = ["LAYOUT", "SCHEMA", "CameraMotion", "CameraMotionHeader", "CameraMotionWriter"]
 
@@ -63,56 +56,24 @@ LAYOUT = Layout(
 )
 
 
-class CameraMotionWriter:
-    """Writes the file of one sequence, after the last frame that an earlier run committed.
-
-    `committed` is the number of frames that are kept if this process is killed. With
-    `already_complete` there is nothing to append.
-    """
+class CameraMotionWriter(ShardWriter):
+    """Writes the file of one sequence, after the last frame that an earlier run committed."""
 
     def __init__(self, path: Path, header: CameraMotionHeader, overwrite: bool = False) -> None:
-        """Start or resume the file `path`; `overwrite` starts over.
-
-        Raises `CacheError` if the existing file was made from other frames or with other settings,
-        is damaged, or is being written; `OutputError` if `path` cannot be written.
-        """
-        self.path = path
-        self._shards = open_shards(path, LAYOUT, header, overwrite)
-        self.already_complete = self._shards is None
-        if self._shards is None:
-            motion = CameraMotion(path)
-            check_same_inputs(path, motion.header, header, LAYOUT)
-            self.committed = len(motion.warps)
-        else:
-            self.committed = self._shards.committed
+        """Start or resume the file `path`, as `ShardWriter` does and with its errors."""
+        super().__init__(path, LAYOUT, header, overwrite)
 
     def append(self, warps: Sequence[Floats]) -> None:
         """Commit the warps (2, 3) of the next frames. Raises `OutputError` on a full disk."""
-        assert self._shards is not None
-        self._shards.commit({WARPS: np.array(warps, np.float64).reshape(-1, 2, 3)}, {})
-        self.committed = self._shards.committed
+        self._commit_columns({WARPS: np.array(warps, np.float64).reshape(-1, 2, 3)})
 
-    def finish(self) -> Path:
-        """Give the file, which now holds every frame, its final name."""
-        if self._shards is not None:
-            if not self.committed:  # a file without frames has one shard too, for its header
-                self.append([])
-            self._shards.merge()
-            self.already_complete, self._shards = True, None
-        return self.path
+    def _read_complete(self) -> tuple[CameraMotionHeader, int]:
+        motion = CameraMotion(self.path)
+        return motion.header, len(motion.warps)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Keep what is committed; only `finish` completes the file."""
-        if self._shards is not None:
-            self._shards.close()
+    def _flush(self) -> None:
+        if not self.committed:
+            self.append([])
 
 
 class CameraMotion:

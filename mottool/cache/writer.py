@@ -12,16 +12,15 @@ The layout of the file is specified in `mottool.cache.layout`, that of an unfini
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mottool.cache.frame_checks import FrameConsistency, check_frame
-from mottool.cache.hdf5 import check_same_inputs
 from mottool.cache.layout import EMBEDDINGS, LAYOUT, MAPS, SCHEMA, TIMING, TRACKED, Header
 from mottool.cache.reader import Cache
-from mottool.cache.shards import open_shards
+from mottool.cache.shard_writer import ShardWriter
 from mottool.detections import Detections
 from mottool.errors import InputError
 
@@ -31,34 +30,18 @@ BLOCK = 64  # frames per commit
 MIN_MAP_VALUE = 13  # 255 times 0.05: lower scores in occlusion maps are stored as 0
 
 
-class CacheWriter:
-    """Writes the cache of one sequence, after the last frame that an earlier run committed.
-
-    `committed` is the number of frames that are kept if this process is killed. With
-    `already_complete` the cache is complete, and there is nothing to append.
-    """
+class CacheWriter(ShardWriter):
+    """Writes the cache of one sequence, after the last frame that an earlier run committed."""
 
     def __init__(self, path: Path, header: Header, overwrite: bool = False) -> None:
-        """Start or resume the cache `path`; `overwrite` starts over.
-
-        Raises `CacheError` if the existing cache was made from another source, by another pipeline
-        or with other settings, is damaged, or is being written by another process; `OutputError` if
-        `path` cannot be written.
-        """
-        self.path = path
-        self.committed = 0
+        """Start or resume the cache `path`, as `ShardWriter` does and with its errors."""
+        super().__init__(path, LAYOUT, header, overwrite)
         self._pending: list[tuple[Detections, float, Sequence[float]]] = []
         self._stride = int(header.settings.get("occlusion_stride", 0))
         self._consistency = FrameConsistency(self._stride)
         self._broken = False
-        self._shards = open_shards(path, LAYOUT, header, overwrite)
-        self.already_complete = self._shards is None
         if self._shards is None:
-            with Cache(path) as cache:
-                check_same_inputs(path, cache.header, header, LAYOUT)
-                self.committed = cache.frame_count
             return
-        self.committed = self._shards.committed
         rows, has_detections = self._shards.rows, self._shards.lengths["detections"] > 0
         if EMBEDDINGS in rows:
             self._consistency.embedding_size = rows[EMBEDDINGS][0]
@@ -88,17 +71,15 @@ class CacheWriter:
 
     def _commit(self) -> None:
         """Write the pending frames as a shard: all of them or none."""
-        assert self._shards is not None
         attributes: dict[str, dict[str, Any]] = {
             "timing": {"columns": " ".join(TIMING)},
             MAPS: {"stride": self._stride},
         }
         try:
-            self._shards.commit(self._columns(), attributes)
+            self._commit_columns(self._columns(), attributes)
         except BaseException:
             self._broken = True
             raise
-        self.committed = self._shards.committed
         self._pending.clear()
 
     def _columns(self) -> dict[str, npt.NDArray[Any]]:
@@ -127,18 +108,13 @@ class CacheWriter:
             columns[MAPS] = np.where(stacked < MIN_MAP_VALUE, 0, stacked)
         return columns
 
-    def finish(self) -> Path:
-        """Commit the last frames and give the file, now complete, its final name."""
-        if self._shards is not None:
-            # A cache without frames has one shard too, for its header.
-            if self._pending or not self.committed:
-                self._commit()
-            self._shards.merge()
-            self.already_complete, self._shards = True, None
-        return self.path
+    def _read_complete(self) -> tuple[Header, int]:
+        with Cache(self.path) as cache:
+            return cache.header, cache.frame_count
 
-    def __enter__(self) -> Self:
-        return self
+    def _flush(self) -> None:
+        if self._pending or not self.committed:
+            self._commit()
 
     def __exit__(
         self,
@@ -147,13 +123,11 @@ class CacheWriter:
         trace: TracebackType | None,
     ) -> None:
         """Commit the appended frames, also after an error elsewhere; only `finish` completes."""
-        if self._shards is None:
-            return
         try:
-            if self._pending and not self._broken:
+            if self._shards is not None and self._pending and not self._broken:
                 self._commit()
         finally:
-            self._shards.close()
+            super().__exit__(kind, error, trace)
 
 
 def _rows(name: str, parts: Sequence[Any], row: tuple[int, ...] = ()) -> npt.NDArray[Any]:

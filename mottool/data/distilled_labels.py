@@ -22,8 +22,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import h5py
 import numpy as np
@@ -34,10 +33,9 @@ from mottool.cache.hdf5 import (
     DatasetSpec,
     Layout,
     as_cache_error,
-    check_same_inputs,
     open_file,
 )
-from mottool.cache.shards import open_shards
+from mottool.cache.shard_writer import ShardWriter
 from mottool.data.dataset import Dataset
 from mottool.errors import CacheError, CheckpointError, InputError, SettingError
 
@@ -91,35 +89,19 @@ LAYOUT = Layout(
 )
 
 
-class LabelWriter:
-    """Writes the label file of one dataset, after the last boxes that an earlier run committed.
-
-    `committed` is the number of boxes that are kept if this process is killed. With
-    `already_complete` there is nothing to append.
-    """
+class LabelWriter(ShardWriter):
+    """Writes the label file of one dataset, after the last boxes that an earlier run committed."""
 
     def __init__(self, path: Path, header: LabelHeader, overwrite: bool = False) -> None:
-        """Start or resume the file `path`; `overwrite` starts over.
-
-        Raises `CacheError` if the existing file was made from other data or by another teacher, is
-        damaged, or is being written; `OutputError` if `path` cannot be written.
-        """
-        self.path, self.header = path, header
-        self._shards = open_shards(path, LAYOUT, header, overwrite)
-        self.already_complete = self._shards is None
-        if self._shards is None:
-            labels = DistilledLabels(path)
-            check_same_inputs(path, labels.header, header, LAYOUT)
-            self.committed = len(labels)
-        else:
-            self.committed = self._shards.committed
+        """Start or resume the file `path`, as `ShardWriter` does and with its errors."""
+        self.header = header
+        super().__init__(path, LAYOUT, header, overwrite)
 
     def append(self, embeddings: Floats) -> None:
         """Commit the embeddings (n, D) of the next n boxes, all of them or none.
 
         Raises `CheckpointError` for a NaN or infinite value, `OutputError` on a full disk.
         """
-        assert self._shards is not None
         if not np.isfinite(embeddings).all():
             raise CheckpointError(
                 f"the teacher {self.header.teacher} predicts NaN for a box between the "
@@ -127,30 +109,15 @@ class LabelWriter:
                 f"{self.header.dataset}",
                 "give other weights: these are damaged, or of another network",
             )
-        self._shards.commit({EMBEDDINGS: embeddings.astype(np.float16)}, {})
-        self.committed = self._shards.committed
+        self._commit_columns({EMBEDDINGS: embeddings.astype(np.float16)})
 
-    def finish(self) -> Path:
-        """Give the file, which now holds every box, its final name."""
-        if self._shards is not None:
-            if not self.committed:  # labels of an empty dataset have one shard too, for the header
-                self._shards.commit({}, {})
-            self._shards.merge()
-            self.already_complete, self._shards = True, None
-        return self.path
+    def _read_complete(self) -> tuple[LabelHeader, int]:
+        labels = DistilledLabels(self.path)
+        return labels.header, len(labels)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Keep what is committed; only `finish` completes the file."""
-        if self._shards is not None:
-            self._shards.close()
+    def _flush(self) -> None:
+        if not self.committed:
+            self._commit_columns({})
 
 
 class DistilledLabels:
