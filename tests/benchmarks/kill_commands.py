@@ -3,9 +3,8 @@
     python tests/benchmarks/kill_commands.py [KILLS [SEED [COMMAND ...]]]
 
 Each command runs once without interruption, in a forked process. Then it is killed (SIGKILL) before
-each of its changes of the file system, and until there are KILLS kills at random. After each kill,
-every file under its final name must be complete; the next run must succeed and leave the same bytes
-as the first. Clocks stand still, because some results hold times.
+each of its changes of the file system, then at random. After each kill, every file under its final
+name must be complete; the next run must leave the bytes of the first. Clocks stand still for that.
 """
 
 import os
