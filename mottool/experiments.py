@@ -25,7 +25,6 @@ from mottool.metrics.inputs import find_caches
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import build_settings
 from mottool.stages import tune as tune_stage
-from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.comparison.results import ComparisonRow
@@ -151,12 +150,9 @@ def _paths(values: Paths) -> list[Path]:
 def _cache_files(values: Paths) -> list[Path]:
     """Return the caches in files, folders and work folders. Raises `InputError` without any."""
     files, others = find_caches(_paths(values))
-    for folder in others:
-        caches = WorkDir(folder).caches()
-        if not caches:
-            fix = "run mottool detect-embed first, or give caches"
-            raise InputError(f"there are no caches in {folder}", fix)
-        files += caches
+    if others:
+        fix = "run mottool detect-embed first, or give caches"
+        raise InputError(f"there are no caches in {others[0]}", fix)
     return files
 
 
