@@ -222,10 +222,10 @@ def main(folder: Path, frames: int = FRAMES) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     ground_truth, detections = [], []
     with av.open(str(folder / "scene.mp4"), "w") as container:
-        # The output of x264 depends on the number of threads, by default that of the cores.
-        stream = container.add_stream(
-            "libx264", rate=RATE, options={"crf": "18", "preset": "veryfast", "threads": "1"}
-        )
+        # The output of x264 depends on the number of threads, by default that of the cores, and in
+        # the macroblock tree on where its buffers are in memory.
+        options = {"crf": "18", "preset": "veryfast", "threads": "1", "x264-params": "mbtree=0"}
+        stream = container.add_stream("libx264", rate=RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.time_base = Fraction(1, RATE)
         for frame in range(frames):
