@@ -1,1 +1,1 @@
-"""Run jobs in this process or in several: `concurrent.futures` executors for stages."""
+"""Run tasks in this process, in local processes, or in a Dask cluster."""

@@ -1,0 +1,67 @@
+"""What all engines share: the tasks that are ready to run, and the loop over outcomes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+from itertools import count
+
+from mottool.engines.plan import Plan
+from mottool.engines.task import NEEDS, Outcome, Task, run_task
+
+__all__ = ["BaseEngine", "InProcess", "Place"]
+
+Place = tuple[int, Task]  # a task and its place in the order of all
+
+
+class BaseEngine(ABC):
+    """An engine to which tasks are submitted one by one, or as a plan with `run`."""
+
+    def __init__(self) -> None:
+        """Start without tasks."""
+        self._ready: dict[str, list[Place]] = {needs: [] for needs in NEEDS}  # heaps
+        self._counter = count()
+
+    def submit(self, task: Task, place: int | None = None) -> None:
+        """Add a task that may start now, at a place in the order or after all others."""
+        heappush(self._ready[task.needs], (next(self._counter) if place is None else place, task))
+
+    def pop(self, *needs: str) -> Place | None:
+        """Remove and return the first submitted task that needs one of `needs`; None without."""
+        heaps = [self._ready[name] for name in needs if self._ready[name]]
+        return heappop(min(heaps, key=lambda heap: heap[0][0])) if heaps else None
+
+    @abstractmethod
+    def wait(self) -> list[Outcome]:
+        """Start submitted tasks, wait until one has ended, and return the outcomes so far.
+
+        At least one task must have been submitted. Raises as `Engine.run`.
+        """
+
+    def fill(self) -> None:  # noqa: B027
+        """Start submitted tasks as far as there is room for them, without waiting."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Run the tasks as `Engine.run` says, and raise its errors."""
+        plan = Plan(tasks)
+        places = {task.name: next(self._counter) for task in tasks}
+        for task in plan.first:
+            self.submit(task, places[task.name])
+        while plan.unfinished:
+            outcomes = list[Outcome]()
+            for outcome in self.wait():
+                ready, left_out = plan.finish(outcome)
+                outcomes += [outcome, *left_out]
+                for task in ready:
+                    self.submit(task, places[task.name])
+            self.fill()  # before the caller works on the outcomes
+            yield from outcomes
+
+
+class InProcess(BaseEngine):
+    """An engine that runs each task in this process, after the caller has seen the one before."""
+
+    def wait(self) -> list[Outcome]:
+        """Run the first submitted task."""
+        place = self.pop(*NEEDS)
+        assert place is not None
+        return [run_task(place[1])]
