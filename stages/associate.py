@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -45,7 +44,10 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.cli.tracker_flags import tracker_command
-from mottool.engines.local import cores, executor, result, run_jobs
+from mottool.engines.base import BaseEngine
+from mottool.engines.local import local_engine
+from mottool.engines.task import Outcome, Task
+from mottool.engines.threads import cores
 from mottool.errors import InputError, MottoolError
 from mottool.files import atomic_write, digest, safe_name
 from mottool.progress import progress
@@ -266,10 +268,10 @@ def command(
     made = {task.out: settings_record(tracker, *task[4:], public) for task in tasks}
     warn_of_replaced(made, reporter.note)
     job = partial(_track, tracker=tracker, public=public)
-    futures = _run_all(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
+    outcomes = _run_all(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
     notes = [f"{file} [{name}] fits none of these sequences" for name in sequence_settings.unused]
     for task in tasks:
-        summary = reporter.run(task.sequence, partial(result, futures[task]))
+        summary = reporter.run(task.sequence, outcomes[task.out].result)
         if summary:
             notes += summary.pop("notes")
             text = f"{summary['rows']} rows, {summary['identities']} identities, "
@@ -303,7 +305,7 @@ def _headers(reporter: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
     return headers
 
 
-class Task(NamedTuple):
+class Association(NamedTuple):
     """A cache to track, its number of frames, the file for its tracks, and its settings."""
 
     sequence: str
@@ -322,9 +324,9 @@ def _tasks(
     work: WorkDir,
     tracker: str,
     fitting: CacheSettings,
-) -> list[Task]:
+) -> list[Association]:
     """Return a task for each cache; one that shares its result file with another fails."""
-    tasks: dict[Path, Task] = {}
+    tasks: dict[Path, Association] = {}
     for cache, (header, frames) in caches.items():
         try:
             folder = out or work.tracks(header.pipeline, fitting.variant)
@@ -333,7 +335,7 @@ def _tasks(
                 problem = f"{tasks[path].cache} and {cache} would both be written to {path}"
                 raise InputError(problem, "associate them into different folders with --out")
             settings, inputs, postprocessing = cast(Any, fitting.of(header))
-            tasks[path] = Task(
+            tasks[path] = Association(
                 header.sequence, cache, path, frames, settings, inputs, postprocessing
             )
         except MottoolError as error:
@@ -342,26 +344,30 @@ def _tasks(
 
 
 def _run_all(
-    tasks: list[Task], job: Callable[[Task], Summary], jobs: int
-) -> dict[Task, Future[Summary]]:
-    """Run all tasks, with one progress bar that advances by complete sequences."""
-    futures = {}
+    tasks: list[Association], job: Callable[[Association], Summary], jobs: int
+) -> dict[Path, Outcome]:
+    """Run all tasks, with one progress bar that advances by complete sequences.
 
-    def frames(engine: Executor) -> Iterator[None]:
-        for task, future in run_jobs(engine, job, tasks):
-            futures[task] = future
+    Return the outcomes by result file.
+    """
+    outcomes = {}
+
+    def frames(engine: BaseEngine) -> Iterator[None]:
+        for outcome in engine.run([Task(str(task.out), job, (task,)) for task in tasks]):
+            (task,) = outcome.task.arguments
+            outcomes[task.out] = outcome
             yield from repeat(None, task.frames)
 
-    with executor(max(1, min(jobs, len(tasks)))) as engine:
+    with local_engine(max(1, min(jobs, len(tasks)))) as engine:
         ticks = frames(engine)
         if len(tasks) > 1:
             ticks = progress(ticks, "associate", sum(task.frames for task in tasks))
         for _ in ticks:
             pass
-    return futures
+    return outcomes
 
 
-def _track(task: Task, tracker: str, public: Path | None, bar: bool) -> Summary:
+def _track(task: Association, tracker: str, public: Path | None, bar: bool) -> Summary:
     """Track one cache, in any process, and return a summary; `bar` shows progress by frame.
 
     The speed is that of association, as `metrics.speed` defines it.

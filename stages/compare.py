@@ -19,7 +19,7 @@ from mottool.association.sequence_settings import (
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
-from mottool.engines.local import executor
+from mottool.engines.threads import single_threads
 from mottool.errors import SettingError, did_you_mean
 from mottool.metrics.registry import columns
 from mottool.motchallenge.rules import AUTO, RULES
@@ -209,7 +209,7 @@ def command(
     if html and html.suffix.lower() not in {".html", ".htm"}:
         raise SettingError(f"{html} is not a file name for a page", "end it in .html")
     jobs = Jobs(as_json)
-    with executor(1):  # before numpy is loaded, for linear algebra on one thread
+    with single_threads():  # before numpy is loaded
         comparison = _comparison(caches or (work,), truth, trackers, config)
         rows = [
             row

@@ -22,7 +22,8 @@ from mottool.cli.options import (
     settings_options,
     work_option,
 )
-from mottool.engines.local import cores, executor
+from mottool.engines.local import local_engine
+from mottool.engines.threads import cores
 from mottool.errors import InputError, SettingError
 from mottool.metrics.registry import headline
 from mottool.motchallenge.rules import AUTO, RULES
@@ -130,7 +131,7 @@ def _search(
     contents = {name: dataclasses.asdict(header) for name, header in headers.items()}
     plan = search_plan(tracker, space, fixed_point, to_json(config), method, contents)
     trials = Trials(out, plan, space, objective.names, config.objective, overwrite)
-    with executor(jobs) as engine:
+    with local_engine(jobs) as engine:
         done = sum(number < count for number in trials.done)
         running = run_trials(trials, space, sampler, objective, count, engine, jobs)
         for _ in progress(running, count, done):

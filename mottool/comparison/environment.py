@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mottool._version import __version__
-from mottool.engines.local import cores
+from mottool.engines.threads import cores
 
 __all__ = ["describe_environment"]
 

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset as MapDataset
 
 from mottool.data.samples import Sample, SampleIndex
 from mottool.data.targets.labels import Labels, Targets
-from mottool.engines.local import cores
+from mottool.engines.threads import cores
 from mottool.errors import MottoolError
 
 __all__ = [

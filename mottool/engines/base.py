@@ -40,21 +40,30 @@ class BaseEngine(ABC):
     def fill(self) -> None:  # noqa: B027
         """Start submitted tasks as far as there is room for them, without waiting."""
 
+    def cancel(self) -> None:
+        """Forget submitted tasks, and end those that run."""
+        for heap in self._ready.values():
+            heap.clear()
+
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Run the tasks as `Engine.run` says, and raise its errors."""
         plan = Plan(tasks)
         places = {task.name: next(self._counter) for task in tasks}
         for task in plan.first:
             self.submit(task, places[task.name])
-        while plan.unfinished:
-            outcomes = list[Outcome]()
-            for outcome in self.wait():
-                ready, left_out = plan.finish(outcome)
-                outcomes += [outcome, *left_out]
-                for task in ready:
-                    self.submit(task, places[task.name])
-            self.fill()  # before the caller works on the outcomes
-            yield from outcomes
+        try:
+            while plan.unfinished:
+                outcomes = list[Outcome]()
+                for outcome in self.wait():
+                    ready, left_out = plan.finish(outcome)
+                    outcomes += [outcome, *left_out]
+                    for task in ready:
+                        self.submit(task, places[task.name])
+                self.fill()  # before the caller works on the outcomes
+                yield from outcomes
+        finally:
+            if plan.unfinished:  # the caller wants no more of them
+                self.cancel()
 
 
 class InProcess(BaseEngine):

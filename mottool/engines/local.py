@@ -1,120 +1,220 @@
-"""Run jobs in this process, or in a pool of processes with one thread each.
+"""Run tasks in a pool of processes on this machine; tasks of killed workers are run again.
 
-A job is a function at the top of a module, with arguments that can be pickled. It opens the files
-that it needs itself, because an HDF5 file must not cross into another process, and writes its
-results with `atomic_write`, so that ending it at any moment leaves no unfinished file.
+A worker runs one task at a time. Workers are spawned, because a fork would share open files and
+held locks. This process sends each task when a worker is free for it, so nothing else is lost with
+a worker.
 """
 
-import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context, parent_process
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from multiprocessing import active_children, get_context, resource_tracker
 from multiprocessing.connection import wait
-from pathlib import Path
-from types import FrameType
-from typing import Any, ParamSpec, TypeVar
+from types import FrameType, TracebackType
+from typing import Self
 
-from mottool.errors import InputError
+from mottool.engines.base import BaseEngine, InProcess, Place
+from mottool.engines.task import Outcome
+from mottool.engines.threads import single_threads
+from mottool.engines.worker import work
+from mottool.errors import InputError, MottoolError
 
-__all__ = ["InProcess", "cores", "executor", "run_jobs", "result", "submit"]
+__all__ = ["LocalProcesses", "local_engine"]
 
-T = TypeVar("T")
-R = TypeVar("R")
-P = ParamSpec("P")
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-RETRY_SECONDS = 0.01  # after an exit that was ignored
-
-
-def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return the number of processor cores that this process may use, at least 1.
-
-    `quota` is the file with the limit of a container: microseconds of all cores together and the
-    period, or `max`.
-    """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        limit, period = map(int, quota.read_text().split())
-    except (OSError, ValueError):  # no container, or no limit
-        return count or 1
-    return max(1, min(count or 1, round(limit / period)))
-
-
-class InProcess(Executor):
-    """An executor that runs each job in this process when it is submitted."""
-
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Run a job and return its completed future; raise `KeyboardInterrupt` immediately."""
-        future: Future[R] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-
-class _Pool(ProcessPoolExecutor):
-    """Worker processes; they are spawned, because a fork would share open files and held locks."""
-
-    interrupted = False
-
-    def __init__(self, jobs: int) -> None:
-        super().__init__(jobs, get_context("spawn"), _start_worker)
-
-    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Submit a job, for which a worker may be started; raise `KeyboardInterrupt` after Ctrl-C.
-
-        A worker inherits the blocked SIGINT, so that Ctrl-C reaches only this process.
-        """
-        if self.interrupted:
-            raise KeyboardInterrupt
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(_run, fn, *args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-    def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Handle Ctrl-C: terminate the workers, which breaks the pool and so ends every wait.
-
-        An exception raised here could leave a lock of `concurrent.futures` held for ever.
-        """
-        self.interrupted = True
-        _terminate_workers()
+TRIES = 3  # of a task whose worker is killed
 
 
 @contextmanager
-def executor(jobs: int) -> Iterator[Executor]:
-    """Give an executor of `jobs` processes, or one that runs jobs in this process if `jobs` is 1.
+def local_engine(
+    jobs: int, network_jobs: int = 0, timeout: float | None = None
+) -> Iterator[BaseEngine]:
+    """Give an engine of `jobs` processes, or one that runs tasks in this process if `jobs` is 1.
 
-    Linear algebra uses one thread per process, in this one too unless its library is loaded
-    already: small products take hundreds of times longer when they wait for threads. When the block
-    ends with an error or by Ctrl-C, waiting jobs are cancelled; running ones clean up and end.
+    Linear algebra uses one thread, in this process too unless its library is loaded already. Tasks
+    that need a network keep PyTorch's threads; at most `network_jobs` of them run at the same time,
+    and 0 says that there are none. A task that takes longer than `timeout` seconds, with the start
+    of its worker, is killed; in this process there is no limit.
+
+    When the block ends with an error or by Ctrl-C, running tasks clean up and end.
     """
-    with _single_threads():
+    with single_threads(networks=jobs == 1 and network_jobs > 0):
         if jobs == 1:
             yield InProcess()
             return
-        pool = _Pool(jobs)
-        main = threading.current_thread() is threading.main_thread()  # only it handles signals
-        before = signal.signal(signal.SIGINT, pool.interrupt) if main else None
+        with LocalProcesses(jobs, network_jobs, timeout) as engine:
+            yield engine
+
+
+class _Worker:
+    """A process, its connection, and the task that it runs, if any."""
+
+    def __init__(self, needs: str) -> None:
+        """Start a worker for tasks that need `needs`.
+
+        It inherits the blocked SIGINT, so that Ctrl-C reaches only this process.
+        """
+        context = get_context("spawn")
+        self.needs = needs
+        self.place: Place | None = None
+        self.deadline = float("inf")
+        self.connection, other_end = context.Pipe()
+        self.process = context.Process(target=work, args=(other_end,))
+        threads: AbstractContextManager[None]
+        threads = single_threads() if needs == "cpu" else nullcontext()
+        resource_tracker.ensure_running()  # else the start does it, and unblocks SIGINT
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with pool:
-                try:
-                    yield pool
-                except BaseException:
-                    _terminate_workers()
-                    raise
+            with threads:
+                self.process.start()
         finally:
-            if main:
-                signal.signal(signal.SIGINT, before)
-            if pool.interrupted:
-                raise KeyboardInterrupt
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            other_end.close()
+
+    def close(self) -> None:
+        """Let an idle worker end, and wait for the end of any."""
+        self.connection.close()
+        self.process.join()
+
+
+class LocalProcesses(BaseEngine):
+    """An engine of `jobs` worker processes, for a `with` block."""
+
+    def __init__(self, jobs: int, network_jobs: int = 0, timeout: float | None = None) -> None:
+        """Start no worker yet; the arguments are those of `local_engine`."""
+        super().__init__()
+        self._jobs = {"network": network_jobs, "cpu": jobs}  # networks first: they take longest
+        self._timeout = timeout or float("inf")
+        self._workers: list[_Worker] = []
+        self._tries: Counter[int] = Counter()  # lost ones, by place
+        self._interrupted = False
+
+    def __enter__(self) -> Self:
+        """Handle Ctrl-C until the block ends."""
+        self._main = threading.current_thread() is threading.main_thread()  # it handles signals
+        self._before = signal.signal(signal.SIGINT, self._interrupt) if self._main else None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the workers; running tasks clean up, waiting ones are not started."""
+        try:
+            self.cancel()
+            for worker in self._workers:
+                worker.close()
+        finally:
+            if self._main:
+                signal.signal(signal.SIGINT, self._before)
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle Ctrl-C: terminate the workers, which ends every wait for them.
+
+        An exception raised here could come between the start of a worker and its registration.
+        """
+        self._interrupted = True
+        _terminate_workers()
+
+    def _check_interrupt(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def fill(self) -> None:
+        """Send submitted tasks to free workers, and start workers up to the limits."""
+        for needs, limit in self._jobs.items():
+            while self._busy() < self._jobs["cpu"] and self._busy(needs) < limit:
+                place = self.pop(needs)
+                if place is None:
+                    break
+                self._send(place)
+
+    def _busy(self, needs: str | None = None) -> int:
+        """Return the number of busy workers, of all or of one kind."""
+        return sum(
+            worker.place is not None and needs in (None, worker.needs) for worker in self._workers
+        )
+
+    def _send(self, place: Place) -> None:
+        """Send a task to an idle worker of its kind, or to a new one."""
+        needs = place[1].needs
+        idle = [w for w in self._workers if w.place is None and w.needs == needs]
+        for dead in [worker for worker in idle if not worker.process.is_alive()]:
+            idle.remove(dead)
+            self._remove(dead)
+        if not idle:
+            self._check_interrupt()
+            idle = [_Worker(needs)]
+            self._workers += idle
+        worker = idle[0]
+        worker.place, worker.deadline = place, time.monotonic() + self._timeout
+        with suppress(OSError):  # of a worker that was killed meanwhile: `wait` handles it
+            worker.connection.send(place[1])
+
+    def wait(self) -> list[Outcome]:
+        """Wait until a task has ended; handle killed workers and those beyond the time limit."""
+        outcomes = list[Outcome]()
+        while not outcomes:
+            self.fill()
+            self._check_interrupt()
+            busy = [worker for worker in self._workers if worker.place is not None]
+            seconds = min(worker.deadline for worker in busy) - time.monotonic()
+            handles = [h for worker in busy for h in (worker.connection, worker.process.sentinel)]
+            ready = set(wait(handles, None if seconds == float("inf") else max(0, seconds)))
+            self._check_interrupt()
+            for worker in busy:
+                if {worker.connection, worker.process.sentinel} & ready:
+                    outcomes += self._receive(worker)
+                elif worker.deadline <= time.monotonic():
+                    worker.process.kill()
+                    outcomes += self._lose(worker, _too_slow(self._timeout))
+        return outcomes
+
+    def cancel(self) -> None:
+        """Forget submitted tasks; terminate those that run, and wait until they have cleaned up."""
+        super().cancel()
+        busy = [worker for worker in self._workers if worker.place is not None]
+        for worker in busy:
+            if not self._interrupted:  # else it was terminated already
+                worker.process.terminate()
+        for worker in busy:
+            self._remove(worker)
+
+    def _receive(self, worker: _Worker) -> list[Outcome]:
+        """Return the outcome of a worker, or that of a lost try."""
+        try:
+            answer = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            return self._lose(worker, _killed(worker.process.exitcode))
+        if isinstance(answer, Exception):
+            raise answer
+        assert worker.place is not None
+        self._tries.pop(worker.place[0], None)
+        worker.place, worker.deadline = None, float("inf")
+        return [answer]
+
+    def _lose(self, worker: _Worker, error: MottoolError) -> list[Outcome]:
+        """Submit the task of a killed worker again, or return its failure after the last try."""
+        assert worker.place is not None
+        number, task = worker.place
+        self._remove(worker)
+        self._tries[number] += 1
+        if self._tries[number] < TRIES:
+            self.submit(task, number)
+            return []
+        del self._tries[number]
+        return [Outcome(task, error=error)]
+
+    def _remove(self, worker: _Worker) -> None:
+        self._workers.remove(worker)
+        worker.close()
 
 
 def _terminate_workers() -> None:
@@ -122,107 +222,17 @@ def _terminate_workers() -> None:
         process.terminate()
 
 
-class _Worker:
-    """State of this process if it is a worker."""
-
-    working = False  # a job is running
-
-
-def _start_worker() -> None:
-    """Prepare a worker to end by SIGTERM, and with the process that started it."""
-    signal.signal(signal.SIGTERM, _exit)
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    """End a worker: immediately between two jobs, else when its job has cleaned up."""
-    if not _Worker.working:
-        os._exit(1)
-    # The pool sends the signal again, which must not interrupt the cleaning.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, _raise_exit)
-    sys.unraisablehook = _raise_again
-    raise SystemExit(1)
-
-
-def _raise_exit(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(1)
-
-
-def _raise_again(ignored: "sys.UnraisableHookArgs") -> None:
-    """Raise `SystemExit` a little later if Python ignored it, as in the callback of a weakref."""
-    if ignored.exc_type is SystemExit:
-        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
-    else:
-        sys.__unraisablehook__(ignored)
-
-
-def _run(job: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a job in a worker; when it is terminated, leave the process, not only the job."""
+def _killed(code: int | None) -> MottoolError:
+    """Return the error of a task whose worker ended with this exit code in every try."""
     try:
-        try:
-            _Worker.working = True
-            return job(*args, **kwargs)
-        finally:
-            _Worker.working = False
-    except SystemExit:
-        os._exit(1)
+        name = signal.Signals(-(code or 0)).name
+    except ValueError:
+        name = f"exit code {code}"
+    reason = ", most likely for want of memory" if name == "SIGKILL" else ""
+    problem = f"a worker was killed ({name}) in each of {TRIES} tries{reason}"
+    return InputError(problem, "run the same command again with fewer --jobs")
 
 
-@contextmanager
-def _single_threads() -> Iterator[None]:
-    """Set the variables that BLAS libraries read when they are loaded, here and in workers."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def submit(executor: Executor, job: Callable[[T], R], item: T) -> Future[R]:
-    """Submit one job for one item."""
-    return executor.submit(job, item)
-
-
-def run_jobs(
-    executor: Executor, job: Callable[[T], R], items: Iterable[T]
-) -> Iterator[tuple[T, Future[R]]]:
-    """Run `job` for every item, and yield each item with its future in the order of completion.
-
-    Raises `KeyboardInterrupt` after Ctrl-C.
-    """
-    waiting = {}
-    for item in items:
-        future = executor.submit(job, item)
-        if future.done():  # in this process, before the next one starts
-            yield item, future
-        else:
-            waiting[future] = item
-    for future in as_completed(waiting):
-        if isinstance(executor, _Pool) and executor.interrupted:
-            raise KeyboardInterrupt
-        yield waiting[future], future
-
-
-def result(future: Future[Any]) -> Any:
-    """Return the result of a job, or raise its error; an `InputError` if memory ran out."""
-    try:
-        return future.result()
-    except MemoryError as error:
-        fix = "run the same command again with fewer --jobs, or on a machine with more"
-        raise InputError("there is not enough memory", fix) from error
-    except BrokenProcessPool as error:
-        fix = "run the same command again with fewer --jobs"
-        raise InputError("a worker was killed, most likely for want of memory", fix) from error
+def _too_slow(timeout: float) -> MottoolError:
+    problem = f"it took longer than {timeout:g} s in each of {TRIES} tries"
+    return InputError(problem, "run the same command again with a longer --task-timeout")

@@ -57,6 +57,12 @@ class Outcome:
     seconds: float = 0.0
     skipped: bool = False
 
+    def result(self) -> Any:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
 
 class Engine(Protocol):
     """Runs tasks, in this process or elsewhere."""

@@ -18,7 +18,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from mottool.engines.local import cores
+from mottool.engines.threads import cores
 from mottool.errors import InputError
 from mottool.sources.holes import Holes, was_damaged
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mottool.engines.local import result, submit
+from mottool.engines.task import Task
 from mottool.tuning.objective import OBJECTIVES, Objective, figures_of
 from mottool.tuning.search_space import Point, SearchSpace
 from mottool.tuning.trials import Trial, Trials
 
 if TYPE_CHECKING:
+    from mottool.engines.base import BaseEngine
     from mottool.metrics.tracking import TrackingScore
     from mottool.tuning.samplers import Sampler
 
@@ -34,7 +34,7 @@ def run_trials(
     sampler: Sampler,
     objective: Objective,
     count: int,
-    engine: Executor,
+    engine: BaseEngine,
     jobs: int,
 ) -> Iterator[Trial]:
     """Run the trials up to `count` that are not done yet; yield each as it ends.
@@ -52,8 +52,9 @@ def run_trials(
     if missing[0] == 0:
         yield from _run(trials, [0], space, sampler, objective, [], engine, 1)
         del missing[0]
-    perfect = [submit(engine, objective.perfect_score, n) for n in range(len(objective.names))]
-    bounds = [result(future) for future in perfect]
+    perfect = [Task(name, objective.perfect_score, (n,)) for n, name in enumerate(objective.names)]
+    scores = {outcome.task.name: outcome.result() for outcome in engine.run(perfect)}
+    bounds = [scores[name] for name in objective.names]
     yield from _run(trials, missing, space, sampler, objective, bounds, engine, jobs)
 
 
@@ -64,15 +65,17 @@ def _run(
     sampler: Sampler,
     objective: Objective,
     perfect: list[TrackingScore],
-    engine: Executor,
+    engine: BaseEngine,
     jobs: int,
 ) -> Iterator[Trial]:
     """Run some trials; without `perfect` scores of the sequences, none is stopped."""
     waiting = iter(numbers)
-    running: dict[Future[TrackingScore], _Running] = {}
+    running: dict[str, _Running] = {}
 
     def go_on(trial: _Running) -> None:
-        running[submit(engine, objective.score, (len(trial.scores), trial.point))] = trial
+        name = f"trial {trial.number} on {objective.names[len(trial.scores)]}"
+        engine.submit(Task(name, objective.score, ((len(trial.scores), trial.point),)))
+        running[name] = trial
 
     while True:
         while len(running) < jobs and (number := next(waiting, None)) is not None:
@@ -80,9 +83,9 @@ def _run(
             go_on(_Running(number, point))
         if not running:
             return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            trial = running.pop(future)
-            trial.scores.append(result(future))
+        for outcome in engine.wait():
+            trial = running.pop(outcome.task.name)
+            trial.scores.append(outcome.result())
             ended = _ended(trial, trials, sampler, objective, perfect)
             if ended is None:
                 go_on(trial)

@@ -84,11 +84,12 @@ import mottool.cli.main
 print(os.environ.get("OMP_WAIT_POLICY"))
 
 def command(**_):
-    from mottool.engines.local import executor
+    from mottool.engines.local import local_engine
+    from mottool.engines.task import Task
 
     print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
-    with executor(2) as pool:
-        print(pool.submit(os.getenv, "OMP_WAIT_POLICY").result())
+    with local_engine(2) as engine:
+        print(*(o.result() for o in engine.run([Task("policy", os.getenv, ("OMP_WAIT_POLICY",))])))
 
 with patch.object(mottool.cli.main.cli, "main", command):
     mottool.cli.main.main()

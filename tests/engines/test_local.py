@@ -9,34 +9,93 @@ import time
 from pathlib import Path
 
 import pytest
-from jobs import doubled, dying, moody, patient, threads
+from jobs import alone, doubled, dying, dying_once, hanging, moody, patient, threads
 
-from mottool.engines.local import cores, executor, result, run_jobs
+from mottool.engines.local import TRIES, LocalProcesses, local_engine
+from mottool.engines.task import Task
+from mottool.engines.threads import cores
 from mottool.errors import InputError
+
+
+def run_jobs(engine, job, items):
+    """Run a job for each item; yield the item and the outcome in the order of completion."""
+    for outcome in engine.run([Task(str(item), job, (item,)) for item in items]):
+        yield outcome.task.arguments[0], outcome
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_item_is_processed_once(jobs):
-    with executor(jobs) as engine:
-        done = {item: result(future) for item, future in run_jobs(engine, doubled, range(7))}
+    with local_engine(jobs) as engine:
+        done = {item: outcome.result() for item, outcome in run_jobs(engine, doubled, range(7))}
     assert done == {item: 2 * item for item in range(7)}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_failed_job_does_not_stop_the_others_and_keeps_its_fix(jobs):
-    with executor(jobs) as engine:
-        futures = dict(run_jobs(engine, moody, [1, 2, 3]))
-    assert (result(futures[1]) == os.getpid()) == (jobs == 1)
-    assert result(futures[3]) > 0
+    with local_engine(jobs) as engine:
+        outcomes = dict(run_jobs(engine, moody, [1, 2, 3]))
+    assert (outcomes[1].result() == os.getpid()) == (jobs == 1)
+    assert outcomes[3].result() > 0
     with pytest.raises(InputError, match="two is broken. Fix: give three."):
-        result(futures[2])
+        outcomes[2].result()
 
 
-def test_a_killed_worker_is_an_error():
-    with executor(2) as engine:
-        futures = dict(run_jobs(engine, dying, [1]))
-    with pytest.raises(InputError, match="worker was killed.*fewer --jobs"):
-        result(futures[1])
+def test_a_task_that_kills_each_of_its_workers_fails_and_the_others_go_on(tmp_path):
+    tasks = [Task("dying", dying, (tmp_path,))]
+    tasks += [Task(str(number), doubled, (number,)) for number in range(6)]
+    tasks += [Task("after", doubled, (1,), after=("dying",))]
+    with local_engine(2) as engine:
+        outcomes = {outcome.task.name: outcome for outcome in engine.run(tasks)}
+    with pytest.raises(InputError, match="worker was killed.*want of memory.*fewer --jobs"):
+        outcomes["dying"].result()
+    assert len(list(tmp_path.iterdir())) == TRIES
+    assert outcomes["after"].skipped
+    assert [outcomes[str(number)].result() for number in range(6)] == [0, 2, 4, 6, 8, 10]
+
+
+def test_the_task_of_a_killed_worker_is_run_again(tmp_path):
+    paths = [tmp_path / str(number) for number in range(4)]
+    with local_engine(2) as engine:
+        outcomes = dict(run_jobs(engine, dying_once, paths))
+    assert [outcomes[path].result() for path in paths] == paths
+
+
+def test_a_worker_that_is_killed_between_two_tasks_is_replaced():
+    with LocalProcesses(2) as engine:
+        ((_, outcome),) = run_jobs(engine, moody, [1])
+        os.kill(outcome.result(), signal.SIGKILL)
+        ((_, other),) = run_jobs(engine, moody, [3])
+    assert other.result() != outcome.result()
+
+
+def test_a_task_beyond_the_time_limit_is_killed_and_run_again(tmp_path):
+    once, always = tmp_path / "once", tmp_path / "always"
+    with LocalProcesses(2, timeout=4) as engine:
+        outcomes = dict(run_jobs(engine, hanging, [once, always]))
+    assert outcomes[once].result() == once
+    with pytest.raises(InputError, match="longer than 4 s in each of 3 tries.*--task-timeout"):
+        outcomes[always].result()
+
+
+def test_tasks_that_need_a_network_run_one_at_a_time_beside_others(tmp_path):
+    shared = tmp_path / "shared"
+    tasks = [Task(f"n{i}", alone, (tmp_path / "network", shared), needs="network") for i in "ab"]
+    with local_engine(3, network_jobs=1) as engine:
+        outcomes = list(engine.run([*tasks, Task("cpu", Path.touch, (shared,))]))
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+
+
+def test_a_mistake_in_the_code_of_a_job_is_raised_with_its_traceback():
+    with pytest.raises(ZeroDivisionError) as raised, local_engine(2) as engine:
+        list(engine.run([Task("a", divmod, (1, 0))]))
+    assert "In a worker" in raised.value.__notes__[0]
+
+
+def test_tasks_of_a_run_that_is_left_early_are_not_run(tmp_path):
+    with local_engine(2) as engine:
+        for _ in run_jobs(engine, doubled, range(20)):
+            break
+        assert dict(run_jobs(engine, doubled, [30]))[30].result() == 60
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -45,16 +104,16 @@ def test_linear_algebra_uses_one_thread_per_process_and_the_variables_are_restor
 ):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with executor(jobs) as engine:
-        ((_, future),) = run_jobs(engine, threads, [0])
-    assert future.result() == ["1", "1", "1"]
+    with local_engine(jobs) as engine:
+        ((_, outcome),) = run_jobs(engine, threads, [0])
+    assert outcome.result() == ["1", "1", "1"]
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
 
 
 def test_results_in_one_process_are_yielded_before_the_next_job_starts():
     completed = []
-    with executor(1) as engine:
+    with local_engine(1) as engine:
         for item, _ in run_jobs(engine, completed.append, range(3)):
             assert completed == list(range(item + 1))
 
@@ -69,7 +128,7 @@ def test_interrupted_jobs_clean_up_and_queued_ones_do_not_start(tmp_path):
 
     threading.Thread(target=interrupt).start()
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), executor(2) as engine:
+    with pytest.raises(KeyboardInterrupt), local_engine(2) as engine:
         dict(run_jobs(engine, patient, paths))
     assert time.monotonic() - start < 50
     assert len(list(tmp_path.glob("*.started"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
@@ -80,10 +139,12 @@ def interruptible(folder, job):
     # Background processes of a shell may ignore Ctrl-C.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += f"from jobs import {job}; from pathlib import Path\n"
-    code += "from mottool.engines.local import executor, run_jobs\n"
+    code += "from mottool.engines.local import local_engine\n"
+    code += "from mottool.engines.task import Task\n"
     code += f"paths = [Path({str(folder)!r}) / str(n) for n in range(4)]\n"
     code += "try:\n    print('ready', flush=True)\n"
-    code += f"    with executor(2) as engine: dict(run_jobs(engine, {job}, paths))\n"
+    code += f"    tasks = [Task(path.name, {job}, (path,)) for path in paths]\n"
+    code += "    with local_engine(2) as engine: list(engine.run(tasks))\n"
     code += "except KeyboardInterrupt: print('stopped')"
     process = subprocess.Popen(
         [sys.executable, "-c", code],

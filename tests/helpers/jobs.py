@@ -5,10 +5,20 @@ import signal
 import time
 import weakref
 
-from mottool.engines.local import THREADS
+from mottool.engines.threads import THREADS
 from mottool.errors import InputError
 
-__all__ = ["doubled", "dying", "forgetful", "moody", "patient", "threads"]
+__all__ = [
+    "alone",
+    "doubled",
+    "dying",
+    "dying_once",
+    "forgetful",
+    "hanging",
+    "moody",
+    "patient",
+    "threads",
+]
 
 
 def doubled(number):
@@ -21,8 +31,37 @@ def moody(number):
     return os.getpid()
 
 
-def dying(number):
+def dying(folder):
+    """Kill this process, and record that in a folder."""
+    (folder / str(os.getpid())).touch()
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dying_once(path):
+    """Kill this process unless the file exists, which is then made."""
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path
+
+
+def hanging(path):
+    """Hang in every try, or in the first one if the file is named `once`."""
+    if path.name != "once" or not path.exists():
+        path.touch()
+        time.sleep(60)
+    return path
+
+
+def alone(folder, other, seconds=60):
+    """Be the only one in `folder`, and stay there until the file `other` exists."""
+    folder.mkdir()
+    end = time.monotonic() + seconds
+    while not other.exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.2)
+    folder.rmdir()
 
 
 def threads(number):
@@ -31,8 +70,8 @@ def threads(number):
 
 def patient(path):
     """Wait to be interrupted, and record the start and the clean-up as files."""
-    path.with_suffix(".started").touch()
     try:
+        path.with_suffix(".started").touch()
         time.sleep(60)
     finally:
         time.sleep(0.1)
