@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,7 @@ __all__ = [
 
 T = TypeVar("T", bound="Settings")
 
+_hints: Callable[[Any], dict[str, Any]] = cache(typing.get_type_hints)
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True}
 BOOLEANS |= {"false": False, "no": False, "off": False, "0": False}
 
@@ -147,12 +149,12 @@ def _boolean(text: str) -> bool:
 
 def is_optional(settings_class: type[Settings], field: Field[Any]) -> bool:
     """Return whether a field of a settings class can be None."""
-    return type(None) in typing.get_args(typing.get_type_hints(settings_class)[field.name])
+    return type(None) in typing.get_args(_hints(settings_class)[field.name])
 
 
 def plain_type(settings_class: type[Settings], field: Field[Any]) -> Any:
     """Return the type of a field of a settings class, without `| None`."""
-    hint = typing.get_type_hints(settings_class)[field.name]
+    hint = _hints(settings_class)[field.name]
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     return hint

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import repeat
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from mottool._version import __version__
-from mottool.association.fitted_settings import CacheSettings, fitted_settings, fitted_tracker
+from mottool.association.associate import associate as run
+from mottool.association.associate import settings_record
+from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.registry import (
     DEFAULT_TRACKER,
     TRACKERS,
@@ -49,115 +48,19 @@ from mottool.engines.local import local_engine
 from mottool.engines.task import Outcome, Task
 from mottool.engines.threads import cores
 from mottool.errors import InputError, MottoolError
-from mottool.files import atomic_write, digest, safe_name
+from mottool.files import safe_name
 from mottool.progress import progress
-from mottool.settings import Settings, build_settings, to_json
+from mottool.settings import Settings
 from mottool.splits import splits_help
-from mottool.workdir import WorkDir, mixed_with_others, read_record, record_of, warn_of_replaced
+from mottool.workdir import WorkDir, mixed_with_others, read_record, warn_of_replaced
 
 if TYPE_CHECKING:
-    from mottool.cache.reader import Cache
     from mottool.cache.writer import Header
     from mottool.detections import Detections
 
-__all__ = ["command", "inputs_of", "run"]
+__all__ = ["command", "run"]
 
 Summary = dict[str, Any]
-
-
-def run(
-    cache: Path,
-    out: Path,
-    tracker: str = "fairmot",
-    settings: Settings | None = None,
-    postprocessing: PostprocessSettings | None = None,
-    progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
-    inputs: InputSettings | None = None,
-    public: Path | None = None,
-    warn: Callable[[str], None] = lambda message: None,
-) -> Path:
-    """Track the detections of `cache` and write the tracks to `out`.
-
-    `tracker` is a name in the registry. `settings` are by default those that fit the cache's
-    network (`association.fitted_settings`), else the published ones. `postprocessing` does nothing
-    by default. Rows are sorted by frame, counted from 1. `record_of(out)` stores all settings, the
-    numbers of rows and identities, and the seconds that `metrics.speed` defines. `progress`,
-    `inputs`, `public` and `warn` are those of `run_tracker`. Raises `CacheError` if the cache
-    cannot be read or lacks what the tracker needs.
-    """
-    from mottool.association.postprocess import postprocess
-    from mottool.association.run_tracker import run_tracker
-    from mottool.cache.reader import Cache
-    from mottool.metrics.speed import (
-        FrameTimer,
-        SystemTime,
-        detection_and_embedding,
-        has_given_boxes,
-    )
-    from mottool.motchallenge.rows import write_tracks
-
-    postprocessing, inputs = postprocessing or PostprocessSettings(), inputs or InputSettings()
-    record, timer = record_of(out), FrameTimer()
-    with Cache(cache) as opened:
-        if settings is None:
-            fitted = fitted_settings(opened.header.settings, tracker)
-            settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
-        made_from = inputs_of(opened, tracker, settings, postprocessing, inputs, public)
-        rows = run_tracker(
-            opened, tracker, settings, lambda f: timer(progress(f)), inputs, public, warn
-        )
-        boxes_given = has_given_boxes(opened.header.pipeline)
-        parts = *detection_and_embedding(opened.timing), timer.array
-        seconds = SystemTime.of(*parts, boxes_given=boxes_given)
-        rows = postprocess(rows, postprocessing)
-        counts = {"rows": len(rows), "identities": len(set(rows.ids.tolist()))}
-    with atomic_write(record) as temporary:  # renamed after the tracks
-        times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
-        content = made_from | {"cache": str(cache)} | counts | times
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        # The unfinished file is next to the record: the folder of results holds results only.
-        scores = rows.rest[:, 0]
-        write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
-    return out
-
-
-def settings_record(
-    tracker: str,
-    settings: Settings,
-    inputs: InputSettings,
-    postprocessing: PostprocessSettings,
-    public: Path | None = None,
-) -> dict[str, Any]:
-    """Return the tracker and all settings of a result file, as in its record."""
-    return {
-        "tracker": tracker,
-        "settings": to_json(settings),
-        "input": to_json(inputs) | {"public": str(public) if public else None},
-        "finishing": to_json(postprocessing),
-    }
-
-
-def inputs_of(
-    cache: Cache,
-    tracker: str,
-    settings: Settings,
-    postprocessing: PostprocessSettings,
-    inputs: InputSettings,
-    public: Path | None = None,
-) -> dict[str, Any]:
-    """Return what determines a result file, as in its record: the cache and all settings.
-
-    Raises `CacheError` if the camera motion is missing that the tracker compensates for.
-    """
-    from mottool.association.camera_motion import motion_of, needs_motion
-
-    needs = needs_motion(cache, tracker, settings)
-    return {
-        **settings_record(tracker, settings, inputs, postprocessing, public),
-        "mottool": __version__,
-        "cache_header": digest(dataclasses.asdict(cache.header)),
-        "camera_motion": dict(motion_of(cache, tracker).header.settings) if needs else None,
-    }
 
 
 @click.command("associate", cls=tracker_command(settings_by_tracker()), epilog=splits_help())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -20,75 +18,19 @@ from mottool.cli.options import (
     shard_option,
     work_option,
 )
-from mottool.errors import SettingError
-from mottool.networks.registry import DEFAULT, NETWORKS, names_help
+from mottool.networks.registry import NETWORKS, names_help
+from mottool.pipelines.choice import PipelineConfig, pipeline_of, unused_detections
 from mottool.pipelines.detect_embed import detect_embed
-from mottool.pipelines.options import Options
-from mottool.pipelines.registry import PUBLIC
-from mottool.settings import Settings, setting
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.pipelines.interfaces import Pipeline
-    from mottool.sources.sequence import Sequence
+    pass
 
-__all__ = ["Config", "command", "pipeline_of", "run", "unused_detections"]
+__all__ = ["Config", "command", "pipeline_of", "run"]
 
 run = detect_embed
-
-
-@dataclass(frozen=True)
-class PipelineChoice(Settings):
-    """The choice of a pipeline."""
-
-    pipeline: str | None = setting(
-        None,
-        "What makes detections and embeddings: a network, a detector, or DETECTOR+EMBEDDER; "
-        f"public is boxes from a file. By default {DEFAULT}, or public with --detections.",
-    )
-    embedder: str = setting(
-        "",
-        "What embeds the boxes of a detector, short for +EMBEDDER after its name; none for "
-        "no embeddings. By default, boxes from a file get the embeddings in the file, "
-        "if it has any, else those of histogram.",
-    )
-    boxes: str = setting(
-        "",
-        "Boxes to embed at instead of the pipeline's detections: gt (each sequence's gt/gt.txt), "
-        "or a file or folder as for --detections.",
-    )
-
-
-@dataclass(frozen=True)
-class Config(Options, PipelineChoice):
-    """The choice of a pipeline, and the settings of its parts."""
-
-
-def pipeline_of(config: Config, sequences: int, warn: Callable[[str], None]) -> Pipeline:
-    """Build the pipeline that the settings name, for a number of sequences."""
-    from mottool.pipelines.build import build_pipeline, full_name
-
-    pipeline = config.pipeline or (PUBLIC if config.detections else DEFAULT)
-    name, options = full_name(pipeline, config.embedder, config.boxes, config)
-    if options.detections and not options.detections.is_dir() and sequences > 1:
-        fix = "give a folder of SEQUENCE.txt or SEQUENCE.npy"
-        raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
-    return build_pipeline(name, options, warn)
-
-
-def unused_detections(config: Config, sequences: Iterable[Sequence]) -> str:
-    """Return a message about sequences with public detections that are not used; "" for none."""
-    if config.pipeline or config.detections or config.boxes:
-        return ""
-    names = [sequence.name for sequence in sequences if sequence.detections]
-    if not names:
-        return ""
-    subject = f"{names[0]} has" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more have"
-    return (
-        f"{subject} public detections (det/det.txt), but {DEFAULT} detects people itself; "
-        f"use --pipeline {PUBLIC} for them"
-    )
+Config = PipelineConfig
 
 
 EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\n" + splits_help()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mottool._version import __version__
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
@@ -19,44 +18,18 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.drawing.render import RenderSettings as Config
-from mottool.drawing.render import render_switches
+from mottool.drawing.render import render_switches, video_inputs
 from mottool.drawing.render import render_video as run
 from mottool.errors import InputError, SettingError
-from mottool.files import file_digest
-from mottool.motchallenge.zip_files import file_on_disk, is_archive
+from mottool.motchallenge.zip_files import is_archive
 from mottool.progress import progress
-from mottool.settings import to_json
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir, write_record
 
 if TYPE_CHECKING:
-    from mottool.metrics.inputs import GroundTruthFile
     from mottool.sources.sequence import Frame, Sequence
 
-__all__ = ["Config", "command", "inputs_of", "run"]
-
-
-def inputs_of(
-    sequence: Sequence,
-    tracks: Path,
-    config: Config,
-    ground_truth: GroundTruthFile | None = None,
-    beside: Path | None = None,
-    cache: Path | None = None,
-) -> dict[str, Any]:
-    """Return the inputs that determine a video, for its record: frames, rows and settings."""
-    truth_path = ground_truth.path if ground_truth else None
-    files = {"tracks": tracks, "beside": beside, "ground_truth": truth_path}
-    digests = {
-        name: file_digest(file_on_disk(file)) if file else None for name, file in files.items()
-    }
-    return {
-        "source_hash": sequence.fingerprint(),
-        **digests,
-        "cache": file_digest(cache) if cache and config.needs_cache else None,
-        "settings": to_json(config),
-        "mottool": __version__,
-    }
+__all__ = ["Config", "command", "run"]
 
 
 @click.command("render", epilog=splits_help())
@@ -182,7 +155,7 @@ def command(
             _cache_file(sequence, cache, WorkDir(work), folder) if config.needs_cache else None
         )
         run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
-        write_record(out, inputs_of(sequence, rows, config, truth, other, cache_file))
+        write_record(out, video_inputs(sequence, rows, config, truth, other, cache_file))
         jobs.report(sequence.name, out, "rendered")
 
     for sequence in scored if switches and scored else sequences:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
+from mottool.association.associate import inputs_of
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.registry import TRACKERS, profiles_by_tracker, settings_by_tracker
 from mottool.association.sequence_settings import (
@@ -32,7 +33,9 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.cli.tracker_flags import tracker_command
+from mottool.drawing.render import video_inputs
 from mottool.files import safe_name
+from mottool.pipelines.choice import pipeline_of, unused_detections
 from mottool.progress import progress
 from mottool.splits import splits_help
 from mottool.stages import associate, camera_motion, detect_embed, render
@@ -87,7 +90,7 @@ def run(
     if not drawn:
         return Tracked(cache, tracks, None)
     video = work.video(tracks.parent.name, sequence.name)
-    inputs = render.inputs_of(sequence, tracks, render.Config())
+    inputs = video_inputs(sequence, tracks, render.Config())
     if overwrite or not is_made_from(video, inputs):
         watch = partial(_watched, f"render {sequence.name}", sequence.length)
         render.run(sequence, tracks, video, render.Config(), warn, watch)
@@ -129,7 +132,7 @@ def _tracks(
         camera_motion.run(sequence, motion, None, overwrite, warn)
     variant = linking.sequence_settings.variant(tracker)
     path = work.tracks(header.pipeline, variant) / f"{safe_name(header.sequence)}.txt"
-    made_from = associate.inputs_of(opened, tracker, settings, postprocessing, inputs)
+    made_from = inputs_of(opened, tracker, settings, postprocessing, inputs)
     if overwrite or not is_made_from(path, made_from):
         warn_of_replaced({path: made_from}, warn)
         associate.run(
@@ -207,8 +210,8 @@ def command(
 
     batch = Jobs(as_json)
     sequences = find_sequences(sources, listed, batch.fail, batch.note)
-    pipeline = detect_embed.pipeline_of(config, len(sequences), batch.note)
-    if note := detect_embed.unused_detections(config, sequences):
+    pipeline = pipeline_of(config, len(sequences), batch.note)
+    if note := unused_detections(config, sequences):
         batch.note(note)
     sequence_settings = SequenceSettings(file)
     suited = None if published or profile else fitted_tracker(pipeline.fitted)

@@ -10,11 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mottool._version import __version__
 from mottool.errors import InputError, SettingError, ignore_warning
+from mottool.files import file_digest
 from mottool.motchallenge.rules import AUTO, RULES
-from mottool.settings import Settings, setting
+from mottool.motchallenge.zip_files import file_on_disk
+from mottool.settings import Settings, setting, to_json
 from mottool.splits import Span, parse_span
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from mottool.metrics.inputs import GroundTruthFile
     from mottool.sources.sequence import Frame, Sequence
 
-__all__ = ["RenderSettings", "render_switches", "render_video"]
+__all__ = ["RenderSettings", "render_switches", "render_video", "video_inputs"]
 
 Progress = Callable[[Iterable["Frame"]], Iterable["Frame"]]
 
@@ -75,6 +78,29 @@ class RenderSettings(Settings):
     def needs_cache(self) -> bool:
         """Whether anything is drawn that result files do not contain."""
         return self.detections or self.occlusion or self.refound
+
+
+def video_inputs(
+    sequence: Sequence,
+    tracks: Path,
+    settings: RenderSettings,
+    ground_truth: GroundTruthFile | None = None,
+    beside: Path | None = None,
+    cache: Path | None = None,
+) -> dict[str, Any]:
+    """Return the inputs that determine a video, for its record: frames, rows and settings."""
+    truth_path = ground_truth.path if ground_truth else None
+    files = {"tracks": tracks, "beside": beside, "ground_truth": truth_path}
+    digests = {
+        name: file_digest(file_on_disk(file)) if file else None for name, file in files.items()
+    }
+    return {
+        "source_hash": sequence.fingerprint(),
+        **digests,
+        "cache": file_digest(cache) if cache and settings.needs_cache else None,
+        "settings": to_json(settings),
+        "mottool": __version__,
+    }
 
 
 def render_video(

@@ -53,7 +53,8 @@ class Pipeline:
         weights that were found on the disk. Raises `SettingError` for an unknown name or option and
         for missing weights, `CheckpointError` for weights that do not fit.
         """
-        from mottool.pipelines.build import build_pipeline, full_name
+        from mottool.pipelines.build import build_pipeline
+        from mottool.pipelines.names import full_name
 
         if isinstance(options.get("input"), tuple):
             options["input"] = "x".join(map(str, options["input"]))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from mottool.checkpoints.download import find_downloaded
@@ -10,46 +9,16 @@ from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Embedder, Pipeline
+from mottool.pipelines.names import FILE, NONE, embeds
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC, PartEntry
 
-__all__ = ["build_detector", "build_pipeline", "build_teacher", "full_name"]
+__all__ = ["build_detector", "build_pipeline", "build_teacher"]
 
-GROUND_TRUTH = "gt"
-FILE, NONE = "file", "none"  # embedders that keep the embeddings of the file, or make none
 ONE_SHOT = "mottool.pipelines.one_shot"
 ALWAYS = {"device", "batch"}
 
 Warn = Callable[[str], None]
-
-
-def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[str, Options]:
-    """Return the pipeline's full name with `--embedder` and `--boxes`, and the remaining options.
-
-    `embedder` and `boxes` can be "". `boxes` is `gt` or a path, which replaces the pipeline's
-    detector; a network that detects and embeds then only embeds. Without an `embedder`, `public`
-    uses the one that suits its file. Raises `SettingError` for combinations that do not work.
-    """
-    detector, plus, embedding = name.partition("+")
-    if embedder:
-        if plus:
-            fix = f"omit --embedder, or use --pipeline {detector}"
-            raise SettingError(f"{name} already has an embedder", fix)
-        embedding = embedder
-    if boxes:
-        embedding = embedding or (detector if _embeds(detector) else "")
-        if not embedding:
-            fix = f"give --embedder, such as {next(iter(registry.EMBEDDERS))}"
-            raise SettingError(f"{name} makes no embeddings for the boxes", fix)
-        if boxes == GROUND_TRUTH:
-            detector = GROUND_TRUTH
-        elif options.detections:
-            raise SettingError("--boxes and --detections are both given", "omit one of them")
-        else:
-            detector, options = PUBLIC, replace(options, detections=Path(boxes))
-    if detector == PUBLIC and not embedding:
-        embedding = _default_embedder(options.detections)
-    return (f"{detector}+{embedding}" if embedding not in {"", NONE} else detector), options
 
 
 def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> Pipeline:
@@ -124,17 +93,6 @@ def _with_fetched(
     return replace(options, **weights)
 
 
-def _embeds(name: str) -> bool:
-    return name in NETWORKS and NETWORKS[name].family.embeds
-
-
-def _default_embedder(detections: Path | None) -> str:
-    """Return the embedder of public boxes if none is named."""
-    from mottool.motchallenge.public_detections import holds_features
-
-    return FILE if detections and holds_features(detections) else "histogram"
-
-
 def _detector_part(name: str) -> PartEntry:
     if name in NETWORKS:
         options = ("weights", "min_score", "input", "precision", "occlusion_maps")
@@ -146,10 +104,10 @@ def _detector_part(name: str) -> PartEntry:
 
 
 def _embedder_part(name: str) -> PartEntry:
-    if _embeds(name):
+    if embeds(name):
         return PartEntry(f"{ONE_SHOT}:build_embedder", ("embedder_weights", "input", "precision"))
     if name not in registry.EMBEDDERS:
-        embedding = [name for name in NETWORKS if _embeds(name)]
+        embedding = [name for name in NETWORKS if embeds(name)]
         known = (FILE, NONE, *registry.EMBEDDERS, *embedding)
         raise SettingError(f"there is no embedder {name!r}", did_you_mean(name, known))
     return registry.EMBEDDERS[name]

@@ -16,7 +16,8 @@ from mottool.models.otrack import OTrack
 from mottool.models.outrack import OUTrack
 from mottool.models.parts import HEIGHTS
 from mottool.networks.registry import NETWORKS, load
-from mottool.pipelines.build import build_pipeline, full_name
+from mottool.pipelines.build import build_pipeline
+from mottool.pipelines.names import full_name
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import find_sequences
 from mottool.stages.detect_embed import run

@@ -5,7 +5,8 @@ import pytest
 from mottool.errors import SettingError
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines import registry
-from mottool.pipelines.build import build_pipeline, full_name
+from mottool.pipelines.build import build_pipeline
+from mottool.pipelines.names import full_name
 from mottool.pipelines.options import Options
 from mottool.settings import build_settings
 from mottool.stages.detect_embed import command

@@ -87,7 +87,7 @@ def test_the_commands_take_the_flags_of_every_row(paper, number, tmp_path):
                 names = [field.name for field in dataclasses.fields(Options)]
                 given = {name: params[name] for name in names if params[name] is not None}
                 options = build_settings(Options, given, row.label)
-                full, options = build.full_name(*chosen, options)
+                full, options = names.full_name(*chosen, options)
                 detector, plus, embedder = full.partition("+")
                 parts = [build._detector_part(detector)]
                 parts += [build._embedder_part(embedder)] if plus else []
