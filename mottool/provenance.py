@@ -52,18 +52,17 @@ class KnownFiles:
 
         It is computed if it is not known, or if it was known for another signature than `signed`.
         """
-        values = self._values.setdefault(os.path.abspath(path), {})
-        known = values.get(name)
+        known = self._values.get(os.path.abspath(path), {}).get(name)
         if isinstance(known, list) and len(known) == 2 and known[0] == signed:
             return known[1]
-        values[name] = [signed, compute()]
-        self._changed = True
-        return values[name][1]
+        value = compute()
+        self.put(path, name, signed, value)
+        return value
 
-    def known(self, path: Path, name: str) -> Any:
-        """Return the value `name` of a file, whatever has become of the file; None if unknown."""
-        known = self._values.get(os.path.abspath(path), {}).get(name)
-        return known[1] if isinstance(known, list) and len(known) == 2 else None
+    def put(self, path: Path, name: str, signed: Signature, value: Any) -> None:
+        """Keep a value of a file that has this signature."""
+        self._values.setdefault(os.path.abspath(path), {})[name] = [signed, value]
+        self._changed = True
 
     def save(self) -> None:
         """Write what is known for the next run, if it has changed."""

@@ -6,6 +6,8 @@
 <work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
 <work>/videos/<pipeline>.<tracker>/<sequence>.switches/
+<work>/scores/<pipeline.tracker>/<sequence>.json, <work>/scores/<pipeline>/<sequence>.npz
+<work>/comparison/<recipe>.html
 <work>/plots/<pipeline or pipeline.tracker>/<sequence>.<kind>.png
 <work>/tuning/<pipeline>.<tracker>/
 <work>/training/<pipeline>/
@@ -73,6 +75,18 @@ class WorkDir:
     def video(self, tracks: str, sequence: str) -> Path:
         """Return the annotated video of one sequence; `tracks` is its result folder's name."""
         return self.root / "videos" / safe_name(tracks) / f"{safe_name(sequence)}.mp4"
+
+    def score(self, group: str, sequence: str, form: str) -> Path:
+        """Return the scores of a sequence; `group` is its pipeline's or result folder's name."""
+        return self.root / "scores" / safe_name(group) / f"{safe_name(sequence)}.{form}"
+
+    def comparison(self, name: str) -> Path:
+        """Return the page that compares the results of a recipe."""
+        return self.root / "comparison" / f"{safe_name(name)}.html"
+
+    def known_files(self) -> Path:
+        """Return the file of `provenance.KnownFiles`."""
+        return self.root / ".known-files.json"
 
     def plot(self, group: str, sequence: str, kind: str, form: str) -> Path:
         """Return one plot of a sequence; `group` is its pipeline's or result folder's name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,6 @@ from mottool.settings import Settings, setting
 from mottool.splits import splits_help
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from mottool.comparison.comparison import Comparison
     from mottool.comparison.pipelines import ComparedPipeline
     from mottool.comparison.results import ComparisonRow
@@ -285,30 +283,11 @@ def _write_tables(
         write_latex(comparison_table(rows, config.columns or FIGURES), latex)
 
 
-def _plots(rows: list[ComparisonRow], config: Config) -> dict[str, tuple[str, Figure]]:
-    """Return the plots by file name, each with its caption."""
-    from mottool.drawing.comparison_plots import plot_bars, plot_crowd, plot_parts, plot_scatter
-
-    one_pipeline = len({row.pipeline for row in rows}) == 1
-    x = config.x or ("FPSA" if one_pipeline else "FPS")
-    speed = "FPSA" if x == "FPSA" else "FPS"
-    whole = "association alone" if speed == "FPSA" else "the whole system"
-    return {
-        "scatter": (f"{config.y} against {x}.", plot_scatter(rows, x, config.y)),
-        "parts": (
-            "Association accuracy (AssA) against detection accuracy (DetA); HOTA is about their "
-            "geometric mean.",
-            plot_parts(rows),
-        ),
-        "crowd": (f"Speed of {whole} against people per frame.", plot_crowd(rows, speed)),
-        "sequences": (f"{config.y} on every sequence.", plot_bars(rows, config.y)),
-    }
-
-
 def _write_plots(rows: list[ComparisonRow], config: Config, folder: Path) -> None:
+    from mottool.drawing.comparison_page import comparison_figures
     from mottool.drawing.style import save_figure
 
-    for name, (_, figure) in _plots(rows, config).items():
+    for name, (_, figure) in comparison_figures(rows, config.x, config.y).items():
         save_figure(figure, folder / f"{name}.{config.plot_format}")
 
 
@@ -320,18 +299,15 @@ def _write_page(
     path: Path,
 ) -> None:
     from mottool.comparison.environment import describe_environment
-    from mottool.comparison.html_page import COLUMNS, Page, find_videos, write_page
-    from mottool.drawing.comparison_plots import as_svg, draw_mark, row_styles
+    from mottool.comparison.html_page import find_videos, write_page
+    from mottool.drawing.comparison_page import draw_page
 
-    page = Page(
-        [as_svg(draw_mark(style), f"mark{i}") for i, style in enumerate(row_styles(rows))],
-        {caption: as_svg(figure, name) for name, (caption, figure) in _plots(rows, config).items()},
-        notes,
-        find_videos(comparison),
-        describe_environment(),
-        comparison.describe_pipelines(),
-        config.columns or COLUMNS,
-        config.y,
+    page = draw_page(rows, notes, config.x, config.y, config.columns)
+    page = replace(
+        page,
+        videos=find_videos(comparison),
+        facts=describe_environment(),
+        pipelines=comparison.describe_pipelines(),
     )
     write_page(rows, page, path, config.embed_videos)
 

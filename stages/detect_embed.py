@@ -18,7 +18,9 @@ from mottool.cli.options import (
     shard_option,
     work_option,
 )
+from mottool.files import file_digest
 from mottool.networks.registry import NETWORKS, names_help
+from mottool.pipelines.cache_record import pipeline_inputs, record_cache
 from mottool.pipelines.choice import PipelineConfig, pipeline_of, unused_detections
 from mottool.pipelines.detect_embed import detect_embed
 from mottool.splits import splits_help
@@ -101,6 +103,7 @@ def command(
     pipeline = pipeline_of(config, len(sequences), jobs.note)
     if note := unused_detections(config, sequences):
         jobs.note(note)
+    of_pipeline = pipeline_inputs(config, file_digest)
     for sequence in select_shard(sequences, shard):
         out = WorkDir(work).cache(pipeline.name, sequence.name)
         start = perf_counter()
@@ -108,6 +111,7 @@ def command(
             sequence.name, partial(run, sequence, out, pipeline, overwrite, jobs.note)
         )
         if written:
+            record_cache(out, sequence, config, of_pipeline)
             _report(jobs, sequence.name, written, perf_counter() - start)
     jobs.close()
 

@@ -155,7 +155,9 @@ def command(
             _cache_file(sequence, cache, WorkDir(work), folder) if config.needs_cache else None
         )
         run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
-        write_record(out, video_inputs(sequence, rows, config, truth, other, cache_file))
+        write_record(
+            out, video_inputs(sequence.fingerprint(), rows, config, truth, other, cache_file)
+        )
         jobs.report(sequence.name, out, "rendered")
 
     for sequence in scored if switches and scored else sequences:

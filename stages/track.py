@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from mottool.association.associate import inputs_of
-from mottool.association.fitted_settings import CacheSettings, fitted_tracker
+from mottool.association.fitted_settings import fitted_tracker
 from mottool.association.registry import TRACKERS, profiles_by_tracker, settings_by_tracker
 from mottool.association.sequence_settings import (
     PostprocessSettings,
@@ -33,33 +32,21 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.cli.tracker_flags import tracker_command
-from mottool.drawing.render import video_inputs
-from mottool.files import safe_name
+from mottool.files import file_digest, safe_name
+from mottool.pipelines.cache_record import pipeline_inputs, record_cache
 from mottool.pipelines.choice import pipeline_of, unused_detections
 from mottool.progress import progress
+from mottool.recipes.jobs import compensates, make_tracks, make_video
+from mottool.recipes.recipe import RecipeTracker
 from mottool.splits import splits_help
-from mottool.stages import associate, camera_motion, detect_embed, render
-from mottool.workdir import WorkDir, is_made_from, read_record, warn_of_replaced, write_record
+from mottool.stages import camera_motion, detect_embed
+from mottool.workdir import WorkDir, read_record
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.sequence import Frame, Sequence
 
-__all__ = ["Linking", "Tracked", "command", "run"]
-
-
-class Linking(NamedTuple):
-    """How a cache is associated: the tracker, and what flags and a settings file say.
-
-    With `published` the settings start from those of the tracker's authors, with `profile` from
-    another release's, else from those that fit the cache's network.
-    """
-
-    tracker: str
-    given: Mapping[str, Any]
-    sequence_settings: SequenceSettings
-    published: bool = False
-    profile: str | None = None
+__all__ = ["Tracked", "command", "run"]
 
 
 class Tracked(NamedTuple):
@@ -74,7 +61,7 @@ def run(
     sequence: Sequence,
     work: WorkDir,
     pipeline: Pipeline,
-    linking: Linking,
+    tracker: RecipeTracker,
     drawn: bool = False,
     overwrite: bool = False,
     warn: Callable[[str], None] = lambda message: None,
@@ -86,65 +73,17 @@ def run(
     """
     cache = work.cache(pipeline.name, sequence.name)
     detect_embed.run(sequence, cache, pipeline, overwrite, warn)
-    tracks = _tracks(sequence, cache, work, linking, overwrite, warn)
+    motion = work.camera_motion(sequence.name)
+    if compensates(cache, tracker) and (overwrite or not motion.exists()):
+        camera_motion.run(sequence, motion, None, overwrite, warn)
+    tracks = work.tracks(pipeline.name, tracker.name) / f"{safe_name(sequence.name)}.txt"
+    make_tracks(cache, tracks, tracker, overwrite, warn)
     if not drawn:
         return Tracked(cache, tracks, None)
     video = work.video(tracks.parent.name, sequence.name)
-    inputs = video_inputs(sequence, tracks, render.Config())
-    if overwrite or not is_made_from(video, inputs):
-        watch = partial(_watched, f"render {sequence.name}", sequence.length)
-        render.run(sequence, tracks, video, render.Config(), warn, watch)
-        write_record(video, inputs)
+    watch = partial(_watched, f"render {sequence.name}", sequence.length)
+    make_video(sequence, tracks, video, overwrite, warn, watch)
     return Tracked(cache, tracks, video)
-
-
-def _tracks(
-    sequence: Sequence,
-    cache: Path,
-    work: WorkDir,
-    linking: Linking,
-    overwrite: bool,
-    warn: Callable[[str], None],
-) -> Path:
-    """Associate a cache, unless its result file is up to date, and return that file.
-
-    The camera motion is estimated first if the tracker compensates for it.
-    """
-    from mottool.association.camera_motion import needs_motion
-    from mottool.cache.reader import Cache
-
-    with Cache(cache) as opened:
-        header = opened.header
-    tracker = linking.tracker
-    fitting = CacheSettings(
-        tracker,
-        settings_classes_of(tracker),
-        linking.given,
-        linking.sequence_settings,
-        linking.published,
-        linking.profile,
-    )
-    settings, inputs, postprocessing = cast(Any, fitting.of(header))
-    for note in fitting.notes:
-        warn(note)
-    motion = work.camera_motion(sequence.name)
-    if needs_motion(opened, tracker, settings) and (overwrite or not motion.exists()):
-        camera_motion.run(sequence, motion, None, overwrite, warn)
-    variant = linking.sequence_settings.variant(tracker)
-    path = work.tracks(header.pipeline, variant) / f"{safe_name(header.sequence)}.txt"
-    made_from = inputs_of(opened, tracker, settings, postprocessing, inputs)
-    if overwrite or not is_made_from(path, made_from):
-        warn_of_replaced({path: made_from}, warn)
-        associate.run(
-            cache,
-            path,
-            tracker,
-            settings=settings,
-            postprocessing=postprocessing,
-            inputs=inputs,
-            warn=warn,
-        )
-    return path
 
 
 def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable[Frame]:
@@ -220,12 +159,15 @@ def command(
     sequence_settings.check(kinds)
     given = given_settings(kinds, given | finishing, texts)
     sequence_settings.of("", kinds, given)  # errors in the flags concern every sequence
-    linking = Linking(tracker, given, sequence_settings, published, profile)
+    variant = sequence_settings.variant(tracker)
+    chosen = RecipeTracker(variant, tracker, given, sequence_settings, published, profile)
+    of_pipeline = pipeline_inputs(config, file_digest)
     for sequence in sequences:
         job = partial(
-            run, sequence, WorkDir(work), pipeline, linking, drawn, overwrite, warn=batch.note
+            run, sequence, WorkDir(work), pipeline, chosen, drawn, overwrite, warn=batch.note
         )
         if made := batch.run(sequence.name, job):
+            record_cache(made.cache, sequence, config, of_pipeline)
             _report(batch, sequence.name, made)
     batch.close()
 

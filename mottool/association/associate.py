@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mottool.cache.reader import Cache
     from mottool.detections import Detections
 
-__all__ = ["associate", "inputs_of", "settings_record"]
+__all__ = ["associate", "inputs_of", "settings_record", "track_inputs"]
 
 
 def associate(
@@ -112,10 +112,24 @@ def inputs_of(
     """
     from mottool.association.camera_motion import motion_of, needs_motion
 
-    needs = needs_motion(cache, tracker, settings)
+    motion = None
+    if needs_motion(cache, tracker, settings):
+        motion = dict(motion_of(cache, tracker).header.settings)
+    described = settings_record(tracker, settings, inputs, postprocessing, public)
+    return track_inputs(described, digest(dataclasses.asdict(cache.header)), motion)
+
+
+def track_inputs(
+    described: Mapping[str, Any], cache_header: str, camera_motion: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return what determines a result file, from its settings (`settings_record`) and inputs.
+
+    `cache_header` is the digest of the header of the cache, and `camera_motion` are the settings of
+    the file of camera motion, if the tracker needs it.
+    """
     return {
-        **settings_record(tracker, settings, inputs, postprocessing, public),
+        **described,
         "mottool": __version__,
-        "cache_header": digest(dataclasses.asdict(cache.header)),
-        "camera_motion": dict(motion_of(cache, tracker).header.settings) if needs else None,
+        "cache_header": cache_header,
+        "camera_motion": camera_motion,
     }

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "Score result files or caches against ground truth.",
     "validate": "Score a network's detections and embeddings on annotated images.",
     "compare": "Compare pipelines and trackers in a table, plots and a page.",
+    "run": "Run a recipe of datasets, pipelines and trackers; make what is stale.",
     "tune": "Search for the best settings of a tracker.",
     "render": "Draw tracks on their frames; write H.264 videos.",
     "plot": "Plot caches, results and ground truth as figures for papers.",

@@ -17,7 +17,7 @@ from mottool.metrics.cache_metrics import CacheMatches, cache_metrics
 from mottool.metrics.registry import columns, get_metric, headline
 from mottool.metrics.speed import SystemTime, warm
 from mottool.metrics.tables import COMBINED, Table, format_metric
-from mottool.metrics.tracking import combine
+from mottool.metrics.tracking import TrackingScore, combine
 
 __all__ = [
     "FIGURES",
@@ -29,6 +29,7 @@ __all__ = [
     "ranks",
     "sequence_table",
     "comparison_row",
+    "row_metrics",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -81,18 +82,16 @@ def comparison_row(
 
     def metrics_of(sequences: Sequence[str]) -> dict[str, float | None]:
         score = combine(tracking[name].score for name in sequences)
-        of_caches = cache_metrics([detection[name].finds for name in sequences], 0.0)
         of_embeddings = {}
         if all(name in at_truth for name in sequences):
             of_embeddings = cache_metrics([at_truth[name] for name in sequences], 0.0)
-        values = {
-            **score.metrics(),
-            **score.rates(),
-            "AP": of_caches["AP"],
-            "TPR": of_embeddings.get("TPR"),
-        }
         seconds = [_seconds(detection[name], tracking[name]) for name in sequences]
-        return {name: values.get(name) for name in FIGURES + MORE} | _speeds(pipeline, seconds)
+        return row_metrics(
+            score,
+            [detection[name].finds for name in sequences],
+            of_embeddings.get("TPR"),
+            _speeds(pipeline, seconds),
+        )
 
     seconds = [_seconds(detection[name], tracking[name]) for name in detection]
     return ComparisonRow(
@@ -105,6 +104,22 @@ def comparison_row(
         np.concatenate([parts[:, warm(parts.shape[1])] for parts in seconds], axis=1),
         settings,
     )
+
+
+def row_metrics(
+    score: TrackingScore,
+    finds: Sequence[CacheMatches],
+    tpr: float | None,
+    speeds: Mapping[str, float | None],
+) -> dict[str, float | None]:
+    """Return the metrics of a row from the score of its tracks and the matches of its caches."""
+    values = {
+        **score.metrics(),
+        **score.rates(),
+        "AP": cache_metrics(finds, 0.0)["AP"],
+        "TPR": tpr,
+    }
+    return {name: values.get(name) for name in FIGURES + MORE} | dict(speeds)
 
 
 def _seconds(detection: DetectionMeasurement, tracking: TrackingMeasurement) -> Floats:

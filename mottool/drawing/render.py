@@ -81,23 +81,25 @@ class RenderSettings(Settings):
 
 
 def video_inputs(
-    sequence: Sequence,
+    source_hash: str,
     tracks: Path,
     settings: RenderSettings,
     ground_truth: GroundTruthFile | None = None,
     beside: Path | None = None,
     cache: Path | None = None,
+    hash_of: Callable[[Path], str] = file_digest,
 ) -> dict[str, Any]:
-    """Return the inputs that determine a video, for its record: frames, rows and settings."""
+    """Return the inputs that determine a video, for its record: frames, rows and settings.
+
+    `source_hash` is the fingerprint of the sequence, and `hash_of` computes that of a file.
+    """
     truth_path = ground_truth.path if ground_truth else None
     files = {"tracks": tracks, "beside": beside, "ground_truth": truth_path}
-    digests = {
-        name: file_digest(file_on_disk(file)) if file else None for name, file in files.items()
-    }
+    digests = {name: hash_of(file_on_disk(file)) if file else None for name, file in files.items()}
     return {
-        "source_hash": sequence.fingerprint(),
+        "source_hash": source_hash,
         **digests,
-        "cache": file_digest(cache) if cache and settings.needs_cache else None,
+        "cache": hash_of(cache) if cache and settings.needs_cache else None,
         "settings": to_json(settings),
         "mottool": __version__,
     }

@@ -6,28 +6,21 @@ Imports no torch, numpy or cv2, because help texts and plans use it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
-from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mottool._version import __version__
 from mottool.errors import SettingError
-from mottool.files import digest
-from mottool.networks.registry import DEFAULT, NETWORKS
+from mottool.networks.registry import DEFAULT
 from mottool.pipelines.names import full_name
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC
-from mottool.settings import Settings, plain_type, setting, to_json
+from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.sequence import Sequence
 
-__all__ = ["PipelineConfig", "cache_inputs", "full_name_of", "pipeline_of", "unused_detections"]
-
-# Options that do not change what a pipeline makes, or are compared by the content of their files.
-NOT_COMPARED = {"batch", "boxes", "device", "embedder", "pipeline"}
+__all__ = ["PipelineConfig", "check_detections", "full_name_of", "pipeline_of", "unused_detections"]
 
 
 @dataclass(frozen=True)
@@ -61,11 +54,16 @@ def pipeline_of(config: PipelineConfig, sequences: int, warn: Callable[[str], No
     """Build the pipeline that the settings name, for a number of sequences."""
     from mottool.pipelines.build import build_pipeline
 
-    name, options = full_name_of(config)
+    check_detections(config, sequences)
+    return build_pipeline(*full_name_of(config), warn)
+
+
+def check_detections(config: PipelineConfig, sequences: int) -> None:
+    """Raise `SettingError` if one file of detections is given for several sequences."""
+    _, options = full_name_of(config)
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of SEQUENCE.txt or SEQUENCE.npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
-    return build_pipeline(name, options, warn)
 
 
 def full_name_of(config: PipelineConfig) -> tuple[str, Options]:
@@ -75,62 +73,6 @@ def full_name_of(config: PipelineConfig) -> tuple[str, Options]:
     """
     pipeline = config.pipeline or (PUBLIC if config.detections else DEFAULT)
     return full_name(pipeline, config.embedder, config.boxes, config)
-
-
-def cache_inputs(
-    config: PipelineConfig,
-    source_hash: str,
-    boxes: Path | None,
-    hash_of: Callable[[Path], str],
-) -> dict[str, Any]:
-    """Return what determines the cache of a sequence, for its record.
-
-    `boxes` is the file of its boxes, for pipelines that read them, and `hash_of` computes the
-    SHA-256 of a file. It is known without the network: two records can differ, such as by an input
-    size that is also the default, though their caches are equal.
-    """
-    name, options = full_name_of(config)
-    detector, _, embedder = name.partition("+")
-    return {
-        "pipeline": name,
-        "source_hash": source_hash,
-        "made_with": _compared(options),
-        "weights": _weights_hash(detector, options.weights, hash_of),
-        "embedder_weights": _weights_hash(embedder, options.embedder_weights, hash_of),
-        "boxes": hash_of(boxes) if boxes else None,
-        "mottool": __version__,
-    }
-
-
-def _compared(options: Options) -> dict[str, Any]:
-    """Return the options that were given and that records compare, apart from files."""
-    defaults, values = to_json(PipelineConfig()), to_json(options)
-    names = [
-        field.name for field in fields(options) if plain_type(type(options), field) is not Path
-    ]
-    return {
-        name: values[name]
-        for name in names
-        if name not in NOT_COMPARED and values[name] != defaults[name]
-    }
-
-
-def _weights_hash(part: str, given: Path | None, hash_of: Callable[[Path], str]) -> str | None:
-    """Return the SHA-256 of the weights of a detector or embedder and of the files beside them.
-
-    These are its card, and the second file of OpenVINO's. None without weights.
-    """
-    path = given
-    if path is None and part in NETWORKS and NETWORKS[part].bundled:
-        path = Path(str(files("mottool.weights") / NETWORKS[part].bundled))
-    elif path is None and part:
-        from mottool.checkpoints.download import find_downloaded
-
-        path = find_downloaded(part)
-    if path is None or not path.is_file():
-        return None
-    beside = (path.with_suffix(ending) for ending in (".toml", ".bin"))
-    return digest([hash_of(file) for file in (path, *beside) if file.is_file()])
 
 
 def unused_detections(config: PipelineConfig, sequences: Iterable[Sequence]) -> str:

@@ -51,6 +51,8 @@ def embeds(name: str) -> bool:
 
 def _default_embedder(detections: Path | None) -> str:
     """Return the embedder of public boxes if none is named."""
+    if detections is None:
+        return "histogram"
     from mottool.motchallenge.public_detections import holds_features
 
-    return FILE if detections and holds_features(detections) else "histogram"
+    return FILE if holds_features(detections) else "histogram"

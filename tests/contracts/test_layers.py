@@ -11,7 +11,7 @@ FLOORS = """
     errors
     settings files engines splits
     cache
-    motchallenge networks workdir cli
+    motchallenge networks workdir provenance cli
     layouts
     metrics sources checkpoints
     formats models
@@ -20,6 +20,7 @@ FLOORS = """
     comparison
     drawing online
     training api
+    recipes
     stages
     experiments
 """

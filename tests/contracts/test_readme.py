@@ -39,6 +39,8 @@ def shell(tmp_path_factory):
     environment = {**os.environ, "MOTTOOL_PYTHON": sys.executable}
     environment.pop("MOTTOOL_WORK", None)
     shell = Shell(tmp_path_factory.mktemp("user"), environment)
+    for name, content in re.findall(r"```toml\n# (\S+)\n(.*?)```", README, re.DOTALL):
+        (shell.folder / name).write_text(content)
     shell.quickstart = shell(f"sh {ROOT}/examples/quickstart.sh")
     return shell
 

@@ -30,6 +30,7 @@ def test_files_are_those_of_the_three_commands(film, tmp_path):
     done = track(tmp_path, film / "scene.mp4", "--render", "--json")
     assert done.exit_code == 0, done.output
     assert sorted(times(tmp_path)) == [
+        "caches/mottool-s.settings/scene.json",
         "caches/mottool-s/scene.h5",
         "tracks/mottool-s.outrack.settings/scene.json",
         "tracks/mottool-s.outrack/scene.txt",

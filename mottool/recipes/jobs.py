@@ -1,0 +1,257 @@
+"""The jobs of a recipe: each makes one result, in any process, unless it is there already.
+
+A job imports what it needs when it runs, and returns what the plan has to know of its result.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from mottool.association.associate import associate, inputs_of
+from mottool.association.fitted_settings import CacheSettings
+from mottool.association.sequence_settings import settings_classes_of
+from mottool.drawing.render import RenderSettings, render_video, video_inputs
+from mottool.errors import CacheError
+from mottool.files import digest
+from mottool.metrics.inputs import GroundTruthFile
+from mottool.pipelines.cache_record import record_cache
+from mottool.pipelines.camera_motion import estimate_motion
+from mottool.pipelines.choice import PipelineConfig, pipeline_of
+from mottool.pipelines.detect_embed import detect_embed
+from mottool.provenance import signature
+from mottool.recipes.recipe import RecipeTracker
+from mottool.recipes.sequences import PlannedSequence
+from mottool.workdir import is_made_from, read_record, warn_of_replaced, write_record
+
+if TYPE_CHECKING:
+    from mottool.sources.sequence import Sequence
+
+__all__ = [
+    "Made",
+    "compensates",
+    "describe_cache",
+    "describe_motion",
+    "fitting_of",
+    "header_of",
+    "make_cache",
+    "make_detection_score",
+    "make_motion",
+    "make_score",
+    "make_tracks",
+    "make_video",
+]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A result: what was computed from its file, by name, and messages for the user.
+
+    `kept` is True if it was there already, made from the same inputs. `source` is the sequence of a
+    cache with its fingerprint.
+    """
+
+    path: Path
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kept: bool = False
+    source: "tuple[PlannedSequence, str] | None" = None
+
+
+def describe_cache(path: Path) -> dict[str, Any]:
+    """Return what plans need of a complete cache, as JSON values. Raises `CacheError`.
+
+    `seconds` are those of all its frames: decoding, networks and embedding.
+    """
+    from mottool.cache.reader import Cache
+
+    with Cache(path) as cache:
+        header = cache.header
+        return {
+            "sequence": header.sequence,
+            "pipeline": header.pipeline,
+            "settings": dict(header.settings),
+            "header": digest(dataclasses.asdict(header)),
+            "frames": cache.frame_count,
+            "detections": cache.detection_count,
+            "fields": [
+                *(["embeddings"] if cache.has_embeddings else []),
+                *(["offsets"] if cache.has_offsets else []),
+            ],
+            "seconds": float(cache.timing.sum()),
+        }
+
+
+def describe_motion(path: Path) -> dict[str, Any]:
+    """Return the settings and the source of a file of camera motion. Raises `CacheError`."""
+    from mottool.cache.camera_motion import CameraMotion
+
+    header = CameraMotion(path).header
+    return {"settings": dict(header.settings), "source_hash": header.source_hash}
+
+
+def fitting_of(tracker: RecipeTracker) -> CacheSettings:
+    """Return what gives the settings of a tracker for each cache."""
+    classes = settings_classes_of(tracker.tracker)
+    return CacheSettings(
+        tracker.tracker,
+        classes,
+        tracker.given,
+        tracker.by_sequence,
+        tracker.published,
+        tracker.profile,
+    )
+
+
+def compensates(cache: Path, tracker: RecipeTracker) -> bool:
+    """Return whether a tracker requires the camera motion of a cache.
+
+    Raises `CacheError` for a cache that cannot be read.
+    """
+    from mottool.association.camera_motion import needs_motion
+    from mottool.cache.reader import Cache
+
+    with Cache(cache) as opened:
+        settings = fitting_of(tracker).of(opened.header)
+        return needs_motion(opened, tracker.tracker, settings[0])
+
+
+@lru_cache(maxsize=1)  # a worker makes the caches of one pipeline after the other
+def _pipeline(config: PipelineConfig) -> Any:
+    return pipeline_of(config, 1, lambda message: None)
+
+
+def make_cache(
+    sequence: PlannedSequence, config: PipelineConfig, out: Path, of_pipeline: Mapping[str, Any]
+) -> Made:
+    """Detect and embed a sequence; resume an interrupted cache of the same inputs.
+
+    A cache of other inputs is replaced. `of_pipeline` are the inputs of the pipeline. Raises what
+    `detect_embed` raises.
+    """
+    notes, before = list[str](), signature(out)
+    source, pipeline = sequence.open(), _pipeline(config)
+    try:
+        detect_embed(source, out, pipeline, False, notes.append)
+    except CacheError:
+        notes.clear()
+        detect_embed(source, out, pipeline, True, notes.append)
+    kept = bool(before) and signature(out) == before
+    facts = describe_cache(out)
+    record_cache(out, source, config, of_pipeline)
+    content = read_record(out)["source_hash"]
+    return Made(out, {"cache": facts}, () if kept else tuple(notes), kept, (sequence, content))
+
+
+def make_motion(sequence: PlannedSequence, out: Path) -> Made:
+    """Estimate the camera motion of a sequence; replace that of other inputs."""
+    notes, source = list[str](), sequence.open()
+    try:
+        estimate_motion(source, out, None, False, notes.append)
+    except CacheError:
+        estimate_motion(source, out, None, True, notes.append)
+    return Made(out, {"motion": describe_motion(out)}, tuple(notes))
+
+
+def make_tracks(
+    cache: Path,
+    out: Path,
+    tracker: RecipeTracker,
+    overwrite: bool = False,
+    warn: Callable[[str], None] | None = None,
+) -> Made:
+    """Track a cache, unless its result file is made from the same inputs.
+
+    Messages are passed to `warn`, or returned without it. Raises what `associate` raises.
+    """
+    from mottool.cache.reader import Cache
+
+    notes, fitting = list[str](), fitting_of(tracker)
+    note = warn or notes.append
+    with Cache(cache) as opened:
+        settings, inputs, finishing = cast(Any, fitting.of(opened.header))
+        made_from = inputs_of(opened, tracker.tracker, settings, finishing, inputs)
+    if warn is not None:
+        for message in fitting.notes:
+            warn(message)
+    kept = not overwrite and is_made_from(out, made_from)
+    if not kept:
+        if warn is not None:
+            warn_of_replaced({out: made_from}, warn)
+        associate(
+            cache,
+            out,
+            tracker.tracker,
+            settings=settings,
+            postprocessing=finishing,
+            inputs=inputs,
+            warn=note,
+        )
+    return Made(out, {"sha256": read_record(out).get("sha256")}, tuple(notes), kept)
+
+
+def make_score(
+    tracks: Path, truth: GroundTruthFile, out: Path, rules: str, inputs: Mapping[str, Any]
+) -> Made:
+    """Score a result file; `inputs` are those of its record beside the tracks."""
+    from mottool.files import file_digest
+    from mottool.metrics.stored_scores import store_score
+
+    notes, start = list[str](), perf_counter()
+    content = {**inputs, "tracks": file_digest(tracks)}
+    if is_made_from(out, content):
+        return Made(out, kept=True)
+    store_score(tracks, truth.sequence, truth, out, rules, notes.append)
+    write_record(out, content | {"took": perf_counter() - start})
+    return Made(out, notes=tuple(notes))
+
+
+def make_detection_score(
+    cache: Path, truth: GroundTruthFile, out: Path, rules: str, inputs: Mapping[str, Any]
+) -> Made:
+    """Score the detections of a cache.
+
+    `inputs` are those of its record; the cache's is read if it was not known to the plan.
+    """
+    from mottool.metrics.stored_scores import store_detection_score
+
+    notes, start = list[str](), perf_counter()
+    content = dict(inputs)
+    if content["cache_header"] is None:
+        content["cache_header"] = describe_cache(cache)["header"]
+    if is_made_from(out, content):
+        return Made(out, kept=True)
+    store_detection_score(cache, truth, out, rules, notes.append)
+    write_record(out, content | {"took": perf_counter() - start})
+    return Made(out, notes=tuple(notes))
+
+
+def make_video(
+    sequence: "Sequence | PlannedSequence",
+    tracks: Path,
+    out: Path,
+    overwrite: bool = False,
+    warn: Callable[[str], None] | None = None,
+    watch: Callable[[Any], Any] = lambda frames: frames,
+) -> Made:
+    """Draw a result file over its sequence, unless the video is made from the same inputs.
+
+    Messages are passed to `warn`, or returned without it. `watch` may wrap the frames.
+    """
+    notes, start, settings = list[str](), perf_counter(), RenderSettings()
+    source = sequence.open() if isinstance(sequence, PlannedSequence) else sequence
+    inputs = video_inputs(source.fingerprint(), tracks, settings)
+    if not overwrite and is_made_from(out, inputs):
+        return Made(out, kept=True)
+    render_video(source, tracks, out, settings, warn or notes.append, watch)
+    write_record(out, inputs | {"took": perf_counter() - start})
+    return Made(out, notes=tuple(notes))
+
+
+def header_of(facts: Mapping[str, Any]) -> SimpleNamespace:
+    """Return the parts of a cache's header that choose the settings of a tracker."""
+    return SimpleNamespace(**{name: facts[name] for name in ("sequence", "pipeline", "settings")})

@@ -1,0 +1,183 @@
+"""The comparison of a recipe's results: a table, and a page with plots and videos.
+
+It is made from stored scores; nothing is tracked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mottool._version import __version__
+from mottool.files import digest, safe_name
+from mottool.recipes.jobs import describe_cache
+from mottool.recipes.plan import Plan, PlannedResult
+from mottool.recipes.recipe import Recipe
+from mottool.workdir import WorkDir, is_made_from, read_record, write_record
+
+if TYPE_CHECKING:
+    from mottool.comparison.html_page import PageVideo
+    from mottool.comparison.results import ComparisonRow
+
+__all__ = ["comparison_state", "read_table", "write_comparison"]
+
+EMBEDDED_MEGABYTES = 4.0  # of a video; larger ones are linked
+TIMING = "by the commands that made the results, on the machines on which they ran"
+
+
+def comparison_state(plan: Plan, path: Path) -> str:
+    """Return why the page of a recipe is stale, "" if it is fresh or there is nothing on it."""
+    if not plan.scores:
+        return ""
+    remade = [result for result in plan.stale if result.kind in {"scores", "videos"}]
+    if not path.is_file():
+        return "missing"
+    if remade:
+        return f"{len(remade)} of its results are remade"
+    return "" if is_made_from(path, _inputs(plan)) else "other results than before"
+
+
+def read_table(path: Path) -> str:
+    """Return the table of the comparison that is at `path`."""
+    return str(read_record(path).get("table", ""))
+
+
+def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, str, list[str]]:
+    """Write the page of fresh scores; return its path, the table, and notes on what is left out.
+
+    `plan` is the plan after the run: sequences whose scores are stale in it have failed and are
+    left out. Raises `InputError` for damaged scores.
+    """
+    from mottool.comparison.environment import describe_environment
+    from mottool.comparison.html_page import write_page
+    from mottool.comparison.results import chance, comparison_table
+    from mottool.drawing.comparison_page import draw_page
+    from mottool.metrics.tables import as_text
+
+    path = work.comparison(recipe.name)
+    sequences, notes = _common_sequences(plan)
+    if not sequences:
+        return path, "", notes
+    rows = _rows(plan, work, sequences)
+    notes = [*plan.notes, *notes, *chance(rows)]
+    page = replace(
+        draw_page(rows, notes),
+        videos=_videos(plan),
+        facts=describe_environment() | {"Timing": TIMING},
+        pipelines=_pipelines(recipe),
+    )
+    write_page(rows, page, path, EMBEDDED_MEGABYTES)
+    table = as_text([comparison_table(rows)])
+    write_record(path, _inputs(plan) | {"table": table})
+    return path, table, notes
+
+
+def _inputs(plan: Plan) -> dict[str, Any]:
+    """Return what determines the page: scores and videos, by what they were made from."""
+    made_from = {
+        result.name: result.inputs
+        for result in plan.results
+        if result.kind in {"scores", "videos"} and not result.reasons
+    }
+    return {"results": digest(made_from), "mottool": __version__}
+
+
+def _common_sequences(plan: Plan) -> tuple[list[str], list[str]]:
+    """Return the sequences of which all scores are fresh, and a note on the others."""
+    parts: list[Mapping[str, PlannedResult]] = [*plan.scores.values(), *plan.detections.values()]
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    common = [
+        name for name in names if all(name in part and not part[name].reasons for part in parts)
+    ]
+    missing = [name for name in names if name not in common]
+    notes = [f"{', '.join(missing)} left out of the comparison: not all scores are there"]
+    return common, notes if missing else []
+
+
+def _rows(plan: Plan, work: WorkDir, sequences: Sequence[str]) -> list[ComparisonRow]:
+    """Return a row for each pipeline and tracker."""
+    import numpy as np
+
+    from mottool.comparison.pipelines import kind_of
+    from mottool.comparison.results import ComparisonRow, row_metrics
+    from mottool.metrics.speed import SystemTime
+    from mottool.metrics.stored_scores import read_detection_score, read_score
+    from mottool.metrics.tracking import combine
+
+    finds = {
+        pipeline: {name: read_detection_score(by_sequence[name].path) for name in sequences}
+        for pipeline, by_sequence in plan.detections.items()
+    }
+    caches = {
+        (result.group.partition("/")[2], result.sequence): result
+        for result in plan.results
+        if result.kind == "caches"
+    }
+    rows = []
+    for (pipeline, tracker), by_sequence in plan.scores.items():
+        scores = {name: read_score(by_sequence[name].path) for name in sequences}
+        files = {name: by_sequence[name].sequence for name in sequences}
+        folder = work.tracks(pipeline, tracker)
+        records = {name: read_record(folder / f"{files[name]}.txt") for name in sequences}
+
+        def metrics_of(
+            names: Sequence[str],
+            scores: Any = scores,
+            records: Any = records,
+            found: Any = finds[pipeline],
+        ) -> dict[str, float | None]:
+            times = [SystemTime.read(records[name]) or SystemTime() for name in names]
+            speeds = sum(times, SystemTime()).rates()
+            score = combine(scores[name] for name in names)
+            return row_metrics(score, [found[name] for name in names], None, speeds)
+
+        facts = describe_cache(caches[safe_name(pipeline), files[sequences[0]]].path)
+        rows.append(
+            ComparisonRow(
+                pipeline,
+                kind_of(facts["pipeline"], "embeddings" in facts["fields"]),
+                tracker,
+                metrics_of(sequences),
+                {name: metrics_of([name]) for name in sequences},
+                np.zeros(0, np.int64),
+                np.zeros((3, 0)),
+                {name: _settings(record) for name, record in records.items()},
+            )
+        )
+    return rows
+
+
+def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a result file by name."""
+    parts = [record.get(part) or {} for part in ("settings", "input", "finishing")]
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def _videos(plan: Plan) -> list[PageVideo]:
+    """Return the fresh videos of the plan."""
+    from mottool.comparison.html_page import PageVideo
+
+    return [
+        PageVideo(
+            result.group.partition("/")[2], result.sequence, result.path, read_record(result.path)
+        )
+        for result in plan.results
+        if result.kind == "videos" and not result.reasons
+    ]
+
+
+def _pipelines(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Return the options of each pipeline that differ from the defaults."""
+    from mottool.pipelines.choice import PipelineConfig
+    from mottool.settings import to_json
+
+    defaults = to_json(PipelineConfig())
+    described = {}
+    for pipeline in recipe.pipelines:
+        options = to_json(pipeline.config).items()
+        chosen = {name: value for name, value in options if value != defaults[name]}
+        given = {"caches": str(pipeline.caches)} if pipeline.caches else {}
+        described[pipeline.name] = chosen | given or {"pipeline": pipeline.name}
+    return described

@@ -1,0 +1,92 @@
+"""Plan a recipe in a work folder, and run the plan on an engine."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mottool.engines.task import Engine, Outcome
+from mottool.errors import MottoolError, SettingError
+from mottool.provenance import KnownFiles, signature
+from mottool.recipes.jobs import Made
+from mottool.recipes.plan import Plan
+from mottool.recipes.planner import Planner
+from mottool.recipes.recipe import Recipe
+from mottool.recipes.sequences import PlannedSequence, find_dataset, find_truth, remember_hash
+from mottool.workdir import WorkDir
+
+__all__ = ["RecipeRun"]
+
+
+@dataclass
+class RecipeRun:
+    """A recipe and its work folder.
+
+    `refused` receives each source that cannot be used with its error, and `note` messages.
+    """
+
+    recipe: Recipe
+    work: WorkDir
+    refused: Callable[[str, MottoolError], None]
+    note: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        """Read what is known of files, and find the sequences and their ground truth."""
+        self.known = KnownFiles(self.work.known_files())
+        self._sequences = {
+            dataset: find_dataset(dataset, self.work.root, self.known, self.refused, self.note)
+            for dataset in self.recipe.datasets
+        }
+        _check_names(self.all_sequences)
+        self._truth = find_truth(self._sequences, self.work.root, self.known)
+
+    @property
+    def all_sequences(self) -> list[PlannedSequence]:
+        """The sequences of all datasets."""
+        return [sequence for found in self._sequences.values() for sequence in found]
+
+    def plan(self) -> Plan:
+        """Plan the results. Raises `SettingError` and `InputError` as `Planner.plan`."""
+        return Planner(self.recipe, self.work, self._truth, self.known).plan(self.all_sequences)
+
+    def run(self, plan: Plan, engine: Engine, fail_fast: bool = False) -> Iterator[Outcome]:
+        """Make the stale results of a plan, and yield the outcome of each task.
+
+        With `fail_fast` no more tasks are started after the first that fails.
+        """
+        outcomes = engine.run(plan.tasks)
+        try:
+            for outcome in outcomes:
+                if isinstance(outcome.value, Made):
+                    self._remember(outcome.value)
+                yield outcome
+                if outcome.error and fail_fast:
+                    break
+        finally:
+            close = getattr(outcomes, "close", None)
+            if close:
+                close()
+            self.known.save()
+
+    def save(self) -> None:
+        """Write what is known of files for the next run, if there is a work folder."""
+        if self.work.root.is_dir():
+            self.known.save()
+
+    def _remember(self, made: Made) -> None:
+        signed = signature(made.path)
+        for name, value in made.facts.items():
+            if value is not None:
+                self.known.put(made.path, name, signed, value)
+        if made.source is not None:
+            remember_hash(made.source[0], self.known, made.source[1])
+
+
+def _check_names(sequences: list[PlannedSequence]) -> None:
+    """Raise `SettingError` if two sequences have one name, and so the same files."""
+    paths: dict[str, Path] = {}
+    for sequence in sequences:
+        path = Path(str(sequence.source["path"]) if sequence.source else "")
+        other = paths.setdefault(sequence.name, path)
+        if other is not path:
+            problem = f"{other} and {path} are both named {sequence.name}"
+            raise SettingError(problem, "rename one, or write a recipe for each with its own work")

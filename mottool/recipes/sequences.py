@@ -1,0 +1,222 @@
+"""The sequences of a recipe's datasets, found again without opening a video while nothing changed.
+
+Imports no numpy, cv2 or av unless files have changed since the last run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mottool.errors import MottoolError
+from mottool.files import digest
+from mottool.metrics.inputs import (
+    GroundTruthFile,
+    find_ground_truth,
+    get_ground_truth,
+    has_ground_truth,
+)
+from mottool.provenance import KnownFiles, signature, tree_signature
+from mottool.recipes.recipe import RecipeDataset
+from mottool.splits import parse_source, without_half
+
+if TYPE_CHECKING:
+    from mottool.sources.sequence import Sequence as Source
+
+__all__ = ["PlannedSequence", "find_dataset", "find_truth", "remember_hash", "source_hash"]
+
+PATHS = ("path", "detections", "ground_truth", "media")
+Refuse = Callable[[str, MottoolError], None]
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class PlannedSequence:
+    """A sequence of a dataset: its name, and its number of frames.
+
+    `source` has the fields of the source, from which `open` makes it; it is None for a sequence of
+    which there are only caches. `frames` may be wrong or None.
+    """
+
+    name: str
+    frames: int | None = None
+    source: Mapping[str, Any] | None = None
+
+    def open(self) -> Source:
+        """Return the source. Imports numpy, cv2 and av."""
+        assert self.source is not None
+        return _open(self.source)
+
+    def file(self, name: str) -> Path | None:
+        """Return the file `detections` or `ground_truth` of the source, if it has one."""
+        path = None if self.source is None else self.source[name]
+        return None if path is None else Path(path)
+
+    @property
+    def whole_name(self) -> str:
+        """The name of the complete sequence, as files of detections have it."""
+        return without_half(self.name)[0] if self.source and self.source["span"] else self.name
+
+
+def find_dataset(
+    dataset: RecipeDataset, work: Path, known: KnownFiles, refused: Refuse, note: Note
+) -> list[PlannedSequence]:
+    """Find the sequences of a dataset.
+
+    `refused` receives each source that cannot be used, with its error, `note` a message for files
+    that are left out. Raises `SettingError` as `find_sequences`.
+    """
+    if not dataset.sources:
+        return []
+    place = _place(dataset.sources[0])
+    key = f"sequences {digest(list(dataset.sources))}"
+    signed = [_signature(source, work) for source in dataset.sources]
+    stored = known.value(place, key, signed, list)
+    if not stored or any(_content(source) != source["content"] for source in stored):
+        failures = list[str]()
+
+        def refuse(source: str, error: MottoolError) -> None:
+            failures.append(source)
+            refused(source, error)
+
+        stored = _find(dataset.sources, refuse, note)
+        known.put(place, key, [] if failures else signed, stored)
+    return [PlannedSequence(source["name"], source["length"], source) for source in stored]
+
+
+def source_hash(sequence: PlannedSequence, known: KnownFiles) -> str:
+    """Return the fingerprint of a sequence, "" without a source; changed content is read."""
+    source = sequence.source
+    if source is None:
+        return ""
+    value: str = known.value(*_fingerprint_of(source), lambda: sequence.open().fingerprint())
+    return value
+
+
+def remember_hash(sequence: PlannedSequence, known: KnownFiles, value: str) -> None:
+    """Keep the fingerprint of a sequence that was computed elsewhere."""
+    if sequence.source is not None:
+        known.put(*_fingerprint_of(sequence.source), value)
+
+
+def _fingerprint_of(source: Mapping[str, Any]) -> tuple[Path, str, list[Any]]:
+    """Return file, name and signature under which the fingerprint of a source is known."""
+    place = Path(source["media"] or source["path"])
+    return place, f"source {source['span'] or ''}", source["content"]
+
+
+def find_truth(
+    datasets: Mapping[RecipeDataset, Sequence[PlannedSequence]], work: Path, known: KnownFiles
+) -> dict[str, GroundTruthFile]:
+    """Find the ground truth of all sequences, by their names."""
+    found: dict[str, GroundTruthFile] = {}
+    for dataset, sequences in datasets.items():
+        paths = [Path(path) for path in dataset.truth]
+        if not paths:
+            paths = [Path(path) for path in dataset.sources if any(_labelled(sequences))]
+        files: dict[str, GroundTruthFile] = {}
+        for path in paths:
+            files |= _truth_of(path, work, known)
+        wholes = {without_half(name)[0] for name in files}
+        for sequence in sequences:
+            if sequence.name in files:
+                found[sequence.name] = files[sequence.name]
+            elif without_half(sequence.name)[0] in wholes and has_ground_truth(
+                sequence.name, files
+            ):
+                found[sequence.name] = get_ground_truth(sequence.name, files)
+        if not sequences:
+            found |= files
+    return found
+
+
+def _labelled(sequences: Sequence[PlannedSequence]) -> list[bool]:
+    return [sequence.file("ground_truth") is not None for sequence in sequences]
+
+
+def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTruthFile]:
+    """Find the ground truth at a path, or return what was found while nothing has changed."""
+    key, signed = f"ground truth {path}", _signature(str(path), work)
+    stored = known.value(_place(str(path)), key, signed, list)
+    if not stored or any(_seqinfo(Path(entry["path"])) != entry["info"] for entry in stored):
+        files = find_ground_truth([path])
+        stored = [
+            {
+                "sequence": file.sequence,
+                "path": str(file.path),
+                "length": file.length,
+                "span": file.span,
+                "info": _seqinfo(file.path),
+            }
+            for file in files.values()
+        ]
+        known.put(_place(str(path)), key, signed, stored)
+    return {
+        entry["sequence"]: GroundTruthFile(
+            entry["sequence"],
+            Path(entry["path"]),
+            entry["length"],
+            None if entry["span"] is None else (entry["span"][0], entry["span"][1]),
+        )
+        for entry in stored
+    }
+
+
+def _seqinfo(truth: Path) -> list[Any]:
+    """Return the signature of the `seqinfo.ini` that gives the length of ground truth."""
+    return signature(truth.parent.parent / "seqinfo.ini") or signature(truth.parent / "seqinfo.ini")
+
+
+def _place(source: str) -> Path:
+    return parse_source(source)[0]
+
+
+def _signature(source: str, work: Path) -> list[Any]:
+    """Return what changes when files are added to a source or removed."""
+    path = _place(source)
+    return [source, tree_signature(path, [work]) if path.is_dir() else signature(path)]
+
+
+def _find(sources: Sequence[str], refused: Refuse, note: Note) -> list[dict[str, Any]]:
+    """Find the sequences of sources, and return their fields as JSON can have them."""
+    from mottool.sources.discovery import find_sequences
+
+    found = []
+    for sequence in find_sequences(sources, refused=refused, note=note):
+        original = getattr(sequence, "original", sequence)
+        entry = {name: getattr(original, name) for name in ("fps", "width", "height")}
+        entry |= {name: _text(getattr(original, name)) for name in PATHS}
+        entry |= {"whole": original.name, "frames": original.length}
+        entry |= {"name": sequence.name, "length": sequence.length}
+        entry["span"] = list(sequence.span) if hasattr(sequence, "span") else None
+        entry["content"] = _content(entry)
+        found.append(entry)
+    return found
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _content(source: Mapping[str, Any]) -> list[Any]:
+    """Return the signatures of the frames and of the `seqinfo.ini` of a source."""
+    path, media = source["path"], source["media"]
+    info = [] if media == path else signature(Path(path) / "seqinfo.ini")
+    return [info, [] if media is None else signature(Path(media))]
+
+
+def _open(source: Mapping[str, Any]) -> Source:
+    """Return the sequence that has these fields."""
+    from mottool.sources.sequence import HalfSequence
+    from mottool.sources.sequence import Sequence as Whole
+
+    fields = {name: source[name] for name in ("fps", "width", "height")}
+    fields |= {name: None if source[name] is None else Path(source[name]) for name in PATHS}
+    whole = Whole(name=source["whole"], length=source["frames"], **fields)
+    if source["span"] is None:
+        return whole
+    fields |= {"name": source["name"], "length": source["length"]}
+    first, last = source["span"]
+    return HalfSequence(**fields, original=whole, span=(first, last))

@@ -1,0 +1,239 @@
+"""Stage `run`: make what is missing or stale of a recipe's results, and compare them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from mottool.cli.jobs import Jobs
+from mottool.cli.options import as_json, jobs_option, work_option
+from mottool.engines.threads import cores
+from mottool.errors import MottoolError, printable
+from mottool.progress import progress
+from mottool.recipes.page import comparison_state, read_table, write_comparison
+from mottool.recipes.recipe import Recipe, read_recipe
+from mottool.recipes.run import RecipeRun
+from mottool.splits import splits_help
+from mottool.workdir import WorkDir
+
+if TYPE_CHECKING:
+    from mottool.engines.task import Engine, Outcome
+    from mottool.recipes.plan import Cost, Plan
+
+__all__ = ["command", "run"]
+
+MINUTE, HOUR = 60, 3600
+
+
+def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool = False) -> Path:
+    """Make what is missing or stale of a recipe's results, and return its page.
+
+    `work` is the folder of all results, by default that of the recipe, or else `mottool-work`;
+    `jobs` processes run at the same time. Raises `SettingError` and `InputError` for a recipe that
+    cannot be used, and the error of the first task that failed, after the others.
+    """
+    content = read_recipe(recipe)
+    folder = WorkDir(work or content.work or Path("mottool-work"))
+    errors = list[MottoolError]()
+    opened = RecipeRun(content, folder, lambda _, error: errors.append(error), lambda _: None)
+    plan = opened.plan()
+    with _engine(plan, jobs) as engine:
+        for outcome in opened.run(plan, engine, fail_fast):
+            errors += [outcome.error] if outcome.error else []
+    write_comparison(content, folder, opened.plan())
+    opened.save()
+    if errors:
+        raise errors[0]
+    return folder.comparison(content.name)
+
+
+@click.command("run", epilog=splits_help())
+@click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--dry-run", is_flag=True, help="Print the plan and about what it costs, and make nothing."
+)
+@click.option(
+    "--keep-going/--fail-fast",
+    default=True,
+    show_default=True,
+    help="Make the other results after a failure, or stop at the first one.",
+)
+@jobs_option
+@work_option
+@as_json
+@click.pass_context
+def command(
+    context: click.Context,
+    recipe: Path,
+    dry_run: bool,
+    keep_going: bool,
+    jobs: int | None,
+    work: Path,
+    as_json: bool,
+) -> None:
+    r"""Run every pipeline and tracker of a RECIPE on its datasets; make only what is stale.
+
+    \b
+        mottool run comparison.toml --dry-run
+        mottool run comparison.toml
+
+    A recipe is a TOML file. Its paths are relative to its own folder:
+
+    \b
+        [[dataset]]
+        path = "MOT17/train@second"      # what detect-embed takes, or a list of such
+        gt = "MOT17/train@second"        # by default the ground truth at path
+        [[pipeline]]
+        pipeline = "mottool-s"           # and the flags of detect-embed:
+        input = "864x480"
+        name = "mottool-s-large"         # the name in results, by default the pipeline's
+        [[pipeline]]
+        caches = "other-work/caches/jde-1088x608"    # or caches that exist
+        [[tracker]]
+        tracker = "sort"
+        [[tracker]]
+        tracker = "bytetrack"
+        settings = { track_buffer = 60 } # or a file, as for associate --settings
+        sweep = { track_thresh = [0.4, 0.5], match_thresh = [0.7, 0.8] }
+        name = "long"                    # bytetrack@long+track_thresh=0.4+match_thresh=0.7 …
+        [produce]
+        videos = true                    # also: tracks, scores, comparison (by default true)
+        rules = "mot17"                  # of the scores, by default auto
+
+    Also known are work, a folder, above all tables, and published and profile of a tracker, as
+    flags of associate. A tracker that needs embeddings is left out for pipelines without them.
+
+    \b
+    Results are where the commands of single steps put them:
+        WORK/caches/PIPELINE/SEQUENCE.h5
+        WORK/tracks/PIPELINE.TRACKER/SEQUENCE.txt
+        WORK/scores/PIPELINE.TRACKER/SEQUENCE.json
+        WORK/videos/PIPELINE.TRACKER/SEQUENCE.mp4
+        WORK/comparison/RECIPE.html
+
+    Beside each folder of results, FOLDER.settings has records of what they were made from: content
+    of the source, weights, settings, versions. A result is stale if it is missing, or if one of
+    these is now another; a stale result is replaced. Results that the other commands have made are
+    used if they are of the same inputs. Caches that were interrupted are resumed.
+
+    The plan names the stale results of each folder and why they are stale. A result that fails
+    stops no others; those that failed are named at the end, and the exit code is 1.
+    """
+    content = read_recipe(recipe)
+    by_default = context.get_parameter_source("work") == ParameterSource.DEFAULT
+    folder = WorkDir(content.work if content.work and by_default else work)
+    reporter = Jobs(as_json)
+    opened = RecipeRun(content, folder, reporter.fail, reporter.note)
+    plan = opened.plan()
+    _print_plan(reporter, plan, content, folder)
+    if dry_run:
+        reporter.done += [
+            {"result": each.name, "path": str(each.path), "stale": list(each.reasons)}
+            for each in plan.results
+        ]
+        opened.save()
+        reporter.close()
+        return
+    if plan.tasks:
+        with _engine(plan, jobs or cores()) as engine:
+            _run(reporter, opened, plan, engine, fail_fast=not keep_going)
+        plan = opened.plan()
+    if content.produce.comparison and content.produce.scores:
+        _compare(reporter, opened, plan)
+    opened.save()
+    reporter.close()
+
+
+def _print_plan(reporter: Jobs, plan: Plan, recipe: Recipe, work: WorkDir) -> None:
+    """Print the state of each folder of results, and what is to be made."""
+    for note in plan.notes:
+        reporter.note(note)
+    if reporter.as_json:
+        return
+    for line in plan.lines():
+        click.echo(printable(line))
+    fresh = len(plan.results) - len(plan.stale)
+    text = f"{fresh} results are fresh"
+    if plan.stale:
+        text += f", {len(plan.stale)} to make: {_cost_text(plan.costs())}"
+    click.echo(text)
+
+
+def _cost_text(costs: dict[str, Cost]) -> str:
+    """Describe what stale results cost, such as `about 3 min (caches 2 min, tracks 8 s)`."""
+    known = {kind: cost.seconds for kind, cost in costs.items() if cost.seconds}
+    unknown = {kind: cost.unknown for kind, cost in costs.items() if cost.unknown}
+    parts = []
+    if known:
+        each = ", ".join(f"{kind} {_time(seconds)}" for kind, seconds in known.items())
+        parts.append(f"about {_time(sum(known.values()))} of one process ({each})")
+    if unknown:
+        each = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
+        parts.append(f"no earlier times for {each}")
+    return "; ".join(parts)
+
+
+def _time(seconds: float) -> str:
+    if seconds < MINUTE:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / MINUTE:.0f} min" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
+
+
+def _engine(plan: Plan, jobs: int) -> AbstractContextManager[Engine]:
+    """Return the engine for the tasks of a plan; one of them at a time runs a network."""
+    from mottool.engines.local import local_engine
+
+    networks = any(task.needs == "network" for task in plan.tasks)
+    return local_engine(max(1, min(jobs, len(plan.tasks))), network_jobs=int(networks))
+
+
+def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fast: bool) -> None:
+    """Make the stale results, with one progress bar, and report failures."""
+    tasks, counts = plan.tasks, defaultdict[str, int](int)
+    notes = dict[str, None]()
+    outcomes = opened.run(plan, engine, fail_fast)
+    for outcome in progress(outcomes, "run", len(tasks), unit="results"):
+        _report(reporter, outcome)
+        if outcome.error is None:
+            counts[outcome.task.name.partition("/")[0]] += 1
+            notes |= dict.fromkeys(getattr(outcome.value, "notes", ()))
+    for note in notes:
+        reporter.note(note)
+    if counts and not reporter.as_json:
+        click.echo("made " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+
+
+def _report(reporter: Jobs, outcome: Outcome) -> None:
+    """Record a result, or report its failure; of skipped ones, only the failure before counts."""
+    if outcome.error is None:
+        path = str(getattr(outcome.value, "path", ""))
+        reporter.done.append(
+            {"result": outcome.task.name, "path": path, "seconds": round(outcome.seconds, 3)}
+        )
+    elif not outcome.skipped:
+        reporter.fail(outcome.task.name, outcome.error)
+
+
+def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan) -> None:
+    """Write the comparison if it is stale, and print its table."""
+    path = opened.work.comparison(opened.recipe.name)
+    if comparison_state(plan, path):
+        written = reporter.run(
+            opened.recipe.name, lambda: write_comparison(opened.recipe, opened.work, plan)
+        )
+        if written is None:
+            return
+        for note in written[2]:
+            reporter.note(note)
+        if not written[1]:
+            return
+    if path.is_file():
+        reporter.done.append({"result": "comparison", "path": str(path)})
+        if not reporter.as_json:
+            click.echo(read_table(path))
+            click.echo(printable(f"{path}  comparison of all results"))

@@ -1,0 +1,24 @@
+"""MOTChallenge sequences of rows only: people who walk to the right, without frames."""
+
+from pathlib import Path
+
+__all__ = ["rowed"]
+
+SEQINFO = "[Sequence]\nname={name}\nseqLength={frames}\nframeRate=25\nimWidth=640\nimHeight=480\n"
+
+
+def rowed(folder: Path, frames: int = 6, people: int = 2, left: int = 0) -> Path:
+    """Write a sequence with ground truth and public detections; people start at `left`."""
+    for name in ("gt", "det"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "seqinfo.ini").write_text(SEQINFO.format(name=folder.name, frames=frames))
+    boxes = [
+        (frame, person, f"{left + 4 * frame + 150 * person},100,50,120")
+        for frame in range(1, frames + 1)
+        for person in range(1, people + 1)
+    ]
+    truth = [f"{frame},{person},{box},1,1,1" for frame, person, box in boxes]
+    found = [f"{frame},-1,{box},0.9" for frame, _, box in boxes]
+    (folder / "gt/gt.txt").write_text("\n".join(truth) + "\n")
+    (folder / "det/det.txt").write_text("\n".join(found) + "\n")
+    return folder

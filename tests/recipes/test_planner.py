@@ -1,0 +1,320 @@
+"""Plans: which results are stale after each kind of change, and that only those are remade."""
+
+import json
+import os
+import shutil
+
+import pytest
+from rowed import rowed
+
+import mottool.association.associate
+import mottool.pipelines.cache_record
+from mottool.engines.base import InProcess
+from mottool.errors import InputError
+from mottool.recipes import jobs
+from mottool.recipes.page import comparison_state, write_comparison
+from mottool.recipes.recipe import read_recipe
+from mottool.recipes.run import RecipeRun
+from mottool.workdir import WorkDir, record_of
+
+RECIPE = """
+work = "work"
+[[dataset]]
+path = "data"
+[[pipeline]]
+pipeline = "public"
+embedder = "none"
+[[tracker]]
+tracker = "sort"
+[[tracker]]
+tracker = "bytetrack"
+sweep = { track_thresh = [0.5, 0.6] }
+"""
+PIPELINE, TRACKERS = "public", ("sort", "bytetrack@track_thresh=0.5", "bytetrack@track_thresh=0.6")
+
+
+class Project:
+    """A recipe with its data in a folder; `plan` and `make` start from what is on the disk."""
+
+    def __init__(self, folder):
+        self.folder, self.work = folder, WorkDir(folder / "work")
+        self.write(RECIPE)
+
+    def write(self, text):
+        (self.folder / "r.toml").write_text(text)
+
+    def open(self):
+        recipe = read_recipe(self.folder / "r.toml")
+        return RecipeRun(recipe, self.work, lambda *failure: pytest.fail(str(failure)), print)
+
+    def stale(self):
+        """Return the reasons of each stale result, by name."""
+        run = self.open()
+        plan = run.plan()
+        run.save()
+        return {result.name: "; ".join(result.reasons) for result in plan.stale}
+
+    def make(self, page=False):
+        """Make what is stale, and the page; return the names of the tasks that failed."""
+        run = self.open()
+        outcomes = list(run.run(run.plan(), InProcess()))
+        plan = run.plan()
+        if page and comparison_state(plan, self.work.comparison("r")):
+            write_comparison(run.recipe, self.work, plan)
+        run.save()
+        return [outcome.task.name for outcome in outcomes if outcome.error]
+
+    def times(self):
+        """Return the time of modification of each result file, by name."""
+        files = (path for path in self.work.root.rglob("*") if path.is_file())
+        return {
+            path.relative_to(self.work.root).as_posix(): path.stat().st_mtime_ns
+            for path in files
+            if not path.name.startswith(".")
+        }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    for name, left in (("a", 0), ("b", 40)):
+        rowed(folder / "data" / name, left=left)
+    project = Project(folder)
+    assert project.make(page=True) == []
+    return project
+
+
+@pytest.fixture
+def project(made, tmp_path):
+    """A copy of a project with all results: times of files are kept, inodes are not."""
+    shutil.copytree(made.folder, tmp_path / "p")
+    text = (tmp_path / "p/work/.known-files.json").read_text()
+    (tmp_path / "p/work/.known-files.json").write_text(text.replace(str(made.folder), "/moved"))
+    return Project(tmp_path / "p")
+
+
+def of_tracker(tracker, sequences=("a", "b")):
+    return {
+        f"{kind}/{PIPELINE}.{tracker}/{name}" for kind in ("tracks", "scores") for name in sequences
+    }
+
+
+def test_a_second_run_makes_nothing(made):
+    before = made.times()
+    assert made.stale() == {}
+    assert made.make(page=True) == []
+    assert made.times() == before
+    kinds = {name.partition("/")[0] for name in before}
+    assert kinds == {
+        *("caches", "tracks", "scores", "comparison", "comparison.settings"),
+    }
+
+
+def test_a_moved_project_is_fresh(project):
+    assert project.stale() == {}
+
+
+def test_a_dry_run_makes_nothing(tmp_path):
+    rowed(tmp_path / "data" / "a")
+    project = Project(tmp_path)
+    assert set(project.stale().values()) == {"missing"}
+    assert not project.work.root.exists()
+
+
+def with_settings(text):
+    return RECIPE.replace('tracker = "sort"', f'tracker = "sort"\nsettings = {{ {text} }}')
+
+
+def test_one_setting_of_one_tracker_remakes_only_its_results(project):
+    project.write(with_settings("min_track_length = 9"))
+    before = project.times()
+    stale = project.stale()
+    assert stale.keys() == of_tracker("sort")
+    assert stale["tracks/public.sort/a"] == "min_track_length 1, now 9"
+    assert stale["scores/public.sort/a"] == "its tracks are remade"
+    assert project.make() == []
+    changed = {name for name, time in project.times().items() if before[name] != time}
+    assert {name for name in changed if "comparison" not in name} == {
+        f"{kind}/public.sort{record}"
+        for kind, form in (("tracks", "txt"), ("scores", "json"))
+        for name in "ab"
+        for record in (f"/{name}.{form}", f".settings/{name}.json")
+    }
+    assert project.stale() == {}
+
+
+def test_tracks_that_come_out_equal_keep_their_scores(project):
+    project.write(with_settings("max_age = 9"))
+    before = project.times()
+    assert project.make() == []
+    changed = {name for name, time in project.times().items() if before[name] != time}
+    assert {name.partition("/")[0] for name in changed} == {"tracks"}
+    assert project.stale() == {}
+
+
+def test_another_point_of_a_sweep_is_made_beside_the_others(project):
+    project.write(RECIPE.replace("[0.5, 0.6]", "[0.5, 0.6, 0.7]"))
+    stale = project.stale()
+    assert stale.keys() == of_tracker("bytetrack@track_thresh=0.7")
+    assert set(stale.values()) == {"missing"}
+
+
+def test_changed_detections_of_a_sequence_remake_what_is_made_from_them(project):
+    rowed(project.folder / "data/a", left=7)
+    stale = project.stale()
+    assert stale["caches/public/a"] == "boxes changed"
+    assert {name[-1] for name in stale} == {"a"}
+    assert len(stale) == 2 + 2 * len(TRACKERS)
+    assert project.make() == []
+    assert project.stale() == {}
+
+
+def test_changed_content_of_a_source_remakes_what_is_made_from_it(project):
+    info = project.folder / "data/b/seqinfo.ini"
+    info.write_text(info.read_text().replace("frameRate=25", "frameRate=30"))
+    stale = project.stale()
+    assert stale["caches/public/b"] == "the content of the source changed"
+    assert {name[-1] for name in stale} == {"b"}
+    assert project.make() == []
+    assert project.stale() == {}
+
+
+def test_a_touched_file_is_read_again_but_nothing_is_remade(project):
+    for path in (project.folder / "data").rglob("*.txt"):
+        path.write_bytes(path.read_bytes())
+    for path in (project.work.root / "tracks").rglob("*.txt"):
+        os.utime(path)
+    assert project.stale() == {}
+
+
+def test_changed_ground_truth_changes_scores_only(project):
+    truth = project.folder / "data/a/gt/gt.txt"
+    truth.write_text(truth.read_text().replace(",100,50,120", ",101,50,120"))
+    stale = project.stale()
+    assert {name.partition("/")[0] for name in stale} == {"scores"}
+    assert set(stale.values()) == {"the ground truth changed"}
+
+
+def test_an_added_sequence_is_made(project):
+    rowed(project.folder / "data/c")
+    assert {name[-1] for name in project.stale()} == {"c"}
+
+
+def test_options_of_a_pipeline_are_compared(project):
+    project.write(RECIPE.replace('embedder = "none"', 'embedder = "none"\nscore_scale = 2.0'))
+    assert project.stale()["caches/public/a"] == "score_scale None, now 2.0"
+    assert project.make() == []
+    assert project.stale() == {}
+
+
+def test_another_version_of_mottool_remakes_everything(project, monkeypatch):
+    for module in (mottool.pipelines.cache_record, mottool.association.associate):
+        monkeypatch.setattr(module, "__version__", "9.9")
+    stale = project.stale()
+    assert stale["caches/public/a"] == "the version of mottool 0.1.0, now 9.9"
+    assert len(stale) == 2 * (2 + 2 * len(TRACKERS))
+
+
+def test_deleted_and_changed_results_are_remade(project):
+    tracks = project.work.root / "tracks/public.sort"
+    (tracks / "a.txt").unlink()
+    with (tracks / "b.txt").open("a") as file:
+        file.write("9,9,1,1,1,1,1,-1,-1,-1\n")
+    stale = project.stale()
+    assert stale["tracks/public.sort/a"] == "missing"
+    assert stale["tracks/public.sort/b"] == "changed after it was made"
+    assert stale.keys() == of_tracker("sort")
+    assert project.make() == []
+    assert project.stale() == {}
+    assert "9,9,1" not in (tracks / "b.txt").read_text()
+
+
+def test_results_without_a_record_are_remade_and_caches_of_the_same_inputs_kept(project):
+    cache, tracks = (
+        project.work.root / name for name in ("caches/public/a.h5", "tracks/public.sort/a.txt")
+    )
+    before = cache.stat().st_mtime_ns
+    for path in (cache, tracks):
+        record_of(path).unlink()
+    stale = project.stale()
+    assert stale["caches/public/a"] == "no record of what it was made from"
+    assert project.make() == []
+    assert project.stale() == {}
+    assert cache.stat().st_mtime_ns == before
+
+
+def test_a_replaced_cache_is_remade(project):
+    caches = project.work.root / "caches/public"
+    shutil.copy(caches / "b.h5", caches / "a.h5")
+    assert project.stale()["caches/public/a"] == "replaced after it was made"
+    assert project.make() == []
+    assert project.stale() == {}
+
+
+def test_a_damaged_cache_is_remade(project):
+    (project.work.root / "caches/public/a.h5").write_bytes(b"no cache")
+    assert project.stale()["caches/public/a"] == "damaged"
+    assert project.make() == []
+    assert project.stale() == {}
+
+
+def test_a_failed_sequence_stops_no_others(project, monkeypatch):
+    project.write(RECIPE.replace("[0.5, 0.6]", "[0.5, 0.6, 0.7]"))
+    make, failing = jobs.associate, project.work.root / "caches/public/a.h5"
+
+    def fail(cache, *arguments, **more):
+        if cache == failing:
+            raise InputError("no", "wait")
+        return make(cache, *arguments, **more)
+
+    monkeypatch.setattr(jobs, "associate", fail)
+    tracker = "bytetrack@track_thresh=0.7"
+    assert {*project.make(page=True)} == of_tracker(tracker, ["a"])
+    assert project.stale().keys() == of_tracker(tracker, ["a"])
+    page = project.work.comparison("r").read_text()
+    assert "a left out of the comparison" in page
+
+
+def test_a_run_that_is_killed_goes_on(project, monkeypatch):
+    project.write(with_settings("min_track_length = 9"))
+    write = jobs.associate
+
+    def interrupt(cache, *arguments, **more):
+        write(cache, *arguments, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "associate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        project.make()
+    monkeypatch.undo()
+    assert project.stale().keys() == of_tracker("sort", ["b"]) | {"scores/public.sort/a"}
+    assert project.make() == []
+    assert project.stale() == {}
+
+
+def test_given_caches_need_no_sources_and_a_half_is_scored_on_its_frames(project):
+    project.write("""
+        [[dataset]]
+        gt = "data@second"
+        [[pipeline]]
+        name = "given"
+        caches = "work/caches/public"
+        [[tracker]]
+        tracker = "sort"
+    """)
+    assert project.stale().keys() == {
+        f"{group}/{name}"
+        for group in ("tracks/given.sort", "scores/given.sort", "scores/given")
+        for name in "ab"
+    }
+    assert project.make() == []
+    assert project.stale() == {}
+    score = json.loads((project.work.root / "scores/given.sort/a.json").read_text())
+    assert score["frames"] == 3
+
+
+def test_pairs_that_cannot_be_made_are_left_out_with_a_note(project):
+    project.write(RECIPE.replace('tracker = "sort"', 'tracker = "fairmot"'))
+    plan = project.open().plan()
+    assert plan.notes == ["public.fairmot left out: no embeddings"]
+    assert not [result for result in plan.results if "fairmot" in result.name]

@@ -1,0 +1,138 @@
+"""`mottool run`: the plan, failures, and results that other commands have made."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from rowed import rowed
+
+from mottool.cli.main import cli
+
+RECIPE = """
+work = "work"
+[[dataset]]
+path = "data"
+[[pipeline]]
+pipeline = "public"
+embedder = "none"
+[produce]
+comparison = false
+[[tracker]]
+tracker = "sort"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, left in (("a", 0), ("b", 40)):
+        rowed(tmp_path / "data" / name, left=left)
+    (tmp_path / "r.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def mottool(*arguments):
+    return CliRunner().invoke(cli, [*map(str, arguments)])
+
+
+def run(folder, *arguments):
+    return mottool("run", folder / "r.toml", "--jobs", 1, *arguments)
+
+
+def files(folder):
+    return {path: path.stat().st_mtime_ns for path in (folder / "work").rglob("*.*")}
+
+
+def test_a_dry_run_prints_the_plan_with_reasons_and_costs_and_makes_nothing(folder):
+    dry = run(folder, "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert "caches/public       2 to make: missing (a, b)" in dry.stdout
+    assert "0 results are fresh, 6 to make: no earlier times for 2 caches, 2 tracks" in dry.stdout
+    assert not (folder / "work").exists()
+    assert run(folder).exit_code == 0
+    (folder / "r.toml").write_text(RECIPE + "settings = { max_age = 7 }\n")
+    before = files(folder)
+    dry = run(folder, "--dry-run")
+    assert "tracks/public.sort  2 to make: max_age 1, now 7 (a, b)" in dry.stdout
+    assert "2 results are fresh, 4 to make: about " in dry.stdout
+    assert files(folder) == before
+
+
+def test_a_run_ends_in_one_page_and_the_next_makes_nothing(folder):
+    (folder / "r.toml").write_text(RECIPE.replace("comparison = false", ""))
+    done = run(folder)
+    assert done.exit_code == 0, done.output
+    page = folder / "work/comparison/r.html"
+    assert f"{page}  comparison of all results" in done.stdout
+    assert "<svg" in page.read_text()
+    before = files(folder)
+    again = run(folder)
+    assert again.exit_code == 0, again.output
+    assert again.stdout.startswith("8 results are fresh")
+    assert again.stdout.splitlines()[1:] == done.stdout.splitlines()[-3:]
+    assert files(folder) == before
+
+
+def test_failures_are_named_and_stop_no_others_unless_asked(folder):
+    (folder / "data/a/det/det.txt").write_text("1,-1,nonsense\n")
+    failed = run(folder, "--json")
+    assert failed.exit_code == 1
+    report = json.loads(failed.stdout)
+    assert [entry["sequence"] for entry in report["failed"]] == ["caches/public/a"]
+    assert {entry["result"][-1] for entry in report["done"]} == {"b"}
+    again = run(folder)
+    assert again.exit_code == 1
+    assert "caches/public/a: " in again.stderr
+    assert "3 results are fresh, 3 to make" in again.stdout
+
+
+def test_fail_fast_stops_at_the_first_failure(folder):
+    (folder / "data/a/det/det.txt").write_text("1,-1,nonsense\n")
+    failed = run(folder, "--fail-fast")
+    assert failed.exit_code == 1
+    assert not list((folder / "work").rglob("tracks"))
+
+
+def test_results_of_the_other_commands_are_used_and_its_own_are_theirs(folder):
+    work = "--work", folder / "work"
+    done = mottool(
+        "detect-embed", folder / "data", "--pipeline", "public", "--embedder", "none", *work
+    )
+    assert done.exit_code == 0, done.output
+    assert mottool("associate", "--tracker", "sort", *work).exit_code == 0
+    dry = run(folder, "--dry-run")
+    assert "tracks/" not in dry.stdout
+    assert "4 results are fresh, 2 to make" in dry.stdout
+    assert run(folder).exit_code == 0
+    before = files(folder)
+    again = mottool(
+        *("track", folder / "data", "--pipeline", "public", "--embedder", "none"),
+        *("--tracker", "sort", *work),
+    )
+    assert again.exit_code == 0, again.output
+    after = files(folder)
+    assert [path for path in before if before[path] != after[path]] == []
+
+
+def test_a_mistake_in_the_recipe_is_one_line_and_wrong_usage(folder):
+    (folder / "r.toml").write_text(RECIPE + "max_age = 3\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mottool", "run", folder / "r.toml"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "r.toml [[tracker]] has no key 'max_age'. Fix: " in done.stderr
+
+
+def test_nothing_heavy_is_imported_while_nothing_is_stale(folder):
+    assert run(folder).exit_code == 0
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mottool", "run", folder / "r.toml"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "mottool.recipes.planner" in names
+    assert not names & {"torch", "cv2", "h5py", "numpy", "scipy", "av", "matplotlib"}
