@@ -12,6 +12,7 @@
 <work>/tuning/<pipeline>.<tracker>/
 <work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
+<work>/benchmark/
 
 A record is a JSON file that lists what a result was made from. It is in a separate folder, so that
 a folder of results contains nothing else and can be zipped. An unfinished cache or label file is
@@ -67,6 +68,10 @@ class WorkDir:
         """Return every folder of result files, sorted by name."""
         folders = self.root.glob("tracks/*")
         return sorted(path for path in folders if path.is_dir() and path.suffix != ".settings")
+
+    def benchmark(self) -> Path:
+        """Return the folder of the tables and the plot of a benchmark."""
+        return self.root / "benchmark"
 
     def tuning(self, pipeline: str, tracker: str) -> Path:
         """Return the folder of a search for the tracker's best settings."""

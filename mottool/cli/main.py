@@ -25,6 +25,7 @@ COMMANDS = {
     "validate": "Score a network's detections and embeddings on annotated images.",
     "compare": "Compare pipelines and trackers in a table, plots and a page.",
     "run": "Run a recipe of datasets, pipelines and trackers; make what is stale.",
+    "benchmark": "Measure the speed and memory of pipelines on this machine.",
     "tune": "Search for the best settings of a tracker.",
     "render": "Draw tracks on their frames; write H.264 videos.",
     "plot": "Plot caches, results and ground truth as figures for papers.",

@@ -37,14 +37,14 @@ TRACK_METRICS = {
 class Metric:
     """A number that is computed of tracks, of a cache, or of the speed of a pipeline.
 
-    `tables` are the tables that show it: "evaluate", "compare", and "train", the validation of a
-    training. CSV files hold all metrics. `column` orders the columns of a table; equal numbers
-    keep the order of `METRICS`.
+    `tables` are the tables that show it: "evaluate", "compare", "benchmark", and "train", the
+    validation of a training. CSV files hold all metrics. `column` orders the columns of a table;
+    equal numbers keep the order of `METRICS`.
     """
 
     name: str
     of: Kind
-    unit: Literal["fraction", "count", "fps", "per frame"] = "fraction"
+    unit: Literal["fraction", "count", "fps", "per frame", "ms", "MB"] = "fraction"
     lower_is_better: bool = False
     tables: frozenset[str] = frozenset()
     column: int = LAST
@@ -53,6 +53,7 @@ class Metric:
 EVALUATE = frozenset({"evaluate"})
 COMPARE = frozenset({"compare"})
 TRAIN = frozenset({"train"})
+BENCHMARK = frozenset({"benchmark"})
 
 # In TrackEval's order, which is that of CSV files. Columns follow MOTChallenge's tables first, then
 # its details page.
@@ -101,6 +102,25 @@ METRICS: tuple[Metric, ...] = (
     Metric("FPSE", "speed", "fps", tables=COMPARE),
     Metric("FPSA", "speed", "fps", tables=COMPARE),
     Metric("FPS", "speed", "fps", tables=COMPARE | EVALUATE),
+    Metric("people", "speed", "per frame", tables=BENCHMARK),
+    *(
+        Metric(name, "speed", "ms", True, BENCHMARK)
+        for name in (
+            "decode",
+            "resize",
+            "network",
+            "heads",
+            "embed",
+            "write",
+            "sum",
+            "whole",
+            "CPU",
+        )
+    ),
+    Metric("frames/s", "speed", "fps", tables=BENCHMARK),
+    Metric("MB", "speed", "MB", True, BENCHMARK),
+    Metric("GPU MB", "speed", "MB", True, BENCHMARK),
+    Metric("ms", "speed", "ms", True),
 )
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "COMBINED",
     "Table",
     "TableRow",
+    "as_markdown",
     "as_text",
     "evaluation_tables",
     "format_metric",
@@ -59,7 +60,7 @@ class Table:
 
 
 def format_metric(name: str, value: float | None) -> str:
-    """Format a metric: per cent with one decimal, counts and high speeds as integers."""
+    """Format a metric: per cent and times with one decimal, counts and high speeds without."""
     if value is None:
         return "-"
     unit = get_metric(name).unit
@@ -67,7 +68,7 @@ def format_metric(name: str, value: float | None) -> str:
         return f"{100 * value:.1f}"
     if unit == "per frame":
         return f"{value:.2f}"
-    return f"{value:.1f}" if unit == "fps" and value < 100 else f"{value:.0f}"
+    return f"{value:.1f}" if unit == "ms" or (unit == "fps" and value < 100) else f"{value:.0f}"
 
 
 def as_text(tables: Sequence[Table]) -> str:
@@ -103,14 +104,19 @@ def write_csv(table: Table, path: Path) -> Path:
 
 
 def write_markdown(tables: Sequence[Table], path: Path) -> Path:
-    """Write tables as Markdown; the best metrics are bold, the second best in italics."""
+    """Write tables as Markdown; see `as_markdown`."""
+    return _write_text(path, as_markdown(tables))
+
+
+def as_markdown(tables: Sequence[Table]) -> str:
+    """Format tables as Markdown; the best metrics are bold, the second best in italics."""
     parts = []
     for table in tables:
         lines = [[*table.head, *table.metrics], *table.cells(MARKDOWN_MARKS)]
         lines.insert(1, ["---"] * len(table.head) + ["---:"] * len(table.metrics))
         rows = [" | ".join(cell.strip().replace("|", "\\|") for cell in line) for line in lines]
         parts.append("".join(f"| {row} |\n" for row in rows))
-    return _write_text(path, "\n".join(parts))
+    return "\n".join(parts)
 
 
 def write_latex(table: Table, path: Path) -> Path:

@@ -13,7 +13,7 @@ from mottool.pipelines.names import FILE, NONE, embeds
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC, PartEntry
 
-__all__ = ["build_detector", "build_pipeline", "build_teacher"]
+__all__ = ["build_detector", "build_pipeline", "build_teacher", "check_name"]
 
 ONE_SHOT = "mottool.pipelines.one_shot"
 ALWAYS = {"device", "batch"}
@@ -50,6 +50,14 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
     # Embedder first: its missing weights are reported before a detector downloads its own.
     embedder = load(embedding.factory)(embedder_name, options)
     return TwoStage(name, load(detector.factory)(detector_name, options), embedder)
+
+
+def check_name(name: str) -> None:
+    """Raise `SettingError` for a pipeline with a detector or an embedder that there is not."""
+    detector, plus, embedder = name.partition("+")
+    _detector_part(detector)
+    if plus:
+        _embedder_part(embedder)
 
 
 def build_detector(name: str, options: Options, warn: Warn = ignore_warning) -> Pipeline:

@@ -19,7 +19,7 @@ FLOORS = """
     tuning pipelines losses
     comparison
     drawing online
-    training api
+    training api benchmarking
     recipes
     stages
     experiments
