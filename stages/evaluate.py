@@ -105,7 +105,6 @@ def command(
     trapezoid they are those of OUTrack's Table 7.
     """
     from mottool.metrics import evaluate, inputs, tables
-    from mottool.metrics.chosen_caches import with_ground_truth
 
     batch, folder = Jobs(as_json), WorkDir(work)
     if not caches:
@@ -129,18 +128,16 @@ def command(
             raise SettingError("--frames does not apply to caches", fix)
         files = {name: file.within(config.frames) for name, file in files.items()}
     if cache_paths:
+        from mottool.metrics.chosen_caches import with_ground_truth
+
         cache_paths = with_ground_truth(cache_paths, files, batch.note)
     results = evaluate.drop_without_ground_truth(results, files, batch.note)
     rows = evaluate.evaluate_results(
         results, files, config, motmetrics=second_opinion, attempt=batch.run, warn=batch.note
     )
-    rows += evaluate.evaluate_caches(
-        cache_paths,
-        files,
-        config,
-        attempt=batch.run,
-        warn=batch.note,
-    )
+    if cache_paths:
+        attempt, warn = batch.run, batch.note
+        rows += evaluate.evaluate_caches(cache_paths, files, config, attempt=attempt, warn=warn)
     if rows and not as_json:
         click.echo(tables.as_text(tables.evaluation_tables(rows, by_tracker=True)))
     if rows and csv:

@@ -12,6 +12,8 @@ import lap
 import numpy as np
 import numpy.typing as npt
 
+from mottool.linear_assignment import linear_sum_assignment
+
 __all__ = [
     "Matching",
     "assign",
@@ -73,8 +75,6 @@ def assign(
 
 def _choose_pairs(rows: Indices, cols: Indices, gains: Floats) -> npt.NDArray[np.bool_]:
     """Return which pairs (K,) an optimal matching contains; `gains` <= 0 are cost minus limit."""
-    from scipy.optimize import linear_sum_assignment  # loads as long as everything else together
-
     row_ids, col_ids = np.bincount(rows).nonzero()[0], np.bincount(cols).nonzero()[0]
     rows, cols = np.searchsorted(row_ids, rows), np.searchsorted(col_ids, cols)
     # A gain of zero means unmatched, so the matrix needs no extension.
@@ -123,8 +123,6 @@ def assign_by_total(overlaps: Floats, threshold: float, gains: Floats | None = N
         rows = (partner >= 0).nonzero()[0]
         cols = partner[rows]
     else:
-        from scipy.optimize import linear_sum_assignment
-
         rows, cols = linear_sum_assignment(gains, maximize=True)
     close = overlaps[rows, cols] >= threshold
     matching = _matching(rows[close], cols[close], overlaps.shape)
@@ -139,8 +137,6 @@ def assign_capped(costs: Floats, cost_limit: float) -> Matching:
     `unmatched_rows` and `unmatched_cols` list what has no partner before what is in dropped pairs,
     as in the published code: new identities depend on this order. `scipy` resolves ties.
     """
-    from scipy.optimize import linear_sum_assignment
-
     row, col = linear_sum_assignment(np.where(costs > cost_limit, cost_limit + 1e-5, costs))
     close = costs[row, col] <= cost_limit
     assigned = _matching(row, col, costs.shape)

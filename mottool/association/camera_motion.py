@@ -11,7 +11,6 @@ from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import CacheError
 from mottool.settings import Settings
-from mottool.sources.sequence import hash_of_span
 from mottool.splits import without_half
 from mottool.workdir import find_camera_motion
 
@@ -58,6 +57,8 @@ def motion_of(cache: Cache, tracker: str) -> CameraMotion:
 
 def _same_source(cache: Cache, source_hash: str) -> bool:
     """Return whether a camera-motion file is of a cache's source; either may be of its half."""
+    from mottool.sources.sequence import hash_of_span  # imports libraries of video
+
     span = cache.first_frame, cache.last_frame
     hashes = source_hash, cache.header.source_hash
     spans = [{value, hash_of_span(value, span)} for value in hashes]

@@ -23,7 +23,6 @@ from mottool.errors import CacheError, InputError, SettingError, did_you_mean
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
-from mottool.sources.discovery import find_sequences
 from mottool.splits import without_half
 
 __all__ = ["join_frames", "run_tracker", "select_detections", "steps"]
@@ -135,6 +134,8 @@ def _create_tracker(
 
 def _public(path: Path, cache: Cache) -> Callable[[int], Any]:
     """Return a function from a frame of the cache, from 1, to the sequence's public boxes there."""
+    from mottool.sources.discovery import find_sequences  # imports libraries of video
+
     sequence, before = without_half(cache.header.sequence)[0], cache.first_frame - 1
     if path.is_dir() and (path / f"{sequence}.txt").exists():
         path = path / f"{sequence}.txt"

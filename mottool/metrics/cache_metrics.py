@@ -6,13 +6,12 @@ ignores is treated like "difficult" objects. Embeddings are evaluated only in ca
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import areas, xyxy_from_tlwh
-from mottool.cache.reader import Cache
 from mottool.detections import PERSON
 from mottool.errors import ignore_warning
 from mottool.metrics.detection import (
@@ -28,6 +27,9 @@ from mottool.metrics.settings import POOLED, RetrievalSettings
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import CLASS_COLUMNS, scored_and_ignored
 
+if TYPE_CHECKING:  # imports h5py
+    from mottool.cache.reader import Cache
+
 __all__ = ["CacheMatches", "cache_metrics", "match_cache"]
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -38,7 +40,7 @@ GROUND_TRUTH_DETECTOR = "gt"  # its boxes are the ground truth's
 
 
 def match_cache(
-    cache: Cache,
+    cache: "Cache",
     ground_truth: Rows,
     rules: str,
     size_limits: tuple[float, float] = FAIRMOT_SIZE_LIMITS,

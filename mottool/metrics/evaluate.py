@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.reader import Cache
 from mottool.errors import InputError, ignore_warning
 from mottool.layouts.registry import read_ground_truth
 from mottool.metrics.bootstrap import intervals
@@ -43,6 +43,9 @@ from mottool.motchallenge.rules import (
     of_class,
 )
 from mottool.workdir import mixed_settings, read_record
+
+if TYPE_CHECKING:  # imports h5py
+    from mottool.cache.reader import Cache
 
 __all__ = [
     "CacheEvaluation",
@@ -81,7 +84,7 @@ def score_tracks(
 
 
 def score_cache(
-    cache: Cache,
+    cache: "Cache",
     ground_truth: GroundTruth,
     size_limits: Limits = FAIRMOT_SIZE_LIMITS,
     warn: Warn = ignore_warning,
@@ -222,7 +225,7 @@ class CacheEvaluation:
 
     def add(
         self,
-        cache: Cache,
+        cache: "Cache",
         file: GroundTruthFile,
         rules: str = AUTO,
         warn: Warn = ignore_warning,
@@ -308,6 +311,8 @@ def evaluate_caches(
     `attempt` runs the job of a cache, by its path, and may handle its errors. Raises `InputError`
     for caches without ground truth, and `CacheError` for caches that cannot be read.
     """
+    from mottool.cache.reader import Cache
+
     evaluations: dict[str, CacheEvaluation] = {}
     sequences: dict[str, list[tuple[str, Path]]] = {}  # by pipeline
 

@@ -8,8 +8,8 @@ sequence, so that as many boxes as possible are identified correctly.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
+from mottool.linear_assignment import linear_sum_assignment
 from mottool.metrics.preprocess import EvalSequence
 
 __all__ = ["Identity"]

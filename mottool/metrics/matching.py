@@ -11,10 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from mottool.linear_assignment import linear_sum_assignment
 from mottool.metrics.pairs import EPSILON, OverlappingPairs
 
 __all__ = ["best_matching", "connected_groups", "match_group"]
@@ -62,15 +60,22 @@ def connected_groups(rows: Ints, columns: Ints) -> list[list[int]]:
 
     Returns lists of i, ordered by their first: the pairs of a sequence are sorted by frame.
     """
-    if not len(rows):
-        return []
-    row, column = rows - rows.min(), columns - columns.min()
-    height, width = int(row.max()) + 1, int(column.max()) + 1
-    links = coo_array((np.ones(len(row)), (row, height + column)), shape=(height + width,) * 2)
-    label = connected_components(links, directed=False)[1][row]  # (n,)
+    parents = list(range(len(rows)))  # a tree of pairs for each group; its root is the first
+
+    def root(i: int) -> int:
+        while parents[i] != i:
+            parents[i] = i = parents[parents[i]]
+        return i
+
+    row_firsts: dict[int, int] = {}
+    column_firsts: dict[int, int] = {}
+    for i, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
+        for linked in (row_firsts.setdefault(row, i), column_firsts.setdefault(column, i)):
+            first, second = sorted((root(linked), root(i)))
+            parents[second] = first
     groups: dict[int, list[int]] = {}
-    for i, group in enumerate(label.tolist()):
-        groups.setdefault(group, []).append(i)
+    for i in range(len(parents)):
+        groups.setdefault(root(i), []).append(i)
     return list(groups.values())
 
 

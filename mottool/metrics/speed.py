@@ -17,8 +17,6 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mottool.cache.layout import TIMING
-
 __all__ = [
     "FPS_NOTE",
     "FrameTimer",
@@ -52,6 +50,8 @@ def detection_and_embedding(timing: npt.NDArray[np.floating[Any]]) -> tuple[Floa
 
     Detection includes the decoding of the network's heads, but not that of the frame.
     """
+    from mottool.cache.layout import TIMING  # imports h5py, which evaluate does not need
+
     seconds = dict(zip(TIMING, timing.T.astype(np.float64), strict=True))  # (F,) each
     return seconds["network"] + seconds["heads"], seconds["embed"]
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
+from mottool.linear_assignment import linear_sum_assignment
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping, renumber
 from mottool.motchallenge.rows import Rows

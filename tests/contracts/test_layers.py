@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # From bottom to top. A package or module imports from earlier lines only.
 FLOORS = """
-    synonyms boxes detections progress _version
+    synonyms boxes detections progress linear_assignment _version
     errors
     settings files engines splits
     cache
