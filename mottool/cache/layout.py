@@ -27,6 +27,10 @@ little-endian; boxes and centres are pixels of the original frame.
     attribute of /timing  columns: the names of its columns, separated by spaces
     attribute of /occlusion/maps  stride: network pixels from cell to cell
 
+/timing is the work on each frame, or its share of the work on a batch: decoding the video or the
+image; resizing the frame and running the network; decoding the heads; embedding. These overlap, so
+their sum can exceed the time from frame to frame.
+
 The network that made /occlusion/maps had an input of w·stride by h·stride pixels. The frame is
 scaled by the largest factor at which it fits and put into the middle of that input.
 

@@ -1,13 +1,19 @@
-"""Device and precision of networks."""
+"""Device and precision of networks; copies to a device, and clocks of what it computes."""
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
 
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from mottool.errors import SettingError
 
-__all__ = ["PRECISIONS", "Compute"]
+__all__ = ["PRECISIONS", "Compute", "DeviceTimer", "SideStream", "to_host"]
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -42,6 +48,106 @@ class Compute:
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
             torch.mps.synchronize()
+
+    def upload(self, arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
+        """Copy arrays of the same shape to the device, stacked: (B, ...).
+
+        The copy to a CUDA device starts from pinned memory, and the caller does not wait for it.
+        """
+        if len(arrays) == 1 and self.device.type == "cpu":
+            return torch.from_numpy(arrays[0])[None]
+        parts = [torch.from_numpy(array) for array in arrays]
+        shape, pinned = (len(parts), *parts[0].shape), self.device.type == "cuda"
+        stacked = torch.empty(shape, dtype=parts[0].dtype, pin_memory=pinned)
+        torch.stack(parts, out=stacked)
+        return stacked.to(self.device, non_blocking=True)
+
+
+class DeviceTimer:
+    """Measures the seconds that a device spends on work which is queued between two calls.
+
+    On a CUDA device neither call waits for the work.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        """Start the clock."""
+        self._compute = compute
+        self._begin = self._record()
+        self._end = self._begin
+
+    def stop(self) -> None:
+        """Stop the clock when the work queued so far is done."""
+        if self._compute.device.type != "cuda":
+            self._compute.wait()
+        self._end = self._record()
+
+    def _record(self) -> Any:
+        """Return the present time, or an event that a CUDA device records when it gets there."""
+        if self._compute.device.type != "cuda":
+            return perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self._compute.device))
+        return event
+
+    def seconds(self) -> float:
+        """Wait for the work and return the seconds between the two calls."""
+        if self._compute.device.type != "cuda":
+            return float(self._end - self._begin)
+        self._end.synchronize()
+        return float(self._begin.elapsed_time(self._end)) / 1000
+
+
+class SideStream:
+    """A CUDA stream for the decoding of heads, which then need not wait for the next network.
+
+    It is to be entered when a `DeviceTimer` says that the network is done, and all results are to
+    be copied to the host inside. On other devices it does nothing.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        """Create the stream."""
+        self._stream: torch.cuda.Stream | None = None
+        if compute.device.type == "cuda":
+            self._stream = torch.cuda.Stream(compute.device)  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Queue what the block computes on this stream."""
+        if self._stream is None:
+            yield
+            return
+        with torch.cuda.stream(self._stream):
+            yield
+
+
+def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Copy tensors of one device to the host, all of them in one transfer.
+
+    Tensors on the CPU are returned as they are.
+    """
+    if not tensors or tensors[0].device.type == "cpu":
+        return list(tensors)
+    return unpack(pack(tensors).cpu(), tensors)
+
+
+def pack(tensors: Sequence[Tensor]) -> Tensor:
+    """Join the bytes of tensors, those with the widest elements first: (n,) uint8."""
+    ordered = sorted(tensors, key=lambda tensor: -tensor.element_size())
+    return torch.cat([tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in ordered])
+
+
+def unpack(packed: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return what `pack` has joined as tensors with the shapes and types of `tensors`.
+
+    Widest elements come first, so that every tensor is aligned.
+    """
+    order = sorted(range(len(tensors)), key=lambda index: -tensors[index].element_size())
+    sizes = [tensors[index].numel() * tensors[index].element_size() for index in order]
+    unpacked: dict[int, Tensor] = {}
+    for index, part in zip(order, torch.split(packed, sizes), strict=True):
+        like = tensors[index]
+        unpacked[index] = part.view(like.dtype).reshape(like.shape)
+    return [unpacked[index] for index in range(len(tensors))]
 
 
 def _device(name: str) -> torch.device:

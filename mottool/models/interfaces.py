@@ -1,12 +1,14 @@
 """Protocols of networks: `forward` returns raw heads, `decode` boxes and embeddings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-__all__ = ["Decoded", "Deployable", "Detailed", "EmbeddingNetwork", "Network"]
+from mottool.models.device import to_host
+
+__all__ = ["Decoded", "Deployable", "Detailed", "EmbeddingNetwork", "Network", "on_host"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,21 @@ class Decoded:
     occlusion_centres: Tensor | None = None
     centres: Tensor | None = None
     offsets: Tensor | None = None
+
+
+def on_host(decoded: Sequence[Decoded]) -> list[Decoded]:
+    """Copy the detections of a batch to the CPU, all of them in one transfer."""
+    given = [
+        (index, field.name, getattr(people, field.name))
+        for index, people in enumerate(decoded)
+        for field in fields(Decoded)
+        if getattr(people, field.name) is not None
+    ]
+    copies = list[dict[str, Tensor]]({} for _ in decoded)
+    tensors = to_host([tensor for _, _, tensor in given])
+    for (index, name, _), tensor in zip(given, tensors, strict=True):
+        copies[index][name] = tensor
+    return [replace(people, **copy) for people, copy in zip(decoded, copies, strict=True)]
 
 
 class Network(Protocol):

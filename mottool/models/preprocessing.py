@@ -7,41 +7,32 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mottool.models.pixel_formats import CENTERTRACK, planes
+
 __all__ = [
     "CenterWarp",
     "ClampedLetterbox",
     "CornerLetterbox",
-    "FORMS",
-    "IMAGENET_DEVIATION",
-    "IMAGENET_MEAN",
     "ImageNetLetterbox",
     "Letterbox",
     "SmoothLetterbox",
     "Stretch",
     "TrainingPreprocessor",
     "Preprocessor",
-    "planes",
 ]
 
 PADDING = 128
 SMOOTH_PADDING = 127
 YOLOX_PADDING = 114
-# CenterTrack's COCO statistics of blue, green and red in [0, 1].
-MEAN = np.array([0.40789654, 0.44719302, 0.47026115], np.float32)
-DEVIATION = np.array([0.28863828, 0.27408164, 0.27809835], np.float32)
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
 
 
-# Colour formats: BGR in [0, 255]; RGB in [0, 255]; RGB in [0, 1]; RGB normalised as for ImageNet.
-FORMS = ("bgr255", "rgb255", "rgb1", "imagenet")
-# ImageNet statistics of red, green and blue in [0, 1].
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-
-
 class Preprocessor(Protocol):
-    """The preprocessing of a network whose input is `width` x `height` pixels."""
+    """The preprocessing of a network whose input is `width` x `height` pixels.
+
+    `image` is `fitted`, then conversion to the pixel format `pixels` (see `pixel_formats`).
+    """
 
     @property
     def width(self) -> int:
@@ -51,6 +42,15 @@ class Preprocessor(Protocol):
     @property
     def height(self) -> int:
         """See the class."""
+        ...
+
+    @property
+    def pixels(self) -> str:
+        """See the class."""
+        ...
+
+    def fitted(self, frame: Image) -> Image:
+        """Resize a frame (h, w, 3) BGR to (height, width, 3) BGR, padded if necessary."""
         ...
 
     def image(self, frame: Image) -> npt.NDArray[np.float32]:
@@ -80,17 +80,21 @@ class TrainingPreprocessor(Preprocessor, Protocol):
         """See the class."""
         ...
 
-    def fitted(self, frame: Image) -> Image:
-        """Resize a frame (h, w, 3) BGR and pad it to (height, width, 3) BGR."""
-        ...
-
     def from_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """Map points (n, 2) or boxes (n, 4) from `width` x `height` frame to network pixels."""
         ...
 
 
+class _Resized:
+    """The network input of a preprocessor that resizes bytes."""
+
+    def image(self: Preprocessor, frame: Image) -> npt.NDArray[np.float32]:
+        """Return the network input (3, height, width) of a frame (h, w, 3) BGR."""
+        return planes(self.fitted(frame), self.pixels)
+
+
 @dataclass(frozen=True)
-class Letterbox:
+class Letterbox(_Resized):
     """FairMOT, CSTrack and OUTrack: keep the aspect ratio, centre the frame, pad with mid-grey.
 
     `width` and `height` are the network input's, in pixels. Boxes are mapped by the exact
@@ -98,16 +102,11 @@ class Letterbox:
     and CenterNet's inverse affine map agree on this.
     """
 
+    pixels: ClassVar[str] = "rgb1"
     border: ClassVar[int] = PADDING
     origin: ClassVar[int | None] = None
     width: int
     height: int
-
-    def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Return the network input (3, height, width) RGB in [0, 1] of a frame (h, w, 3) BGR."""
-        blue, green, red = cv2.split(self.fitted(frame))
-        planes = np.stack((red, green, blue))  # (3, height, width)
-        return planes / np.float32(255)
 
     def fitted(self, frame: Image) -> Image:
         """Resize a frame (h, w, 3) BGR and pad it with grey to (height, width, 3) BGR."""
@@ -176,30 +175,28 @@ class SmoothLetterbox(Letterbox):
 class ImageNetLetterbox(Letterbox):
     """TDT: normalise colours as for ImageNet, on which its backbones were trained."""
 
-    def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Return the normalised network input (3, height, width) RGB of a frame (h, w, 3) BGR."""
-        return planes(self.fitted(frame), "imagenet")
+    pixels: ClassVar[str] = "imagenet"
 
 
 @dataclass(frozen=True)
-class CornerLetterbox:
+class CornerLetterbox(_Resized):
     """YOLOX: keep the aspect ratio, align the frame to the upper left corner, pad with grey.
 
-    `pixels` is the colour format of the network input, one of `FORMS`.
+    `pixels` is the pixel format of the network input, one of `FORMS`.
     """
 
     width: int
     height: int
     pixels: str
 
-    def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Return the network input (3, height, width) of a frame (h, w, 3) BGR."""
+    def fitted(self, frame: Image) -> Image:
+        """Resize a frame (h, w, 3) BGR and pad it with grey to (height, width, 3) BGR."""
         h, w = frame.shape[:2]
         scale = min(self.width / w, self.height / h)
         inner = max(int(w * scale), 1), max(int(h * scale), 1)
         padded = np.full((self.height, self.width, 3), YOLOX_PADDING, np.uint8)
         padded[: inner[1], : inner[0]] = cv2.resize(frame, inner, interpolation=cv2.INTER_LINEAR)
-        return planes(padded, self.pixels)
+        return padded
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
@@ -208,7 +205,7 @@ class CornerLetterbox:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(_Resized):
     """Resize the whole frame without keeping its aspect ratio, as in the training of most SSDs.
 
     `pixels` as in `CornerLetterbox`.
@@ -218,10 +215,10 @@ class Stretch:
     height: int
     pixels: str
 
-    def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Return the network input (3, height, width) of a frame (h, w, 3) BGR."""
+    def fitted(self, frame: Image) -> Image:
+        """Resize a frame (h, w, 3) BGR to (height, width, 3) BGR."""
         small = cv2.resize(frame, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
-        return planes(np.asarray(small, np.uint8), self.pixels)
+        return np.asarray(small, np.uint8)
 
     def to_frame(self, points: Floats, width: int, height: int) -> npt.NDArray[np.float32]:
         """Map points (n, 2) or boxes (n, 4) from network to `width` x `height` frame pixels."""
@@ -231,7 +228,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class CenterWarp:
+class CenterWarp(_Resized):
     """CenterTrack: scale the frame about its centre, pad with black and normalise its colours.
 
     `width` and `height` are the network input's, in pixels. The whole frame is kept by default.
@@ -240,19 +237,12 @@ class CenterWarp:
     frames of 16:9 at 960x544 there is no difference.
     """
 
+    pixels: ClassVar[str] = CENTERTRACK
     border: ClassVar[int] = 0
     origin: ClassVar[int | None] = None
     width: int
     height: int
     crop: bool = False
-
-    def image(self, frame: Image) -> npt.NDArray[np.float32]:
-        """Return the normalised network input (3, height, width) BGR of a frame (h, w, 3) BGR."""
-        # The authors' values to the last bit, which a recurrent network enlarges: in double
-        # precision, and for 256 values of each channel instead of for every pixel.
-        values = (np.arange(256)[:, None] / 255 - MEAN) / DEVIATION  # (256, 3) float64
-        normalised = cv2.LUT(self.fitted(frame), values.astype(np.float32)[None])
-        return np.ascontiguousarray(normalised.transpose(2, 0, 1), np.float32)
 
     def fitted(self, frame: Image) -> Image:
         """Scale a frame (h, w, 3) BGR and pad it with black to (height, width, 3) BGR."""
@@ -287,17 +277,3 @@ class CenterWarp:
 def _margins(space: int) -> tuple[int, int]:
     """Split `space` pixels into two margins; an odd pixel goes to the second."""
     return round(space / 2 - 0.1), round(space / 2 + 0.1)
-
-
-def planes(image: npt.NDArray[np.uint8], form: str) -> npt.NDArray[np.float32]:
-    """Convert an image (h, w, 3) BGR to planes (3, h, w) float32 in one of `FORMS`."""
-    channels = cv2.split(image)
-    if form != "bgr255":
-        channels = channels[::-1]
-    stacked = np.stack(channels).astype(np.float32)  # (3, h, w)
-    if form in {"rgb1", "imagenet"}:
-        stacked /= 255
-    if form == "imagenet":
-        stacked -= IMAGENET_MEAN[:, None, None]
-        stacked /= IMAGENET_DEVIATION[:, None, None]
-    return stacked

@@ -1,7 +1,7 @@
 """Protocols of pipelines, of their runs over one sequence, and of embedders."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,15 @@ from mottool.detections import Detections
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["Embedder", "PipelineRun", "Pipeline", "FrameTimes"]
+__all__ = ["Embedder", "FrameTimes", "Pipeline", "PipelineRun", "StagedRun"]
 
 
 class FrameTimes(NamedTuple):
-    """Seconds spent on one frame: network, decoding of its heads, embedder."""
+    """Seconds spent on one frame: network with preprocessing, decoding of its heads, embedder.
+
+    They are those of the work itself, a frame's share of its batch. Stages overlap, so the sum can
+    exceed the time from frame to frame.
+    """
 
     network: float = 0.0
     heads: float = 0.0
@@ -37,6 +41,27 @@ class PipelineRun(Protocol):
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """Detect people in each of `frames`, at most the pipeline's `batch`."""
+        ...
+
+
+@runtime_checkable
+class StagedRun(PipelineRun, Protocol):
+    """A run whose `detect` is divided into stages, so that those of several batches can overlap.
+
+    `detect` is `prepare` for each frame, then `infer` and `finish` for the batch. Heads of one
+    batch must stay valid while `infer` works on the next ones.
+    """
+
+    def prepare(self, frame: Frame) -> Any:
+        """Resize a frame; in any thread, for several frames at once, in any order."""
+        ...
+
+    def infer(self, prepared: Sequence[Any]) -> Any:
+        """Run the network on a batch of prepared frames; in order, always in the same thread."""
+        ...
+
+    def finish(self, inferred: Any) -> Iterable[tuple[Detections, FrameTimes]]:
+        """Decode the heads of a batch; in order, in one thread, which may be another one."""
         ...
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,9 @@ from mottool.checkpoints.cards import Card, read_card
 from mottool.checkpoints.download import missing_weights_fix
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
-from mottool.models.device import Compute
-from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
+from mottool.models.device import Compute, DeviceTimer, SideStream
+from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network, on_host
+from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.interfaces import FrameTimes
@@ -147,6 +148,23 @@ class OneShotPipeline:
         return OneShotRun(self)
 
 
+class Prepared(NamedTuple):
+    """A resized frame, the width and height that it had, and the seconds it took."""
+
+    pixels: npt.NDArray[Any]
+    size: tuple[int, int]
+    seconds: float
+
+
+class Inferred(NamedTuple):
+    """The raw heads of a batch: width and height of its frames, seconds, the network's timer."""
+
+    heads: dict[str, torch.Tensor]
+    sizes: list[tuple[int, int]]
+    seconds: float
+    timer: DeviceTimer
+
+
 class OneShotRun:
     """A one-shot pipeline processing one sequence."""
 
@@ -158,6 +176,8 @@ class OneShotRun:
         self.needs_all_frames = pipeline.session is not None
         self.network = pipeline.session(pipeline.network) if pipeline.session else pipeline.network
         preprocessor = pipeline.preprocessor
+        self._input = NetworkInput(preprocessor, pipeline.compute)
+        self._decoding = SideStream(pipeline.compute)
         self.settings: dict[str, Any] = {
             "input": f"{preprocessor.width}x{preprocessor.height}",
             "min_score": pipeline.min_score,
@@ -167,51 +187,77 @@ class OneShotRun:
             self.settings["occlusion_stride"] = pipeline.occlusion_stride
         self.settings |= pipeline.fitted
 
+    def prepare(self, frame: Frame) -> Prepared:
+        """Resize a frame to the network's input."""
+        start = perf_counter()
+        pixels = self._input.prepare(frame.image)
+        height, width = frame.image.shape[:2]
+        return Prepared(pixels, (width, height), perf_counter() - start)
+
     @torch.inference_mode()
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """Detect and embed people in a batch of frames, with one forward pass."""
-        compute, start = self.pipeline.compute, perf_counter()
-        images = _stack([frame.image for frame in frames], self.pipeline.preprocessor, compute)
+    def infer(self, prepared: Sequence[Prepared]) -> Inferred:
+        """Run the network on a batch of prepared frames, with one forward pass."""
+        compute, seconds = self.pipeline.compute, sum(frame.seconds for frame in prepared)
+        timer = DeviceTimer(compute)
+        images = self._input.batch([frame.pixels for frame in prepared])
         with compute.autocast():
             heads = self.network.forward(images)
-        compute.wait()
-        network = (perf_counter() - start) / len(frames)
-        start = perf_counter()
-        decoded = self.network.decode(heads, self.pipeline.min_score)
-        maps: list[Image | None] = [None] * len(frames)
-        if self.pipeline.occlusion_stride:
-            maps = [
-                *(heads["occlusion"].float().sigmoid()[:, 0] * 255).round().byte().cpu().numpy()
-            ]
-        results = [
-            self._to_frame(people, frame.image, occlusion)
-            for people, frame, occlusion in zip(decoded, frames, maps, strict=True)
-        ]
-        seconds = (perf_counter() - start) / len(frames)
-        for detections in results:
-            yield detections, FrameTimes(network=network, heads=seconds)
+        timer.stop()
+        return Inferred(heads, [frame.size for frame in prepared], seconds, timer)
 
-    def _to_frame(self, decoded: Decoded, image: Image, occlusion: Image | None) -> Detections:
-        """Map the decoded detections of one image from network pixels to frame pixels."""
-        height, width = image.shape[:2]
+    @torch.inference_mode()
+    def finish(self, inferred: Inferred) -> list[tuple[Detections, FrameTimes]]:
+        """Decode the detections and embeddings of a batch."""
+        frames = len(inferred.sizes)
+        network = (inferred.seconds + inferred.timer.seconds()) / frames
+        start = perf_counter()
+        with self._decoding.entered():
+            decoded, maps = self._decode(inferred.heads)
+        results = [
+            self._to_frame(people, size, occlusion)
+            for people, size, occlusion in zip(decoded, inferred.sizes, maps, strict=True)
+        ]
+        times = FrameTimes(network=network, heads=(perf_counter() - start) / frames)
+        return [(detections, times) for detections in results]
+
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
+        """Detect and embed people in a batch of frames, with one forward pass."""
+        yield from self.finish(self.infer([self.prepare(frame) for frame in frames]))
+
+    def _decode(self, heads: dict[str, torch.Tensor]) -> tuple[list[Decoded], list[Image | None]]:
+        """Return the decoded detections of a batch, on the CPU, and the occlusion maps to keep."""
+        decoded = self.network.decode(heads, self.pipeline.min_score)
+        if not self.pipeline.occlusion_stride:
+            return on_host(decoded), [None] * len(decoded)
+        maps = (heads["occlusion"].float().sigmoid()[:, 0] * 255).round().byte()
+        return on_host(decoded), [*maps.cpu().numpy()]
+
+    def _to_frame(
+        self, decoded: Decoded, size: tuple[int, int], occlusion: Image | None
+    ) -> Detections:
+        """Map the decoded detections of one image from network pixels to those of its frame.
+
+        `size` is the frame's width and height.
+        """
+        width, height = size
         preprocessor = self.pipeline.preprocessor
         centres = np.zeros((0, 3), np.float32)
         if decoded.occlusion_centres is not None:
-            centres = decoded.occlusion_centres.cpu().numpy()  # (k, 3)
+            centres = decoded.occlusion_centres.numpy()  # (k, 3)
             centres[:, :2] = preprocessor.to_frame(centres[:, :2], width, height)
         points = offsets = None
         if decoded.centres is not None and decoded.offsets is not None:
             before = preprocessor.to_frame(
-                (decoded.centres + decoded.offsets).cpu().numpy(), width, height
+                (decoded.centres + decoded.offsets).numpy(), width, height
             )
-            points = preprocessor.to_frame(decoded.centres.cpu().numpy(), width, height)
+            points = preprocessor.to_frame(decoded.centres.numpy(), width, height)
             offsets = before - points
         embeddings = decoded.embeddings
         return Detections(
-            boxes=preprocessor.to_frame(decoded.boxes.cpu().numpy(), width, height),
-            scores=decoded.scores.cpu().numpy(),
-            classes=decoded.classes.cpu().numpy().astype(np.uint16),
-            embeddings=None if embeddings is None else embeddings.cpu().numpy(),
+            boxes=preprocessor.to_frame(decoded.boxes.numpy(), width, height),
+            scores=decoded.scores.numpy(),
+            classes=decoded.classes.numpy().astype(np.uint16),
+            embeddings=None if embeddings is None else embeddings.numpy(),
             occlusion_centres=centres,
             centres=points,
             offsets=offsets,
@@ -234,12 +280,14 @@ class NetworkEmbedder:
         self.name, self.weights = name, weights
         self.network, self.preprocessor, self.compute = network, preprocessor, compute
         self.settings: dict[str, Any] = {"input": f"{preprocessor.width}x{preprocessor.height}"}
+        self._input = NetworkInput(preprocessor, compute)
 
     @torch.inference_mode()
     def heads(self, images: Sequence[Image]) -> dict[str, torch.Tensor]:
         """Run the network on frames (h, w, 3) and return its raw heads, batched."""
         with self.compute.autocast():
-            return self.network.forward(_stack(images, self.preprocessor, self.compute))
+            prepared = [self._input.prepare(image) for image in images]
+            return self.network.forward(self._input.batch(prepared))
 
     @torch.inference_mode()
     def embed(self, images: Sequence[Image], boxes: Sequence[Floats]) -> list[Floats]:
@@ -255,10 +303,3 @@ class NetworkEmbedder:
             for image, rows in zip(images, boxes, strict=True)
         ]
         return [rows.cpu().numpy() for rows in self.network.embed_at(heads, mapped)]
-
-
-def _stack(images: Sequence[Image], preprocessor: Preprocessor, compute: Compute) -> torch.Tensor:
-    """Preprocess frames (h, w, 3) into one network input (B, 3, H, W) on the device."""
-    return torch.from_numpy(np.stack([preprocessor.image(image) for image in images])).to(
-        compute.device
-    )

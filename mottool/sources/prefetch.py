@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from time import perf_counter
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.1  # between two checks whether the consumer has closed the iterator
 
 
-def prefetch(items: Iterable[T], depth: int) -> Iterator[tuple[T, float]]:
+def prefetch(items: Iterable[T], depth: int) -> Generator[tuple[T, float]]:
     """Yield each item with the seconds it took to compute, at most `depth` items in advance.
 
     An exception raised by `items` is raised here, after the items before it. Closing this iterator

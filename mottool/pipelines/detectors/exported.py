@@ -34,7 +34,7 @@ MOST_SHOWN = 10  # classes in an error
 class DetectorSpec:
     """Preprocessing of a family of detectors.
 
-    `pixels` is one of `models.preprocessing.FORMS`. `width` and `height` are the input size in
+    `pixels` is one of `models.pixel_formats.FORMS`. `width` and `height` are the input size in
     pixels if the file leaves it open.
     """
 

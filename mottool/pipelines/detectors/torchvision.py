@@ -20,7 +20,7 @@ from mottool.checkpoints.read import read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
 from mottool.models.device import Compute
-from mottool.models.preprocessing import planes
+from mottool.models.pixel_formats import planes
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame

@@ -13,7 +13,7 @@ from mottool.checkpoints.download import missing_weights_fix
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 from mottool.models.exported import open_exported, pixel_format
-from mottool.models.preprocessing import planes
+from mottool.models.pixel_formats import planes
 from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 
@@ -38,7 +38,7 @@ class ExportedEmbedder:
     name = "reid"
 
     def __init__(self, path: Path, pixels: str | None, compute: Compute) -> None:
-        """Open the file; `pixels` is one of `models.preprocessing.FORMS`.
+        """Open the file; `pixels` is one of `models.pixel_formats.FORMS`.
 
         The default is `bgr255` for an IR, as in Open Model Zoo, and `imagenet` for ONNX, as
         re-identification networks are trained in PyTorch.

@@ -24,7 +24,7 @@ from mottool.checkpoints.fitting import dimension, fit
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
-from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mottool.models.pixel_formats import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders.crops import embed_crops
 from mottool.pipelines.options import Options
 

@@ -13,7 +13,7 @@ from precision import Figure, check_distances, hold, in_float64
 
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
-from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mottool.models.pixel_formats import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders import osnet
 from mottool.pipelines.embedders.crops import crop
 from mottool.pipelines.embedders.osnet import VARIANTS, OSNet, build_network

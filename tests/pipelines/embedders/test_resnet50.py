@@ -8,7 +8,7 @@ from torchvision.models import resnet50
 
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
-from mottool.models.preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN
+from mottool.models.pixel_formats import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.build import build_teacher
 from mottool.pipelines.embedders.crops import crop
 from mottool.pipelines.embedders.osnet import _resize
