@@ -21,8 +21,9 @@ from mottool.cli.options import (
 from mottool.files import file_digest
 from mottool.networks.registry import NETWORKS, names_help
 from mottool.pipelines.cache_record import pipeline_inputs, record_cache
-from mottool.pipelines.choice import PipelineConfig, pipeline_of, unused_detections
-from mottool.pipelines.detect_embed import detect_embed
+from mottool.pipelines.choice import PIPELINE_HELP, PipelineConfig, pipeline_of, unused_detections
+from mottool.pipelines.detect_embed import detect_embed, detect_embed_all
+from mottool.pipelines.several import configs_of_each
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -41,7 +42,15 @@ EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\
 @click.command("detect-embed", epilog=EPILOG)
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_option
-@settings_options(Config)
+@click.option(
+    "--pipeline",
+    "names",
+    multiple=True,
+    help=f"{PIPELINE_HELP} May be given several times, as NAME or NAME=WEIGHTS: the frames are "
+    "decoded once, each pipeline writes its own cache, and other options go to the pipelines that "
+    "they apply to.",
+)
+@settings_options(Config, without={"pipeline"})
 @click.option("--overwrite", is_flag=True, help="Replace existing caches.")
 @shard_option
 @work_option
@@ -49,6 +58,7 @@ EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\
 def command(
     sources: tuple[str, ...],
     listed: Path | None,
+    names: tuple[str, ...],
     config: Config,
     overwrite: bool,
     shard: tuple[int, int] | None,
@@ -71,6 +81,7 @@ def command(
         mottool detect-embed video.mp4 --pipeline fairmot-dla34 --weights fairmot_dla34.pth
         mottool detect-embed seq --pipeline yolox+reid --weights y.onnx --embedder-weights r.onnx
         mottool detect-embed MOT17/train --pipeline cstrack --weights cstrack.pt --boxes gt
+        mottool detect-embed video.mp4 --pipeline mottool-s --pipeline jde-1088x608=jde.pt
         parallel mottool detect-embed MOT17/train --shard {}/4 ::: 1 2 3 4
 
     \b
@@ -100,19 +111,23 @@ def command(
 
     jobs = Jobs(as_json)
     sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
-    pipeline = pipeline_of(config, len(sequences), jobs.note)
-    if note := unused_detections(config, sequences):
+    configs = configs_of_each(config, names)
+    pipelines = [pipeline_of(each, len(sequences), jobs.note) for each in configs]
+    if not names and (note := unused_detections(config, sequences)):
         jobs.note(note)
-    of_pipeline = pipeline_inputs(config, file_digest)
+    of_pipelines = [pipeline_inputs(each, file_digest) for each in configs]
     for sequence in select_shard(sequences, shard):
-        out = WorkDir(work).cache(pipeline.name, sequence.name)
+        caches = {WorkDir(work).cache(each.name, sequence.name): each for each in pipelines}
         start = perf_counter()
-        written = jobs.run(
-            sequence.name, partial(run, sequence, out, pipeline, overwrite, jobs.note)
-        )
-        if written:
-            record_cache(out, sequence, config, of_pipeline)
-            _report(jobs, sequence.name, written, perf_counter() - start)
+        job = partial(detect_embed_all, sequence, caches, overwrite, jobs.note)
+        errors = jobs.run(sequence.name, job) or {}
+        for (path, error), each, inputs in zip(errors.items(), configs, of_pipelines, strict=False):
+            if error:
+                several = f"{sequence.name} ({caches[path].name})"
+                jobs.fail(several if len(caches) > 1 else sequence.name, error)
+            else:
+                record_cache(path, sequence, each, inputs)
+                _report(jobs, sequence.name, path, perf_counter() - start)
     jobs.close()
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -207,13 +207,13 @@ def _default_text(field: Field[Any]) -> str:
 
 
 def settings_options(
-    settings_class: type[Settings], name: str = "config"
+    settings_class: type[Settings], name: str = "config", without: Collection[str] = ()
 ) -> Callable[[Command], Command]:
-    """Give a click command one flag per field of a settings class.
+    """Give a click command one flag per field of a settings class, except those in `without`.
 
     The command receives an instance of the class as its argument `name`.
     """
-    fields = dataclasses.fields(settings_class)
+    fields = [field for field in dataclasses.fields(settings_class) if field.name not in without]
 
     def decorate(command: Command) -> Command:
         def wrapper(**kwargs: Any) -> Any:

@@ -10,10 +10,16 @@ from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
 from mottool.pipelines.interfaces import Embedder, Pipeline
 from mottool.pipelines.names import FILE, NONE, embeds
-from mottool.pipelines.options import Options
+from mottool.pipelines.options import AUTO_BATCH, Options
 from mottool.pipelines.registry import PUBLIC, PartEntry
 
-__all__ = ["build_detector", "build_pipeline", "build_teacher", "check_name"]
+__all__ = [
+    "accepted_options",
+    "build_detector",
+    "build_pipeline",
+    "build_teacher",
+    "check_name",
+]
 
 ONE_SHOT = "mottool.pipelines.one_shot"
 ALWAYS = {"device", "batch"}
@@ -32,6 +38,8 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
     """
     detector_name, plus, embedder_name = name.partition("+")
     detector = _detector_part(detector_name)
+    if options.batch == AUTO_BATCH and detector_name not in NETWORKS:
+        options = replace(options, batch=1)
     if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
         _refuse_others(name, options, *detector.options)
         options = _with_fetched(detector_name, "weights", detector.options, options, warn)
@@ -89,6 +97,20 @@ def build_teacher(name: str, options: Options, warn: Warn = ignore_warning) -> E
     options = _with_fetched(name, "embedder_weights", part.options, options, warn)
     teacher: Embedder = load(part.factory)(name, options)
     return teacher
+
+
+def accepted_options(name: str) -> frozenset[str]:
+    """Return the names of the options that apply to the pipeline with a full name.
+
+    Raises `SettingError` for an unknown name.
+    """
+    detector_name, plus, embedder_name = name.partition("+")
+    accepted = ALWAYS.union(_detector_part(detector_name).options)
+    if plus and (detector_name, embedder_name) != (PUBLIC, FILE):
+        accepted |= set(_embedder_part(embedder_name).options)
+    if "embedder_weights" in accepted:  # without other weights, both flags refer to these
+        accepted |= {"weights"}
+    return frozenset(accepted)
 
 
 def _with_fetched(

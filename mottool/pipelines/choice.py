@@ -20,18 +20,27 @@ if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.sequence import Sequence
 
-__all__ = ["PipelineConfig", "check_detections", "full_name_of", "pipeline_of", "unused_detections"]
+__all__ = [
+    "PIPELINE_HELP",
+    "PipelineConfig",
+    "check_detections",
+    "full_name_of",
+    "pipeline_of",
+    "unused_detections",
+]
+
+
+PIPELINE_HELP = (
+    "What makes detections and embeddings: a network, a detector, or DETECTOR+EMBEDDER; "
+    f"public is boxes from a file. By default {DEFAULT}, or public with --detections."
+)
 
 
 @dataclass(frozen=True)
 class PipelineChoice(Settings):
     """The choice of a pipeline."""
 
-    pipeline: str | None = setting(
-        None,
-        "What makes detections and embeddings: a network, a detector, or DETECTOR+EMBEDDER; "
-        f"public is boxes from a file. By default {DEFAULT}, or public with --detections.",
-    )
+    pipeline: str | None = setting(None, PIPELINE_HELP)
     embedder: str = setting(
         "",
         "What embeds the boxes of a detector, short for +EMBEDDER after its name; none for "

@@ -66,6 +66,8 @@ def detect_embed_all(
         for out, pipeline in pipelines.items():
             try:
                 run = CacheRun(sequence, source_hash, out, pipeline, overwrite, warn)
+            except SettingError:  # a mistake in the command, which concerns every sequence
+                raise
             except MottoolError as error:
                 errors[out] = error
                 continue
@@ -81,9 +83,9 @@ def detect_embed_all(
 
 def _process(sequence: Source, runs: list[CacheRun], warn: Callable[[str], None]) -> None:
     """Run all stages of each of `runs` over the frames from the first one that any needs."""
-    from mottool.engines.local import cores
-    from mottool.pipelines.overlap import in_threads
+    from mottool.engines.threads import cores
     from mottool.progress import counter
+    from mottool.sources.overlap import in_threads
     from mottool.sources.prefetch import prefetch
 
     batch = max(run.batch for run in runs)

@@ -18,9 +18,10 @@ from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Net
 from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.networks.registry import NETWORKS, load
+from mottool.pipelines.batch_size import fastest_batch, time_of_batches
 from mottool.pipelines.interfaces import FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
-from mottool.pipelines.options import Options, input_size
+from mottool.pipelines.options import AUTO_BATCH, Options, input_size
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -48,14 +49,20 @@ def build_pipeline(name: str, options: Options) -> "OneShotPipeline":
         others = [entry.name for entry in NETWORKS.values() if entry.family.occlusion]
         fix = f"omit it, or use one of {', '.join(others)} with weights that have occlusion heads"
         raise SettingError(f"--occlusion-maps: these weights of {name} make none", fix)
+    preprocessor = _preprocessor(name, options, card)
+    batch = options.batch
+    if batch == AUTO_BATCH:
+        measurable = compute.device.type != "cpu" and not entry.family.session
+        size = preprocessor.width, preprocessor.height
+        batch = fastest_batch(time_of_batches(network, *size, compute)) if measurable else 1
     return OneShotPipeline(
         name,
         network,
         weights,
-        _preprocessor(name, options, card),
+        preprocessor,
         compute,
         entry.family.min_score if options.min_score is None else options.min_score,
-        options.batch,
+        batch,
         session=load(entry.family.session) if entry.family.session else None,
         occlusion_stride=network.stride if options.occlusion_maps else 0,
         fitted=_fitted(card, weights),

@@ -8,13 +8,14 @@ from mottool.errors import SettingError
 from mottool.networks.registry import families
 from mottool.settings import Settings, setting
 
-__all__ = ["STRIDE", "Options", "device_setting", "input_size"]
+__all__ = ["AUTO_BATCH", "STRIDE", "Options", "batch_size", "device_setting", "input_size"]
 
 # The keys of `detectors.output_formats.OUTPUT_FORMATS`, which imports torch.
 DETECTOR_FORMATS = (
     *("end-to-end", "yolox", "yolov8", "yolov8-rows", "yolov5", "ssd", "efficient-nms"),
     *("scored-boxes", "boxes-scores", "detr", "boxes-class-scores", "boxes-scores-classes"),
 )
+AUTO_BATCH = 0  # frames per call, to be measured
 STRIDE = 32  # pixels, of the coarsest level of networks with a free input size
 
 
@@ -29,6 +30,15 @@ def input_size(text: str) -> tuple[int, int]:
         problem = f"--input {text} is not a multiple of {STRIDE} in width and height"
         raise SettingError(problem, f"give for example {near}")
     return size
+
+
+def batch_size(text: str) -> int:
+    """Parse a number of frames, or `auto` as `AUTO_BATCH`; `ValueError` for other texts."""
+    if text.lower() == "auto":
+        return AUTO_BATCH
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def device_setting() -> Any:
@@ -123,4 +133,11 @@ class Options(Settings):
         "precision.",
         choices=("fp32", "fp16", "bf16"),
     )
-    batch: int = setting(1, "Frames per call of a network.", low=1)
+    batch: int = setting(
+        1,
+        "Frames per call of a network, or auto: on a GPU the number that is fastest and fits its "
+        "memory, by measurement; 1 on the CPU, where more are not faster.",
+        low=AUTO_BATCH,
+        parse=batch_size,
+        form="N|auto",
+    )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from mottool.errors import InputError
 from mottool.files import UNPACK_FIX, atomic_write, unpack_factor
+from mottool.sources.jpeg import decode_jpeg
 
 __all__ = [
     "frame_numbers",
@@ -26,6 +28,7 @@ __all__ = [
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 ORIENTATION = 0x0112  # the EXIF tag
+UPRIGHT = 1  # its value for an image that is stored upright
 TRANSPOSED = frozenset({5, 6, 7, 8})  # its values that swap width and height
 MOST_PIXELS, PIXELS_PER_BYTE = 1 << 27, 256  # of an image; photographs have 1 to 20 per byte
 UNREADABLE_FIX = "replace or remove it"
@@ -84,9 +87,11 @@ def _decode(file: Path, flags: int, upright: bool) -> npt.NDArray[np.generic]:
     """Read an image with OpenCV's flags."""
     if not upright:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    image_size(file)
+    orientation = _header(file)[2]
     try:
-        image = cv2.imdecode(np.fromfile(file, np.uint8), flags)
+        content = np.fromfile(file, np.uint8)
+        stored = None if upright and orientation != UPRIGHT else decode_jpeg(content)
+        image = cv2.imdecode(content, flags) if stored is None else stored
     except (cv2.error, OSError):
         image = None
     if image is None:
@@ -124,13 +129,22 @@ def image_size(file: Path, upright: bool = True) -> tuple[int, int]:
 
     Raises `InputError` as `read_image`.
     """
+    width, height, orientation = _header(file)
+    return (height, width) if upright and orientation in TRANSPOSED else (width, height)
+
+
+def _header(file: Path) -> tuple[int, int, Any]:
+    """Return width and height as stored, and the EXIF orientation, which a file may falsify.
+
+    Raises `InputError` as `read_image`.
+    """
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # the limit below allows more to larger files
     try:
         with Image.open(file) as image:
             width, height = image.size
-            transposed = upright and image.getexif().get(ORIENTATION) in TRANSPOSED
+            orientation = image.getexif().get(ORIENTATION, UPRIGHT)
     except FileNotFoundError as error:
         raise InputError(f"there is no image {file}", "check the path") from error
     except Exception as error:  # the readers of Pillow raise many kinds
@@ -139,7 +153,7 @@ def image_size(file: Path, upright: bool = True) -> tuple[int, int]:
     if width * height > unpack_factor() * max(MOST_PIXELS, PIXELS_PER_BYTE * size):
         problem = f"{file} is {width}x{height} but only {size} bytes long"
         raise InputError(problem, UNPACK_FIX)
-    return (height, width) if transposed else (width, height)
+    return width, height, orientation
 
 
 def without_links(paths: Iterable[Path]) -> list[str]:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mottool.engines.threads import cores
 from mottool.errors import InputError
 from mottool.sources import video
 from mottool.sources.depth import range_of
@@ -20,6 +22,7 @@ from mottool.sources.images import (
     read_raw,
     without_links,
 )
+from mottool.sources.overlap import in_threads
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = [
@@ -153,10 +156,14 @@ class Sequence:
         values = range_of(files) if files else None
         if values:
             warn(f"{self.path}: images of more than 8 bits, scaled from {values} to 0 to 255")
-        for number, file in enumerate(files, 1):
-            if number >= start:
-                image = values.scale(read_raw(file)) if values else read_image(file)
-                self._check_size(file, image, files[0])
+
+        def read(file: Path) -> npt.NDArray[np.uint8]:
+            return values.scale(read_raw(file)) if values else read_image(file)
+
+        first, threads = max(start, 1), cores()
+        with closing(in_threads(read, files[first - 1 :], threads, threads + 1)) as images:
+            for number, image in enumerate(images, first):
+                self._check_size(files[number - 1], image, files[0])
                 yield Frame(number, image, (number - 1) / self.fps)
         if self.length and len(files) != self.length:
             warn(f"{self.path} should contain {self.length} frames, but has {len(files)} images")
@@ -184,11 +191,19 @@ class Sequence:
         files = [self.path / "seqinfo.ini"] if media != self.path else []
         if media is not None:
             files += images_in(media) if media.is_dir() else [media]
-        for path in (path for path in files if path.is_file()):
-            with path.open("rb") as file:
+        files = [path for path in files if path.is_file()]
+        threads = cores()
+        with closing(in_threads(_digest, files, threads, 2 * threads)) as digests:
+            for path, content in zip(files, digests, strict=True):
                 name = b"" if path == media else path.name.encode()
-                digest.update(name + b"\0" + hashlib.file_digest(file, "sha256").digest())
+                digest.update(name + b"\0" + content)
         return digest.hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def hash_of_span(fingerprint: str, span: tuple[int, int]) -> str:

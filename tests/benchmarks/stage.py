@@ -15,10 +15,9 @@ load on the machine concerns both; minima over the repeats are printed.
     CPU others    ms of processor time a frame that the stage spends beside the network
 """
 
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,7 @@ import cv2
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
-from drawn import write_video
-
+from mottool.drawing.video_writer import video_writer
 from mottool.models.device import Compute
 from mottool.models.interfaces import Decoded
 from mottool.models.preprocessing import Letterbox
@@ -39,6 +36,7 @@ from mottool.pipelines.one_shot import OneShotPipeline
 from mottool.pipelines.options import Options, input_size
 from mottool.sources.discovery import find_sequences
 
+CRF = 23  # quality of the made video
 CHANNELS = 32  # of the convolution
 PEOPLE = 35  # detections a frame, with embeddings of 128 values
 
@@ -99,7 +97,7 @@ def moving_scene(path: Path, frames: int) -> Path:
     ground = cv2.resize(small, (2320, 1280), interpolation=cv2.INTER_CUBIC)
     people = draw.uniform((0, 100, 30, -4), (1920, 800, 90, 4), (30, 4))
 
-    def pictures() -> Iterable[np.ndarray]:
+    with video_writer(path, 30.0, CRF) as writer:
         for number in range(frames):
             left, top = int(200 + 150 * np.sin(number / 40)), int(100 + 60 * np.cos(number / 50))
             picture = ground[top : top + 1080, left : left + 1920].copy()
@@ -108,9 +106,7 @@ def moving_scene(path: Path, frames: int) -> Path:
                 rows = slice(int(y), int(y + 3 * width))
                 picture[rows, first : first + int(width)] = (8 * index, 90, 255 - 8 * index)
             noise = draw.integers(0, 6, (1080, 1920, 1), np.uint8)
-            yield cv2.add(picture, np.repeat(noise, 3, 2))
-
-    write_video(path, pictures())
+            writer.write(cv2.add(picture, np.repeat(noise, 3, 2)), number / 30)
     return path
 
 

@@ -1,11 +1,15 @@
 """Still images: their order, their size from the header, and their EXIF orientation."""
 
+import threading
+
 import datasets
 import numpy as np
 import pytest
+from footage import grey, images
 from PIL import Image
 
 from mottool.errors import InputError
+from mottool.sources.discovery import find_sequences
 from mottool.sources.images import image_size, images_in, read_image
 
 
@@ -49,3 +53,27 @@ def test_an_image_with_far_more_pixels_than_its_file_can_describe_is_refused(tmp
     message = r"a\.png is 14000x14000 but only \d+ bytes long"
     with pytest.raises(InputError, match=message):
         read_image(path)
+
+
+def test_images_are_read_ahead_in_order_and_threads_end_with_the_frames(tmp_path):
+    folder = images(tmp_path / "seq", 12)
+    (sequence,) = find_sequences([folder])
+    frames = sequence.frames(start=3)
+    for number in range(3, 8):
+        frame = next(frames)
+        assert (frame.number, frame.image[-1, -1, 0]) == (number, grey(number - 1))
+    assert any(thread.name.startswith("overlap") for thread in threading.enumerate())
+    frames.close()
+    assert not any(thread.name.startswith("overlap") for thread in threading.enumerate())
+
+
+def test_the_first_of_several_errors_in_a_folder_is_reported(tmp_path):
+    folder = images(tmp_path / "seq", 6)
+    (sequence,) = find_sequences([folder])
+    images(tmp_path / "other", 6, size=(32, 32))
+    (tmp_path / "other/000003.png").replace(folder / "000003.png")
+    (folder / "000004.png").write_bytes(b"no image")
+    frames = sequence.frames()
+    assert [next(frames).number, next(frames).number] == [1, 2]
+    with pytest.raises(InputError, match=r"000003\.png is 32x32 but .*000001\.png is 64x48"):
+        next(frames)

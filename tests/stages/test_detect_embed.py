@@ -76,6 +76,24 @@ def test_public_detections_are_embedded_and_stored(sequence, tmp_path):
     assert (red @ red.T).min() > 0.8 > (red @ blue.T).max()
 
 
+def test_several_pipelines_write_a_cache_each_and_fail_alone(sequence, tmp_path):
+    work = tmp_path / "work"
+    both = ["--pipeline", "mottool-s", *PUBLIC, "--embedder", "none", "--work", work]
+    result = detect_embed(sequence, *both, "--score-scale", "2", "--input", "128x96", "--json")
+    rows = json.loads(result.stdout)["done"]
+    paths = [work / f"caches/{name}/SEQ-01.h5" for name in ("mottool-s", "public")]
+    assert [row["path"] for row in rows] == [str(path) for path in paths]
+    with Cache(paths[0]) as network, Cache(paths[1]) as public:
+        assert network.header.settings["input"] == "128x96"
+        assert public.header.settings["score_scale"] == 2
+        assert network.frame_count == public.frame_count == FRAMES
+    (sequence / "det/det.txt").write_text("1,-1,5,5,nan,5,1,-1,-1,-1\n")
+    result = detect_embed(sequence, *both, "--overwrite", code=1)
+    assert "SEQ-01 (public): " in result.stderr
+    assert "line 1 holds NaN" in result.stderr
+    assert str(paths[0]) in result.stdout
+
+
 def test_a_complete_cache_is_kept_and_other_settings_are_refused(sequence, tmp_path):
     work = tmp_path / "work"
     detect_embed(sequence, *PUBLIC, "--work", work)

@@ -1,4 +1,4 @@
-"""Overlap the stages of a pipeline: apply a function to items in threads, in the items' order.
+"""Apply a function to items in threads, in the order of the items. Stages so overlap:
 
     prefetch ─▶ in_threads(prepare) ─▶ network ─▶ in_threads(write)
     decodes     resizes frames, in      in the     decodes heads and writes,

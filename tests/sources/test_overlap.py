@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from mottool.pipelines.overlap import in_threads
+from mottool.sources.overlap import in_threads
 
 
 def alive():
