@@ -16,6 +16,7 @@ from mottool.synonyms import normalise, same_meaning
 __all__ = [
     "CacheError",
     "CheckpointError",
+    "DeviceError",
     "InputError",
     "MottoolError",
     "OutputError",
@@ -49,6 +50,10 @@ class MottoolError(Exception):
 
 class SettingError(MottoolError):
     """A flag, key or value that is unknown or not allowed (exit code 2)."""
+
+
+class DeviceError(SettingError):
+    """A device that this machine lacks, which another machine may have."""
 
 
 class InputError(MottoolError):

@@ -48,7 +48,8 @@ class Task:
 class Outcome:
     """What a task returned, or its error, and the seconds that it took.
 
-    A task is `skipped` if one that it comes after has failed; its error names that one.
+    A task is `skipped` if one that it comes after has failed; its error names that one. `worker`
+    is the address of a remote worker that ran it.
     """
 
     task: Task
@@ -56,6 +57,7 @@ class Outcome:
     error: MottoolError | None = None
     seconds: float = 0.0
     skipped: bool = False
+    worker: str = ""
 
     def result(self) -> Any:
         """Return the value, or raise the error."""

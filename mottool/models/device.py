@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mottool.errors import SettingError
+from mottool.errors import DeviceError, SettingError
 
 __all__ = ["PRECISIONS", "Compute", "DeviceTimer", "SideStream", "to_host"]
 
@@ -34,7 +34,7 @@ class Compute:
         """Parse `auto`, `cpu`, `cuda`, `cuda:N`, `N` or `mps`, and one of `PRECISIONS`.
 
         `auto` is the first CUDA device, or the CPU without one; `N` is `cuda:N`. Raises
-        `SettingError` if the machine lacks the device.
+        `SettingError`, and `DeviceError` if the machine lacks the device.
         """
         return cls(_device(device), PRECISIONS[precision])
 
@@ -164,8 +164,8 @@ def _device(name: str) -> torch.device:
         fix = "give --device cpu, or install a torch and a driver that see the GPU"
         if count:
             known = ", ".join(f"cuda:{number}" for number in range(count))
-            raise SettingError(f"{text} is not visible to torch", f"give one of {known}, or cpu")
-        raise SettingError("no CUDA device is visible to torch", fix)
+            raise DeviceError(f"{text} is not visible to torch", f"give one of {known}, or cpu")
+        raise DeviceError("no CUDA device is visible to torch", fix)
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise SettingError("no MPS device is visible to torch", "give --device cpu")
+        raise DeviceError("no MPS device is visible to torch", "give --device cpu")
     return device

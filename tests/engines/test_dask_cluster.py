@@ -1,0 +1,159 @@
+"""Tasks run in a Dask cluster as in this process, also when workers and schedulers are lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster, get_worker
+from jobs import doubled, dying_once, hanging, moody
+
+from mottool.cli.engine_options import EngineSettings, open_engine
+from mottool.engines import dask_cluster
+from mottool.engines.dask_cluster import DaskCluster
+from mottool.engines.task import Task
+from mottool.errors import DeviceError, InputError, SettingError
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+
+
+def address_without(device_at):
+    """Return the worker's address; raise unless its name is `device_at`."""
+    if get_worker().name != device_at:
+        raise DeviceError("no CUDA device is visible to torch", "give --device cpu")
+    return get_worker().address
+
+
+def name_of_worker(number):
+    return get_worker().name
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers in this process; one of them has a network's resource."""
+    options = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(n_workers=2, resources={"cpu": 1}, **options) as cluster:
+        yield cluster
+
+
+def test_outcomes_are_those_of_this_process(cluster):
+    tasks = [Task(str(number), moody, (number,)) for number in range(5)]
+    tasks += [Task("after", doubled, (4,), after=("4",)), Task("skip", doubled, (1,), after=("2",))]
+    with DaskCluster(cluster.scheduler_address) as engine:
+        outcomes = {outcome.task.name: outcome for outcome in engine.run(tasks)}
+    assert outcomes["after"].result() == 8
+    assert outcomes["skip"].skipped
+    with pytest.raises(InputError, match=r"two is broken \(on worker inproc://.*Fix: give three."):
+        outcomes["2"].result()
+    assert all(outcomes[str(number)].result() for number in (0, 1, 3, 4))
+    assert outcomes["1"].task is tasks[1]
+
+
+def test_few_tasks_are_at_the_scheduler_at_a_time(cluster):
+    tasks = [Task(str(number), doubled, (number,)) for number in range(40)]
+    with DaskCluster(cluster.scheduler_address) as engine:
+        for _ in engine.run(tasks):
+            assert len(engine._flights) <= 2 * dask_cluster.TASKS_PER_THREAD
+
+
+def test_a_worker_without_a_device_is_left_out_and_named(cluster):
+    messages = []
+    tasks = [Task(str(number), address_without, (1,), needs="network") for number in range(12)]
+    with DaskCluster(cluster.scheduler_address, warn=messages.append) as engine:
+        outcomes = list(engine.run(tasks))
+    assert len({outcome.result() for outcome in outcomes}) == 1
+    assert len(messages) <= 1
+    assert all("no CUDA device" in text and "on worker inproc://" in text for text in messages)
+
+
+def test_a_network_fails_if_no_worker_has_a_device(cluster):
+    with DaskCluster(cluster.scheduler_address) as engine:
+        (outcome,) = engine.run([Task("a", address_without, ("none",), needs="network")])
+    with pytest.raises(DeviceError, match="no CUDA device .* \\(on worker inproc://"):
+        outcome.result()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"scheduler": "tcp://a:1"}, "add --engine dask"),
+        ({"engine": "dask"}, "--scheduler ADDRESS"),
+        ({"engine": "dask", "workers": 2, "jobs": 3}, "--jobs does not apply"),
+    ],
+)
+def test_flags_that_do_not_belong_together_are_refused(given, message):
+    with pytest.raises(SettingError, match=message), open_engine(EngineSettings(**given), 3):
+        pass
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error(monkeypatch):
+    monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.1)
+    with (
+        pytest.raises(InputError, match="tcp://127.0.0.1:9 does not answer"),
+        DaskCluster("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_nothing_of_dask_is_imported_without_the_flag():
+    code = "import sys; from mottool.cli.engine_options import EngineSettings, open_engine\n"
+    code += "with open_engine(EngineSettings(), 1) as engine: pass\n"
+    code += "print({'dask', 'distributed'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
+@pytest.mark.heavy
+def test_tasks_of_killed_and_hanging_workers_are_run_again(tmp_path):
+    tasks = [Task(f"dying {n}", dying_once, (tmp_path / str(n),)) for n in range(3)]
+    tasks += [Task("hanging", hanging, (tmp_path / "once",))]
+    settings = EngineSettings(engine="dask", workers=2, task_timeout=20)
+    with open_engine(settings, len(tasks)) as engine:
+        outcomes = {outcome.task.name: outcome.result() for outcome in engine.run(tasks)}
+    assert outcomes["hanging"] == tmp_path / "once"
+    assert len(outcomes) == 4
+
+
+def start(*arguments):
+    """Start a part of a cluster, with the helpers of the tests at hand."""
+    environment = os.environ | {"PYTHONPATH": f"{HELPERS}:{os.environ.get('PYTHONPATH', '')}"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.heavy
+def test_tasks_of_a_scheduler_that_is_restarted_are_submitted_again(tmp_path):
+    address, parts = "tcp://127.0.0.1:38786", []
+
+    def start_cluster():
+        port = ("--host", "127.0.0.1", "--port", "38786", "--dashboard-address", "127.0.0.1:0")
+        parts.append(start("dask_scheduler", *port))
+        parts.append(start("dask_worker", address, "--no-nanny", "--nthreads", "1"))
+
+    def stop_cluster():
+        for part in parts:
+            os.killpg(part.pid, signal.SIGKILL)
+            part.wait()
+        parts.clear()
+
+    start_cluster()
+    try:
+        done = []
+        with DaskCluster(address) as engine:
+            for outcome in engine.run([Task(str(n), time.sleep, (0.1,)) for n in range(20)]):
+                done.append(outcome.task.name)
+                assert outcome.error is None
+                if len(done) == 5:
+                    stop_cluster()
+                    start_cluster()
+        assert sorted(done, key=int) == [str(number) for number in range(20)]
+    finally:
+        stop_cluster()
