@@ -28,25 +28,24 @@ from mottool.association.sequence_settings import (
     given_settings,
     settings_classes_of,
 )
+from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import (
     as_json,
-    jobs_option,
     merged_options,
     profile_option,
     published_option,
     select_shard,
     set_option,
     settings_file,
+    settings_options,
     shard_option,
     work_option,
 )
 from mottool.cli.tracker_flags import tracker_command
 from mottool.engines.base import BaseEngine
-from mottool.engines.local import local_engine
 from mottool.engines.task import Outcome, Task
-from mottool.engines.threads import cores
 from mottool.errors import InputError, MottoolError
 from mottool.files import safe_name
 from mottool.progress import progress
@@ -90,7 +89,7 @@ Summary = dict[str, Any]
     help="The folder of the result files.  [default: WORK/tracks/PIPELINE.TRACKER, or "
     "PIPELINE.TRACKER@NAME with --settings NAME.toml]",
 )
-@jobs_option
+@settings_options(EngineSettings, "engine")
 @shard_option
 @work_option
 @as_json
@@ -106,7 +105,7 @@ def command(
     public: Path | None,
     finishing: dict[str, Any],
     out: Path | None,
-    jobs: int | None,
+    engine: EngineSettings,
     shard: tuple[int, int] | None,
     work: Path,
     as_json: bool,
@@ -148,6 +147,9 @@ def command(
         ["MOT17-05*"]
         conf_thres = 0.35
 
+    With many caches, a worker that is killed is replaced and its cache tracked again. --engine dask
+    spreads the caches over the machines of a Dask cluster, in a work folder that they share.
+
     --min-track-length, --fill-gaps and --smooth finish the tracks of any tracker after the
     sequence has ended, so their output is not online.
     """
@@ -171,7 +173,8 @@ def command(
     made = {task.out: settings_record(tracker, *task[4:], public) for task in tasks}
     warn_of_replaced(made, reporter.note)
     job = partial(_track, tracker=tracker, public=public)
-    outcomes = _run_all(tasks, partial(job, bar=len(tasks) == 1), jobs or cores())
+    with open_engine(engine, len(tasks), warn=reporter.note) as opened:
+        outcomes = _run_all(tasks, partial(job, bar=len(tasks) == 1), opened)
     notes = [f"{file} [{name}] fits none of these sequences" for name in sequence_settings.unused]
     for task in tasks:
         summary = reporter.run(task.sequence, outcomes[task.out].result)
@@ -247,7 +250,7 @@ def _tasks(
 
 
 def _run_all(
-    tasks: list[Association], job: Callable[[Association], Summary], jobs: int
+    tasks: list[Association], job: Callable[[Association], Summary], engine: BaseEngine
 ) -> dict[Path, Outcome]:
     """Run all tasks, with one progress bar that advances by complete sequences.
 
@@ -255,18 +258,17 @@ def _run_all(
     """
     outcomes = {}
 
-    def frames(engine: BaseEngine) -> Iterator[None]:
+    def frames() -> Iterator[None]:
         for outcome in engine.run([Task(str(task.out), job, (task,)) for task in tasks]):
             (task,) = outcome.task.arguments
             outcomes[task.out] = outcome
             yield from repeat(None, task.frames)
 
-    with local_engine(max(1, min(jobs, len(tasks)))) as engine:
-        ticks = frames(engine)
-        if len(tasks) > 1:
-            ticks = progress(ticks, "associate", sum(task.frames for task in tasks))
-        for _ in ticks:
-            pass
+    ticks = frames()
+    if len(tasks) > 1:
+        ticks = progress(ticks, "associate", sum(task.frames for task in tasks))
+    for _ in ticks:
+        pass
     return outcomes
 
 

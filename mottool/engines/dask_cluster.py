@@ -36,7 +36,7 @@ WORKER_SECONDS = 600.0  # until the first worker is there
 RECONNECTIONS = 5  # in one run
 TICK_SECONDS = 1.0  # between two looks at the cluster
 TASKS_PER_THREAD = 3  # at the scheduler: one runs, others wait with their worker
-TRIES = 3  # of a task that hangs
+TRIES = 3  # of a task that hangs, or that Dask gives up after several lost workers
 
 
 def _run_on_worker(task: Task, folder: str) -> Outcome:
@@ -222,8 +222,10 @@ class DaskCluster(BaseEngine):
         try:
             outcome = flight.future.result(timeout=CONNECT_SECONDS)
         except KilledWorker as error:
+            # Dask also blames tasks that were waiting at a worker for what another one did to it.
             problem = f"worker {error.last_worker.address} was killed, as others before that ran it"
-            outcome = Outcome(task, error=InputError(problem, "give the workers more memory"))
+            lost = InputError(problem, "give the workers more memory")
+            return self._try_again(flight, lost)
         except (TimeoutError, OSError, asyncio.CancelledError):
             self._reconnect()
             return []
@@ -269,8 +271,12 @@ class DaskCluster(BaseEngine):
         assert self._client is not None
         if self._timeout is None:
             return []
+        try:
+            processing = self._client.processing()
+        except OSError:  # of a lost scheduler, which cancels the futures
+            return []
         outcomes, now = list[Outcome](), time.monotonic()
-        for worker, keys in self._client.processing().items():
+        for worker, keys in processing.items():
             for flight in [self._flights[key] for key in list(keys)[:1] if key in self._flights]:
                 if flight.worker != worker:
                     flight.worker, flight.since = worker, now
@@ -280,20 +286,25 @@ class DaskCluster(BaseEngine):
 
     def _stop(self, flight: _Flight) -> list[Outcome]:
         assert self._client is not None
-        number, task = flight.place
-        del self._flights[str(flight.future.key)]
+        del self._flights[str(flight.future.key)]  # before the end of its future is reported
         flight.future.cancel()
         with suppress(Exception):  # of one without a nanny, which the scheduler gives up
             self._client.restart_workers([flight.worker], timeout=CONNECT_SECONDS)
-        self._tries[number] += 1
-        if self._tries[number] < TRIES:
-            self.submit(task, number)
-            return []
-        error: MottoolError = InputError(
+        error = InputError(
             f"it took longer than {self._timeout:g} s in each of {TRIES} tries, the last on worker "
             f"{flight.worker}",
             "run the same command again with a longer --task-timeout",
         )
+        return self._try_again(flight, error)
+
+    def _try_again(self, flight: _Flight, error: MottoolError) -> list[Outcome]:
+        """Submit a task again, or return its failure after the last try."""
+        number, task = flight.place
+        self._flights.pop(str(flight.future.key), None)
+        self._tries[number] += 1
+        if self._tries[number] < TRIES:
+            self.submit(task, number)
+            return []
         return [Outcome(task, error=error)]
 
     def cancel(self) -> None:

@@ -107,14 +107,12 @@ def test_nothing_of_dask_is_imported_without_the_flag():
 
 
 @pytest.mark.heavy
-def test_tasks_of_killed_and_hanging_workers_are_run_again(tmp_path):
-    tasks = [Task(f"dying {n}", dying_once, (tmp_path / str(n),)) for n in range(3)]
-    tasks += [Task("hanging", hanging, (tmp_path / "once",))]
-    settings = EngineSettings(engine="dask", workers=2, task_timeout=20)
-    with open_engine(settings, len(tasks)) as engine:
-        outcomes = {outcome.task.name: outcome.result() for outcome in engine.run(tasks)}
-    assert outcomes["hanging"] == tmp_path / "once"
-    assert len(outcomes) == 4
+@pytest.mark.parametrize(("job", "timeout"), [(dying_once, None), (hanging, 10)])
+def test_the_task_of_a_killed_or_hanging_worker_is_run_again(tmp_path, job, timeout):
+    settings = EngineSettings(engine="dask", workers=1, task_timeout=timeout)
+    with open_engine(settings, 1) as engine:
+        (outcome,) = engine.run([Task("task", job, (tmp_path / "once",))])
+    assert outcome.result() == tmp_path / "once"
 
 
 def start(*arguments):
