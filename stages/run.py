@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, jobs_option, work_option
-from mottool.engines.threads import cores
-from mottool.errors import MottoolError, printable
+from mottool.cli.options import as_json, settings_options, work_option
+from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
 from mottool.recipes.page import comparison_state, read_table, write_comparison
 from mottool.recipes.recipe import Recipe, read_recipe
@@ -42,7 +43,7 @@ def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool =
     errors = list[MottoolError]()
     opened = RecipeRun(content, folder, lambda _, error: errors.append(error), lambda _: None)
     plan = opened.plan()
-    with _engine(plan, jobs) as engine:
+    with _engine(plan, EngineSettings(jobs=jobs)) as engine:
         for outcome in opened.run(plan, engine, fail_fast):
             errors += [outcome.error] if outcome.error else []
     write_comparison(content, folder, opened.plan())
@@ -63,7 +64,7 @@ def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool =
     show_default=True,
     help="Make the other results after a failure, or stop at the first one.",
 )
-@jobs_option
+@settings_options(EngineSettings, "engine")
 @work_option
 @as_json
 @click.pass_context
@@ -72,7 +73,7 @@ def command(
     recipe: Path,
     dry_run: bool,
     keep_going: bool,
-    jobs: int | None,
+    engine: EngineSettings,
     work: Path,
     as_json: bool,
 ) -> None:
@@ -121,6 +122,11 @@ def command(
     these is now another; a stale result is replaced. Results that the other commands have made are
     used if they are of the same inputs. Caches that were interrupted are resumed.
 
+    Networks run one after the other (--network-jobs) while trackers and scores of other sequences
+    use the other processes. A killed worker is replaced and its task run again. With --engine dask
+    the workers are those of a Dask cluster, in a work folder that all machines share; workers that
+    may run networks are started with dask worker ADDRESS --resources network=1.
+
     The plan names the stale results of each folder and why they are stale. A result that fails
     stops no others; those that failed are named at the end, and the exit code is 1.
     """
@@ -140,8 +146,8 @@ def command(
         reporter.close()
         return
     if plan.tasks:
-        with _engine(plan, jobs or cores()) as engine:
-            _run(reporter, opened, plan, engine, fail_fast=not keep_going)
+        with _engine(plan, engine, reporter.note) as opened_engine:
+            _run(reporter, opened, plan, opened_engine, fail_fast=not keep_going)
         plan = opened.plan()
     if content.produce.comparison and content.produce.scores:
         _compare(reporter, opened, plan)
@@ -184,12 +190,12 @@ def _time(seconds: float) -> str:
     return f"{seconds / MINUTE:.0f} min" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
 
 
-def _engine(plan: Plan, jobs: int) -> AbstractContextManager[Engine]:
-    """Return the engine for the tasks of a plan; one of them at a time runs a network."""
-    from mottool.engines.local import local_engine
-
+def _engine(
+    plan: Plan, settings: EngineSettings, warn: Callable[[str], None] = ignore_warning
+) -> AbstractContextManager[Engine]:
+    """Return the engine for the tasks of a plan."""
     networks = any(task.needs == "network" for task in plan.tasks)
-    return local_engine(max(1, min(jobs, len(plan.tasks))), network_jobs=int(networks))
+    return open_engine(settings, len(plan.tasks), networks, warn)
 
 
 def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fast: bool) -> None:
