@@ -1,6 +1,7 @@
 """Measure one pipeline in this process: its parts, the whole, its cost in crowds, its memory."""
 
 from contextlib import redirect_stderr
+from copy import copy
 from io import StringIO
 from time import perf_counter, process_time
 from typing import Any
@@ -155,10 +156,10 @@ class Measurement:
 
     def _with_boxes(self, boxes: Any) -> Pipeline:
         """Replace the detections of each frame, by number, before a second stage embeds them."""
-        pipeline = self.pipeline
-        if not isinstance(pipeline, TwoStage):
-            return pipeline
-        return TwoStage(pipeline.name, GivenBoxes(pipeline.detector, boxes), pipeline.embedder)
+        pipeline = copy(self.pipeline)
+        if isinstance(pipeline, TwoStage):
+            pipeline.detector = GivenBoxes(pipeline.detector, boxes)
+        return pipeline
 
     def _fastest(self, pipeline: Pipeline) -> CrowdCost:
         """Return the cost of the fastest of several calls."""

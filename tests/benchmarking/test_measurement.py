@@ -66,7 +66,8 @@ def test_frames_are_as_many_as_take_a_few_seconds(make, monkeypatch):
     assert Measurement(make("mottool-s", frames=None)).sequence.length == 5
 
 
-def test_a_process_answers_with_results_and_errors(make):
+def test_a_process_answers_with_results_and_errors(make, monkeypatch):
+    monkeypatch.setenv("MOTTOOL_RUNTIME", "torch")  # restored afterwards: the process sets it
     case = make("mottool-s")
     before = signal.getsignal(signal.SIGINT)
     here, there = Pipe()
