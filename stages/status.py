@@ -15,6 +15,7 @@ from mottool.workdir import WorkDir, read_record
 __all__ = ["command", "run"]
 
 NAMED = 6  # settings that a line names
+UNSET = (None, "")  # values of settings that a line leaves out
 
 
 def run(work: Path) -> list[dict[str, Any]]:
@@ -52,7 +53,11 @@ def _cache(path: Path) -> dict[str, Any]:
         state = "unfinished" if path.suffix == ".part" else "damaged"
         return {**entry, "state": state, "frames": 0, "made_with": {}, "problem": str(error)}
     settings = {key: value for key, value in header.settings.items() if _is_plain(value)}
-    made_with = {"weights": header.weights, "made_with": settings}
+    made_with = {
+        "weights": header.weights,
+        "weights_file": header.weights_file,
+        "made_with": settings,
+    }
     return {**entry, "state": state, "frames": frames, **made_with}
 
 
@@ -121,11 +126,18 @@ def _named(entry: dict[str, Any]) -> str:
 
 def _made_with(group: list[dict[str, Any]]) -> list[str]:
     """Describe the settings of a group, one line for each different set."""
-    counts = Counter(json.dumps(entry["made_with"]) for entry in group)
+    counts = Counter(
+        json.dumps({"weights": entry.get("weights_file")} | entry["made_with"]) for entry in group
+    )
     lines = []
     for settings, count in counts.items():
-        shown = list(json.loads(settings).items())
-        values = ", ".join(f"{key} {value}" for key, value in shown[:NAMED])
+        shown = [(key, value) for key, value in json.loads(settings).items() if value not in UNSET]
+        values = ", ".join(f"{key} {_as_flag(value)}" for key, value in shown[:NAMED])
         line = values + ", …" * (len(shown) > NAMED) if shown else "settings unknown"
         lines.append(f"{line}  ({count} of {len(group)})" if len(counts) > 1 else line)
     return lines
+
+
+def _as_flag(value: object) -> object:
+    """Return a setting as the command line says it: a switch is on or off."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

@@ -51,7 +51,7 @@ LAYOUT = Layout(
     command="camera-motion",
     items="frames",
     header=CameraMotionHeader,
-    may_differ="source",
+    may_differ=("source",),
     datasets={WARPS: DatasetSpec("<f8", (2, 3), "frames", 512)},
 )
 

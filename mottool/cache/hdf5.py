@@ -7,7 +7,7 @@ A `Layout` describes one schema: `mottool.cache.layout` that of caches,
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -67,7 +67,7 @@ class Layout(Generic[H]):
 
     `kind` names such a file and `command` the command that writes it. `items` is the length that
     counts its progress. `header` is a dataclass with a mapping `settings`: the attributes of the
-    root. Its field `may_differ` is not compared when a file is resumed. `pointers` are datasets
+    root. Its fields `may_differ` are not compared when a file is resumed. `pointers` are datasets
     with a row per item and one more; each ends at the length it names.
     """
 
@@ -76,7 +76,7 @@ class Layout(Generic[H]):
     command: str
     items: str
     header: type[H]
-    may_differ: str
+    may_differ: Collection[str]
     datasets: Mapping[str, DatasetSpec]
     pointers: Mapping[str, str] = field(default_factory=dict)
 
@@ -215,16 +215,19 @@ def check_same_inputs(path: Path, recorded: H, current: H, layout: Layout[H]) ->
 
 
 def check_same_fields(
-    path: Path, recorded: Mapping[str, Any], current: Mapping[str, Any], ignored: str = ""
+    path: Path,
+    recorded: Mapping[str, Any],
+    current: Mapping[str, Any],
+    ignored: Collection[str] = (),
 ) -> None:
     """Raise a `CacheError` that names the fields in which `recorded` and `current` differ.
 
-    Of hashes, it names the files. The field `ignored` may differ.
+    Of hashes, it names the files. The fields `ignored` may differ.
     """
     different = [
         _difference(key, recorded, current)
         for key in sorted(recorded.keys() | current.keys())
-        if recorded.get(key) != current.get(key) and key != ignored
+        if recorded.get(key) != current.get(key) and key not in ignored
     ]
     if different:
         raise CacheError(
@@ -242,10 +245,23 @@ def _difference(key: str, recorded: Mapping[str, Any], current: Mapping[str, Any
     if key == "source_hash":
         return f"frames ({sources[1] or 'the source'} has changed)"
     if name.endswith("weights"):
-        return f"{name} ({'another file' if before and now else 'none' if now else 'now none'})"
+        files = recorded.get(f"{name}_file"), current.get(f"{name}_file")
+        return f"{name} ({_changed_file(before, now, *files)})"
     if name == "fingerprint" or max(len(repr(before)), len(repr(now))) > LONGEST_VALUE:
         return f"{name} (changed)"
     return f"{name} ({before!r}, now {now!r})"
+
+
+def _changed_file(before: str, now: str, old_name: str | None, new_name: str | None) -> str:
+    """Describe a change of weights, given by their hashes ("" for none) and names if known."""
+    old, new = old_name or "another file", new_name or "another file"
+    if not before:
+        return f"none, now {new}" if new_name else "none"
+    if not now:
+        return f"{old}, now none" if old_name else "now none"
+    if old_name == new_name:
+        return f"{old_name} has changed" if old_name else "another file"
+    return f"{old}, now {new}"
 
 
 def _flatten_header(header: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ little-endian; boxes and centres are pixels of the original frame.
                         source, source_hash, weights (sha256 or ""), settings (a JSON object):
                         text; width, height, first_frame: integers; fps: a float;
                         complete: a boolean; first_frame is 1 where it is absent;
+                        weights_file, embedder_weights_file: names of files, text, may be absent;
                         checksum: SHA-256, in hex, of the others but complete as sorted JSON
     attribute of /timing  columns: the names of its columns, separated by spaces
     attribute of /occlusion/maps  stride: network pixels from cell to cell
@@ -36,9 +37,10 @@ scaled by the largest factor at which it fits and put into the middle of that in
 
 A writer MUST commit blocks of frames as shards in `<name>.part/` (see `mottool.cache.shards`), and
 MUST give `<name>.h5` its name only when `complete` is true and the file has reached the disk: a
-file under its final name is complete. It MUST NOT continue a file whose attributes, `source` and
-`version` aside, differ from its own. `/embeddings`, `/centres` and `/offsets` MAY be absent if no
-frame has a detection. `/embeddings` MUST NOT be compressed, as it hardly shrinks.
+file under its final name is complete. It MUST NOT continue a file whose attributes differ from its
+own, apart from `source`, `version` and the names of weights files. `/embeddings`, `/centres` and
+`/offsets` MAY be absent if no frame has a detection. `/embeddings` MUST NOT be compressed, as it
+hardly shrinks.
 Every dataset SHOULD have HDF5's Fletcher-32 checksums, by which readers detect damage.
 `/occlusion/maps` MAY be compressed with gzip, a frame per chunk, and MAY store 0 for scores below
 0.05.
@@ -76,7 +78,8 @@ class Header:
     `source_hash` identifies the content of the source and `weights` that of the checkpoint (both
     hex; "" for no weights). `width` and `height` are those of the original frames in pixels,
     `fps` is in frames a second, and `settings` can be stored as JSON. `first_frame` is the number
-    of the first frame: 1, unless the sequence is the second half of a longer one.
+    of the first frame: 1, unless the sequence is the second half of a longer one. `weights_file`
+    and `embedder_weights_file` are the names of the checkpoints, "" where they are unknown.
     """
 
     sequence: str
@@ -89,6 +92,8 @@ class Header:
     weights: str = ""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     first_frame: int = dataclasses.field(default=1, metadata={"optional": True})
+    weights_file: str = dataclasses.field(default="", metadata={"optional": True})
+    embedder_weights_file: str = dataclasses.field(default="", metadata={"optional": True})
 
 
 LAYOUT = Layout(
@@ -97,7 +102,7 @@ LAYOUT = Layout(
     command="detect-embed",
     items="frames",
     header=Header,
-    may_differ="source",
+    may_differ=("source", "weights_file", "embedder_weights_file"),
     pointers={"frame_ptr": "detections", "occlusion/ptr": "centres"},
     datasets={
         "pts": DatasetSpec("<f8", (), "frames", 512),

@@ -44,6 +44,7 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
         _refuse_others(name, options, *detector.options)
         options = _with_fetched(detector_name, "weights", detector.options, options, warn)
         pipeline: Pipeline = load(detector.factory)(name, options)
+        pipeline.weights_files = {"weights_file": _file_name(detector_name, options.weights)}
         return pipeline
     embedding = _embedder_part(embedder_name)
     if "embedder_weights" in embedding.options and "weights" not in detector.options:
@@ -57,7 +58,12 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
 
     # Embedder first: its missing weights are reported before a detector downloads its own.
     embedder = load(embedding.factory)(embedder_name, options)
-    return TwoStage(name, load(detector.factory)(detector_name, options), embedder)
+    two_stage = TwoStage(name, load(detector.factory)(detector_name, options), embedder)
+    two_stage.weights_files = {
+        "weights_file": _file_name(detector_name, options.weights),
+        "embedder_weights_file": _file_name(embedder_name, options.embedder_weights),
+    }
+    return two_stage
 
 
 def check_name(name: str) -> None:
@@ -121,6 +127,13 @@ def _with_fetched(
         return options
     weights: Any = {option: find_downloaded(name, warn)}
     return replace(options, **weights)
+
+
+def _file_name(name: str, weights: Path | None) -> str:
+    """Return the name of the weights file of a part: the given or the bundled one, else ""."""
+    if weights is None:
+        return NETWORKS[name].bundled if name in NETWORKS else ""
+    return weights.name
 
 
 def _detector_part(name: str) -> PartEntry:

@@ -63,6 +63,7 @@ class CacheRun:
             weights=pipeline.weights,
             settings=run.settings,
             first_frame=sequence.first_frame,
+            **{field: printable(name) for field, name in pipeline.weights_files.items()},
         )
         self._cache = CacheWriter(out, header, overwrite)
         self.complete, self.needs_pixels = self._cache.already_complete, run.needs_pixels

@@ -70,11 +70,13 @@ class Pipeline(Protocol):
 
     `weights` is the sha256 of the weights file ("" without one), and `batch` the number of frames
     per call. `fitted` are settings of trackers that fit the network, in the form of a cache's
-    header (`association.fitted_settings`); {} for none.
+    header (`association.fitted_settings`); {} for none. `weights_files` are the names of the files,
+    by the field of a cache's header: `weights_file`, and `embedder_weights_file` of a second stage.
     """
 
     name: str
     weights: str
+    weights_files: Mapping[str, str]
     batch: int
     fitted: Mapping[str, Any]
 

@@ -120,6 +120,8 @@ def _load(name: str, weights: Path, compute: Compute) -> tuple[Any, str]:
 class OneShotPipeline:
     """A network and its preprocessor; detects and embeds in one forward pass."""
 
+    weights_files: Mapping[str, str] = {}
+
     def __init__(
         self,
         name: str,

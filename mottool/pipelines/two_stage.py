@@ -4,7 +4,7 @@ JDE's paper calls this separate detection and embedding (SDE). The time of the s
 with the number of people.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -20,6 +20,8 @@ __all__ = ["TwoStage"]
 
 class TwoStage:
     """A detector and an embedder; embeddings of the detector, if any, are replaced."""
+
+    weights_files: Mapping[str, str] = {}
 
     def __init__(self, name: str, detector: Pipeline, embedder: Embedder) -> None:
         """Create the pipeline `name` of both parts."""

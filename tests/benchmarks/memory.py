@@ -23,7 +23,7 @@ PEOPLE, SIZE = 3, 64  # in every frame; of their embeddings
 class MadeUp:
     """A pipeline and its run: three people who walk to and fro, with embeddings of their own."""
 
-    name, weights, batch, fitted = "made-up", "", 1, {}
+    name, weights, weights_files, batch, fitted = "made-up", "", {}, 1, {}
     settings: dict[str, Any] = {}
     needs_pixels, needs_all_frames, last_frame = True, False, 0
 

@@ -116,6 +116,7 @@ def read_all(path):
         ({"source_hash": "cd34"}, "frames (/video.mp4 has changed)"),
         ({"pipeline": "other"}, "pipeline ('pipe', now 'other')"),
         ({"weights": "ff"}, "weights (none)"),
+        ({"weights": "ff", "weights_file": "a.pth"}, "weights (none, now a.pth)"),
         ({"fps": 30.0}, "fps (25.0, now 30.0)"),
         ({"settings": {"low": 0.4, "by": (1, 2)}}, "low (0.5, now 0.4)"),
         ({"settings": {"low": 0.5}}, "by ([1, 2], now None)"),
@@ -131,6 +132,42 @@ def test_other_inputs_are_refused(tmp_path, finish, change, message):
     assert "--overwrite" in refused.value.fix
     assert read_all(kept) == before
     assert write(path, [made()], replace(HEADER, **change), overwrite=True) == path
+
+
+OLD_WEIGHTS = {"weights": "aa", "weights_file": "old.pth"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": "ff", "weights_file": "new.pth"}, "weights (old.pth, now new.pth)"),
+        ({"weights": "ff"}, "weights (old.pth has changed)"),
+        ({"weights": "", "weights_file": ""}, "weights (old.pth, now none)"),
+    ],
+)
+def test_a_refusal_names_the_old_weights_file(tmp_path, change, message):
+    header = replace(HEADER, **OLD_WEIGHTS)
+    write(tmp_path / "a.h5", [made()], header)
+    with pytest.raises(CacheError, match="was made with other") as refused:
+        CacheWriter(tmp_path / "a.h5", replace(header, **change))
+    assert message in str(refused.value)
+
+
+def test_a_renamed_weights_file_is_the_same_weights(tmp_path):
+    write(tmp_path / "a.h5", [made()], replace(HEADER, **OLD_WEIGHTS))
+    renamed = replace(HEADER, weights="aa", weights_file="new.pth")
+    with CacheWriter(tmp_path / "a.h5", renamed) as cache:
+        assert cache.already_complete
+    with Cache(tmp_path / "a.h5") as cache:
+        assert cache.header.weights_file == "old.pth"
+
+
+def test_a_refusal_names_the_old_weights_file_of_an_embedder(tmp_path):
+    header = replace(HEADER, settings={"embedder_weights": "aa"}, embedder_weights_file="a.xml")
+    write(tmp_path / "a.h5", [made()], header)
+    other = replace(header, settings={"embedder_weights": "bb"}, embedder_weights_file="b.xml")
+    with pytest.raises(CacheError, match=r"embedder_weights \(a.xml, now b.xml\)"):
+        CacheWriter(tmp_path / "a.h5", other)
 
 
 BAD = {

@@ -50,6 +50,8 @@ def test_complete_cache_is_described_in_json(tmp_path):
         "fps": 25.0,
         "first_frame": 1,
         "weights": "",
+        "weights_file": "",
+        "embedder_weights_file": "",
         "settings": SETTINGS,
         "frames": 3,
         "seconds": 0.08,

@@ -33,6 +33,7 @@ class BoxesFromFiles:
     """A detector that reads the boxes of each sequence from a file."""
 
     fitted: Mapping[str, Any] = {}
+    weights_files: Mapping[str, str] = {}
     weights = ""
 
     def __init__(

@@ -64,6 +64,7 @@ class ExportedDetector:
     """A detector in an exported file; it processes frames one by one."""
 
     fitted: Mapping[str, Any] = {}
+    weights_files: Mapping[str, str] = {}
 
     def __init__(self, name: str, network: ExportedNetwork, options: Options) -> None:
         """Create the detector `name`, one of `KINDS`."""

@@ -66,6 +66,7 @@ class TorchvisionDetector:
     """A detector of torchvision; detections of other classes than people are dropped."""
 
     fitted: Mapping[str, Any] = {}
+    weights_files: Mapping[str, str] = {}
 
     def __init__(self, name: str, options: Options, compute: Compute) -> None:
         """Create the detector `name`, one of `KINDS`, and load its weights."""
