@@ -38,6 +38,11 @@ class ObservationSettings(ShapeSettings):
         """Score above which detections are matched at all."""
         return self.track_thresh
 
+    @property
+    def similarity(self) -> str:
+        """Name of the similarity of boxes in the second and third round."""
+        return "iou"
+
 
 @dataclass(frozen=True)
 class OCSortSettings(ObservationSettings):
@@ -57,6 +62,17 @@ class OCSortSettings(ObservationSettings):
         high=1,
         at_most="track_thresh",
     )
+    asso: str = setting(
+        "iou",
+        "Similarity of boxes after the first round: IoU, generalised, distance or complete IoU, "
+        "or distance of centres, each in [0, 1]. Its lowest value is iou_threshold.",
+        choices=("iou", "giou", "diou", "ciou", "ct_dist"),
+    )
+
+    @property
+    def similarity(self) -> str:
+        """Name of the similarity of boxes in the second and third round."""
+        return self.asso
 
     @property
     def lowest_score(self) -> float:

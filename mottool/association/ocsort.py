@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.assignment import Matching, assign_by_total, assign_overlaps
+from mottool.association.box_similarity import SIMILARITIES
 from mottool.association.lifecycle import CandidateDetections
 from mottool.association.observation_settings import ObservationSettings
 from mottool.association.observed_tracklets import (
@@ -36,11 +37,12 @@ class OCSortTracker:
     def __init__(self, settings: ObservationSettings, sequence: SequenceInfo) -> None:
         """Set up the tracker of one sequence; OC-SORT counts in frames whatever their rate."""
         self.settings = settings
+        self.similarity = SIMILARITIES[settings.similarity]
         self.pool = ObservedTracklets(settings.delta_t)
         self.life = SortLifeCycle(self.pool, settings.min_hits, settings.max_age)
 
     def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """Track the next frame; return its tracks, youngest first: the detections themselves."""
+        """Track the next frame; return its tracks, youngest first, at the boxes of detections."""
         life, pool = self.life, self.pool
         if elapsed > 1:
             life.remove_expired(elapsed)
@@ -56,12 +58,14 @@ class OCSortTracker:
         )
         # 2. Match the remaining tracklets with low-score detections, if there are any.
         low = np.arange(high_count, len(candidates.scores))
-        second = self._match_iou(low, first.unmatched_cols, candidates, predicted)
+        second = self._match_boxes(low, first.unmatched_cols, candidates, predicted)
         # 3. Match the remaining high-score detections with the latest observations (OCR).
-        cols = second.unmatched_cols
-        cols = cols[pool.is_observed[life.slots[cols]]]
-        observations = pool.observations[life.slots]
-        third = self._match_iou(first.unmatched_rows, cols, candidates, observations)
+        # As in the published code, a tracklet without observations has one in the corner.
+        is_observed = pool.is_observed[life.slots, None]  # (T, 1)
+        observations = np.where(is_observed, pool.observations[life.slots], -1)
+        third = self._match_boxes(
+            first.unmatched_rows, second.unmatched_cols, candidates, observations
+        )
 
         rows = np.concatenate((first.rows, second.rows, third.rows))
         cols = np.concatenate((first.cols, second.cols, third.cols))
@@ -106,16 +110,17 @@ class OCSortTracker:
         gains += overlaps
         return gains
 
-    def _match_iou(
+    def _match_boxes(
         self, rows: Indices, cols: Indices, candidates: CandidateDetections, boxes: Floats
     ) -> Matching:
-        """Match `rows` of the candidates with `cols` of the tracklets' `boxes` (T, 4) by IoU."""
+        """Match `rows` of the candidates with `cols` of the tracklets' `boxes` (T, 4)."""
         if not len(rows) or not len(cols):
             return Matching.empty(rows, cols)
-        overlaps, threshold = iou(candidates.boxes[rows], boxes[cols]), self.settings.iou_threshold
-        if overlaps.max() <= threshold:
+        similar = self.similarity(candidates.boxes[rows], boxes[cols])
+        threshold = self.settings.iou_threshold
+        if similar.max() <= threshold:
             return Matching.empty(rows, cols)
-        matching = assign_by_total(overlaps, threshold).reindex(rows, cols)
+        matching = assign_by_total(similar, threshold).reindex(rows, cols)
         # In the order of the frame, as in the published code: new identities depend on it.
         return matching._replace(unmatched_rows=np.sort(matching.unmatched_rows))
 

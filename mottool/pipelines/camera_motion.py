@@ -28,14 +28,14 @@ class MotionSettings(Settings):
 
     method: str = setting(
         "sparse-flow",
-        "sparse-flow: RANSAC on corners that optical flow follows, as BoT-SORT does. ecc: "
-        "alignment of small images by their correlation, as StrongSORT does.",
-        choices=("sparse-flow", "ecc"),
+        "sparse-flow: RANSAC on corners that optical flow follows, as BoT-SORT does. orb, sift: "
+        "RANSAC on keypoints with matching descriptors, options of BoT-SORT. ecc: alignment of "
+        "small images by their correlation, as StrongSORT does.",
+        choices=("sparse-flow", "orb", "sift", "ecc"),
     )
     downscale: float | None = setting(
         None,
-        "Divide the width and the height of frames by this first; none: by 2 for sparse-flow, by "
-        "10 for ecc.",
+        "Divide the width and the height of frames by this first; none: by 2, and by 10 for ecc.",
         low=1,
     )
 

@@ -41,6 +41,10 @@ REFERENCES = {
     "strongsort_moving": ("strongsort", {}),
     "ocsort": ("ocsort", {}),
     "ocsort_byte": ("ocsort", {"use_byte": True}),
+    "ocsort_giou": ("ocsort", {"use_byte": True, "asso": "giou"}),
+    "ocsort_diou": ("ocsort", {"use_byte": True, "asso": "diou"}),
+    "ocsort_ciou": ("ocsort", {"use_byte": True, "asso": "ciou"}),
+    "ocsort_ct_dist": ("ocsort", {"use_byte": True, "asso": "ct_dist"}),
     "deepocsort_moving": ("deepocsort", {}),
 }
 EMPTY = walkers([[]], [[]])[0]

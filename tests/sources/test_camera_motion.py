@@ -4,7 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mottool.sources.camera_motion import METHODS, CorrelationMotion, SparseFlowMotion
+from mottool.sources.camera_motion import (
+    METHODS,
+    CorrelationMotion,
+    ORBMotion,
+    SIFTMotion,
+    SparseFlowMotion,
+)
 
 SIZE = 320, 240
 
@@ -23,7 +29,12 @@ def moved(image, degrees, scale, shift):
 
 @pytest.mark.parametrize(
     ("estimate", "scale", "tolerance"),
-    [(SparseFlowMotion(), 1.01, 0.3), (CorrelationMotion(4), 1.0, 0.5)],
+    [
+        (SparseFlowMotion(), 1.01, 0.3),
+        (ORBMotion(1), 1.01, 1.0),
+        (SIFTMotion(1), 1.01, 0.5),
+        (CorrelationMotion(4), 1.0, 0.5),
+    ],
 )
 def test_motion_of_the_background_is_found(estimate, scale, tolerance):
     first = panorama()
