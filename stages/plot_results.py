@@ -5,7 +5,7 @@ Each kind of plot is a function of `mottool.drawing.plots`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -91,15 +91,18 @@ def hota(
     The numbers in brackets are the means, which evaluate prints. Only sequences for which every
     tracker has results are scored, combined as in TrackEval. The plot is WORK/plots/hota.png.
     """
-    from mottool.metrics.inputs import find_ground_truth, find_results
+    from mottool.metrics.inputs import find_ground_truth
 
     jobs = Jobs(as_json)
-    results = find_results(tracks or WorkDir(work).results())
+    results = _results(tracks, work)
     truth_files = find_ground_truth(ground_truth)
     names = [name for name in truth_files if all(name in files for files in results.values())]
     if not names:
         fix = "give results and ground truth of the same sequences"
         raise InputError("no sequence has ground truth and results of every tracker", fix)
+    for name in sorted({*truth_files, *(name for files in results.values() for name in files)}):
+        if name not in names:
+            jobs.note(f"{name} is left out: {_missing(name, results, truth_files)}")
     sequences, out = ", ".join(names), WorkDir(work).root / "plots" / f"hota.{form}"
 
     def job() -> None:
@@ -108,6 +111,23 @@ def hota(
 
     jobs.run(sequences, job)
     jobs.close()
+
+
+def _results(tracks: Iterable[Path], work: Path) -> dict[str, dict[str, Path]]:
+    """Find the result files that are named, by default all of the work folder."""
+    from mottool.metrics.inputs import find_results, replace_sequence_folders
+
+    return find_results(replace_sequence_folders(tracks, "tracks", work) or WorkDir(work).results())
+
+
+def _missing(
+    name: str, results: Mapping[str, Mapping[str, Path]], truth_files: Collection[str]
+) -> str:
+    """Say what a sequence lacks: ground truth, or the results of some trackers."""
+    if name not in truth_files:
+        return "no ground truth is given"
+    without = [tracker for tracker, files in results.items() if name not in files]
+    return f"{' and '.join(without)} {'has' if len(without) == 1 else 'have'} no results of it"
 
 
 @click.command("timelines", short_help="Identities over time.")
@@ -134,7 +154,7 @@ def timelines(
     is a missed person, a black tick an identity switch.
     """
     from mottool.metrics.evaluate import drop_without_ground_truth
-    from mottool.metrics.inputs import find_ground_truth, find_results, get_ground_truth
+    from mottool.metrics.inputs import find_ground_truth, get_ground_truth
 
     jobs = Jobs(as_json)
     truth_files = find_ground_truth(ground_truth)
@@ -144,7 +164,7 @@ def timelines(
         out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
         jobs.report(name, plot_timelines(path, out, truth, rules, name), "drawn")
 
-    results: Mapping[str, Mapping[str, Path]] = find_results(tracks or WorkDir(work).results())
+    results: Mapping[str, Mapping[str, Path]] = _results(tracks, work)
     if truth_files:
         results = drop_without_ground_truth(results, truth_files, jobs.note)
     for tracker, files in results.items():

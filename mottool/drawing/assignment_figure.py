@@ -5,7 +5,7 @@ re-identification learning and occlusion estimation", Neurocomputing 2022, Fig. 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mottool.drawing.frame_panel import draw_people
-from mottool.drawing.style import VERMILION, colour_of, rgb_from_bgr, save_figure
+from mottool.drawing.frame_panel import colours_of_people, draw_people
+from mottool.drawing.style import BGR, VERMILION, rgb_from_bgr, save_figure
 
 __all__ = ["FramePeople", "draw_assignment"]
 
@@ -53,12 +53,13 @@ def draw_assignment(
     figure = Figure((2 * FRAME_WIDTH + side + 1.2, side + 0.9), layout="constrained")
     figure.suptitle(title, fontsize="medium")
     axes = figure.subplots(1, 3, width_ratios=[FRAME_WIDTH, side, FRAME_WIDTH])
+    colours = colours_of_people([(people.boxes, people.ids) for _, people in frames])
     for place, (image, people) in zip((axes[0], axes[2]), frames, strict=True):
-        draw_people(place, image, people.boxes, people.ids, f"frame {people.frame}")
+        draw_people(place, image, people.boxes, people.ids, f"frame {people.frame}", colours)
     ids = np.concatenate((first.ids, second.ids))
     highest = math.ceil(10 * float(matrix.max())) / 10
     cells = axes[1].imshow(matrix, cmap="cividis", vmin=0, vmax=highest, aspect="equal")
-    _label(axes[1], ids, matrix)
+    _label(axes[1], ids, matrix, colours)
     _frame_same(axes[1], ids, len(first.ids))
     for draw in (axes[1].axhline, axes[1].axvline):
         draw(len(first.ids) - 0.5, color="white", linewidth=1.2)
@@ -73,10 +74,10 @@ def draw_assignment(
     return save_figure(figure, path)
 
 
-def _label(axes: Axes, ids: Ints, matrix: Floats) -> None:
+def _label(axes: Axes, ids: Ints, matrix: Floats, by_identity: Mapping[int, BGR]) -> None:
     """Write identities in their colours beside rows and columns, and values in few cells."""
     names = ["?" if identity < 0 else str(identity) for identity in ids.tolist()]
-    colours = [UNKNOWN if i < 0 else rgb_from_bgr(colour_of(i)) for i in ids.tolist()]
+    colours = [UNKNOWN if i < 0 else rgb_from_bgr(by_identity[i]) for i in ids.tolist()]
     extra = [PLACEHOLDER] * (matrix.shape[1] - len(names))
     axes.set_xticks(range(matrix.shape[1]), [*names, *extra], rotation=90, fontsize="x-small")
     axes.set_yticks(range(len(names)), names, fontsize="x-small")

@@ -4,7 +4,7 @@ Zhang, Wang, Wang, Zeng & Liu, "A simple baseline for multi-object tracking", ar
 (the first version of FairMOT's paper), Fig. 3 and 4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
@@ -18,7 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from mottool.drawing.style import COLOURS, colour_of, rgb_from_bgr, save_figure
+from mottool.drawing.identity_colours import identity_colours
+from mottool.drawing.style import BGR, COLOURS, rgb_from_bgr, save_figure
+from mottool.motchallenge.rows import Rows
 
 __all__ = ["ModelMap", "Picture", "draw_models"]
 
@@ -28,6 +30,8 @@ MAP_SIZE = 3.6  # inches, of one map
 PICTURE_HEIGHT = 2.6  # inches, at most
 PERSON_RATIO = 0.5  # width over height of a person who is cut out of a picture
 CONTEXT = 1.15  # its height, in heights of the person
+APART = 100  # frames, in which maps are no neighbours of each other
+CLUSTER_SIZE = 0.1  # of a person's points, as a share of the map's size
 ARROW = "#d00000"
 ARROW_LENGTH = 26  # points
 
@@ -55,9 +59,9 @@ def draw_models(
 ) -> Path:
     """Draw the maps in a row and the pictures below them.
 
-    A person has the same colour in all maps. The `highlighted` people have letters: red arrows
-    point at them in the maps, and boxes of their colours show them in the pictures. Each is also
-    cut out beside its picture.
+    A person has the same colour in all maps, and those close to each other in a map differ. The
+    `highlighted` people have letters: red arrows point at them in the maps, and boxes of their
+    colours show them in the pictures. Each is also cut out beside its picture.
     """
     width = MAP_SIZE * len(maps)
     ratios = [ratio for picture in pictures for ratio in _ratios(picture)]
@@ -66,8 +70,9 @@ def draw_models(
     figure = Figure((width, MAP_SIZE + height), layout="constrained")
     heights = (MAP_SIZE, height) if pictures else (MAP_SIZE,)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    colours = _colours_of(maps)
     for axes, model in zip(parts[0].subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
-        _draw_map(axes, model, highlighted)
+        _draw_map(axes, model, highlighted, colours)
     if pictures:
         columns = iter(parts[1].subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0])
         for picture in pictures:
@@ -83,13 +88,31 @@ def _ratios(picture: Picture) -> list[float]:
     return [width / height, *(PERSON_RATIO for _ in picture.boxes)]
 
 
-def _draw_map(axes: Axes, model: ModelMap, highlighted: Sequence[int]) -> None:
+def _colours_of(maps: Sequence[ModelMap]) -> dict[int, BGR]:
+    """Choose the colour of each person: `identity_colours` of the medians, a frame for each map."""
+    frames, people, medians = list[int](), list[int](), list[Floats]()
+    for number, model in enumerate(maps):
+        numbers = np.asarray(model.people)
+        points = model.points / np.maximum(np.ptp(model.points, axis=0).max(), 1e-9)
+        for person in np.unique(numbers).tolist():
+            frames.append(1 + APART * number)
+            people.append(person)
+            medians.append(np.median(points[numbers == person], axis=0))
+    sizes = np.full((len(people), 2), CLUSTER_SIZE)
+    tlwh = np.hstack([np.asarray(medians, np.float64), sizes])
+    rest = np.zeros((len(people), 0))
+    return identity_colours(Rows(np.array(frames), np.array(people), tlwh, rest))
+
+
+def _draw_map(
+    axes: Axes, model: ModelMap, highlighted: Sequence[int], colours: Mapping[int, BGR]
+) -> None:
     """Draw the points of a model, with arrows at the highlighted people."""
     people = np.asarray(model.people)
     order = [person for person in np.unique(people).tolist() if person not in highlighted]
     for person in order:
         points = model.points[people == person]
-        colour = rgb_from_bgr(colour_of(person))
+        colour = rgb_from_bgr(colours[person])
         axes.scatter(points[:, 0], points[:, 1], s=7, color=colour, linewidths=0, alpha=0.8)
     middle = np.median(model.points, axis=0)
     for rank, person in enumerate(highlighted):

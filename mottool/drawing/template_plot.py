@@ -18,7 +18,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from mottool.drawing.frame_panel import draw_people
+from mottool.drawing.frame_panel import colours_of_people, draw_people
 from mottool.drawing.style import save_figure
 from mottool.metrics.embedding_similarity import FrameTemplates
 
@@ -55,7 +55,8 @@ def draw_templates(
     figure = Figure(size, layout="constrained")
     figure.suptitle(titles[0], fontsize="medium")
     grid = figure.add_gridspec(len(values), 6, width_ratios=[IMAGE_WIDTH, *[PANEL_WIDTH] * 5])
-    draw_people(figure.add_subplot(grid[:, 0]), image, boxes, ids, f"(a) {titles[1]}")
+    colours = colours_of_people([(boxes, ids)])
+    draw_people(figure.add_subplot(grid[:, 0]), image, boxes, ids, f"(a) {titles[1]}", colours)
     matrices: list[Axes] = []
     for row, (name, panels) in enumerate(values.items()):
         for column, (title, matrix, rows, columns) in enumerate(panels, 1):

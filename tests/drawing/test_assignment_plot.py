@@ -13,6 +13,7 @@ from mottool.boxes import tlwh_from_xyxy
 from mottool.detections import Detections
 from mottool.drawing import assignment_figure
 from mottool.drawing.assignment_plot import AssignmentPlotSettings, plot_assignment
+from mottool.drawing.frame_panel import colours_of_people
 from mottool.errors import InputError
 from mottool.metrics.identity_matching import find_identity_rows
 from mottool.stages.plot import command
@@ -99,3 +100,12 @@ def test_the_plot_is_drawn(cache):
     image = cv2.imread(str(root / "work/plots/one/seq.assignment.png"))
     vermilion = np.abs(image.astype(int) - [0, 0x5E, 0xD5]).max(axis=2) < 6
     assert vermilion.sum() > 300  # the framed cells of person 1
+
+
+def test_an_identity_has_one_colour_in_both_frames_and_its_neighbours_others():
+    boxes = np.array([[0.0, 0, 20, 60], [22, 0, 42, 60]])
+    first, second = (boxes, np.array([1, 11])), (boxes, np.array([11, 21]))  # equal modulo 10
+    colours = colours_of_people([first, second])
+    assert set(colours) == {1, 11, 21}
+    assert len({colours[1], colours[11], colours[21]}) == 3
+    assert colours_of_people([second, first]).keys() == colours.keys()

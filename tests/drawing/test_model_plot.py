@@ -147,3 +147,11 @@ def test_the_first_people_are_those_of_outracks_figure(work, monkeypatch):
     assert not pictures
     with pytest.raises(SettingError, match="both choose the identities"):
         caught(work, monkeypatch, first="6", people="3")
+
+
+def test_people_who_are_close_in_a_map_differ_in_colour():
+    points = np.array([[0.0, 0], [0, 1], [9, 9], [9, 8]])
+    maps = [model_maps.ModelMap(name, points, [1, 11, 21, 31]) for name in "ab"]
+    colours = model_maps._colours_of(maps)  # their numbers are equal modulo 10
+    assert colours[1] != colours[11]
+    assert colours[21] != colours[31]

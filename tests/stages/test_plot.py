@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import cv2
 import matplotlib.image
@@ -181,6 +182,17 @@ def test_the_legend_of_curves_has_the_means_that_evaluate_prints(work):
     svg = (work / "work/plots/hota.svg").read_text()
     means = (f"{name} {100 * metrics[name]:.1f}" for name in ("HOTA", "DetA", "AssA"))
     assert svg.count(f"pipe.a: {', '.join(means)}") == 1  # one legend for the three panels
+
+
+def test_sequences_that_are_not_in_the_curves_are_named(work):
+    a, b, gt = work / "work/tracks/pipe.a", work / "work/tracks/pipe.b", work / "gt"
+    shutil.copy(a / "seq.txt", a / "alone.txt")
+    shutil.copy(next(gt.glob("seq*")), gt / "alone.txt")
+    shutil.copy(b / "seq.txt", b / "unknown.txt")
+    done = called(work, "hota", "--gt", gt)
+    assert done.exit_code == 0, done.output
+    assert "alone is left out: pipe.b has no results of it" in done.stderr
+    assert "unknown is left out: no ground truth is given" in done.stderr
 
 
 def test_missing_inputs_are_reported(work):
