@@ -13,7 +13,7 @@ A network and a tracker are objects, too, for images that are in memory:
     tracker = mottool.Tracker(pipeline=pipeline, fps=25)
     tracks = tracker.update(pipeline.detect(image))
 
-`mottool.compare` and `mottool.tune` are the commands of these names (see `mottool.experiments`).
+`mottool.compare` and `mottool.tune` are the commands of these names.
 """
 
 from importlib import import_module
@@ -24,6 +24,8 @@ from mottool._version import __version__
 if TYPE_CHECKING:
     from mottool.api import (
         TrackTable,
+        TuningResult,
+        compare,
         draw,
         open_cache,
         read_tracks,
@@ -31,12 +33,12 @@ if TYPE_CHECKING:
         to_pandas,
         to_supervision,
         track,
+        tune,
     )
     from mottool.association.tracks import Tracks
     from mottool.cache.reader import Cache
     from mottool.detections import Detections
     from mottool.errors import MottoolError
-    from mottool.experiments import TuningResult, compare, tune
     from mottool.online.pipeline import Pipeline
     from mottool.online.tracker import Tracker
     from mottool.sources.camera_motion import SparseFlowMotion
@@ -72,9 +74,6 @@ _MODULES = {
     "SparseFlowMotion": "mottool.sources.camera_motion",
     "Tracker": "mottool.online.tracker",
     "Tracks": "mottool.association.tracks",
-    "TuningResult": "mottool.experiments",
-    "compare": "mottool.experiments",
-    "tune": "mottool.experiments",
 }
 
 

@@ -6,14 +6,18 @@
     tracks = mottool.track(cache, "fairmot", conf_thres=0.5)
     mottool.score(tracks, "scene")["HOTA"]
     mottool.draw(tracks, "scene", "scene.mp4", trail=60)
-    mottool.to_pandas(tracks)
+    rows = mottool.compare("mottool-work", "MOT17/train", ["fairmot", "bytetrack"])
+    best = mottool.tune("mottool-work/caches/mottool-s", "MOT17/train", "bytetrack", trials=30)
 
 For many sequences use the `run` functions of `mottool.stages`, which read and write files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import logging
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +29,11 @@ from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.postprocess import postprocess
 from mottool.association.registry import TRACKERS
 from mottool.association.run_tracker import join_frames, run_tracker
-from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
+from mottool.association.sequence_settings import (
+    SequenceSettings,
+    read_settings_by_tracker,
+    settings_classes_of,
+)
 from mottool.association.tracks import Tracks
 from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
@@ -35,6 +43,7 @@ from mottool.metrics import evaluate
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.inputs import (
     GroundTruthFile,
+    find_caches,
     find_ground_truth,
     get_ground_truth,
     part_of_cache,
@@ -50,8 +59,12 @@ if TYPE_CHECKING:
     import pandas
     import supervision
 
+    from mottool.comparison.results import ComparisonRow
+
 __all__ = [
     "TrackTable",
+    "TuningResult",
+    "compare",
     "draw",
     "open_cache",
     "read_tracks",
@@ -59,7 +72,12 @@ __all__ = [
     "to_pandas",
     "to_supervision",
     "track",
+    "tune",
 ]
+
+LOGGER = logging.getLogger(__name__)
+
+Paths = str | Path | Cache | Iterable[str | Path | Cache]
 
 PACKAGES_FIX = "install the packages for notebooks: pip install pandas supervision"
 
@@ -105,17 +123,15 @@ def track(
 ) -> TrackTable:
     """Link a cache's detections into tracks; `settings` are those of `mottool associate`'s flags.
 
-    They include those of every tracker, such as `min_score=0.3` and `fill_gaps=18`.
-
-    The default `tracker` is the one fitted to the cache's network, or else fairmot. Default
-    settings are those fitted to the network, if any; with `published` those of the tracker's
-    authors. Raises `SettingError` for an unknown tracker or setting, and `CacheError` if the cache
-    lacks data that the tracker needs.
+    They include those of every tracker, such as `min_score=0.3` and `fill_gaps=18`. By default the
+    `tracker` is the one fitted to the cache's network, or else fairmot, and settings are those
+    fitted to the network, if any; with `published` those of the tracker's authors. Raises
+    `SettingError` for an unknown tracker or setting, and `CacheError` if the cache lacks data that
+    the tracker needs.
     """
     header = {} if published else cache.header.settings
     tracker = tracker or fitted_tracker(header) or "fairmot"
-    if tracker not in TRACKERS:
-        raise SettingError(f"there is no tracker {tracker!r}", did_you_mean(tracker, TRACKERS))
+    _known_tracker(tracker)
     fitted = fitted_settings(header, tracker)
     kinds = settings_classes_of(tracker)
     chosen: Any = SequenceSettings().of(cache.header.sequence, kinds, settings, fitted)
@@ -207,8 +223,8 @@ def to_supervision(
     """Convert one frame to `supervision.Detections`; those of tracks have identities.
 
     `boxes` are the tracks of a video, of which `frame` (from 1) is selected, or the tracks or
-    detections of one frame.
-    Raises `SettingError` for tracks without a frame, or if supervision is not installed.
+    detections of one frame. Raises `SettingError` for tracks without a frame, or if supervision is
+    not installed.
     """
     try:
         import supervision
@@ -226,3 +242,159 @@ def to_supervision(
     in_frame = np.flatnonzero(rows.frames == frame)
     corners = np.asarray(xyxy_from_tlwh(rows.tlwh[in_frame]), np.float64)
     return as_supervision(Tracks(rows.ids[in_frame], corners, rows.rest[in_frame, 0]))
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """The best settings that a search found.
+
+    `settings` are keywords of `mottool.track`. `score` is the value of the metric `objective` on
+    all sequences together, and `default` that of the default settings. `trials` has a dict for each
+    trial, in their order: its number, its settings and its metrics.
+    """
+
+    tracker: str
+    objective: str
+    score: float
+    default: float
+    settings: dict[str, Any]
+    trials: list[dict[str, Any]]
+
+
+@naming_arguments()
+def compare(
+    caches: Paths,
+    truth: Paths,
+    trackers: Iterable[str] = ("fairmot", "sort"),
+    *,
+    settings: Paths = (),
+    rules: str = AUTO,
+    oracle: bool = False,
+    published: bool = False,
+    camera_motion: bool | None = None,
+    warn: Callable[[str], None] = LOGGER.warning,
+) -> list[ComparisonRow]:
+    """Track the caches of each pipeline with each tracker, and return a row for each pair.
+
+    `caches` are work folders, folders of caches, or caches of any number of pipelines; `truth` are
+    paths of ground truth, as for `mottool.score`. `settings` are TOML files that name a tracker, as
+    `mottool tune` writes them. The others are as the flags of `mottool compare`. A row has
+    `pipeline`, `tracker`, and the metrics in `figures` and `by_sequence`: fractions, counts and
+    frames per second. `warn` receives a message for each pair and sequence that is left out.
+
+    Raises `SettingError` for an unknown tracker, `InputError` and `CacheError` for files that are
+    missing, malformed or do not belong together.
+    """
+    from mottool.comparison.comparison import Comparison
+
+    names = [trackers] if isinstance(trackers, str) else trackers
+    chosen = read_settings_by_tracker(map(_known_tracker, names), _paths(settings))
+    comparison = Comparison(
+        _paths(caches),
+        _paths(truth),
+        chosen,
+        rules=rules,
+        oracle=oracle,
+        published=published,
+        camera_motion=camera_motion,
+    )
+    rows = [comparison.measure(*pair) for pair in comparison.pairs]
+    for note in comparison.notes:
+        warn(note)
+    return rows
+
+
+@naming_arguments()
+def tune(
+    caches: Paths,
+    truth: Paths,
+    tracker: str = "fairmot",
+    search: Mapping[str, Any] | Iterable[str] = (),
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    overwrite: bool = False,
+    **options: Any,
+) -> TuningResult:
+    """Search the settings of a tracker that score highest on caches with ground truth.
+
+    `caches` are caches of one pipeline, folders of them, or a work folder; `truth` are paths of
+    ground truth. `search` maps each setting to its values, such as `{"max_age": (1, 5, 30)}`, or to
+    a range, `{"second": "0.3:0.8"}`, or to None for all its values; by default `mottool tune`
+    chooses. `fixed` are settings that all trials have. `options` are `objective`, `method`,
+    `trials`, `seed` and `rules`, as the flags of `mottool tune`. With the folder `out`, the files
+    of the search are kept there, and an interrupted search resumes. `jobs` processes run trials at
+    the same time.
+
+    Raises `SettingError` for unknown names and values, `InputError` and `CacheError` for files that
+    cannot be used.
+    """
+    from mottool.stages import tune as tune_stage
+
+    _known_tracker(tracker)
+    config = build_settings(tune_stage.Config, options, "tune")
+    searched = map(_axis, search.items()) if isinstance(search, Mapping) else search
+    texts = {name: _text(value) for name, value in (fixed or {}).items()}
+    with TemporaryDirectory(prefix="mottool-") as temporary:
+        folder = Path(out) if out else Path(temporary)
+        best = tune_stage.run(
+            _cache_files(caches),
+            _paths(truth),
+            folder,
+            tracker,
+            list(searched),
+            texts,
+            config,
+            jobs,
+            overwrite,
+        )
+        settings = tomllib.loads(best.read_text(encoding="utf-8"))["default"]
+        with (folder / "trials.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    trials = [{name: _value(cell) for name, cell in row.items()} for row in rows]
+    scores = [float(trial[config.objective]) for trial in trials if trial[config.objective] != ""]
+    return TuningResult(tracker, config.objective, max(scores), scores[0], settings, trials)
+
+
+def _known_tracker(name: str) -> str:
+    if name not in TRACKERS:
+        raise SettingError(f"there is no tracker {name!r}", did_you_mean(name, TRACKERS))
+    return name
+
+
+def _paths(values: Paths) -> list[Path]:
+    """Return paths of one or several paths and open caches."""
+    several = [values] if isinstance(values, str | Path | Cache) else values
+    return [Path(value.path if isinstance(value, Cache) else value) for value in several]
+
+
+def _cache_files(values: Paths) -> list[Path]:
+    """Return the caches in files, folders and work folders. Raises `InputError` without any."""
+    files, others = find_caches(_paths(values))
+    if others:
+        fix = "run mottool detect-embed first, or give caches"
+        raise InputError(f"there are no caches in {others[0]}", fix)
+    return files
+
+
+def _axis(item: tuple[str, Any]) -> str:
+    """Return a searched setting as `mottool tune --search` has it."""
+    name, values = item
+    return name if values is None else f"{name}={_text(values)}"
+
+
+def _text(value: Any) -> str:
+    """Return a setting as on the command line."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return str(value)
+    return ",".join(map(str, value))
+
+
+def _value(cell: str) -> Any:
+    """Return the number in a cell of a table; any other text as it is."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return int(number) if number.is_integer() and "." not in cell else number

@@ -112,8 +112,9 @@ def command(
 ) -> None:
     """Link the detections of each CACHE into tracks, by default of every cache in the work folder.
 
-    A CACHE is a file, a folder of caches or a work folder. CACHE@second is the second half of its
-    frames, which is tracked as if it were the whole video.
+    A CACHE is a file, a folder of caches, a work folder, or a sequence folder, whose caches are in
+    the work folder. CACHE@second is the second half of its frames, which is tracked as if it were
+    the whole video.
 
     \b
         mottool associate

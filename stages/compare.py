@@ -87,6 +87,11 @@ class Config(Settings):
         False,
         "Use the settings that trackers' authors published, not those that fit the pipelines.",
     )
+    camera_motion: bool | None = setting(
+        None,
+        "Whether the trackers that compensate for camera motion do so. By default as their "
+        "settings say.",
+    )
     embed_videos: float = setting(
         4.0, "Embed videos of up to this many megabytes in the page; link larger ones.", low=0
     )
@@ -208,7 +213,10 @@ def command(
         raise SettingError(f"{html} is not a file name for a page", "end it in .html")
     jobs = Jobs(as_json)
     with single_threads():  # before numpy is loaded
-        comparison = _comparison(caches or (work,), truth, trackers, config)
+        from mottool.metrics.inputs import replace_sequence_folders
+
+        chosen = replace_sequence_folders(caches, "caches", work) or (work,)
+        comparison = _comparison(chosen, truth, trackers, config)
         rows = [
             row
             for pair in comparison.pairs
@@ -248,6 +256,7 @@ def _comparison(
         rules=config.rules,
         oracle=config.oracle,
         published=config.published,
+        camera_motion=config.camera_motion,
     )
 
 

@@ -69,7 +69,8 @@ def command(
 
     TRACKS are folders of SEQUENCE.txt (one folder is one tracker), folders of those, work folders,
     TrackEval's folders TRACKER/data, zip files for MOTChallenge's server, or single files, plain or
-    gzipped. Without any, all results in the work folder are scored. A result file is scored against
+    gzipped. A sequence folder stands for the results of that sequence in the work folder. Without
+    any, all results in the work folder are scored. A result file is scored against
     the ground truth of the sequence of the same name; a single result file and the ground truth of
     a single sequence belong together whatever their names. Sequences without ground truth are left
     out and named.
@@ -107,6 +108,7 @@ def command(
     from mottool.metrics import evaluate, inputs, tables
 
     batch, folder = Jobs(as_json), WorkDir(work)
+    tracks = tuple(inputs.replace_sequence_folders(tracks, "caches" if caches else "tracks", work))
     if not caches:
         tracks = tuple(inputs.expand_work_folders(tracks, "tracks"))
     cache_paths, sources = inputs.find_caches(tracks)

@@ -236,6 +236,11 @@ def _sequences(
     metavar="KEY=VALUE",
     help="A setting that all points have; may be repeated.",
 )
+@click.option(
+    "--camera-motion/--no-camera-motion",
+    default=None,
+    help="Whether the tracker compensates for camera motion: --set camera_motion=true or =false.",
+)
 @settings_options(Config)
 @click.option(
     "--out",
@@ -252,6 +257,7 @@ def command(
     tracker: str,
     search: tuple[str, ...],
     texts: tuple[str, ...],
+    camera_motion: bool | None,
     config: Config,
     out: Path | None,
     overwrite: bool,
@@ -273,6 +279,7 @@ def command(
     \b
         mottool tune --gt MOT17/train
         mottool tune --gt MOT17/train --search conf_thres=0.3:0.7 --search second=0.3:0.8
+        mottool tune --gt MOT17/train --tracker botsort --no-camera-motion
         mottool tune --gt MOT17/train --tracker sort --method grid --objective IDF1 \\
             --search max_age=1,5,30 --search iou_threshold=0.1:0.5:0.1
         mottool associate --settings mottool-work/tuning/public.fairmot/best.toml
@@ -294,6 +301,8 @@ def command(
     def progress(trials: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
         return show_progress(trials, "tune", total, done, unit="trials")
 
+    if camera_motion is not None:
+        texts += (f"camera_motion={str(camera_motion).lower()}",)
     folder = out or WorkDir(work).tuning(_pipeline(paths[0]), tracker)
     outcome, settings = _search(
         paths,

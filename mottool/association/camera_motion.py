@@ -70,4 +70,4 @@ def _fix(cache: Cache, flags: str = "") -> str:
     folder = cache.path.resolve().parent
     root = folder.parent.parent if folder.parent.name == "caches" else folder
     command = shlex.join(["mottool", "camera-motion", cache.header.source, "--work", str(root)])
-    return f"run {command}{flags}, or set camera_motion to false"
+    return f"run {command}{flags}, or give --no-camera-motion"

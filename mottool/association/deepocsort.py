@@ -30,7 +30,7 @@ class DeepOCSortTracker(OCSortTracker):
     settings: DeepOCSortSettings
 
     def update(self, detections: Detections, elapsed: float = 1.0) -> Tracks:
-        """Track the next frame; return its tracks, youngest first: the detections themselves."""
+        """Track the next frame; return its tracks, youngest first, at the boxes of detections."""
         if self.settings.camera_motion and detections.camera_motion is not None:
             self._follow_camera(detections.camera_motion)
         return super().update(detections, elapsed)

@@ -185,15 +185,15 @@ class HeightFilter(IndependentFilter):
         return corners_of(coordinates[:2], half)
 
     def initial_noise(self, coordinates: Floats) -> Floats:
-        """Use twice the deviation of a frame for positions, ten times for velocities."""
+        """Return twice the deviation of a frame for positions, ten times for velocities."""
         return self._noise(self._FIRST, coordinates)
 
     def process_noise(self, coordinates: Floats) -> Floats:
-        """Scale with the height of the tracklet before the prediction."""
+        """Return noise that grows with the height of the tracklet before the prediction."""
         return self._noise(self._PROCESS, coordinates)
 
     def measurement_noise(self, coordinates: Floats) -> Floats:
-        """Scale with the predicted height of the tracklet."""
+        """Return noise that grows with the predicted height of the tracklet."""
         return self._noise(self._MEASUREMENT, coordinates)
 
     @staticmethod

@@ -87,13 +87,12 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class TrackerEntry:
-    """A tracker that a user can name.
+    """The entry of a tracker: its class, its settings and the data that it needs.
 
     `tracker` is `module:class` of a `tracks.Tracker`, `settings` the class of its settings. `needs`
     are the fields of `Detections` that the tracker requires, `uses` those that it can do without,
-    and `needs_if` those that it requires if the setting of that name is on.
-    `profiles` are other settings that the authors published, by name: texts that differ from the
-    defaults.
+    and `needs_if` those that it requires if the setting of that name is on. `profiles` are other
+    settings that the authors published, by name: texts that differ from the defaults.
     """
 
     tracker: str

@@ -73,8 +73,8 @@ def fetch(
 
     Resume an interrupted download. Keep an existing file unless `overwrite`. `check` is called
     with the downloaded file before it is renamed to `out`, and raises `CheckpointError` to refuse
-    it. Raises `DownloadError` if the file cannot be downloaded or is
-    refused, and `OutputError` if it cannot be written.
+    it. Raises `DownloadError` if the file cannot be downloaded or is refused, and `OutputError` if
+    it cannot be written.
     """
     out = out or cache_folder() / listing.file_name
     if not listing.url:

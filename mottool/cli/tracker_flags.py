@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from mottool.cli.options import merged_options
-from mottool.errors import SettingError, did_you_mean
+from mottool.errors import SettingError, did_you_mean, near_miss
 from mottool.settings import Settings
 
 __all__ = ["tracker_command", "unknown_option"]
@@ -21,6 +21,8 @@ def tracker_command(classes: Mapping[str, type[Settings]]) -> type[click.Command
     every = {name for settings in classes.values() for name in settings.__dataclass_fields__}
 
     class TrackerCommand(click.Command):
+        trackers = classes
+
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
             ctx.meta["tracker"] = _named_tracker(args, classes)
             return super().parse_args(ctx, args)
@@ -62,13 +64,52 @@ def _options(tracker: str, settings: type[Settings]) -> dict[str, click.Paramete
 def unknown_option(error: click.NoSuchOption) -> SettingError:
     """Convert an option that a command does not have into an error with its near miss.
 
-    With `--tracker`, flags of other trackers are no near misses.
+    With `--tracker`, flags of other trackers are no near misses. Without it, the flags of all
+    trackers are, each with the trackers that have it.
     """
     name, context = error.option_name, error.ctx
     assert context is not None
     context.meta["shortened"] = True
     flags = [flag for param in context.command.get_params(context) for flag in param.opts]
     flags = [flag for flag in flags if flag.startswith("--")]
-    fix = did_you_mean(name, flags)
-    fix = fix if fix.startswith("did you mean") else f"see {context.command_path} --help"
+    trackers = getattr(context.command, "trackers", {})
+    fix = ""
+    if trackers and not context.meta.get("tracker"):
+        fix = _of_every_tracker(name, flags, trackers)
+    if not fix:
+        fix = did_you_mean(name, flags)
+        fix = fix if fix.startswith("did you mean") else f"see {context.command_path} --help"
     return SettingError(f"{context.command_path} has no option {name}", fix)
+
+
+def _of_every_tracker(
+    name: str, flags: Iterable[str], trackers: Mapping[str, type[Settings]]
+) -> str:
+    """Return the fix for a flag that means one of some tracker's; "" if it means none.
+
+    The near misses are sought by meaning in the flags of each tracker, else by spelling in all.
+    """
+    owned = {
+        tracker: [flag for flag in flags if _setting_of(flag) in settings.__dataclass_fields__]
+        for tracker, settings in trackers.items()
+    }
+    shared = [flag for flag in flags if not any(flag in own for own in owned.values())]
+    if near_miss(name, shared, spelling=False):
+        return ""
+    owners: dict[str, list[str]] = {}
+    spelled = near_miss(name, flags)
+    for tracker, own in owned.items():
+        flag = near_miss(name, own, spelling=False)
+        if flag:
+            owners.setdefault(flag, []).append(tracker)
+    if not owners and spelled:
+        owners[spelled] = [tracker for tracker, own in owned.items() if spelled in own]
+    if not any(owners.values()):
+        return ""
+    first = sorted(owners, key=lambda flag: not flag.startswith(name))
+    texts = [f"{flag} of {', '.join(owners[flag])}" for flag in first]
+    return f"name the tracker with --tracker, and use its flag: {'; '.join(texts)}"
+
+
+def _setting_of(flag: str) -> str:
+    return flag.removeprefix("--").replace("-", "_")

@@ -1,11 +1,12 @@
 """Measure every pipeline with every tracker that can use its caches, on common sequences."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mottool.association.fitted_settings import fitted_settings
+from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import (
     SequenceSettings,
     settings_classes_of,
@@ -14,7 +15,7 @@ from mottool.association.sequence_settings import (
 from mottool.comparison.measure import DetectionMeasurement, measure_detection, measure_tracking
 from mottool.comparison.pipelines import ComparedPipeline, find_pipelines
 from mottool.comparison.results import ComparisonRow, comparison_row
-from mottool.errors import InputError
+from mottool.errors import InputError, SettingError
 from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.inputs import (
     covered_by_others,
@@ -45,15 +46,18 @@ class Comparison:
         rules: str = AUTO,
         oracle: bool = False,
         published: bool = False,
+        camera_motion: bool | None = None,
     ) -> None:
         """Find the pipelines and their sequences, without measuring yet.
 
         `paths` and `oracle` are as in `find_pipelines`, `ground_truth` as in `find_ground_truth`.
         `trackers` are names, as `bytetrack` or `bytetrack@best`, with their settings by sequence,
-        which override those that fit a
-        cache's network; `published` ignores the latter. Raises `InputError` for files that are
-        missing or do not belong together, `CacheError` for caches that cannot be read.
+        which override those that fit a cache's network; `published` ignores the latter.
+        `camera_motion` overrides the setting of that name of the trackers that have it. Raises
+        `InputError` for files that are missing or do not belong together, `CacheError` for caches
+        that cannot be read, and `SettingError` if no tracker has the overridden setting.
         """
+        self._given = _by_tracker(trackers, camera_motion)
         self.notes: list[str] = []
         self.ground_truth_files = find_ground_truth(ground_truth)
         self.pipelines = [self._on_truth(pipeline) for pipeline in find_pipelines(paths, oracle)]
@@ -166,7 +170,9 @@ class Comparison:
                 at_ground_truth[name] = measure_detection(path, file, self.rules).finds
             cache_settings = {} if self.published else pipeline.settings[name]
             fitted = fitted_settings(cache_settings, algorithm)
-            settings: Any = tuple(settings_files.of(name, settings_classes, {}, fitted))
+            settings: Any = tuple(
+                settings_files.of(name, settings_classes, self._given[tracker], fitted)
+            )
             used[name] = {key: value for part in settings for key, value in to_json(part).items()}
             tracking[name] = measure_tracking(cache, file, algorithm, settings, self.rules)
         return comparison_row(pipeline, tracker, measured, tracking, at_ground_truth, used)
@@ -185,3 +191,21 @@ class Comparison:
     def _note(self, message: str) -> None:
         if message not in self.notes:
             self.notes.append(message)
+
+
+def _by_tracker(
+    trackers: Iterable[str], camera_motion: bool | None
+) -> dict[str, dict[str, object]]:
+    """Return the settings of each tracker that are given for all that have them."""
+    owners = [name for name in trackers if "camera_motion" in _setting_names(tracker_of(name))]
+    if camera_motion is not None and not owners:
+        names = [name for name in TRACKERS if "camera_motion" in _setting_names(name)]
+        problem = "none of these trackers compensates for camera motion"
+        raise SettingError(problem, f"omit it, or use --tracker {' or '.join(names)}")
+    given: dict[str, object] = {} if camera_motion is None else {"camera_motion": camera_motion}
+    return {name: given if name in owners else {} for name in trackers}
+
+
+def _setting_names(tracker: str) -> Collection[str]:
+    """Return the names of a tracker's settings."""
+    return TRACKERS[tracker].settings.__dataclass_fields__

@@ -111,7 +111,7 @@ class ResumableSampler(Sampler[SampleIndex]):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Collate B samples into a batch; either all are pairs or none is."""
+    """Collate B samples, or B pairs of samples, into a batch; the two cannot be mixed."""
     partners = [sample.partner for sample in samples if sample.partner is not None]
     labels = [sample.labels for sample in samples]
     embeddings = [item.embeddings for item in labels if item.embeddings is not None]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError, did_you_mean
-from mottool.metrics.inputs import find_caches, has_ground_truth
+from mottool.metrics.inputs import find_caches, has_ground_truth, replace_sequence_folders
 from mottool.workdir import WorkDir
 
 __all__ = ["choose_caches", "with_ground_truth"]
@@ -15,10 +15,10 @@ def choose_caches(sources: Sequence[Path], work: Path) -> list[Path]:
     """Return the caches of `sources`, by default of the work folder.
 
     A source is a cache, a folder of caches or a work folder, or a part of one (`mottool.splits`).
-    Raises `InputError` if there is none. A source that is not a cache is returned, to be refused
-    when it is opened.
+    A sequence folder stands for the caches of that sequence in the work folder. Raises `InputError`
+    if there is none. A source that is not a cache is returned, to be refused when it is opened.
     """
-    caches, others = find_caches(sources)
+    caches, others = find_caches(replace_sequence_folders(sources, "caches", work))
     empty = [folder for folder in others if folder.is_dir()]
     if empty:
         fix = "name caches, folders of them or work folders, or run mottool detect-embed first"

@@ -1,5 +1,6 @@
 """Find result files by tracker, caches, and ground truth by sequence."""
 
+import glob
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ __all__ = [
     "find_caches",
     "find_result",
     "find_results",
+    "replace_sequence_folders",
     "expand_work_folders",
     "find_tracker",
     "find_ground_truth",
@@ -213,6 +215,8 @@ def _tracker_folder(folder: Path) -> Path:
 
 
 def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
+    if _is_sequence(source):  # its gt/ and det/ are no trackers
+        return []
     if is_archive(source):
         return [source / f"{sequence}.txt" for sequence in read_results(source, warn)]
     if file_on_disk(source).is_file():
@@ -243,6 +247,34 @@ def expand_work_folders(sources: Iterable[Path], kind: str) -> list[Path]:
         parts = [Path(f"{path}@{split.name}") if split else path for path in inner]
         expanded += parts or [source]
     return expanded
+
+
+def replace_sequence_folders(sources: Iterable[Path], kind: str, work: Path) -> list[Path]:
+    """Replace each sequence folder among `sources` by the files of that sequence in a work folder.
+
+    `kind` is `caches` or `tracks`; the files are those of all pipelines and trackers. Other sources
+    are returned as they are, and `SEQUENCE@SPLIT` remains a part. Raises `InputError` if the work
+    folder `work` has none.
+    """
+    replaced = []
+    for source in sources:
+        folder, split = parse_source(source)
+        if not _is_sequence(folder):
+            replaced.append(source)
+            continue
+        name = safe_name(folder.resolve().name)
+        suffix = ".h5" if kind == "caches" else ".txt"
+        paths = visible_files(work, f"{kind}/*/{glob.escape(name)}{suffix}")
+        if not paths:
+            command = "detect-embed" if kind == "caches" else "associate"
+            problem = f"{source} is a sequence of which {work} has no {kind}"
+            raise InputError(problem, f"run mottool {command} first, or give --work")
+        replaced += [Path(f"{path}@{split.name}") if split else path for path in paths]
+    return replaced
+
+
+def _is_sequence(folder: Path) -> bool:
+    return (folder / "seqinfo.ini").is_file() or (folder / "img1").is_dir()
 
 
 def find_caches(sources: Iterable[Path]) -> tuple[list[Path], list[Path]]:

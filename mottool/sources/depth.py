@@ -20,7 +20,7 @@ PERCENTILES = (0.1, 99.9)  # of the values; those outside are clipped
 
 @dataclass(frozen=True)
 class ValueRange:
-    """The values that become 0 and 255."""
+    """The range of pixel values that is mapped to 0 to 255."""
 
     low: float
     high: float

@@ -173,6 +173,10 @@ def test_closed_pipe_is_not_an_error():
             "tracker 'dort'. Fix: did you mean 'sort'",
         ),
         (["associate", "--tracker", "JDE", "--match-thres", "1"], "did you mean '--first-assoc'"),
+        (["associate", "--match-thres", "1"], "--match-thresh of bytetrack, botsort, botsort-reid"),
+        (["associate", "--match-thres", "1"], "; --first-assoc of fairmot, jde, cstrack, tdt"),
+        (["associate", "--max-agee", "1"], "use its flag: --max-age of otrack, sort, deepsort"),
+        (["associate", "--workers", "1"], "did you mean '--jobs'"),
     ],
 )
 def test_wrong_usage_is_reported_in_one_line(words, message):

@@ -7,8 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 # From bottom to top. A package or module imports from earlier lines only.
 FLOORS = """
-    synonyms boxes detections progress linear_assignment _version
-    errors
+    boxes detections progress linear_assignment _version errors
     settings files engines splits
     cache
     motchallenge networks workdir provenance cli
@@ -19,10 +18,10 @@ FLOORS = """
     tuning pipelines losses
     comparison
     drawing online
-    training api benchmarking
+    training benchmarking
     recipes
     stages
-    experiments
+    api
 """
 FLOOR = {name: i for i, line in enumerate(FLOORS.strip().splitlines()) for name in line.split()}
 REGISTRIES = {  # name modules above them by strings, which are imported when they are used

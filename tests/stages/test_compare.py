@@ -172,6 +172,17 @@ def test_settings_files_are_rows_beside_their_tracker(work):
     assert [table[name]["figures"]["MOTA"] for name in names] == [0.5, 0, 0.5]
 
 
+def test_trackers_compensate_for_camera_motion_only_if_they_may(work):
+    still = call(work, "--tracker", "botsort", "--tracker", "sort", "--no-camera-motion", "--json")
+    rows = {row["sequence"] for row in json.loads(still.stdout)["done"]}
+    assert {"tdt-r34.botsort", "tdt-r34.sort"} <= rows
+    missing = call(work, "--tracker", "botsort", code=1)
+    assert "give --no-camera-motion" in missing.stderr
+    other = call(work, "--tracker", "sort", "--no-camera-motion", code=1).exception
+    assert isinstance(other, SettingError)
+    assert "use --tracker botsort" in other.fix
+
+
 def test_without_common_sequences_the_fix_names_both_inputs(work):
     with pytest.raises(InputError, match="none of a, b has ground truth"):
         run([work], [dataset(work / "other", "z")], work / "t.csv")

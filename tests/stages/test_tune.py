@@ -88,6 +88,16 @@ def test_the_best_settings_are_written_beside_all_trials(tmp_path):
     ]
 
 
+def test_the_camera_is_still_if_a_flag_says_so(tmp_path):
+    scene(tmp_path)
+    words = ["--tracker", "botsort", "--no-camera-motion", "--search", "track_buffer=20,30"]
+    words += ["--method", "grid", "--work", tmp_path / "work", "--gt", tmp_path / "truth"]
+    done = CliRunner().invoke(command, list(map(str, words)))
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    (best,) = tmp_path.glob("work/tuning/*/best.toml")
+    assert "camera_motion = false" in best.read_text()
+
+
 def test_the_scores_are_those_of_associate_and_evaluate(tmp_path):
     _, truth = scene(tmp_path)
     work = ["--work", str(tmp_path / "work")]

@@ -46,7 +46,7 @@ def licences(texts, sources=("mot/MOT17", "lists/prw.json"), names=("MOT17", "pr
         (["prw=x", "lists/prw.json=x"], "not stated", "x"),
     ],
 )
-def test_a_licence_is_of_all_datasets_or_of_one(texts, first, second):
+def test_a_licence_applies_to_all_datasets_or_to_one(texts, first, second):
     assert licences(texts) == {"MOT17": first, "prw": second}
 
 
@@ -63,6 +63,6 @@ def test_datasets_of_one_name_are_distinguished_by_path():
         (["prw=x", "prw=y"], "given twice for prw"),
     ],
 )
-def test_a_licence_of_nothing_is_refused(texts, words):
+def test_a_licence_without_a_dataset_is_refused(texts, words):
     with pytest.raises(SettingError, match=words):
         licences(texts)

@@ -159,7 +159,7 @@ def test_jde_starts_from_a_bare_darknet_backbone(minor, seen, dataset, tmp_path)
         assert np.array_equal(block.conv.weight.detach().numpy(), kernels.astype(np.float32))
 
 
-def test_another_darknet_file_is_refused_with_what_would_fit(dataset, tmp_path):
+def test_another_darknet_file_is_refused_and_the_fitting_one_named(dataset, tmp_path):
     header = np.array([0, 2, 0, 0, 0], "<i4").tobytes()
     (tmp_path / "yolov4.conv.137").write_bytes(header + bytes(400))
     with pytest.raises(CheckpointError, match=r"420 bytes long.*darknet53\.conv\.74 162482580,"):

@@ -71,8 +71,8 @@ def rows(out):
         return list(csv.DictReader(file))
 
 
-def same(one, other):
-    """Whether two finished trainings are bit for bit the same, but for how long they took."""
+def assert_same_training(one, other):
+    """Assert that two completed trainings are equal bit for bit, apart from their times."""
     for name in (f"{NAME}.safetensors", f"{NAME}.best.safetensors"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
     for name in (f"{NAME}.toml", f"{NAME}.best.toml"):
@@ -106,7 +106,7 @@ def test_another_metric_can_select_the_best_epoch(scene, tmp_path, scored):
 
 
 @pytest.mark.parametrize("where", ["validation", "before the last", "before the best"])
-def test_a_kill_after_an_epoch_loses_nothing_of_it(where, scene, whole, tmp_path, scored):
+def test_an_epoch_is_kept_if_the_process_is_killed_after_it(where, scene, whole, tmp_path, scored):
     torch.set_num_threads(1)
     metrics = [figures(score) for score in SCORES]
     training = (NAME, scene, tmp_path / "killed", Config(**SMALL))
@@ -121,7 +121,7 @@ def test_a_kill_after_an_epoch_loses_nothing_of_it(where, scene, whole, tmp_path
     trained(scene, tmp_path / "killed", messages.append)
     assert not any("whose weights are not in" in line for line in messages)
     assert len(scored) == 4
-    same(whole, tmp_path / "killed")
+    assert_same_training(whole, tmp_path / "killed")
 
 
 def test_a_failed_validation_loses_no_epoch(scene, tmp_path, monkeypatch):

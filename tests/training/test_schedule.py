@@ -45,7 +45,7 @@ def test_a_linear_warm_up_then_a_cosine_to_zero():
     assert rate == pytest.approx([0.001, (0.001 + 0.15) / 2, 0.15, 0.075, 0.0], abs=1e-9)
 
 
-def test_drops_are_epochs():
+def test_drops_are_given_in_epochs():
     recipe = changed_recipe(PLAIN, Config(drops=(20, 27)))
     at = [recipe.factor(10 * epoch, 10) for epoch in (19, 20, 26, 27, 29)]
     assert at == pytest.approx([1, 0.1, 0.1, 0.01, 0.01])
@@ -56,7 +56,7 @@ def test_drops_are_epochs():
     assert [by_steps.factor(step, 10) for step in (59, 60)] == pytest.approx([1, 0.1])
 
 
-def test_a_cosine_in_place_of_drops():
+def test_a_cosine_schedule_replaces_drops():
     recipe = changed_recipe(PLAIN, Config(schedule="cosine", epochs=10))
     assert recipe.factor(50, 10) == pytest.approx(0.5)
     assert recipe.factor(25, 10) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
@@ -96,7 +96,7 @@ def test_the_trainer_gives_biases_their_own_rate(scene, tmp_path, monkeypatch):
             assert lr == pytest.approx(expected[1] if biases else expected[0])
 
 
-def test_a_warm_up_at_least_some_epochs_long():
+def test_a_warm_up_has_a_minimum_length_in_epochs():
     recipe = Recipe(epochs=10, batch=8, lr=1.0, warmup=20, warmup_epochs=3)
     assert [recipe.warmup_steps(steps) for steps in (4, 10)] == [20, 30]
     assert rates(recipe, 10, 32)[29:] == pytest.approx([1, 1, 1])
@@ -128,7 +128,7 @@ def test_a_published_warm_up_is_shortened_to_its_limit_and_a_given_one_is_not():
         ({"start_lr": 0.2, "warmup": 5}, "from --start-lr 0.2 to 0.15", "at most 0.15"),
     ],
 )
-def test_settings_that_contradict_each_other(given, problem, fix):
+def test_settings_that_contradict_each_other_are_refused(given, problem, fix):
     with pytest.raises(SettingError, match=problem) as caught:
         changed_recipe(PLAIN, Config(**given))
     assert fix in caught.value.fix

@@ -82,7 +82,7 @@ def test_a_detector_alone_is_trained_without_labels(detector, scene, tmp_path):
         build_pipeline(f"gt+{NAME}", Options(embedder_weights=weights))
 
 
-def test_its_boxes_are_embedded_by_another_network(detector, scene, tmp_path):
+def test_boxes_of_a_detector_are_embedded_by_another_network(detector, scene, tmp_path):
     pipeline = build_pipeline(f"{NAME}+histogram", Options(weights=detector[0], min_score=0.0))
     (sequence,) = find_sequences([scene])
     cache = detect_embed.run(sequence, tmp_path / "cache.h5", pipeline)

@@ -23,7 +23,7 @@ def scene(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def doubtful():
+def low_score_network():
     """A network that sees people everywhere, but is not sure of any."""
     return unsure(NAME)
 
@@ -33,9 +33,9 @@ def validation(scene, tracking=None, tracker="fairmot"):
     return Validation(NAME, sequences, SIZE, tracker, Compute.named("cpu"), tracking)
 
 
-def test_tracker_settings_affect_only_tracking(scene, doubtful):
-    plain = validation(scene)(doubtful)
-    lower = validation(scene, FairMOTSettings(conf_thres=0.01))(doubtful)
+def test_tracker_settings_affect_only_tracking(scene, low_score_network):
+    plain = validation(scene)(low_score_network)
+    lower = validation(scene, FairMOTSettings(conf_thres=0.01))(low_score_network)
     assert plain["MOTA"] == plain["IDF1"] == 0.0
     assert lower[TRACKED] > 0 == plain[TRACKED]
     assert lower["MOTA"] < 0  # false alarms: the tracker has been at work
@@ -44,36 +44,36 @@ def test_tracker_settings_affect_only_tracking(scene, doubtful):
         assert plain[name] == lower[name]
 
 
-def test_a_video_without_people_is_scored_with_others(scene, doubtful, tmp_path):
+def test_a_video_without_people_is_scored_with_others(scene, low_score_network, tmp_path):
     empty = street(tmp_path / "empty", frames=2, size=SIZE)
     (empty / "gt/gt.txt").write_text("1,1,5,5,10,20,0,1,1\n")  # of a flag that does not count
     judge = validation(scene)
-    alone = judge(doubtful)
+    alone = judge(low_score_network)
     judge.sequences = find_sequences([scene, empty])
-    both = judge(doubtful)
+    both = judge(low_score_network)
     assert both["TPR@FAR=0.1"] == alone["TPR@FAR=0.1"]
     assert both["AP@0.5"] <= alone["AP@0.5"]
     judge.sequences = find_sequences([empty])
-    assert np.isnan(judge(doubtful)["TPR@FAR=0.1"])
+    assert np.isnan(judge(low_score_network)["TPR@FAR=0.1"])
 
 
-def test_a_remark_suggests_a_threshold_if_nothing_was_tracked(scene, doubtful):
+def test_a_remark_suggests_a_threshold_if_nothing_was_tracked(scene, low_score_network):
     judge = validation(scene)
-    figures = judge(doubtful)
+    figures = judge(low_score_network)
     highest = figures[HIGHEST]
     message = judge.remark(figures)
     assert message.startswith("nothing was tracked: no score exceeds fairmot's conf_thres of 0.4")
     assert f"(the highest is {highest:.2f}); --tracker-set conf_thres={highest / 2:.1g} " in message
     threshold = float(np.float64(message.split("conf_thres=")[1].split()[0]))
     tuned = validation(scene, FairMOTSettings(conf_thres=threshold))
-    assert tuned.remark(tuned(doubtful)) == ""
+    assert tuned.remark(tuned(low_score_network)) == ""
     assert judge.remark({HIGHEST: 0.0, TRACKED: 0}) == "nothing scored above 0.05 yet"
     assert judge.remark({HIGHEST: 0.61, TRACKED: 1}) == judge.remark({}) == ""
 
 
-def test_detections_omitted_by_the_tracker_are_reported(scene, doubtful):
+def test_detections_omitted_by_the_tracker_are_reported(scene, low_score_network):
     judge = validation(scene, FairMOTSettings(conf_thres=0.01, min_box_area=1e6))
-    figures = judge(doubtful)
+    figures = judge(low_score_network)
     assert figures[TRACKED] == figures["MOTA"] == 0
     assert "settings of fairmot, such as min_box_area, exclude all boxes" in judge.remark(figures)
 

@@ -36,6 +36,7 @@ GROUPS = (
     ("track_buffer", "max_age", "max_lost", "max_time_lost", "lost_track_buffer"),
     ("min_hits", "n_init", "minimum_consecutive_frames"),
     ("iou_threshold", "second", "max_iou_distance", "iou", "iou_thresh", "asso_threshold"),
+    ("asso", "asso_func", "association_function", "similarity"),
     ("nn_budget", "budget", "gallery"),
     ("fill_gaps", "interpolate", "interpolation", "n_dti"),
     ("input", "imgsz", "img_size", "resolution", "size"),

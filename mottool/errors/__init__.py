@@ -5,13 +5,12 @@ one, which is an input that failed.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
-from mottool.synonyms import normalise, same_meaning
+from mottool.errors.near_miss import did_you_mean, near_miss
 
 __all__ = [
     "CacheError",
@@ -81,33 +80,6 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the fix for an unknown word: its near miss among the known ones, or all of them.
-
-    Without known words it is `leave it out`.
-    """
-    known = list(known)
-    if not known:
-        return "leave it out"
-    match = near_miss(word, known)
-    return f"did you mean {match!r}" if match else f"use one of {', '.join(known)}"
-
-
-def near_miss(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that `word` most likely means, or None.
-
-    It is one that differs in case or hyphens, has `word` as its beginning, means the same
-    (`mottool.synonyms`), or is spelled like it.
-    """
-    by_name = {normalise(name): name for name in known}
-    wanted = normalise(word)
-    names = [wanted] if wanted in by_name else []
-    names += [name for name in by_name if wanted and name.startswith(wanted)]
-    names += [name for name in same_meaning(word) if name in by_name]
-    names += get_close_matches(wanted, by_name, n=1)
-    return by_name[names[0]] if names else None
 
 
 def ignore_warning(message: str) -> None:
