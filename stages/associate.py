@@ -112,9 +112,8 @@ def command(
 ) -> None:
     """Link the detections of each CACHE into tracks, by default of every cache in the work folder.
 
-    A CACHE is a file, a folder of caches, a work folder, or a sequence folder, whose caches are in
-    the work folder. CACHE@second is the second half of its frames, which is tracked as if it were
-    the whole video.
+    A CACHE is a file, a folder of caches, a work folder, or a sequence folder. CACHE@second is the
+    second half of its frames, which is tracked as if it were the whole video.
 
     \b
         mottool associate
@@ -133,10 +132,9 @@ def command(
     does. They are taken from the cache, reported in one line, and replaced by what flags and a
     settings file say; with --published or --profile they are left out.
 
-    sort, bytetrack, ocsort and botsort need boxes only, otrack the offsets that its own network
-    makes, the others embeddings. botsort, botsort-reid, strongsort and deepocsort compensate for
-    camera motion, which mottool camera-motion estimates first. A flag that belongs to another
-    tracker is refused.
+    sort, bytetrack, ocsort and botsort need boxes only, otrack its network's offsets, the others
+    embeddings. botsort, botsort-reid, strongsort and deepocsort compensate for camera motion, which
+    mottool camera-motion estimates first. A flag that belongs to another tracker is refused.
 
     A settings file has tables for sequences, by name or by pattern; flags go before it. mottool
     tune writes such a file with the settings that score highest:

@@ -111,6 +111,8 @@ def command(
 
     jobs = Jobs(as_json)
     sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
+    if not sequences:
+        jobs.close()  # before the network is loaded
     configs = configs_of_each(config, names)
     pipelines = [pipeline_of(each, len(sequences), jobs.note) for each in configs]
     if not names and (note := unused_detections(config, sequences)):

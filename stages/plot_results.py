@@ -100,9 +100,8 @@ def hota(
     if not names:
         fix = "give results and ground truth of the same sequences"
         raise InputError("no sequence has ground truth and results of every tracker", fix)
-    for name in sorted({*truth_files, *(name for files in results.values() for name in files)}):
-        if name not in names:
-            jobs.note(f"{name} is left out: {_missing(name, results, truth_files)}")
+    for reason, left_out in _left_out(names, results, truth_files).items():
+        jobs.note(f"{', '.join(left_out)} left out: {reason}")
     sequences, out = ", ".join(names), WorkDir(work).root / "plots" / f"hota.{form}"
 
     def job() -> None:
@@ -120,14 +119,23 @@ def _results(tracks: Iterable[Path], work: Path) -> dict[str, dict[str, Path]]:
     return find_results(replace_sequence_folders(tracks, "tracks", work) or WorkDir(work).results())
 
 
-def _missing(
-    name: str, results: Mapping[str, Mapping[str, Path]], truth_files: Collection[str]
-) -> str:
-    """Say what a sequence lacks: ground truth, or the results of some trackers."""
-    if name not in truth_files:
-        return "no ground truth is given"
-    without = [tracker for tracker, files in results.items() if name not in files]
-    return f"{' and '.join(without)} {'has' if len(without) == 1 else 'have'} no results of it"
+def _left_out(
+    scored: Collection[str],
+    results: Mapping[str, Mapping[str, Path]],
+    truth_files: Collection[str],
+) -> dict[str, list[str]]:
+    """Return the sequences that are not `scored`, by what they lack."""
+    reasons = dict[str, list[str]]()
+    for name in sorted({*truth_files, *(name for files in results.values() for name in files)}):
+        without = [tracker for tracker, files in results.items() if name not in files]
+        reason = f"no results of {', '.join(without)}"
+        if len(without) == len(results):
+            reason = "no tracker has results"
+        if name not in truth_files:
+            reason = "no ground truth is given"
+        if name not in scored:
+            reasons.setdefault(reason, []).append(name)
+    return reasons
 
 
 @click.command("timelines", short_help="Identities over time.")

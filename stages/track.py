@@ -149,6 +149,8 @@ def command(
 
     batch = Jobs(as_json)
     sequences = find_sequences(sources, listed, batch.fail, batch.note)
+    if not sequences:
+        batch.close()  # before the network is loaded
     pipeline = pipeline_of(config, len(sequences), batch.note)
     if note := unused_detections(config, sequences):
         batch.note(note)

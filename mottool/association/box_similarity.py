@@ -21,9 +21,10 @@ def giou(a: Floats, b: Floats) -> Floats:
     """Compute the generalised IoU (Rezatofighi et al., CVPR 2019): IoU minus empty hull."""
     shared = intersection(a, b)
     union = areas(a)[:, None] + areas(b) - shared
-    hull_sides = _hull_sides(a, b)
-    hull = hull_sides[0] * hull_sides[1]
-    return (shared / union - (hull - union) / hull + 1) / 2
+    width, height = _hull_sides(a, b)
+    hull = width * height
+    scaled: Floats = (shared / union - (hull - union) / hull + 1) / 2
+    return scaled
 
 
 def diou(a: Floats, b: Floats) -> Floats:

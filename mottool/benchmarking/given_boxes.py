@@ -19,6 +19,7 @@ class GivenBoxes:
         self.detector, self.boxes = detector, boxes
         self.name, self.weights, self.batch = detector.name, detector.weights, detector.batch
         self.fitted: Mapping[str, Any] = detector.fitted
+        self.weights_files = detector.weights_files
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> "GivenBoxesRun":
         """Start a sequence; see `Pipeline`."""

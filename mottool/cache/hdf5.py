@@ -252,8 +252,8 @@ def _difference(key: str, recorded: Mapping[str, Any], current: Mapping[str, Any
     return f"{name} ({before!r}, now {now!r})"
 
 
-def _changed_file(before: str, now: str, old_name: str | None, new_name: str | None) -> str:
-    """Describe a change of weights, given by their hashes ("" for none) and names if known."""
+def _changed_file(before: Any, now: Any, old_name: str | None, new_name: str | None) -> str:
+    """Describe a change of weights, given by their hashes (text, "" or None) and known names."""
     old, new = old_name or "another file", new_name or "another file"
     if not before:
         return f"none, now {new}" if new_name else "none"

@@ -11,6 +11,8 @@ from mottool.settings import Settings
 
 __all__ = ["tracker_command", "unknown_option"]
 
+SOURCE_FLAGS = ("--source", "--video", "--path", "--image", "--images")  # of other programs
+
 
 def tracker_command(classes: Mapping[str, type[Settings]]) -> type[click.Command]:
     """Return a class of commands that take the flags of all trackers.
@@ -69,6 +71,11 @@ def unknown_option(error: click.NoSuchOption) -> SettingError:
     """
     name, context = error.option_name, error.ctx
     assert context is not None
+    problem = f"{context.command_path} has no option {name}"
+    if not name.startswith("--"):  # one letter means anything
+        return SettingError(problem, f"see {context.command_path} --help")
+    if name in SOURCE_FLAGS and any(param.name == "sources" for param in context.command.params):
+        return SettingError(problem, "write the source without a flag")
     context.meta["shortened"] = True
     flags = [flag for param in context.command.get_params(context) for flag in param.opts]
     flags = [flag for flag in flags if flag.startswith("--")]
@@ -79,7 +86,7 @@ def unknown_option(error: click.NoSuchOption) -> SettingError:
     if not fix:
         fix = did_you_mean(name, flags)
         fix = fix if fix.startswith("did you mean") else f"see {context.command_path} --help"
-    return SettingError(f"{context.command_path} has no option {name}", fix)
+    return SettingError(problem, fix)
 
 
 def _of_every_tracker(

@@ -1,4 +1,4 @@
-"""Two frames and, between them, the matrix that assigns their people to each other.
+"""Two frames and, beside them, the matrix that assigns their people to each other.
 
 Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupervised
 re-identification learning and occlusion estimation", Neurocomputing 2022, Fig. 7.
@@ -27,7 +27,7 @@ Ints = npt.NDArray[np.int64]
 UNKNOWN = "#888888"
 PLACEHOLDER = "p"
 CELL_SIZE = 0.26  # inches
-FRAME_WIDTH = 4.4  # inches
+FRAME_WIDTH = 5.0  # inches
 MAX_NUMBERED = 24  # people of both frames whose cells show their values
 
 
@@ -50,27 +50,31 @@ def draw_assignment(
     """
     (_, first), (_, second) = frames
     side = max(3.2, CELL_SIZE * len(matrix))
-    figure = Figure((2 * FRAME_WIDTH + side + 1.2, side + 0.9), layout="constrained")
+    height, width = frames[0][0].shape[:2]
+    pictures = 2 * (FRAME_WIDTH * height / width + 0.3)  # inches, with their titles
+    figure = Figure((FRAME_WIDTH + side + 1.6, max(side, pictures) + 0.9), layout="constrained")
     figure.suptitle(title, fontsize="medium")
-    axes = figure.subplots(1, 3, width_ratios=[FRAME_WIDTH, side, FRAME_WIDTH])
+    grid = figure.add_gridspec(2, 2, width_ratios=[FRAME_WIDTH, side + 0.8])
+    axes = figure.add_subplot(grid[:, 1])
     colours = colours_of_people([(people.boxes, people.ids) for _, people in frames])
-    for place, (image, people) in zip((axes[0], axes[2]), frames, strict=True):
+    for row, (image, people) in enumerate(frames):
+        place = figure.add_subplot(grid[row, 0])
         draw_people(place, image, people.boxes, people.ids, f"frame {people.frame}", colours)
     ids = np.concatenate((first.ids, second.ids))
     highest = math.ceil(10 * float(matrix.max())) / 10
-    cells = axes[1].imshow(matrix, cmap="cividis", vmin=0, vmax=highest, aspect="equal")
-    _label(axes[1], ids, matrix, colours)
-    _frame_same(axes[1], ids, len(first.ids))
-    for draw in (axes[1].axhline, axes[1].axvline):
+    cells = axes.imshow(matrix, cmap="cividis", vmin=0, vmax=highest, aspect="equal")
+    _label(axes, ids, matrix, colours)
+    _frame_same(axes, ids, len(first.ids))
+    for draw in (axes.axhline, axes.axvline):
         draw(len(first.ids) - 0.5, color="white", linewidth=1.2)
     if matrix.shape[1] > len(ids):
-        axes[1].axvline(len(ids) - 0.5, color="white", linewidth=1.2)
-    axes[1].set_title("M′: assignment of rows to columns", fontsize="small")
-    axes[1].set_xlabel(
+        axes.axvline(len(ids) - 0.5, color="white", linewidth=1.2)
+    axes.set_title("M′: assignment of rows to columns", fontsize="small")
+    axes.set_xlabel(
         f"frame {first.frame}   |   frame {second.frame}   |   placeholder", fontsize="small"
     )
-    axes[1].set_ylabel(f"frame {second.frame}   |   frame {first.frame}", fontsize="small")
-    figure.colorbar(cells, ax=axes[1], shrink=0.7, aspect=30)
+    axes.set_ylabel(f"frame {second.frame}   |   frame {first.frame}", fontsize="small")
+    figure.colorbar(cells, ax=axes, shrink=0.7, aspect=30)
     return save_figure(figure, path)
 
 

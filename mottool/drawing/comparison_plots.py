@@ -144,7 +144,7 @@ def plot_crowd(rows: Sequence[ComparisonRow], speed: str = "FPS") -> Figure:
     axes.set(xlabel="detections in the frame", ylabel=_axis_label(speed))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _set_limits(axes, "y", speed, speeds)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     return figure
 
 
@@ -188,7 +188,7 @@ def plot_bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     return figure
 
 

@@ -26,6 +26,7 @@ Ints = npt.NDArray[np.int64]
 
 MAX_NUMBERED = 16  # rows or columns of a matrix whose cells show their values
 CELL_SIZE = 0.42  # inches
+BAR_WIDTH = 0.6  # inches, with its labels
 LABEL = np.array([0.045, 0.035])  # half a label's size, as shares of the map's
 
 
@@ -151,7 +152,8 @@ def draw_cosines(
             if (unknown and is_mutual) or row_id == column_id >= 0:
                 corner = column - 0.5, row - 0.5
                 axes.add_patch(Rectangle(corner, 1, 1, fill=False, color=VERMILION, linewidth=2))
-    figure.colorbar(image, ax=axes, label="cosine")
+    bar = BAR_WIDTH / (width + 1.9)  # as a share of the figure
+    figure.colorbar(image, ax=axes, label="cosine", fraction=bar, pad=0.02, aspect=30)
     return save_figure(figure, path)
 
 

@@ -24,12 +24,14 @@ def colours_of_people(frames: Sequence[tuple[Boxes, Ints]]) -> dict[int, BGR]:
     """Choose a colour for each identity in one or several frames, as `identity_colours` does.
 
     Each frame is its boxes (n, 4) x1 y1 x2 y2 and ids (n,). An identity has one colour in all
-    frames, and those close to each other in any of them differ.
+    frames, and those close to each other in any of them differ. Unknown identities, which are
+    negative, have none.
     """
     boxes, ids = (np.concatenate(parts) for parts in zip(*frames, strict=True))
     numbers = np.repeat(np.arange(1, len(frames) + 1), [len(each) for _, each in frames])
     tlwh = np.asarray(tlwh_from_xyxy(boxes), np.float64)
-    return identity_colours(Rows(numbers, ids, tlwh, np.zeros((len(ids), 0))))
+    rows = Rows(numbers, ids, tlwh, np.zeros((len(ids), 0)))
+    return identity_colours(rows.select(ids >= 0))
 
 
 def draw_people(

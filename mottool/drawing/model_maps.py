@@ -77,7 +77,7 @@ def draw_models(
         columns = iter(parts[1].subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0])
         for picture in pictures:
             _draw_picture(next(columns), picture)
-            for rank, box in picture.boxes:
+            for rank, box in sorted(picture.boxes, key=lambda item: item[0]):
                 _draw_person(next(columns), picture.image, rank, box)
     return save_figure(figure, path)
 
@@ -164,6 +164,7 @@ def _draw_person(axes: Axes, image: npt.NDArray[np.uint8], rank: int, box: Float
     height = CONTEXT * max(height, width / PERSON_RATIO, 1.0)
     half = np.array([height * PERSON_RATIO, height]) / 2
     axes.imshow(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    axes.set_facecolor("0.85")  # outside of the frame
     (left, top), (right, bottom) = (centre - half).tolist(), (centre + half).tolist()
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)

@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 DARK, LIGHT = (32, 32, 32), (240, 240, 240)
+UNKNOWN = (136, 136, 136)  # colour of boxes without an identity
 MAX_COORDINATE = 1e5  # pixels; OpenCV's coordinates overflow beyond
 FRACTION_BITS = 4  # of OpenCV's coordinates
 DASH_LENGTH = 5  # in line widths, as long as a gap
@@ -39,9 +40,15 @@ class BoxStyle(NamedTuple):
 def identity_styles(
     ids: npt.NDArray[np.int64], colours: Mapping[int, Colour], scores: Floats | None = None
 ) -> list[BoxStyle]:
-    """Return a style for each identity (n,): its colour, its number and its score (n,), if any."""
+    """Return a style for each identity (n,): its colour, its number and its score (n,), if any.
+
+    Unknown identities, which are negative, are grey and have a question mark.
+    """
     notes = [""] * len(ids) if scores is None else [f"{score:.2f}" for score in scores.tolist()]
-    return [BoxStyle(colours[i], str(i), note) for i, note in zip(ids.tolist(), notes, strict=True)]
+    return [
+        BoxStyle(UNKNOWN if i < 0 else colours[i], "?" if i < 0 else str(i), note)
+        for i, note in zip(ids.tolist(), notes, strict=True)
+    ]
 
 
 def side_by_side(images: Sequence[Image]) -> Image:

@@ -24,7 +24,7 @@ BORDER = 0.02  # share of a side in which no keypoints are sought
 MAX_RATIO = 0.9  # of a match's distance to that of the second best
 MAX_SHIFT = 0.25  # of a keypoint between frames, as a share of the sides
 MAX_DEVIATIONS = 2.5  # standard deviations by which a keypoint's shift may exceed the mean
-SIFT = {"nOctaveLayers": 3, "contrastThreshold": 0.02, "edgeThreshold": 20}
+SIFT_CONTRAST, SIFT_EDGE = 0.02, 20
 FAST_THRESHOLD = 20  # grey levels
 MAX_ITERATIONS, MIN_INCREMENT = 100, 1e-5  # of the correlation's optimisation
 
@@ -126,7 +126,7 @@ class SIFTMotion(FeatureMotion):
 
     def __init__(self, downscale: float = 2) -> None:
         """Divide the sides of the frames by `downscale` first."""
-        sift = cv2.SIFT.create(**SIFT)
+        sift = cv2.SIFT.create(contrastThreshold=SIFT_CONTRAST, edgeThreshold=SIFT_EDGE)
         super().__init__(sift, sift, cv2.NORM_L2, downscale)
 
 

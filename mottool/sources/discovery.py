@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
@@ -100,7 +101,10 @@ def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
     """Return the video files and folders of frames that a source names."""
     path = Path(source)
     if "://" in str(source) or str(source).isdigit() and not path.exists():
-        fix = "record it, for example with ffmpeg -i SOURCE -t 60 -c copy a.mkv, and name the file"
+        fix = (
+            "record it, for example with ffmpeg -i SOURCE -t 60 -c copy a.mkv, and name the file; "
+            "from Python, mottool.Tracker tracks a camera's images"
+        )
         raise InputError(f"{source} is a stream or a camera; mottool reads files", fix)
     if path.is_dir():
         paths = find_image_folders(path) or list(walk(path, note, set()))
@@ -124,7 +128,10 @@ def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
             return paths
         fix = "check the pattern; for images, name their folder"
         raise InputError(f"no video or folder of frames matches {source}", fix)
-    raise InputError(f"there is no file or folder {str(path)!r}", "check the path")
+    fix = "check the path"
+    if re.match(r"[a-z_]+=", str(source)):
+        fix = "write options as --name value, and sources without a name"
+    raise InputError(f"there is no file or folder {str(path)!r}", fix)
 
 
 def _sequence(path: Path) -> Sequence:

@@ -177,6 +177,10 @@ def test_closed_pipe_is_not_an_error():
         (["associate", "--match-thres", "1"], "; --first-assoc of fairmot, jde, cstrack, tdt"),
         (["associate", "--max-agee", "1"], "use its flag: --max-age of otrack, sort, deepsort"),
         (["associate", "--workers", "1"], "did you mean '--jobs'"),
+        (["track", "--source", "a.mp4"], "Fix: write the source without a flag."),
+        (["track", "a.mp4", "-c", "a.pth"], "has no option -c. Fix: see mottool track --help."),
+        (["track", "a.mp4", "--save"], "did you mean '--render'"),
+        (["track", "a.mp4", "--reid-model", "a.pth"], "did you mean '--embedder-weights'"),
     ],
 )
 def test_wrong_usage_is_reported_in_one_line(words, message):

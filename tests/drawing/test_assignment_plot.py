@@ -14,6 +14,7 @@ from mottool.detections import Detections
 from mottool.drawing import assignment_figure
 from mottool.drawing.assignment_plot import AssignmentPlotSettings, plot_assignment
 from mottool.drawing.frame_panel import colours_of_people
+from mottool.drawing.overlay import identity_styles
 from mottool.errors import InputError
 from mottool.metrics.identity_matching import find_identity_rows
 from mottool.stages.plot import command
@@ -105,7 +106,11 @@ def test_the_plot_is_drawn(cache):
 def test_an_identity_has_one_colour_in_both_frames_and_its_neighbours_others():
     boxes = np.array([[0.0, 0, 20, 60], [22, 0, 42, 60]])
     first, second = (boxes, np.array([1, 11])), (boxes, np.array([11, 21]))  # equal modulo 10
+    unknown = boxes, np.array([-1, 1])
     colours = colours_of_people([first, second])
     assert set(colours) == {1, 11, 21}
     assert len({colours[1], colours[11], colours[21]}) == 3
-    assert colours_of_people([second, first]).keys() == colours.keys()
+    assert colours_of_people([second, first, unknown]).keys() == colours.keys()
+    known, question = identity_styles(np.array([1, -1]), colours)
+    assert (known.caption, question.caption) == ("1", "?")
+    assert question.colour not in colours.values()

@@ -210,6 +210,10 @@ def test_a_stream_is_refused_by_name(source):
     )
 
 
+def test_an_argument_in_the_form_of_a_setting_is_refused_with_its_form():
+    assert "write options as --name value" in refused("source=video.mp4")
+
+
 def test_operating_system_error_does_not_stop_other_sources(tmp_path, monkeypatch):
     images(tmp_path / "good")
     images(tmp_path / "locked")
