@@ -1,0 +1,21 @@
+"""Imports: association and scoring load no library that takes longer to load than their work."""
+
+import subprocess
+import sys
+
+import pytest
+
+SLOW = {"scipy", "av", "cv2", "torch", "pandas", "matplotlib", "dask", "distributed"}
+ASSOCIATE = ("mottool.stages.associate", "mottool.association.run_tracker")
+TRACKERS = ("mottool.association.fairmot", "mottool.association.sort")
+
+
+@pytest.mark.parametrize(
+    ("modules", "slow"),
+    [((*ASSOCIATE, *TRACKERS), SLOW), (("mottool.metrics.evaluate",), SLOW | {"h5py"})],
+    ids=["associate", "evaluate"],
+)
+def test_slow_libraries_are_not_imported(modules, slow):
+    code = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {name.split(".")[0] for name in done.stdout.split()} & slow
