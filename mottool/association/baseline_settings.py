@@ -149,6 +149,11 @@ class DeepSortFamilySettings(Settings):
         search=(1, 5),
     )
 
+    @property
+    def lowest_embedded(self) -> float:
+        """Lowest score of detections whose embeddings are read."""
+        return self.min_confidence
+
 
 @dataclass(frozen=True)
 class DeepSortSettings(DeepSortFamilySettings):

@@ -89,6 +89,11 @@ class BotSortReIDSettings(BotSortSettings):
         high=1,
     )
 
+    @property
+    def lowest_embedded(self) -> float:
+        """Lowest score of detections whose embeddings are read."""
+        return self.track_high_thresh
+
 
 @dataclass(frozen=True)
 class StrongSortSettings(CameraMotionSettings, DeepSortFamilySettings):

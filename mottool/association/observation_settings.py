@@ -106,3 +106,8 @@ class DeepOCSortSettings(CameraMotionSettings, ObservationSettings):
         low=0,
         high=1,
     )
+
+    @property
+    def lowest_embedded(self) -> float:
+        """Lowest score of detections whose embeddings are read."""
+        return self.lowest_score

@@ -135,6 +135,11 @@ class EmbeddingThenIoUSettings(LifeCycleSettings):
         high=1,
     )
 
+    @property
+    def lowest_embedded(self) -> float:
+        """Lowest score of detections whose embeddings are read."""
+        return self.conf_thres
+
 
 @dataclass(frozen=True)
 class FairMOTSettings(EmbeddingThenIoUSettings):

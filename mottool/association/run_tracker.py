@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.association.camera_motion import frames_with_motion
+from mottool.association.embedded_scores import missing_embeddings
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
@@ -52,6 +53,8 @@ def run_tracker(
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
     detected = frames_with_motion(cache, tracker, settings)
+    if missing := missing_embeddings(tracker, settings, inputs, cache.header.settings):
+        raise CacheError(f"{cache.path}: {missing[0]}", missing[1])
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
     selected = (select_detections(detections, inputs) for detections in detected)
     frames = zip(progress(selected), steps, strict=True)

@@ -9,7 +9,9 @@ little-endian; boxes and centres are pixels of the original frame.
     /boxes              (N, 4)  f4   x1 y1 x2 y2, finite
     /scores             (N,)    f4   in [0, 1]
     /classes            (N,)    u2   0 = person
-    /embeddings         (N, D)  f2   L2-normalised; only if the pipeline makes embeddings
+    /embeddings         (N, D)  f2   L2-normalised; only if the pipeline makes embeddings; zeros
+                                     for boxes that score below the setting `embed_min_score`,
+                                     which have none
     /centres            (N, 2)  f4   x, y of the points that are tracked, and
     /offsets            (N, 2)  f4   x, y from each to its position in the previous frame; only if
                                      the pipeline reads that frame too
@@ -62,12 +64,23 @@ import h5py
 
 from mottool.cache.hdf5 import DatasetSpec, Layout, as_cache_error, open_file
 
-__all__ = ["EMBEDDINGS", "Header", "LAYOUT", "MAPS", "SCHEMA", "TIMING", "TRACKED", "read"]
+__all__ = [
+    "EMBEDDINGS",
+    "EMBED_MIN_SCORE",
+    "Header",
+    "LAYOUT",
+    "MAPS",
+    "SCHEMA",
+    "TIMING",
+    "TRACKED",
+    "read",
+]
 
 SCHEMA = "mottool/detections/1"
 TIMING = ("decode", "network", "heads", "embed")
 TRACKED = ("centres", "offsets")  # of pipelines that read the previous frame too
 EMBEDDINGS = "embeddings"
+EMBED_MIN_SCORE = "embed_min_score"  # a setting in the header; without it all boxes are embedded
 MAPS = "occlusion/maps"
 
 

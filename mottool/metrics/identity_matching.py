@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
+from mottool.cache.layout import EMBED_MIN_SCORE
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
 from mottool.metrics.evaluate import load_ground_truth
@@ -41,19 +42,22 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
     """Yield every frame of an open cache, each detection with the identity of its matched row.
 
     In each frame detections and rows are matched one to one so that their summed IoU is largest,
-    each of 0.5 or more. Without rows all identities are unknown. Raises `CacheError` for a cache
+    each of 0.5 or more. Without rows all identities are unknown, and so are those of boxes that
+    were not embedded. Raises `CacheError` for a cache
     without embeddings.
     """
     if cache.detection_count and not cache.has_embeddings:
         fix = "make them with detect-embed, with a pipeline of the form DETECTOR+EMBEDDER"
         raise CacheError(f"{cache.path} has no embeddings", fix)
     ids = _identities(cache, rows) if rows else np.full(cache.detection_count, -1)
+    embedded_from = cache.header.settings.get(EMBED_MIN_SCORE, 0.0)
     start = 0
     for number, detections in enumerate(cache.frames(), cache.first_frame):
         stop = start + len(detections)
         if detections.embeddings is not None:
-            parts = ids[start:stop], detections.embeddings, detections.boxes
-            yield IdentifiedFrame(number, *parts)
+            embedded = detections.scores >= np.float32(embedded_from)
+            known = np.where(embedded, ids[start:stop], -1)
+            yield IdentifiedFrame(number, known, detections.embeddings, detections.boxes)
         start = stop
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "per_anchor",
     "select_detections",
     "stage_maps",
+    "top_candidates",
 ]
 
 LAST_LEVEL, LAST_STAGE = 7, 5
@@ -295,11 +296,24 @@ def select_detections(
     of each level that score above `min_score` go together into non-maximum suppression at IoU
     `max_iou`, and `most` of those that are left are kept (RetinaNet §4.1, "Inference").
     """
+    row = top_candidates(scores, counts, min_score, per_level)
+    return row[nms(boxes[row], scores[row], max_iou)[:most]]
+
+
+def top_candidates(
+    scores: Tensor, counts: Sequence[int], min_score: float, per_level: int = 1000
+) -> Tensor:
+    """Select the anchors that non-maximum suppression compares: rows (n,) int64.
+
+    Of each level, with `counts` anchors, these are the best `per_level` among those whose scores
+    (N,) are above `min_score`. Few are, so the others are dropped before they are sorted.
+    """
     rows = []
     start = 0
     for level in torch.split(scores, list(counts)):
-        best, where = level.topk(min(per_level, len(level)))
-        rows.append(where[best > min_score] + start)
+        above = (level > min_score).nonzero()[:, 0]
+        if len(above) > per_level:
+            above = above[level[above].topk(per_level).indices]
+        rows.append(above + start)
         start += len(level)
-    row = torch.cat(rows)
-    return row[nms(boxes[row], scores[row], max_iou)[:most]]
+    return torch.cat(rows)

@@ -12,7 +12,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import box_iou
+from torchvision.ops import box_iou, nms
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.interfaces import Decoded
@@ -25,8 +25,8 @@ from mottool.models.retinanet import (
     level_norms,
     level_pyramid,
     per_anchor,
-    select_detections,
     stage_maps,
+    top_candidates,
 )
 from mottool.networks.registry import identify
 
@@ -92,36 +92,47 @@ class Embedder(nn.Module):
         `features` are the outputs of `forward` for all levels; anchors index the N axis.
         """
         patches = features[0].new_zeros(len(anchors), PYRAMID_CHANNELS, 3, 3)
+        cells = torch.tensor([level.shape[2] * level.shape[3] for level in features])
+        ends = len(ANCHORS) * cells.cumsum(0).to(anchors.device)
+        groups = _rows_of_each(torch.bucketize(anchors, ends, right=True), len(features))
         start = 0
-        for level in features:
+        for level, rows in zip(features, groups, strict=True):
             height, width = level.shape[2:]
-            count = height * width * len(ANCHORS)
-            rows = torch.nonzero((anchors >= start) & (anchors < start + count)).squeeze(1)
-            cell = (anchors[rows] - start) // len(ANCHORS)
-            patches[rows] = _patches(level, images[rows], cell // width, cell % width)
-            start += count
+            if len(rows):
+                cell = (anchors[rows] - start) // len(ANCHORS)
+                patches[rows] = _patches(level, images[rows], cell // width, cell % width)
+            start += height * width * len(ANCHORS)
         # Features can have a lower precision than the weights.
         flat = patches.to(self.embedding.weight.dtype).flatten(1)  # (n, 256·3·3)
         weights = self.embedding.weight.reshape(len(ANCHORS), self.embedding_size, -1)
         biases = self.embedding.bias.reshape(len(ANCHORS), -1)  # type: ignore[union-attr]
         embeddings = flat.new_zeros(len(anchors), self.embedding_size)
         # Every level has complete cells, so the remainder is the shape on all levels.
-        shapes = anchors % len(ANCHORS)
-        for shape in range(len(ANCHORS)):
-            rows = torch.nonzero(shapes == shape).squeeze(1)
+        for shape, rows in enumerate(_rows_of_each(anchors % len(ANCHORS), len(ANCHORS))):
             embeddings = embeddings.index_add(
                 0, rows, F.linear(flat[rows], weights[shape], biases[shape]).to(embeddings.dtype)
             )
         return embeddings
 
 
+def _rows_of_each(keys: Tensor, count: int) -> tuple[Tensor, ...]:
+    """Return the rows of `keys` (n,) int64 that hold 0, 1, … `count` - 1."""
+    sizes: list[int] = torch.bincount(keys, minlength=count).tolist()
+    return torch.split(keys.argsort(stable=True), sizes)
+
+
 def _patches(level: Tensor, images: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Return the 3×3 patches (n, C, 3, 3) of cells (n,) of a map (B, C, h, w), zero outside."""
-    offsets = torch.arange(3, device=level.device)
-    down, across = y[:, None, None] + offsets[:, None], x[:, None, None] + offsets
-    padded = F.pad(level, (1, 1, 1, 1)).permute(0, 2, 3, 1)  # (B, h+2, w+2, C)
-    patches = padded[images[:, None, None], down, across]  # (n, 3, 3, C)
-    return patches.permute(0, 3, 1, 2)
+    """Return the 3×3 patches (n, C, 3, 3) of cells (n,) of a map (B, C, h, w), zero outside.
+
+    The map is not padded, which would copy all of it for a few patches.
+    """
+    height, width = level.shape[2:]
+    offsets = torch.arange(-1, 2, device=level.device)
+    down, across = y[:, None, None] + offsets[:, None], x[:, None, None] + offsets  # (n, 3, 3)
+    inside = (down >= 0) & (down < height) & (across >= 0) & (across < width)
+    down, across = down.clamp(0, height - 1), across.clamp(0, width - 1)
+    patches = level.permute(0, 2, 3, 1)[images[:, None, None], down, across]  # (n, 3, 3, C)
+    return torch.where(inside[..., None], patches, 0).permute(0, 3, 1, 2)
 
 
 class TDT(nn.Module):
@@ -230,16 +241,18 @@ class TDT(nn.Module):
         """Decode people that score above `min_score` (§3.2: 0.05), at most 100 per image."""
         counts = _anchors_per_level(heads["anchors"], len(self.levels))
         scores = heads["scores"].float().sigmoid()  # (B, N)
-        boxes = boxes_from_deltas(heads["boxes"], heads["anchors"])  # (B, N, 4)
-        kept = [
-            select_detections(box, score, counts, min_score, _MAX_IOU, _MOST)
-            for box, score in zip(boxes, scores, strict=True)
-        ]
+        kept, boxes = [], []
+        for deltas, score in zip(heads["boxes"], scores, strict=True):
+            row = top_candidates(score, counts, min_score)
+            candidates = boxes_from_deltas(deltas[row], heads["anchors"][row])
+            best = nms(candidates, score[row], _MAX_IOU)[:_MOST]
+            kept.append(row[best])
+            boxes.append(candidates[best])
         images = torch.cat([torch.full_like(row, index) for index, row in enumerate(kept)])
         embeddings = F.normalize(self.embed(heads, images, torch.cat(kept)).float(), dim=1)
         parts = torch.split(embeddings, [len(row) for row in kept])
         return [
-            Decoded(box[row], score[row], torch.zeros_like(row), part if self.embeds else None)
+            Decoded(box, score[row], torch.zeros_like(row), part if self.embeds else None)
             for box, score, row, part in zip(boxes, scores, kept, parts, strict=True)
         ]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mottool.cache.layout import EMBED_MIN_SCORE
 from mottool.detections import Detections
 from mottool.errors import SettingError, did_you_mean, naming_arguments
 from mottool.files import file_digest
@@ -65,6 +66,8 @@ class Pipeline:
         self.settings: dict[str, Any] = dict(self._pipeline.fitted)
         if "+" in full:
             self.settings["embedder"] = full.partition("+")[2]
+        if chosen.embed_min_score is not None:
+            self.settings[EMBED_MIN_SCORE] = chosen.embed_min_score
         self._run: Any = None
         self._frames = 0
 

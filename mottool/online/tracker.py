@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from mottool.association.embedded_scores import missing_embeddings
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.registry import DEFAULT_TRACKER, TRACKERS
 from mottool.association.run_tracker import select_detections
@@ -88,6 +89,8 @@ class Tracker:
         built: Any = SequenceSettings().of("", classes, settings, fitted)
         self.name, self.settings = name, built[0]
         self._inputs: InputSettings = built[1]
+        if missing := missing_embeddings(name, self.settings, self._inputs, fitting):
+            raise SettingError(*missing)
         width, height = size or (np.inf, np.inf)
         self._public: npt.NDArray[np.float32] | None = None
         self._sequence = SequenceInfo(fps, width, height, lambda frame: self._public_boxes())

@@ -52,14 +52,15 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
         # Only the embedder has weights, so both flags refer to it.
         weights = options.embedder_weights or options.weights
         options = replace(options, weights=None, embedder_weights=weights)
-    _refuse_others(name, options, *detector.options, *embedding.options)
+    _refuse_others(name, options, "embed_min_score", *detector.options, *embedding.options)
     options = _with_fetched(detector_name, "weights", detector.options, options, warn)
     options = _with_fetched(embedder_name, "embedder_weights", embedding.options, options, warn)
     from mottool.pipelines.two_stage import TwoStage
 
     # Embedder first: its missing weights are reported before a detector downloads its own.
     embedder = load(embedding.factory)(embedder_name, options)
-    two_stage = TwoStage(name, load(detector.factory)(detector_name, options), embedder)
+    detecting: Pipeline = load(detector.factory)(detector_name, options)
+    two_stage = TwoStage(name, detecting, embedder, options.embed_min_score)
     two_stage.weights_files = {
         "weights_file": _file_name(detector_name, options.weights),
         "embedder_weights_file": _file_name(embedder_name, options.embedder_weights),

@@ -89,11 +89,17 @@ class Embedder(Protocol):
     """Computes embeddings of given boxes; those of one person are close to each other.
 
     `weights` is the sha256 of the weights file ("" without one). `settings` contains everything
-    else that the result depends on, as JSON values.
+    else that the result depends on, as JSON values. `frames` is the number of frames per call that
+    suits it; results do not depend on it.
     """
 
     name: str
     weights: str
+
+    @property
+    def frames(self) -> int:
+        """Return the number of frames; see the class."""
+        ...
 
     @property
     def settings(self) -> Mapping[str, Any]:

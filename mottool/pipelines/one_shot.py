@@ -78,7 +78,8 @@ def build_embedder(name: str, options: Options) -> "NetworkEmbedder":
         problem = f"{path} has no embedder: it was trained with --detector-only"
         raise SettingError(problem, "give weights that were trained with --labels")
     preprocessor = _preprocessor(name, options, read_card(path))
-    return NetworkEmbedder(name, network, weights, preprocessor, compute)
+    frames = max(options.batch, 1)  # auto measures the batches of a detector
+    return NetworkEmbedder(name, network, weights, preprocessor, compute, frames)
 
 
 def _weights(name: str, given: Path | None, flag: str) -> Path:
@@ -284,10 +285,15 @@ class NetworkEmbedder:
         weights: str,
         preprocessor: Letterbox,
         compute: Compute,
+        frames: int = 1,
     ) -> None:
-        """Create the embedder of a loaded network; `weights` is the checkpoint's sha256."""
+        """Create the embedder of a loaded network; `weights` is the checkpoint's sha256.
+
+        `frames` of a sequence share a forward pass.
+        """
         self.name, self.weights = name, weights
         self.network, self.preprocessor, self.compute = network, preprocessor, compute
+        self.frames = frames
         self.settings: dict[str, Any] = {"input": f"{preprocessor.width}x{preprocessor.height}"}
         self._input = NetworkInput(preprocessor, compute)
 

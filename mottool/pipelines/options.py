@@ -123,6 +123,13 @@ class Options(Settings):
         "names, shapes and values.",
         choices=DETECTOR_FORMATS,
     )
+    embed_min_score: float | None = setting(
+        None,
+        "Boxes that score below this are not embedded, which saves time if the tracker matches "
+        "them by position only, as botsort-reid below --track-high-thresh. By default all are.",
+        low=0,
+        high=1,
+    )
     occlusion_maps: bool = setting(
         False, "Also keep the heatmaps of occlusion centres, if the network predicts them."
     )

@@ -9,6 +9,10 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from mottool.cache.layout import EMBED_MIN_SCORE
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.pipelines.interfaces import Embedder, FrameTimes, Pipeline, PipelineRun
@@ -19,15 +23,25 @@ __all__ = ["TwoStage"]
 
 
 class TwoStage:
-    """A detector and an embedder; embeddings of the detector, if any, are replaced."""
+    """A detector and an embedder; embeddings of the detector, if any, are replaced.
+
+    `batch` is the number of frames whose boxes are embedded together. The detector processes them
+    in batches of its own.
+    """
 
     weights_files: Mapping[str, str] = {}
 
-    def __init__(self, name: str, detector: Pipeline, embedder: Embedder) -> None:
-        """Create the pipeline `name` of both parts."""
+    def __init__(
+        self, name: str, detector: Pipeline, embedder: Embedder, min_score: float | None = None
+    ) -> None:
+        """Create the pipeline `name` of both parts.
+
+        Boxes that score below `min_score` are not embedded: their embeddings are zeros.
+        """
         self.name, self.detector, self.embedder = name, detector, embedder
-        self.weights, self.batch = detector.weights, detector.batch
-        self.fitted = detector.fitted
+        self.weights, self.fitted = detector.weights, detector.fitted
+        self.batch = detector.batch * -(-embedder.frames // detector.batch)
+        self.min_score = min_score
 
     def start(self, sequence: Source, warn: Callable[[str], None]) -> "TwoStageRun":
         """Start a sequence. Raises `InputError` if it has no images to embed boxes from."""
@@ -35,7 +49,7 @@ class TwoStage:
         if not sequence.has_images:
             fix = "put the frames beside its seqinfo.ini, or give --embedder none"
             raise InputError(f"{sequence.path} has no images to embed boxes from", fix)
-        return TwoStageRun(run, self.embedder)
+        return TwoStageRun(self, run)
 
 
 class TwoStageRun:
@@ -43,23 +57,47 @@ class TwoStageRun:
 
     needs_pixels = True
 
-    def __init__(self, detector: PipelineRun, embedder: Embedder) -> None:
-        self.detector, self.embedder = detector, embedder
+    def __init__(self, pipeline: TwoStage, detector: PipelineRun) -> None:
+        self.pipeline, self.detector = pipeline, detector
         self.needs_all_frames = detector.needs_all_frames
         self.last_frame = detector.last_frame
+        embedder = pipeline.embedder
         settings = {f"embedder_{key}": value for key, value in embedder.settings.items()}
         if embedder.weights:
             settings["embedder_weights"] = embedder.weights
+        if pipeline.min_score is not None:
+            settings[EMBED_MIN_SCORE] = pipeline.min_score
         self.settings: dict[str, Any] = detector.settings | {"embedder": embedder.name}
         self.settings |= settings
 
     def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
         """Detect people in each frame; embed the boxes of all frames together."""
-        detected = list(self.detector.detect(frames))
+        detected = [
+            result
+            for start in range(0, len(frames), self.pipeline.detector.batch)
+            for result in self.detector.detect(frames[start : start + self.pipeline.detector.batch])
+        ]
         start = perf_counter()
-        embeddings = self.embedder.embed(
-            [frame.image for frame in frames], [detections.boxes for detections, _ in detected]
-        )
+        embeddings = self._embed([frame.image for frame in frames], [each for each, _ in detected])
         seconds = (perf_counter() - start) / len(frames)
         for (detections, times), rows in zip(detected, embeddings, strict=True):
             yield replace(detections, embeddings=rows), times._replace(embed=seconds)
+
+    def _embed(
+        self, images: Sequence[npt.NDArray[np.uint8]], detected: Sequence[Detections]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Embed the boxes of each image that score enough; the rows of the others are zeros."""
+        lowest = self.pipeline.min_score
+        boxes = [detections.boxes for detections in detected]
+        if lowest is None:
+            return self.pipeline.embedder.embed(images, boxes)
+        kept = [detections.scores >= np.float32(lowest) for detections in detected]
+        parts = self.pipeline.embedder.embed(
+            images, [rows[mask] for rows, mask in zip(boxes, kept, strict=True)]
+        )
+        embeddings = []
+        for part, mask in zip(parts, kept, strict=True):
+            rows = np.zeros((len(mask), part.shape[1]), np.float32)  # (n, D)
+            rows[mask] = part
+            embeddings.append(rows)
+        return embeddings

@@ -1,55 +1,102 @@
 """Crop boxes from frames and embed the crops in batches across frames."""
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["crop", "embed_crops"]
+from mottool.sources.overlap import in_threads
+
+__all__ = ["BATCH", "FRAMES", "crop", "embed_crops", "pixels_of_boxes"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 
-BATCH = 64  # crops per call of a network: fast enough, with bounded memory
+FRAMES = 8  # per call of `embed_crops`: few enough for memory, and enough to fill batches
+BATCH = 16  # crops per call of a network
+
+
+def pixels_of_boxes(boxes: Floats, width: int, height: int) -> Ints:
+    """Return the pixels in each box (n, 4) x1 y1 x2 y2: left, top, right and bottom (n, 4).
+
+    Right and bottom are exclusive. All four are 0 for a box outside the image.
+    """
+    size = np.array([width, height, width, height])
+    inside = np.clip(boxes, 0, size)
+    pixels = np.concatenate((np.floor(inside[:, :2]), np.ceil(inside[:, 2:])), 1).astype(np.int64)
+    pixels[(pixels[:, 2:] <= pixels[:, :2]).any(1)] = 0
+    return pixels
 
 
 def crop(image: Image, box: Floats) -> Image:
     """Return the pixels (h, w, 3) in a box x1 y1 x2 y2; one black pixel for a box outside."""
-    height, width = image.shape[:2]
-    left, top = np.floor(np.clip(box[:2], 0, [width, height])).astype(int)
-    right, bottom = np.ceil(np.clip(box[2:], 0, [width, height])).astype(int)
-    if right <= left or bottom <= top:
-        return np.zeros((1, 1, 3), np.uint8)
-    return image[top:bottom, left:right]
+    (pixels,) = pixels_of_boxes(box[None], image.shape[1], image.shape[0]).tolist()
+    return _cut(image, pixels)
+
+
+def _cut(image: Image, pixels: Sequence[int]) -> Image:
+    """Return the part of an image that `pixels_of_boxes` describes; one black pixel for none."""
+    left, top, right, bottom = pixels
+    return image[top:bottom, left:right] if right else np.zeros((1, 1, 3), np.uint8)
 
 
 def embed_crops(
     images: Sequence[Image],
     boxes: Sequence[Floats],
-    prepare: Callable[[Image], npt.NDArray[np.generic]],
-    network: Callable[[npt.NDArray[np.generic]], Floats],
+    prepare: Callable[[Image], npt.NDArray[Any]],
+    network: Callable[[npt.NDArray[Any]], Floats],
     size: int,
+    batch: int = BATCH,
+    threads: int = 1,
 ) -> list[Floats]:
     """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, size) arrays, L2-normalised.
 
-    `prepare` converts a crop (h, w, 3) BGR to an input of the network, all of one shape. `network`
-    returns features (k, size) of a stack of k inputs.
+    `prepare` converts a crop (h, w, 3) BGR to an input of the network, all of one shape; it is
+    called in a number of threads while the network works. Boxes of the same pixels are embedded
+    once. `network` returns features (batch, size) of a stack of `batch` inputs. Each stack has this
+    shape, the last one with zeros at its end: for other shapes a network rounds differently, but
+    the embedding of a box must not depend on the boxes beside it, nor on where a run was resumed.
     """
-    prepared = (
-        prepare(crop(image, box)) for image, rows in zip(images, boxes, strict=True) for box in rows
-    )
+    crops, rows = _distinct_crops(images, boxes)
+    stacks = (crops[start : start + batch] for start in range(0, len(crops), batch))
     parts = [np.zeros((0, size), np.float32)]
-    parts += [network(np.stack(stack)) for stack in _stacks(prepared)]
-    features = np.concatenate(parts)  # (all boxes, size)
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    ends = np.cumsum([len(rows) for rows in boxes])
-    return np.split(features, ends[:-1]) if len(boxes) else []
+    prepared = in_threads(partial(_stack, prepare, batch), stacks, threads, threads + 1)
+    with closing(prepared):
+        parts += map(network, prepared)
+    return split_embeddings(np.concatenate(parts), rows)
 
 
-def _stacks(
-    items: Iterator[npt.NDArray[np.generic]],
-) -> Iterator[list[npt.NDArray[np.generic]]]:
-    """Yield lists of at most `BATCH` items."""
-    while stack := list(islice(items, BATCH)):
-        yield stack
+def split_embeddings(features: Floats, rows: Sequence[Ints]) -> list[Floats]:
+    """Return the L2-normalised `rows` (n,) of each image among features (k, D): (n, D) arrays."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    embeddings = features / np.maximum(lengths, 1e-12)
+    return [embeddings[row] for row in rows]
+
+
+def _distinct_crops(
+    images: Iterable[Image], boxes: Iterable[Floats]
+) -> tuple[list[Image], list[Ints]]:
+    """Return the different crops of all images, and each image's rows (n,) among them."""
+    crops: list[Image] = []
+    rows: list[Ints] = []
+    for image, given in zip(images, boxes, strict=True):
+        pixels = pixels_of_boxes(given, image.shape[1], image.shape[0])
+        distinct, row = np.unique(pixels, axis=0, return_inverse=True)
+        rows.append(row.ravel() + len(crops))
+        crops += [_cut(image, part) for part in distinct.tolist()]
+    return crops, rows
+
+
+def _stack(
+    prepare: Callable[[Image], npt.NDArray[Any]], batch: int, crops: Sequence[Image]
+) -> npt.NDArray[Any]:
+    """Return the inputs of at most `batch` crops, stacked, with zeros for missing ones."""
+    first, *others = map(prepare, crops)
+    stack = np.zeros((batch, *first.shape), first.dtype)
+    for place, values in zip(stack, (first, *others), strict=False):
+        place[...] = values
+    return stack

@@ -14,7 +14,7 @@ from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 from mottool.models.exported import open_exported, pixel_format
 from mottool.models.pixel_formats import planes
-from mottool.pipelines.embedders.crops import embed_crops
+from mottool.pipelines.embedders.crops import BATCH, FRAMES, embed_crops
 from mottool.pipelines.options import Options
 
 __all__ = ["ExportedEmbedder", "embedder"]
@@ -36,6 +36,7 @@ class ExportedEmbedder:
     """A network in an exported file that embeds crops of people."""
 
     name = "reid"
+    frames = FRAMES
 
     def __init__(self, path: Path, pixels: str | None, compute: Compute) -> None:
         """Open the file; `pixels` is one of `models.pixel_formats.FORMS`.
@@ -76,7 +77,8 @@ class ExportedEmbedder:
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]
     ) -> list[Floats]:
         """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, D) arrays, L2-normalised."""
-        return embed_crops(images, boxes, self._prepare, self._features, self.size)
+        batch = self.network.shape[0] or BATCH
+        return embed_crops(images, boxes, self._prepare, self._features, self.size, batch)
 
     def _prepare(self, crop: npt.NDArray[np.uint8]) -> Floats:
         """Convert a crop (h, w, 3) BGR to the planes (3, height, width) of the network."""

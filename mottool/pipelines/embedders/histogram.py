@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.pipelines.embedders.crops import embed_crops
+from mottool.pipelines.embedders.crops import FRAMES, embed_crops
 from mottool.pipelines.options import Options
 
 __all__ = ["Histogram", "embedder"]
@@ -43,6 +43,7 @@ class Histogram:
     weights = ""
     settings: Mapping[str, Any] = {}
     size = BANDS * 3 * BINS
+    frames = FRAMES
 
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Floats]
@@ -99,7 +100,7 @@ def _soft_histograms(values: npt.NDArray[np.floating[Any]]) -> Doubles:
 def _without_grey(descriptors: Doubles) -> Floats:
     """Project the common grey out of `descriptors` (n, 144), and normalise."""
     grey = _grey()
-    rest = descriptors - (descriptors @ grey)[:, None] * grey
+    rest = descriptors - np.vecdot(descriptors, grey)[:, None] * grey
     norms = np.linalg.norm(rest, axis=1, keepdims=True)  # (n, 1)
     return np.asarray(rest / np.maximum(norms, 1e-12), np.float32)
 
