@@ -13,6 +13,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
     list_option,
+    pixel_range_option,
     select_shard,
     settings_options,
     shard_option,
@@ -23,7 +24,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    pass
+    from mottool.sources.pixel_range import PixelRange
 
 __all__ = ["Config", "command", "run"]
 
@@ -34,6 +35,7 @@ run = estimate_motion
 @click.command("camera-motion", epilog=splits_help())
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_option
+@pixel_range_option
 @settings_options(Config)
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @shard_option
@@ -42,6 +44,7 @@ run = estimate_motion
 def command(
     sources: tuple[str, ...],
     listed: Path | None,
+    pixel_range: PixelRange | None,
     config: Config,
     overwrite: bool,
     shard: tuple[int, int] | None,
@@ -65,7 +68,7 @@ def command(
     from mottool.sources.discovery import find_sequences
 
     jobs = Jobs(as_json)
-    sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
+    sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
     for sequence in select_shard(sequences, shard):
         out, start = WorkDir(work).camera_motion(sequence.name), perf_counter()
         written = jobs.run(sequence.name, partial(run, sequence, out, config, overwrite, jobs.note))

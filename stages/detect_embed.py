@@ -13,6 +13,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
     list_option,
+    pixel_range_option,
     select_shard,
     settings_options,
     shard_option,
@@ -28,7 +29,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    pass
+    from mottool.sources.pixel_range import PixelRange
 
 __all__ = ["Config", "command", "pipeline_of", "run"]
 
@@ -50,6 +51,7 @@ EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\
     "decoded once, each pipeline writes its own cache, and other options go to the pipelines that "
     "they apply to.",
 )
+@pixel_range_option
 @settings_options(Config, without={"pipeline"})
 @click.option("--overwrite", is_flag=True, help="Replace existing caches.")
 @shard_option
@@ -59,6 +61,7 @@ def command(
     sources: tuple[str, ...],
     listed: Path | None,
     names: tuple[str, ...],
+    pixel_range: PixelRange | None,
     config: Config,
     overwrite: bool,
     shard: tuple[int, int] | None,
@@ -110,7 +113,7 @@ def command(
     from mottool.sources.discovery import find_sequences
 
     jobs = Jobs(as_json)
-    sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
+    sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
     if not sequences:
         jobs.close()  # before the network is loaded
     configs = configs_of_each(config, names)

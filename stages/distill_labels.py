@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, settings_options, work_option
+from mottool.cli.options import as_json, pixel_range_option, settings_options, work_option
 from mottool.data.formats import format_names
 from mottool.errors import MottoolError, SettingError
 from mottool.pipelines.distill import DistillSettings, distill, pseudo_label
@@ -23,6 +23,7 @@ from mottool.workdir import WorkDir
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
     from mottool.pipelines.interfaces import Embedder
+    from mottool.sources.pixel_range import PixelRange
     from mottool.sources.sequence import Sequence as Source
 
     LabelPath = Callable[[str], Path]
@@ -46,6 +47,7 @@ run = distill
     type=click.Path(path_type=Path, dir_okay=False),
     help="The label file, for a single DATASET.  [default: WORK/labels/TEACHER/DATASET.h5]",
 )
+@pixel_range_option
 @settings_options(Config)
 @click.option("--overwrite", is_flag=True, help="Replace existing labels.")
 @work_option
@@ -53,6 +55,7 @@ run = distill
 def command(
     datasets: tuple[str, ...],
     root: Path | None,
+    pixel_range: PixelRange | None,
     out: Path | None,
     config: Config,
     overwrite: bool,
@@ -89,9 +92,9 @@ def command(
 
     opened: Iterable[tuple[Dataset, Path]]
     if config.detector:
-        opened = _detect(datasets, label_path, config, overwrite, jobs)
+        opened = _detect(datasets, label_path, config, pixel_range, overwrite, jobs)
     else:
-        opened = _open_annotated(datasets, label_path, root, jobs)
+        opened = _open_annotated(datasets, label_path, root, pixel_range, jobs)
     for dataset, path in opened:
         start = perf_counter()
         written = jobs.run(dataset.name, partial(run, dataset, path, teacher, overwrite, jobs.note))
@@ -138,16 +141,21 @@ def _rename_flags(old: str, new: str) -> Iterator[None]:
 
 
 def _open_annotated(
-    sources: Sequence[str], label_path: LabelPath, root: Path | None, jobs: Jobs
+    sources: Sequence[str],
+    label_path: LabelPath,
+    root: Path | None,
+    pixel_range: PixelRange | None,
+    jobs: Jobs,
 ) -> list[tuple[Dataset, Path]]:
     """Open all annotated datasets, before any is processed; return each with its label path."""
-    from mottool.data.formats import open_dataset
+    from mottool.data.formats import open_datasets
 
     opened: dict[Path, tuple[str, Dataset]] = {}
     for source in sources:
-        dataset = jobs.run(source, partial(open_dataset, source, jobs.note, root))
-        if dataset is None:
+        datasets = jobs.run(source, partial(open_datasets, [source], jobs.note, root, pixel_range))
+        if datasets is None:
             continue
+        (dataset,) = datasets
         first, _ = opened.setdefault(label_path(dataset.name), (source, dataset))
         if first != source:
             problem = f"{first} and {source} are both named {dataset.name}"
@@ -156,14 +164,19 @@ def _open_annotated(
 
 
 def _detect(
-    sources: Sequence[str], label_path: LabelPath, config: Config, overwrite: bool, jobs: Jobs
+    sources: Sequence[str],
+    label_path: LabelPath,
+    config: Config,
+    pixel_range: PixelRange | None,
+    overwrite: bool,
+    jobs: Jobs,
 ) -> Iterator[tuple[Dataset, Path]]:
     """Yield the dataset of pseudo-labels of each unlabelled source, with its label path."""
-    from mottool.data.formats import open_dataset
+    from mottool.data.formats import open_datasets
     from mottool.pipelines.build import build_detector
     from mottool.sources.discovery import find_sequences
 
-    sequences = find_sequences(sources, None, jobs.fail, jobs.note)
+    sequences = find_sequences(sources, None, jobs.fail, jobs.note, pixel_range)
     if len({label_path(sequence.name) for sequence in sequences}) < len(sequences):
         raise SettingError(f"--out is one file for {len(sequences)} sequences", "leave it out")
     if not sequences:
@@ -177,7 +190,7 @@ def _detect(
 
         def job(sequence: Source = sequence, boxes: Path = boxes) -> Dataset:
             pseudo_label(sequence, boxes, detector, config, overwrite, jobs.note)
-            return open_dataset(boxes, jobs.note)
+            return open_datasets([boxes], jobs.note, None, pixel_range)[0]
 
         dataset = jobs.run(sequence.name, job)
         if dataset is not None:

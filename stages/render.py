@@ -14,6 +14,7 @@ from mottool.cli.options import (
     as_json,
     ground_truth_option,
     list_option,
+    pixel_range_option,
     settings_options,
     work_option,
 )
@@ -27,6 +28,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir, write_record
 
 if TYPE_CHECKING:
+    from mottool.sources.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Config", "command", "run"]
@@ -61,6 +63,7 @@ __all__ = ["Config", "command", "run"]
     "[default: WORK/caches/PIPELINE for the results PIPELINE.TRACKER]",
 )
 @list_option
+@pixel_range_option
 @settings_options(Config)
 @work_option
 @as_json
@@ -72,6 +75,7 @@ def command(
     switches: bool,
     cache: Path | None,
     listed: Path | None,
+    pixel_range: PixelRange | None,
     config: Config,
     work: Path,
     as_json: bool,
@@ -117,7 +121,7 @@ def command(
     jobs = Jobs(as_json)
     results = tracks or _only_results(WorkDir(work))
     truth_files = find_ground_truth(ground_truth)
-    sequences = find_sequences(sources, listed, jobs.fail, jobs.note)
+    sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
     if len(sequences) == len(truth_files) == 1 and ground_truth[0].is_file():
         truth_files = dict(zip([sequences[0].name], truth_files.values(), strict=True))
     for path in (results, *([beside] if beside else [])):
@@ -156,7 +160,16 @@ def command(
         )
         run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
         write_record(
-            out, video_inputs(sequence.fingerprint(), rows, config, truth, other, cache_file)
+            out,
+            video_inputs(
+                sequence.fingerprint(),
+                rows,
+                config,
+                truth,
+                other,
+                cache_file,
+                pixel_range=sequence.pixel_range,
+            ),
         )
         jobs.report(sequence.name, out, "rendered")
 

@@ -24,6 +24,7 @@ from mottool.cli.options import (
     as_json,
     list_option,
     merged_options,
+    pixel_range_option,
     profile_option,
     published_option,
     set_option,
@@ -44,6 +45,7 @@ from mottool.workdir import WorkDir, read_record
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
+    from mottool.sources.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Tracked", "command", "run"]
@@ -93,6 +95,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 @click.command("track", cls=tracker_command(settings_by_tracker()), epilog=splits_help())
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_option
+@pixel_range_option
 @settings_options(detect_embed.Config)
 @click.option(
     "--tracker",
@@ -113,6 +116,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 def command(
     sources: tuple[str, ...],
     listed: Path | None,
+    pixel_range: PixelRange | None,
     config: detect_embed.Config,
     tracker: str | None,
     file: Path | None,
@@ -148,7 +152,7 @@ def command(
     from mottool.sources.discovery import find_sequences
 
     batch = Jobs(as_json)
-    sequences = find_sequences(sources, listed, batch.fail, batch.note)
+    sequences = find_sequences(sources, listed, batch.fail, batch.note, pixel_range)
     if not sequences:
         batch.close()  # before the network is loaded
     pipeline = pipeline_of(config, len(sequences), batch.note)

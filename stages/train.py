@@ -7,11 +7,18 @@ from typing import Any
 import click
 
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, merged_options, settings_options, work_option
+from mottool.cli.options import (
+    as_json,
+    merged_options,
+    pixel_range_option,
+    settings_options,
+    work_option,
+)
 from mottool.data.formats import format_names
 from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.registry import NETWORKS, learning_settings, names_help, trainable
 from mottool.settings import build_settings, parse_key_values
+from mottool.sources.pixel_range import PixelRange
 from mottool.splits import splits_help
 from mottool.training.setup import TrainSettings as Config
 from mottool.training.setup import train as run
@@ -39,6 +46,7 @@ EPILOG += f"\n\n{splits_help()}"
     help="Folder of the images that lists, .json and .odgt files refer to.  [default: searched "
     "in the folders around the file]",
 )
+@pixel_range_option
 @click.option(
     "--validate",
     multiple=True,
@@ -83,6 +91,7 @@ def command(
     pipeline: str,
     data: tuple[str, ...],
     root: Path | None,
+    pixel_range: PixelRange | None,
     validate: tuple[str, ...],
     tracking: tuple[str, ...],
     out: Path | None,
@@ -130,6 +139,7 @@ def command(
             validation=validate,
             labels=labels,
             root=root,
+            pixel_range=pixel_range,
             overwrite=overwrite,
             warn=jobs.note if first else lambda message: None,
             tracking=parse_key_values(tracking, "--tracker-set"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mottool.cli.jobs import Jobs
-from mottool.cli.options import as_json, settings_options, work_option
+from mottool.cli.options import as_json, pixel_range_option, settings_options, work_option
 from mottool.data.formats import format_names
 from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.metrics.settings import MIN_SCORE, RetrievalSettings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mottool.metrics.matches import CacheMatches
     from mottool.metrics.tables import Table
     from mottool.pipelines.interfaces import Pipeline
+    from mottool.sources.pixel_range import PixelRange
 
 __all__ = ["Config", "command", "run"]
 
@@ -68,19 +69,21 @@ def run(
     out: Path,
     config: Config | None = None,
     root: Path | None = None,
+    pixel_range: PixelRange | None = None,
     warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Score a pipeline on datasets, and write all metrics to the CSV file `out`.
 
     There is one row per dataset, and a `COMBINED` one if there are several. `root` is the folder of
-    the images that lists refer to. Raises `SettingError` for settings that do not apply, and
-    `InputError` for datasets that are damaged or lack what is to be scored.
+    the images that lists refer to, `pixel_range` as in `open_datasets`. Raises
+    `SettingError` for settings that do not apply, and `InputError` for datasets that are damaged or
+    lack what is to be scored.
     """
     from mottool.data.formats import open_datasets
     from mottool.metrics.tables import write_csv
 
     config = config or Config()
-    datasets = open_datasets(list(sources), warn, root)
+    datasets = open_datasets(list(sources), warn, root, pixel_range)
     pipeline = _build(config, warn)
     matches = [_match(pipeline, dataset, config, warn) for dataset in datasets]
     return write_csv(_table(pipeline.name, datasets, matches, config), out)
@@ -94,6 +97,7 @@ def run(
     help="Folder of the images that lists, .json and .odgt files refer to.  [default: searched "
     "in the folders around the file]",
 )
+@pixel_range_option
 @settings_options(Config)
 @click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
@@ -102,6 +106,7 @@ def run(
 def command(
     sources: tuple[str, ...],
     root: Path | None,
+    pixel_range: PixelRange | None,
     config: Config,
     csv: Path | None,
     markdown: Path | None,
@@ -134,7 +139,7 @@ def command(
     from mottool.metrics.tables import as_text, write_csv, write_markdown
 
     jobs = Jobs(as_json)
-    datasets = open_datasets(sources, jobs.note, root)
+    datasets = open_datasets(sources, jobs.note, root, pixel_range)
     pipeline = _build(config, jobs.note)
     scored, matches = [], []
     for dataset in datasets:

@@ -12,6 +12,7 @@ import click
 from mottool.cli.name_choice import NameChoice
 from mottool.errors import SettingError
 from mottool.settings import Settings, build_settings, is_optional, plain_type
+from mottool.sources.pixel_range import parse_pixel_range
 
 __all__ = [
     "as_json",
@@ -21,6 +22,7 @@ __all__ = [
     "jobs_option",
     "list_option",
     "merged_options",
+    "pixel_range_option",
     "plot_options",
     "profile_option",
     "published_option",
@@ -81,6 +83,17 @@ def list_option(command: Command) -> Command:
         "listed",
         type=click.Path(path_type=Path),
         help="A text file with one source a line, relative to the folder of the file.",
+    )(command)
+
+
+def pixel_range_option(command: Command) -> Command:
+    """Add the `--pixel-range` option of stages that read images: `pixel_range` or None."""
+    return click.option(
+        "--pixel-range",
+        metavar="LOW-HIGH",
+        callback=lambda context, option, text: None if text is None else parse_pixel_range(text),
+        help="Pixel values that become black and white in images of more than 8 bits, such as "
+        "0-4095.  [default: the range of the values in each sequence or dataset]",
     )(command)
 
 

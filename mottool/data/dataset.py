@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, SettingError
-from mottool.sources.images import read_image, read_mask, without_links
+from mottool.sources.depth import scale
+from mottool.sources.images import read_mask, read_raw, without_links
+from mottool.sources.pixel_range import PixelRange
 from mottool.splits import Split, frames_of_half
 
 __all__ = [
@@ -43,6 +45,7 @@ class AnnotatedImage:
     `ignored` (k, 4) float32 are regions that may show people without annotation. `instances` (n,)
     int64 are the values of the boxes' pixels in the image file `mask`, 0 for a box without mask.
     `origin` is the number of the first pixel of a row: 1 in MOTChallenge's boxes, else 0.
+    `pixel_range` are the values of black and white in an image of more than 8 bits.
     """
 
     path: Path
@@ -59,10 +62,11 @@ class AnnotatedImage:
     instances: Ints
     mask: Path | None = None
     origin: int = 0
+    pixel_range: PixelRange | None = None
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """Read the image, BGR (height, width, 3). Raises `InputError` if its size differs."""
-        image = read_image(self.path, self.upright)
+        image = scale(read_raw(self.path, self.upright), self.pixel_range)
         height, width = image.shape[:2]
         if (width, height) != (self.width, self.height):
             problem = f"{self.path} is {width}x{height} but annotated as {self.width}x{self.height}"
@@ -89,7 +93,8 @@ class Dataset:
     (M,) int64, the end of each image's rows in `boxes` (N, 4), `identities` (N,), `visibility` (N,)
     and `instances` (N,). `ignored_ends` (M,) does the same for `ignored` (K, 4). `videos` and
     `frames` (M,) int32. Identities and videos are numbered from 0 without gaps. `masks` has the
-    path of every image's mask, or "". `origins` (M,) int8.
+    path of every image's mask, or "". `origins` (M,) int8. `pixel_ranges` are those of every image,
+    or () if all have 8 bits.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Dataset:
     instances: Ints
     masks: tuple[str, ...]
     origins: npt.NDArray[np.int8]
+    pixel_ranges: tuple[PixelRange | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -135,6 +141,7 @@ class Dataset:
             instances=self.instances[rows],
             mask=Path(self.masks[index]) if self.masks[index] else None,
             origin=int(self.origins[index]),
+            pixel_range=self.pixel_ranges[index] if self.pixel_ranges else None,
         )
 
     @property
@@ -258,6 +265,8 @@ class Dataset:
             digest.update(f"{path.name}\0{length}\0".encode())
         for array in (self.sizes, self.ends, self.boxes, self.identities, self.visibility):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if self.pixel_ranges:
+            digest.update(str(self.pixel_ranges).encode())
         return digest.hexdigest()
 
 
@@ -290,6 +299,9 @@ def join_datasets(datasets: Sequence[Dataset]) -> Dataset:
         instances=np.concatenate([part.instances for part in datasets]),
         masks=tuple(mask for part in datasets for mask in part.masks),
         origins=np.concatenate([part.origins for part in datasets]),
+        pixel_ranges=sum((part.pixel_ranges or (None,) * len(part) for part in datasets), ())
+        if any(part.pixel_ranges for part in datasets)
+        else (),
     )
 
 

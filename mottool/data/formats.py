@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from mottool.splits import parse_source
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
+    from mottool.sources.pixel_range import PixelRange
     from mottool.sources.sequence import Sequence as Video
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "open_dataset",
     "open_datasets",
     "open_held_out",
+    "with_pixel_range",
 ]
 
 
@@ -102,11 +104,15 @@ def open_dataset(
 
 
 def open_datasets(
-    sources: Sequence[str | Path], warn: Callable[[str], None], root: Path | None = None
+    sources: Sequence[str | Path],
+    warn: Callable[[str], None],
+    root: Path | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> list[Dataset]:
-    """Open the datasets at several paths; otherwise as `open_dataset`.
+    """Open the datasets at several paths to read their images; otherwise as `open_dataset`.
 
-    Raises `SettingError` if no path is given, or one is given twice.
+    `pixel_range` are the values of black and white in images of more than 8 bits, by default those
+    of each dataset. Raises `SettingError` if no path is given, or one is given twice.
     """
     if not sources:
         raise SettingError("no dataset is given", "name at least one with --data")
@@ -115,13 +121,36 @@ def open_datasets(
         if paths.count(path) > 1:
             fix = "name it once; without @SPLIT all of it is used"
             raise SettingError(f"the dataset {path} is given twice", fix)
-    return [open_dataset(source, warn, root) for source in sources]
+    datasets = [open_dataset(source, warn, root) for source in sources]
+    return [with_pixel_range(dataset, pixel_range, warn) for dataset in datasets]
+
+
+def with_pixel_range(
+    dataset: Dataset, pixel_range: PixelRange | None, warn: Callable[[str], None]
+) -> Dataset:
+    """Return a dataset whose images of more than 8 bits have a range, as in `open_datasets`."""
+    from mottool.sources.depth import range_of
+
+    values = range_of([Path(path) for path in dataset.paths])
+    if values is None:
+        if pixel_range:
+            warn(f"{dataset.name} has images of 8 bits, to which --pixel-range does not apply")
+        return dataset
+    if pixel_range is None:
+        warn(f"{dataset.name}: images of more than 8 bits, scaled from {values} to 0 to 255")
+    return replace(dataset, pixel_ranges=(pixel_range or values,) * len(dataset))
 
 
 def open_held_out(
-    sources: Sequence[str | Path], warn: Callable[[str], None], root: Path | None = None
+    sources: Sequence[str | Path],
+    warn: Callable[[str], None],
+    root: Path | None = None,
+    pixel_range: PixelRange | None = None,
 ) -> tuple[list[Video], list[Dataset]]:
-    """Open data to validate on: the videos of benchmarks, and datasets of other formats."""
+    """Open data to validate on: the videos of benchmarks, and datasets of other formats.
+
+    The arguments are those of `open_datasets`.
+    """
     from mottool.layouts.registry import find_image_folders
     from mottool.sources.discovery import find_sequences
 
@@ -132,5 +161,6 @@ def open_held_out(
         if is_video or format_of(path) in {None, "motchallenge"}:
             videos.append(source)
         else:
-            datasets.append(open_dataset(source, warn, root))
-    return find_sequences(videos) if videos else [], datasets
+            dataset = open_dataset(source, warn, root)
+            datasets.append(with_pixel_range(dataset, pixel_range, warn))
+    return find_sequences(videos, pixel_range=pixel_range) if videos else [], datasets

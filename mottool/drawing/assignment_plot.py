@@ -54,6 +54,7 @@ def plot_assignment(
     from mottool.drawing.assignment_figure import draw_assignment
     from mottool.losses.unsupervised import Assignment
     from mottool.sources.discovery import find_sequences
+    from mottool.sources.pixel_range import recorded_range
 
     settings = settings or AssignmentPlotSettings()
     with Cache(cache) as opened:
@@ -62,7 +63,8 @@ def plot_assignment(
     embeddings = torch.cat([torch.from_numpy(each.embeddings).float() for each in (first, second)])
     assignment = Assignment(settings.placeholder, settings.temperature)
     matrix, _ = assignment.matrix(F.normalize(embeddings, dim=1))
-    (sequence,) = find_sequences([header.source])
+    pixels = recorded_range(header.settings)
+    (sequence,) = find_sequences([header.source], pixel_range=pixels)
     images = sequence.images_at(pair, warn)
     title = f"{header.sequence}, {header.pipeline}"
     shown = [(images[each.frame], each) for each in (first, second)]

@@ -178,6 +178,7 @@ def plot_templates(
     from mottool.drawing.template_plot import draw_templates
     from mottool.metrics.embedding_similarity import templates_of
     from mottool.sources.discovery import find_sequences
+    from mottool.sources.pixel_range import recorded_range
 
     networks = {}
     for path in caches:
@@ -185,7 +186,8 @@ def plot_templates(
             header = cache.header
             memory = (settings or TrackletPlotSettings()).memory
             networks[header.pipeline] = templates_of(cache, rows, frame, memory)
-    (sequence,) = find_sequences([header.source])
+    pixels = recorded_range(header.settings)
+    (sequence,) = find_sequences([header.source], pixel_range=pixels)
     images = (each.image for each in sequence.frames(frame, warn) if each.number == frame)
     image = next(images, None)
     if image is None:

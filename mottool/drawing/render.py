@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.track_layer import TrackLayer
     from mottool.metrics.inputs import GroundTruthFile
+    from mottool.sources.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["RenderSettings", "render_switches", "render_video", "video_inputs"]
@@ -88,16 +89,19 @@ def video_inputs(
     beside: Path | None = None,
     cache: Path | None = None,
     hash_of: Callable[[Path], str] = file_digest,
+    pixel_range: PixelRange | None = None,
 ) -> dict[str, Any]:
     """Return the inputs that determine a video, for its record: frames, rows and settings.
 
-    `source_hash` is the fingerprint of the sequence, and `hash_of` computes that of a file.
+    `source_hash` is the fingerprint of the sequence, `pixel_range` that of the sequence, and
+    `hash_of` computes the fingerprint of a file.
     """
     truth_path = ground_truth.path if ground_truth else None
     files = {"tracks": tracks, "beside": beside, "ground_truth": truth_path}
     digests = {name: hash_of(file_on_disk(file)) if file else None for name, file in files.items()}
     return {
         "source_hash": source_hash,
+        **(pixel_range.to_json() if pixel_range else {}),
         **digests,
         "cache": hash_of(cache) if cache and settings.needs_cache else None,
         "settings": to_json(settings),

@@ -52,6 +52,7 @@ class CacheRun:
         self.batch = pipeline.batch
         self.error: MottoolError | None = None
         self._run = run = staged(pipeline.start(sequence, warn))
+        pixels = sequence.pixel_range
         header = Header(
             sequence=sequence.name,
             pipeline=pipeline.name,
@@ -61,7 +62,7 @@ class CacheRun:
             height=sequence.height,
             fps=sequence.fps,
             weights=pipeline.weights,
-            settings=run.settings,
+            settings={**run.settings, **(pixels.to_json() if pixels else {})},
             first_frame=sequence.first_frame,
             **{field: printable(name) for field, name in pipeline.weights_files.items()},
         )

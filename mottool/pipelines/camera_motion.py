@@ -56,14 +56,14 @@ def estimate_motion(
     from mottool.cache.camera_motion import CameraMotionHeader, CameraMotionWriter
     from mottool.errors import printable
 
-    config = config or MotionSettings()
+    config, pixels = config or MotionSettings(), sequence.pixel_range
     header = CameraMotionHeader(
         sequence=sequence.name,
         source=printable(str(sequence.path)),
         source_hash=sequence.fingerprint(),
         width=sequence.width,
         height=sequence.height,
-        settings=to_json(config),
+        settings=to_json(config) | (pixels.to_json() if pixels else {}),
         first_frame=sequence.first_frame,
     )
     with CameraMotionWriter(out, header, overwrite) as motion:

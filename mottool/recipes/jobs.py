@@ -244,7 +244,7 @@ def make_video(
     """
     notes, start, settings = list[str](), perf_counter(), RenderSettings()
     source = sequence.open() if isinstance(sequence, PlannedSequence) else sequence
-    inputs = video_inputs(source.fingerprint(), tracks, settings)
+    inputs = video_inputs(source.fingerprint(), tracks, settings, pixel_range=source.pixel_range)
     if not overwrite and is_made_from(out, inputs):
         return Made(out, kept=True)
     render_video(source, tracks, out, settings, warn or notes.append, watch)

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 
 from mottool.errors import InputError, MottoolError, SettingError, from_os_error
@@ -14,6 +15,7 @@ from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.sources import video
 from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
 from mottool.sources.images import images_in, natural_key, read_image
+from mottool.sources.pixel_range import PixelRange
 from mottool.sources.sequence import HalfSequence, Sequence, check_numbers
 from mottool.splits import Split, parse_source
 
@@ -27,6 +29,7 @@ def find_sequences(
     listed: Path | None = None,
     refused: Callable[[str, MottoolError], None] | None = None,
     note: Callable[[str], None] = LOGGER.warning,
+    pixel_range: PixelRange | None = None,
 ) -> list[Sequence]:
     """Return every sequence that the sources and the lines of the file `listed` name, each once.
 
@@ -34,9 +37,9 @@ def find_sequences(
     folders, a split of a benchmark in `layouts.registry`, or a glob pattern that matches any of
     them. `SOURCE@SPLIT` is a part of its sequences, see `mottool.splits`. A source that cannot be
     used raises `InputError`; with `refused`, it is passed there with its error and the others are
-    still read. `note` receives a message for the files of a folder that are left out. Raises
-    `SettingError` if no source is given, if there is no such split, or if two sequences have the
-    same name and would write to the same files.
+    still read. `note` receives a message for the files of a folder that are left out. `pixel_range`
+    is that of `Sequence`. Raises `SettingError` if no source is given, if there is no such split,
+    or if two sequences have the same name and would write to the same files.
     """
     sources = [*sources, *(_read_list(listed) if listed else [])]
     if not sources:
@@ -48,7 +51,7 @@ def find_sequences(
         with _pass_errors(refused, source):
             for media in _media_paths(path if split else source, note):
                 with _pass_errors(refused, media):
-                    found.append(_sequence(media))
+                    found.append(replace(_sequence(media), pixel_range=pixel_range))
             for sequence in _select(found, split, path):
                 namesake = sequences.setdefault(sequence.name, sequence)
                 if namesake.path.resolve() != sequence.path.resolve():

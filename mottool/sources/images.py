@@ -78,9 +78,9 @@ def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:
     return np.asarray(_decode(file, cv2.IMREAD_COLOR, upright), np.uint8)
 
 
-def read_raw(file: Path) -> npt.NDArray[np.generic]:
-    """Read an upright image as BGR (H, W, 3) with the type of its values; as `read_image`."""
-    return _decode(file, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, upright=True)
+def read_raw(file: Path, upright: bool = True) -> npt.NDArray[np.generic]:
+    """Read an image as BGR (H, W, 3) with the type of its values; otherwise as `read_image`."""
+    return _decode(file, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, upright)
 
 
 def _decode(file: Path, flags: int, upright: bool) -> npt.NDArray[np.generic]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mottool.engines.threads import cores
 from mottool.errors import InputError
 from mottool.sources import video
-from mottool.sources.depth import range_of
+from mottool.sources.depth import range_of, scale
 from mottool.sources.images import (
     frame_numbers,
     images_in,
@@ -23,6 +23,7 @@ from mottool.sources.images import (
     without_links,
 )
 from mottool.sources.overlap import in_threads
+from mottool.sources.pixel_range import PixelRange
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = [
@@ -60,7 +61,8 @@ class Sequence:
     in frames per second; `width` and `height` are pixels of the upright frame. `length` may be
     wrong, so use it for progress bars only. `detections` and `ground_truth` are the `det/det.txt`
     and `gt/gt.txt` of a MOTChallenge folder, or the labels of another benchmark. `media` is its
-    video or folder of images, None if there is only a `seqinfo.ini`.
+    video or folder of images, None if there is only a `seqinfo.ini`. `pixel_range` are the values
+    that become 0 and 255 in images of more than 8 bits, None for those of the sequence.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Sequence:
     detections: Path | None = None
     ground_truth: Path | None = None
     media: Path | None = None
+    pixel_range: PixelRange | None = None
 
     @property
     def has_images(self) -> bool:
@@ -133,6 +136,8 @@ class Sequence:
         if self.media.is_dir():
             yield from self._images(self.media, start, warn)
             return
+        if self.pixel_range:
+            warn(f"{self.path} is a video, to which --pixel-range does not apply")
         expected = self.length if self.media != self.path else None
         before: Frame | None = None
         for number, seconds, image in video.decode(self.media, warn, start, expected):
@@ -154,11 +159,15 @@ class Sequence:
         """Yield the images of a folder as frames."""
         files = images_in(folder)
         values = range_of(files) if files else None
-        if values:
+        if self.pixel_range and not values:
+            warn(f"{self.path} has images of 8 bits, to which --pixel-range does not apply")
+        elif self.pixel_range:
+            values = self.pixel_range
+        elif values:
             warn(f"{self.path}: images of more than 8 bits, scaled from {values} to 0 to 255")
 
         def read(file: Path) -> npt.NDArray[np.uint8]:
-            return values.scale(read_raw(file)) if values else read_image(file)
+            return scale(read_raw(file), values) if values else read_image(file)
 
         first, threads = max(start, 1), cores()
         with closing(in_threads(read, files[first - 1 :], threads, threads + 1)) as images:

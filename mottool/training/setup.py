@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mottool.data.distilled_labels import JoinedLabels
     from mottool.data.samples import Samples
     from mottool.data.scenes import Scenes
+    from mottool.sources.pixel_range import PixelRange
     from mottool.sources.sequence import Sequence as Source
     from mottool.training.checkpoint_writer import CheckpointWriter
     from mottool.training.learner import Learner
@@ -150,6 +151,7 @@ def train(
     validation: Sequence[str | Path] = (),
     labels: Sequence[Path] = (),
     root: Path | None = None,
+    pixel_range: PixelRange | None = None,
     overwrite: bool = False,
     warn: Warn = ignore_warning,
     tracking: Mapping[str, str] | None = None,
@@ -163,8 +165,8 @@ def train(
     network's family, by default its paper's. `labels` are files of distill-labels for the
     datasets. `validation` are datasets; MOTChallenge sequences are also tracked, with the settings
     `tracking` of the family's tracker. With `retrieval`, Rank1 and mAP are computed by that
-    protocol. `root` is the folder of images that lists refer to. `licences` are TEXT for all
-    datasets or NAME=TEXT for one.
+    protocol. `root` is the folder of images that lists refer to, `pixel_range` as in
+    `open_datasets`. `licences` are TEXT for all datasets or NAME=TEXT for one.
 
     Raises `SettingError` for settings that do not apply, `InputError` for data that is damaged or
     lacks what the loss needs, `CheckpointError` if `out` holds a training with other settings,
@@ -187,7 +189,7 @@ def train(
     config, tracking = config or TrainSettings(), tracking or {}
     plan = _trainer_settings(entry, config)
     learning = learning or entry.family.learning()
-    datasets = open_datasets(data, warn, root)
+    datasets = open_datasets(data, warn, root, pixel_range)
     for part in datasets:
         content = f"{len(part)} images, {len(part.boxes)} boxes, {part.identity_count} identities"
         warn(f"{part.name}: {content}")
@@ -195,7 +197,7 @@ def train(
     named_licences = licences_of(licences, data, datasets)
     torch.manual_seed(config.seed)
     learner: Learner = load(entry.family.learner)(name, dataset, size, learning)
-    held_out = open_held_out(validation, warn, root)
+    held_out = open_held_out(validation, warn, root, pixel_range)
     warn_of_shared(datasets, *held_out, warn)
     embeds = learner.embeds and entry.family.embeds
     best = _best_metric(entry, config, *held_out, retrieval, embeds)

@@ -3,8 +3,23 @@
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from figures import street
 
+from mottool.cache.reader import Cache
+from mottool.cli.main import cli
+from mottool.data.formats import open_datasets
+from mottool.errors import SettingError
 from mottool.sources.discovery import find_sequences
+from mottool.sources.pixel_range import PixelRange, parse_pixel_range
+
+
+def deepen(folder, factor):
+    """Replace the images of a sequence by those of 16 bits, with values `factor` times as large."""
+    for file in sorted((folder / "img1").iterdir()):
+        image = cv2.imread(str(file)).astype(np.uint16) * factor
+        cv2.imwrite(str(file), image)
+    return folder
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 4095), (29000, 32000)])
@@ -34,3 +49,59 @@ def test_images_of_8_bits_are_kept_as_they_are(tmp_path):
     (sequence,) = find_sequences([folder])
     np.testing.assert_array_equal(next(sequence.frames(warn=warnings.append)).image, image)
     assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0-4095", (0, 4095)), ("-5.5-10", (-5.5, 10)), ("-10--2", (-10, -2))]
+)
+def test_a_pixel_range_is_two_rising_numbers(text, expected):
+    assert parse_pixel_range(text) == PixelRange(*expected)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "9-3", "1-1", "nan-3", "a-b", "0-4095-2", "1-" + "9" * 400]
+)
+def test_other_pixel_ranges_are_refused(text):
+    with pytest.raises(SettingError, match="write LOW-HIGH, such as 0-4095"):
+        parse_pixel_range(text)
+
+
+def test_a_given_range_is_used_without_a_message_and_recorded_in_the_cache(tmp_path):
+    folder, work = deepen(street(tmp_path / "street", frames=2), 10), tmp_path / "work"
+    (folder / "det").mkdir()
+    (folder / "det/det.txt").write_text("1,-1,10,8,20,30,0.9\n")
+    arguments = ["detect-embed", str(folder), "--pipeline", "public", "--work", str(work)]
+    whole = cv2.imread(str(street(tmp_path / "eight", frames=2) / "img1/000001.png"))
+    (sequence,) = find_sequences([folder], pixel_range=PixelRange(0, 2550))
+    warnings = []
+    np.testing.assert_array_equal(next(sequence.frames(warn=warnings.append)).image, whole)
+    assert warnings == []
+    result = CliRunner().invoke(cli, [*arguments, "--pixel-range", "0-2550"])
+    assert (result.exit_code, result.stderr) == (0, "")
+    with Cache(work / "caches/public+histogram/street.h5") as cache:
+        assert cache.header.settings["pixel_range"] == [0.0, 2550.0]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert "made with other pixel_range ([0.0, 2550.0], now None)" in result.stderr
+
+
+def test_a_range_for_images_of_8_bits_is_reported(tmp_path):
+    (sequence,) = find_sequences([street(tmp_path / "a", frames=2)], pixel_range=PixelRange(0, 9))
+    warnings = []
+    assert len(list(sequence.frames(warn=warnings.append))) == 2
+    assert warnings == [
+        f"{tmp_path / 'a'} has images of 8 bits, to which --pixel-range does not apply"
+    ]
+
+
+def test_training_images_of_16_bits_are_scaled_by_their_dataset_or_the_given_range(tmp_path):
+    eight, deep = street(tmp_path / "eight"), deepen(street(tmp_path / "deep"), 16)
+    warnings = []
+    plain = open_datasets([eight], print)[0]
+    given = open_datasets([deep], warnings.append, None, PixelRange(0, 4080))[0]
+    assert warnings == []
+    np.testing.assert_array_equal(given[3].pixels(), plain[3].pixels())
+    scaled = open_datasets([deep], warnings.append)[0]
+    assert warnings == ["deep: images of more than 8 bits, scaled from 480 to 3680 to 0 to 255"]
+    assert scaled[3].pixels().max() == 255
+    assert len({each.fingerprint() for each in (given, scaled)}) == 2
