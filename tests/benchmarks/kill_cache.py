@@ -1,24 +1,28 @@
 """Kill a writer of caches again and again and count what is lost. Run it by hand:
 
-    python tests/benchmarks/kill_cache.py [KILLS [SEED]]
+    python tests/benchmarks/kill_cache.py [KILLS [SEED [FRAMES]]]
 
-A child process writes a made-up sequence as fast as it can, and prints how many frames are
-committed, after each commit. It is killed (SIGKILL) after a random time. Then the shards, or the
-complete file, must contain at least the printed number of frames, with the right values; the next
-child resumes. When the sequence is complete, its content must equal that of an uninterrupted run.
+A forked process writes a made-up sequence as fast as it can, and reports how many frames are
+committed, after each commit. It is killed (SIGKILL) after a random time. Removing the shards takes
+a thousandth of a run, so that one child in eight kills itself there, if it gets so far. Then the
+shards, or the complete file, must contain at least the reported number of frames, with the right
+values; the next child resumes. When the sequence is complete, its content must equal that of an
+uninterrupted run.
 `tests/cache/test_writer.py` does the same a dozen times.
 """
 
+import os
 import random
-import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from signal import SIGKILL
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import h5py
 import numpy as np
@@ -31,6 +35,7 @@ from mottool.detections import Detections
 from mottool.errors import MottoolError
 
 SIZE = 128  # of the embeddings
+REMOVING = 1 / 8  # share of the children that kill themselves while they remove shards
 FIRST = 20  # frames without detections, so that the embedding size is not known at first
 
 
@@ -142,6 +147,39 @@ def check_frames(file: h5py.File, first: int, report: Report) -> None:
                 report.wrong.append(f"{name} of frame {first + i}")
 
 
+def die_removing(path: Path, removals: int) -> None:
+    """Kill this process at removal `removals` (from 0) in the shards' folder of a complete file."""
+    folder, left = str(shard_folder(path)), [removals]
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event in {"os.remove", "os.rmdir"} and str(arguments[0]).startswith(folder):
+            if path.exists() and (event == "os.rmdir" or not left[0]):
+                os.kill(os.getpid(), SIGKILL)
+            left[0] -= path.exists()
+
+    sys.addaudithook(hook)
+
+
+def fork_writer(path: Path, frames: int, removals: int) -> tuple[int, IO[str]]:
+    """Fork a writer; return its process number and the file of its reports, a number a line.
+
+    If `removals` is not negative, it kills itself as in `die_removing`.
+    """
+    read, send = os.pipe()
+    process = os.fork()
+    if process:
+        os.close(send)
+        return process, os.fdopen(read)
+    try:
+        if removals >= 0:
+            die_removing(path, removals)
+        write(path, frames, lambda committed: os.write(send, b"%d\n" % committed))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
 def run(folder: Path, kills: int, seed: int, frames: int = 3000, longest: float = 0.25) -> Report:
     """Kill `kills` writers, each at most `longest` seconds after it has begun to write."""
     draw = random.Random(seed)
@@ -154,19 +192,21 @@ def run(folder: Path, kills: int, seed: int, frames: int = 3000, longest: float 
             # Shards that are left beside it must be a beginning that the next child can resume.
             report.finished += 1
             path.unlink()
-        child = subprocess.Popen(
-            [sys.executable, __file__, "--child", str(path), str(frames)], stdout=subprocess.PIPE
+        removals = (
+            draw.randrange(frames // 50)
+            if draw.random() < REMOVING and report.kills < kills
+            else -1
         )
-        assert child.stdout is not None
-        lines = [child.stdout.readline()]  # the file is open
-        if report.kills < kills:
-            time.sleep(draw.uniform(0, longest))
-            child.kill()
-        lines += child.stdout.readlines()
-        if child.wait() == -SIGKILL:  # and not finished before the kill
+        process, output = fork_writer(path, frames, removals)
+        with output:
+            lines = [output.readline()]  # the file is open
+            if report.kills < kills and removals < 0:
+                time.sleep(draw.uniform(0, longest))
+                os.kill(process, SIGKILL)
+            lines += output.readlines()
+        if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -SIGKILL:  # and not finished
             report.kills += 1
             report.phases[phase(path)] += 1
-        child.stdout.close()
         check(path, max(int(line or 0) for line in lines), report)
         if path.exists() and content(path) != expected:
             report.wrong.append("the complete file differs from that of an uninterrupted run")
@@ -175,14 +215,11 @@ def run(folder: Path, kills: int, seed: int, frames: int = 3000, longest: float 
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--child"]:
-        write(Path(sys.argv[2]), int(sys.argv[3]), lambda committed: print(committed, flush=True))
-    else:
-        kills, seed = map(int, [*sys.argv[1:], *("1000", "0")[len(sys.argv) - 1 :]])
-        with TemporaryDirectory() as scratch:
-            start = time.monotonic()
-            report = run(Path(scratch), kills, seed)
-            print(f"{report.kills} kills in {time.monotonic() - start:.0f} s, seed {seed}")
-            print(*(f"{count} {name}" for name, count in report.phases.items()), sep="\n")
-            print(f"{report.finished} sequences finished, each compared to an uninterrupted run")
-            print(f"{len(report.wrong)} losses", *report.wrong[:20], sep="\n  ")
+    kills, seed, frames = map(int, [*sys.argv[1:], *("1000", "0", "3000")[len(sys.argv) - 1 :]])
+    with TemporaryDirectory() as scratch:
+        start = time.monotonic()
+        report = run(Path(scratch), kills, seed, frames)
+        print(f"{report.kills} kills in {time.monotonic() - start:.0f} s, seed {seed}")
+        print(*(f"{count} {name}" for name, count in report.phases.items()), sep="\n")
+        print(f"{report.finished} sequences finished, each compared to an uninterrupted run")
+        print(f"{len(report.wrong)} losses", *report.wrong[:20], sep="\n  ")

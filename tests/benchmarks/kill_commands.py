@@ -122,6 +122,9 @@ CASES = {
     "associate": Case("associate caches/pipe --tracker fairmot --jobs 1 --work out", make_results),
     "convert": Case("convert results --to motchallenge --out out/results", make_results),
     "convert to truth": Case("convert truth --out out/truth", make_results),
+    "convert to trackeval": Case(
+        "convert results --to trackeval --out out/trackeval/a", make_results
+    ),
     "convert to cvat": Case("convert truth --to cvat --out out/cvat", make_results),
     "convert to server": Case("convert results --to server --out out/up.zip", make_results),
     "convert to coco": Case("convert truth --to coco --out out/truth.json", make_results),
@@ -364,7 +367,6 @@ def preload() -> None:
     """Import what the commands import, so that a forked process starts at once."""
     import matplotlib.pyplot  # noqa: F401
     import torch
-    from narrow_backbone import use_narrow_backbone
 
     import mottool.stages.associate
     import mottool.stages.compare
@@ -377,11 +379,13 @@ def preload() -> None:
     from mottool.training import setup  # noqa: F401
 
     torch.set_num_threads(1)
-    use_narrow_backbone()
 
 
 if __name__ == "__main__":
+    from narrow_backbone import use_narrow_backbone
+
     preload()
+    use_narrow_backbone()
     kills, seed = (int(text) for text in [*sys.argv[1:3], *("1000", "0")[len(sys.argv) - 1 :]][:2])
     names = sys.argv[3:] or list(CASES)
     totals: Counter[str] = Counter()
