@@ -28,7 +28,8 @@ import numpy as np
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.postprocess import postprocess
 from mottool.association.registry import TRACKERS
-from mottool.association.run_tracker import join_frames, run_tracker
+from mottool.association.result_rows import join_frames
+from mottool.association.run_tracker import run_tracker
 from mottool.association.sequence_settings import (
     SequenceSettings,
     read_settings_by_tracker,
@@ -104,7 +105,7 @@ class TrackTable:
     def save(self, path: str | Path) -> Path:
         """Write the tracks to `path` in MOTChallenge's format, as `mottool associate` does."""
         rows = self.rows
-        return write_tracks(Path(path), rows.frames, rows.ids, rows.tlwh, rows.rest[:, 0])
+        return write_tracks(Path(path), [rows])
 
 
 @naming_arguments()

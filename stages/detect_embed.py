@@ -29,7 +29,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
 
 __all__ = ["Config", "command", "pipeline_of", "run"]
 

@@ -23,7 +23,7 @@ from mottool.workdir import WorkDir
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
     from mottool.pipelines.interfaces import Embedder
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Sequence as Source
 
     LabelPath = Callable[[str], Path]

@@ -28,7 +28,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir, write_record
 
 if TYPE_CHECKING:
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Config", "command", "run"]

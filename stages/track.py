@@ -45,7 +45,7 @@ from mottool.workdir import WorkDir, read_record
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["Tracked", "command", "run"]

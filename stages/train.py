@@ -17,8 +17,8 @@ from mottool.cli.options import (
 from mottool.data.formats import format_names
 from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.registry import NETWORKS, learning_settings, names_help, trainable
+from mottool.pixel_range import PixelRange
 from mottool.settings import build_settings, parse_key_values
-from mottool.sources.pixel_range import PixelRange
 from mottool.splits import splits_help
 from mottool.training.setup import TrainSettings as Config
 from mottool.training.setup import train as run

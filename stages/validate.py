@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mottool.metrics.matches import CacheMatches
     from mottool.metrics.tables import Table
     from mottool.pipelines.interfaces import Pipeline
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
 
 __all__ = ["Config", "command", "run"]
 

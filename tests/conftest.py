@@ -12,8 +12,9 @@ os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a path th
 
 
 def pytest_addoption(parser):
-    """Add the number of damaged inputs for each reader."""
+    """Add the number of damaged inputs for each reader, and the seed of the first."""
     parser.addoption("--fuzz", type=int, default=200, help="damaged inputs for each reader")
+    parser.addoption("--fuzz-seed", type=int, default=0, help="seed of the first damaged input")
 
 
 def pytest_collection_modifyitems(items):

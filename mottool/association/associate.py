@@ -47,7 +47,8 @@ def associate(
     cannot be read or lacks what the tracker needs.
     """
     from mottool.association.postprocess import postprocess
-    from mottool.association.run_tracker import run_tracker
+    from mottool.association.result_rows import CountedRows, join_blocks, join_rows
+    from mottool.association.run_tracker import track_frames
     from mottool.cache.reader import Cache
     from mottool.metrics.speed import (
         FrameTimer,
@@ -64,21 +65,23 @@ def associate(
             fitted = fitted_settings(opened.header.settings, tracker)
             settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
         made_from = inputs_of(opened, tracker, settings, postprocessing, inputs, public)
-        rows = run_tracker(
+        tracks = track_frames(
             opened, tracker, settings, lambda f: timer(progress(f)), inputs, public, warn
         )
-        boxes_given = has_given_boxes(opened.header.pipeline)
-        parts = *detection_and_embedding(opened.timing), timer.array
-        seconds = SystemTime.of(*parts, boxes_given=boxes_given)
-        rows = postprocess(rows, postprocessing)
-        counts = {"rows": len(rows), "identities": len(set(rows.ids.tolist()))}
-    with atomic_write(record) as temporary:  # renamed after the tracks
-        # The unfinished file is next to the record: the folder of results holds results only.
-        scores = rows.rest[:, 0]
-        write_tracks(out, rows.frames, rows.ids, rows.tlwh, scores, scratch=record.parent)
-        times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
-        content = made_from | {"cache": str(cache), "sha256": file_digest(out)} | counts | times
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        blocks = join_blocks(map(timer.stop, tracks), opened.first_frame)
+        if postprocessing != PostprocessSettings():
+            blocks = iter([postprocess(join_rows(blocks), postprocessing)])
+        rows = CountedRows(blocks)
+        with atomic_write(record) as temporary:  # renamed after the tracks
+            # The unfinished file is next to the record: the folder of results holds results only.
+            write_tracks(out, rows, scratch=record.parent)
+            boxes_given = has_given_boxes(opened.header.pipeline)
+            parts = *detection_and_embedding(opened.timing), timer.array
+            seconds = SystemTime.of(*parts, boxes_given=boxes_given)
+            counts = {"rows": rows.rows, "identities": rows.identities}
+            times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
+            content = made_from | {"cache": str(cache), "sha256": file_digest(out)} | counts | times
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
     return out
 
 

@@ -4,8 +4,8 @@ The time between frames comes from the presentation times of the cache, so that 
 count for motion and for the age of lost tracklets.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy.typing as npt
 from mottool.association.camera_motion import frames_with_motion
 from mottool.association.embedded_scores import missing_embeddings
 from mottool.association.registry import TRACKERS
+from mottool.association.result_rows import join_frames
 from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
-from mottool.boxes import tlwh_from_xyxy
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import CacheError, InputError, SettingError, did_you_mean
@@ -26,10 +26,9 @@ from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
 from mottool.splits import without_half
 
-__all__ = ["join_frames", "run_tracker", "select_detections", "steps"]
+__all__ = ["run_tracker", "select_detections", "steps", "track_frames"]
 
 Floats = npt.NDArray[np.float64]
-BLOCK = 1024  # frames joined together
 JITTER = 0.1  # frames: smaller deviations come from rounded times, not from the frames
 ROUNDING = 1.1e-3  # seconds: slightly more than the time resolution of some containers
 
@@ -45,6 +44,23 @@ def run_tracker(
 ) -> Rows:
     """Track an open cache; return rows by frame, in the tracker's order, with scores in `rest`.
 
+    The arguments and errors are those of `track_frames`.
+    """
+    tracks = track_frames(cache, tracker, settings, progress, inputs, public, warn)
+    return join_frames(tracks, cache.first_frame)
+
+
+def track_frames(
+    cache: Cache,
+    tracker: str,
+    settings: Settings,
+    progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
+    inputs: InputSettings | None = None,
+    public: Path | None = None,
+    warn: Callable[[str], None] = lambda message: None,
+) -> Iterator[Tracks]:
+    """Track an open cache; yield the tracks of each frame.
+
     `tracker` is a name in the registry. `inputs` select the detections, and `progress` wraps the
     iteration over frames. `public` is a file of public detections, or a folder or dataset that
     contains the sequence's, for `track_type` public_track. `warn` receives a message for optional
@@ -58,40 +74,15 @@ def run_tracker(
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)
     selected = (select_detections(detections, inputs) for detections in detected)
     frames = zip(progress(selected), steps, strict=True)
-    tracks = (instance.update(detections, elapsed) for detections, elapsed in frames)
-    return join_frames(tracks, cache.first_frame)
+    return (instance.update(detections, elapsed) for detections, elapsed in frames)
 
 
-def join_frames(tracks: Iterable[Tracks], first_frame: int = 1) -> Rows:
-    """Return the rows of the tracks of consecutive frames, with scores in `rest`.
-
-    They are joined by blocks, because arrays of single frames take ten times the memory.
-    """
-    none = np.zeros(0, np.int64)
-    blocks = [Rows(none, none, np.zeros((0, 4)), np.zeros((0, 1)))]
-    iterator = iter(tracks)
-    while block := list(islice(iterator, BLOCK)):
-        blocks.append(_join_block(block, first_frame))
-        first_frame += len(block)
-    columns = ("frames", "ids", "tlwh", "rest")
-    return Rows(*(np.concatenate([getattr(rows, name) for rows in blocks]) for name in columns))
-
-
-def _join_block(tracks: Sequence[Tracks], first_frame: int) -> Rows:
-    numbers = first_frame + np.arange(len(tracks))
-    numbers = np.repeat(numbers, [len(frame) for frame in tracks])
-    ids = np.concatenate([frame.ids for frame in tracks])  # (n,)
-    boxes = np.concatenate([frame.boxes for frame in tracks])  # (n, 4)
-    scores = np.concatenate([frame.scores for frame in tracks])  # (n,)
-    return Rows(numbers, ids, np.asarray(tlwh_from_xyxy(boxes), np.float64), scores[:, None])
-
-
-def _steps(cache: Cache, inputs: InputSettings) -> tuple[list[float], float]:
+def _steps(cache: Cache, inputs: InputSettings) -> tuple[Iterable[float], float]:
     """Return the elapsed frames before each frame of the cache, and the frame rate."""
     if inputs.fixed_rate:
-        return [1.0] * cache.frame_count, cache.header.fps
+        return repeat(1.0, cache.frame_count), cache.header.fps
     intervals_in_frames, rate = steps(cache.pts, cache.header.fps)
-    return intervals_in_frames.tolist(), rate
+    return memoryview(intervals_in_frames), rate  # Python's numbers, one at a time
 
 
 def select_detections(detections: Detections, inputs: InputSettings) -> Detections:

@@ -12,6 +12,7 @@ from typing import IO
 
 __all__ = ["PickleLimitError", "check_pickle"]
 
+# Both are far above any network. --unpack-limit does not raise them: more crashes the interpreter.
 MOST_NESTED = 500  # values inside each other; a network has one to two dozen
 FREE_COPIES = 1000  # items that may be copied in addition to one per instruction
 CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "BUILD", "INST", "OBJ"})
@@ -78,9 +79,11 @@ def check_pickle(file: IO[bytes]) -> Iterator[tuple[str, object]]:
                 result = _Value(depth, len(taken), parts, argument)
                 stack += [result] * len(operation.stack_after)
         if stack and stack[-1].depth > MOST_NESTED:
-            raise PickleLimitError(f"more than {MOST_NESTED} values are inside each other")
+            raise PickleLimitError(
+                f"more than {MOST_NESTED} values are inside each other, a fixed limit"
+            )
         if copied > FREE_COPIES + count:
-            raise PickleLimitError("it copies far more items than it holds")
+            raise PickleLimitError("it copies far more items than it holds, a fixed limit")
 
 
 def _take(stack: list[_Value], operation: pickletools.OpcodeInfo) -> list[_Value]:

@@ -26,6 +26,8 @@ from mottool.progress import counter
 __all__ = ["DownloadError", "plain_address", "transfer"]
 
 CHUNK = 1 << 16  # bytes
+VALIDATOR = re.compile("[!-~][ -~]*|")
+LONGEST_RECORD = 1 << 16  # characters of the source of a partial file
 LARGEST = 4 << 30  # bytes, far above any checkpoint of the manifest
 TRIES = 4
 BACKOFF = 0.5  # seconds before the second try, doubled before each further one
@@ -318,10 +320,16 @@ def _resumable_bytes(part: Path, url: str, origin: Origin | None) -> int:
 
 
 def _read_origin(part: Path) -> Origin | None:
+    """Read the source of the bytes of a partial file; None if the record is missing or damaged."""
     try:
-        return Origin(**json.loads(_origin_file(part).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        with _origin_file(part).open(encoding="utf-8") as file:
+            origin = Origin(**json.loads(file.read(LONGEST_RECORD)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    texts = isinstance(origin.url, str) and isinstance(origin.validator, str)
+    whole = origin.total is None or (type(origin.total) is int and origin.total > 0)
+    # The validator is sent as a header, which other characters would end.
+    return origin if texts and whole and VALIDATOR.fullmatch(origin.validator) else None
 
 
 def _start_part(part: Path, origin: Origin, out: Path) -> None:

@@ -67,8 +67,8 @@ class Stages(click.Group):
     type=click.FloatRange(min=1),
     envvar=UNPACK_VARIABLE,
     metavar="FACTOR",
-    help="Accept images and archives that take FACTOR times as much memory as is usual for their "
-    "size.",
+    help="Accept images, archives and numbers of frames that take FACTOR times as much memory as "
+    "is usual.",
 )
 def cli(unpack_limit: float | None) -> None:
     """Multi-object tracking in stages: run a network once, then associate as often as you like.
@@ -151,11 +151,12 @@ def _show(error: click.ClickException) -> None:
         return
     message = error.format_message()
     context = getattr(error, "ctx", None)
-    if context is None or message.startswith("Usage:"):
+    if message.startswith("Usage:"):
         error.show()
         return
     problem = " ".join(message.split()).rstrip(".")
-    click.echo(f"mottool: {SettingError(problem, f'see {context.command_path} --help')}", err=True)
+    command = context.command_path if context else "mottool COMMAND"
+    click.echo(f"mottool: {SettingError(problem, f'see {command} --help')}", err=True)
 
 
 def _drop_output() -> None:

@@ -11,8 +11,8 @@ import click
 
 from mottool.cli.name_choice import NameChoice
 from mottool.errors import SettingError
+from mottool.pixel_range import parse_pixel_range
 from mottool.settings import Settings, build_settings, is_optional, plain_type
-from mottool.sources.pixel_range import parse_pixel_range
 
 __all__ = [
     "as_json",

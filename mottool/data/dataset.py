@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError, SettingError
+from mottool.pixel_range import PixelRange
 from mottool.sources.depth import scale
 from mottool.sources.images import read_mask, read_raw, without_links
-from mottool.sources.pixel_range import PixelRange
 from mottool.splits import Split, frames_of_half
 
 __all__ = [

@@ -14,7 +14,7 @@ from mottool.splits import parse_source
 
 if TYPE_CHECKING:
     from mottool.data.dataset import Dataset
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Sequence as Video
 
 __all__ = [

@@ -53,8 +53,8 @@ def plot_assignment(
     from mottool.cache.reader import Cache
     from mottool.drawing.assignment_figure import draw_assignment
     from mottool.losses.unsupervised import Assignment
+    from mottool.pixel_range import recorded_range
     from mottool.sources.discovery import find_sequences
-    from mottool.sources.pixel_range import recorded_range
 
     settings = settings or AssignmentPlotSettings()
     with Cache(cache) as opened:

@@ -1,8 +1,9 @@
 """Overlay of a frame: boxes with captions, trails of foot points, frame number and legend."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from mottool.drawing.style import text_colour_on
 
-__all__ = ["DARK", "BoxStyle", "Overlay", "identity_styles", "side_by_side"]
+__all__ = ["DARK", "BoxStyle", "Overlay", "identity_styles", "shared_styles", "side_by_side"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating[Any]]
@@ -44,11 +45,20 @@ def identity_styles(
 
     Unknown identities, which are negative, are grey and have a question mark.
     """
-    notes = [""] * len(ids) if scores is None else [f"{score:.2f}" for score in scores.tolist()]
-    return [
+    notes = (
+        repeat("", len(ids)) if scores is None else (f"{score:.2f}" for score in memoryview(scores))
+    )
+    names = zip(memoryview(ids), notes, strict=True)
+    return shared_styles(
         BoxStyle(UNKNOWN if i < 0 else colours[i], "?" if i < 0 else str(i), note)
-        for i, note in zip(ids.tolist(), notes, strict=True)
-    ]
+        for i, note in names
+    )
+
+
+def shared_styles(styles: Iterable[BoxStyle]) -> list[BoxStyle]:
+    """Return a list of styles with one object for equal ones: most boxes of a video have few."""
+    objects: dict[BoxStyle, BoxStyle] = {}
+    return [objects.setdefault(style, style) for style in styles]
 
 
 def side_by_side(images: Sequence[Image]) -> Image:

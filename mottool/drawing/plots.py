@@ -177,8 +177,8 @@ def plot_templates(
     from mottool.cache.reader import Cache
     from mottool.drawing.template_plot import draw_templates
     from mottool.metrics.embedding_similarity import templates_of
+    from mottool.pixel_range import recorded_range
     from mottool.sources.discovery import find_sequences
-    from mottool.sources.pixel_range import recorded_range
 
     networks = {}
     for path in caches:

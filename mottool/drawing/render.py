@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.track_layer import TrackLayer
     from mottool.metrics.inputs import GroundTruthFile
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 
 __all__ = ["RenderSettings", "render_switches", "render_video", "video_inputs"]

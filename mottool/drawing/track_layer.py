@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from mottool.boxes import iou, xyxy_from_tlwh
 from mottool.detections import Detections
 from mottool.drawing.identity_colours import identity_colours
-from mottool.drawing.overlay import BoxStyle, identity_styles
+from mottool.drawing.overlay import BoxStyle, identity_styles, shared_styles
 from mottool.metrics.box_outcomes import BoxOutcomes, Outcome
 from mottool.metrics.tracker_differences import Differences
 from mottool.motchallenge.rows import Rows
@@ -63,7 +64,7 @@ class TrackLayer:
         order = np.argsort(rows.frames, kind="stable")
         self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
         self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * scale)  # (n, 4)
-        self.styles = [styles[row] for row in order.tolist()]
+        self.styles = [styles[row] for row in memoryview(order)]
         self.last = int(self.frames.max(initial=0))
         self.legend = list(legend)
 
@@ -87,13 +88,15 @@ def outcome_layer(
 ) -> TrackLayer:
     """Style results by their outcomes, and add the false negatives of the ground truth."""
     before = {(switch.frame, switch.after): switch.before for switch in outcomes.switches}
-    styles = []
-    keys = zip(rows.frames.tolist(), rows.ids.tolist(), outcomes.results.tolist(), strict=True)
-    for frame, identity, outcome in keys:
+
+    def style_of(frame: int, identity: int, outcome: int) -> BoxStyle:
         caption = str(identity)
         if outcome == Outcome.SWITCHED:
             caption = f"{before[frame, identity]}>{identity}"
-        styles.append(OUTCOME_STYLES[Outcome(outcome)][0]._replace(caption=caption))
+        return OUTCOME_STYLES[Outcome(outcome)][0]._replace(caption=caption)
+
+    columns = map(np.ndarray.tolist, (rows.frames, rows.ids, outcomes.results))
+    styles = shared_styles(starmap(style_of, zip(*columns, strict=True)))
     missed = outcomes.truth == Outcome.MISSED
     both = _join(rows, ground_truth.select(missed))
     styles += [OUTCOME_STYLES[Outcome.MISSED][0]] * int(missed.sum())
@@ -123,13 +126,18 @@ def difference_layers(
     colours = identity_colours(_join(first, people))
 
     def layer(rows: Rows, people: Rows, side: int) -> TrackLayer:
-        styles = []
         masks = differences.alone[side], differences.parted[side], differences.partners[side]
         columns = (column.tolist() for column in (rows.ids, people.ids, *masks))
-        for identity, person, only_here, differs, partner in zip(*columns, strict=True):
-            note = "only here" if only_here else f"{OTHER_SIDE[side]}: {partner}" if differs else ""
-            heavy = only_here or differs
-            styles.append(BoxStyle(colours[person], str(identity), note, only_here, heavy))
+        styles = shared_styles(
+            BoxStyle(
+                colours[person],
+                str(identity),
+                "only here" if only_here else f"{OTHER_SIDE[side]}: {partner}" if differs else "",
+                only_here,
+                only_here or differs,
+            )
+            for identity, person, only_here, differs, partner in zip(*columns, strict=True)
+        )
         return TrackLayer(rows, styles, scale, legend)
 
     return layer(first, first, 0), layer(second, people, 1)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mottool.errors import InputError, from_os_error
-from mottool.files import atomic_write, safe_name
+from mottool.files import UNPACK_FIX, atomic_write, safe_name, unpack_factor
 from mottool.formats.sequence_rows import (
     CLASSES,
     SequenceRows,
@@ -44,9 +44,10 @@ def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
     extra = dict.fromkeys(name for rows in sequences for name in rows.extra_classes)
     ids = {name: number for number, name in enumerate([*CLASSES, *extra], 1)}
     for video, sequence in enumerate(sequences, 1):
-        if sequence.length > MOST_FRAMES:
-            problem = f"{sequence.name} has {sequence.length} frames, each an image of COCO's"
-            raise InputError(problem, "check the frame numbers, or choose another format")
+        if sequence.length > (most := round(unpack_factor() * MOST_FRAMES)):
+            problem = f"{sequence.name} has {sequence.length} frames, each an image of COCO's, and "
+            problem += f"the limit is {most}"
+            raise InputError(problem, f"{UNPACK_FIX}, or choose another format")
         info = sequence.info or SeqInfo(sequence.name, IMAGES, None, None, None, None)
         size = {"width": info.width or 0, "height": info.height or 0}
         rate = {"fps": info.frame_rate} if info.frame_rate else {}

@@ -151,6 +151,7 @@ class TrackEvaluation:
                 f"{truth.last_frame}, the last with ground truth, count as false positives"
             )
         scored = preprocess_tracks(tracks, truth)
+        del tracks  # of which the scored sequence has what is needed
         warn_of_mismatch(sequence, path, file, truth, scored, warn)
         self._scores[sequence] = (truth.rules, score(scored))
         record = read_record(path)

@@ -19,6 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 EPSILON = float(np.finfo(float).eps)  # TrackEval's tolerance in comparisons with a threshold
 BLOCK = 1 << 17  # candidate pairs per step: their arrays fit into the processor's cache
+FRAMES = 4096  # whose pairs are found together
 STRIPS = 256  # per frame
 FAR = 1e5  # pixels; strips end here, so that an outlier does not make them too wide
 MARGIN = 1.0  # pixels; covers the rounding of a sum
@@ -83,21 +84,39 @@ def overlapping(
     bounds = np.arange(len(frames) + 1)
     truth_ptr = np.searchsorted(truth_index, bounds)  # (F + 1,)
     result_ptr = np.searchsorted(result_index, bounds)  # (F + 1,)
-    order, start, stop = _candidates(truth_index, truth_tlwh, result_index, result_tlwh)
+    strips = _strips(truth_tlwh)
+    blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
+    # By blocks of frames, because what is computed on the way takes several times the boxes.
+    for first in range(0, len(frames), FRAMES):
+        last = min(first + FRAMES, len(frames))
+        a, b = slice(*truth_ptr[[first, last]]), slice(*result_ptr[[first, last]])
+        boxes = truth_index[a] - first, truth_tlwh[a], result_index[b] - first, result_tlwh[b]
+        truth, result, similarity = _overlapping(*boxes, strips)
+        blocks.append((truth + a.start, result + b.start, similarity))
+    truth, result, similarity = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return OverlappingPairs(truth, result, similarity, truth_ptr, result_ptr)
+
+
+def _overlapping(
+    truth_frame: Ints,
+    truth_tlwh: Floats,
+    result_frame: Ints,
+    result_tlwh: Floats,
+    strips: tuple[float, float],
+) -> tuple[Ints, Ints, Floats]:
+    """Return the pairs of some frames, counted from 0, and their IoU."""
+    order, start, stop = _candidates(truth_frame, truth_tlwh, result_frame, result_tlwh, strips)
     a = _corners_and_area(truth_tlwh)  # (5, n)
     b = _corners_and_area(result_tlwh[order])  # (5, m), in that order
     offsets = _offsets(stop - start)  # (n + 1,) of the candidates
-    blocks = []
+    blocks = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     row = 0
     while row < len(start):
         last = max(row + 1, int(np.searchsorted(offsets, offsets[row] + BLOCK, "right")) - 1)
         blocks.append(_overlaps(a, b, start, stop, row, last))
         row = last
-    none = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    truth, result, similarity = (
-        np.concatenate(column) for column in zip(none, *blocks, strict=True)
-    )
-    return OverlappingPairs(truth, order[result], similarity, truth_ptr, result_ptr)
+    truth, result, similarity = (np.concatenate(column) for column in zip(*blocks, strict=True))
+    return truth, order[result], similarity
 
 
 def _corners_and_area(tlwh: Floats) -> Floats:
@@ -106,8 +125,19 @@ def _corners_and_area(tlwh: Floats) -> Floats:
     return np.stack([x1, y1, x2, y2, (x2 - x1) * (y2 - y1)])
 
 
+def _strips(truth_tlwh: Floats) -> tuple[float, float]:
+    """Return the left side of the first vertical strip of frames, and the strips' width."""
+    left, right = truth_tlwh[:, 0], truth_tlwh[:, 0] + truth_tlwh[:, 2]
+    low, high = max(left.min(initial=FAR), -FAR), min(right.max(initial=-FAR), FAR)
+    return low, max((high - low) / STRIPS, 1.0)
+
+
 def _candidates(
-    truth_frame: Ints, truth_tlwh: Floats, result_frame: Ints, result_tlwh: Floats
+    truth_frame: Ints,
+    truth_tlwh: Floats,
+    result_frame: Ints,
+    result_tlwh: Floats,
+    strips: tuple[float, float],
 ) -> tuple[Ints, Ints, Ints]:
     """Sort the results so that those which can overlap a ground-truth box in x are one slice.
 
@@ -115,9 +145,8 @@ def _candidates(
     vertical strips by x1. A result can overlap only if its x1 is less than the x2 of the ground
     truth, and at most the width of the frame's widest result below the x1.
     """
+    low, width = strips
     left, right = truth_tlwh[:, 0], truth_tlwh[:, 0] + truth_tlwh[:, 2]
-    low, high = max(left.min(initial=FAR), -FAR), min(right.max(initial=-FAR), FAR)
-    width = max((high - low) / STRIPS, 1.0)  # pixels
 
     def cell(frame: Ints, x: Floats) -> Ints:
         strip = np.minimum(np.maximum((x - low) / width, 0), STRIPS - 1)

@@ -9,6 +9,7 @@ no FPSE.
 """
 
 import sys
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from time import perf_counter
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+U = TypeVar("U")
 Floats = npt.NDArray[np.float64]
 FROM_FILES = frozenset({"public", "gt"})  # detectors whose boxes are read, without recorded time
 FPS_NOTE = (
@@ -59,13 +61,14 @@ def detection_and_embedding(timing: npt.NDArray[np.floating[Any]]) -> tuple[Floa
 class FrameTimer:
     """Wraps the frames that a tracker reads, and times what it does with each frame.
 
-    The time to read a frame is not counted.
+    The time to read a frame is not counted. It ends when the next frame is asked for, or at `stop`.
     """
 
     def __init__(self) -> None:
         """Start without frames."""
-        self.seconds: list[float] = []
-        self._imported: list[bool] = []
+        self.seconds = array("d")
+        self._imported = bytearray()
+        self._stopped: float | None = None
 
     @property
     def array(self) -> Floats:
@@ -82,10 +85,16 @@ class FrameTimer:
     def __call__(self, frames: Iterable[T]) -> Iterator[T]:
         """Yield the frames, and time what happens until the next one is asked for."""
         for frame in frames:
-            modules, start = len(sys.modules), perf_counter()
+            modules, start, self._stopped = len(sys.modules), perf_counter(), None
             yield frame
-            self.seconds.append(perf_counter() - start)
+            end = perf_counter() if self._stopped is None else self._stopped
+            self.seconds.append(end - start)
             self._imported.append(len(sys.modules) > modules)
+
+    def stop(self, result: U) -> U:
+        """End the time of the present frame, and return the result."""
+        self._stopped = perf_counter()
+        return result
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
@@ -150,9 +151,32 @@ def _class_names(text: str) -> dict[int, str]:
         names = ast.literal_eval(text[:LONGEST_NAMES])
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return {}
+    return _checked_names(names)
+
+
+def _checked_names(names: Any) -> dict[int, str]:
+    """Return class names by number, {} for anything else."""
     if not isinstance(names, dict) or not all(isinstance(number, int) for number in names):
         return {}
-    return {number: str(name) for number, name in names.items()}
+    return {number: name for number, name in names.items() if isinstance(name, str)}
+
+
+def _names_of_ir(path: Path, model: Any) -> dict[int, str]:
+    """Return the class names that Ultralytics writes beside an IR or into it.
+
+    They are in `metadata.yaml`, in the folder of the `.xml`, or in its `model_info`, where blanks
+    separate them and are underscores inside.
+    """
+    try:
+        with path.with_name("metadata.yaml").open(encoding="utf-8") as file:
+            document = yaml.safe_load(file.read(LONGEST_NAMES))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        document = None
+    names = _checked_names(document.get("names")) if isinstance(document, dict) else {}
+    if names or not model.has_rt_info(["model_info", "labels"]):
+        return names
+    labels = model.get_rt_info(["model_info", "labels"]).astype(str).split()
+    return {number: label.replace("_", " ") for number, label in enumerate(labels)}
 
 
 def _openvino(path: Path) -> Opened:
@@ -164,7 +188,9 @@ def _openvino(path: Path) -> Opened:
     if b"<net " not in start:
         raise CheckpointError(f"{path} is no OpenVINO IR", DOWNLOAD)
     try:
-        compiled = runtime.Core().compile_model(str(path), "CPU")
+        core = runtime.Core()
+        model = core.read_model(str(path))
+        compiled = core.compile_model(model, "CPU")
     except RuntimeError as error:
         raise CheckpointError(f"{path} or its .bin is damaged", DOWNLOAD) from error
     request = compiled.create_infer_request()
@@ -183,7 +209,7 @@ def _openvino(path: Path) -> Opened:
         {name: shape(port) for name, port in zip(names, compiled.outputs, strict=True)},
         run,
         any(port.get_element_type().get_type_name() == "u8" for port in compiled.inputs),
-        {},
+        _names_of_ir(path, model),
     )
 
 

@@ -13,7 +13,7 @@ Leal-Taixé et al., "MOTChallenge 2015", and Milan et al., "MOT16", section 4.
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +29,10 @@ __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 FARTHEST = 1e9  # pixels; a coordinate beyond is not valid, and the box area would overflow
-BLOCK_LENGTH = 1 << 16  # characters split together
+BLOCK_LENGTH = 1 << 16  # characters or bytes read and split together
+Blocks = Callable[
+    [], Iterator[str]
+]  # the blocks of a text, each of whole lines, from its beginning
 BLOCK = 4096  # rows formatted together, which is three times as fast as one by one
 
 
@@ -61,12 +64,23 @@ def read_rows(path: Path, what: str) -> Rows:
     rows. Raises `InputError` that names the first line with another number of columns, text that is
     not a number, NaN or infinity, a frame below 1, or a box beyond any frame.
     """
-    return parse_rows(_text(path, what), path)
+    if is_archive(path.parent):
+        texts = read_results(path.parent)
+        if path.stem not in texts:
+            problem = f"{path.parent} holds no {what} file {path.name}"
+            raise InputError(problem, did_you_mean(path.stem, texts))
+        return parse_rows(texts[path.stem], path)
+    return _parse(lambda: _blocks_of_file(path, what), path)
 
 
 def parse_rows(text: str, path: Path) -> Rows:
     """Parse the text of a file, with the checks of `read_rows`; errors name `path`."""
-    number, first = next(_lines(text), (0, ""))
+    return _parse(lambda: _blocks_of_text(text), path)
+
+
+def _parse(blocks: Blocks, path: Path) -> Rows:
+    """Parse the blocks of a text; they are read again to find the line of an error."""
+    number, first = next(_lines(blocks), (0, ""))
     columns = len(first.split()) if first else LEAST_COLUMNS
     if _is_yolo_label(first):
         fix = "write all boxes into rows: frame, id, left, top, width, height, score, in pixels"
@@ -74,14 +88,14 @@ def parse_rows(text: str, path: Path) -> Rows:
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
         raise InputError(f"{path} line {number} has {columns} columns", fix)
-    rows = (line for _, line in _lines(text))
+    rows = (line for _, line in _lines(blocks))
     try:
         table = np.loadtxt(rows, ndmin=2, comments=None) if first else np.zeros((0, columns))
     except ValueError:
-        raise _bad_line(path, text, columns) from None
+        raise _bad_line(path, blocks, columns) from None
 
     def line_of(row: int) -> int:
-        return next(islice(_lines(text), row, None))[0]
+        return next(islice(_lines(blocks), row, None))[0]
 
     return rows_from_table(path, table, line_of)
 
@@ -96,30 +110,43 @@ def _is_yolo_label(line: str) -> bool:
     return len(values) in (4, 5) and kind % 1 == 0 and fractions and values[0] % 1 != 0
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line that is not blank, without commas.
-
-    The text is split by blocks, because a string for every line takes several times its memory.
-    """
-    number, start = 1, 0
-    while start < len(text):
-        end = text.find("\n", start + BLOCK_LENGTH) + 1 or len(text)
-        for line in text[start:end].replace(",", " ").splitlines():
+def _lines(blocks: Blocks) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line that is not blank, without commas."""
+    number = 1
+    for block in blocks():
+        for line in block.replace(",", " ").splitlines():
             if line.strip():
                 yield number, line
             number += 1
+
+
+def _blocks_of_text(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + BLOCK_LENGTH) + 1 or len(text)
+        yield text[start:end]
         start = end
 
 
-def _text(path: Path, what: str) -> str:
-    if is_archive(path.parent):
-        texts = read_results(path.parent)
-        if path.stem not in texts:
-            problem = f"{path.parent} holds no {what} file {path.name}"
-            raise InputError(problem, did_you_mean(path.stem, texts))
-        return texts[path.stem]
+def _blocks_of_file(path: Path, what: str) -> Iterator[str]:
+    """Yield the text of a file, unpacked, in blocks of whole lines.
+
+    Raises `InputError` for a file that cannot be read, or would fill the memory.
+    """
     try:
-        return _bytes(path).decode("utf-8-sig")
+        packed = path.suffix == ".gz"
+        limit = unpacked_limit(path.stat().st_size) if packed else None
+        with gzip.open(path) if packed else path.open("rb") as file:
+            encoding, size = "utf-8-sig", 0  # a byte order mark is at the beginning only
+            while block := file.read(BLOCK_LENGTH) + file.readline(BLOCK_LENGTH):
+                while not block.endswith(b"\n") and (more := file.readline(BLOCK_LENGTH)):
+                    block += more
+                size += len(block)
+                if limit is not None and size > limit:
+                    problem = f"{path} unpacks to more than {limit >> 20} MiB"
+                    raise InputError(problem, UNPACK_FIX)
+                yield block.decode(encoding)
+                encoding = "utf-8"
     except FileNotFoundError as error:
         raise InputError(f"there is no {what} file {path}", "check the path") from error
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -129,22 +156,9 @@ def _text(path: Path, what: str) -> str:
         raise from_os_error(error) from error
 
 
-def _bytes(path: Path) -> bytes:
-    """Read a file, unpacked; raise `InputError` for one that would fill the memory."""
-    if path.suffix != ".gz":
-        return path.read_bytes()
-    limit = unpacked_limit(path.stat().st_size)
-    with gzip.open(path) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        problem = f"{path} unpacks to more than {limit >> 20} MiB"
-        raise InputError(problem, UNPACK_FIX)
-    return data
-
-
-def _bad_line(path: Path, text: str, columns: int) -> InputError:
+def _bad_line(path: Path, blocks: Blocks, columns: int) -> InputError:
     """Return the error for the first line that is not `columns` numbers."""
-    for number, line in _lines(text):
+    for number, line in _lines(blocks):
         cells = line.split()
         if len(cells) != columns:
             problem = f"{path} line {number} has {len(cells)} columns, the lines before {columns}"
@@ -184,23 +198,18 @@ def rows_from_table(
     return Rows(frames.astype(np.int64), ids.astype(np.int64), table[:, 2:6], table[:, 6:])
 
 
-def write_tracks(
-    path: Path,
-    frames: npt.NDArray[np.int64],
-    ids: npt.NDArray[np.int64],
-    tlwh: npt.NDArray[np.float64],
-    scores: npt.NDArray[np.float64],
-    scratch: Path | None = None,
-) -> Path:
+def write_tracks(path: Path, blocks: Iterable[Rows], scratch: Path | None = None) -> Path:
     """Write results as `frame,id,left,top,width,height,score,-1,-1,-1` with four decimals.
 
-    All arrays have n rows and keep their order. The file appears complete or not at all; until
-    then it is in `scratch` (see `atomic_write`).
+    `blocks` are the rows in their order, whose `rest` begins with the score. The file appears
+    complete or not at all; until then it is in `scratch` (see `atomic_write`).
     """
-    table = np.column_stack([frames, ids, tlwh, scores])  # (n, 7)
-    row = "%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,-1,-1,-1\n"
+    line = "%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,-1,-1,-1\n"
     with atomic_write(path, scratch) as part, part.open("w", newline="\n") as file:
-        for start in range(0, len(table), BLOCK):
-            block = table[start : start + BLOCK]
-            file.write(row * len(block) % tuple(block.ravel().tolist()))
+        for rows in blocks:
+            for start in range(0, len(rows), BLOCK):
+                part_of = rows.select(np.arange(start, min(start + BLOCK, len(rows))))
+                columns = part_of.frames, part_of.ids, part_of.tlwh, part_of.rest[:, 0]
+                table = np.column_stack(columns)  # (b, 7)
+                file.write(line * len(table) % tuple(table.ravel().tolist()))
     return path

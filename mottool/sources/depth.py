@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mottool.pixel_range import PixelRange
 from mottool.sources.images import read_raw
-from mottool.sources.pixel_range import PixelRange
 
 __all__ = ["range_of", "scale"]
 

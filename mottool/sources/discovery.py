@@ -12,10 +12,10 @@ from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 from mottool.files import safe_name
 from mottool.layouts.registry import find_image_folders, layout_of_images
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
+from mottool.pixel_range import PixelRange
 from mottool.sources import video
 from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
 from mottool.sources.images import images_in, natural_key, read_image
-from mottool.sources.pixel_range import PixelRange
 from mottool.sources.sequence import HalfSequence, Sequence, check_numbers
 from mottool.splits import Split, parse_source
 

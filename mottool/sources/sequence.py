@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mottool.engines.threads import cores
 from mottool.errors import InputError
+from mottool.pixel_range import PixelRange
 from mottool.sources import video
 from mottool.sources.depth import range_of, scale
 from mottool.sources.images import (
@@ -23,7 +24,6 @@ from mottool.sources.images import (
     without_links,
 )
 from mottool.sources.overlap import in_threads
-from mottool.sources.pixel_range import PixelRange
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = [

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mottool.data.distilled_labels import JoinedLabels
     from mottool.data.samples import Samples
     from mottool.data.scenes import Scenes
-    from mottool.sources.pixel_range import PixelRange
+    from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Sequence as Source
     from mottool.training.checkpoint_writer import CheckpointWriter
     from mottool.training.learner import Learner

@@ -80,6 +80,33 @@ def test_a_partial_file_of_another_address_is_not_continued(site, out):
     assert out.read_bytes() == CONTENT[::-1]
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"url": "URL", "validator": 5, "total": 300000}',
+        '{"url": "URL", "validator": "a\\r\\nCookie: b", "total": null}',
+        '{"url": "URL", "validator": "\\u00e9", "total": null}',
+        '{"url": "URL", "validator": "\\"1\\"", "total": "many"}',
+        '{"url": "URL", "validator": "\\"1\\"", "total": true}',
+        '{"url": "URL", "validator": "\\"1\\"", "total": -5}',
+        '{"url": ["URL"], "validator": "\\"1\\"", "total": 300000}',
+        '{"url": "URL", "more": 1}',
+        "[" * 50_000,
+        "[]",
+        "null",
+        "\0",
+    ],
+)
+def test_a_damaged_record_of_a_partial_file_starts_the_download_over(site, out, record):
+    folder = out.parent / ".made.bin.download"
+    folder.mkdir()
+    (folder / "made.bin").write_bytes(b"forged" * 1000)
+    (folder / "made.bin.json").write_text(record.replace("URL", site.url))
+    fetch(listing(site.url), out)
+    assert out.read_bytes() == CONTENT
+    assert ranges(site) == [None]
+
+
 def test_a_download_without_a_length_is_complete(site, out):
     site.script = [partial(Handler.send, length=0)]
     fetch(listing(site.url), out)

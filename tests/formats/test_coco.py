@@ -76,5 +76,6 @@ def test_malformed_coco_is_refused_in_one_line(tmp_path, change, message):
 
 def test_a_frame_number_beyond_any_video_is_refused(tmp_path):
     (tmp_path / "s1.txt").write_text("50000000,1,15,20,30,80,0.5,-1,-1,-1\n")
-    with pytest.raises(InputError, match="s1 has 50000000 frames"):
+    limit = "s1 has 50000000 frames.*the limit is 1000000.*run mottool --unpack-limit 10 COMMAND"
+    with pytest.raises(InputError, match=limit):
         run([tmp_path / "s1.txt"], tmp_path / "out.json", Config(to="coco"))

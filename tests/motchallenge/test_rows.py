@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mottool.errors import InputError
-from mottool.motchallenge.rows import read_rows, write_tracks
+from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 
 
@@ -12,7 +12,9 @@ def test_written_results_are_read_back(tmp_path):
     draw = np.random.default_rng(0)
     frames, ids = np.arange(1, 6), np.array([3, 1, 4, 1, 5])
     tlwh, scores = draw.uniform(-50, 2000, (5, 4)), draw.random(5)
-    rows = read_rows(write_tracks(tmp_path / "a.txt", frames, ids, tlwh, scores), "result")
+    rows = read_rows(
+        write_tracks(tmp_path / "a.txt", [Rows(frames, ids, tlwh, scores[:, None])]), "result"
+    )
     np.testing.assert_array_equal(rows.frames, frames)
     np.testing.assert_array_equal(rows.ids, ids)
     np.testing.assert_allclose(rows.tlwh, tlwh, atol=5.1e-5)

@@ -10,8 +10,8 @@ from mottool.cache.reader import Cache
 from mottool.cli.main import cli
 from mottool.data.formats import open_datasets
 from mottool.errors import SettingError
+from mottool.pixel_range import PixelRange, parse_pixel_range
 from mottool.sources.discovery import find_sequences
-from mottool.sources.pixel_range import PixelRange, parse_pixel_range
 
 
 def deepen(folder, factor):
