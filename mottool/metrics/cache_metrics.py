@@ -21,7 +21,13 @@ from mottool.metrics.detection import (
     size_of,
 )
 from mottool.metrics.matches import CacheMatches, MatchBuilder, rank_tracks
-from mottool.metrics.regions import boxes_in_regions, region_rows
+from mottool.metrics.regions import (
+    LEAVING_OUT,
+    boxes_in_regions,
+    left_out,
+    mostly_covered,
+    region_rows,
+)
 from mottool.metrics.reid import true_positive_rate
 from mottool.metrics.settings import POOLED, RetrievalSettings
 from mottool.motchallenge.rows import Rows
@@ -57,7 +63,10 @@ def match_cache(
     cache.
     """
     roles = scored_and_ignored(ground_truth, rules, cache.header.sequence)
-    truth = _GroundTruth(ground_truth, roles, size_limits)
+    region_mask = region_rows(ground_truth, rules)
+    covered = left_out(ground_truth, ground_truth, region_mask, rules)
+    scored, ignored = (role & ~covered for role in roles)
+    truth = _GroundTruth(ground_truth, (scored, ignored), size_limits)
     missing = truth.count_outside(cache.first_frame, cache.last_frame)
     if missing:
         problem, which = f"{cache.path} ends at frame {cache.last_frame}", "later"
@@ -71,13 +80,15 @@ def match_cache(
         warn(f"{cache.header.sequence}: no visibility is annotated, so all boxes count as visible")
     builder = MatchBuilder()
     builder.add_ground_truth(truth.sizes[~truth.ignored])
-    regions = ground_truth.select(region_rows(ground_truth, rules))
+    regions = ground_truth.select(region_mask)
     for number, frame in enumerate(cache.frames(), cache.first_frame):
         detections = frame.take(frame.classes == PERSON)
         start, stop = truth.rows_of(number)
         if len(regions):
             here = xyxy_from_tlwh(regions.tlwh[regions.frames == number])
             inside = boxes_in_regions(detections.boxes, here, truth.boxes[start:stop])
+            if rules in LEAVING_OUT:
+                inside |= mostly_covered(detections.boxes, here)
             detections = detections.take(~inside)
         rows = builder.add_detections(
             *(detections.boxes, detections.scores, size_of(areas(detections.boxes), size_limits)),

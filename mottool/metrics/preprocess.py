@@ -8,7 +8,7 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import EPSILON, OverlappingPairs, overlapping, renumber
-from mottool.metrics.regions import in_regions, region_rows
+from mottool.metrics.regions import in_regions, left_out, region_rows
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import REGION_RULES, scored_and_ignored
 
@@ -58,9 +58,12 @@ def preprocess(
     pairs = overlapping(ground_truth.frames, ground_truth.tlwh, results.frames, results.tlwh)
     scored, ignored = scored_and_ignored(ground_truth, rules, sequence)
     regions = region_rows(ground_truth, rules)
-    keep = np.ones(len(results), bool)
+    covered = left_out(ground_truth, ground_truth, regions, rules)
+    scored, ignored = scored & ~covered, ignored & ~covered
+    keep = ~left_out(results, ground_truth, regions, rules)
     if ignored.any() or rules in REGION_RULES:
-        close = (pairs.similarity >= MIN_IOU - EPSILON) & ~regions[pairs.truth]
+        close = (pairs.similarity >= MIN_IOU - EPSILON) & ~(regions | covered)[pairs.truth]
+        close &= keep[pairs.result]
         matched = best_matching(pairs, np.where(close, pairs.similarity, 0.0))
         keep[pairs.result[matched & ignored[pairs.truth]]] = False
         unmatched = np.ones(len(results), bool)

@@ -1,7 +1,7 @@
 """Whole commands with damaged inputs or arguments: each succeeds, or ends with one line and a fix.
 
-`pytest tests/fuzz --fuzz 4000` makes that many runs of each command instead of a dozen, from seed 0
-or `--fuzz-seed` on. A failure names the seeds; the same seed makes the same run again.
+`pytest tests/fuzz --fuzz 4000` makes 120 runs of each command instead of six, fewer of slow ones,
+from seed 0 or `--fuzz-seed` on. A failure names the seeds; the same seed makes the same run again.
 """
 
 import contextlib
@@ -19,7 +19,8 @@ from mutations import mutate
 
 from mottool.cli.main import cli, main
 
-RUNS = 12 / 200  # of a command in the normal run, as a share of `--fuzz`
+RUNS = 6 / 200  # of a command in the normal run, as a share of `--fuzz`
+SLOW = pytest.mark.heavy
 VALUES = (
     *("", " ", "0", "-1", "1", "0.5", "1e400", "1e-400", "nan", "inf", "9" * 30, "9" * 5000),
     *("\u0663", "\u00b2", "1-", "-5", "5-1", "1-3", "0-0", "a,b", "=", "x=1", "x=1:2", "0:1"),
@@ -34,7 +35,13 @@ EXPECTED = re.compile(r"mottool: |.*\d+ of \d+ ")  # messages and progress
 LINE = re.compile(r"mottool: [^\n]*\. Fix: [^\n]+\.\n")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=SLOW if command.share < 1 else ())
+        for name, command in COMMANDS.items()
+    ],
+)
 @pytest.mark.usefixtures("narrow_backbone")
 def test_damaged_inputs_of_commands_are_used_or_refused(name, tmp_path, request, monkeypatch):
     for proxy in ("http_proxy", "https_proxy"):  # nothing is downloaded
