@@ -73,7 +73,7 @@ def test_interrupted_run_resumes_with_the_same_result(panning, tmp_path, monkeyp
     (sequence,) = find_sequences([panning])
     whole = camera_motion.run(sequence, tmp_path / "whole.h5")
     out = tmp_path / "out.h5"
-    monkeypatch.setattr(camera_motion, "BLOCK", 4)
+    monkeypatch.setattr("mottool.pipelines.camera_motion.BLOCK", 4)
     append = CameraMotionWriter.append
 
     def interrupted(self, warps):
