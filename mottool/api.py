@@ -28,8 +28,7 @@ import numpy as np
 from mottool.association.fitted_settings import fitted_settings, fitted_tracker
 from mottool.association.postprocess import postprocess
 from mottool.association.registry import TRACKERS
-from mottool.association.result_rows import join_frames
-from mottool.association.run_tracker import run_tracker
+from mottool.association.run_tracker import join_frames, run_tracker
 from mottool.association.sequence_settings import (
     SequenceSettings,
     read_settings_by_tracker,

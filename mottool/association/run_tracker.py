@@ -26,7 +26,7 @@ from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
 from mottool.splits import without_half
 
-__all__ = ["run_tracker", "select_detections", "steps", "track_frames"]
+__all__ = ["join_frames", "run_tracker", "select_detections", "steps", "track_frames"]
 
 Floats = npt.NDArray[np.float64]
 JITTER = 0.1  # frames: smaller deviations come from rounded times, not from the frames
