@@ -2,7 +2,6 @@
 
     python tests/benchmarks/embedders.py
     python tests/benchmarks/embedders.py osnet_x0_25 osnet_x1_0 --people 10 --people 50
-    python tests/benchmarks/embedders.py osnet_x0_25 --runtime openvino
 
 For every number of people in a frame of 1920x1080 it prints milliseconds a frame: the former loop
 over single frames (crops resized one by one, PyTorch's network as it is, 64 crops a call), then
@@ -91,9 +90,7 @@ def alternately(
     return times
 
 
-def compare_embedder(
-    name: str, people: list[int], runtime: str, rounds: int, clock: Callable[[], float]
-) -> None:
+def compare_embedder(name: str, people: list[int], rounds: int, clock: Callable[[], float]) -> None:
     """Print the cost of an embedder before and now."""
     with tempfile.TemporaryDirectory() as folder:
         embedder = OSNet(name, checkpoint(name, Path(folder)), Compute.named("cpu"))
@@ -152,17 +149,16 @@ def planted(heads: dict[str, torch.Tensor], count: int) -> dict[str, torch.Tenso
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*VARIANTS, TDT]))
 @click.option("--people", type=int, multiple=True, default=[10, 50, 150])
-@click.option("--runtime", default="torch", help="Runtime of the embedder's network.")
 @click.option("--rounds", default=5, help="Measurements of each form.")
 @click.option("--wall", is_flag=True, help="Measure elapsed instead of processor time.")
-def main(names: tuple[str, ...], people: list[int], runtime: str, rounds: int, wall: bool) -> None:
+def main(names: tuple[str, ...], people: list[int], rounds: int, wall: bool) -> None:
     """Measure and print."""
     clock = perf_counter if wall else process_time
     for name in names or ("osnet_x0_25", TDT):
         if name == TDT:
             compare_people(rounds, clock)
         else:
-            compare_embedder(name, list(people), runtime, rounds, clock)
+            compare_embedder(name, list(people), rounds, clock)
 
 
 if __name__ == "__main__":
