@@ -32,6 +32,8 @@ CHECK_FIX = (
 )
 CHUNK_HEADER = 8  # bytes of AVI's chunks before the packet; the index has their position
 EDITED = "mov"  # in the name of containers that may have an edit list
+NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: a raw stream, such as .h264
+UNPLACED = "; it has no times, so after lost frames, later ones have too low numbers"
 MAX_THREADS = 16  # of a decoder
 MAX_FAILURES = 100  # consecutive errors, without a packet between them
 
@@ -102,9 +104,10 @@ def decode(
                 yield number, seconds, _check_size(path, number, converter.upright(frame), info)
         # The count of an MP4 includes frames that an edit list leaves out, while its duration does
         # not. The duration of a truncated AVI is an estimate from its size.
+        timed = not container.format.flags & NO_TIMES
         counted = 0 if EDITED in container.format.name and info.end is not None else stream.frames
     if damaged:
-        warn(f"{path}: {len(damaged)} damaged packets were skipped")
+        warn(f"{path}: {len(damaged)} damaged packets were skipped{'' if timed else UNPLACED}")
     if holes.missing:
         warn(f"{path} is damaged: {holes}; later frames keep their numbers, by their times")
     # Without a count, compare the last frame's time with the stated end; it may be earlier by the

@@ -270,3 +270,15 @@ def test_real_video_has_all_its_frames_in_order():
     near = np.mean([np.abs(a - b).mean() for a, b in zip(images, images[1:], strict=False)])
     far = np.mean([np.abs(a - b).mean() for a, b in zip(images, images[2:], strict=False)])
     assert near < 0.85 * far
+
+
+def test_losses_in_a_raw_stream_are_said_to_shift_later_frames(tmp_path):
+    path = video(tmp_path / "a.h264", 60, form="h264")
+    content = path.read_bytes()
+    assert read(path)[3] == []
+    middle, hole = len(content) // 2, len(content) // 20
+    path.write_bytes(content[: middle - hole] + bytes(2 * hole) + content[middle + hole :])
+    numbers, *_, warnings = read(path)
+    assert len(numbers) < 60
+    assert len(warnings) == 1
+    assert warnings[0].endswith("after lost frames, later ones have too low numbers")
