@@ -19,12 +19,13 @@ from typing import Self
 from mottool.engines.base import BaseEngine, InProcess, Place
 from mottool.engines.task import Outcome
 from mottool.engines.threads import single_threads
-from mottool.engines.worker import work
+from mottool.engines.worker import STARTED, work
 from mottool.errors import InputError, MottoolError
 
 __all__ = ["LocalProcesses", "local_engine"]
 
-TRIES = 3  # of a task whose worker is killed
+TRIES = 3  # of a task during which its worker is killed
+STARTS = 10  # consecutive workers that may be killed before they start a task
 
 
 @contextmanager
@@ -35,8 +36,8 @@ def local_engine(
 
     Linear algebra uses one thread, in this process too unless its library is loaded already. Tasks
     that need a network keep PyTorch's threads; at most `network_jobs` of them run at the same time,
-    and 0 says that there are none. A task that takes longer than `timeout` seconds, with the start
-    of its worker, is killed; in this process there is no limit.
+    and 0 says that there are none. A task that takes longer than `timeout` seconds is killed; in
+    this process there is no limit.
 
     When the block ends with an error or by Ctrl-C, running tasks clean up and end.
     """
@@ -60,6 +61,7 @@ class _Worker:
         self.needs = needs
         self.place: Place | None = None
         self.deadline = float("inf")
+        self.started = False  # the task
         self.connection, other_end = context.Pipe()
         self.process = context.Process(target=work, args=(other_end,))
         threads: AbstractContextManager[None]
@@ -89,6 +91,7 @@ class LocalProcesses(BaseEngine):
         self._timeout = timeout or float("inf")
         self._workers: list[_Worker] = []
         self._tries: Counter[int] = Counter()  # lost ones, by place
+        self._failed_starts = 0
         self._interrupted = False
 
     def __enter__(self) -> Self:
@@ -153,7 +156,8 @@ class LocalProcesses(BaseEngine):
             idle = [_Worker(needs)]
             self._workers += idle
         worker = idle[0]
-        worker.place, worker.deadline = place, time.monotonic() + self._timeout
+        worker.place, worker.started = place, False
+        worker.deadline = time.monotonic() + self._timeout
         with suppress(OSError):  # of a worker that was killed meanwhile: `wait` handles it
             worker.connection.send(place[1])
 
@@ -193,6 +197,10 @@ class LocalProcesses(BaseEngine):
         except (EOFError, OSError):
             worker.process.join()
             return self._lose(worker, _killed(worker.process.exitcode))
+        if answer is STARTED:
+            worker.started, self._failed_starts = True, 0
+            worker.deadline = time.monotonic() + self._timeout
+            return []
         if isinstance(answer, Exception):
             raise answer
         assert worker.place is not None
@@ -205,7 +213,9 @@ class LocalProcesses(BaseEngine):
         assert worker.place is not None
         number, task = worker.place
         self._remove(worker)
-        self._tries[number] += 1
+        self._failed_starts += not worker.started
+        # The task is not to blame before it has started, unless no worker starts.
+        self._tries[number] += worker.started or self._failed_starts > STARTS
         if self._tries[number] < TRIES:
             self.submit(task, number)
             return []

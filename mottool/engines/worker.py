@@ -12,8 +12,9 @@ from typing import Any
 
 from mottool.engines.task import Outcome, Task, run_task
 
-__all__ = ["work"]
+__all__ = ["STARTED", "work"]
 
+STARTED = None  # what a worker sends when it has received and imported a task
 RETRY_SECONDS = 0.01  # after an exit that was ignored
 
 
@@ -25,7 +26,7 @@ class _State:
 
 
 def work(connection: "Connection[Any, Any]") -> None:
-    """Receive tasks and send their outcomes until the other end of the connection is closed.
+    """Receive tasks, and send `STARTED` and the outcome of each, until the connection is closed.
 
     What a job raises by a mistake in the code is sent instead of an outcome. The process ends by
     SIGTERM, and with the process that started it.
@@ -35,7 +36,9 @@ def work(connection: "Connection[Any, Any]") -> None:
     while True:
         answer: Outcome | Exception
         try:
-            answer = _run(connection.recv())
+            task = connection.recv()
+            connection.send(STARTED)
+            answer = _run(task)
         except (EOFError, OSError):
             return
         except Exception as error:  # also of a task that this process cannot import
