@@ -82,7 +82,7 @@ def _steps(cache: Cache, inputs: InputSettings) -> tuple[Iterable[float], float]
     if inputs.fixed_rate:
         return repeat(1.0, cache.frame_count), cache.header.fps
     intervals_in_frames, rate = steps(cache.pts, cache.header.fps)
-    return memoryview(intervals_in_frames), rate  # Python's numbers, one at a time
+    return map(float, intervals_in_frames), rate
 
 
 def select_detections(detections: Detections, inputs: InputSettings) -> Detections:

@@ -46,9 +46,9 @@ def identity_styles(
     Unknown identities, which are negative, are grey and have a question mark.
     """
     notes = (
-        repeat("", len(ids)) if scores is None else (f"{score:.2f}" for score in memoryview(scores))
+        repeat("", len(ids)) if scores is None else (f"{score:.2f}" for score in map(float, scores))
     )
-    names = zip(memoryview(ids), notes, strict=True)
+    names = zip(map(int, ids), notes, strict=True)
     return shared_styles(
         BoxStyle(UNKNOWN if i < 0 else colours[i], "?" if i < 0 else str(i), note)
         for i, note in names

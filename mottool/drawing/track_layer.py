@@ -64,7 +64,7 @@ class TrackLayer:
         order = np.argsort(rows.frames, kind="stable")
         self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
         self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * scale)  # (n, 4)
-        self.styles = [styles[row] for row in memoryview(order)]
+        self.styles = [styles[row] for row in map(int, order)]
         self.last = int(self.frames.max(initial=0))
         self.legend = list(legend)
 
