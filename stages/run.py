@@ -179,7 +179,7 @@ def _cost_text(costs: dict[str, Cost]) -> str:
         each = ", ".join(f"{kind} {_time(seconds)}" for kind, seconds in known.items())
         parts.append(f"about {_time(sum(known.values()))} of one process ({each})")
     if unknown:
-        each = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
+        each = ", ".join(f"{kind} ({count})" for kind, count in unknown.items())
         parts.append(f"no earlier times for {each}")
     return "; ".join(parts)
 
@@ -211,7 +211,7 @@ def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fas
     for note in notes:
         reporter.note(note)
     if counts and not reporter.as_json:
-        click.echo("made " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+        click.echo("made: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items()))
 
 
 def _report(reporter: Jobs, outcome: Outcome) -> None:

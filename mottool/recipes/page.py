@@ -61,9 +61,9 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
     if not sequences:
         return path, "", notes
     rows = _rows(plan, work, sequences)
-    notes = [*plan.notes, *notes, *chance(rows)]
+    notes += chance(rows)
     page = replace(
-        draw_page(rows, notes),
+        draw_page(rows, plan.notes + notes),
         videos=_videos(plan),
         facts=describe_environment() | {"Timing": TIMING},
         pipelines=_pipelines(recipe),
