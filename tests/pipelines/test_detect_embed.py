@@ -219,7 +219,7 @@ def test_a_mistake_in_the_command_is_raised(sequence, tmp_path):
 
 def test_a_run_without_stages_is_not_divided(sequence, tmp_path):
     class Whole:
-        name, weights, batch, fitted = "whole", "", 3, {}
+        name, weights, weights_files, batch, fitted = "whole", "", {}, 3, {}
         settings, needs_pixels, needs_all_frames, last_frame = {}, False, False, 0
 
         def start(self, sequence, warn):
