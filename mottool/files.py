@@ -23,6 +23,7 @@ __all__ = [
     "safe_name",
     "unpack_factor",
     "unpacked_limit",
+    "user_cache_folder",
     "visible_files",
 ]
 
@@ -119,6 +120,16 @@ def unpacked_limit(packed: int) -> int:
 def unpack_factor() -> float:
     """Return how many times the usual limits inputs may take of memory (`--unpack-limit`)."""
     return float(os.environ.get(UNPACK_VARIABLE, 1))
+
+
+def user_cache_folder(name: str, variable: str) -> Path:
+    """Return the folder `name` in the user's cache folder, or the one that `variable` names."""
+    if folder := os.environ.get(variable):
+        return Path(os.path.expanduser(folder))
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):  # the XDG specification ignores relative paths
+        cache = os.path.expanduser("~/.cache")
+    return Path(cache) / "mottool" / name
 
 
 def digest(content: Any) -> str:

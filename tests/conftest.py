@@ -1,4 +1,4 @@
-"""Set one thread per test worker, before a BLAS is imported, and hide downloaded weights."""
+"""Set one thread per test worker before a BLAS is imported, and hide the user's own files."""
 
 import multiprocessing
 import os
@@ -8,6 +8,7 @@ import pytest
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+os.environ["MOTTOOL_RUNTIME"] = "torch"  # no test converts a network unless it says so
 os.environ["MOTTOOL_WEIGHTS"] = os.path.join(os.devnull, "weights")  # a path that cannot exist
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mottool.detections import Detections
-from mottool.pipelines.interfaces import FrameTimes, Pipeline, PipelineRun
+from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes, Pipeline, PipelineRun
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -21,9 +21,14 @@ class GivenBoxes:
         self.fitted: Mapping[str, Any] = detector.fitted
         self.weights_files = detector.weights_files
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "GivenBoxesRun":
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> "GivenBoxesRun":
         """Start a sequence; see `Pipeline`."""
-        return GivenBoxesRun(self.detector.start(sequence, warn), self.boxes)
+        return GivenBoxesRun(self.detector.start(sequence, warn, recorded), self.boxes)
 
 
 class GivenBoxesRun:

@@ -1,5 +1,6 @@
 """A process for each measured case, so that its memory and its threads are its own."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -72,6 +73,7 @@ def case_process(case: Case) -> Iterator[CaseProcess]:
 def _serve(case: Case, connection: Connection) -> None:
     """Answer requests until there are no more; errors are answers too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks is interrupted
+    os.environ["MOTTOOL_RUNTIME"] = case.runtime  # that of all parts which have runtimes
     from mottool.benchmarking.measurement import Measurement
 
     measurement: Any = None

@@ -67,7 +67,8 @@ class Layout(Generic[H]):
 
     `kind` names such a file and `command` the command that writes it. `items` is the length that
     counts its progress. `header` is a dataclass with a mapping `settings`: the attributes of the
-    root. Its fields `may_differ` are not compared when a file is resumed. `pointers` are datasets
+    root. Its fields `may_differ` are not compared when a file is resumed; a setting has the name
+    `settings.NAME` there. `pointers` are datasets
     with a row per item and one more; each ends at the length it names.
     """
 

@@ -40,9 +40,10 @@ scaled by the largest factor at which it fits and put into the middle of that in
 A writer MUST commit blocks of frames as shards in `<name>.part/` (see `mottool.cache.shards`), and
 MUST give `<name>.h5` its name only when `complete` is true and the file has reached the disk: a
 file under its final name is complete. It MUST NOT continue a file whose attributes differ from its
-own, apart from `source`, `version` and the names of weights files. `/embeddings`, `/centres` and
-`/offsets` MAY be absent if no frame has a detection. `/embeddings` MUST NOT be compressed, as it
-hardly shrinks.
+own, apart from `source`, `version`, the names of weights files, and the keys `runtime` and
+`embedder_runtime` of `settings`. These name the runtimes that computed the networks, whose results
+are equal up to rounding. `/embeddings`, `/centres` and `/offsets` MAY be absent if no frame has a
+detection. `/embeddings` MUST NOT be compressed, as it hardly shrinks.
 Every dataset SHOULD have HDF5's Fletcher-32 checksums, by which readers detect damage.
 `/occlusion/maps` MAY be compressed with gzip, a frame per chunk, and MAY store 0 for scores below
 0.05.
@@ -115,7 +116,10 @@ LAYOUT = Layout(
     command="detect-embed",
     items="frames",
     header=Header,
-    may_differ=("source", "weights_file", "embedder_weights_file"),
+    may_differ=(
+        *("source", "weights_file", "embedder_weights_file"),
+        *("settings.runtime", "settings.embedder_runtime"),
+    ),
     pointers={"frame_ptr": "detections", "occlusion/ptr": "centres"},
     datasets={
         "pts": DatasetSpec("<f8", (), "frames", 512),

@@ -41,7 +41,7 @@ from mottool.cache.merge import merge
 from mottool.errors import CacheError, MottoolError, writing
 from mottool.files import replace_file
 
-__all__ = ["Shards", "open_shards", "read_progress", "shard_files"]
+__all__ = ["Shards", "open_shards", "read_progress", "recorded_settings", "shard_files"]
 
 NO_LOCKS = {ENOLCK, ENOSYS, EOPNOTSUPP}
 
@@ -65,6 +65,21 @@ def read_progress(path: Path, layout: Layout[Any]) -> tuple[Any, int]:
     file, _, lengths = open_file(files[-1], layout, shard=True)
     file.close()
     return header, int(files[-1].stem) + lengths[layout.items]
+
+
+def recorded_settings(path: Path, layout: Layout[Any]) -> Mapping[str, Any]:
+    """Return the settings of the complete or unfinished file of `path`.
+
+    They are {} if there is none, or if it cannot be read, which a writer will report.
+    """
+    with suppress(MottoolError):
+        files = [path] if path.is_file() else shard_files(path)[:1]
+        for existing in files:
+            file, header, _ = open_file(existing, layout, shard=True)
+            file.close()
+            settings: Mapping[str, Any] = header.settings
+            return settings
+    return {}
 
 
 def open_shards(

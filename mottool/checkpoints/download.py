@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
 from mottool.errors import CheckpointError, OutputError, ignore_warning, writing
-from mottool.files import file_digest
+from mottool.files import file_digest, user_cache_folder
 
 __all__ = ["cache_folder", "fetch", "find_downloaded", "missing_weights_fix"]
 
@@ -30,12 +30,7 @@ Check = Callable[[Path], object]
 
 def cache_folder() -> Path:
     """Return the folder of downloads: `$MOTTOOL_WEIGHTS`, or one in the user's cache folder."""
-    if folder := os.environ.get("MOTTOOL_WEIGHTS"):
-        return Path(os.path.expanduser(folder))
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(cache):  # the XDG specification ignores relative paths
-        cache = os.path.expanduser("~/.cache")
-    return Path(cache) / "mottool" / "weights"
+    return user_cache_folder("weights", "MOTTOOL_WEIGHTS")
 
 
 def find_downloaded(name: str, warn: Warn = ignore_warning) -> Path | None:

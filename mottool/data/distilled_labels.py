@@ -84,7 +84,7 @@ LAYOUT = Layout(
     command="distill-labels",
     items="boxes",
     header=LabelHeader,
-    may_differ=("dataset",),
+    may_differ=("dataset", "settings.runtime"),
     datasets={EMBEDDINGS: DatasetSpec("<f2", (None,), "boxes", CHUNK, optional=True)},
 )
 

@@ -43,6 +43,7 @@ class OTrack(nn.Module):
     """
 
     stride = 4
+    input_channels = 3, 3, 1  # of the image, the previous one, and the heatmap
 
     def __init__(self, occlusion: bool = True, hidden: int = 256) -> None:
         """Create the network; `occlusion` adds OUTrack's heads, of inner width `hidden`."""

@@ -59,8 +59,8 @@ class ReciprocalNetwork(nn.Module):
 
     @staticmethod
     def _weighted(x: Tensor, task: Tensor, other: Tensor, share: Tensor) -> Tensor:
-        self_relation = (task @ task.mT).softmax(-1)  # (B, C, C)
-        cross_relation = (task @ other.mT).softmax(-1)
+        self_relation = (task @ task.transpose(-1, -2)).softmax(-1)  # (B, C, C)
+        cross_relation = (task @ other.transpose(-1, -2)).softmax(-1)
         weights = share * self_relation + (1 - share) * cross_relation
         weighted: Tensor = weights @ x.flatten(2)
         return weighted.view_as(x)

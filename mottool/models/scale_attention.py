@@ -57,7 +57,7 @@ class ChannelAttention(nn.Module):
         """Re-weight features (B, C, H, W)."""
         summaries = x.mean((2, 3)), x.amax((2, 3))  # (B, C) each
         logits: Tensor = sum(self.weigh(summary[:, None]) for summary in summaries)  # (B, 1, C)
-        return x * logits.sigmoid().mT[..., None] + x
+        return x * logits.sigmoid().transpose(-1, -2)[..., None] + x
 
 
 ATTENTIONS: dict[str, type[SpatialAttention] | type[ChannelAttention]] = {

@@ -140,7 +140,7 @@ def _file_name(name: str, weights: Path | None) -> str:
 
 def _detector_part(name: str) -> PartEntry:
     if name in NETWORKS:
-        options = ("weights", "min_score", "input", "precision", "occlusion_maps")
+        options = ("weights", "min_score", "input", "precision", "runtime", "occlusion_maps")
         return PartEntry(f"{ONE_SHOT}:build_pipeline", options)
     if name not in registry.DETECTORS:
         known = (*registry.DETECTORS, *NETWORKS)
@@ -150,7 +150,8 @@ def _detector_part(name: str) -> PartEntry:
 
 def _embedder_part(name: str) -> PartEntry:
     if embeds(name):
-        return PartEntry(f"{ONE_SHOT}:build_embedder", ("embedder_weights", "input", "precision"))
+        options = ("embedder_weights", "input", "precision", "runtime")
+        return PartEntry(f"{ONE_SHOT}:build_embedder", options)
     if name not in registry.EMBEDDERS:
         embedding = [name for name in NETWORKS if embeds(name)]
         known = (FILE, NONE, *registry.EMBEDDERS, *embedding)

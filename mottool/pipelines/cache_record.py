@@ -34,7 +34,7 @@ WITH_WEIGHTS = {  # detectors and embedders whose weights can have been download
 HashOf = Callable[[Path], str]
 
 # Options that do not change what a pipeline makes, or are compared by the content of their files.
-NOT_COMPARED = {"batch", "boxes", "device", "embedder", "pipeline"}
+NOT_COMPARED = {"batch", "boxes", "device", "embedder", "pipeline", "runtime"}
 
 
 def pipeline_inputs(config: PipelineConfig, hash_of: HashOf) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from mottool.cache.layout import LAYOUT
+from mottool.cache.shards import recorded_settings
 from mottool.cache.writer import CacheWriter, Header
 from mottool.errors import MottoolError, printable
 from mottool.pipelines.interfaces import Pipeline
@@ -51,7 +53,8 @@ class CacheRun:
         self.path, self._sequence, self._warn = out, sequence, warn
         self.batch = pipeline.batch
         self.error: MottoolError | None = None
-        self._run = run = staged(pipeline.start(sequence, warn))
+        recorded = {} if overwrite else recorded_settings(out, LAYOUT)
+        self._run = run = staged(pipeline.start(sequence, warn, recorded))
         pixels = sequence.pixel_range
         header = Header(
             sequence=sequence.name,

@@ -10,7 +10,17 @@ from mottool.detections import Detections
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["Embedder", "FrameTimes", "Pipeline", "PipelineRun", "StagedRun"]
+__all__ = [
+    "NO_SETTINGS",
+    "Embedder",
+    "FrameTimes",
+    "Pipeline",
+    "PipelineRun",
+    "StagedRun",
+    "Startable",
+]
+
+NO_SETTINGS: Mapping[str, Any] = {}
 
 
 class FrameTimes(NamedTuple):
@@ -80,8 +90,16 @@ class Pipeline(Protocol):
     batch: int
     fitted: Mapping[str, Any]
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> PipelineRun:
-        """Start a sequence. Raises `InputError` if it lacks what the pipeline needs."""
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> PipelineRun:
+        """Start a sequence. Raises `InputError` if it lacks what the pipeline needs.
+
+        `recorded` are the settings of the existing cache that the run resumes.
+        """
         ...
 
 
@@ -113,5 +131,19 @@ class Embedder(Protocol):
 
         Embeddings are L2-normalised. Boxes are x1 y1 x2 y2 in pixels and may be partly or fully
         outside the image.
+        """
+        ...
+
+
+@runtime_checkable
+class Startable(Protocol):
+    """An embedder that takes a runtime before each sequence; its settings then name it."""
+
+    def start(
+        self, warn: Callable[[str], None], recorded: str = "", images: int | None = None
+    ) -> None:
+        """Take a runtime: the `recorded` one of the cache that is resumed, or its own choice.
+
+        `images` is the number of images of the sequence, None if that is unknown.
         """
         ...

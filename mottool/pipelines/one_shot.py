@@ -19,9 +19,12 @@ from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.batch_size import fastest_batch, time_of_batches
-from mottool.pipelines.interfaces import FrameTimes
+from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import AUTO_BATCH, Options, input_size
+from mottool.runtimes.choice import Runtimes, Started
+from mottool.runtimes.interfaces import LoadedNetwork
+from mottool.runtimes.registry import EAGER
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -63,6 +66,7 @@ def build_pipeline(name: str, options: Options) -> "OneShotPipeline":
         compute,
         entry.family.min_score if options.min_score is None else options.min_score,
         batch,
+        options.runtime,
         session=load(entry.family.session) if entry.family.session else None,
         occlusion_stride=network.stride if options.occlusion_maps else 0,
         fitted=_fitted(card, weights),
@@ -79,7 +83,8 @@ def build_embedder(name: str, options: Options) -> "NetworkEmbedder":
         raise SettingError(problem, "give weights that were trained with --labels")
     preprocessor = _preprocessor(name, options, read_card(path))
     frames = max(options.batch, 1)  # auto measures the batches of a detector
-    return NetworkEmbedder(name, network, weights, preprocessor, compute, frames)
+    parts = name, network, weights, preprocessor, compute
+    return NetworkEmbedder(*parts, frames, options.runtime)
 
 
 def _weights(name: str, given: Path | None, flag: str) -> Path:
@@ -132,6 +137,7 @@ class OneShotPipeline:
         compute: Compute,
         min_score: float,
         batch: int,
+        runtime: str = EAGER,
         session: Callable[[Any], Network] | None = None,
         occlusion_stride: int = 0,
         fitted: Mapping[str, Any] | None = None,
@@ -139,23 +145,31 @@ class OneShotPipeline:
         """Create the pipeline of a loaded network.
 
         `weights` is the checkpoint's sha256. Detections that score above `min_score` are kept;
-        `batch` frames share a forward pass. `session` wraps a recurrent network for one sequence.
-        With an `occlusion_stride` above 0, the stride of the heads, the heatmaps of occlusion
-        centres are returned too. `fitted` are settings of trackers that fit the network.
+        `batch` frames share a forward pass, which `runtime` computes. `session` wraps a recurrent
+        network for one sequence. With an `occlusion_stride` above 0, the stride of the heads, the
+        heatmaps of occlusion centres are returned too. `fitted` are settings of trackers that fit
+        the network.
         """
         self.name, self.weights, self.batch = name, weights, batch
         self.network, self.preprocessor, self.compute = network, preprocessor, compute
+        self.runtimes = _runtimes(name, network, weights, preprocessor, compute, batch, runtime)
         self.min_score = min_score
         self.session = session
         self.occlusion_stride = occlusion_stride
         self.fitted = fitted or {}
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "OneShotRun":
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> "OneShotRun":
         """Start a sequence. Raises `InputError` if it has no images."""
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"
             raise InputError(f"{sequence.path} has no images for a network", fix)
-        return OneShotRun(self)
+        runtime = recorded.get("runtime", "")
+        return OneShotRun(self, self.runtimes.start(warn, runtime, sequence.length))
 
 
 class Prepared(NamedTuple):
@@ -181,10 +195,11 @@ class OneShotRun:
     needs_pixels = True
     last_frame = 0
 
-    def __init__(self, pipeline: OneShotPipeline) -> None:
+    def __init__(self, pipeline: OneShotPipeline, started: Started) -> None:
         self.pipeline = pipeline
         self.needs_all_frames = pipeline.session is not None
-        self.network = pipeline.session(pipeline.network) if pipeline.session else pipeline.network
+        network = started.network
+        self.network: Network = pipeline.session(network) if pipeline.session else network
         preprocessor = pipeline.preprocessor
         self._input = NetworkInput(preprocessor, pipeline.compute)
         self._decoding = SideStream(pipeline.compute)
@@ -192,6 +207,7 @@ class OneShotRun:
             "input": f"{preprocessor.width}x{preprocessor.height}",
             "min_score": pipeline.min_score,
             "precision": str(pipeline.compute.dtype).removeprefix("torch."),
+            "runtime": started.runtime,
         }
         if pipeline.occlusion_stride:
             self.settings["occlusion_stride"] = pipeline.occlusion_stride
@@ -286,16 +302,24 @@ class NetworkEmbedder:
         preprocessor: Letterbox,
         compute: Compute,
         frames: int = 1,
+        runtime: str = EAGER,
     ) -> None:
         """Create the embedder of a loaded network; `weights` is the checkpoint's sha256.
 
-        `frames` of a sequence share a forward pass.
+        `frames` of a sequence share a forward pass, which `runtime` computes.
         """
         self.name, self.weights = name, weights
         self.network, self.preprocessor, self.compute = network, preprocessor, compute
         self.frames = frames
+        self.runtimes = _runtimes(name, network, weights, preprocessor, compute, frames, runtime)
         self.settings: dict[str, Any] = {"input": f"{preprocessor.width}x{preprocessor.height}"}
         self._input = NetworkInput(preprocessor, compute)
+
+    def start(
+        self, warn: Callable[[str], None], recorded: str = "", images: int | None = None
+    ) -> None:
+        """Take the runtime of a sequence; `recorded` is that of the cache that is resumed."""
+        self.settings["runtime"], self.network = self.runtimes.start(warn, recorded, images)
 
     @torch.inference_mode()
     def heads(self, images: Sequence[Image]) -> dict[str, torch.Tensor]:
@@ -318,3 +342,19 @@ class NetworkEmbedder:
             for image, rows in zip(images, boxes, strict=True)
         ]
         return [rows.cpu().numpy() for rows in self.network.embed_at(heads, mapped)]
+
+
+def _runtimes(
+    name: str,
+    network: Any,
+    weights: str,
+    preprocessor: Preprocessor,
+    compute: Compute,
+    batch: int,
+    runtime: str,
+) -> Runtimes:
+    """Return the runtimes of a network at the size of its preprocessor."""
+    size = preprocessor.width, preprocessor.height
+    channels = getattr(network, "input_channels", (3,))
+    loaded = LoadedNetwork(name, weights, network, compute, size, batch, channels)
+    return Runtimes(loaded, runtime)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mottool.errors import SettingError
 from mottool.networks.registry import families
+from mottool.runtimes.registry import AUTO, RUNTIMES, runtimes_help
 from mottool.settings import Settings, setting
 
 __all__ = ["AUTO_BATCH", "STRIDE", "Options", "batch_size", "device_setting", "input_size"]
@@ -139,6 +140,12 @@ class Options(Settings):
         "Precision of networks from PyTorch checkpoints; files for other runtimes have a fixed "
         "precision.",
         choices=("fp32", "fp16", "bf16"),
+    )
+    runtime: str = setting(
+        AUTO,
+        f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
+        "stands for $MOTTOOL_RUNTIME, or else for the one that is the fastest on this machine.",
+        choices=(AUTO, *RUNTIMES),
     )
     batch: int = setting(
         1,

@@ -29,7 +29,8 @@ _TORCHVISION = PartEntry(
     ("weights", "min_score", "input", "precision"),
 )
 _EXPORTED = PartEntry("mottool.pipelines.detectors.exported:detector", _FROM_FILE)
-_OSNET = PartEntry("mottool.pipelines.embedders.osnet:embedder", ("embedder_weights", "precision"))
+_FROM_PYTORCH = ("embedder_weights", "precision", "runtime")
+_OSNET = PartEntry("mottool.pipelines.embedders.osnet:embedder", _FROM_PYTORCH)
 
 DETECTORS = {
     PUBLIC: PartEntry(
@@ -53,9 +54,7 @@ EMBEDDERS = {
     "osnet_x0_25": _OSNET,
     "osnet_ibn_x1_0": _OSNET,
     "osnet_ain_x1_0": _OSNET,
-    "resnet50": PartEntry(
-        "mottool.pipelines.embedders.resnet50:embedder", ("embedder_weights", "precision")
-    ),
+    "resnet50": PartEntry("mottool.pipelines.embedders.resnet50:embedder", _FROM_PYTORCH),
     "reid": PartEntry(
         "mottool.pipelines.embedders.exported:embedder", ("embedder_weights", "embedder_pixels")
     ),

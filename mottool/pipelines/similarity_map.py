@@ -21,6 +21,7 @@ from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder, build_embedder
 from mottool.pipelines.options import Options
+from mottool.runtimes.registry import EAGER
 
 __all__ = ["detection_similarity", "load_similarity_network", "similarity"]
 
@@ -45,7 +46,8 @@ def load_similarity_network(
     weights = weights or find_downloaded(name, warn)
     if weights is None and not NETWORKS[name].bundled:
         raise SettingError(f"{name} needs its weights", missing_weights_fix(name, "--weights"))
-    return build_embedder(name, Options(embedder_weights=weights, input=size, device=device))
+    options = Options(embedder_weights=weights, input=size, device=device, runtime=EAGER)
+    return build_embedder(name, options)
 
 
 def similarity(embedder: NetworkEmbedder, query: Image, box: Floats, later: Image) -> Floats:

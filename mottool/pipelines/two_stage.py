@@ -15,7 +15,14 @@ import numpy.typing as npt
 from mottool.cache.layout import EMBED_MIN_SCORE
 from mottool.detections import Detections
 from mottool.errors import InputError
-from mottool.pipelines.interfaces import Embedder, FrameTimes, Pipeline, PipelineRun
+from mottool.pipelines.interfaces import (
+    NO_SETTINGS,
+    Embedder,
+    FrameTimes,
+    Pipeline,
+    PipelineRun,
+    Startable,
+)
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -43,12 +50,20 @@ class TwoStage:
         self.batch = detector.batch * -(-embedder.frames // detector.batch)
         self.min_score = min_score
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "TwoStageRun":
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> "TwoStageRun":
         """Start a sequence. Raises `InputError` if it has no images to embed boxes from."""
-        run = self.detector.start(sequence, warn)
+        run = self.detector.start(sequence, warn, recorded)
         if not sequence.has_images:
             fix = "put the frames beside its seqinfo.ini, or give --embedder none"
             raise InputError(f"{sequence.path} has no images to embed boxes from", fix)
+        if isinstance(self.embedder, Startable):
+            runtime = recorded.get("embedder_runtime", "")
+            self.embedder.start(warn, runtime, sequence.length)
         return TwoStageRun(self, run)
 
 

@@ -27,7 +27,7 @@ class MadeUp:
     settings: dict[str, Any] = {}
     needs_pixels, needs_all_frames, last_frame = True, False, 0
 
-    def start(self, sequence: object, warn: object) -> "MadeUp":
+    def start(self, sequence: object, warn: object, recorded: object = None) -> "MadeUp":
         """Start a sequence."""
         return self
 

@@ -14,6 +14,7 @@ FLOORS = """
     layouts
     metrics sources checkpoints
     formats models
+    runtimes
     association data
     tuning pipelines losses
     comparison
@@ -28,6 +29,7 @@ REGISTRIES = {  # name modules above them by strings, which are imported when th
     "mottool.networks",
     "mottool.layouts.registry",
     "mottool.pipelines.registry",
+    "mottool.runtimes.registry",
     "mottool.association.registry",
     "mottool.cli.main",
 }

@@ -7,6 +7,7 @@ from mottool.formats.registry import TRACK_FORMATS
 from mottool.metrics.registry import TRACK_METRICS
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS
+from mottool.runtimes.registry import RUNTIMES
 
 PATHS = {
     **{
@@ -17,6 +18,7 @@ PATHS = {
     **{f"tracker {name}": entry.tracker for name, entry in TRACKERS.items()},
     **{f"detector {name}": entry.factory for name, entry in DETECTORS.items()},
     **{f"embedder {name}": entry.factory for name, entry in EMBEDDERS.items()},
+    **{f"runtime {name}": entry.open for name, entry in RUNTIMES.items()},
     **{f"metric {name}": path for name, path in TRACK_METRICS.items()},
     **{f"write {name}": entry.write for name, entry in TRACK_FORMATS.items()},
     **{f"read {name}": entry.read for name, entry in TRACK_FORMATS.items()},

@@ -13,7 +13,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.layouts.registry import digest_of_labels, read_ground_truth
 from mottool.motchallenge.public_detections import PublicDetections
-from mottool.pipelines.interfaces import FrameTimes
+from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.images import images_in
 from mottool.sources.sequence import Frame, check_numbers
@@ -48,7 +48,12 @@ class BoxesFromFiles:
         self.name, self.batch = name, batch
         self.detections, self.margin = detections, margin
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "BoxesRun":
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> "BoxesRun":
         """Read the boxes of a sequence. Raises `InputError` if there is no such file."""
         if self.name == "gt":
             if sequence.ground_truth is None:

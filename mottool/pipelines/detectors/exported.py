@@ -18,7 +18,7 @@ from mottool.models.device import Compute
 from mottool.models.exported import ExportedNetwork, open_exported, pixel_format
 from mottool.models.preprocessing import CornerLetterbox, Preprocessor, Stretch
 from mottool.pipelines.detectors.output_reader import OutputReader
-from mottool.pipelines.interfaces import FrameTimes
+from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
@@ -91,7 +91,12 @@ class ExportedDetector:
             fix = "export it for one image, or for any number of images"
             raise CheckpointError(f"{network.path} takes batches of {network.shape[0]} images", fix)
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "ExportedRun":
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> "ExportedRun":
         """Start a sequence. Raises `InputError` if it has no images."""
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"

@@ -21,7 +21,7 @@ from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
 from mottool.models.device import Compute
 from mottool.models.pixel_formats import planes
-from mottool.pipelines.interfaces import FrameTimes
+from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
@@ -95,7 +95,12 @@ class TorchvisionDetector:
             "precision": str(compute.dtype).removeprefix("torch."),
         }
 
-    def start(self, sequence: Source, warn: Callable[[str], None]) -> "TorchvisionRun":
+    def start(
+        self,
+        sequence: Source,
+        warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
+    ) -> "TorchvisionRun":
         """Start a sequence. Raises `InputError` if it has no images."""
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"

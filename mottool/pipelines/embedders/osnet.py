@@ -6,7 +6,7 @@ person re-identification", TPAMI 2021 (ain). The networks are the authors', from
 torchreid; this module loads their checkpoints and computes embeddings.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -29,6 +29,9 @@ from mottool.models.folding import fold_batch_norms
 from mottool.models.pixel_formats import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders.crops import FRAMES, embed_crops
 from mottool.pipelines.options import Options
+from mottool.runtimes.choice import Runtimes
+from mottool.runtimes.interfaces import LoadedNetwork
+from mottool.runtimes.registry import EAGER
 
 __all__ = ["VARIANTS", "OSNet", "authors_module", "build_network", "embedder"]
 
@@ -58,7 +61,6 @@ def embedder(name: str, options: Options) -> "OSNet":
 class OSNet:
     """One of `VARIANTS`, with the weights of a checkpoint."""
 
-    settings: Mapping[str, Any] = {}
     frames = FRAMES
 
     @classmethod
@@ -68,10 +70,13 @@ class OSNet:
             fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
             raise SettingError(f"{name} needs its weights", fix)
         compute = Compute.named(options.device, options.precision)
-        return cls(name, options.embedder_weights, compute)
+        return cls(name, options.embedder_weights, compute, options.runtime)
 
-    def __init__(self, name: str, weights: Path, compute: Compute) -> None:
-        """Load the authors' `.pth`. Raises `CheckpointError` for a file of another variant."""
+    def __init__(self, name: str, weights: Path, compute: Compute, runtime: str = EAGER) -> None:
+        """Load the authors' `.pth`; `runtime` computes the network.
+
+        Raises `CheckpointError` for a file of another variant.
+        """
         checkpoint = read(weights)
         try:
             self.network = self.build(name, checkpoint.tensors)
@@ -81,6 +86,9 @@ class OSNet:
         self.network.to(compute.device).to(memory_format=torch.channels_last)
         self.name, self.weights, self.compute = name, checkpoint.sha256, compute
         self.batch = CPU_BATCH if compute.device.type == "cpu" else GPU_BATCH
+        self.settings: dict[str, Any] = {}
+        parts = name, self.weights, self.network, compute, (WIDTH, HEIGHT), self.batch
+        self.runtimes = Runtimes(LoadedNetwork(*parts), runtime)
         self.size = self.embedding_size(checkpoint.tensors)
         self._mean, self._deviation = (
             torch.tensor(np.tile(values, WIDTH), device=compute.device)  # (384,), of a row
@@ -96,6 +104,12 @@ class OSNet:
     def embedding_size(tensors: Mapping[str, Tensor]) -> int:
         """Return the number of features of a checkpoint, which fits."""
         return dimension(tensors, "fc.0.weight", 0, 512)
+
+    def start(
+        self, warn: Callable[[str], None], recorded: str = "", images: int | None = None
+    ) -> None:
+        """Take the runtime of a sequence; `recorded` is that of the cache that is resumed."""
+        self.settings["runtime"], self.network = self.runtimes.start(warn, recorded, images)
 
     def embed(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]

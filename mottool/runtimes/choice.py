@@ -1,0 +1,129 @@
+"""Choose the runtime of a network: by name, by measurement, or that of a run which is resumed."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from mottool.errors import MottoolError, SettingError, did_you_mean
+from mottool.models.device import PRECISIONS
+from mottool.networks.registry import load
+from mottool.runtimes.interfaces import Forward, LoadedNetwork
+from mottool.runtimes.measure import Measured, measure, recall, remember
+from mottool.runtimes.network import RuntimeNetwork
+from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES
+
+__all__ = ["VARIABLE", "Runtimes", "Started"]
+
+VARIABLE = "MOTTOOL_RUNTIME"  # the runtime that `auto` stands for
+FEW_IMAGES = 200  # for fewer, a measurement takes longer than it saves
+
+Warn = Callable[[str], None]
+
+
+class Started(NamedTuple):
+    """The runtime of one sequence, and the network with its `forward` computed by it."""
+
+    runtime: str
+    network: Any
+
+
+class Runtimes:
+    """The runtimes of one network; each is opened once, by the first call of its `forward`."""
+
+    def __init__(self, network: LoadedNetwork, requested: str = AUTO) -> None:
+        """Take the runtime `requested`; `auto` stands for `$MOTTOOL_RUNTIME` if that is set.
+
+        Raises `SettingError` for one that is unknown, not installed, or that does not support the
+        network's device or precision.
+        """
+        self.network = network
+        self.requested = os.environ.get(VARIABLE, AUTO) if requested == AUTO else requested
+        self._networks: dict[str, Any] = {EAGER: network.module}
+        self._opened: dict[str, Forward] = {}
+        self._measured: Measured | None = None
+        self._warned = False
+        if self.requested != AUTO and (error := self._obstacle(self.requested)):
+            raise error
+
+    def start(self, warn: Warn, recorded: str = "", images: int | None = None) -> Started:
+        """Start a sequence of so many `images`, None if that is unknown.
+
+        `recorded` is the runtime of an earlier run that is resumed, if any. `warn` receives a line
+        about what `auto` has chosen, and one if the runtime is not the requested one.
+        """
+        if not self._warned and (message := self.network.compute.warning()):
+            warn(message)
+        self._warned = True
+        if recorded and not self._obstacle(recorded):
+            if self.requested not in {AUTO, recorded}:
+                warn(
+                    f"{self.network.name}: continuing with the runtime {recorded} that the cache "
+                    f"was begun with; use --overwrite to start again with {self.requested}"
+                )
+            return self._runtime(recorded)
+        if self.requested != AUTO:
+            return self._runtime(self.requested)
+        self._measured = self._measured or self._measure(warn, images)
+        return self._runtime(self._measured.runtime if self._measured else EAGER)
+
+    def _measure(self, warn: Warn, images: int | None) -> Measured | None:
+        """Return the remembered or a new measurement; None if neither is worth its time."""
+        names = [
+            name
+            for name, entry in RUNTIMES.items()
+            if entry.measured and name != EAGER and not self._obstacle(name)
+        ]
+        measured = recall(self.network, names)
+        if measured is None:
+            if not names or images is None:
+                return None
+            if images < FEW_IMAGES:
+                warn(
+                    f"{self.network.name}: runtime {EAGER}; others ({', '.join(names)}) are "
+                    f"measured from {FEW_IMAGES} images on, or used with --runtime"
+                )
+                return None
+            measured = measure(self.network, names, self.open, warn)
+            try:
+                remember(self.network, names, measured)
+            except MottoolError as error:
+                warn(f"the choice of a runtime is not kept: {error.problem}")
+        warn(measured.describe(self.network.name))
+        return measured
+
+    def _runtime(self, name: str) -> Started:
+        """Return the network with the runtime `name`, which is opened when it is first used."""
+        if name not in self._networks:
+            self._networks[name] = RuntimeNetwork(self.network, partial(self.open, name))
+        return Started(name, self._networks[name])
+
+    def open(self, name: str) -> Forward:
+        """Open a runtime. Raises `SettingError` if the network cannot be converted for it."""
+        if name not in self._opened:
+            try:
+                self._opened[name] = load(RUNTIMES[name].open)(self.network)
+            except MottoolError:
+                raise
+            except Exception as error:  # each runtime has errors of its own
+                reason = " ".join(str(error).split())[:200]
+                problem = f"{name} cannot run {self.network.name} ({reason})"
+                raise SettingError(problem, f"give --runtime {EAGER}") from error
+        return self._opened[name]
+
+    def _obstacle(self, name: str) -> SettingError | None:
+        """Return why the runtime cannot be used here, or None."""
+        if name not in RUNTIMES:
+            return SettingError(f"there is no runtime {name!r}", did_you_mean(name, RUNTIMES))
+        entry, compute = RUNTIMES[name], self.network.compute
+        if missing := entry.missing():
+            fix = f"install it: pip install {' '.join(missing)}"
+            return SettingError(f"--runtime {name} needs the package {missing[0]}", fix)
+        if compute.device.type not in entry.devices:
+            fix = f"give --device {entry.devices[0]}, or --runtime {EAGER}"
+            return SettingError(f"--runtime {name} does not run on {compute.device}", fix)
+        if compute.dtype not in {PRECISIONS[precision] for precision in entry.precisions}:
+            fix = f"give --precision {entry.precisions[0]}, or --runtime {EAGER}"
+            kind = str(compute.dtype).removeprefix("torch.")
+            return SettingError(f"--runtime {name} does not compute in {kind}", fix)
+        return None

@@ -1,0 +1,129 @@
+"""The cache of converted networks: a folder each, under the user's cache folder.
+
+The name of a folder ends in the digest of everything that the conversion depends on: the network,
+its weights, its input, and the versions of mottool's network code, of torch and of the runtime. A
+folder gets its name by a rename when it is complete. Those that are unused for long are removed.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import mottool.models
+from mottool.errors import OutputError, writing
+from mottool.files import digest, safe_name, user_cache_folder
+from mottool.runtimes.interfaces import LoadedNetwork
+from mottool.runtimes.registry import versions
+from mottool.runtimes.tracing import converting
+
+__all__ = ["cache_folder", "code_version", "converted"]
+
+T = TypeVar("T")
+VARIABLE = "MOTTOOL_RUNTIME_CACHE"
+UNUSED_DAYS = 90  # after which a conversion is removed
+STALE_SECONDS = 3600  # after which an unfinished folder has lost its writer
+
+
+def cache_folder() -> Path:
+    """Return the folder of conversions: `$MOTTOOL_RUNTIME_CACHE`, or one in the user's cache."""
+    return user_cache_folder("runtimes", VARIABLE)
+
+
+@cache
+def code_version() -> str:
+    """Return the digest of the code of networks and of runtimes."""
+    folders = [*mottool.models.__path__, str(Path(__file__).parent)]
+    files = sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+    return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def converted(
+    network: LoadedNetwork,
+    runtime: str,
+    convert: Callable[[Path], None],
+    read: Callable[[Path], T],
+) -> T:
+    """Return what `read` makes of the folder of a conversion; `convert` writes one first if needed.
+
+    A folder that cannot be read is replaced. Raises `OutputError` if the cache cannot be written;
+    errors of `convert`, and of `read` for what it has just written, are passed on.
+    """
+    identity = network.identity() | versions(runtime) | {"code": code_version()}
+    name = f"{safe_name(network.name)}-{runtime}-{digest(identity)[:16]}"
+    folder = cache_folder() / name
+    if folder.is_dir():
+        with suppress(Exception):  # of a damaged file; each runtime has errors of its own
+            result = read(folder)
+            with suppress(OSError):
+                os.utime(folder)
+            return result
+        _remove(folder)
+    temporary = _create(folder)
+    try:
+        with converting(network):
+            convert(temporary)
+        with _writing(folder):
+            _flush(temporary)
+        with suppress(OSError):  # another process may have written the same
+            temporary.rename(folder)
+        return read(folder if folder.is_dir() else temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _create(folder: Path) -> Path:
+    """Create the hidden folder that becomes `folder`, and remove what is no longer used."""
+    with _writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_unused(folder.parent)
+        temporary = _hidden(folder)
+        temporary.mkdir()
+    return temporary
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Convert an `OSError` into an `OutputError` that names the variable of the cache."""
+    try:
+        with writing(folder):
+            yield
+    except OutputError as error:
+        fix = f"name a folder that you may write in {VARIABLE}, or give --runtime torch"
+        raise OutputError(error.problem, fix) from error
+
+
+def _hidden(folder: Path) -> Path:
+    """Return a name beside `folder` that no other process uses."""
+    return folder.with_name(f".{folder.name}.{os.getpid()}.{time.monotonic_ns()}")
+
+
+def _flush(folder: Path) -> None:
+    """Wait until the files of a folder have reached the disk."""
+    for path in folder.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, which no longer has its name while it is incomplete."""
+    hidden = _hidden(folder)
+    with suppress(OSError):
+        folder.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _remove_unused(cache: Path) -> None:
+    """Remove conversions that were not used for long, and what killed processes left."""
+    for folder in cache.iterdir():
+        with suppress(OSError):
+            age = time.time() - folder.stat().st_mtime
+            if folder.name.startswith(".") and age > STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+            elif age > UNUSED_DAYS * 86400:
+                _remove(folder)

@@ -1,0 +1,93 @@
+"""The runtime `onnx`: the network converted to an ONNX file, run by ONNX Runtime."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mottool.runtimes.chunks import chunked
+from mottool.runtimes.conversions import converted
+from mottool.runtimes.interfaces import Forward, LoadedNetwork
+from mottool.runtimes.tracing import FlatHeads, head_names
+
+__all__ = ["open_onnx"]
+
+FILE = "network.onnx"
+OPSET = 19  # the first one with deformable convolutions
+DEFORMABLE = "torchvision::deform_conv2d"
+SPINNING = "session.intra_op.allow_spinning"  # threads that spin take cores from decoding
+
+
+def open_onnx(network: LoadedNetwork) -> Forward:
+    """Return the `forward` of the network in ONNX Runtime, converted on first use.
+
+    It uses as many threads as PyTorch does, and the GPU if the network is on one and the installed
+    package supports it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; the rest is advice to the exporter
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry(SPINNING, "0")
+    providers: list[Any] = ["CPUExecutionProvider"]
+    device = network.compute.device
+    if device.type == "cuda":
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
+
+    def read(folder: Path) -> Any:
+        return onnxruntime.InferenceSession(str(folder / FILE), options, providers=providers)
+
+    session = converted(network, "onnx", lambda folder: _convert(network, folder), read)
+    inputs = [given.name for given in session.get_inputs()]
+    names = [output.name for output in session.get_outputs()]
+    lock = Lock()
+
+    def run(images: Sequence[Tensor]) -> dict[str, Tensor]:
+        arrays = [part.float().contiguous().cpu().numpy() for part in images]
+        with lock:
+            heads = session.run(names, dict(zip(inputs, arrays, strict=True)))
+        tensors = [torch.from_numpy(head).to(device) for head in heads]
+        return dict(zip(names, tensors, strict=True))
+
+    return chunked(run, network.batch)
+
+
+def _convert(network: LoadedNetwork, folder: Path) -> None:
+    """Write the ONNX file of the network into the folder.
+
+    The exporter by tracing needs no package beside onnx.
+    """
+    images = network.example()
+    exporter: Any = torch.onnx
+    exporter.register_custom_op_symbolic(DEFORMABLE, _deformable, OPSET)
+    try:
+        exporter.export(
+            FlatHeads(network),
+            images,
+            str(folder / FILE),
+            input_names=[f"images{i}" for i in range(len(images))],
+            output_names=head_names(network),
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    finally:
+        exporter.unregister_custom_op_symbolic(DEFORMABLE, OPSET)
+
+
+def _deformable(
+    graph: Any, images: Any, weight: Any, offset: Any, mask: Any, bias: Any, *fixed: Any
+) -> Any:
+    """Return ONNX's operator for the call of `deform_conv2d` in `models.backbones.deformable`.
+
+    All its convolutions are 3x3 with stride 1, padding 1 and one group, which `fixed` says again.
+    """
+    return graph.op(
+        "DeformConv",
+        *(images, weight, offset, bias, mask),
+        kernel_shape_i=[3, 3],
+        pads_i=[1, 1, 1, 1],
+    )

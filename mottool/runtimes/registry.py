@@ -1,0 +1,76 @@
+"""Runtimes by name: one entry each. Imports no torch."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+__all__ = ["AUTO", "EAGER", "RUNTIMES", "RuntimeEntry", "runtimes_help", "versions"]
+
+AUTO = "auto"
+EAGER = "torch"
+
+
+@dataclass(frozen=True)
+class RuntimeEntry:
+    """A runtime that a user can name.
+
+    `title` describes it in the help text. `open` is `module:function`, which is called with a
+    `mottool.runtimes.interfaces.LoadedNetwork` and returns its `Forward`; it is imported when it is
+    used. `packages` must be installed beside torch. `devices` and `precisions` are those that it
+    supports. `auto` measures it only if `measured`.
+    """
+
+    title: str
+    open: str
+    packages: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ("cpu",)
+    precisions: tuple[str, ...] = ("fp32", "fp16", "bf16")
+    measured: bool = True
+
+    def missing(self) -> list[str]:
+        """Return the packages that are not installed; none is imported."""
+        return [package for package in self.packages if find_spec(package) is None]
+
+
+ANY = ("cpu", "cuda", "mps")
+RUNTIMES = {
+    EAGER: RuntimeEntry("PyTorch as it is", "mottool.runtimes.eager:open_torch", devices=ANY),
+    "channels-last": RuntimeEntry(
+        "PyTorch with images in the memory order NHWC",
+        "mottool.runtimes.eager:open_channels_last",
+        devices=("cpu", "cuda"),
+    ),
+    "compiled": RuntimeEntry(
+        "torch.compile, which takes minutes to start and needs a C++ compiler",
+        "mottool.runtimes.compiled:open_compiled",
+        devices=("cpu", "cuda"),
+        measured=False,
+    ),
+    "onnx": RuntimeEntry(
+        "ONNX Runtime",
+        "mottool.runtimes.onnx:open_onnx",
+        packages=("onnxruntime", "onnx"),
+        devices=("cpu", "cuda"),
+        precisions=("fp32",),
+    ),
+    "openvino": RuntimeEntry(
+        "OpenVINO, for CPUs", "mottool.runtimes.openvino:open_openvino", packages=("openvino",)
+    ),
+}
+
+
+def runtimes_help() -> str:
+    """Return the runtimes with what each is, for the help text."""
+    return "; ".join(f"{name}, {entry.title}" for name, entry in RUNTIMES.items())
+
+
+def versions(name: str) -> dict[str, str]:
+    """Return the versions of torch and of the runtime's packages; "" for one not installed."""
+    return {package: _version(package) for package in ("torch", *RUNTIMES[name].packages)}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,52 @@
+"""ONNX Runtime and torch.compile compute the heads that PyTorch does."""
+
+import pytest
+import torch
+from torch import nn
+
+from mottool.models.backbones.deformable import DeformableConv2d
+from mottool.models.device import Compute
+from mottool.runtimes.eager import open_channels_last
+from mottool.runtimes.interfaces import LoadedNetwork
+from mottool.runtimes.onnx import open_onnx
+
+CPU = Compute(torch.device("cpu"))
+
+
+class Deforming(nn.Module):
+    """A deformable convolution whose taps are moved."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution = DeformableConv2d(3, 4)
+        nn.init.normal_(self.convolution.conv_offset_mask.weight)
+
+    def forward(self, images):
+        return {"map": self.convolution(images), "mean": images.mean((2, 3))}
+
+
+def deforming(batch=2):
+    return LoadedNetwork("deforming", "0", Deforming().eval(), CPU, (16, 8), batch)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_onnx_computes_deformable_convolutions(count, tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("MOTTOOL_RUNTIME_CACHE", str(tmp_path))
+    network, images = deforming(), torch.rand(count, 3, 8, 16)
+    with torch.inference_mode():
+        heads, expected = open_onnx(network)(images), network.heads(images)
+    assert [*heads] == [*expected]
+    for name, head in expected.items():
+        torch.testing.assert_close(heads[name], head, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_channels_last_returns_heads_in_the_usual_order():
+    network, images = deforming(), torch.rand(2, 3, 8, 16)
+    heads, expected = open_channels_last(network)(images), network.heads(images)
+    for name, head in expected.items():
+        assert heads[name].is_contiguous()
+        torch.testing.assert_close(heads[name], head)
