@@ -224,7 +224,7 @@ def test_a_run_without_stages_is_not_divided(sequence, tmp_path):
         name, weights, weights_files, batch, fitted = "whole", "", {}, 3, {}
         settings, needs_pixels, needs_all_frames, last_frame = {}, False, False, 0
 
-        def start(self, sequence, warn):
+        def start(self, sequence, warn, recorded=None):
             return self
 
         def detect(self, frames):
