@@ -17,6 +17,7 @@ from mottool.cli.options import as_json, settings_options, work_option
 from mottool.errors import SettingError
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import Options, input_size
+from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Config", "command", "run"]
 
 FROM_FILES = ("public", "gt")
-RUNTIMES = ("torch",)
 DEFAULT_PIPELINES = (DEFAULT, f"{DEFAULT}+osnet_x0_25")  # a one-shot and a two-stage one
 DEFAULT_FRAMES = 64  # of the drawn video
 
@@ -92,21 +92,24 @@ class Config(Settings):
 def run(
     out: Path,
     pipelines: Sequence[str] = DEFAULT_PIPELINES,
-    runtimes: Sequence[str] = RUNTIMES,
+    runtimes: Sequence[str] = (),
     source: Path | None = None,
     config: Config | None = None,
 ) -> Path:
     """Measure pipelines with runtimes, and write tables and a plot to the folder `out`.
 
-    Without a `source` a video of walking people is drawn. Raises `SettingError` for unknown names
-    and settings that do not apply, and `InputError` for a source that cannot be used.
+    Without `runtimes` every installed one is measured that `auto` considers, and left out where it
+    does not apply. Without a `source` a video of walking people is drawn. Raises `SettingError` for
+    unknown names and settings that do not apply, and `InputError` for a source that cannot be used.
     """
 
     def fail(case: Case, error: Exception) -> None:
-        raise error
+        if runtimes or case.runtime == EAGER:
+            raise error
 
     config = config or Config()
-    results = list(_measure(pipelines, runtimes, source, config, fail))
+    names = runtimes or installed_runtimes()
+    results = list(_measure(pipelines, names, source, config, fail))
     _write(results, out)
     return out
 
@@ -125,8 +128,9 @@ def run(
     "--runtime",
     "runtimes",
     multiple=True,
-    type=NameChoice(RUNTIMES, "runtime"),
-    help="What runs the networks; may be repeated.  [default: every one that is installed]",
+    type=NameChoice((AUTO, *RUNTIMES), "runtime"),
+    help="What computes networks from PyTorch checkpoints, as for detect-embed; may be repeated.  "
+    "[default: every installed one that auto measures]",
 )
 @settings_options(Config)
 @click.option(
@@ -181,14 +185,25 @@ def command(
     jobs = Jobs(as_json)
 
     def fail(case: Case, error: Any) -> None:
-        jobs.fail(f"{case.pipeline} with {case.runtime}", error)
+        name = f"{case.pipeline} with {case.runtime}"
+        if not isinstance(error, SettingError):
+            jobs.fail(name, error)
+        elif runtimes or case.runtime == EAGER:
+            raise error
+        else:
+            jobs.note(f"{name} is left out: {error.problem}")
 
     folder = out or WorkDir(work).benchmark()
     names = pipelines or DEFAULT_PIPELINES
-    results = list(_measure(names, runtimes or RUNTIMES, source, config, fail))
+    results = list(_measure(names, runtimes or installed_runtimes(), source, config, fail))
     if results:
         _report(jobs, results, _write(results, folder))
     jobs.close()
+
+
+def installed_runtimes() -> tuple[str, ...]:
+    """Return the installed runtimes that `auto` measures."""
+    return tuple(name for name, entry in RUNTIMES.items() if entry.measured and not entry.missing())
 
 
 def _measure(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mottool.benchmarking.case import Case, CrowdCost, Result, Sample
 from mottool.benchmarking.processes import CaseProcess, case_process
-from mottool.errors import MottoolError, SettingError
+from mottool.errors import MottoolError
 
 __all__ = ["Fail", "measure"]
 
@@ -36,7 +36,7 @@ def measure(
 
     The cases take turns `repeats` times, so that a machine that becomes slower for a while does not
     slow down one of them alone. Each has been warmed up. A case that cannot be measured is passed
-    to `fail`; a `SettingError` is raised. `step` is called after each measurement.
+    to `fail`, which may raise its error. `step` is called after each measurement.
     """
     with ExitStack() as stack:
         running = []
@@ -44,8 +44,6 @@ def measure(
             process = stack.enter_context(case_process(case))
             try:
                 process.answer()
-            except SettingError:
-                raise
             except MottoolError as error:
                 fail(case, error)
                 continue
