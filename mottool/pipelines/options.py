@@ -144,7 +144,8 @@ class Options(Settings):
     runtime: str = setting(
         AUTO,
         f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
-        "stands for $MOTTOOL_RUNTIME, or else for the one that is the fastest on this machine.",
+        "stands for $MOTTOOL_RUNTIME, or else, from 200 frames on, for the one that is the fastest "
+        "on this machine, by a measurement that is made once; for fewer frames it is torch.",
         choices=(AUTO, *RUNTIMES),
     )
     batch: int = setting(

@@ -68,7 +68,7 @@ class Runtimes:
         return self._runtime(self._measured.runtime if self._measured else EAGER)
 
     def _measure(self, warn: Warn, images: int | None) -> Measured | None:
-        """Return the remembered or a new measurement; None if neither is worth its time."""
+        """Return the remembered or a new measurement; None if a new one is not worth its time."""
         names = [
             name
             for name, entry in RUNTIMES.items()
@@ -76,13 +76,7 @@ class Runtimes:
         ]
         measured = recall(self.network, names)
         if measured is None:
-            if not names or images is None:
-                return None
-            if images < FEW_IMAGES:
-                warn(
-                    f"{self.network.name}: runtime {EAGER}; others ({', '.join(names)}) are "
-                    f"measured from {FEW_IMAGES} images on, or used with --runtime"
-                )
+            if not names or images is None or images < FEW_IMAGES:
                 return None
             measured = measure(self.network, names, self.open, warn)
             try:

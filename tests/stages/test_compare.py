@@ -99,9 +99,10 @@ def test_scores_are_those_of_evaluate(work):
     for name, row in compared.items():
         for key in ("MOTA", "IDF1", "HOTA", "IDSW", "Prcn", "MT%", "ML%", "FAR"):
             assert float(row[key]) == float(expected[name][key])
-        # Detection takes the same time in both; association is timed twice, and takes little.
+        # Detection takes the same time in both; association is timed in each run.
         assert float(row["FPSD"]) == pytest.approx(float(expected[name]["FPSD"]))
-        assert float(row["FPS"]) == pytest.approx(float(expected[name]["FPS"]), rel=0.2)
+        assert 0 < float(row["FPS"]) < float(row["FPSD"])
+        assert 0 < float(expected[name]["FPS"]) < float(row["FPSD"])
 
 
 def test_the_tables_mark_the_best_in_text_markdown_and_latex(work):
