@@ -6,6 +6,7 @@ folder gets its name by a rename when it is complete. Those that are unused for 
 """
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ import mottool.models
 from mottool.errors import OutputError, writing
 from mottool.files import digest, safe_name, user_cache_folder
 from mottool.runtimes.interfaces import LoadedNetwork
-from mottool.runtimes.registry import versions
+from mottool.runtimes.registry import RUNTIMES, versions
 from mottool.runtimes.tracing import converting
 
 __all__ = ["cache_folder", "code_version", "converted"]
@@ -119,8 +120,14 @@ def _remove(folder: Path) -> None:
 
 
 def _remove_unused(cache: Path) -> None:
-    """Remove conversions that were not used for long, and what killed processes left."""
+    """Remove conversions that were not used for long, and what killed processes left.
+
+    Only folders with the names of conversions are removed: a user may name any folder as the cache.
+    """
+    pattern = re.compile(rf"\.?[^.].*-({'|'.join(RUNTIMES)})-[0-9a-f]{{16}}(\.\d+\.\d+)?")
     for folder in cache.iterdir():
+        if pattern.fullmatch(folder.name) is None or not folder.is_dir():
+            continue
         with suppress(OSError):
             age = time.time() - folder.stat().st_mtime
             if folder.name.startswith(".") and age > STALE_SECONDS:

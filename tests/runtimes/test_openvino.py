@@ -113,14 +113,17 @@ def test_two_processes_may_convert_at_once(cache):
 
 
 def test_conversions_unused_for_long_and_leftovers_are_removed(cache):
-    for name, days in ((".old.1", 1), (".new.1", 0), ("unused", 91), ("used", 89)):
-        (cache / name).mkdir(parents=True)
-        (cache / name / "file").write_text("")
-        seconds = (cache / name).stat().st_mtime - 86400 * days
-        os.utime(cache / name, (seconds, seconds))
+    name = "net-openvino-{}123456789abcdef".format
+    kept = {f".{name(2)}.7.1", name(4), "photos", ".ssh", "notes-openvino-1", f"{name(5)}.txt"}
+    ages = {f".{name(1)}.7.1": 1, f".{name(2)}.7.1": 0, name(3): 91, name(4): 89}
+    for folder in {*ages, *kept}:
+        (cache / folder).mkdir(parents=True)
+        (cache / folder / "file").write_text("")
+        seconds = (cache / folder).stat().st_mtime - 86400 * ages.get(folder, 1000)
+        os.utime(cache / folder, (seconds, seconds))
     open_openvino(pair())
-    assert {path.name for path in cache.iterdir()} > {".new.1", "used"}
-    assert len([*cache.iterdir()]) == 3
+    assert {path.name for path in cache.iterdir()} > kept
+    assert len([*cache.iterdir()]) == len(kept) + 1
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_with_a_fix(tmp_path, monkeypatch):
