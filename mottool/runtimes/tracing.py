@@ -20,6 +20,8 @@ class FlatHeads(nn.Module):
         """Wrap the network."""
         super().__init__()
         self.module, self._heads = network.module, network.heads
+        # The ONNX exporter restores the mode of this module, and with it that of the network.
+        self.train(network.module.training)
 
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
         """Return the heads in their order."""

@@ -41,6 +41,7 @@ def test_onnx_computes_deformable_convolutions(count, tmp_path, monkeypatch):
     assert [*heads] == [*expected]
     for name, head in expected.items():
         torch.testing.assert_close(heads[name], head, atol=1e-4, rtol=1e-4)
+    assert not any(module.training for module in network.module.modules())
 
 
 @torch.inference_mode()
