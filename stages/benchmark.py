@@ -99,8 +99,9 @@ def run(
     """Measure pipelines with runtimes, and write tables and a plot to the folder `out`.
 
     Without `runtimes` every installed one is measured that `auto` considers, and left out where it
-    does not apply. Without a `source` a video of walking people is drawn. Raises `SettingError` for
-    unknown names and settings that do not apply, and `InputError` for a source that cannot be used.
+    does not apply; a pipeline without runtimes is measured once, as `torch`. Without a `source` a
+    video of walking people is drawn. Raises `SettingError` for unknown names and settings that do
+    not apply, and `InputError` for a source that cannot be used.
     """
 
     def fail(case: Case, error: Exception) -> None:
@@ -222,10 +223,11 @@ def _measure(
         fix = "measure one pipeline at a time, or omit the weights"
         raise SettingError("--weights are given for several pipelines", fix)
     _check_names(pipelines)
-    total = len(pipelines) * len(runtimes) * config.repeats
+    runtimes_of = {name: _applicable(runtimes, name) for name in pipelines}
+    total = sum(map(len, runtimes_of.values())) * config.repeats
     with _inputs(source, config) as make, counter("benchmark", total, unit="runs") as count:
         for name in pipelines:
-            cases = [make(name, runtime) for runtime in runtimes]
+            cases = [make(name, runtime) for runtime in runtimes_of[name]]
             yield from measure(cases, config.repeats, fail, lambda: count(1))
 
 
@@ -238,6 +240,21 @@ def _check_names(pipelines: Sequence[str]) -> None:
         if name.partition("+")[0] in FROM_FILES:
             fix = "name a network or a detector, and give the boxes of a second stage with --boxes"
             raise SettingError(f"{name} reads boxes from files, which has no speed", fix)
+
+
+def _applicable(runtimes: Sequence[str], pipeline: str) -> Sequence[str]:
+    """Return the runtimes that a pipeline can have: only `torch` if no part has any.
+
+    Raises `SettingError` for such a pipeline if others are to be measured but not `torch`.
+    """
+    from mottool.pipelines.build import accepted_options
+
+    if "runtime" in accepted_options(pipeline):
+        return list(dict.fromkeys(runtimes))
+    if EAGER not in runtimes:
+        fix = f"measure {pipeline} alone, without --runtime"
+        raise SettingError(f"--runtime does not apply to {pipeline}", fix)
+    return [EAGER]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from footage import video
 from mottool.benchmarking.case import PARTS
 from mottool.cli.main import cli
 from mottool.errors import InputError, SettingError
+from mottool.stages.benchmark import _applicable
 
 COLUMNS = ["pipeline", "runtime", "statistic", "people", *PARTS, "sum", "whole", "CPU"]
 COLUMNS += ["frames/s", "MB", "GPU MB"]
@@ -57,6 +58,7 @@ def test_parts_sum_up_in_all_tables(source, tmp_path):
         (["--pipeline", "mottool-s+osnet"], "there is no embedder 'osnet'"),
         (["--pipeline", "public+osnet_x0_25"], "reads boxes from files"),
         (["--pipeline", "cstrack", "--pipeline", "jde-576x320", "--weights", "a"], "several"),
+        (["--pipeline", "fcos", "--runtime", "openvino"], "--runtime does not apply to fcos"),
         (["--people", "5,many"], "not a list of numbers"),
         (["--input", "100x100"], "not a multiple of 32"),
     ],
@@ -64,6 +66,12 @@ def test_parts_sum_up_in_all_tables(source, tmp_path):
 def test_wrong_settings_are_refused_before_anything_is_drawn(arguments, problem, source):
     with pytest.raises(SettingError, match=problem):
         benchmark(source, *arguments)
+
+
+def test_a_pipeline_without_runtimes_is_measured_once():
+    assert _applicable(("torch", "onnx", "onnx"), "mottool-s") == ["torch", "onnx"]
+    assert _applicable(("torch", "onnx"), "fcos+osnet_x0_25") == ["torch", "onnx"]
+    assert _applicable(("torch", "onnx"), "fcos+histogram") == ["torch"]
 
 
 def test_sources_without_frames_or_with_several_sequences_are_refused(tmp_path):
