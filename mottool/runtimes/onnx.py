@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mottool.errors import SettingError
 from mottool.runtimes.chunks import chunked
 from mottool.runtimes.conversions import converted
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
+from mottool.runtimes.registry import EAGER
 from mottool.runtimes.tracing import FlatHeads, head_names
 
 __all__ = ["open_onnx"]
@@ -18,14 +20,15 @@ __all__ = ["open_onnx"]
 FILE = "network.onnx"
 OPSET = 19  # the first one with deformable convolutions
 DEFORMABLE = "torchvision::deform_conv2d"
+CUDA = "CUDAExecutionProvider"
 SPINNING = "session.intra_op.allow_spinning"  # threads that spin take cores from decoding
 
 
 def open_onnx(network: LoadedNetwork) -> Forward:
     """Return the `forward` of the network in ONNX Runtime, converted on first use.
 
-    It uses as many threads as PyTorch does, and the GPU if the network is on one and the installed
-    package supports it.
+    It uses as many threads as PyTorch does, and the GPU if the network is on one. Raises
+    `SettingError` if the installed package has no support for it.
     """
     import onnxruntime
 
@@ -36,7 +39,10 @@ def open_onnx(network: LoadedNetwork) -> Forward:
     providers: list[Any] = ["CPUExecutionProvider"]
     device = network.compute.device
     if device.type == "cuda":
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
+        if CUDA not in onnxruntime.get_available_providers():
+            fix = f"install it: pip install onnxruntime-gpu, or give --runtime {EAGER}"
+            raise SettingError("the installed onnxruntime does not support CUDA", fix)
+        providers.insert(0, (CUDA, {"device_id": device.index or 0}))
 
     def read(folder: Path) -> Any:
         return onnxruntime.InferenceSession(str(folder / FILE), options, providers=providers)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mottool.errors import SettingError
 from mottool.models.backbones.deformable import DeformableConv2d
 from mottool.models.device import Compute
 from mottool.runtimes.eager import open_channels_last
@@ -42,6 +43,14 @@ def test_onnx_computes_deformable_convolutions(count, tmp_path, monkeypatch):
     for name, head in expected.items():
         torch.testing.assert_close(heads[name], head, atol=1e-4, rtol=1e-4)
     assert not any(module.training for module in network.module.modules())
+
+
+def test_onnx_on_a_gpu_needs_a_package_that_supports_it(monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    network = LoadedNetwork("n", "0", Deforming(), Compute(torch.device("cuda")), (16, 8))
+    with pytest.raises(SettingError, match=r"does not support CUDA\. Fix: .*onnxruntime-gpu"):
+        open_onnx(network)
 
 
 @torch.inference_mode()
