@@ -24,7 +24,7 @@ from mottool.pipelines.load_network import bundled_file, load_network
 from mottool.pipelines.options import AUTO_BATCH, Options, input_size
 from mottool.runtimes.choice import Runtimes, Started
 from mottool.runtimes.interfaces import LoadedNetwork
-from mottool.runtimes.registry import EAGER
+from mottool.runtimes.registry import EAGER, recorded_runtime
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -168,7 +168,7 @@ class OneShotPipeline:
         if not sequence.has_images:
             fix = "add its frames, or track its public detections (--pipeline public)"
             raise InputError(f"{sequence.path} has no images for a network", fix)
-        runtime = recorded.get("runtime", "")
+        runtime = recorded_runtime(recorded)
         return OneShotRun(self, self.runtimes.start(warn, runtime, sequence.length))
 
 

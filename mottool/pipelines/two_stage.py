@@ -23,6 +23,7 @@ from mottool.pipelines.interfaces import (
     PipelineRun,
     Startable,
 )
+from mottool.runtimes.registry import recorded_runtime
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -62,7 +63,7 @@ class TwoStage:
             fix = "put the frames beside its seqinfo.ini, or give --embedder none"
             raise InputError(f"{sequence.path} has no images to embed boxes from", fix)
         if isinstance(self.embedder, Startable):
-            runtime = recorded.get("embedder_runtime", "")
+            runtime = recorded_runtime(recorded, "embedder_runtime")
             self.embedder.start(warn, runtime, sequence.length)
         return TwoStageRun(self, run)
 

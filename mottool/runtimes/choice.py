@@ -1,9 +1,12 @@
 """Choose the runtime of a network: by name, by measurement, or that of a run which is resumed."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from mottool.errors import MottoolError, SettingError, did_you_mean
 from mottool.models.device import PRECISIONS
@@ -38,11 +41,13 @@ class Runtimes:
         network's device or precision.
         """
         self.network = network
-        self.requested = os.environ.get(VARIABLE, AUTO) if requested == AUTO else requested
+        self.requested = requested
+        if requested == AUTO:
+            self.requested = os.environ.get(VARIABLE) or AUTO
         self._networks: dict[str, Any] = {EAGER: network.module}
         self._opened: dict[str, Forward] = {}
         self._measured: Measured | None = None
-        self._warned = False
+        self._messages: set[str] = set()
         if self.requested != AUTO and (error := self._obstacle(self.requested)):
             raise error
 
@@ -52,20 +57,31 @@ class Runtimes:
         `recorded` is the runtime of an earlier run that is resumed, if any. `warn` receives a line
         about what `auto` has chosen, and one if the runtime is not the requested one.
         """
-        if not self._warned and (message := self.network.compute.warning()):
-            warn(message)
-        self._warned = True
-        if recorded and not self._obstacle(recorded):
+        self._warn_once(warn, self.network.compute.warning())
+        if recorded and (obstacle := self._obstacle(recorded)):
+            self._warn_once(
+                warn,
+                f"{self.network.name}: the cache was begun with the runtime {recorded}, but "
+                f"{obstacle.problem}; use --overwrite for one runtime in all frames",
+            )
+        elif recorded:
             if self.requested not in {AUTO, recorded}:
-                warn(
+                self._warn_once(
+                    warn,
                     f"{self.network.name}: continuing with the runtime {recorded} that the cache "
-                    f"was begun with; use --overwrite to start again with {self.requested}"
+                    f"was begun with; use --overwrite to start again with {self.requested}",
                 )
             return self._runtime(recorded)
         if self.requested != AUTO:
             return self._runtime(self.requested)
         self._measured = self._measured or self._measure(warn, images)
         return self._runtime(self._measured.runtime if self._measured else EAGER)
+
+    def _warn_once(self, warn: Warn, message: str) -> None:
+        """Pass a message to `warn` unless an earlier sequence had the same."""
+        if message and message not in self._messages:
+            warn(message)
+            self._messages.add(message)
 
     def _measure(self, warn: Warn, images: int | None) -> Measured | None:
         """Return the remembered or a new measurement; None if a new one is not worth its time."""
@@ -93,31 +109,49 @@ class Runtimes:
         return Started(name, self._networks[name])
 
     def open(self, name: str) -> Forward:
-        """Open a runtime. Raises `SettingError` if the network cannot be converted for it."""
+        """Open a runtime. Raises `SettingError` if the network cannot be converted for it.
+
+        So does its first call: some runtimes find out only then.
+        """
         if name not in self._opened:
-            try:
-                self._opened[name] = load(RUNTIMES[name].open)(self.network)
-            except MottoolError:
-                raise
-            except Exception as error:  # each runtime has errors of its own
-                reason = " ".join(str(error).split())[:200]
-                problem = f"{name} cannot run {self.network.name} ({reason})"
-                raise SettingError(problem, f"give --runtime {EAGER}") from error
+            with self._errors_of(name):
+                forward: Forward = load(RUNTIMES[name].open)(self.network)
+
+            def checked(*images: Tensor) -> dict[str, Tensor]:
+                with self._errors_of(name):
+                    return forward(*images)
+
+            self._opened[name] = checked
         return self._opened[name]
+
+    @contextmanager
+    def _errors_of(self, name: str) -> Iterator[None]:
+        """Convert the errors of a runtime, each of which has its own, to `SettingError`."""
+        try:
+            yield
+        except MottoolError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            problem = f"{name} cannot run {self.network.name} ({reason})"
+            fix = f"give --runtime {EAGER}, and --overwrite if the cache was begun with {name}"
+            raise SettingError(problem, fix) from error
 
     def _obstacle(self, name: str) -> SettingError | None:
         """Return why the runtime cannot be used here, or None."""
         if name not in RUNTIMES:
-            return SettingError(f"there is no runtime {name!r}", did_you_mean(name, RUNTIMES))
+            given = f" (${VARIABLE})" if name == os.environ.get(VARIABLE) else ""
+            problem = f"there is no runtime {name!r}{given}"
+            return SettingError(problem, did_you_mean(name, (AUTO, *RUNTIMES)))
         entry, compute = RUNTIMES[name], self.network.compute
         if missing := entry.missing():
             fix = f"install it: pip install {' '.join(missing)}"
-            return SettingError(f"--runtime {name} needs the package {missing[0]}", fix)
+            return SettingError(f"the runtime {name} needs the package {missing[0]}", fix)
         if compute.device.type not in entry.devices:
             fix = f"give --device {entry.devices[0]}, or --runtime {EAGER}"
-            return SettingError(f"--runtime {name} does not run on {compute.device}", fix)
+            return SettingError(f"the runtime {name} does not run on {compute.device}", fix)
         if compute.dtype not in {PRECISIONS[precision] for precision in entry.precisions}:
             fix = f"give --precision {entry.precisions[0]}, or --runtime {EAGER}"
             kind = str(compute.dtype).removeprefix("torch.")
-            return SettingError(f"--runtime {name} does not compute in {kind}", fix)
+            return SettingError(f"the runtime {name} does not compute in {kind}", fix)
         return None

@@ -48,8 +48,9 @@ class Measured:
 def measure(network: LoadedNetwork, names: list[str], open_runtime: Open, warn: Warn) -> Measured:
     """Time eager PyTorch and the runtimes `names` in turn, on smooth noise.
 
-    A runtime that cannot be opened is left out, and so is one whose heads differ from those of
-    eager PyTorch by more than `agreement.agree` tolerates; `warn` receives a line for each.
+    A runtime that cannot be opened or called is left out, and so is one whose heads differ from
+    those of eager PyTorch by more than `agreement.agree` tolerates; `warn` receives a line for
+    each.
     """
     images = network.example()
     with network.compute.autocast():
@@ -96,7 +97,7 @@ def _time(
 
 def recall(network: LoadedNetwork, names: list[str]) -> Measured | None:
     """Return what was measured here before with the same runtimes, or None."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         content = json.loads(_file(network, names).read_text())
         measured = Measured(**content)
         if measured.runtime in {EAGER, *names}:

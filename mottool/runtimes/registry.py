@@ -1,10 +1,20 @@
 """Runtimes by name: one entry each. Imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from typing import Any
 
-__all__ = ["AUTO", "EAGER", "RUNTIMES", "RuntimeEntry", "runtimes_help", "versions"]
+__all__ = [
+    "AUTO",
+    "EAGER",
+    "RUNTIMES",
+    "RuntimeEntry",
+    "recorded_runtime",
+    "runtimes_help",
+    "versions",
+]
 
 AUTO = "auto"
 EAGER = "torch"
@@ -62,6 +72,14 @@ RUNTIMES = {
 def runtimes_help() -> str:
     """Return the runtimes with what each is, for the help text."""
     return "; ".join(f"{name}, {entry.title}" for name, entry in RUNTIMES.items())
+
+
+def recorded_runtime(settings: Mapping[str, Any], key: str = "runtime") -> str:
+    """Return the runtime in the settings of an existing cache; "" for {}, of no cache.
+
+    Caches of versions without runtimes have no such key: PyTorch computed them.
+    """
+    return str(settings.get(key, EAGER)) if settings else ""
 
 
 def versions(name: str) -> dict[str, str]:

@@ -12,10 +12,11 @@ from mottool.runtimes import choice, measure
 from mottool.runtimes.agreement import agree
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.interfaces import LoadedNetwork
-from mottool.runtimes.registry import RUNTIMES, RuntimeEntry
+from mottool.runtimes.registry import RUNTIMES, RuntimeEntry, recorded_runtime
 
 CPU = Compute(torch.device("cpu"))
 CALLS: list[str] = []
+DAMAGED = json.dumps({"runtime": "toy", "milliseconds": [1]})
 
 
 class Doubling(nn.Module):
@@ -36,6 +37,13 @@ def open_broken(network):
     raise RuntimeError("no such\n operation")
 
 
+def open_failing(network):
+    def forward(images):
+        raise ValueError
+
+    return forward
+
+
 @pytest.fixture(autouse=True)
 def toys(monkeypatch, tmp_path):
     """Replace the runtimes by eager PyTorch and toys, of which the toy is the fastest."""
@@ -43,7 +51,7 @@ def toys(monkeypatch, tmp_path):
     monkeypatch.delenv("MOTTOOL_RUNTIME")
     for name in [*RUNTIMES][1:]:
         monkeypatch.delitem(RUNTIMES, name)
-    for name in ("toy", "wrong", "broken"):
+    for name in ("toy", "wrong", "broken", "failing"):
         monkeypatch.setitem(RUNTIMES, name, RuntimeEntry(name, f"{__name__}:open_{name}"))
     monkeypatch.setitem(RUNTIMES, "away", RuntimeEntry("", "", packages=("no_such_package",)))
     monkeypatch.setattr(choice, "load", lambda path: globals()[path.partition(":")[2]])
@@ -72,6 +80,7 @@ def test_auto_takes_the_fastest_that_agrees_and_says_why():
         "toy-network: runtime wrong is not used: its results are inexact",
         "toy-network: runtime broken is not used: broken cannot run toy-network "
         "(no such operation)",
+        "toy-network: runtime failing is not used: failing cannot run toy-network (ValueError)",
         "toy-network: runtime toy, 20 ms an image here (torch 50); see --runtime",
     ]
 
@@ -87,7 +96,7 @@ def test_auto_remembers_its_measurement():
 def test_a_damaged_memory_is_measured_again(tmp_path):
     start()
     (path,) = (tmp_path / "cache" / "measured").iterdir()
-    for content in ("{", "[]", json.dumps({"runtime": "toy"}), json.dumps({"runtime": 3})):
+    for content in ("{", "[]", json.dumps({"runtime": "toy"}), json.dumps({"runtime": 3}), DAMAGED):
         path.write_text(content)
         assert start()[0] == "toy"
         assert len(json.loads(path.read_text())["milliseconds"]) == 2
@@ -108,6 +117,11 @@ def test_the_variable_replaces_auto_only(monkeypatch):
     monkeypatch.setenv("MOTTOOL_RUNTIME", "toy")
     assert start() == ("toy", [])
     assert start("torch") == ("torch", [])
+    monkeypatch.setenv("MOTTOOL_RUNTIME", "")
+    assert start()[0] == "toy"
+    monkeypatch.setenv("MOTTOOL_RUNTIME", "tou")
+    with pytest.raises(SettingError, match=r"'tou' \(\$MOTTOOL_RUNTIME\)"):
+        start()
 
 
 def test_a_resumed_run_keeps_its_runtime():
@@ -115,7 +129,23 @@ def test_a_resumed_run_keeps_its_runtime():
     chosen, messages = start("torch", recorded="toy")
     assert chosen == "toy"
     assert "continuing with the runtime toy" in messages[0]
-    assert start("toy", recorded="away")[0] == "toy"
+
+
+def test_a_run_that_cannot_keep_its_runtime_says_so_once():
+    messages = []
+    runtimes = Runtimes(network(), "toy")
+    for _ in range(2):
+        assert runtimes.start(messages.append, "away").runtime == "toy"
+    (message,) = messages
+    assert "begun with the runtime away, but" in message
+    assert "no_such_package; use --overwrite" in message
+
+
+def test_caches_without_a_runtime_were_computed_by_pytorch():
+    assert recorded_runtime({}) == ""
+    assert recorded_runtime({"input": "64x64"}) == "torch"
+    assert recorded_runtime({"runtime": "toy", "embedder_runtime": "other"}) == "toy"
+    assert recorded_runtime({"embedder_runtime": "toy"}, "embedder_runtime") == "toy"
 
 
 def test_a_runtime_is_opened_once_and_only_when_it_computes():
@@ -134,6 +164,10 @@ def test_a_runtime_is_opened_once_and_only_when_it_computes():
         ("tou", "there is no runtime 'tou'. Fix: .*toy"),
         ("away", "needs the package no_such_package. Fix: install it: pip install no_such_package"),
         ("broken", "cannot run toy-network .*--runtime torch"),
+        (
+            "failing",
+            "cannot run toy-network .ValueError.. Fix: give --runtime torch, .*--overwrite",
+        ),
     ],
 )
 def test_a_named_runtime_that_cannot_be_used_is_an_error_with_a_fix(name, message):
