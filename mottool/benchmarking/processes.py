@@ -10,6 +10,7 @@ from typing import Any
 
 from mottool.benchmarking.case import Case
 from mottool.errors import InputError, MottoolError, from_os_error
+from mottool.runtimes.registry import VARIABLE
 
 __all__ = ["CaseProcess", "case_process"]
 
@@ -73,7 +74,7 @@ def case_process(case: Case) -> Iterator[CaseProcess]:
 def _serve(case: Case, connection: Connection) -> None:
     """Answer requests until there are no more; errors are answers too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks is interrupted
-    os.environ["MOTTOOL_RUNTIME"] = case.runtime  # that of all parts which have runtimes
+    os.environ[VARIABLE] = case.runtime  # that of all parts which have runtimes
     from mottool.benchmarking.measurement import Measurement
 
     measurement: Any = None

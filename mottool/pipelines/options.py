@@ -6,7 +6,7 @@ from typing import Any
 
 from mottool.errors import SettingError
 from mottool.networks.registry import families
-from mottool.runtimes.registry import AUTO, RUNTIMES, runtimes_help
+from mottool.runtimes.registry import AUTO, RUNTIMES, VARIABLE, runtimes_help
 from mottool.settings import Settings, setting
 
 __all__ = ["AUTO_BATCH", "STRIDE", "Options", "batch_size", "device_setting", "input_size"]
@@ -144,7 +144,7 @@ class Options(Settings):
     runtime: str = setting(
         AUTO,
         f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
-        "stands for $MOTTOOL_RUNTIME, or else, from 200 frames on, for the one that is the fastest "
+        f"stands for ${VARIABLE}, or else, from 200 frames on, for the one that is the fastest "
         "on this machine, by a measurement that is made once; for fewer frames it is torch.",
         choices=(AUTO, *RUNTIMES),
     )

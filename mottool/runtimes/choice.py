@@ -14,11 +14,10 @@ from mottool.networks.registry import load
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
 from mottool.runtimes.measure import Measured, measure, recall, remember
 from mottool.runtimes.network import RuntimeNetwork
-from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES
+from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES, VARIABLE
 
-__all__ = ["VARIABLE", "Runtimes", "Started"]
+__all__ = ["Runtimes", "Started"]
 
-VARIABLE = "MOTTOOL_RUNTIME"  # the runtime that `auto` stands for
 FEW_IMAGES = 200  # for fewer, a measurement takes longer than it saves
 
 Warn = Callable[[str], None]

@@ -10,6 +10,7 @@ __all__ = [
     "AUTO",
     "EAGER",
     "RUNTIMES",
+    "VARIABLE",
     "RuntimeEntry",
     "recorded_runtime",
     "runtimes_help",
@@ -18,6 +19,7 @@ __all__ = [
 
 AUTO = "auto"
 EAGER = "torch"
+VARIABLE = "MOTTOOL_RUNTIME"  # names the runtime that `auto` stands for
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,6 @@ def _stack(
     """Return the inputs of at most `batch` crops, stacked, with zeros for missing ones."""
     first, *others = map(prepare, crops)
     stack = np.zeros((batch, *first.shape), first.dtype)
-    for place, values in zip(stack, (first, *others), strict=False):
-        place[...] = values
+    for row, values in zip(stack, (first, *others), strict=False):
+        row[...] = values
     return stack
