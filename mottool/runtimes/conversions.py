@@ -16,7 +16,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-import mottool.models
 from mottool.errors import OutputError, writing
 from mottool.files import digest, safe_name, user_cache_folder
 from mottool.runtimes.interfaces import LoadedNetwork
@@ -27,6 +26,8 @@ __all__ = ["cache_folder", "code_version", "converted"]
 
 T = TypeVar("T")
 VARIABLE = "MOTTOOL_RUNTIME_CACHE"
+# What builds networks and converts them; folders of mottool.
+CODE = ("checkpoints", "models", "networks", "pipelines/embedders", "runtimes")
 UNUSED_DAYS = 90  # after which a conversion is removed
 STALE_SECONDS = 3600  # after which an unfinished folder has lost its writer
 
@@ -38,9 +39,9 @@ def cache_folder() -> Path:
 
 @cache
 def code_version() -> str:
-    """Return the digest of the code of networks and of runtimes."""
-    folders = [*mottool.models.__path__, str(Path(__file__).parent)]
-    files = sorted(path for folder in folders for path in Path(folder).rglob("*.py"))
+    """Return the digest of the code that builds networks, loads their weights and runs them."""
+    package = Path(__file__).parents[1]
+    files = sorted(path for folder in CODE for path in (package / folder).rglob("*.py"))
     return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 

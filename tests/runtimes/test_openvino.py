@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -78,6 +79,11 @@ def test_a_network_is_converted_once(cache):
     assert (folder / "network.bin").stat().st_mtime == 1
     open_openvino(pair(weights="1"))
     assert len([*cache.iterdir()]) == 2
+
+
+def test_a_conversion_depends_on_the_code_that_builds_networks():
+    package = Path(conversions.__file__).parents[1]
+    assert all((package / folder / "__init__.py").is_file() for folder in conversions.CODE)
 
 
 def test_a_damaged_conversion_is_replaced(cache):
