@@ -144,8 +144,8 @@ class Options(Settings):
     runtime: str = setting(
         AUTO,
         f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
-        f"stands for ${VARIABLE}, or else, from 200 frames on, for the one that is the fastest "
-        "on this machine, by a measurement that is made once; for fewer frames it is torch.",
+        f"stands for ${VARIABLE}, or else for the one that is the fastest on this machine, by a "
+        "measurement that is made once, when a run has 200 frames; until then it is torch.",
         choices=(AUTO, *RUNTIMES),
     )
     batch: int = setting(

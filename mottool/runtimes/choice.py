@@ -47,6 +47,7 @@ class Runtimes:
         self._opened: dict[str, Forward] = {}
         self._measured: Measured | None = None
         self._messages: set[str] = set()
+        self._images = 0  # of all sequences that have been started without a recorded runtime
         if self.requested != AUTO and (error := self._obstacle(self.requested)):
             raise error
 
@@ -73,7 +74,8 @@ class Runtimes:
             return self._runtime(recorded)
         if self.requested != AUTO:
             return self._runtime(self.requested)
-        self._measured = self._measured or self._measure(warn, images)
+        self._images += images or 0
+        self._measured = self._measured or self._measure(warn)
         return self._runtime(self._measured.runtime if self._measured else EAGER)
 
     def _warn_once(self, warn: Warn, message: str) -> None:
@@ -82,7 +84,7 @@ class Runtimes:
             warn(message)
             self._messages.add(message)
 
-    def _measure(self, warn: Warn, images: int | None) -> Measured | None:
+    def _measure(self, warn: Warn) -> Measured | None:
         """Return the remembered or a new measurement; None if a new one is not worth its time."""
         names = [
             name
@@ -91,7 +93,7 @@ class Runtimes:
         ]
         measured = recall(self.network, names)
         if measured is None:
-            if not names or images is None or images < FEW_IMAGES:
+            if not names or self._images < FEW_IMAGES:
                 return None
             measured = measure(self.network, names, self.open, warn)
             try:

@@ -108,6 +108,12 @@ def test_auto_does_not_measure_for_few_images():
     assert not CALLS
 
 
+def test_auto_measures_for_many_short_sequences():
+    runtimes = Runtimes(network())
+    chosen = [runtimes.start(print, images=80).runtime for _ in range(4)]
+    assert chosen == ["torch", "torch", "toy", "toy"]
+
+
 def test_auto_keeps_pytorch_if_the_gain_is_small(monkeypatch):
     monkeypatch.setattr(measure, "GAIN", 0.3)
     assert start()[0] == "torch"
