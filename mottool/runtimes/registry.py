@@ -19,6 +19,7 @@ __all__ = [
 
 AUTO = "auto"
 EAGER = "torch"
+PYTORCH = ("torch", "torchvision")  # the packages whose code networks consist of
 VARIABLE = "MOTTOOL_RUNTIME"  # names the runtime that `auto` stands for
 
 
@@ -85,8 +86,8 @@ def recorded_runtime(settings: Mapping[str, Any], key: str = "runtime") -> str:
 
 
 def versions(name: str) -> dict[str, str]:
-    """Return the versions of torch and of the runtime's packages; "" for one not installed."""
-    return {package: _version(package) for package in ("torch", *RUNTIMES[name].packages)}
+    """Return the versions of PyTorch and of the runtime's packages; "" for one not installed."""
+    return {package: _version(package) for package in (*PYTORCH, *RUNTIMES[name].packages)}
 
 
 def _version(package: str) -> str:

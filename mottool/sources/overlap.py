@@ -1,4 +1,4 @@
-"""Apply a function to items in threads, in the order of the items. Stages so overlap:
+"""Apply a function to items in threads, in the order of the items. This overlaps stages:
 
     prefetch ─▶ in_threads(prepare) ─▶ network ─▶ in_threads(write)
     decodes     resizes frames, in      in the     decodes heads and writes,
