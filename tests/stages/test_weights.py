@@ -91,7 +91,8 @@ def test_every_listed_command_is_valid(entry):
     assert (program, stage) == ("mottool", "detect-embed")
     given = detect_embed.command.make_context(stage, list(arguments)).params
     assert given["sources"] == ("SOURCE",)
-    assert entry.name in given["pipeline"].split("+")
+    (pipeline,) = given["names"]
+    assert entry.name in pipeline.split("+")
     bundled = entry.name in NETWORKS and NETWORKS[entry.name].bundled
     if entry.file and not bundled and entry.name in {*NETWORKS, *EMBEDDERS}:
         assert entry.file in arguments
