@@ -145,7 +145,7 @@ class Options(Settings):
         AUTO,
         f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
         f"stands for ${VARIABLE}, or else for the one that is the fastest on this machine, by a "
-        "measurement that is made once, when a run has 200 frames; until then it is torch.",
+        "measurement that is made once, when a run has 300 frames; until then it is torch.",
         choices=(AUTO, *RUNTIMES),
     )
     batch: int = setting(

@@ -18,7 +18,7 @@ from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES, VARIABLE
 
 __all__ = ["Runtimes", "Started"]
 
-FEW_IMAGES = 200  # for fewer, a measurement takes longer than it saves
+FEW_IMAGES = 300  # for fewer, a measurement takes longer than it saves
 
 Warn = Callable[[str], None]
 
