@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from mottool._version import __version__
-from mottool.errors import CacheError
+from mottool.errors import BusyError, CacheError
 from mottool.files import digest
 
 __all__ = [
@@ -145,7 +145,7 @@ def open_unchecked(path: Path, layout: Layout[Any]) -> h5py.File:
     except FileNotFoundError:
         raise CacheError(f"{path} does not exist", f"make it with {command}") from None
     except BlockingIOError:
-        raise CacheError(f"{path} is being written", "wait until that is done") from None
+        raise BusyError(f"{path} is being written", "wait until that is done") from None
     except (PermissionError, IsADirectoryError) as error:
         reason = os.strerror(error.errno or 0)
         fix = f"name a file that {command} wrote"

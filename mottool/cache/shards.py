@@ -38,7 +38,7 @@ from mottool.cache.hdf5 import (
     write_header,
 )
 from mottool.cache.merge import merge
-from mottool.errors import CacheError, MottoolError, writing
+from mottool.errors import BusyError, CacheError, MottoolError, writing
 from mottool.files import replace_file
 
 __all__ = ["Shards", "open_shards", "read_progress", "recorded_settings", "shard_files"]
@@ -266,7 +266,7 @@ def _stem(items: int) -> str:
 
 def _locked(lock: Path, path: Path) -> int:
     """Return an open descriptor of `lock` that locks it against other writers of `path`."""
-    busy = CacheError(
+    busy = BusyError(
         f"{path} is being written by another process",
         "wait until that one has ended, or give this one another --work folder",
     )

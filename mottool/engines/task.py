@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 
-__all__ = ["NEEDS", "Engine", "Outcome", "Task", "run_task", "skipped"]
+__all__ = ["NEEDS", "Engine", "Outcome", "Task", "from_shared_folder", "run_task", "skipped"]
 
 NEEDS = ("cpu", "network")  # resources: a processor core, or what runs a network
 # A shared folder is gone for a moment: the task is run again after each of these pauses.
@@ -88,7 +88,7 @@ def run_task(task: Task) -> Outcome:
     start = time.perf_counter()
     for pause in (*PAUSES_SECONDS, None):
         value, error = _attempt(task)
-        if pause is None or error is None or not _from_shared_folder(error):
+        if pause is None or error is None or not from_shared_folder(error):
             break
         time.sleep(pause)
     return Outcome(task, value, error, time.perf_counter() - start)
@@ -111,7 +111,7 @@ def _attempt(task: Task) -> tuple[Any, MottoolError | None]:
         return None, InputError("there is not enough memory", fix)
 
 
-def _from_shared_folder(error: BaseException | None) -> bool:
+def from_shared_folder(error: BaseException | None) -> bool:
     """Return whether an error, or one that caused it, is that of a folder of a lost server."""
     while error is not None and not isinstance(error, SettingError):
         if isinstance(error, OSError) and error.errno in SHARED_FOLDER_ERRNOS:

@@ -13,6 +13,7 @@ from pathlib import Path
 from mottool.errors.near_miss import did_you_mean, near_miss
 
 __all__ = [
+    "BusyError",
     "CacheError",
     "CheckpointError",
     "DeviceError",
@@ -61,6 +62,10 @@ class InputError(MottoolError):
 
 class CacheError(MottoolError):
     """A cache or label file that is unfinished, damaged, or of another schema or other settings."""
+
+
+class BusyError(CacheError):
+    """A cache or label file that another process is writing, which must not be replaced."""
 
 
 class CheckpointError(MottoolError):

@@ -16,7 +16,8 @@ from mottool.association.associate import associate, inputs_of
 from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
-from mottool.errors import CacheError
+from mottool.engines.task import from_shared_folder
+from mottool.errors import BusyError, CacheError
 from mottool.files import digest
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.pipelines.cache_record import record_cache
@@ -130,14 +131,15 @@ def make_cache(
 ) -> Made:
     """Detect and embed a sequence; resume an interrupted cache of the same inputs.
 
-    A cache of other inputs is replaced. `of_pipeline` are the inputs of the pipeline. Raises what
-    `detect_embed` raises.
+    A cache that is damaged or was made from other inputs is replaced. `of_pipeline` are the inputs
+    of the pipeline. Raises what `detect_embed` raises.
     """
     notes, before = list[str](), signature(out)
     source, pipeline = sequence.open(), _pipeline(config)
     try:
         detect_embed(source, out, pipeline, False, notes.append)
-    except CacheError:
+    except CacheError as error:
+        _check_replaceable(error)
         notes.clear()
         detect_embed(source, out, pipeline, True, notes.append)
     kept = bool(before) and signature(out) == before
@@ -147,12 +149,22 @@ def make_cache(
     return Made(out, {"cache": facts}, () if kept else tuple(notes), kept, (sequence, content))
 
 
+def _check_replaceable(error: CacheError) -> None:
+    """Raise the error of a file that must be kept.
+
+    Another process is writing it, or its folder is gone for a moment and the task is tried again.
+    """
+    if isinstance(error, BusyError) or from_shared_folder(error):
+        raise error
+
+
 def make_motion(sequence: PlannedSequence, out: Path) -> Made:
-    """Estimate the camera motion of a sequence; replace that of other inputs."""
+    """Estimate the camera motion of a sequence; replace a file as `make_cache` does."""
     notes, source = list[str](), sequence.open()
     try:
         estimate_motion(source, out, None, False, notes.append)
-    except CacheError:
+    except CacheError as error:
+        _check_replaceable(error)
         estimate_motion(source, out, None, True, notes.append)
     return Made(out, {"motion": describe_motion(out)}, tuple(notes))
 

@@ -1,5 +1,6 @@
 """Plans: which results are stale after each kind of change, and that only those are remade."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,11 +11,13 @@ from rowed import rowed
 import mottool.association.associate
 import mottool.pipelines.cache_record
 from mottool.engines.base import InProcess
-from mottool.errors import InputError
+from mottool.errors import BusyError, CacheError, InputError
+from mottool.pipelines.choice import PipelineConfig
 from mottool.recipes import jobs
 from mottool.recipes.page import comparison_state, write_comparison
 from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
+from mottool.recipes.sequences import PlannedSequence
 from mottool.workdir import WorkDir, record_of
 
 RECIPE = """
@@ -256,6 +259,26 @@ def test_a_damaged_cache_is_remade(project):
     assert project.stale()["caches/public/a"] == "damaged"
     assert project.make() == []
     assert project.stale() == {}
+
+
+@pytest.mark.parametrize(
+    "error", [BusyError("busy", "wait"), CacheError("damaged", "delete it")], ids=["busy", "disk"]
+)
+def test_a_cache_in_use_or_in_a_lost_folder_is_not_replaced(tmp_path, monkeypatch, error):
+    if not isinstance(error, BusyError):
+        error.__cause__ = OSError(errno.ESTALE, "stale file handle")
+    attempts = []
+
+    def fail(source, out, pipeline, overwrite, warn):
+        attempts.append(overwrite)
+        raise error
+
+    monkeypatch.setattr(jobs, "detect_embed", fail)
+    monkeypatch.setattr(PlannedSequence, "open", lambda self: None)
+    config = PipelineConfig(pipeline="public", embedder="none")
+    with pytest.raises(type(error)):
+        jobs.make_cache(PlannedSequence("a"), config, tmp_path / "a.h5", {})
+    assert attempts == [False]
 
 
 def test_a_failed_sequence_stops_no_others(project, monkeypatch):
