@@ -32,11 +32,12 @@ MINUTE, HOUR = 60, 3600
 
 
 def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool = False) -> Path:
-    """Make what is missing or stale of a recipe's results, and return its page.
+    """Make what is missing or stale of a recipe's results, and return the path of its page.
 
-    `work` is the folder of all results, by default that of the recipe, or else `mottool-work`;
-    `jobs` processes run at the same time. Raises `SettingError` and `InputError` for a recipe that
-    cannot be used, and the error of the first task that failed, after the others.
+    There is no page if the recipe produces no comparison or no scores. `work` is the folder of all
+    results, by default that of the recipe, or else `mottool-work`; `jobs` processes run at the same
+    time. Raises `SettingError` and `InputError` for a recipe that cannot be used, and the error of
+    the first task that failed, after the others.
     """
     content = read_recipe(recipe)
     folder = WorkDir(work or content.work or Path("mottool-work"))
@@ -46,11 +47,15 @@ def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool =
     with _engine(plan, EngineSettings(jobs=jobs)) as engine:
         for outcome in opened.run(plan, engine, fail_fast):
             errors += [outcome.error] if outcome.error else []
-    write_comparison(content, folder, opened.plan())
+    page = folder.comparison(content.name)
+    if content.produce.comparison and content.produce.scores:
+        after = opened.plan()
+        if comparison_state(after, page):
+            write_comparison(content, folder, after)
     opened.save()
     if errors:
         raise errors[0]
-    return folder.comparison(content.name)
+    return page
 
 
 @click.command("run", epilog=splits_help())

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from rowed import rowed
 
 from mottool.cli.main import cli
+from mottool.stages.run import run as run_recipe
 
 RECIPE = """
 work = "work"
@@ -59,6 +60,12 @@ def test_a_dry_run_prints_the_plan_with_reasons_and_costs_and_makes_nothing(fold
     assert "tracks/public.sort  2 to make: max_age 1, now 7 (a, b)" in dry.stdout
     assert "2 results are fresh, 4 to make: about " in dry.stdout
     assert files(folder) == before
+
+
+def test_the_function_makes_a_recipe_without_a_comparison(folder):
+    page = run_recipe(folder / "r.toml", folder / "work")
+    assert (folder / "work/scores/public.sort/a.json").is_file()
+    assert not page.exists()
 
 
 def test_a_run_ends_in_one_page_and_the_next_makes_nothing(folder):
