@@ -75,13 +75,16 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
 
 
 def _inputs(plan: Plan) -> dict[str, Any]:
-    """Return what determines the page: scores and videos, by what they were made from."""
+    """Return what determines the page: results, by what they were made from, and notes.
+
+    Tracks are included because the page lists their settings, which can change without the scores.
+    """
     made_from = {
         result.name: result.inputs
         for result in plan.results
-        if result.kind in {"scores", "videos"} and not result.reasons
+        if result.kind in {"tracks", "scores", "videos"} and not result.reasons
     }
-    return {"results": digest(made_from), "mottool": __version__}
+    return {"results": digest([made_from, plan.notes]), "mottool": __version__}
 
 
 def _common_sequences(plan: Plan) -> tuple[list[str], list[str]]:

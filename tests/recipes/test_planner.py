@@ -155,6 +155,16 @@ def test_tracks_that_come_out_equal_keep_their_scores(project):
     assert project.stale() == {}
 
 
+def test_a_setting_that_changes_no_score_is_shown_on_the_page(project):
+    project.write(with_settings("max_age = 9"))
+    assert project.make(page=True) == []
+    record = project.work.comparison("r")
+    assert comparison_state(project.open().plan(), record) == ""
+    project.write(with_settings("max_age = 8"))
+    assert project.make() == []
+    assert comparison_state(project.open().plan(), record) == "other results than before"
+
+
 def test_another_point_of_a_sweep_is_made_beside_the_others(project):
     project.write(RECIPE.replace("[0.5, 0.6]", "[0.5, 0.6, 0.7]"))
     stale = project.stale()
