@@ -34,6 +34,7 @@ from typing import Any
 from mottool.association.registry import TRACKERS, profiles_by_tracker
 from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
 from mottool.errors import InputError, SettingError, did_you_mean
+from mottool.files import safe_name
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.recipes.tables import Table, as_text
@@ -241,7 +242,7 @@ def _swept(table: Table, key: str, value: Any) -> list[str]:
 
 
 def _check(path: Path, recipe: Recipe) -> None:
-    """Raise `SettingError` for missing tables and for names that are used twice."""
+    """Raise `SettingError` for missing tables, and for names whose results have the same files."""
     if not recipe.pipelines:
         fix = 'write [[pipeline]] and below it pipeline = "mottool-s"'
         raise SettingError(f"{path} has no pipeline", fix)
@@ -254,7 +255,7 @@ def _check(path: Path, recipe: Recipe) -> None:
         fix = 'write [[dataset]] and below it path = "FOLDER"'
         raise SettingError(f"{path} has no sequences for {detected[0]}", fix)
     for kind in ("datasets", "pipelines", "trackers"):
-        counts = Counter(part.name for part in getattr(recipe, kind))
+        counts = Counter(safe_name(part.name) for part in getattr(recipe, kind))
         twice = [name for name, count in counts.items() if count > 1]
         if twice:
             problem = f"{path} has two {kind} named {twice[0]}"

@@ -103,6 +103,10 @@ def test_a_settings_file_names_the_tracker_and_its_variant(tmp_path):
         (DATASET + PIPELINE + "min_score = 3\n" + TRACKER, "[[pipeline]]: min_score cannot be 3"),
         (DATASET + PIPELINE + PIPELINE + TRACKER, "has two pipelines named public+histogram"),
         (
+            DATASET + PIPELINE + 'name = "a:b"\n' + PIPELINE + 'name = "a_b"\n' + TRACKER,
+            "has two pipelines named a_b",
+        ),
+        (
             DATASET + PIPELINE + TRACKER + '[[tracker]]\ntracker = "srot"\n',
             "[[tracker]] 2: there is no tracker 'srot'. Fix: did you mean 'sort'",
         ),
