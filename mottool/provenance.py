@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mottool._version import __version__
 from mottool.files import atomic_write, digest, file_digest
 
 __all__ = ["KnownFiles", "Signature", "changed_inputs", "signature", "tree_signature"]
@@ -34,13 +35,15 @@ class KnownFiles:
     """What was computed from files, by file and name; computed again when the file changes."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Read what an earlier run knew from `path`; a missing or damaged file is empty."""
+        """Read what an earlier run knew from `path`.
+
+        A file that is missing, damaged, or of another version of mottool counts as empty.
+        """
         self._path, self._changed = path, False
         self._values: dict[str, dict[str, list[Any]]] = {}
         if path is not None:
             with suppress(OSError, ValueError, RecursionError):
-                content = json.loads(path.read_text(encoding="utf-8"))
-                self._values = content if isinstance(content, dict) else {}
+                self._values = _of_this_version(json.loads(path.read_text(encoding="utf-8")))
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, in hex. Raises `OSError` if it cannot be read."""
@@ -68,8 +71,17 @@ class KnownFiles:
         """Write what is known for the next run, if it has changed."""
         if self._changed and self._path is not None:
             with atomic_write(self._path) as temporary:
-                temporary.write_text(json.dumps(self._values) + "\n", encoding="utf-8")
+                content = {"mottool": __version__, "files": self._values}
+                temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
             self._changed = False
+
+
+def _of_this_version(content: Any) -> dict[str, dict[str, list[Any]]]:
+    """Return the values by file; {} if another version may have computed other ones."""
+    if not isinstance(content, dict) or content.get("mottool") != __version__:
+        return {}
+    values = content.get("files")
+    return values if isinstance(values, dict) else {}
 
 
 def signature(path: Path) -> Signature:
