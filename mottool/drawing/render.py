@@ -101,7 +101,7 @@ def video_inputs(
     digests = {name: hash_of(file_on_disk(file)) if file else None for name, file in files.items()}
     return {
         "source_hash": source_hash,
-        **(pixel_range.to_json() if pixel_range else {}),
+        "pixel_range": pixel_range.to_json()["pixel_range"] if pixel_range else None,
         **digests,
         "cache": hash_of(cache) if cache and settings.needs_cache else None,
         "settings": to_json(settings),

@@ -140,6 +140,8 @@ class Planner:
             reasons = [DAMAGED]
         elif not reasons and record.get("cache_header") != facts["header"]:
             reasons = ["replaced after it was made"]
+        elif not reasons and "pixel_range" in facts["settings"]:  # recipes have none
+            reasons = ["made with --pixel-range"]
         detector = of_pipeline["pipeline"].partition("+")[0]
         needs = "cpu" if detector in {PUBLIC, GROUND_TRUTH} else "network"
         arguments = (sequence, config, path, of_pipeline)

@@ -6,13 +6,18 @@ import os
 import shutil
 
 import pytest
+from click.testing import CliRunner
 from rowed import rowed
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
+import mottool.provenance
+from mottool.cli.main import cli
 from mottool.engines.base import InProcess
 from mottool.errors import BusyError, CacheError, InputError
+from mottool.files import file_digest
 from mottool.pipelines.choice import PipelineConfig
+from mottool.provenance import KnownFiles, signature
 from mottool.recipes import jobs
 from mottool.recipes.page import comparison_state, write_comparison
 from mottool.recipes.recipe import read_recipe
@@ -114,6 +119,32 @@ def test_a_second_run_makes_nothing(made):
 
 
 def test_a_moved_project_is_fresh(project):
+    assert project.stale() == {}
+
+
+def test_what_another_version_knew_of_files_is_not_used(tmp_path, monkeypatch):
+    file, path = tmp_path / "a", tmp_path / "known.json"
+    file.write_text("a")
+    known = KnownFiles(path)
+    known.put(file, "sha256", signature(file), "old")
+    known.save()
+    assert KnownFiles(path).digest(file) == "old"
+    monkeypatch.setattr(mottool.provenance, "__version__", "9.9")
+    assert KnownFiles(path).digest(file) == file_digest(file)
+    path.write_text("[1]")
+    assert KnownFiles(path).digest(file) == file_digest(file)
+
+
+def test_a_cache_made_with_a_pixel_range_is_remade(project):
+    work = "--work", str(project.work.root)
+    done = CliRunner().invoke(
+        cli,
+        ["detect-embed", str(project.folder / "data/a"), *("--pixel-range", "0-4095"), *work]
+        + ["--pipeline", "public", "--embedder", "none", "--overwrite"],
+    )
+    assert done.exit_code == 0, done.output
+    assert project.stale()["caches/public/a"] == "made with --pixel-range"
+    assert project.make() == []
     assert project.stale() == {}
 
 
