@@ -49,22 +49,24 @@ def safe_name(text: str) -> str:
 def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path that becomes `path` if the block succeeds, and is removed otherwise.
 
-    The temporary file is in `scratch` (on the same file system; by default the folder of `path`)
-    and keeps the suffix of `path`. It is flushed to the disk before the rename, so `path` is always
-    complete. Temporary files of killed processes are removed. If `path` is a link, the file that it
-    leads to is replaced.
+    The temporary file is in `scratch`, or in the folder of `path` by default or if `scratch` is on
+    another file system. It keeps the suffix of `path`. It is flushed to the disk before the rename,
+    so `path` is always complete. Temporary files of killed processes are removed. If `path` is a
+    link, the file that it leads to is replaced.
     """
     if path.is_symlink():
         path = Path(os.path.realpath(path))
     folder = scratch or path.parent
-    temporary = _temporary(folder, path, str(os.getpid()))
     with writing(path):
         if path.exists() and not path.is_file():  # a rename would replace a device or a pipe
             problem = f"{path} is not a regular file and cannot be replaced"
             raise OutputError(problem, "name a file that does not exist yet, or an ordinary one")
         path.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
+        if folder.stat().st_dev != path.parent.stat().st_dev:  # a rename cannot cross devices
+            folder = path.parent
         _remove_stale(folder, path)
+    temporary = _temporary(folder, path, str(os.getpid()))
     try:
         with writing(path):
             yield temporary

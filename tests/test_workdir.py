@@ -1,5 +1,6 @@
 import errno
 import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def test_a_file_appears_complete_or_not_at_all(tmp_path):
         break_off()
     assert path.read_text() == "half"
     assert [entry.name for entry in path.parent.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="needs a second file system")
+def test_a_scratch_folder_on_another_file_system_is_not_used(tmp_path):
+    path = tmp_path / "a.txt"
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+        with atomic_write(path, scratch=Path(scratch)) as part:
+            part.write_text("rows")
+        assert not list(Path(scratch).iterdir())
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "rows"
 
 
 def test_the_scratch_folder_keeps_the_target_folder_clean(tmp_path):
