@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mottool.errors import writing
 from mottool.files import atomic_write, safe_name, visible_files
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "mixed_with_others",
     "read_record",
     "record_of",
+    "remove_record",
     "warn_of_replaced",
     "write_record",
 ]
@@ -130,6 +132,17 @@ def read_record(result: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def remove_record(result: Path) -> None:
+    """Remove the record of a result that is about to be replaced.
+
+    Else the old record would be beside the new result if the process is killed between the two.
+    Raises `OutputError` if that is impossible.
+    """
+    record = record_of(result)
+    with writing(record):
+        record.unlink(missing_ok=True)
 
 
 def write_record(result: Path, record: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from mottool.errors import InputError, SettingError
 from mottool.motchallenge.zip_files import is_archive
 from mottool.progress import progress
 from mottool.splits import splits_help
-from mottool.workdir import WorkDir, write_record
+from mottool.workdir import WorkDir, remove_record, write_record
 
 if TYPE_CHECKING:
     from mottool.pixel_range import PixelRange
@@ -158,6 +158,7 @@ def command(
         cache_file = (
             _cache_file(sequence, cache, WorkDir(work), folder) if config.needs_cache else None
         )
+        remove_record(out)
         run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
         write_record(
             out,

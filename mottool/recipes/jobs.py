@@ -18,7 +18,7 @@ from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
 from mottool.engines.task import from_shared_folder
 from mottool.errors import BusyError, CacheError
-from mottool.files import digest
+from mottool.files import digest, file_digest
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.pipelines.cache_record import record_cache
 from mottool.pipelines.camera_motion import estimate_motion
@@ -27,7 +27,13 @@ from mottool.pipelines.detect_embed import detect_embed
 from mottool.provenance import signature
 from mottool.recipes.recipe import RecipeTracker
 from mottool.recipes.sequences import PlannedSequence
-from mottool.workdir import is_made_from, read_record, warn_of_replaced, write_record
+from mottool.workdir import (
+    is_made_from,
+    read_record,
+    remove_record,
+    warn_of_replaced,
+    write_record,
+)
 
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence
@@ -190,7 +196,7 @@ def make_tracks(
     if warn is not None:
         for message in fitting.notes:
             warn(message)
-    kept = not overwrite and is_made_from(out, made_from)
+    kept = not overwrite and is_made_from(out, made_from) and _is_recorded(out)
     if not kept:
         if warn is not None:
             warn_of_replaced({out: made_from}, warn)
@@ -206,17 +212,25 @@ def make_tracks(
     return Made(out, {"sha256": read_record(out).get("sha256")}, tuple(notes), kept)
 
 
+def _is_recorded(tracks: Path) -> bool:
+    """Return whether the content of a result file is that of its record.
+
+    It is not if the file was edited, or if a process was killed before it wrote the record.
+    """
+    return read_record(tracks).get("sha256") == file_digest(tracks)
+
+
 def make_score(
     tracks: Path, truth: GroundTruthFile, out: Path, rules: str, inputs: Mapping[str, Any]
 ) -> Made:
     """Score a result file; `inputs` are those of its record beside the tracks."""
-    from mottool.files import file_digest
     from mottool.metrics.stored_scores import store_score
 
     notes, start = list[str](), perf_counter()
     content = {**inputs, "tracks": file_digest(tracks)}
     if is_made_from(out, content):
         return Made(out, kept=True)
+    remove_record(out)
     store_score(tracks, truth.sequence, truth, out, rules, notes.append)
     write_record(out, content | {"took": perf_counter() - start})
     return Made(out, notes=tuple(notes))
@@ -237,6 +251,7 @@ def make_detection_score(
         content["cache_header"] = describe_cache(cache)["header"]
     if is_made_from(out, content):
         return Made(out, kept=True)
+    remove_record(out)
     store_detection_score(cache, truth, out, rules, notes.append)
     write_record(out, content | {"took": perf_counter() - start})
     return Made(out, notes=tuple(notes))
@@ -259,6 +274,7 @@ def make_video(
     inputs = video_inputs(source.fingerprint(), tracks, settings, pixel_range=source.pixel_range)
     if not overwrite and is_made_from(out, inputs):
         return Made(out, kept=True)
+    remove_record(out)
     render_video(source, tracks, out, settings, warn or notes.append, watch)
     write_record(out, inputs | {"took": perf_counter() - start})
     return Made(out, notes=tuple(notes))

@@ -356,6 +356,33 @@ def test_a_run_that_is_killed_goes_on(project, monkeypatch):
     assert project.stale() == {}
 
 
+def test_scores_whose_process_was_killed_before_the_record_are_remade(project, monkeypatch):
+    text = project.folder / "data/a/gt/gt.txt"
+    before = text.read_text()
+    text.write_text(before.replace(",100,50,120", ",101,50,120"))
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "write_record", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        project.make()
+    monkeypatch.undo()
+    text.write_text(before)
+    assert set(project.stale().values()) == {"no record of what it was made from"}
+
+
+def test_an_edited_result_file_is_made_again_by_track(project):
+    tracks = project.work.root / "tracks/public.sort/a.txt"
+    before = tracks.read_text()
+    tracks.write_text(before + "9,9,1,1,1,1,1,-1,-1,-1\n")
+    tracker = project.open().recipe.trackers[0]
+    cache = project.work.cache(PIPELINE, "a")
+    assert not jobs.make_tracks(cache, tracks, tracker).kept
+    assert tracks.read_text() == before
+    assert jobs.make_tracks(cache, tracks, tracker).kept
+
+
 def test_given_caches_need_no_sources_and_a_half_is_scored_on_its_frames(project):
     project.write("""
         [[dataset]]
