@@ -32,17 +32,17 @@ STARTS = 10  # consecutive workers that may be killed before they start a task
 def local_engine(
     jobs: int, network_jobs: int = 0, timeout: float | None = None
 ) -> Iterator[BaseEngine]:
-    """Give an engine of `jobs` processes, or one that runs tasks in this process if `jobs` is 1.
+    """Give an engine of `jobs` processes; a single job without `timeout` runs in this process.
 
     Linear algebra uses one thread, in this process too unless its library is loaded already. Tasks
     that need a network keep PyTorch's threads; at most `network_jobs` of them run at the same time,
-    and 0 says that there are none. A task that takes longer than `timeout` seconds is killed; in
-    this process there is no limit.
+    and 0 says that there are none. A task that takes longer than `timeout` seconds is killed, and
+    tried three times in all.
 
     When the block ends with an error or by Ctrl-C, running tasks clean up and end.
     """
     with single_threads(networks=jobs == 1 and network_jobs > 0):
-        if jobs == 1:
+        if jobs == 1 and timeout is None:
             yield InProcess()
             return
         with LocalProcesses(jobs, network_jobs, timeout) as engine:

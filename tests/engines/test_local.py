@@ -77,6 +77,12 @@ def test_a_task_beyond_the_time_limit_is_killed_and_run_again(tmp_path):
         outcomes[always].result()
 
 
+def test_a_single_job_with_a_time_limit_has_a_process_that_can_be_killed():
+    with local_engine(1, timeout=60) as engine:
+        ((_, outcome),) = run_jobs(engine, moody, [1])
+    assert outcome.result() != os.getpid()
+
+
 def test_tasks_that_need_a_network_run_one_at_a_time_beside_others(tmp_path):
     shared = tmp_path / "shared"
     tasks = [Task(f"n{i}", alone, (tmp_path / "network", shared), needs="network") for i in "ab"]
