@@ -71,7 +71,7 @@ class Planner:
         self.recipe, self.work, self.truth, self.known = recipe, work, truth, known
         self.made = Plan()
         self._fitting = [(tracker, jobs.fitting_of(tracker)) for tracker in recipe.trackers]
-        self._motions: dict[str, PlannedResult] = {}
+        self._motions: dict[tuple[Path, bool], PlannedResult] = {}
         self._hashes: dict[Path, str] = {}
         self._truth_names: dict[str, list[str]] = {}  # of sequences and their halves
         for name in truth:
@@ -236,7 +236,8 @@ class Planner:
         reasons, record = self._compare(path, None if stale else inputs)
         content = record.get("sha256")
         if stale and not reasons:
-            reasons = [REMADE[stale[0].kind]]
+            kind, missing = stale[0].kind, f"its camera motion is {stale[0].reasons[0]}"
+            reasons = [REMADE[kind] if stale[0].task else missing]
         elif not reasons and content and self.known.digest(path) != content:
             reasons = ["changed after it was made"]
         frames = cache.facts["frames"] if cache.facts else cache.sequence.frames
@@ -266,21 +267,29 @@ class Planner:
         return self.made.add(result)
 
     def _motion(self, cache: _Cache) -> PlannedResult:
-        """Plan the camera motion of a sequence, once for all trackers; without frames, no task."""
-        sequence = cache.sequence
-        if sequence.name in self._motions:
-            return self._motions[sequence.name]
-        path = find_camera_motion(cache.result.path, sequence.name)
-        path = path or self.work.camera_motion(sequence.name)
+        """Plan the camera motion of a sequence, once for all trackers that read the same file.
+
+        It has a task if there are frames, and if the file is that of this work folder and is found
+        from the cache. A file of another work folder, beside given caches, is never replaced.
+        """
+        sequence, near = cache.sequence, cache.result.path
+        given = (without_half(sequence.name)[0],) if cache.pipeline.caches is not None else ()
+        files = (find_camera_motion(near, name) for name in (sequence.name, *given))
+        own = self.work.camera_motion(sequence.name)
+        path = next(filter(None, files), own)
+        near_own = self.work.root.resolve() in near.resolve().parents[:3]
+        makeable = bool(sequence.source) and near_own and path.resolve() == own.resolve()
+        if (path, makeable) in self._motions:
+            return self._motions[path, makeable]
         facts = self._facts(path, "motion", jobs.describe_motion)
         reasons = [] if facts else [DAMAGED if path.is_file() else MISSING]
-        if facts and sequence.source:
+        if facts and makeable:
             content = source_hash(sequence, self.known)
             reasons = [] if content == facts["source_hash"] else [CHANGED_SOURCE]
         task = Task(f"camera-motion/{sequence.name}", jobs.make_motion, (sequence, path))
-        make = task if reasons and sequence.source else None
+        make = task if reasons and makeable else None
         result = PlannedResult("camera-motion", sequence.name, path, tuple(reasons), make, facts)
-        self._motions[sequence.name] = self.made.add(result)
+        self._motions[path, makeable] = self.made.add(result)
         return result
 
     def _detection_score(self, cache: _Cache, truth: GroundTruthFile) -> None:

@@ -404,6 +404,38 @@ def test_given_caches_need_no_sources_and_a_half_is_scored_on_its_frames(project
     assert score["frames"] == 3
 
 
+@pytest.mark.parametrize("folder", ["work", "other"])
+def test_camera_motion_is_made_in_this_work_folder_only(project, folder):
+    shutil.copytree(project.work.root / "caches", project.folder / "other/caches")
+    caches = f'caches = "{folder}/caches/public"'
+    recipe = RECIPE.replace('pipeline = "public"\nembedder = "none"', caches)
+    project.write(recipe.replace('tracker = "sort"', 'tracker = "botsort"'))
+    plan = project.open().plan()
+    motions = {
+        result.path: result.task for result in plan.results if result.kind == "camera-motion"
+    }
+    assert motions.keys() == {project.work.camera_motion(name) for name in "ab"}
+    assert [task is not None for task in motions.values()] == [folder == "work"] * 2
+
+
+def test_camera_motion_beside_given_caches_is_used(project):
+    shutil.copytree(project.work.root / "caches", project.folder / "other/caches")
+    motion = project.folder / "other/camera-motion/a.h5"
+    motion.parent.mkdir()
+    motion.write_text("damaged")
+    own = '[[pipeline]]\npipeline = "public"\nembedder = "none"\n'
+    given = '[[pipeline]]\nname = "given"\ncaches = "other/caches/public"\n'
+    text = RECIPE.replace(own, given + own)
+    project.write(text.replace('tracker = "sort"', 'tracker = "botsort"'))
+    plan = project.open().plan()
+    tasks = {result.path: result.task for result in plan.results if result.kind == "camera-motion"}
+    assert tasks[motion] is None
+    assert tasks[project.work.camera_motion("a")] is not None
+    reasons = {result.name: result.reasons for result in plan.stale}
+    assert reasons["tracks/given.botsort/a"] == ("missing",)
+    assert motion.read_text() == "damaged"
+
+
 def test_pairs_that_cannot_be_made_are_left_out_with_a_note(project):
     project.write(RECIPE.replace('tracker = "sort"', 'tracker = "fairmot"'))
     plan = project.open().plan()
