@@ -1,8 +1,8 @@
 """What results were made from: which inputs of a record have changed, and hashes of known files.
 
 The record of a result (`workdir.record_of`) has the identity of everything that determines it: the
-SHA-256 of files, settings, and the version of mottool. To compare records with the files of today
-costs no reading: `KnownFiles` keeps what was computed from a file for as long as its size, time of
+SHA-256 of files, settings, and the version of mottool. Records are compared with files without
+reading these: `KnownFiles` keeps what was computed from a file for as long as its size, time of
 modification and inode are the same.
 """
 

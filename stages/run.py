@@ -111,8 +111,9 @@ def command(
         videos = true                    # also: tracks, scores, comparison (by default true)
         rules = "mot17"                  # of the scores, by default auto
 
-    Also known are work, a folder, above all tables, and published and profile of a tracker, as
-    flags of associate. A tracker that needs embeddings is left out for pipelines without them.
+    Above all tables, work = "FOLDER" names the work folder, unless --work does. A tracker can
+    also have published = true or profile = "NAME", which are flags of associate. A tracker that
+    needs embeddings is left out for pipelines without them.
 
     \b
     Results are where the commands of single steps put them:
@@ -124,8 +125,8 @@ def command(
 
     Beside each folder of results, FOLDER.settings has records of what they were made from: content
     of the source, weights, settings, versions. A result is stale if it is missing, or if one of
-    these is now another; a stale result is replaced. Results that the other commands have made are
-    used if they are of the same inputs. Caches that were interrupted are resumed.
+    these has changed; a stale result is replaced. Results of the other commands are used if they
+    were made from the same inputs. Caches that were interrupted are resumed.
 
     Networks run one after the other (--network-jobs) while trackers and scores of other sequences
     use the other processes. A killed worker is replaced and its task run again. With --engine dask

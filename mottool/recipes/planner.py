@@ -1,4 +1,4 @@
-"""Make the plan of a recipe: compare the record of each result with the inputs of today.
+"""Make the plan of a recipe: compare the record of each result with its current inputs.
 
 A result is fresh if its file exists and its record has the same inputs as the recipe. Only files
 that have changed since the last run are opened. Imports no numpy or h5py while nothing has changed.

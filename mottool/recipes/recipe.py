@@ -1,4 +1,4 @@
-"""A recipe: a TOML file of datasets, pipelines and trackers, and what to make of their product.
+"""A recipe: a TOML file of datasets, pipelines and trackers, and which results to make of them.
 
     work = "work"                       # of all results; by default that of the command
 
