@@ -128,7 +128,11 @@ def compensates(cache: Path, tracker: RecipeTracker) -> bool:
 
 
 @lru_cache(maxsize=1)  # a worker makes the caches of one pipeline after the other
-def _pipeline(config: PipelineConfig) -> Any:
+def _pipeline(config: PipelineConfig, inputs: str) -> Any:
+    """Return a pipeline; `inputs` is the digest of its inputs.
+
+    A process that serves several runs, as those of a Dask cluster do, loads changed weights again.
+    """
     return pipeline_of(config, 1, lambda message: None)
 
 
@@ -141,7 +145,7 @@ def make_cache(
     of the pipeline. Raises what `detect_embed` raises.
     """
     notes, before = list[str](), signature(out)
-    source, pipeline = sequence.open(), _pipeline(config)
+    source, pipeline = sequence.open(), _pipeline(config, digest(of_pipeline))
     try:
         detect_embed(source, out, pipeline, False, notes.append)
     except CacheError as error:
