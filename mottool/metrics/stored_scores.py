@@ -6,8 +6,10 @@ without the tracks and caches that they are of.
 
 import dataclasses
 import json
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -76,7 +78,7 @@ def read_score(path: Path) -> TrackingScore:
             for name, part in empty.parts.items()
         }
         return TrackingScore(parts, int(content["frames"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"the scores {path} are damaged ({error})", REMAKE_FIX) from error
 
 
@@ -100,9 +102,9 @@ def read_detection_score(path: Path) -> CacheMatches:
     """Read what `store_detection_score` wrote. Raises `InputError` for a damaged file."""
     empty = MatchBuilder().matches(RetrievalSettings(), 0)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in ARRAYS}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"the scores {path} are damaged ({error})", REMAKE_FIX) from error
     return dataclasses.replace(empty, **values)
 
