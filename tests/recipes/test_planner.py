@@ -1,6 +1,5 @@
 """Plans: which results are stale after each kind of change, and that only those are remade."""
 
-import errno
 import json
 import os
 import shutil
@@ -11,18 +10,13 @@ from rowed import rowed
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
-import mottool.provenance
 from mottool.cli.main import cli
 from mottool.engines.base import InProcess
-from mottool.errors import BusyError, CacheError, InputError
-from mottool.files import file_digest
-from mottool.pipelines.choice import PipelineConfig
-from mottool.provenance import KnownFiles, signature
+from mottool.errors import InputError
 from mottool.recipes import jobs
 from mottool.recipes.page import comparison_state, write_comparison
 from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
-from mottool.recipes.sequences import PlannedSequence
 from mottool.workdir import WorkDir, record_of
 
 RECIPE = """
@@ -120,19 +114,6 @@ def test_a_second_run_makes_nothing(made):
 
 def test_a_moved_project_is_fresh(project):
     assert project.stale() == {}
-
-
-def test_what_another_version_knew_of_files_is_not_used(tmp_path, monkeypatch):
-    file, path = tmp_path / "a", tmp_path / "known.json"
-    file.write_text("a")
-    known = KnownFiles(path)
-    known.put(file, "sha256", signature(file), "old")
-    known.save()
-    assert KnownFiles(path).digest(file) == "old"
-    monkeypatch.setattr(mottool.provenance, "__version__", "9.9")
-    assert KnownFiles(path).digest(file) == file_digest(file)
-    path.write_text("[1]")
-    assert KnownFiles(path).digest(file) == file_digest(file)
 
 
 def test_a_cache_made_with_a_pixel_range_is_remade(project):
@@ -300,37 +281,6 @@ def test_a_damaged_cache_is_remade(project):
     assert project.stale()["caches/public/a"] == "damaged"
     assert project.make() == []
     assert project.stale() == {}
-
-
-@pytest.mark.parametrize(
-    "error", [BusyError("busy", "wait"), CacheError("damaged", "delete it")], ids=["busy", "disk"]
-)
-def test_a_cache_in_use_or_in_a_lost_folder_is_not_replaced(tmp_path, monkeypatch, error):
-    if not isinstance(error, BusyError):
-        error.__cause__ = OSError(errno.ESTALE, "stale file handle")
-    attempts = []
-
-    def fail(source, out, pipeline, overwrite, warn):
-        attempts.append(overwrite)
-        raise error
-
-    monkeypatch.setattr(jobs, "detect_embed", fail)
-    monkeypatch.setattr(PlannedSequence, "open", lambda self: None)
-    config = PipelineConfig(pipeline="public", embedder="none")
-    with pytest.raises(type(error)):
-        jobs.make_cache(PlannedSequence("a"), config, tmp_path / "a.h5", {})
-    assert attempts == [False]
-
-
-def test_a_process_loads_weights_that_changed_again(monkeypatch):
-    loaded = []
-    monkeypatch.setattr(jobs, "pipeline_of", lambda config, *more: loaded.append(config))
-    jobs._pipeline.cache_clear()
-    config = PipelineConfig(pipeline="public", embedder="none")
-    for weights in ("a", "a", "b"):
-        jobs._pipeline(config, weights)
-    jobs._pipeline.cache_clear()
-    assert loaded == [config, config]
 
 
 def test_a_failed_sequence_stops_no_others(project, monkeypatch):
