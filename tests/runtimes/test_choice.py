@@ -110,7 +110,7 @@ def test_auto_does_not_measure_for_few_images():
 
 def test_auto_measures_for_many_short_sequences():
     runtimes = Runtimes(network())
-    chosen = [runtimes.start(print, images=80).runtime for _ in range(4)]
+    chosen = [runtimes.start(print, images=120).runtime for _ in range(4)]
     assert chosen == ["torch", "torch", "toy", "toy"]
 
 
