@@ -98,9 +98,9 @@ class Embedder(nn.Module):
         start = 0
         for level, rows in zip(features, groups, strict=True):
             height, width = level.shape[2:]
-            if len(rows):
-                cell = (anchors[rows] - start) // len(ANCHORS)
-                patches[rows] = _patches(level, images[rows], cell // width, cell % width)
+            # Levels without anchors too: their weights get gradients, which processes average.
+            cell = (anchors[rows] - start) // len(ANCHORS)
+            patches[rows] = _patches(level, images[rows], cell // width, cell % width)
             start += height * width * len(ANCHORS)
         # Features can have a lower precision than the weights.
         flat = patches.to(self.embedding.weight.dtype).flatten(1)  # (n, 256·3·3)
