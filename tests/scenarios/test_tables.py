@@ -12,6 +12,7 @@ from mottool.association.registry import settings_by_tracker
 from mottool.metrics.registry import METRICS
 from mottool.networks.registry import learning_settings, trainable
 from mottool.pipelines import build
+from mottool.pipelines.names import full_name
 from mottool.pipelines.options import Options
 from mottool.settings import build_settings
 
@@ -83,11 +84,12 @@ def test_the_commands_take_the_flags_of_every_row(paper, number, tmp_path):
                 trackers = settings_by_tracker()
                 settings_of(trackers, trackers[params["tracker"]], params, row.label)
             if name == "detect-embed":
-                chosen = [params[name] or "" for name in ("pipeline", "embedder", "boxes")]
-                names = [field.name for field in dataclasses.fields(Options)]
-                given = {name: params[name] for name in names if params[name] is not None}
+                (pipeline,) = params["names"]
+                chosen = [pipeline, *(params[name] or "" for name in ("embedder", "boxes"))]
+                fields = [field.name for field in dataclasses.fields(Options)]
+                given = {name: params[name] for name in fields if params.get(name) is not None}
                 options = build_settings(Options, given, row.label)
-                full, options = names.full_name(*chosen, options)
+                full, options = full_name(*chosen, options)
                 detector, plus, embedder = full.partition("+")
                 parts = [build._detector_part(detector)]
                 parts += [build._embedder_part(embedder)] if plus else []
