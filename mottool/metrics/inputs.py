@@ -253,12 +253,15 @@ def replace_sequence_folders(sources: Iterable[Path], kind: str, work: Path) -> 
     """Replace each sequence folder among `sources` by the files of that sequence in a work folder.
 
     `kind` is `caches` or `tracks`; the files are those of all pipelines and trackers. Other sources
-    are returned as they are, and `SEQUENCE@SPLIT` remains a part. Raises `InputError` if the work
-    folder `work` has none.
+    are returned as they are, and `SEQUENCE@SPLIT` remains a part. Folders of records
+    (`NAME.settings`), which a pattern such as `caches/*` also matches, are left out. Raises
+    `InputError` if the work folder `work` has none.
     """
     replaced = []
     for source in sources:
         folder, split = parse_source(source)
+        if folder.suffix == ".settings" and folder.is_dir():
+            continue
         if not _is_sequence(folder):
             replaced.append(source)
             continue
