@@ -8,7 +8,7 @@ import click
 
 from mottool.cli.jobs import Jobs, fact_lines
 from mottool.cli.options import as_json
-from mottool.errors import InputError
+from mottool.errors import InputError, ignore_warning
 from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
 
 __all__ = ["command", "run"]
@@ -66,7 +66,7 @@ def _dataset(path: Path) -> dict[str, Any]:
     """Return what Table 2 of JDE's paper states of a dataset: its images, boxes and identities."""
     from mottool.data.formats import open_dataset
 
-    dataset = open_dataset(path, lambda message: None)
+    dataset = open_dataset(path, ignore_warning)
     counts = len(dataset), len(dataset.boxes), dataset.identity_count, dataset.video_count
     return {
         "kind": DATASET,

@@ -33,6 +33,7 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.cli.tracker_flags import tracker_command
+from mottool.errors import ignore_warning
 from mottool.files import file_digest, safe_name
 from mottool.pipelines.cache_record import pipeline_inputs, record_cache
 from mottool.pipelines.choice import pipeline_of, unused_detections
@@ -66,7 +67,7 @@ def run(
     tracker: RecipeTracker,
     drawn: bool = False,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Tracked:
     """Detect, embed and associate the people of a sequence; draw the video if `drawn`.
 

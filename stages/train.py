@@ -15,6 +15,7 @@ from mottool.cli.options import (
     work_option,
 )
 from mottool.data.formats import format_names
+from mottool.errors import ignore_warning
 from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.registry import NETWORKS, learning_settings, names_help, trainable
 from mottool.pixel_range import PixelRange
@@ -141,7 +142,7 @@ def command(
             root=root,
             pixel_range=pixel_range,
             overwrite=overwrite,
-            warn=jobs.note if first else lambda message: None,
+            warn=jobs.note if first else ignore_warning,
             tracking=parse_key_values(tracking, "--tracker-set"),
             licences=licences,
             retrieval=build_settings(RetrievalSettings, protocol, "train") if protocol else None,

@@ -15,6 +15,7 @@ from mottool._version import __version__
 from mottool.association.fitted_settings import fitted_settings
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
+from mottool.errors import ignore_warning
 from mottool.files import atomic_write, digest, file_digest
 from mottool.settings import Settings, build_settings, to_json
 from mottool.workdir import record_of
@@ -35,7 +36,7 @@ def associate(
     progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
     inputs: InputSettings | None = None,
     public: Path | None = None,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Track the detections of `cache` and write the tracks to `out`.
 

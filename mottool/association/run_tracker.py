@@ -20,7 +20,7 @@ from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
-from mottool.errors import CacheError, InputError, SettingError, did_you_mean
+from mottool.errors import CacheError, InputError, SettingError, did_you_mean, ignore_warning
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
@@ -40,7 +40,7 @@ def run_tracker(
     progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
     inputs: InputSettings | None = None,
     public: Path | None = None,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Rows:
     """Track an open cache; return rows by frame, in the tracker's order, with scores in `rest`.
 
@@ -57,7 +57,7 @@ def track_frames(
     progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
     inputs: InputSettings | None = None,
     public: Path | None = None,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Iterator[Tracks]:
     """Track an open cache; yield the tracks of each frame.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mottool.errors import ignore_warning, printable
 from mottool.pipelines.detect_embed import batches
 from mottool.settings import Settings, setting, to_json
 
@@ -45,7 +46,7 @@ def estimate_motion(
     out: Path,
     config: MotionSettings | None = None,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Estimate the camera motion of `sequence` and write it to `out`.
 
@@ -54,7 +55,6 @@ def estimate_motion(
     `overwrite`, and `InputError` if the sequence has no images.
     """
     from mottool.cache.camera_motion import CameraMotionHeader, CameraMotionWriter
-    from mottool.errors import printable
 
     config, pixels = config or MotionSettings(), sequence.pixel_range
     header = CameraMotionHeader(

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
-from mottool.errors import MottoolError, SettingError
+from mottool.errors import MottoolError, SettingError, ignore_warning
 
 if TYPE_CHECKING:
     from mottool.pipelines.cache_run import CacheRun, Entry
@@ -31,7 +31,7 @@ def detect_embed(
     out: Path,
     pipeline: Pipeline,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Run `pipeline` over `sequence` and write its cache to `out`.
 
@@ -49,7 +49,7 @@ def detect_embed_all(
     sequence: Source,
     pipelines: Mapping[Path, Pipeline],
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> dict[Path, MottoolError | None]:
     """Run several pipelines over `sequence`, which is decoded once; write the cache of each.
 

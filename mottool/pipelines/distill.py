@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mottool.errors import CacheError
+from mottool.errors import CacheError, ignore_warning
 from mottool.pipelines.options import device_setting
 from mottool.settings import Settings, setting
 
@@ -75,7 +75,7 @@ def distill(
     out: Path,
     teacher: Embedder,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Embed every box of `dataset` with `teacher` and write the label file `out`.
 
@@ -138,7 +138,7 @@ def pseudo_label(
     detector: Pipeline,
     settings: DistillSettings,
     overwrite: bool = False,
-    warn: Callable[[str], None] = lambda message: None,
+    warn: Callable[[str], None] = ignore_warning,
 ) -> Path:
     """Run `detector` over unlabelled frames and write its confident detections as COCO file `out`.
 
@@ -153,7 +153,7 @@ def pseudo_label(
     subsampled = SubsampledSequence.of(sequence, settings.every)
     cache = out.parent / f"{out.stem}.boxes.h5"
     # Do not report that an existing cache is complete.
-    warn_of_cache = warn if not cache.exists() else lambda message: None
+    warn_of_cache = warn if not cache.exists() else ignore_warning
     try:
         detect_embed(subsampled, cache, detector, overwrite=False, warn=warn_of_cache)
     except CacheError:

@@ -17,7 +17,7 @@ from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
 from mottool.engines.task import from_shared_folder
-from mottool.errors import BusyError, CacheError
+from mottool.errors import BusyError, CacheError, ignore_warning
 from mottool.files import digest, file_digest
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.pipelines.cache_record import record_cache
@@ -133,7 +133,7 @@ def _pipeline(config: PipelineConfig, inputs: str) -> Any:
 
     A process that serves several runs, as those of a Dask cluster do, loads changed weights again.
     """
-    return pipeline_of(config, 1, lambda message: None)
+    return pipeline_of(config, 1, ignore_warning)
 
 
 def make_cache(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.engines.threads import cores
-from mottool.errors import InputError
+from mottool.errors import InputError, ignore_warning
 from mottool.pixel_range import PixelRange
 from mottool.sources import video
 from mottool.sources.depth import range_of, scale
@@ -112,7 +112,7 @@ class Sequence:
 
     def count_frames(self) -> int:
         """Count the frames: the images of a folder, or the frames of a video, which is decoded."""
-        return sum(1 for _ in self.frames(pixels=False, warn=lambda message: None))
+        return sum(1 for _ in self.frames(pixels=False, warn=ignore_warning))
 
     def frames(
         self,
@@ -282,7 +282,7 @@ class SubsampledSequence(Sequence):
     def frames(
         self,
         start: int = 1,
-        warn: Callable[[str], None] = lambda message: None,
+        warn: Callable[[str], None] = ignore_warning,
         pixels: bool = True,
     ) -> Iterator[Frame]:
         """Yield the frames from number `start` on; otherwise as `Sequence.frames`."""
