@@ -6,7 +6,7 @@ Imports no torch, numpy or h5py, because plans use it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mottool._version import __version__
 from mottool.files import digest, file_digest
 from mottool.networks.registry import NETWORKS
+from mottool.pipelines.box_files import find_boxes
 from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.pipelines.names import GROUND_TRUTH
 from mottool.pipelines.options import Options
@@ -67,11 +68,12 @@ def cache_inputs(
 
 
 def boxes_file(
-    config: PipelineConfig, name: str, detections: Path | None, truth: Path | None
+    config: PipelineConfig, names: Iterable[str], detections: Path | None, truth: Path | None
 ) -> Path | None:
     """Return the file from which a pipeline reads the boxes of a sequence, or None.
 
-    `name` is the name of the complete sequence, `detections` and `truth` are its own files.
+    `names` are those of the sequence and of the complete one, `detections` and `truth` are its own
+    files.
     """
     pipeline, options = full_name_of(config)
     detector = pipeline.partition("+")[0]
@@ -82,8 +84,7 @@ def boxes_file(
     given = options.detections
     if given is None or not given.is_dir():
         return given or detections
-    files = (given / f"{name}{ending}" for ending in (".txt", ".npy"))
-    return next((file for file in files if file.is_file()), None)
+    return find_boxes(given, names)
 
 
 def _compared(options: Options) -> dict[str, Any]:
@@ -125,7 +126,8 @@ def record_cache(
     """
     from mottool.cache.reader import Cache
 
-    boxes = boxes_file(config, sequence.whole_name, sequence.detections, sequence.ground_truth)
+    names = sequence.name, sequence.whole_name
+    boxes = boxes_file(config, names, sequence.detections, sequence.ground_truth)
     with Cache(out) as cache:
         inputs = cache_inputs(of_pipeline, cache.header.source_hash, boxes, file_digest)
         header = digest(dataclasses.asdict(cache.header))

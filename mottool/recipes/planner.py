@@ -127,7 +127,7 @@ class Planner:
         group, config = f"caches/{safe_name(pipeline.name)}", pipeline.config
         path = self.work.cache(pipeline.name, sequence.name)
         own = sequence.file("detections"), sequence.file("ground_truth")
-        boxes = boxes_file(config, sequence.whole_name, *own)
+        boxes = boxes_file(config, (sequence.name, sequence.whole_name), *own)
         facts = self._facts(path, "cache", jobs.describe_cache)
         inputs = None
         if facts:  # else the source need not be read

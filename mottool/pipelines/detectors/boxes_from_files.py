@@ -13,6 +13,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.layouts.registry import digest_of_labels, read_ground_truth
 from mottool.motchallenge.public_detections import PublicDetections
+from mottool.pipelines.box_files import find_boxes
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
 from mottool.sources.images import images_in
@@ -20,8 +21,6 @@ from mottool.sources.sequence import Frame, check_numbers
 from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["BoxesFromFiles", "detector"]
-
-SUFFIXES = (".txt", ".txt.gz", ".npy")
 
 
 def detector(name: str, options: Options) -> "BoxesFromFiles":
@@ -82,11 +81,8 @@ class BoxesFromFiles:
             return sequence.detections
         if not self.detections.is_dir():
             return self.detections
-        for name in (sequence.name, sequence.whole_name):
-            for suffix in SUFFIXES:
-                path = self.detections / f"{name}{suffix}"
-                if path.exists():
-                    return path
+        if path := find_boxes(self.detections, (sequence.name, sequence.whole_name)):
+            return path
         name = sequence.whole_name
         fix = f"put {name}.txt or {name}.npy there"
         raise InputError(f"{self.detections} has no detections of {name}", fix)
