@@ -31,6 +31,7 @@ from mottool.files import atomic_write, safe_name, visible_files
 __all__ = [
     "WorkDir",
     "find_camera_motion",
+    "holds_records",
     "is_made_from",
     "mixed_settings",
     "mixed_with_others",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 CAMERA_MOTION = "camera-motion"
+RECORDS = ".settings"  # after the name of a folder of results: that of their records
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class WorkDir:
     def results(self) -> list[Path]:
         """Return every folder of result files, sorted by name."""
         folders = self.root.glob("tracks/*")
-        return sorted(path for path in folders if path.is_dir() and path.suffix != ".settings")
+        return sorted(path for path in folders if path.is_dir() and not holds_records(path))
 
     def benchmark(self) -> Path:
         """Return the folder of the tables and the plot of a benchmark."""
@@ -122,7 +124,12 @@ def find_camera_motion(cache: Path, sequence: str) -> Path | None:
 def record_of(result: Path) -> Path:
     """Return where the record of the file `result` is: in the folder next to its own."""
     folder = result.resolve().parent
-    return Path(f"{folder}.settings") / f"{result.stem}.json"
+    return Path(f"{folder}{RECORDS}") / f"{result.stem}.json"
+
+
+def holds_records(folder: Path) -> bool:
+    """Return whether a path is a folder of records, which lies beside the folder of results."""
+    return folder.suffix == RECORDS and folder.is_dir()
 
 
 def read_record(result: Path) -> dict[str, Any]:

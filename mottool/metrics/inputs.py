@@ -20,6 +20,7 @@ from mottool.splits import (
     parse_source,
     without_half,
 )
+from mottool.workdir import holds_records
 
 __all__ = [
     "GroundTruthFile",
@@ -38,7 +39,6 @@ __all__ = [
 
 ENDINGS = (".txt", ".txt.gz")
 # A sequence, a root of sequences, a root with train/ and test/, and SportsMOT's above dataset/.
-RECORDS = ".settings"  # suffix of the folders with the records of results
 DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
 
@@ -223,7 +223,7 @@ def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
         return [source]
     zip_files = [path for path in visible_files(source, "*.zip") if is_archive(path)]
     data_folders = sorted(folder for folder in source.glob("*/data") if folder.is_dir())
-    trackers = sorted(folder for folder in source.glob("*/") if folder.suffix != RECORDS)
+    trackers = sorted(folder for folder in source.glob("*/") if not holds_records(folder))
     return (
         _text_files(source)
         or _text_files(source / "data")
@@ -243,7 +243,7 @@ def expand_work_folders(sources: Iterable[Path], kind: str) -> list[Path]:
     for source in sources:
         folder, split = parse_source(source)
         pattern = "*/" if folder.resolve().name == kind else f"{kind}/*/"
-        inner = [path for path in sorted(folder.glob(pattern)) if path.suffix != RECORDS]
+        inner = [path for path in sorted(folder.glob(pattern)) if not holds_records(path)]
         parts = [Path(f"{path}@{split.name}") if split else path for path in inner]
         expanded += parts or [source]
     return expanded
@@ -260,7 +260,7 @@ def replace_sequence_folders(sources: Iterable[Path], kind: str, work: Path) -> 
     replaced = []
     for source in sources:
         folder, split = parse_source(source)
-        if folder.suffix == ".settings" and folder.is_dir():
+        if holds_records(folder):
             continue
         if not _is_sequence(folder):
             replaced.append(source)
