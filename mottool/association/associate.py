@@ -5,7 +5,6 @@ Imports no numpy, scipy or h5py, because the command line reads the settings of 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from mottool.association.fitted_settings import fitted_settings
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
 from mottool.errors import ignore_warning
-from mottool.files import atomic_write, digest, file_digest
+from mottool.files import atomic_write, file_digest
 from mottool.settings import Settings, build_settings, to_json
 from mottool.workdir import record_of
 
@@ -120,7 +119,7 @@ def inputs_of(
     if needs_motion(cache, tracker, settings):
         motion = dict(motion_of(cache, tracker).header.settings)
     described = settings_record(tracker, settings, inputs, postprocessing, public)
-    return track_inputs(described, digest(dataclasses.asdict(cache.header)), motion)
+    return track_inputs(described, cache.header_digest, motion)
 
 
 def track_inputs(

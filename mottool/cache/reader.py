@@ -7,7 +7,7 @@ with Cache(path) as cache:
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mottool.cache.layout import EMBEDDINGS, LAYOUT, MAPS, TRACKED, read
 from mottool.detections import Detections
 from mottool.errors import CacheError, InputError
+from mottool.files import digest
 from mottool.splits import Split, frames_of_half, name_of_half, parse_source, without_half
 
 __all__ = ["Cache"]
@@ -167,6 +168,11 @@ class Cache:
             raise self._damaged(error) from error
         self._check_size()
         return values
+
+    @property
+    def header_digest(self) -> str:
+        """The SHA-256 of the header, in hex, by which records of results name the cache."""
+        return digest(asdict(self.header))
 
     def _check_size(self) -> None:
         """Raise a `CacheError` if the file has become shorter: HDF5 reads zeros beyond its end."""

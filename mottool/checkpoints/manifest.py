@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from mottool.errors import CheckpointError
 from mottool.networks.registry import NETWORKS
 
-__all__ = ["Listing", "listings"]
+__all__ = ["Listing", "bundled_file", "listings"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,15 @@ class Listing:
     def file_name(self) -> str:
         """Return the name of the downloaded file: the authors', or one made from the network's."""
         return self.file or f"{self.name}.pth"
+
+
+def bundled_file(name: str) -> Path:
+    """Return the path of a bundled weights file. Raises `CheckpointError` if it is missing."""
+    path = Path(str(files("mottool.weights") / name))
+    if not path.is_file():
+        fix = "install mottool again, from a wheel or a complete copy of its repository"
+        raise CheckpointError(f"the bundled weights {path} are missing", fix)
+    return path
 
 
 def listings() -> list[Listing]:

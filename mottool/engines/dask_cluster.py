@@ -123,11 +123,6 @@ class DaskCluster(BaseEngine):
         if self._cluster is not None:
             self._cluster.close()
 
-    @property
-    def dashboard(self) -> str:
-        """The address of the page that shows each worker's tasks."""
-        return str(self._client.dashboard_link) if self._client else ""
-
     def _connect(self) -> None:
         """Connect to the scheduler, and wait for a worker; try again until the time is over."""
         address = self._cluster or self._scheduler

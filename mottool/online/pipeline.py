@@ -114,7 +114,7 @@ def pipeline_settings(name: str) -> dict[str, Any]:
     """
     from mottool.checkpoints.cards import read_card
     from mottool.checkpoints.download import find_downloaded
-    from mottool.pipelines.load_network import bundled_file
+    from mottool.checkpoints.manifest import bundled_file
 
     detector, _, embedder = name.partition("+")
     if detector not in NETWORKS:

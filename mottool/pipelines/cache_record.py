@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool._version import __version__
+from mottool.checkpoints.manifest import bundled_file
 from mottool.files import digest, file_digest
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.box_files import find_boxes
@@ -106,7 +106,7 @@ def _weights_hash(part: str, given: Path | None, hash_of: HashOf) -> str | None:
     """
     path = given
     if path is None and part in NETWORKS and NETWORKS[part].bundled:
-        path = Path(str(files("mottool.weights") / NETWORKS[part].bundled))
+        path = bundled_file(NETWORKS[part].bundled)
     elif path is None and (part in NETWORKS or part in WITH_WEIGHTS):
         from mottool.checkpoints.download import find_downloaded
 
@@ -130,7 +130,6 @@ def record_cache(
     boxes = boxes_file(config, names, sequence.detections, sequence.ground_truth)
     with Cache(out) as cache:
         inputs = cache_inputs(of_pipeline, cache.header.source_hash, boxes, file_digest)
-        header = digest(dataclasses.asdict(cache.header))
-        content = inputs | {"cache_header": header, "frames": cache.frame_count}
+        content = inputs | {"cache_header": cache.header_digest, "frames": cache.frame_count}
     if not is_made_from(out, content):
         write_record(out, content)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from mottool.models.jde import JDE
 from mottool.networks.registry import NETWORKS, OSNET, describe, identify, load
 from mottool.pipelines.embedders.osnet import VARIANTS, build_network
 
-__all__ = ["LoadedNetwork", "bundled_file", "load_network"]
+__all__ = ["LoadedNetwork", "load_network"]
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,6 @@ class LoadedNetwork:
     network: nn.Module
     checkpoint: Checkpoint
     others: tuple[str, ...] = ()
-
-
-def bundled_file(name: str) -> Path:
-    """Return the path of a bundled weights file. Raises `CheckpointError` if it is missing."""
-    path = Path(str(files("mottool.weights") / name))
-    if not path.is_file():
-        fix = "install mottool again, from a wheel or a complete copy of its repository"
-        raise CheckpointError(f"the bundled weights {path} are missing", fix)
-    return path
 
 
 def load_network(path: Path, name: str | None = None) -> LoadedNetwork:

@@ -11,6 +11,7 @@ import torch
 
 from mottool.checkpoints.cards import Card, read_card
 from mottool.checkpoints.download import missing_weights_fix
+from mottool.checkpoints.manifest import bundled_file
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
 from mottool.models.device import Compute, DeviceTimer, SideStream
@@ -20,7 +21,7 @@ from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.batch_size import fastest_batch, time_of_batches
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
-from mottool.pipelines.load_network import bundled_file, load_network
+from mottool.pipelines.load_network import load_network
 from mottool.pipelines.options import AUTO_BATCH, Options, input_size
 from mottool.runtimes.choice import Runtimes, Started
 from mottool.runtimes.interfaces import LoadedNetwork

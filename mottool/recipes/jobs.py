@@ -3,7 +3,6 @@
 A job imports what it needs when it runs, and returns what the plan has to know of its result.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -82,7 +81,7 @@ def describe_cache(path: Path) -> dict[str, Any]:
             "sequence": header.sequence,
             "pipeline": header.pipeline,
             "settings": dict(header.settings),
-            "header": digest(dataclasses.asdict(header)),
+            "header": cache.header_digest,
             "frames": cache.frame_count,
             "detections": cache.detection_count,
             "fields": [

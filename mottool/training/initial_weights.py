@@ -10,11 +10,12 @@ from torchvision.models import get_model_weights
 
 from mottool.checkpoints.darknet import read_darknet_backbone
 from mottool.checkpoints.fitting import NotFiniteError, check_finite
+from mottool.checkpoints.manifest import bundled_file
 from mottool.checkpoints.read import is_darknet, read
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.backbones.darknet import FILES, DarkNet53
 from mottool.networks.registry import NETWORKS
-from mottool.pipelines.load_network import bundled_file, load_network
+from mottool.pipelines.load_network import load_network
 from mottool.training.learner import Learner
 
 __all__ = ["IMAGENET", "initialise"]

@@ -13,11 +13,11 @@ from goldens import HERE
 
 from mottool.association.registry import TRACKERS
 from mottool.checkpoints.cards import read_card
+from mottool.checkpoints.manifest import bundled_file
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError
 from mottool.models.mottool_s import MottoolS
 from mottool.models.preprocessing import SmoothLetterbox
-from mottool.pipelines.load_network import bundled_file
 from mottool.settings import build_settings
 
 BUNDLED = bundled_file("mottool-s.safetensors")
