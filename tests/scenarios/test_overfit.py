@@ -64,7 +64,7 @@ TWICE = {"frames": 16, "size": (128, 128)}  # as large as an input of 64x64
 THIRTY = {"frames": 30, "people": 2, "seed": 8}
 LONG = {"frames": 40, "people": 2, "seed": 8}  # both are seen throughout
 # Few epochs of many frames: after each epoch, checkpoints and curves are written.
-QUICK = Proof("fairmot-yolov5s", 8, 2, 1e-3, (64, 64), {**TWICE, "frames": 32}, memory=0.1)
+QUICK = Proof("fairmot-yolov5s", 12, 2, 1e-3, (64, 64), {**TWICE, "frames": 32}, memory=0.1)
 PROOFS = [
     Proof("mottool-s", 30, 4, 4e-3, (192, 128), {"frames": 16}, memory=0.3),
     Proof("outrack", 16, 2, 5e-4, (64, 64), TWICE),
