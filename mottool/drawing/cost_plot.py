@@ -7,12 +7,14 @@ Workshops 2022: the cost of a one-shot network is flat, that of a second stage g
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mottool.drawing.style import COLOURS, MARKERS, new_plot
 
 __all__ = ["plot_cost"]
 
 SIZE = 7.2, 4.4  # inches
+MARGIN = 1.1  # of the highest point to the top
 
 Curve = Sequence[tuple[float, float]]
 
@@ -35,7 +37,9 @@ def plot_cost(curves: Mapping[str, Curve], dashed: frozenset[str] = frozenset())
             label=name,
         )
     axes.set(xlabel="people in the frame", ylabel="milliseconds a frame")
-    axes.set_ylim(bottom=0)
+    highest = max(milliseconds for curve in curves.values() for _, milliseconds in curve)
+    axes.set_ylim(0, MARGIN * highest)  # else a flat line is on the frame
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
