@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 ENDINGS = (".txt", ".txt.gz")
+START = 4096  # bytes of a file by which text is known
 # A sequence, a root of sequences, a root with train/ and test/, and SportsMOT's above dataset/.
 DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
@@ -121,7 +122,7 @@ def _truth_files(source: Path) -> list[Path]:
     if labels := find_labels(source):
         return labels
     if source.is_file():
-        return [source]
+        return [source] if _can_be_text(source) else []
     for name in ("gt/gt", "gt"):
         paths = [
             path for depth in DEPTHS for end in ENDINGS for path in source.glob(depth + name + end)
@@ -129,6 +130,12 @@ def _truth_files(source: Path) -> list[Path]:
         if paths:
             return sorted(paths)
     return _text_files(source)
+
+
+def _can_be_text(path: Path) -> bool:
+    """Return whether a file is compressed, or has no NUL at its start, as videos have."""
+    with path.open("rb") as file:
+        return path.suffix == ".gz" or b"\0" not in file.read(START)
 
 
 def _ground_truth_file(path: Path) -> GroundTruthFile:

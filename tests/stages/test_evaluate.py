@@ -237,6 +237,7 @@ def test_metrics_of_motmetrics_follow_each_sequence(dataset):
         ("data", "data", "holds no SEQUENCE.txt"),
         ("tracks/mine", "nowhere", "no ground truth in"),
         ("tracks/mine", "empty", "no ground truth in"),
+        ("tracks/mine", "film.mp4", "no ground truth in"),
         ("tracks/strets.txt", "data", "'strets'. Fix: did you mean 'street'"),
         ("tracks/mine", "twice", "are both ground truth of street"),
         ("doubled", "data", "are both results of street"),
@@ -245,6 +246,7 @@ def test_metrics_of_motmetrics_follow_each_sequence(dataset):
 def test_invalid_inputs_are_errors_in_one_line(dataset, tracks, truth, message):
     shutil.copy(dataset / "tracks" / "mine" / "street.txt", dataset / "tracks" / "strets.txt")
     (dataset / "empty").mkdir()
+    (dataset / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom")
     (dataset / "doubled").mkdir()
     for end in (".txt", ".txt.gz"):
         (dataset / "doubled" / f"street{end}").touch()
