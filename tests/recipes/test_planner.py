@@ -6,74 +6,16 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from recipe_project import PIPELINE, RECIPE, TRACKERS, Project
 from rowed import rowed
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
 from mottool.cli.main import cli
-from mottool.engines.base import InProcess
 from mottool.errors import InputError
 from mottool.recipes import jobs
-from mottool.recipes.page import comparison_state, write_comparison
-from mottool.recipes.recipe import read_recipe
-from mottool.recipes.run import RecipeRun
-from mottool.workdir import WorkDir, record_of
-
-RECIPE = """
-work = "work"
-[[dataset]]
-path = "data"
-[[pipeline]]
-pipeline = "public"
-embedder = "none"
-[[tracker]]
-tracker = "sort"
-[[tracker]]
-tracker = "bytetrack"
-sweep = { track_thresh = [0.5, 0.6] }
-"""
-PIPELINE, TRACKERS = "public", ("sort", "bytetrack@track_thresh=0.5", "bytetrack@track_thresh=0.6")
-
-
-class Project:
-    """A recipe with its data in a folder; `plan` and `make` start from what is on the disk."""
-
-    def __init__(self, folder):
-        self.folder, self.work = folder, WorkDir(folder / "work")
-        self.write(RECIPE)
-
-    def write(self, text):
-        (self.folder / "r.toml").write_text(text)
-
-    def open(self):
-        recipe = read_recipe(self.folder / "r.toml")
-        return RecipeRun(recipe, self.work, lambda *failure: pytest.fail(str(failure)), print)
-
-    def stale(self):
-        """Return the reasons of each stale result, by name."""
-        run = self.open()
-        plan = run.plan()
-        run.save()
-        return {result.name: "; ".join(result.reasons) for result in plan.stale}
-
-    def make(self, page=False):
-        """Make what is stale, and the page; return the names of the tasks that failed."""
-        run = self.open()
-        outcomes = list(run.run(run.plan(), InProcess()))
-        plan = run.plan()
-        if page and comparison_state(plan, self.work.comparison("r")):
-            write_comparison(run.recipe, self.work, plan)
-        run.save()
-        return [outcome.task.name for outcome in outcomes if outcome.error]
-
-    def times(self):
-        """Return the time of modification of each result file, by name."""
-        files = (path for path in self.work.root.rglob("*") if path.is_file())
-        return {
-            path.relative_to(self.work.root).as_posix(): path.stat().st_mtime_ns
-            for path in files
-            if not path.name.startswith(".")
-        }
+from mottool.recipes.page import comparison_state
+from mottool.workdir import record_of
 
 
 @pytest.fixture(scope="module")
