@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool._version import __version__
-from mottool.checkpoints.manifest import bundled_file
 from mottool.files import digest, file_digest
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.box_files import find_boxes
@@ -106,6 +105,8 @@ def _weights_hash(part: str, given: Path | None, hash_of: HashOf) -> str | None:
     """
     path = given
     if path is None and part in NETWORKS and NETWORKS[part].bundled:
+        from mottool.checkpoints.manifest import bundled_file
+
         path = bundled_file(NETWORKS[part].bundled)
     elif path is None and (part in NETWORKS or part in WITH_WEIGHTS):
         from mottool.checkpoints.download import find_downloaded
