@@ -82,7 +82,7 @@ def command(
     work: Path,
     as_json: bool,
 ) -> None:
-    r"""Run every pipeline and tracker of a RECIPE on its datasets; make only what is stale.
+    """Run every pipeline and tracker of a RECIPE on its datasets; make only what is stale.
 
     \b
         mottool run comparison.toml --dry-run

@@ -103,6 +103,16 @@ def make_checkpoint() -> None:
     checkpoint("fairmot-yolov5s", Path())
 
 
+def make_recipe() -> None:
+    """Write a recipe of one pipeline and two trackers on a small data set."""
+    make_street()
+    Path("recipe.toml").write_text(
+        '[[dataset]]\npath = "street"\n[[pipeline]]\npipeline = "public"\nembedder = "none"\n'
+        '[[tracker]]\ntracker = "sort"\n[[tracker]]\ntracker = "bytetrack"\n'
+        "[produce]\nvideos = true\n"
+    )
+
+
 def make_street() -> None:
     """Draw a small data set with public detections."""
     folder = street(Path("street"), frames=4, size=(96, 64))
@@ -157,6 +167,7 @@ CASES = {
         make_street,
         growing=("trained/*",),
     ),
+    "run": Case("run recipe.toml --jobs 1 --work out", make_recipe),
     "weights convert": Case(
         "weights convert fairmot-yolov5s.pth --pipeline fairmot-yolov5s --out out/w.safetensors",
         make_checkpoint,

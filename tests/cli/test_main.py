@@ -68,6 +68,7 @@ def test_help_of_every_command_has_an_example(name):
 def check_manual(command, example):
     assert example in command.help
     assert len(command.help.split()) > 40
+    assert "\\b" not in command.help  # of a raw docstring: its examples would be wrapped
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
