@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import signal
+import sys
 from collections import Counter
 
 import pytest
@@ -26,6 +28,20 @@ def pytest_collection_modifyitems(items):
 
 # Worker processes are forked from a server that has imported the slow modules once.
 multiprocessing.set_forkserver_preload(["mottool.training.learners.fairmot", "accelerate"])
+
+
+@pytest.fixture(autouse=True)
+def _no_handler_of_workers():
+    """Remove the handler of SIGCHLD that a loader with worker processes leaves in this process.
+
+    After AMX instructions, the kernel killed test processes when it was to run this handler on the
+    stack that pytest's faulthandler has set aside.
+    """
+    yield
+    handling = sys.modules.get("torch.utils.data._utils.signal_handling")
+    if handling is not None and handling._SIGCHLD_handler_set:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        handling._SIGCHLD_handler_set = False
 
 
 @pytest.fixture

@@ -17,5 +17,7 @@ fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-# A file's tests share its fixtures; tests/conftest.py puts the files that take longest first.
-OMP_NUM_THREADS=1 "$python" -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "$marks" "$@"
+# A file's tests share its fixtures; tests/conftest.py puts the files that take longest first. A
+# crashed worker ends the run: with one in its place, the run would wait for ever for its tests.
+OMP_NUM_THREADS=1 "$python" -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+    --max-worker-restart 0 -m "$marks" "$@"
