@@ -1,31 +1,34 @@
 """Run tasks in a pool of processes on this machine; tasks of killed workers are run again.
 
 A worker runs one task at a time. Workers are spawned, because a fork would share open files and
-held locks. This process sends each task when a worker is free for it, so nothing else is lost with
-a worker.
+held locks. This process sends each task when a worker is free for it. Of short tasks, workers get
+some ahead: then they need not wait for this process, which looks at several outcomes at a time.
+Tasks that were sent ahead to a worker that is killed are sent to another one.
 """
 
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from multiprocessing import active_children, get_context, resource_tracker
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
-from mottool.engines.base import BaseEngine, InProcess, Place
-from mottool.engines.task import Outcome
+from mottool.engines.base import BaseEngine, InProcess
+from mottool.engines.task import Outcome, Task
 from mottool.engines.threads import single_threads
-from mottool.engines.worker import STARTED, work
+from mottool.engines.worker_handle import WorkerHandle
 from mottool.errors import InputError, MottoolError
 
 __all__ = ["LocalProcesses", "local_engine"]
 
 TRIES = 3  # of a task during which its worker is killed
 STARTS = 10  # consecutive workers that may be killed before they start a task
+AHEAD_SECONDS = 0.2  # that the tasks of a worker take at most, if it has more than one
+PAUSE_SECONDS = 0.05  # between two looks at the outcomes, while every worker has tasks ahead
+NEW_SHARE = 0.2  # of the last task in the mean duration of a job
 
 
 @contextmanager
@@ -49,38 +52,6 @@ def local_engine(
             yield engine
 
 
-class _Worker:
-    """A process, its connection, and the task that it runs, if any."""
-
-    def __init__(self, needs: str) -> None:
-        """Start a worker for tasks that need `needs`.
-
-        It inherits the blocked SIGINT, so that Ctrl-C reaches only this process.
-        """
-        context = get_context("spawn")
-        self.needs = needs
-        self.place: Place | None = None
-        self.deadline = float("inf")
-        self.started = False  # the task
-        self.connection, other_end = context.Pipe()
-        self.process = context.Process(target=work, args=(other_end,))
-        threads: AbstractContextManager[None]
-        threads = single_threads() if needs == "cpu" else nullcontext()
-        resource_tracker.ensure_running()  # else the start does it, and unblocks SIGINT
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with threads:
-                self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            other_end.close()
-
-    def close(self) -> None:
-        """Let an idle worker end, and wait for the end of any."""
-        self.connection.close()
-        self.process.join()
-
-
 class LocalProcesses(BaseEngine):
     """An engine of `jobs` worker processes, for a `with` block."""
 
@@ -89,8 +60,9 @@ class LocalProcesses(BaseEngine):
         super().__init__()
         self._jobs = {"network": network_jobs, "cpu": jobs}  # networks first: they take longest
         self._timeout = timeout or float("inf")
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerHandle] = []
         self._tries: Counter[int] = Counter()  # lost ones, by place
+        self._seconds: dict[Callable[..., Any], float] = {}  # mean duration of tasks, by job
         self._failed_starts = 0
         self._interrupted = False
 
@@ -123,7 +95,8 @@ class LocalProcesses(BaseEngine):
         An exception raised here could come between the start of a worker and its registration.
         """
         self._interrupted = True
-        _terminate_workers()
+        for worker in self._workers:
+            worker.terminate()
 
     def _check_interrupt(self) -> None:
         if self._interrupted:
@@ -136,30 +109,43 @@ class LocalProcesses(BaseEngine):
                 place = self.pop(needs)
                 if place is None:
                     break
-                self._send(place)
+                self._idle_worker(needs).send(place)
+        self._send_ahead()
 
     def _busy(self, needs: str | None = None) -> int:
         """Return the number of busy workers, of all or of one kind."""
-        return sum(
-            worker.place is not None and needs in (None, worker.needs) for worker in self._workers
-        )
+        return sum(bool(worker.tasks) and needs in (None, worker.needs) for worker in self._workers)
 
-    def _send(self, place: Place) -> None:
-        """Send a task to an idle worker of its kind, or to a new one."""
-        needs = place[1].needs
-        idle = [w for w in self._workers if w.place is None and w.needs == needs]
-        for dead in [worker for worker in idle if not worker.process.is_alive()]:
-            idle.remove(dead)
-            self._remove(dead)
-        if not idle:
-            self._check_interrupt()
-            idle = [_Worker(needs)]
-            self._workers += idle
-        worker = idle[0]
-        worker.place, worker.started = place, False
-        worker.deadline = time.monotonic() + self._timeout
-        with suppress(OSError):  # of a worker that was killed meanwhile: `wait` handles it
-            worker.connection.send(place[1])
+    def _idle_worker(self, needs: str) -> WorkerHandle:
+        """Return an idle worker of a kind, or a new one."""
+        for worker in [w for w in self._workers if not w.tasks and w.needs == needs]:
+            if worker.process.is_alive():
+                return worker
+            self._remove(worker)
+        self._check_interrupt()
+        worker = WorkerHandle(needs, self._timeout)
+        self._workers.append(worker)
+        worker.start()
+        if self._interrupted:  # by a Ctrl-C during the start
+            worker.terminate()
+        return worker
+
+    def _send_ahead(self) -> None:
+        """Send short tasks to workers that run short ones, if all workers are busy."""
+        workers = [worker for worker in self._workers if worker.started and worker.tasks]
+        expected = {
+            worker: sum(self._duration(task) for _, task in worker.tasks) for worker in workers
+        }
+        while expected and (place := self.pop("cpu")):
+            worker = min(expected, key=lambda worker: expected[worker])
+            expected[worker] += self._duration(place[1])
+            if expected[worker] > AHEAD_SECONDS or not worker.send_ahead(place):
+                self.submit(place[1], place[0])
+                break
+
+    def _duration(self, task: Task) -> float:
+        """Return the mean duration of the tasks of a job in seconds; infinity if it is unknown."""
+        return self._seconds.get(task.job, float("inf"))
 
     def wait(self) -> list[Outcome]:
         """Wait until a task has ended; handle killed workers and those beyond the time limit."""
@@ -167,7 +153,9 @@ class LocalProcesses(BaseEngine):
         while not outcomes:
             self.fill()
             self._check_interrupt()
-            busy = [worker for worker in self._workers if worker.place is not None]
+            busy = [worker for worker in self._workers if worker.tasks]
+            if all(len(worker.tasks) > 1 for worker in busy):
+                time.sleep(PAUSE_SECONDS)
             seconds = min(worker.deadline for worker in busy) - time.monotonic()
             handles = [h for worker in busy for h in (worker.connection, worker.process.sentinel)]
             ready = set(wait(handles, None if seconds == float("inf") else max(0, seconds)))
@@ -183,36 +171,34 @@ class LocalProcesses(BaseEngine):
     def cancel(self) -> None:
         """Forget submitted tasks; terminate those that run, and wait until they have cleaned up."""
         super().cancel()
-        busy = [worker for worker in self._workers if worker.place is not None]
+        busy = [worker for worker in self._workers if worker.tasks]
         for worker in busy:
             if not self._interrupted:  # else it was terminated already
-                worker.process.terminate()
+                worker.terminate()
         for worker in busy:
             self._remove(worker)
 
-    def _receive(self, worker: _Worker) -> list[Outcome]:
-        """Return the outcome of a worker, or that of a lost try."""
+    def _receive(self, worker: WorkerHandle) -> list[Outcome]:
+        """Return the outcomes of a worker, or that of a lost try."""
         try:
-            answer = worker.connection.recv()
-        except (EOFError, OSError):
+            received = worker.receive()
+        except EOFError:
             worker.process.join()
             return self._lose(worker, _killed(worker.process.exitcode))
-        if answer is STARTED:
-            worker.started, self._failed_starts = True, 0
-            worker.deadline = time.monotonic() + self._timeout
-            return []
-        if isinstance(answer, Exception):
-            raise answer
-        assert worker.place is not None
-        self._tries.pop(worker.place[0], None)
-        worker.place, worker.deadline = None, float("inf")
-        return [answer]
+        if worker.started:
+            self._failed_starts = 0
+        for (number, task), outcome in received:
+            self._tries.pop(number, None)
+            before = self._seconds.get(task.job, outcome.seconds)
+            self._seconds[task.job] = before + NEW_SHARE * (outcome.seconds - before)
+        return [outcome for _, outcome in received]
 
-    def _lose(self, worker: _Worker, error: MottoolError) -> list[Outcome]:
-        """Submit the task of a killed worker again, or return its failure after the last try."""
-        assert worker.place is not None
-        number, task = worker.place
+    def _lose(self, worker: WorkerHandle, error: MottoolError) -> list[Outcome]:
+        """Submit the tasks of a killed worker again, or return a failure after the last try."""
+        (number, task), *ahead = worker.tasks
         self._remove(worker)
+        for place in ahead:
+            self.submit(place[1], place[0])
         self._failed_starts += not worker.started
         # The task is not to blame before it has started, unless no worker starts.
         self._tries[number] += worker.started or self._failed_starts > STARTS
@@ -222,14 +208,9 @@ class LocalProcesses(BaseEngine):
         del self._tries[number]
         return [Outcome(task, error=error)]
 
-    def _remove(self, worker: _Worker) -> None:
+    def _remove(self, worker: WorkerHandle) -> None:
         self._workers.remove(worker)
         worker.close()
-
-
-def _terminate_workers() -> None:
-    for process in active_children():
-        process.terminate()
 
 
 def _killed(code: int | None) -> MottoolError:

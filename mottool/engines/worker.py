@@ -11,10 +11,11 @@ from types import FrameType
 from typing import Any
 
 from mottool.engines.task import Outcome, Task, run_task
+from mottool.errors import MottoolError
 
 __all__ = ["STARTED", "work"]
 
-STARTED = None  # what a worker sends when it has received and imported a task
+STARTED = None  # what a worker sends when it has received and imported its first task
 RETRY_SECONDS = 0.01  # after an exit that was ignored
 
 
@@ -28,17 +29,22 @@ class _State:
 def work(connection: "Connection[Any, Any]") -> None:
     """Receive tasks, and send `STARTED` and the outcome of each, until the connection is closed.
 
-    What a job raises by a mistake in the code is sent instead of an outcome. The process ends by
-    SIGTERM, and with the process that started it.
+    An outcome is sent as its value, its error and its seconds. What a job raises by a mistake in
+    the code is sent instead of it. The process ends by SIGTERM, and with the process that started
+    it.
     """
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    started = False
     while True:
-        answer: Outcome | Exception
+        answer: tuple[Any, MottoolError | None, float] | Exception
         try:
             task = connection.recv()
-            connection.send(STARTED)
-            answer = _run(task)
+            if not started:
+                connection.send(STARTED)
+                started = True
+            outcome = _run(task)
+            answer = outcome.value, outcome.error, outcome.seconds
         except (EOFError, OSError):
             return
         except Exception as error:  # also of a task that this process cannot import
