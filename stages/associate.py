@@ -198,13 +198,12 @@ class Opened(NamedTuple):
 
 def _headers(reporter: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
     """Read the header and frame count of each cache; report those that cannot be read."""
-    from mottool.cache.reader import Cache
+    from mottool.cache.reader import read_header
 
     headers = {}
     for cache in caches:
         try:
-            with Cache(cache) as opened:
-                headers[cache] = Opened(opened.header, opened.frame_count)
+            headers[cache] = Opened(*read_header(cache))
         except MottoolError as error:
             reporter.fail(cache.stem, error)
     return headers

@@ -31,6 +31,7 @@ __all__ = [
     "create_dataset",
     "open_file",
     "open_unchecked",
+    "read_header",
     "check_same_fields",
     "shard_folder",
     "write_header",
@@ -113,11 +114,9 @@ def open_file(
     file = open_unchecked(path, layout)
     try:
         with as_cache_error(path, layout):
-            _check_schema(file, path, layout)
-            header = _read_header(file, layout.header)
+            header, complete = _read_header(file, path, layout)
             _check_links(file, layout)
             lengths = _check_datasets(file, layout)
-            complete = bool(file.attrs["complete"])
         if not (complete or shard):
             count = f"{lengths[layout.items]} {layout.items}"
             raise CacheError(
@@ -128,6 +127,18 @@ def open_file(
         file.close()
         raise
     return file, header, lengths
+
+
+def read_header(path: Path, layout: Layout[H]) -> tuple[H, int]:
+    """Return the header of a file and its number of items, without a check of its data.
+
+    Raises `CacheError` as `open_file`, but not for a file whose data is damaged or not complete.
+    """
+    with open_unchecked(path, layout) as file, as_cache_error(path, layout):
+        header, _ = _read_header(file, path, layout)
+        pointer = next(iter(layout.pointers))
+        _check_link(file, pointer)
+        return header, len(file[pointer]) - 1
 
 
 def open_unchecked(path: Path, layout: Layout[Any]) -> h5py.File:
@@ -284,13 +295,18 @@ def _check_schema(file: h5py.File, path: Path, layout: Layout[Any]) -> None:
     raise CacheError(f"{path} is not a mottool {layout.kind}", fix)
 
 
-def _read_header(file: h5py.File, header_class: type[H]) -> H:
-    """Return the header that `write_header` wrote; a `KeyError` or `ValueError` if damaged."""
+def _read_header(file: h5py.File, path: Path, layout: Layout[H]) -> tuple[H, bool]:
+    """Return the header that `write_header` wrote, and whether the file is complete.
+
+    Raises `CacheError` for another schema, and `KeyError` or `ValueError` for damage.
+    """
+    _check_schema(file, path, layout)
+    attributes = dict(file.attrs)  # each is read once: that takes as long as for a dataset
     values: dict[str, Any] = {}
-    for item in dataclasses.fields(header_class):  # type: ignore[arg-type]  # H is a dataclass
-        if item.metadata.get("optional") and item.name not in file.attrs:
+    for item in dataclasses.fields(layout.header):  # type: ignore[arg-type]  # H is a dataclass
+        if item.metadata.get("optional") and item.name not in attributes:
             continue
-        value = file.attrs[item.name]
+        value = attributes[item.name]
         if item.type in {int, float}:
             values[item.name] = item.type(value)
         elif isinstance(value, str):
@@ -300,9 +316,9 @@ def _read_header(file: h5py.File, header_class: type[H]) -> H:
     values["settings"] = json.loads(values["settings"])
     if not isinstance(values["settings"], dict):
         raise ValueError("attribute settings is not a JSON object")
-    if file.attrs.get("checksum", "") not in {"", _checksum(file.attrs)}:
+    if attributes.get("checksum", "") not in {"", _checksum(attributes)}:
         raise ValueError("its attributes differ from their checksum")
-    return header_class(**values)
+    return layout.header(**values), bool(attributes["complete"])
 
 
 def _check_links(file: h5py.File, layout: Layout[Any]) -> None:
@@ -312,8 +328,12 @@ def _check_links(file: h5py.File, layout: Layout[Any]) -> None:
         if not isinstance(group, h5py.Group):
             raise ValueError(f"{name} is not a group")
         for child in group:
-            if not isinstance(group.get(child, getlink=True), h5py.HardLink):
-                raise ValueError(f"/{child} is a link that may lead out of the file")
+            _check_link(group, child)
+
+
+def _check_link(group: h5py.Group, child: str) -> None:
+    if not isinstance(group.get(child, getlink=True), h5py.HardLink):
+        raise ValueError(f"/{child} is a link that may lead out of the file")
 
 
 def _check_datasets(file: h5py.File, layout: Layout[Any]) -> dict[str, int]:

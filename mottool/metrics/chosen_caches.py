@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
-from mottool.cache.reader import Cache
+from mottool.cache.reader import read_header
 from mottool.errors import CacheError, InputError, did_you_mean
 from mottool.metrics.inputs import find_caches, has_ground_truth, replace_sequence_folders
 from mottool.workdir import WorkDir
@@ -41,8 +41,7 @@ def with_ground_truth(
     known, unknown = list[Path](), dict[str, None]()
     for path in caches:
         try:
-            with Cache(path) as cache:
-                sequence = cache.header.sequence
+            sequence = read_header(path)[0].sequence
         except CacheError:
             known.append(path)
             continue

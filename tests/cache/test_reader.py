@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from caches import HEADER, made, write
 
-from mottool.cache.reader import Cache
+from mottool.cache.reader import Cache, read_header
 from mottool.errors import CacheError, InputError
 
 FRAMES = [made(12, 64, seed, centres=2) for seed in range(40)]
@@ -117,6 +117,20 @@ def test_a_half_of_a_cache_has_the_numbers_of_the_whole(tmp_path):
         assert len(last) == 2
         np.testing.assert_array_equal(second.pts, whole.pts[2:])
         np.testing.assert_array_equal(first.timing, whole.timing[:2])
+
+
+def test_a_header_is_read_without_the_data(tmp_path):
+    path = write(tmp_path / "a.h5", [made(count) for count in (2, 0, 3)])
+    for part in (path, Path(f"{path}@second")):
+        with Cache(part) as cache:
+            assert read_header(part) == (cache.header, cache.frame_count)
+    with h5py.File(path, "r+") as file:
+        file["boxes"].resize(4, axis=0)  # damage that only the job on the cache need find
+    assert read_header(path)[1] == 3
+    with h5py.File(path, "r+") as file:
+        file.attrs["pipeline"] = "other"
+    with pytest.raises(CacheError, match="differ from their checksum"):
+        read_header(path)
 
 
 def test_a_half_is_not_halved_again(tmp_path):
