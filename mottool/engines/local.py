@@ -10,14 +10,15 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing.connection import wait
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from mottool.engines.base import BaseEngine, InProcess
-from mottool.engines.task import Outcome, Task
+from mottool.engines.base import BaseEngine, InProcess, Place
+from mottool.engines.task import Outcome
 from mottool.engines.threads import single_threads
 from mottool.engines.worker_handle import WorkerHandle
 from mottool.errors import InputError, MottoolError
@@ -132,20 +133,21 @@ class LocalProcesses(BaseEngine):
 
     def _send_ahead(self) -> None:
         """Send short tasks to workers that run short ones, if all workers are busy."""
-        workers = [worker for worker in self._workers if worker.started and worker.tasks]
         expected = {
-            worker: sum(self._duration(task) for _, task in worker.tasks) for worker in workers
+            worker: self._duration(worker.tasks)
+            for worker in self._workers
+            if worker.started and worker.tasks and worker.needs == "cpu"
         }
         while expected and (place := self.pop("cpu")):
             worker = min(expected, key=lambda worker: expected[worker])
-            expected[worker] += self._duration(place[1])
+            expected[worker] += self._duration([place])
             if expected[worker] > AHEAD_SECONDS or not worker.send_ahead(place):
                 self.submit(place[1], place[0])
                 break
 
-    def _duration(self, task: Task) -> float:
-        """Return the mean duration of the tasks of a job in seconds; infinity if it is unknown."""
-        return self._seconds.get(task.job, float("inf"))
+    def _duration(self, places: Iterable[Place]) -> float:
+        """Return how many seconds tasks take, as others of their jobs; infinity if unknown."""
+        return sum(self._seconds.get(task.job, float("inf")) for _, task in places)
 
     def wait(self) -> list[Outcome]:
         """Wait until a task has ended; handle killed workers and those beyond the time limit."""
@@ -154,8 +156,8 @@ class LocalProcesses(BaseEngine):
             self.fill()
             self._check_interrupt()
             busy = [worker for worker in self._workers if worker.tasks]
-            if all(len(worker.tasks) > 1 for worker in busy):
-                time.sleep(PAUSE_SECONDS)
+            ahead = min(self._duration(islice(worker.tasks, 1, None)) for worker in busy)
+            time.sleep(min(PAUSE_SECONDS, ahead / 2))
             seconds = min(worker.deadline for worker in busy) - time.monotonic()
             handles = [h for worker in busy for h in (worker.connection, worker.process.sentinel)]
             ready = set(wait(handles, None if seconds == float("inf") else max(0, seconds)))
