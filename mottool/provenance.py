@@ -1,9 +1,9 @@
 """What results were made from: which inputs of a record have changed, and hashes of known files.
 
 The record of a result (`workdir.record_of`) has the identity of everything that determines it: the
-SHA-256 of files, settings, and the version of mottool. Records are compared with files without
-reading these: `KnownFiles` keeps what was computed from a file for as long as its size, time of
-modification and inode are the same.
+SHA-256 of files, settings, and the version of mottool or, of a cache, its schema. Records are
+compared with files without reading these: `KnownFiles` keeps what was computed from a file for as
+long as its size, time of modification and inode are the same.
 """
 
 import json
@@ -24,6 +24,7 @@ NAMES = {  # keys of records as a reader calls them
     "ground_truth": "the ground truth",
     "made_with": "the pipeline's options",
     "mottool": "the version of mottool",
+    "schema": "the schema",
     "source_hash": "the content of the source",
     "tracks": "the tracks",
 }

@@ -64,6 +64,7 @@ from typing import Any
 import h5py
 
 from mottool.cache.hdf5 import DatasetSpec, Layout, as_cache_error, open_file
+from mottool.cache.schema import SCHEMA
 
 __all__ = [
     "EMBEDDINGS",
@@ -77,7 +78,6 @@ __all__ = [
     "read",
 ]
 
-SCHEMA = "mottool/detections/1"
 TIMING = ("decode", "network", "heads", "embed")
 TRACKED = ("centres", "offsets")  # of pipelines that read the previous frame too
 EMBEDDINGS = "embeddings"

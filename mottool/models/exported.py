@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from mottool.checkpoints.data_files import data_files
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 
@@ -37,7 +38,7 @@ class ExportedNetwork:
     """A network with one input tensor of images.
 
     `shape` is what its input asks for, (B, 3, H, W), 0 where a side is left open; `outputs` are
-    its outputs' shapes by name, likewise; `sha256` is that of the file, or of both files of an IR.
+    its outputs' shapes by name, likewise; `sha256` is that of the file, and of its `data_files`.
     With `takes_bytes`, the input is uint8 with values from 0 to 255. `class_names` are those in the
     metadata that Ultralytics writes, by number, {} without any.
     """
@@ -77,7 +78,7 @@ def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> Ex
         fix = "give an .onnx file, or the .xml of an OpenVINO IR"
         raise CheckpointError(f"{path} is neither ONNX nor OpenVINO IR", fix)
     digest = hashlib.sha256()
-    for file in [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]:
+    for file in [path, *data_files(path)]:
         try:
             digest.update(file.read_bytes())
         except OSError as error:

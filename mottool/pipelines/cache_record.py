@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mottool._version import __version__
+from mottool.cache.schema import SCHEMA
+from mottool.checkpoints.data_files import data_files
 from mottool.files import digest, file_digest
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.box_files import find_boxes
@@ -41,7 +42,8 @@ def pipeline_inputs(config: PipelineConfig, hash_of: HashOf) -> dict[str, Any]:
     """Return what a pipeline adds to the inputs of a cache, for its record.
 
     `hash_of` computes the SHA-256 of a file. It is known without the network: two records can
-    differ, such as by an input size that is also the default, though their caches are equal.
+    differ, such as by an input size that is also the default, though their caches are equal. Other
+    versions of mottool find a cache fresh for as long as its schema is the same.
     """
     name, options = full_name_of(config)
     detector, _, embedder = name.partition("+")
@@ -50,7 +52,7 @@ def pipeline_inputs(config: PipelineConfig, hash_of: HashOf) -> dict[str, Any]:
         "made_with": _compared(options),
         "weights": _weights_hash(detector, options.weights, hash_of),
         "embedder_weights": _weights_hash(embedder, options.embedder_weights, hash_of),
-        "mottool": __version__,
+        "schema": SCHEMA,
     }
 
 
@@ -101,7 +103,7 @@ def _compared(options: Options) -> dict[str, Any]:
 def _weights_hash(part: str, given: Path | None, hash_of: HashOf) -> str | None:
     """Return the SHA-256 of the weights of a detector or embedder and of the files beside them.
 
-    These are its card, and the second file of OpenVINO's. None without weights.
+    These are its card and its `data_files`. None without weights.
     """
     path = given
     if path is None and part in NETWORKS and NETWORKS[part].bundled:
@@ -114,8 +116,8 @@ def _weights_hash(part: str, given: Path | None, hash_of: HashOf) -> str | None:
         path = find_downloaded(part)
     if path is None or not path.is_file():
         return None
-    beside = (path.with_suffix(ending) for ending in (".toml", ".bin"))
-    return digest([hash_of(file) for file in (path, *beside) if file.is_file()])
+    files = path, path.with_suffix(".toml"), *data_files(path)
+    return digest([hash_of(file) for file in files if file.is_file()])
 
 
 def record_cache(

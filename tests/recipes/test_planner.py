@@ -11,6 +11,7 @@ from rowed import rowed
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
+import mottool.provenance
 from mottool.cli.main import cli
 from mottool.errors import InputError
 from mottool.recipes import jobs
@@ -174,11 +175,18 @@ def test_options_of_a_pipeline_are_compared(project):
     assert project.stale() == {}
 
 
-def test_another_version_of_mottool_remakes_everything(project, monkeypatch):
-    for module in (mottool.pipelines.cache_record, mottool.association.associate):
-        monkeypatch.setattr(module, "__version__", "9.9")
+def test_another_version_of_mottool_remakes_what_is_made_from_caches(project, monkeypatch):
+    monkeypatch.setattr(mottool.association.associate, "__version__", "9.9")
+    monkeypatch.setattr(mottool.provenance, "__version__", "9.9")
     stale = project.stale()
-    assert stale["caches/public/a"] == "the version of mottool 0.1.0, now 9.9"
+    assert stale["tracks/public.sort/a"] == "the version of mottool 0.1.0, now 9.9"
+    assert stale.keys() == {name for tracker in TRACKERS for name in of_tracker(tracker)}
+
+
+def test_another_schema_of_caches_remakes_everything(project, monkeypatch):
+    monkeypatch.setattr(mottool.pipelines.cache_record, "SCHEMA", "mottool/detections/9")
+    stale = project.stale()
+    assert stale["caches/public/a"] == "the schema mottool/detections/1, now mottool/detections/9"
     assert len(stale) == 2 * (2 + 2 * len(TRACKERS))
 
 
