@@ -1,5 +1,6 @@
 """Write a file atomically, make a safe file name, and compute SHA-256 digests."""
 
+import fnmatch
 import glob
 import hashlib
 import json
@@ -8,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +99,16 @@ def _temporary(folder: Path, path: Path, process: str) -> Path:
 def _remove_stale(folder: Path, path: Path) -> None:
     """Remove temporary files of `path` that killed processes left; keep recent ones."""
     pattern = _temporary(Path(), Path(glob.escape(path.name)), "*").name
-    for temporary in folder.glob(pattern):
+    for name in fnmatch.filter(_leftovers(folder), pattern):
         with suppress(OSError):
-            if time.time() - temporary.stat().st_mtime > STALE_SECONDS:
-                temporary.unlink()
+            if time.time() - (folder / name).stat().st_mtime > STALE_SECONDS:
+                (folder / name).unlink()
+
+
+@lru_cache(maxsize=256)  # a folder of 10,000 results takes as long to list as one to compute
+def _leftovers(folder: Path) -> list[str]:
+    """Return the names of temporary files in a folder when this process first writes to it."""
+    return [name for name in os.listdir(folder) if name.startswith(".") and ".part" in name]
 
 
 def visible_files(folder: Path, pattern: str) -> list[Path]:
