@@ -90,9 +90,12 @@ def plan(folder: Path, out: Path) -> list[Task]:
 
 
 def results(out: Path) -> dict[str, object]:
-    """Return the content of all files of a run, without times and places, by name."""
+    """Return the content of all files of a run, without times and places, by name.
+
+    Hidden files are left out: the temporary ones of killed processes.
+    """
     content: dict[str, object] = {}
-    for path in sorted(path for path in out.rglob("*") if path.is_file()):
+    for path in sorted(path for path in out.rglob("[!.]*") if path.is_file()):
         name = str(path.relative_to(out))
         if path.suffix == ".json":
             content[name] = {**json.loads(path.read_text()), "seconds": None}
@@ -153,8 +156,8 @@ def compare(folder: Path, kills: int, seed: int, pause: float) -> tuple[int, lis
     with LocalProcesses(2) as engine, Killer(kills, pause, seed) as killer:
         wrong += run(engine, plan(folder, folder / "killed"))
     expected, actual = results(folder / "whole"), results(folder / "killed")
-    names = {name for name in expected.keys() | actual.keys() if "part" not in name}
-    wrong += [name for name in sorted(names) if expected.get(name) != actual.get(name)]
+    names = sorted(expected.keys() | actual.keys())
+    wrong += [name for name in names if expected.get(name) != actual.get(name)]
     return killer.kills, wrong
 
 
