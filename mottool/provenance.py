@@ -112,7 +112,11 @@ def tree_signature(folder: Path, skipped: Iterable[Path] = ()) -> list[list[Any]
     times: list[list[Any]] = []
     visited = set()
     for root, folders, _ in os.walk(folder, followlinks=True):
-        state = os.stat(root)
+        try:
+            state = os.stat(root)
+        except OSError:  # it was removed meanwhile, or is on a disk that fails
+            times.append([os.path.relpath(root, folder), None])
+            continue
         if (state.st_dev, state.st_ino) in visited:
             folders.clear()
             continue

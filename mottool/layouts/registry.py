@@ -6,7 +6,7 @@ DanceTrack and SportsMOT have MOTChallenge's folders and need none. Imports no n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +28,7 @@ __all__ = [
     "digest_of_labels",
     "find_image_folders",
     "find_labels",
+    "label_files",
     "name_of",
     "read_ground_truth",
     "rules_of",
@@ -166,12 +167,22 @@ def name_of(labels: Path) -> str:
     return safe_name(named(labels) if named else labels.stem)
 
 
-def digest_of_labels(labels: Path) -> str:
-    """Return the SHA-256, in hex, of a label file, or of the files that a pattern names."""
-    files = sorted(labels.parent.glob(labels.name)) if "*" in labels.name else [labels]
+def label_files(labels: Path) -> list[Path]:
+    """Return a label file, or the files that a pattern names; [] if there are none."""
+    if "*" in labels.name:
+        return sorted(labels.parent.glob(labels.name))
+    return [labels] if labels.is_file() else []
+
+
+def digest_of_labels(labels: Path, hash_of: Callable[[Path], str] = file_digest) -> str:
+    """Return the SHA-256, in hex, of a label file, or of the files that a pattern names.
+
+    `hash_of` computes that of a file.
+    """
+    files = label_files(labels) or [labels]
     if len(files) == 1:
-        return file_digest(files[0])
-    return hashlib.sha256("".join(map(file_digest, files)).encode()).hexdigest()
+        return hash_of(files[0])
+    return hashlib.sha256("".join(map(hash_of, files)).encode()).hexdigest()
 
 
 def rules_of(labels: Path) -> str | None:

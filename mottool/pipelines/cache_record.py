@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mottool.cache.schema import SCHEMA
 from mottool.checkpoints.data_files import data_files
 from mottool.files import digest, file_digest
+from mottool.layouts.registry import digest_of_labels, label_files
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.box_files import find_boxes
 from mottool.pipelines.choice import PipelineConfig, full_name_of
@@ -62,9 +63,9 @@ def cache_inputs(
     """Return what determines the cache of a sequence, for its record.
 
     `of_pipeline` are the inputs of its pipeline, `source_hash` the fingerprint of its frames, and
-    `boxes` the file of its boxes (`boxes_file`).
+    `boxes` the file of its boxes, or the pattern of several (`boxes_file`).
     """
-    content = hash_of(boxes) if boxes and boxes.is_file() else None
+    content = digest_of_labels(boxes, hash_of) if boxes and label_files(boxes) else None
     return {**of_pipeline, "source_hash": source_hash, "boxes": content}
 
 

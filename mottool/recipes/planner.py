@@ -5,6 +5,7 @@ that have changed since the last run are opened. Imports no numpy or h5py while 
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +15,9 @@ from mottool.association.associate import settings_record, track_inputs
 from mottool.association.registry import TRACKERS
 from mottool.drawing.render import RenderSettings, video_inputs
 from mottool.engines.task import Task
-from mottool.errors import CacheError, InputError, SettingError
+from mottool.errors import CacheError, InputError, MottoolError, SettingError
 from mottool.files import safe_name
+from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, has_ground_truth
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
@@ -36,6 +38,7 @@ MISSING = "missing"
 NO_RECORD = "no record of what it was made from"
 DAMAGED = "damaged"
 CHANGED_SOURCE = "the content of the source changed"
+UNREADABLE = "a file that it is made from cannot be read"  # its task raises the error
 REMADE = {
     "caches": "its cache is remade",
     "camera-motion": "its camera motion is remade",
@@ -131,13 +134,16 @@ class Planner:
         facts = self._facts(path, "cache", jobs.describe_cache)
         inputs = None
         if facts:  # else the source need not be read
-            content = source_hash(sequence, self.known)
-            inputs = cache_inputs(of_pipeline, content, boxes, self._hash)
+            with suppress(MottoolError, OSError):
+                content = source_hash(sequence, self.known)
+                inputs = cache_inputs(of_pipeline, content, boxes, self._hash)
         reasons, record = self._compare(path, inputs)
         if reasons == [MISSING] and path.with_suffix(".part").is_dir():
             reasons = ["unfinished, and will be resumed"]
         elif not reasons and facts is None:
             reasons = [DAMAGED]
+        elif not reasons and inputs is None:
+            reasons = [UNREADABLE]
         elif not reasons and record.get("cache_header") != facts["header"]:
             reasons = ["replaced after it was made"]
         elif not reasons and "pixel_range" in facts["settings"]:  # recipes have none
@@ -158,6 +164,13 @@ class Planner:
         if path not in self._hashes:
             self._hashes[path] = self.known.digest(path)
         return self._hashes[path]
+
+    def _digest(self, path: Path) -> str | None:
+        """Return the SHA-256 of a result; None if it cannot be read."""
+        try:
+            return self.known.digest(path)
+        except OSError:
+            return None
 
     def _facts(self, path: Path, name: str, describe: Any) -> Any:
         """Return what is known of a file; None if it is missing or unreadable."""
@@ -238,7 +251,7 @@ class Planner:
         if stale and not reasons:
             kind, missing = stale[0].kind, f"its camera motion is {stale[0].reasons[0]}"
             reasons = [REMADE[kind] if stale[0].task else missing]
-        elif not reasons and content and self.known.digest(path) != content:
+        elif not reasons and content and self._digest(path) != content:
             reasons = ["changed after it was made"]
         frames = cache.facts["frames"] if cache.facts else cache.sequence.frames
         spent = record.get("seconds", {}).get("association")
@@ -284,8 +297,11 @@ class Planner:
         facts = self._facts(path, "motion", jobs.describe_motion)
         reasons = [] if facts else [DAMAGED if path.is_file() else MISSING]
         if facts and makeable:
-            content = source_hash(sequence, self.known)
-            reasons = [] if content == facts["source_hash"] else [CHANGED_SOURCE]
+            try:
+                content = source_hash(sequence, self.known)
+                reasons = [] if content == facts["source_hash"] else [CHANGED_SOURCE]
+            except (MottoolError, OSError):
+                reasons = [UNREADABLE]
         task = Task(f"camera-motion/{sequence.name}", jobs.make_motion, (sequence, path))
         make = task if reasons and makeable else None
         result = PlannedResult("camera-motion", sequence.name, path, tuple(reasons), make, facts)
@@ -307,7 +323,7 @@ class Planner:
         name = f"{cache.pipeline.name}.{tracker.name}"
         path = self.work.score(name, cache.sequence.name, "json")
         inputs = self._truth_inputs(truth)
-        content = {"tracks": None if tracks.reasons else self.known.digest(tracks.path)}
+        content = {"tracks": None if tracks.reasons else self._digest(tracks.path)}
         arguments = tracks.path, truth, path, self.recipe.produce.rules, inputs
         result = self._scored(name, cache, tracks, path, inputs | content, arguments)
         key = cache.pipeline.name, tracker.name
@@ -315,12 +331,19 @@ class Planner:
 
     def _truth_inputs(self, truth: GroundTruthFile) -> dict[str, Any]:
         return {
-            "ground_truth": self._hash(truth.path),
+            "ground_truth": self._truth_hash(truth),
             "span": None if truth.span is None else list(truth.span),
             "length": truth.length,
             "rules": self.recipe.produce.rules,
             "mottool": __version__,
         }
+
+    def _truth_hash(self, truth: GroundTruthFile) -> str | None:
+        """Return the SHA-256 of ground truth; None if it cannot be read."""
+        try:
+            return digest_of_labels(truth.path, self._hash)
+        except OSError:
+            return None
 
     def _scored(
         self,
@@ -335,6 +358,8 @@ class Planner:
         reasons, record = self._compare(path, None if source.reasons else inputs)
         if source.reasons and not reasons:
             reasons = [REMADE[source.kind]]
+        if inputs["ground_truth"] is None:
+            reasons = [UNREADABLE]
         job = jobs.make_score if source.kind == "tracks" else jobs.make_detection_score
         group, stale = f"scores/{safe_name(name)}", [source] if source.reasons else []
         more = inputs, source.frames, record.get("took"), stale
@@ -343,11 +368,12 @@ class Planner:
     def _video(self, sequence: PlannedSequence, tracks: PlannedResult) -> None:
         path, inputs = self.work.video(tracks.path.parent.name, sequence.name), None
         if not tracks.reasons:
-            content, hash_of = source_hash(sequence, self.known), self.known.digest
-            inputs = video_inputs(content, tracks.path, RenderSettings(), hash_of=hash_of)
+            with suppress(MottoolError, OSError):
+                content, hash_of = source_hash(sequence, self.known), self.known.digest
+                inputs = video_inputs(content, tracks.path, RenderSettings(), hash_of=hash_of)
         reasons, record = self._compare(path, inputs)
-        if tracks.reasons and not reasons:
-            reasons = [REMADE["tracks"]]
+        if inputs is None and not reasons:
+            reasons = [REMADE["tracks"] if tracks.reasons else UNREADABLE]
         group = f"videos/{path.parent.name}"
         after = (tracks.name,) if tracks.task else ()
         task = Task(

@@ -5,6 +5,7 @@ Imports no numpy, cv2 or av unless files have changed since the last run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mottool.errors import MottoolError
 from mottool.files import digest
+from mottool.layouts.registry import layout_of_images
 from mottool.metrics.inputs import (
     GroundTruthFile,
     find_ground_truth,
@@ -74,7 +76,7 @@ def find_dataset(
     key = f"sequences {digest(list(dataset.sources))}"
     signed = [_signature(source, work) for source in dataset.sources]
     stored = known.value(place, key, signed, list)
-    if not stored or any(_content(source) != source["content"] for source in stored):
+    if not stored or not all(map(_is_unchanged, stored)):
         failures = list[str]()
 
         def refuse(source: str, error: MottoolError) -> None:
@@ -113,9 +115,7 @@ def find_truth(
     """Find the ground truth of all sequences, by their names."""
     found: dict[str, GroundTruthFile] = {}
     for dataset, sequences in datasets.items():
-        paths = [Path(path) for path in dataset.truth]
-        if not paths:
-            paths = [Path(path) for path in dataset.sources if any(_labelled(sequences))]
+        paths = [Path(path) for path in dataset.truth] or _labelled(dataset.sources, sequences)
         files: dict[str, GroundTruthFile] = {}
         for path in paths:
             files |= _truth_of(path, work, known)
@@ -132,8 +132,17 @@ def find_truth(
     return found
 
 
-def _labelled(sequences: Sequence[PlannedSequence]) -> list[bool]:
-    return [sequence.file("ground_truth") is not None for sequence in sequences]
+def _labelled(sources: Sequence[str], sequences: Sequence[PlannedSequence]) -> list[Path]:
+    """Return the sources with ground truth, and files of ground truth outside of them."""
+    folders = {f"{_place(source).resolve()}{os.sep}": Path(source) for source in sources}
+    labelled = dict[Path, None]()
+    for sequence in sequences:
+        if truth := sequence.file("ground_truth"):
+            path = os.path.realpath(truth)
+            inside = [source for folder, source in folders.items() if path.startswith(folder)]
+            other = truth if truth.is_file() else truth.parent  # of a pattern
+            labelled |= dict.fromkeys(inside or [other])
+    return list(labelled)
 
 
 def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTruthFile]:
@@ -192,8 +201,37 @@ def _find(sources: Sequence[str], refused: Refuse, note: Note) -> list[dict[str,
         entry |= {"name": sequence.name, "length": sequence.length}
         entry["span"] = list(sequence.span) if hasattr(sequence, "span") else None
         entry["content"] = _content(entry)
+        entry["labels"] = _labels_folder(original)
+        entry["labels_time"] = _time(entry["labels"])
         found.append(entry)
     return found
+
+
+def _labels_folder(sequence: Source) -> str | None:
+    """Return the folder of the ground truth of a sequence, which may be outside of its source.
+
+    It may not exist, or not have the labels yet.
+    """
+    labels = sequence.ground_truth
+    if labels is None and sequence.media is not None and sequence.media.is_dir():
+        layout = layout_of_images(sequence.media)
+        labels = layout[1] if layout else None
+    return None if labels is None else str(labels.parent)
+
+
+def _time(folder: str | None) -> int | None:
+    """Return when a file was last added to a folder or removed; None without the folder."""
+    try:
+        return None if folder is None else os.stat(folder).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _is_unchanged(source: Mapping[str, Any]) -> bool:
+    """Return whether the frames of a source are the same, and its ground truth where it was."""
+    return (
+        _content(source) == source["content"] and _time(source["labels"]) == source["labels_time"]
+    )
 
 
 def _text(path: Path | None) -> str | None:
