@@ -89,7 +89,7 @@ class DaskCluster(BaseEngine):
         self._flights: dict[str, _Flight] = {}  # by key
         self._ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
         self._workers: dict[str, dict[str, Any]] = {}  # by address
-        self._looked = float("-inf")
+        self._looked = self._checked = float("-inf")
         self._without_device: set[str] = set()
         self._tries: Counter[int] = Counter()
         self._reconnections = 0
@@ -195,10 +195,10 @@ class DaskCluster(BaseEngine):
         outcomes = list[Outcome]()
         while not outcomes:
             self.fill()
+            outcomes += self._stop_hanging()
             try:
-                future = self._ended.get(timeout=TICK_SECONDS)
+                future = self._ended.get(timeout=0 if outcomes else TICK_SECONDS)
             except Empty:
-                outcomes += self._stop_hanging()
                 continue
             while True:
                 if flight := self._flights.get(str(future.key)):
@@ -262,10 +262,14 @@ class DaskCluster(BaseEngine):
         self._connect()
 
     def _stop_hanging(self) -> list[Outcome]:
-        """Restart workers whose task takes too long; return the failures of last tries."""
+        """Restart workers whose task takes too long; return the failures of last tries.
+
+        It looks at most once a second.
+        """
         assert self._client is not None
-        if self._timeout is None:
+        if self._timeout is None or time.monotonic() - self._checked < TICK_SECONDS:
             return []
+        self._checked = time.monotonic()
         try:
             processing = self._client.processing()
         except OSError:  # of a lost scheduler, which cancels the futures

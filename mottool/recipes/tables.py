@@ -117,8 +117,13 @@ class Table:
         return self._content.get(key, default)
 
     def _relative(self, text: str) -> str:
-        """Return a path that is relative to the recipe's folder as one of the current folder."""
-        return os.path.normpath(os.path.join(self.folder, os.path.expanduser(text)))
+        """Return a path that is relative to the recipe's folder as one of the current folder.
+
+        It is shortened, unless a `..` in it follows a link to a folder that is elsewhere.
+        """
+        path = os.path.join(self.folder, os.path.expanduser(text))
+        short = os.path.normpath(path)
+        return short if os.path.realpath(short) == os.path.realpath(path) else path
 
 
 def as_text(value: object) -> str:

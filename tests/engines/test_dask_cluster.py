@@ -59,6 +59,14 @@ def test_few_tasks_are_at_the_scheduler_at_a_time(cluster):
             assert len(engine._flights) <= 2 * dask_cluster.TASKS_PER_THREAD
 
 
+def test_workers_that_hang_are_looked_for_while_others_answer(cluster, monkeypatch):
+    looks = []
+    with DaskCluster(cluster.scheduler_address, timeout=60) as engine:
+        monkeypatch.setattr(engine._client, "processing", lambda: looks.append(1) or {})
+        assert len(list(engine.run([Task(str(n), doubled, (n,)) for n in range(20)]))) == 20
+    assert looks
+
+
 def test_a_worker_without_a_device_is_left_out_and_named(cluster):
     messages = []
     tasks = [Task(str(number), address_without, (1,), needs="network") for number in range(12)]

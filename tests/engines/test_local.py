@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -132,12 +133,28 @@ def test_interrupted_jobs_clean_up_and_queued_ones_do_not_start(tmp_path):
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
+    other = get_context("spawn").Process(target=time.sleep, args=(600,))  # of the engine's user
+    other.start()
     threading.Thread(target=interrupt).start()
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), local_engine(2) as engine:
         dict(run_jobs(engine, patient, paths))
     assert time.monotonic() - start < 50
     assert len(list(tmp_path.glob("*.started"))) == len(list(tmp_path.glob("*.cleaned"))) == 2
+    assert other.is_alive()
+    other.kill()
+    other.join()
+
+
+def test_short_tasks_ahead_of_a_killed_worker_are_run_again(tmp_path):
+    once = [tmp_path / str(number) for number in range(2)]
+    tasks = [Task(str(number), doubled, (number,)) for number in range(200)]
+    tasks[100:100] = [Task(path.name + "once", dying_once, (path,)) for path in once]
+    with LocalProcesses(2) as engine:
+        outcomes = {outcome.task.name: outcome.result() for outcome in engine.run(tasks)}
+    assert outcomes == {str(number): 2 * number for number in range(200)} | {
+        path.name + "once": path for path in once
+    }
 
 
 def interruptible(folder, job):

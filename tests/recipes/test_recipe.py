@@ -43,6 +43,15 @@ def test_paths_are_relative_to_the_folder_of_the_recipe(tmp_path):
     assert recipe.pipelines[0].name == "gt+fairmot-dla34"
 
 
+def test_a_path_through_a_link_leads_where_the_link_does(tmp_path):
+    (tmp_path / "disk/data").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/link").symlink_to(tmp_path / "disk/data")
+    text = '[[dataset]]\npath = ["link/../a", "b/../c"]\n' + PIPELINE + TRACKER
+    sources = read(tmp_path / "here", text).datasets[0].sources
+    assert sources == (f"{tmp_path}/here/link/../a", f"{tmp_path}/here/c")
+
+
 def test_a_sweep_is_a_product_of_named_variants(tmp_path):
     text = (
         DATASET
