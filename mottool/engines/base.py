@@ -30,6 +30,10 @@ class BaseEngine(ABC):
         heaps = [self._ready[name] for name in needs if self._ready[name]]
         return heappop(min(heaps, key=lambda heap: heap[0][0])) if heaps else None
 
+    def has(self, needs: str) -> bool:
+        """Return whether a submitted task needs `needs`."""
+        return bool(self._ready[needs])
+
     @abstractmethod
     def wait(self) -> list[Outcome]:
         """Start submitted tasks, wait until one has ended, and return the outcomes so far.

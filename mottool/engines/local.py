@@ -3,7 +3,9 @@
 A worker runs one task at a time. Workers are spawned, because a fork would share open files and
 held locks. This process sends each task when a worker is free for it. Of short tasks, workers get
 some ahead: then they need not wait for this process, which looks at several outcomes at a time.
-Tasks that were sent ahead to a worker that is killed are sent to another one.
+Tasks that were sent ahead to a worker that is killed are sent to another one. The task that it ran
+is sent to a worker that has completed others, if there are any: a new one imports libraries during
+its first task, which takes longer, and so may be killed again by what kills workers at random.
 """
 
 import signal
@@ -25,7 +27,8 @@ from mottool.errors import InputError, MottoolError
 
 __all__ = ["LocalProcesses", "local_engine"]
 
-TRIES = 3  # of a task during which its worker is killed
+TRIES = 5  # of a task during which its worker is killed
+TIMEOUTS = 3  # tries of a task that takes too long
 STARTS = 10  # consecutive workers that may be killed before they start a task
 AHEAD_SECONDS = 0.2  # that the tasks of a worker take at most, if it has more than one
 PAUSE_SECONDS = 0.05  # between two looks at the outcomes, while every worker has tasks ahead
@@ -41,7 +44,7 @@ def local_engine(
     Linear algebra uses one thread, in this process too unless its library is loaded already. Tasks
     that need a network keep PyTorch's threads; at most `network_jobs` of them run at the same time,
     and 0 says that there are none. A task that takes longer than `timeout` seconds is killed, and
-    tried three times in all.
+    tried three times in all; one whose worker is killed, five times.
 
     When the block ends with an error or by Ctrl-C, running tasks clean up and end.
     """
@@ -63,6 +66,7 @@ class LocalProcesses(BaseEngine):
         self._timeout = timeout or float("inf")
         self._workers: list[WorkerHandle] = []
         self._tries: Counter[int] = Counter()  # lost ones, by place
+        self._lost: list[Place] = []  # tasks of killed workers
         self._seconds: dict[Callable[..., Any], float] = {}  # mean duration of tasks, by job
         self._failed_starts = 0
         self._interrupted = False
@@ -107,22 +111,34 @@ class LocalProcesses(BaseEngine):
         """Send submitted tasks to free workers, and start workers up to the limits."""
         for needs, limit in self._jobs.items():
             while self._busy() < self._jobs["cpu"] and self._busy(needs) < limit:
-                place = self.pop(needs)
+                worker = self._idle_worker(needs)
+                place = self._next(needs, lost_first=worker is not None)
                 if place is None:
                     break
-                self._idle_worker(needs).send(place)
+                (worker or self._new_worker(needs)).send(place)
         self._send_ahead()
+
+    def _next(self, needs: str, lost_first: bool) -> Place | None:
+        """Remove and return the first task of a kind; a lost one before or after the others."""
+        lost = [place for place in self._lost if place[1].needs == needs]
+        if lost and (lost_first or not self.has(needs)):
+            self._lost.remove(lost[0])
+            return lost[0]
+        return self.pop(needs)
 
     def _busy(self, needs: str | None = None) -> int:
         """Return the number of busy workers, of all or of one kind."""
         return sum(bool(worker.tasks) and needs in (None, worker.needs) for worker in self._workers)
 
-    def _idle_worker(self, needs: str) -> WorkerHandle:
-        """Return an idle worker of a kind, or a new one."""
+    def _idle_worker(self, needs: str) -> WorkerHandle | None:
+        """Return an idle worker of a kind; None if there is none."""
         for worker in [w for w in self._workers if not w.tasks and w.needs == needs]:
             if worker.process.is_alive():
                 return worker
             self._remove(worker)
+        return None
+
+    def _new_worker(self, needs: str) -> WorkerHandle:
         self._check_interrupt()
         worker = WorkerHandle(needs, self._timeout)
         self._workers.append(worker)
@@ -138,12 +154,19 @@ class LocalProcesses(BaseEngine):
             for worker in self._workers
             if worker.started and worker.tasks and worker.needs == "cpu"
         }
-        while expected and (place := self.pop("cpu")):
+        while expected and (place := self._next("cpu", lost_first=True)):
             worker = min(expected, key=lambda worker: expected[worker])
             expected[worker] += self._duration([place])
             if expected[worker] > AHEAD_SECONDS or not worker.send_ahead(place):
-                self.submit(place[1], place[0])
+                self._put_back(place)
                 break
+
+    def _put_back(self, place: Place) -> None:
+        """Add a task again that was not run, or was lost with its worker."""
+        if self._tries[place[0]]:
+            self._lost.append(place)
+        else:
+            self.submit(place[1], place[0])
 
     def _duration(self, places: Iterable[Place]) -> float:
         """Return how many seconds tasks take, as others of their jobs; infinity if unknown."""
@@ -167,12 +190,13 @@ class LocalProcesses(BaseEngine):
                     outcomes += self._receive(worker)
                 elif worker.deadline <= time.monotonic():
                     worker.process.kill()
-                    outcomes += self._lose(worker, _too_slow(self._timeout))
+                    outcomes += self._lose(worker, TIMEOUTS, _too_slow(self._timeout))
         return outcomes
 
     def cancel(self) -> None:
         """Forget submitted tasks; terminate those that run, and wait until they have cleaned up."""
         super().cancel()
+        self._lost.clear()
         busy = [worker for worker in self._workers if worker.tasks]
         for worker in busy:
             if not self._interrupted:  # else it was terminated already
@@ -186,7 +210,7 @@ class LocalProcesses(BaseEngine):
             received = worker.receive()
         except EOFError:
             worker.process.join()
-            return self._lose(worker, _killed(worker.process.exitcode))
+            return self._lose(worker, TRIES, _killed(worker.process.exitcode))
         if worker.started:
             self._failed_starts = 0
         for (number, task), outcome in received:
@@ -195,17 +219,17 @@ class LocalProcesses(BaseEngine):
             self._seconds[task.job] = before + NEW_SHARE * (outcome.seconds - before)
         return [outcome for _, outcome in received]
 
-    def _lose(self, worker: WorkerHandle, error: MottoolError) -> list[Outcome]:
-        """Submit the tasks of a killed worker again, or return a failure after the last try."""
+    def _lose(self, worker: WorkerHandle, tries: int, error: MottoolError) -> list[Outcome]:
+        """Submit the tasks of a killed worker again, or return a failure after so many tries."""
         (number, task), *ahead = worker.tasks
         self._remove(worker)
         for place in ahead:
-            self.submit(place[1], place[0])
+            self._put_back(place)
         self._failed_starts += not worker.started
         # The task is not to blame before it has started, unless no worker starts.
         self._tries[number] += worker.started or self._failed_starts > STARTS
-        if self._tries[number] < TRIES:
-            self.submit(task, number)
+        if self._tries[number] < tries:
+            self._put_back((number, task))
             return []
         del self._tries[number]
         return [Outcome(task, error=error)]
@@ -227,5 +251,5 @@ def _killed(code: int | None) -> MottoolError:
 
 
 def _too_slow(timeout: float) -> MottoolError:
-    problem = f"it took longer than {timeout:g} s in each of {TRIES} tries"
+    problem = f"it took longer than {timeout:g} s in each of {TIMEOUTS} tries"
     return InputError(problem, "run the same command again with a longer --task-timeout")

@@ -167,7 +167,7 @@ if __name__ == "__main__":
         start = time.monotonic()
         make(Path(scratch), sequences)
         made = time.monotonic()
-        killed, wrong = compare(Path(scratch), kills, seed, pause=float(os.environ.get("PAUSE", 4)))
+        killed, wrong = compare(Path(scratch), kills, seed, pause=float(os.environ.get("PAUSE", 1)))
         print(f"{sequences} sequences made in {made - start:.0f} s, run twice in ", end="")
         print(f"{time.monotonic() - made:.0f} s with {killed} kills of workers, seed {seed}")
         print(f"{len(wrong)} wrong", *wrong[:20], sep="\n  ")
