@@ -4,13 +4,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
-__all__ = ["counter", "progress"]
+__all__ = ["SHOWN", "counter", "progress"]
 
 T = TypeVar("T")
 REPORT_SECONDS = 10.0  # between two plain lines
 BYTES = "bytes"
+# A worker hides the progress of its task: the process that started it reports that of all tasks.
+SHOWN = ContextVar("SHOWN", default=True)
 
 
 def progress(
@@ -45,6 +48,9 @@ def counter(
 
     The unit `bytes` is shown as kB, MB or GB.
     """
+    if not SHOWN.get():
+        yield lambda more: None
+        return
     if sys.stderr.isatty():
         from tqdm import tqdm
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
@@ -19,12 +19,22 @@ from mottool.cli.options import (
     shard_option,
     work_option,
 )
-from mottool.files import file_digest
+from mottool.engines.base import InProcess
+from mottool.engines.task import Task
+from mottool.errors import MottoolError
 from mottool.networks.registry import NETWORKS, names_help
-from mottool.pipelines.cache_record import pipeline_inputs, record_cache
-from mottool.pipelines.choice import PIPELINE_HELP, PipelineConfig, pipeline_of, unused_detections
-from mottool.pipelines.detect_embed import detect_embed, detect_embed_all
+from mottool.pipelines.choice import (
+    PIPELINE_HELP,
+    PipelineConfig,
+    full_name_of,
+    pipeline_of,
+    unused_detections,
+)
+from mottool.pipelines.detect_embed import detect_embed
+from mottool.pipelines.make_caches import load_pipelines, make_caches
+from mottool.pipelines.names import runs_network
 from mottool.pipelines.several import configs_of_each
+from mottool.progress import progress
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -54,6 +64,7 @@ EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\
 @pixel_range_option
 @settings_options(Config, without={"pipeline"})
 @click.option("--overwrite", is_flag=True, help="Replace existing caches.")
+@settings_options(EngineSettings, "engine")
 @shard_option
 @work_option
 @as_json
@@ -64,6 +75,7 @@ def command(
     pixel_range: PixelRange | None,
     config: Config,
     overwrite: bool,
+    engine: EngineSettings,
     shard: tuple[int, int] | None,
     work: Path,
     as_json: bool,
@@ -109,6 +121,11 @@ def command(
     Without any option mottool-s detects and embeds people; its weights come with mottool, for
     non-commercial use. Each cache is WORK/caches/PIPELINE/SEQUENCE.h5. To resume an interrupted
     run, run the same command again.
+
+    A network runs in one process, which uses all cores or one GPU; where that leaves some of the
+    machine idle, --network-jobs 2 processes two sequences at the same time. Pipelines without a
+    network, such as public, have --jobs processes. --engine dask spreads the sequences over the
+    machines of a Dask cluster, in a work folder that they share.
     """
     from mottool.sources.discovery import find_sequences
 
@@ -116,24 +133,44 @@ def command(
     sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
     if not sequences:
         jobs.close()  # before the network is loaded
-    configs = configs_of_each(config, names)
-    pipelines = [pipeline_of(each, len(sequences), jobs.note) for each in configs]
+    configs = tuple(configs_of_each(config, names))
     if not names and (note := unused_detections(config, sequences)):
         jobs.note(note)
-    of_pipelines = [pipeline_inputs(each, file_digest) for each in configs]
-    for sequence in select_shard(sequences, shard):
-        caches = {WorkDir(work).cache(each.name, sequence.name): each for each in pipelines}
-        start = perf_counter()
-        job = partial(detect_embed_all, sequence, caches, overwrite, jobs.note)
-        errors = jobs.run(sequence.name, job) or {}
-        for (path, error), each, inputs in zip(errors.items(), configs, of_pipelines, strict=False):
-            if error:
-                several = f"{sequence.name} ({caches[path].name})"
-                jobs.fail(several if len(caches) > 1 else sequence.name, error)
-            else:
-                record_cache(path, sequence, each, inputs)
-                _report(jobs, sequence.name, path, perf_counter() - start)
+    selected = select_shard(sequences, shard)
+    networks = any(runs_network(full_name_of(each)[0]) for each in configs)
+    useful = min(engine.network_jobs, len(selected)) if networks else len(selected)
+    arguments: tuple[Any, ...] = configs, len(sequences), WorkDir(work), overwrite
+    with open_engine(engine, useful, networks, jobs.note) as opened:
+        if isinstance(opened, InProcess):  # else each worker loads them
+            arguments += load_pipelines(configs, len(sequences), jobs.note), jobs.note
+        needs = "network" if networks else "cpu"
+        tasks = [
+            Task(each.name, make_caches, (each, *arguments), needs=needs) for each in selected
+        ]
+        outcomes = opened.run(tasks)
+        if not isinstance(opened, InProcess):  # else each sequence has a progress bar of its frames
+            outcomes = progress(outcomes, "detect-embed", len(tasks), unit="sequences")
+        notes = set[str]()
+        for outcome in outcomes:
+            made = jobs.run(outcome.task.name, outcome.result)
+            if made is not None:
+                for note in [note for note in made.notes if note not in notes]:
+                    jobs.note(note)
+                notes.update(made.notes)
+                _report_all(jobs, outcome.task.name, made.errors, outcome.seconds)
     jobs.close()
+
+
+def _report_all(
+    jobs: Jobs, sequence: str, errors: Mapping[Path, MottoolError | None], seconds: float
+) -> None:
+    """Report the caches of one sequence, and the pipelines that failed."""
+    for path, error in errors.items():
+        if error:
+            several = f"{sequence} ({path.parent.name})"
+            jobs.fail(several if len(errors) > 1 else sequence, error)
+        else:
+            _report(jobs, sequence, path, seconds)
 
 
 def _report(jobs: Jobs, sequence: str, path: Path, seconds: float) -> None:

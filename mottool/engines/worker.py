@@ -12,6 +12,7 @@ from typing import Any
 
 from mottool.engines.task import Outcome, Task, run_task
 from mottool.errors import MottoolError
+from mottool.progress import SHOWN
 
 __all__ = ["STARTED", "work"]
 
@@ -33,6 +34,7 @@ def work(connection: "Connection[Any, Any]") -> None:
     the code is sent instead of it. The process ends by SIGTERM, and with the process that started
     it.
     """
+    SHOWN.set(False)
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     started = False

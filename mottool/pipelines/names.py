@@ -9,10 +9,11 @@ from mottool.pipelines import registry
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC
 
-__all__ = ["FILE", "GROUND_TRUTH", "NONE", "embeds", "full_name"]
+__all__ = ["FILE", "GROUND_TRUTH", "NONE", "embeds", "full_name", "runs_network"]
 
 GROUND_TRUTH = "gt"
 FILE, NONE = "file", "none"  # embedders that keep the embeddings of the file, or make none
+WITHOUT_NETWORK = {PUBLIC, GROUND_TRUTH, FILE, "histogram", ""}
 
 
 def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[str, Options]:
@@ -47,6 +48,12 @@ def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[s
 def embeds(name: str) -> bool:
     """Return whether a name is that of a network with embeddings."""
     return name in NETWORKS and NETWORKS[name].family.embeds
+
+
+def runs_network(full_name: str) -> bool:
+    """Return whether a pipeline runs a network, to detect or to embed."""
+    detector, _, embedder = full_name.partition("+")
+    return not {detector, embedder} <= WITHOUT_NETWORK
 
 
 def _default_embedder(detections: Path | None) -> str:

@@ -22,8 +22,7 @@ from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, has_ground
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
 from mottool.pipelines.choice import check_detections, full_name_of
-from mottool.pipelines.names import GROUND_TRUTH, embeds
-from mottool.pipelines.registry import PUBLIC
+from mottool.pipelines.names import embeds, runs_network
 from mottool.provenance import KnownFiles, changed_inputs, signature
 from mottool.recipes import jobs
 from mottool.recipes.plan import Plan, PlannedResult
@@ -148,8 +147,7 @@ class Planner:
             reasons = ["replaced after it was made"]
         elif not reasons and "pixel_range" in facts["settings"]:  # recipes have none
             reasons = ["made with --pixel-range"]
-        detector = of_pipeline["pipeline"].partition("+")[0]
-        needs = "cpu" if detector in {PUBLIC, GROUND_TRUTH} else "network"
+        needs = "network" if runs_network(of_pipeline["pipeline"]) else "cpu"
         arguments = (sequence, config, path, of_pipeline)
         task = Task(f"{group}/{sequence.name}", jobs.make_cache, arguments, needs=needs)
         result = PlannedResult(

@@ -12,11 +12,13 @@ from click.testing import CliRunner
 from footage import video
 
 from mottool.cache.reader import Cache
+from mottool.errors import SettingError
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import FairMOT
 from mottool.networks.registry import NETWORKS
 from mottool.sources.discovery import find_sequences
 from mottool.stages.detect_embed import command
+from mottool.workdir import read_record
 
 FRAMES = 6
 PUBLIC = ("--pipeline", "public")
@@ -92,6 +94,48 @@ def test_several_pipelines_write_a_cache_each_and_fail_alone(sequence, tmp_path)
     assert "SEQ-01 (public): " in result.stderr
     assert "line 1 holds NaN" in result.stderr
     assert str(paths[0]) in result.stdout
+
+
+def test_processes_write_the_same_caches_as_one(sequence, tmp_path):
+    shutil.copytree(sequence, tmp_path / "SEQ-02")
+    seqinfo = tmp_path / "SEQ-02/seqinfo.ini"
+    seqinfo.write_text(seqinfo.read_text().replace("SEQ-01", "SEQ-02"))
+    shutil.copytree(sequence, tmp_path / "SEQ-03")
+    (tmp_path / "SEQ-03/det/det.txt").write_text("1,-1,5,5,nan,5,1,-1,-1,-1\n")
+    sources = [tmp_path / f"SEQ-0{number}" for number in (1, 2, 3)]
+    for jobs in (1, 2):
+        work = "--work", tmp_path / f"{jobs}"
+        result = detect_embed(*sources, *PUBLIC, "--jobs", jobs, *work, code=1)
+        assert "line 1 holds NaN" in result.stderr
+        assert "2 done, 1 failed: SEQ-03" in result.stderr
+    for name in ("SEQ-01", "SEQ-02"):
+        paths = [tmp_path / f"{jobs}/caches/public+histogram/{name}.h5" for jobs in (1, 2)]
+        assert read_record(paths[0]) == read_record(paths[1])
+        with Cache(paths[0]) as one, Cache(paths[1]) as two:
+            assert one.header == two.header
+            for a, b in zip(one.frames(), two.frames(), strict=True):
+                np.testing.assert_array_equal(a.boxes, b.boxes)
+                np.testing.assert_array_equal(a.embeddings, b.embeddings)
+    result = detect_embed(*sources[:2], *PUBLIC, *work, "--jobs", 2)
+    assert result.stderr.count("is complete already") == 2
+
+
+@pytest.mark.parametrize(("network_jobs", "processes"), [(1, 1), (2, 2)])
+def test_networks_run_in_as_many_processes_as_asked(
+    sequence, tmp_path, monkeypatch, network_jobs, processes
+):
+    given = []
+
+    def local(jobs, networks, timeout):
+        given.append((jobs, networks))
+        raise SettingError("stop", "here")
+
+    monkeypatch.setattr("mottool.cli.engine_options.local_engine", local)
+    monkeypatch.setattr("mottool.cli.engine_options.cores", lambda: 8)
+    shutil.copytree(sequence, tmp_path / "SEQ-02")
+    with pytest.raises(SettingError):
+        detect_embed(sequence, tmp_path / "SEQ-02", "--network-jobs", network_jobs)
+    assert given == [(processes, network_jobs)]
 
 
 def test_a_complete_cache_is_kept_and_other_settings_are_refused(sequence, tmp_path):
