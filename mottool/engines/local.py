@@ -30,8 +30,8 @@ __all__ = ["LocalProcesses", "local_engine"]
 TRIES = 5  # of a task during which its worker is killed
 TIMEOUTS = 3  # tries of a task that takes too long
 STARTS = 10  # consecutive workers that may be killed before they start a task
-AHEAD_SECONDS = 0.2  # that the tasks of a worker take at most, if it has more than one
-PAUSE_SECONDS = 0.05  # between two looks at the outcomes, while every worker has tasks ahead
+AHEAD_SECONDS = 0.5  # that the tasks of a worker take at most, if it has more than one
+PAUSE_SECONDS = 0.1  # between two looks at the outcomes, while every worker has tasks ahead
 NEW_SHARE = 0.2  # of the last task in the mean duration of a job
 
 
