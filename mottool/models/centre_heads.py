@@ -9,12 +9,14 @@ with unsupervised re-identification learning and occlusion estimation", Neurocom
 occlusion estimation module).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mottool.models.device import to_host
 from mottool.models.interfaces import Decoded
 
 __all__ = [
@@ -23,11 +25,12 @@ __all__ = [
     "Peaks",
     "at_centres",
     "boxes_around",
-    "detections",
+    "decoded_peaks",
     "gather",
     "head",
     "occlusion_centres",
     "peaks",
+    "people_at_peaks",
 ]
 
 PRIOR = -2.19  # logit of a tenth: an untrained heatmap has few peaks (Zhou et al. 2019, §5)
@@ -86,28 +89,39 @@ def gather(head: Tensor, cells: Tensor) -> Tensor:
     return head.flatten(2).gather(2, index).mT.float()
 
 
-def detections(heads: dict[str, Tensor], stride: int, most: int, min_score: float) -> list[Decoded]:
-    """Decode the peaks above `min_score`, at most `most` an image, highest first.
+def people_at_peaks(heads: Mapping[str, Tensor], stride: int, most: int) -> dict[str, Tensor]:
+    """Read the `most` highest peaks of each image: fields of `Decoded`, (B, most, ...) each.
 
     `heads` are `heatmap` (B, classes, h, w) before its sigmoid, `offset` (B, 2, h, w), `size`
     (B, 2 or 4, h, w) in cells of `stride` pixels, and `identity` (B, D, h, w), whose
-    value in the cell of a peak is the embedding. Without it there are no embeddings.
+    value in the cell of a peak is the embedding. Without it there are no embeddings. With heads of
+    occlusion centres there are four centres for each peak.
     """
     top = peaks(heads["heatmap"], most)
     centres = top.centres + gather(heads["offset"], top.cells)  # (B, k, 2)
     boxes = boxes_around(centres, gather(heads["size"], top.cells)) * stride  # (B, k, 4)
-    embeddings = None
+    people = {"boxes": boxes, "scores": top.scores, "classes": top.classes}
     if "identity" in heads:
-        embeddings = F.normalize(gather(heads["identity"], top.cells), dim=2)  # (B, k, D)
-    counts = (top.scores > min_score).sum(1).tolist()  # scores are sorted: the first n
+        people["embeddings"] = F.normalize(gather(heads["identity"], top.cells), dim=2)  # (B, k, D)
+    if "occlusion" in heads:
+        people["occlusion_centres"] = occlusion_centres(heads, 4 * most, stride)
+    return people
+
+
+def decoded_peaks(people: Mapping[str, Tensor], min_score: float) -> list[Decoded]:
+    """Copy what was read at peaks, in one transfer, and keep the people above `min_score`.
+
+    `people` are fields of `Decoded`, (B, k, ...) each, by falling score. Occlusion centres that
+    score at least `MIN_SCORE` are kept.
+    """
+    copies = dict(zip(people, to_host([*people.values()]), strict=True))
+    counts = dict.fromkeys(copies, (copies["scores"] > min_score).sum(1).tolist())
+    if "occlusion_centres" in copies:
+        scores = copies["occlusion_centres"][..., 2]  # (B, m)
+        counts["occlusion_centres"] = (scores >= MIN_SCORE).sum(1).tolist()
     return [
-        Decoded(
-            boxes[i, :n],
-            top.scores[i, :n],
-            top.classes[i, :n],
-            None if embeddings is None else embeddings[i, :n],
-        )
-        for i, n in enumerate(counts)
+        Decoded(**{name: rows[i, : counts[name][i]] for name, rows in copies.items()})
+        for i in range(len(copies["scores"]))
     ]
 
 
@@ -133,15 +147,12 @@ def boxes_around(centres: Tensor, size: Tensor) -> Tensor:
     return torch.cat((centres - size[..., :2], centres + size[..., 2:]), 2)
 
 
-def occlusion_centres(heads: dict[str, Tensor], most: int, stride: int) -> list[Tensor]:
-    """Decode the occlusion centres of each image: (k, 3) float32 x, y in network pixels, score.
+def occlusion_centres(heads: Mapping[str, Tensor], most: int, stride: int) -> Tensor:
+    """Read the `most` highest occlusion centres: (B, most, 3) float32 x, y, score, highest first.
 
     `heads` are `occlusion` (B, 1, h, w) before its sigmoid and `occlusion_offset` (B, 2, h, w) x y
-    in cells of `stride` pixels. At most `most` centres an image that score at least `MIN_SCORE` are
-    returned, highest first.
+    in cells of `stride` pixels. Centres are in network pixels.
     """
     top = peaks(heads["occlusion"], most)
     points = (top.centres + gather(heads["occlusion_offset"], top.cells)) * stride
-    rows = torch.cat((points, top.scores[..., None]), 2)  # (B, most, 3)
-    counts = (top.scores >= MIN_SCORE).sum(1).tolist()  # scores are sorted: the first n
-    return [row[:n] for row, n in zip(rows, counts, strict=True)]
+    return torch.cat((points, top.scores[..., None]), 2)

@@ -21,6 +21,8 @@ from mottool.errors import SettingError
 from mottool.models.backbones.csp import C3Block, CSPBackbone, CSPBlock, PathAggregation
 from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms
+from mottool.models.device import to_host
+from mottool.models.grid import cell_grid
 from mottool.models.interfaces import Decoded
 from mottool.models.reciprocal import ReciprocalNetwork, split_features
 from mottool.models.scale_attention import BasicHead, ScaleAwareAttention
@@ -220,9 +222,7 @@ class CSTrack(nn.Module):
             grid = head.shape[2:]
             head = head.view(-1, 3, 6, *grid).permute(0, 1, 3, 4, 2)  # (B, 3, h, w, 6)
             centre, size, scores = head[..., :2], head[..., 2:4], head[..., 4:]
-            rows, columns = (torch.arange(n, device=head.device) for n in grid)
-            y, x = torch.meshgrid(rows, columns, indexing="ij")
-            cell = torch.stack((x, y), dim=-1)  # (h, w, 2)
+            cell = cell_grid(*grid, head.device)  # (h, w, 2)
             offset = 2 * centre - 0.5 if centred else (centre - 0.5) * self.reach
             box = torch.cat(((offset + cell) * stride, (2 * size).square() * anchors), dim=-1)
             boxes.append(box.flatten(1, 3))  # (B, 3hw, 4) centre and size
@@ -251,8 +251,9 @@ class CSTrack(nn.Module):
             chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE)
             box, score, level = box[chosen], score[chosen], level[chosen]  # (n, 4), (n,), (n,)
             embeddings = self._embeddings(heads, image, box, level)  # (n, D)
-            decoded.append(Decoded(box, score, torch.zeros_like(chosen), embeddings))
-        return decoded
+            decoded += [box, score, torch.zeros_like(chosen), embeddings]
+        values = to_host(decoded)
+        return [Decoded(*values[i : i + 4]) for i in range(0, len(values), 4)]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4), as `decode`.
@@ -278,9 +279,8 @@ class CSTrack(nn.Module):
         embeddings = at_centres(heads["identity"][image], boxes, IDENTITY_STRIDE)  # (n, D)
         for level, stride in enumerate(STRIDES):
             if f"identity_{stride}" in heads:
-                on_level = levels == level
-                head = heads[f"identity_{stride}"][image]
-                embeddings[on_level] = at_centres(head, boxes[on_level], stride)
+                of_level = at_centres(heads[f"identity_{stride}"][image], boxes, stride)
+                embeddings = torch.where((levels == level)[:, None], of_level, embeddings)
         return F.normalize(embeddings, dim=1)
 
     def details(self) -> dict[str, object]:

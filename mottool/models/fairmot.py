@@ -17,7 +17,13 @@ from mottool.models.backbones.dla import DLA34, DLA34Stride2, DLA34Stride8
 from mottool.models.backbones.hrnet import HRNet18, HRNet32
 from mottool.models.backbones.resnet import ResNet34, ResNet34FPN, ResNet50
 from mottool.models.backbones.yolov5 import YOLOv5s
-from mottool.models.centre_heads import PRIOR, at_centres, detections, head
+from mottool.models.centre_heads import (
+    PRIOR,
+    at_centres,
+    decoded_peaks,
+    head,
+    people_at_peaks,
+)
 from mottool.models.interfaces import Decoded
 
 __all__ = ["BACKBONES", "MAX_DETECTIONS", "FairMOT", "map_tensor_name"]
@@ -90,7 +96,8 @@ class FairMOT(nn.Module):
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """Decode the peaks above `min_score`, at most 500 per image, highest first (§4.5.1)."""
-        return detections(heads, self.stride, MAX_DETECTIONS, min_score)
+        people = people_at_peaks(heads, self.stride, MAX_DETECTIONS)
+        return decoded_peaks(people, min_score)
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Read the embeddings (n, D) of each image's boxes (n, 4) at the cells of their centres.

@@ -11,12 +11,15 @@ the anchors of all levels of JDE.
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.dla import DLA34
+from mottool.models.candidates import candidates
 from mottool.models.centre_heads import at_centres, head
+from mottool.models.device import to_host
 from mottool.models.fairmot import MAX_DETECTIONS
 from mottool.models.interfaces import Decoded
 from mottool.models.jde import ANCHORS as JDE_ANCHORS
@@ -67,21 +70,18 @@ class FairMOTAnchors(nn.Module):
         The anchors of a cell share its embedding.
         """
         detection = heads[f"detection_{self.stride}"]
-        levels = zip(
-            *level_proposals(detection, ANCHORS, self.stride),
-            heads[f"embedding_{self.stride}"].flatten(2).float(),
-            strict=True,
-        )
-        decoded = []
-        for boxes, scores, cells in levels:  # (N, 4), (N,), (D, h·w)
-            rows = select_detections(
-                boxes, scores, [len(scores)], min_score, MAX_OVERLAP, MAX_DETECTIONS, CANDIDATES
-            )
-            embeddings = F.normalize(cells[:, rows % cells.shape[1]].T, dim=1)  # (n, D)
-            decoded.append(
-                Decoded(boxes[rows], scores[rows], rows.new_zeros(len(rows)), embeddings)
-            )
-        return decoded
+        all_boxes, all_scores = level_proposals(detection, ANCHORS, self.stride)
+        cells = heads[f"embedding_{self.stride}"].flatten(2)  # (B, D, h·w)
+        people, embeddings = [], []
+        per_image = zip(candidates(all_scores, min_score, all_boxes), cells, strict=True)
+        for (rows, scores, boxes), of_image in per_image:
+            limits = MAX_OVERLAP, MAX_DETECTIONS, CANDIDATES
+            best = select_detections(boxes, scores, [len(scores)], *limits)
+            people.append((boxes[best], scores[best], torch.zeros_like(best)))
+            index = (rows[best] % cells.shape[2]).to(cells.device)
+            embeddings.append(F.normalize(of_image[:, index].T.float(), dim=1))  # (n, D)
+        copies = to_host(embeddings)
+        return [Decoded(*each, rows) for each, rows in zip(people, copies, strict=True)]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4).

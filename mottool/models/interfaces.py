@@ -1,19 +1,17 @@
 """Protocols of networks: `forward` returns raw heads, `decode` boxes and embeddings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from mottool.models.device import to_host
-
-__all__ = ["Decoded", "Deployable", "Detailed", "EmbeddingNetwork", "Network", "on_host"]
+__all__ = ["Decoded", "Deployable", "Detailed", "EmbeddingNetwork", "Network"]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The detections of one image, in network pixels, on the network's device.
+    """The detections of one image, in network pixels, on the CPU.
 
     `boxes` (n, 4) float32 x1 y1 x2 y2; `scores` (n,) float32 in [0, 1]; `classes` (n,) int64,
     0 = person; `embeddings` (n, D) float32 of unit length or None; `occlusion_centres` (k, 3)
@@ -31,21 +29,6 @@ class Decoded:
     offsets: Tensor | None = None
 
 
-def on_host(decoded: Sequence[Decoded]) -> list[Decoded]:
-    """Copy the detections of a batch to the CPU, all of them in one transfer."""
-    given = [
-        (index, field.name, getattr(people, field.name))
-        for index, people in enumerate(decoded)
-        for field in fields(Decoded)
-        if getattr(people, field.name) is not None
-    ]
-    copies = list[dict[str, Tensor]]({} for _ in decoded)
-    tensors = to_host([tensor for _, _, tensor in given])
-    for (index, name, _), tensor in zip(given, tensors, strict=True):
-        copies[index][name] = tensor
-    return [replace(people, **copy) for people, copy in zip(decoded, copies, strict=True)]
-
-
 class Network(Protocol):
     """A detection network, optionally with embeddings."""
 
@@ -54,7 +37,11 @@ class Network(Protocol):
         ...
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """Return one `Decoded` per image, with the detections that score above `min_score`."""
+        """Return one `Decoded` per image, with the detections that score above `min_score`.
+
+        The transfers to the CPU, for which a GPU must finish its work, are as many for a batch as
+        for one image.
+        """
         ...
 
 
@@ -82,6 +69,7 @@ class EmbeddingNetwork(Network, Protocol):
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Return each image's unit-length embeddings (n, D) float32 at its boxes (n, 4).
 
-        Boxes are x1 y1 x2 y2 in network pixels and may lie anywhere.
+        Boxes are x1 y1 x2 y2 in network pixels and may lie anywhere. Both are on the network's
+        device.
         """
         ...

@@ -6,6 +6,7 @@ pyramid a prediction head with box regression, box classification and a dense em
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Self
 
 import torch
@@ -17,6 +18,9 @@ from mottool.checkpoints.darknet import DarknetLayer
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.darknet import DarkNet53, DarknetConv
+from mottool.models.candidates import candidates
+from mottool.models.device import to_host
+from mottool.models.grid import KEPT, cell_grid
 from mottool.models.interfaces import Decoded
 
 __all__ = ["ANCHORS", "PAPER_ANCHORS", "STRIDES", "JDE", "level_proposals"]
@@ -164,14 +168,14 @@ class JDE(nn.Module):
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """Decode people that score above `min_score` with greedy NMS, best first."""
-        decoded = []
-        for image, (boxes, scores) in enumerate(zip(*self.proposals(heads), strict=True)):
-            chosen = torch.nonzero(scores > min_score).flatten()
-            chosen = chosen[nms(boxes[chosen], scores[chosen], self.max_overlap)]  # (n,)
-            embeddings = self._embeddings(heads, image, chosen)
-            people = torch.zeros_like(chosen)
-            decoded.append(Decoded(boxes[chosen], scores[chosen], people, embeddings))
-        return decoded
+        all_boxes, all_scores = self.proposals(heads)
+        people, chosen = [], []
+        for rows, scores, boxes in candidates(all_scores, min_score, all_boxes):
+            best = nms(boxes, scores, self.max_overlap)  # (n,)
+            people.append((boxes[best], scores[best], torch.zeros_like(best)))
+            chosen.append(rows[best])
+        embeddings = self._embeddings(heads, chosen)
+        return [Decoded(*each, rows) for each, rows in zip(people, embeddings, strict=True)]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4).
@@ -185,34 +189,42 @@ class JDE(nn.Module):
         """Read the embeddings (n, D) of the boxes (n, 4) of one image of the batch."""
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1)  # (n, 2)
         centres = (boxes[:, 2:] + boxes[:, :2]) / 2  # (n, 2)
-        anchors = torch.tensor(self.anchors, dtype=sides.dtype, device=sides.device)  # (3, 4, 2)
-        anchors = anchors.flatten(0, 1)  # (12, 2)
+        levels = [_anchor_sides(level, sides.device) for level in self.anchors]
+        anchors = torch.cat(levels).to(sides.dtype)  # (12, 2)
         shared = torch.minimum(sides[:, None], anchors).prod(2)  # (n, 12)
         union = sides.prod(1)[:, None] + anchors.prod(1) - shared
         level = (shared / union).argmax(1) // len(self.anchors[0])  # (n,)
         embeddings = torch.empty(len(boxes), self.embedding_size, device=boxes.device)
         for index, stride in enumerate(STRIDES):
             cells = heads[f"embedding_{stride}"][image].float()  # (D, h, w)
-            on_level = level == index
-            x, y = (centres[on_level] / stride).round().long().unbind(1)
+            x, y = (centres / stride).round().long().unbind(1)
             last_y, last_x = cells.shape[1] - 1, cells.shape[2] - 1
-            embeddings[on_level] = cells[:, y.clamp(0, last_y), x.clamp(0, last_x)].T
-        return F.normalize(embeddings, dim=1)
+            of_level = cells[:, y.clamp(0, last_y), x.clamp(0, last_x)].T  # (n, D)
+            embeddings = torch.where((level == index)[:, None], of_level, embeddings)
+        return F.normalize(embeddings.contiguous(), dim=1)
 
-    def _embeddings(self, heads: dict[str, Tensor], image: int, chosen: Tensor) -> Tensor:
-        """Read the L2-normalised embeddings (n, D) of the cells of the proposals `chosen` (n,).
+    def _embeddings(self, heads: dict[str, Tensor], chosen: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Read the L2-normalised embeddings (n, D) of each image's proposals `chosen` (n,).
 
-        The four anchors of a cell share its embedding.
+        The four anchors of a cell share its embedding. Both are on the CPU.
         """
-        embeddings = torch.empty(len(chosen), self.embedding_size, device=chosen.device)
+        sizes = [len(rows) for rows in chosen]
+        images = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+        anchors = torch.cat([*chosen])
+        masks, parts = [], []
         first = 0
         for stride in STRIDES:
-            cells = heads[f"embedding_{stride}"][image].flatten(1)  # (D, hw)
-            count = cells.shape[1]
-            on_level = (chosen >= first) & (chosen < first + 4 * count)
-            embeddings[on_level] = cells[:, (chosen[on_level] - first) % count].T.float()
+            cells = heads[f"embedding_{stride}"].flatten(2)  # (B, D, hw)
+            count = cells.shape[2]
+            on_level = (anchors >= first) & (anchors < first + 4 * count)
+            index = torch.stack((images[on_level], (anchors[on_level] - first) % count))
+            masks.append(on_level)
+            parts.append(cells.transpose(0, 1)[:, *index.to(cells.device)])  # (D, n)
             first += 4 * count
-        return F.normalize(embeddings, dim=1)
+        embeddings = torch.empty(len(anchors), self.embedding_size)
+        for on_level, part in zip(masks, to_host(parts), strict=True):
+            embeddings[on_level] = part.T.float()
+        return torch.split(F.normalize(embeddings, dim=1), sizes)
 
     @classmethod
     def from_checkpoint(
@@ -277,13 +289,18 @@ def level_proposals(
     offset, log_size, logits = torch.split(
         head.permute(0, 1, 3, 4, 2), 2, dim=-1
     )  # (B, A, h, w, 2)
-    rows, columns = (torch.arange(n, device=head.device) for n in head.shape[3:])
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    corner = stride * torch.stack((x, y), dim=-1)  # (h, w, 2)
-    sides = torch.tensor(anchors, dtype=head.dtype, device=head.device)[:, None, None]
+    corner = stride * cell_grid(*head.shape[3:], head.device)  # (h, w, 2)
+    sides = _anchor_sides(tuple(anchors), head.device)[:, None, None]  # (A, 1, 1, 2)
     boxes = torch.cat((corner + sides * offset, sides * log_size.exp()), dim=-1)
     scores = logits.softmax(dim=-1)[..., 1]  # (B, A, h, w)
     return box_convert(boxes.flatten(1, 3), "cxcywh", "xyxy"), scores.flatten(1)
+
+
+@lru_cache(KEPT)
+@torch.inference_mode(False)
+def _anchor_sides(anchors: tuple[tuple[float, float], ...], device: torch.device) -> Tensor:
+    """Return width and height (A, 2) float32 of anchors; copied to a device once."""
+    return torch.tensor(anchors, dtype=torch.float32, device=device)
 
 
 def authors_modules(network: nn.Module) -> dict[str, str]:

@@ -22,7 +22,8 @@ from torchvision.ops import nms
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
-from mottool.models.centre_heads import detections, occlusion_centres
+from mottool.models.centre_heads import decoded_peaks, people_at_peaks
+from mottool.models.device import to_host
 from mottool.models.interfaces import Decoded
 from mottool.models.parts import join_parts, part_cells
 
@@ -87,21 +88,13 @@ class MottoolS(nn.Module):
         decoded as OUTrack's if the network has their heads.
         """
         detection_heads = {name: head for name, head in heads.items() if name != "identity"}
-        decoded = [
-            _without_duplicates(people)
-            for people in detections(detection_heads, self.stride, MAX_DETECTIONS, min_score)
-        ]
-        embeddings = self.embed_at(heads, [people.boxes for people in decoded])
-        decoded = [
+        peaks = people_at_peaks(detection_heads, self.stride, MAX_DETECTIONS)
+        decoded = [*map(_without_duplicates, decoded_peaks(peaks, min_score))]
+        boxes = [people.boxes.to(heads["identity"].device) for people in decoded]
+        embeddings = to_host(self.embed_at(heads, boxes))
+        return [
             replace(people, embeddings=rows)
             for people, rows in zip(decoded, embeddings, strict=True)
-        ]
-        if "occlusion" not in heads:
-            return decoded
-        centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
-        return [
-            replace(people, occlusion_centres=points)
-            for people, points in zip(decoded, centres, strict=True)
         ]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
@@ -163,4 +156,5 @@ def _fold(layers: nn.Sequential) -> None:
 def _without_duplicates(people: Decoded) -> Decoded:
     """Remove detections of an image that overlap a higher-scoring one."""
     keep = nms(people.boxes, people.scores, MAX_IOU)  # still sorted by score
-    return Decoded(people.boxes[keep], people.scores[keep], people.classes[keep])
+    chosen = people.boxes[keep], people.scores[keep], people.classes[keep]
+    return Decoded(*chosen, occlusion_centres=people.occlusion_centres)

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.dla import DLA34, conv_norm_relu
-from mottool.models.centre_heads import PRIOR, gather, head, occlusion_centres, peaks
+from mottool.models.centre_heads import (
+    PRIOR,
+    decoded_peaks,
+    gather,
+    head,
+    occlusion_centres,
+    peaks,
+)
 from mottool.models.gaussian import draw, radius
 from mottool.models.interfaces import Decoded
 
@@ -98,24 +105,16 @@ class OTrack(nn.Module):
         """
         top = peaks(heads["heatmap"], MAX_DETECTIONS)
         boxes = top.centres.repeat(1, 1, 2) + gather(heads["amodal"], top.cells)  # (B, k, 4)
-        boxes = boxes * self.stride
-        centres = top.centres * self.stride  # (B, k, 2)
-        offsets = gather(heads["displacement"], top.cells) * self.stride  # (B, k, 2)
-        occlusions: list[Tensor | None] = [None] * len(boxes)
+        people = {
+            "boxes": boxes * self.stride,
+            "scores": top.scores,
+            "classes": top.classes,
+            "centres": top.centres * self.stride,  # (B, k, 2)
+            "offsets": gather(heads["displacement"], top.cells) * self.stride,  # (B, k, 2)
+        }
         if "occlusion" in heads:
-            occlusions = [*occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)]
-        counts = (top.scores > min_score).sum(1).tolist()  # scores are sorted
-        return [
-            Decoded(
-                boxes=boxes[i, :n],
-                scores=top.scores[i, :n],
-                classes=top.classes[i, :n],
-                occlusion_centres=occlusions[i],
-                centres=centres[i, :n],
-                offsets=offsets[i, :n],
-            )
-            for i, n in enumerate(counts)
-        ]
+            people["occlusion_centres"] = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
+        return decoded_peaks(people, min_score)
 
     @classmethod
     def from_checkpoint(cls, tensors: Mapping[str, Tensor]) -> Self:
@@ -165,7 +164,7 @@ class Recurrence:
         heads: dict[str, Tensor] = self.network(image, self.previous, self.heatmap)
         (decoded,) = self.network.decode(heads, self.prior_score)
         height, width = image.shape[2:]
-        drawn = prior_heatmap(decoded.boxes.cpu().numpy(), width, height)
+        drawn = prior_heatmap(decoded.boxes.numpy(), width, height)
         self.previous, self.heatmap = image, torch.from_numpy(drawn)[None, None].to(image)
         return heads
 

@@ -4,18 +4,21 @@ Liu, Chen, Chu, Yuan, Liu, Zhang & Yu, "Online multi-object tracking with unsupe
 re-identification learning and occlusion estimation", Neurocomputing 2022. Its network is FairMOT's
 on DLA-34 with the two heads of the occlusion estimation module. Unsupervised re-identification
 changes the training of the identity head, not the network.
+
+There are at most four occlusion centres per detection (2000). Boxes outside the frame are kept, as
+in FairMOT: the input of the network includes margins, and only the tracker knows the frame. (The
+authors' tracker drops such boxes, but compares y1 with the frame's width, so that a box below the
+frame can remain.)
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar
 
 from torch import Tensor
 
 from mottool.models.backbones.backbone import Backbone
-from mottool.models.centre_heads import PRIOR, head, occlusion_centres
-from mottool.models.fairmot import MAX_DETECTIONS, FairMOT
-from mottool.models.interfaces import Decoded
+from mottool.models.centre_heads import PRIOR, head
+from mottool.models.fairmot import FairMOT
 
 __all__ = ["OUTrack"]
 
@@ -52,22 +55,6 @@ class OUTrack(FairMOT):
             heads["occlusion"] = self.occlusion(features)
             heads["occlusion_offset"] = self.occlusion_offset(features)
         return heads
-
-    def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
-        """Decode detections as FairMOT, and at most four occlusion centres per detection (2000).
-
-        Boxes outside the frame are kept, as in FairMOT: the input of the network includes margins,
-        and only the tracker knows the frame. (The authors' tracker drops such boxes, but compares
-        y1 with the frame's width, so that a box below the frame can remain.)
-        """
-        people = super().decode(heads, min_score)
-        if "occlusion" not in heads:
-            return people
-        centres = occlusion_centres(heads, 4 * MAX_DETECTIONS, self.stride)
-        return [
-            replace(decoded, occlusion_centres=points)
-            for decoded, points in zip(people, centres, strict=True)
-        ]
 
     @classmethod
     def optional_parts(cls, tensors: Mapping[str, Tensor]) -> dict[str, bool]:

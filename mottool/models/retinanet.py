@@ -12,6 +12,7 @@ shape within a cell: that is the order of the `N` axis.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import nms
 
 from mottool.models.backbones.mobilenet_v1 import MobileNetV1
+from mottool.models.grid import KEPT, cell_grid
 
 __all__ = [
     "BACKBONES",
@@ -228,29 +230,38 @@ class AnchorShapes:
         strides: Sequence[int],
         device: torch.device | None = None,
     ) -> Tensor:
-        """Create the anchors of maps of `cells` (h, w) at `strides`, centred on their cells.
+        """Return the anchors of maps of `cells` (h, w) at `strides`, centred on their cells.
 
-        (N, 4) float32 x1 y1 x2 y2 in network pixels; they may reach beyond the image.
+        (N, 4) float32 x1 y1 x2 y2 in network pixels; they may reach beyond the image. They are
+        computed once, and not to be changed.
         """
-        halves = torch.tensor(
-            [
-                (scale * math.sqrt(ratio), scale / math.sqrt(ratio))
-                for scale in self.scales
-                for ratio in self.ratios
-            ],
-            device=device,
-        ) * (self.size / 2)  # (A, 2), in strides
-        levels = []
-        for (height, width), stride in zip(cells, strides, strict=True):
-            y, x = torch.meshgrid(
-                torch.arange(height, device=device) + 0.5,
-                torch.arange(width, device=device) + 0.5,
-                indexing="ij",
-            )
-            centres = torch.stack((x, y), dim=-1).reshape(-1, 1, 2)  # (h·w, 1, 2)
-            corners = torch.cat((centres - halves, centres + halves), dim=-1)  # (h·w, A, 4)
-            levels.append(corners.reshape(-1, 4) * stride)
-        return torch.cat(levels)  # (N, 4)
+        sizes = tuple((int(h), int(w)) for h, w in cells)  # they are tensors while one traces
+        return _anchors(self, sizes, tuple(strides), device or torch.get_default_device())
+
+
+@lru_cache(KEPT)
+@torch.inference_mode(False)
+def _anchors(
+    shapes: AnchorShapes,
+    cells: tuple[tuple[int, int], ...],
+    strides: tuple[int, ...],
+    device: torch.device,
+) -> Tensor:
+    """Compute `AnchorShapes.boxes`."""
+    halves = torch.tensor(
+        [
+            (scale * math.sqrt(ratio), scale / math.sqrt(ratio))
+            for scale in shapes.scales
+            for ratio in shapes.ratios
+        ],
+        device=device,
+    ) * (shapes.size / 2)  # (A, 2), in strides
+    levels = []
+    for (height, width), stride in zip(cells, strides, strict=True):
+        centres = cell_grid(height, width, device).reshape(-1, 1, 2) + 0.5  # (h·w, 1, 2)
+        corners = torch.cat((centres - halves, centres + halves), dim=-1)  # (h·w, A, 4)
+        levels.append(corners.reshape(-1, 4) * stride)
+    return torch.cat(levels)  # (N, 4)
 
 
 def deltas_from_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
@@ -285,35 +296,31 @@ def select_detections(
     boxes: Tensor,
     scores: Tensor,
     counts: Sequence[int],
-    min_score: float,
     max_iou: float,
     most: int,
     per_level: int = 1000,
 ) -> Tensor:
-    """Select the anchors that are the detections of an image: rows (n,) int64, best first.
+    """Select the candidates that are the detections of an image: rows (n,) int64, best first.
 
-    `boxes` (N, 4) and `scores` (N,) of all levels, `counts` anchors on each. At most `per_level`
-    of each level that score above `min_score` go together into non-maximum suppression at IoU
-    `max_iou`, and `most` of those that are left are kept (RetinaNet §4.1, "Inference").
+    `boxes` (N, 4) and `scores` (N,) are candidates of all levels, `counts` of each. At most
+    `per_level` of each level go together into non-maximum suppression at IoU `max_iou`, and `most`
+    of those that are left are kept (RetinaNet §4.1, "Inference").
     """
-    row = top_candidates(scores, counts, min_score, per_level)
+    row = top_candidates(scores, counts, per_level)
     return row[nms(boxes[row], scores[row], max_iou)[:most]]
 
 
-def top_candidates(
-    scores: Tensor, counts: Sequence[int], min_score: float, per_level: int = 1000
-) -> Tensor:
-    """Select the anchors that non-maximum suppression compares: rows (n,) int64.
+def top_candidates(scores: Tensor, counts: Sequence[int], per_level: int = 1000) -> Tensor:
+    """Select the candidates that non-maximum suppression compares: rows (n,) int64.
 
-    Of each level, with `counts` anchors, these are the best `per_level` among those whose scores
-    (N,) are above `min_score`. Few are, so the others are dropped before they are sorted.
+    Of each level, with `counts` candidates, these are the best `per_level` by their scores (N,).
     """
     rows = []
     start = 0
     for level in torch.split(scores, list(counts)):
-        above = (level > min_score).nonzero()[:, 0]
-        if len(above) > per_level:
-            above = above[level[above].topk(per_level).indices]
-        rows.append(above + start)
+        best = torch.arange(len(level))
+        if len(level) > per_level:
+            best = level.topk(per_level).indices
+        rows.append(best + start)
         start += len(level)
     return torch.cat(rows)

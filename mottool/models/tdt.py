@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from torchvision.ops import box_iou, nms
 
 from mottool.checkpoints.fitting import dimension, fit
+from mottool.models.candidates import candidates
+from mottool.models.device import to_host
 from mottool.models.interfaces import Decoded
 from mottool.models.retinanet import (
     LAST_LEVEL,
@@ -89,36 +91,40 @@ class Embedder(nn.Module):
     def at(self, features: list[Tensor], images: Tensor, anchors: Tensor) -> Tensor:
         """Compute embeddings (n, D), not normalised, of `anchors` (n,) in `images` (n,) of a batch.
 
-        `features` are the outputs of `forward` for all levels; anchors index the N axis.
+        `features` are the outputs of `forward` for all levels; anchors index the N axis. Indices
+        are read on the CPU, which sorts them by level and shape, and used on the network's device.
         """
+        images, anchors = to_host([images, anchors])
+        widths = torch.tensor([level.shape[3] for level in features])
+        ends = torch.tensor([level.shape[2] * level.shape[3] for level in features]).cumsum(0)
+        cells = anchors // len(ANCHORS)
+        levels = torch.bucketize(cells, ends, right=True)
+        cells = cells - torch.cat((ends.new_zeros(1), ends))[levels]
+        y, x = cells // widths[levels], cells % widths[levels]
+        by_level, level_sizes = _rows_of_each(levels, len(features))
+        # Every level has complete cells, so the remainder is the shape on all levels.
+        by_shape, shape_sizes = _rows_of_each(anchors % len(ANCHORS), len(ANCHORS))
+        indices = torch.stack((images, y, x, by_level, by_shape)).to(features[0].device)
+        images, y, x, by_level, by_shape = indices
         patches = features[0].new_zeros(len(anchors), PYRAMID_CHANNELS, 3, 3)
-        cells = torch.tensor([level.shape[2] * level.shape[3] for level in features])
-        ends = len(ANCHORS) * cells.cumsum(0).to(anchors.device)
-        groups = _rows_of_each(torch.bucketize(anchors, ends, right=True), len(features))
-        start = 0
-        for level, rows in zip(features, groups, strict=True):
-            height, width = level.shape[2:]
-            # Levels without anchors too: their weights get gradients, which processes average.
-            cell = (anchors[rows] - start) // len(ANCHORS)
-            patches[rows] = _patches(level, images[rows], cell // width, cell % width)
-            start += height * width * len(ANCHORS)
+        # Levels without anchors too: their weights get gradients, which processes average.
+        for level, rows in zip(features, torch.split(by_level, level_sizes), strict=True):
+            patches[rows] = _patches(level, images[rows], y[rows], x[rows])
         # Features can have a lower precision than the weights.
         flat = patches.to(self.embedding.weight.dtype).flatten(1)  # (n, 256·3·3)
         weights = self.embedding.weight.reshape(len(ANCHORS), self.embedding_size, -1)
         biases = self.embedding.bias.reshape(len(ANCHORS), -1)  # type: ignore[union-attr]
         embeddings = flat.new_zeros(len(anchors), self.embedding_size)
-        # Every level has complete cells, so the remainder is the shape on all levels.
-        for shape, rows in enumerate(_rows_of_each(anchors % len(ANCHORS), len(ANCHORS))):
+        for shape, rows in enumerate(torch.split(by_shape, shape_sizes)):
             embeddings = embeddings.index_add(
                 0, rows, F.linear(flat[rows], weights[shape], biases[shape]).to(embeddings.dtype)
             )
         return embeddings
 
 
-def _rows_of_each(keys: Tensor, count: int) -> tuple[Tensor, ...]:
-    """Return the rows of `keys` (n,) int64 that hold 0, 1, … `count` - 1."""
-    sizes: list[int] = torch.bincount(keys, minlength=count).tolist()
-    return torch.split(keys.argsort(stable=True), sizes)
+def _rows_of_each(keys: Tensor, count: int) -> tuple[Tensor, list[int]]:
+    """Return the rows of keys (n,) int64 by rising key, and how many have each of `count` keys."""
+    return keys.argsort(stable=True), torch.bincount(keys, minlength=count).tolist()
 
 
 def _patches(level: Tensor, images: Tensor, y: Tensor, x: Tensor) -> Tensor:
@@ -239,33 +245,38 @@ class TDT(nn.Module):
 
     def decode(self, heads: dict[str, Tensor], min_score: float) -> list[Decoded]:
         """Decode people that score above `min_score` (§3.2: 0.05), at most 100 per image."""
-        counts = _anchors_per_level(heads["anchors"], len(self.levels))
         scores = heads["scores"].float().sigmoid()  # (B, N)
-        kept, boxes = [], []
-        for deltas, score in zip(heads["boxes"], scores, strict=True):
-            row = top_candidates(score, counts, min_score)
-            candidates = boxes_from_deltas(deltas[row], heads["anchors"][row])
-            best = nms(candidates, score[row], _MAX_IOU)[:_MOST]
-            kept.append(row[best])
-            boxes.append(candidates[best])
+        anchors = heads["anchors"].expand(len(scores), -1, -1)  # (B, N, 4)
+        levels = _level_of_anchors(heads["anchors"]).expand(len(scores), -1)  # (B, N)
+        kept, boxes, box_scores = [], [], []
+        for rows, score, deltas, anchor, level in candidates(
+            scores, min_score, heads["boxes"], anchors, levels
+        ):
+            counts = torch.bincount(level, minlength=len(self.levels)).tolist()
+            top = top_candidates(score, counts)
+            decoded = boxes_from_deltas(deltas[top], anchor[top])
+            best = nms(decoded, score[top], _MAX_IOU)[:_MOST]
+            kept.append(rows[top][best])
+            boxes.append(decoded[best])
+            box_scores.append(score[top][best])
         images = torch.cat([torch.full_like(row, index) for index, row in enumerate(kept)])
         embeddings = F.normalize(self.embed(heads, images, torch.cat(kept)).float(), dim=1)
-        parts = torch.split(embeddings, [len(row) for row in kept])
+        parts = torch.split(to_host([embeddings])[0], [len(row) for row in kept])
         return [
-            Decoded(box, score[row], torch.zeros_like(row), part if self.embeds else None)
-            for box, score, row, part in zip(boxes, scores, kept, parts, strict=True)
+            Decoded(box, score, torch.zeros_like(row), part if self.embeds else None)
+            for box, score, row, part in zip(boxes, box_scores, kept, parts, strict=True)
         ]
 
 
-def _anchors_per_level(anchors: Tensor, levels: int) -> list[int]:
-    """Return the number of anchors on each level, from the areas of the anchors (N, 4).
+def _level_of_anchors(anchors: Tensor) -> Tensor:
+    """Return the index of the level (N,) int64 of each anchor, from the areas of anchors (N, 4).
 
     The first shape of a level has a quarter of the area of the next level's.
     """
-    areas = (anchors[:, 2] - anchors[:, 0]) * (anchors[:, 3] - anchors[:, 1])
-    octave = torch.log2(areas[:: len(ANCHORS)] / areas[0]).div(2).round().long()  # (N / 9,)
-    counts: list[int] = torch.bincount(octave, minlength=levels).tolist()
-    return [len(ANCHORS) * count for count in counts]
+    first = anchors[:: len(ANCHORS)]  # (N / 9, 4)
+    areas = (first[:, 2] - first[:, 0]) * (first[:, 3] - first[:, 1])
+    levels = torch.log2(areas / areas[0]).div(2).round().long()
+    return levels.repeat_interleave(len(ANCHORS))
 
 
 def _map_name(level: int) -> str:

@@ -14,8 +14,8 @@ from mottool.checkpoints.download import missing_weights_fix
 from mottool.checkpoints.manifest import bundled_file
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
-from mottool.models.device import Compute, DeviceTimer, SideStream
-from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network, on_host
+from mottool.models.device import Compute, DeviceTimer, SideStream, to_host
+from mottool.models.interfaces import Decoded, Deployable, EmbeddingNetwork, Network
 from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import Letterbox, Preprocessor
 from mottool.networks.registry import NETWORKS, load
@@ -252,12 +252,12 @@ class OneShotRun:
         yield from self.finish(self.infer([self.prepare(frame) for frame in frames]))
 
     def _decode(self, heads: dict[str, torch.Tensor]) -> tuple[list[Decoded], list[Image | None]]:
-        """Return the decoded detections of a batch, on the CPU, and the occlusion maps to keep."""
+        """Return the decoded detections of a batch and the occlusion maps to keep."""
         decoded = self.network.decode(heads, self.pipeline.min_score)
         if not self.pipeline.occlusion_stride:
-            return on_host(decoded), [None] * len(decoded)
+            return decoded, [None] * len(decoded)
         maps = (heads["occlusion"].float().sigmoid()[:, 0] * 255).round().byte()
-        return on_host(decoded), [*maps.cpu().numpy()]
+        return decoded, [*maps.cpu().numpy()]
 
     def _to_frame(
         self, decoded: Decoded, size: tuple[int, int], occlusion: Image | None
@@ -342,7 +342,7 @@ class NetworkEmbedder:
             )
             for image, rows in zip(images, boxes, strict=True)
         ]
-        return [rows.cpu().numpy() for rows in self.network.embed_at(heads, mapped)]
+        return [rows.numpy() for rows in to_host(self.network.embed_at(heads, mapped))]
 
 
 def _runtimes(

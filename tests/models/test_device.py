@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from mottool.models.device import Compute, DeviceTimer, SideStream, pack, to_host, unpack
-from mottool.models.interfaces import Decoded, on_host
 from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import CenterWarp, Letterbox
 
@@ -25,27 +24,6 @@ def test_packed_tensors_come_back_with_their_types_shapes_and_bits():
     for tensor, copy in zip(tensors, unpack(pack(tensors), tensors), strict=True):
         assert (copy.dtype, copy.shape) == (tensor.dtype, tensor.shape)
         assert torch.equal(copy, tensor)
-
-
-def test_detections_of_a_batch_are_copied_in_one_transfer(monkeypatch):
-    torch.manual_seed(0)
-    decoded = [
-        Decoded(torch.rand(n, 4), torch.rand(n), torch.arange(n), torch.rand(n, 8))
-        for n in (3, 0, 2)
-    ]
-    transfers = []
-
-    def transfer(tensors):
-        transfers.append(pack(tensors))
-        return unpack(transfers[-1], tensors)
-
-    monkeypatch.setattr("mottool.models.interfaces.to_host", transfer)
-    copies = on_host(decoded)
-    assert len(transfers) == 1
-    for people, copy in zip(decoded, copies, strict=True):
-        for name in ("boxes", "scores", "classes", "embeddings"):
-            assert torch.equal(getattr(copy, name), getattr(people, name))
-        assert copy.occlusion_centres is None
 
 
 def test_tensors_on_the_cpu_are_not_copied():

@@ -117,7 +117,7 @@ def test_predictions_follow_the_order_of_the_anchors():
     assert flat[1, :, 1].tolist() == [place + 100_001 for place in where]
 
 
-def test_strongest_thresholds_suppresses_and_cuts():
+def test_strongest_candidates_are_suppressed_and_cut():
     box = torch.tensor(
         [
             [0.0, 0.0, 10.0, 10.0],
@@ -128,13 +128,13 @@ def test_strongest_thresholds_suppresses_and_cuts():
         ]
     )
     score = torch.tensor([0.8, 0.9, 0.7, 0.05, 0.95])
-    chosen = select_detections(box, score, [3, 2], 0.05, 0.5, 100)
-    # The second suppresses the first and, at IoU 0.54, the third; 0.05 is not above 0.05.
-    assert chosen.tolist() == [4, 1]
-    assert select_detections(box, score, [3, 2], 0.05, 0.6, 100).tolist() == [4, 1, 2]
-    assert select_detections(box, score, [3, 2], 0.05, 0.5, 1).tolist() == [4]
-    assert select_detections(box, score, [3, 2], 0.05, 0.95, 100, per_level=1).tolist() == [4, 1]
-    assert select_detections(box, score, [3, 2], 0.99, 0.5, 100).tolist() == []
+    chosen = select_detections(box, score, [3, 2], 0.5, 100)
+    # The second suppresses the first and, at IoU 0.54, the third.
+    assert chosen.tolist() == [4, 1, 3]
+    assert select_detections(box, score, [3, 2], 0.6, 100).tolist() == [4, 1, 2, 3]
+    assert select_detections(box, score, [3, 2], 0.5, 1).tolist() == [4]
+    assert select_detections(box, score, [3, 2], 0.95, 100, per_level=1).tolist() == [4, 1]
+    assert select_detections(box[:0], score[:0], [0, 0], 0.5, 100).tolist() == []
 
 
 @pytest.mark.parametrize("backbone", sorted({*BACKBONES} - {"mobilenet_v1"}))
