@@ -20,7 +20,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from errno import ENOLCK, ENOSYS, EOPNOTSUPP
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,10 +39,9 @@ from mottool.cache.hdf5 import (
 from mottool.cache.merge import merge
 from mottool.errors import BusyError, CacheError, MottoolError, writing
 from mottool.files import replace_file
+from mottool.locks import lock
 
 __all__ = ["Shards", "open_shards", "read_progress", "recorded_settings", "shard_files"]
-
-NO_LOCKS = {ENOLCK, ENOSYS, EOPNOTSUPP}
 
 
 def shard_files(path: Path) -> list[Path]:
@@ -264,20 +262,20 @@ def _stem(items: int) -> str:
     return f"{items:08d}"
 
 
-def _locked(lock: Path, path: Path) -> int:
-    """Return an open descriptor of `lock` that locks it against other writers of `path`."""
+def _locked(file: Path, path: Path) -> int:
+    """Return an open descriptor of `file` that locks it against other writers of `path`."""
     busy = BusyError(
         f"{path} is being written by another process",
         "wait until that one has ended, or give this one another --work folder",
     )
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     except FileNotFoundError:
         raise busy from None  # the other one has just removed the folder
     try:
-        _lock(descriptor)
+        lock(descriptor)
         # The other process may have removed the file between the two calls above.
-        if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
+        if os.path.samestat(os.fstat(descriptor), os.stat(file)):
             return descriptor
         raise busy
     except (BlockingIOError, FileNotFoundError):
@@ -286,25 +284,3 @@ def _locked(lock: Path, path: Path) -> int:
     except BaseException:
         os.close(descriptor)
         raise
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> None:
-        """Lock a file until it is closed. Raises `BlockingIOError` if it is locked already."""
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            raise BlockingIOError from None
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        """Lock a file until it is closed. Raises `BlockingIOError` if it is locked already."""
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Some network file systems have no locks; there users must run one writer at a time.
-            if error.errno not in NO_LOCKS:
-                raise

@@ -6,11 +6,9 @@ process that writes there. The file gets its name when it is complete and checke
 executed.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,10 +16,10 @@ from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
 from mottool.errors import CheckpointError, OutputError, ignore_warning, writing
 from mottool.files import file_digest, user_cache_folder
+from mottool.locks import lock_or_wait
 
 __all__ = ["cache_folder", "fetch", "find_downloaded", "missing_weights_fix"]
 
-NO_LOCKS = (ENOLCK, ENOSYS, EOPNOTSUPP)  # errors of network file systems without locks
 DOWNLOAD_FIX = "download it again"
 
 Warn = Callable[[str], None]
@@ -151,7 +149,12 @@ def _check_sha256(part: Path, expected: str) -> None:
 @contextmanager
 def _locked(folder: Path, out: Path, warn: Warn) -> Iterator[None]:
     """Create `folder` and hold its lock; wait while another process holds it."""
-    waited = False
+    messages = [f"another process is downloading {out.name}; waiting for it"]
+
+    def waiting() -> None:
+        if messages:
+            warn(messages.pop())
+
     while True:
         with writing(out):
             folder.mkdir(parents=True, exist_ok=True)
@@ -160,16 +163,7 @@ def _locked(folder: Path, out: Path, warn: Warn) -> Iterator[None]:
             except FileNotFoundError:  # another process has removed the folder
                 continue
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not waited:
-                    warn(f"another process is downloading {out.name}; waiting for it")
-                waited = True
-                fcntl.flock(file, fcntl.LOCK_EX)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
+            lock_or_wait(file.fileno(), waiting)
             if _is_same_file(file.fileno(), folder / "lock"):
                 yield
                 return

@@ -12,7 +12,7 @@ from mottool.errors import MottoolError, SettingError, did_you_mean
 from mottool.models.device import PRECISIONS
 from mottool.networks.registry import load
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
-from mottool.runtimes.measure import Measured, measure, recall, remember
+from mottool.runtimes.measure import Measured, alone, measure, recall, remember
 from mottool.runtimes.network import RuntimeNetwork
 from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES, VARIABLE
 
@@ -85,7 +85,10 @@ class Runtimes:
             self._messages.add(message)
 
     def _measure(self, warn: Warn) -> Measured | None:
-        """Return the remembered or a new measurement; None if a new one is not worth its time."""
+        """Return the remembered or a new measurement; None if a new one is not worth its time.
+
+        While another process measures, wait for it: it may measure the same.
+        """
         names = [
             name
             for name, entry in RUNTIMES.items()
@@ -95,12 +98,19 @@ class Runtimes:
         if measured is None:
             if not names or self._images < FEW_IMAGES:
                 return None
-            measured = measure(self.network, names, self.open, warn)
-            try:
-                remember(self.network, names, measured)
-            except MottoolError as error:
-                warn(f"the choice of a runtime is not kept: {error.problem}")
+            message = f"{self.network.name}: waiting for another process that measures runtimes"
+            with alone(lambda: warn(message)):
+                measured = recall(self.network, names) or self._measure_anew(names, warn)
         warn(measured.describe(self.network.name))
+        return measured
+
+    def _measure_anew(self, names: list[str], warn: Warn) -> Measured:
+        """Measure the runtimes `names`, and remember the result."""
+        measured = measure(self.network, names, self.open, warn)
+        try:
+            remember(self.network, names, measured)
+        except MottoolError as error:
+            warn(f"the choice of a runtime is not kept: {error.problem}")
         return measured
 
     def _runtime(self, name: str) -> Started:

@@ -3,8 +3,8 @@
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 
-from mottool.errors import MottoolError
+from mottool.errors import MottoolError, OutputError
 from mottool.files import atomic_write, digest
+from mottool.locks import locked
 from mottool.runtimes.agreement import agree
 from mottool.runtimes.conversions import cache_folder, code_version
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
 from mottool.runtimes.registry import EAGER, versions
 
-__all__ = ["Measured", "measure", "recall", "remember"]
+__all__ = ["Measured", "alone", "measure", "recall", "remember"]
 
 ROUNDS = 5  # calls of each runtime that are timed, in turn
 LONGEST_SECONDS = 10.0  # after which no further round begins
@@ -42,6 +43,19 @@ class Measured:
         times = ", ".join(f"{name} {time:.3g}" for name, time in others if name != self.runtime)
         fastest = f"{self.milliseconds[self.runtime]:.3g} ms an image"
         return f"{network}: runtime {self.runtime}, {fastest} here ({times}); see --runtime"
+
+
+@contextmanager
+def alone(waiting: Callable[[], None]) -> Iterator[None]:
+    """Let only one process of this user measure at a time; others would disturb it.
+
+    `waiting` is called if another process measures. Without a cache that can be written, processes
+    do not wait for each other.
+    """
+    with ExitStack() as stack:
+        with suppress(OutputError):
+            stack.enter_context(locked(cache_folder() / "measuring.lock", waiting))
+        yield
 
 
 @torch.inference_mode()

@@ -172,26 +172,26 @@ def test_second_writer_is_refused_until_the_first_closes(tmp_path):
 
 def test_a_lock_of_a_removed_folder_is_not_trusted(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
-    first, lock = Shards(path, LAYOUT, HEADER), shards._lock
+    first, lock = Shards(path, LAYOUT, HEADER), shards.lock
 
     def meanwhile(descriptor):
         """Let the first writer remove its folder between the opening and the locking."""
         first.remove()
         lock(descriptor)
 
-    monkeypatch.setattr(shards, "_lock", meanwhile)
+    monkeypatch.setattr(shards, "lock", meanwhile)
     with pytest.raises(CacheError, match="is being written by another process"):
         Shards(path, LAYOUT, HEADER)
 
 
 def test_a_writer_that_waited_for_a_merge_does_not_start_over(tmp_path, monkeypatch):
-    path, lock = tmp_path / "a.h5", shards._lock
+    path, lock = tmp_path / "a.h5", shards.lock
 
     def meanwhile(descriptor):
         path.write_bytes(b"merged by another process")
         lock(descriptor)
 
-    monkeypatch.setattr(shards, "_lock", meanwhile)
+    monkeypatch.setattr(shards, "lock", meanwhile)
     assert open_shards(path, LAYOUT, HEADER) is None
     assert contents(tmp_path) == ["a.h5"]
 

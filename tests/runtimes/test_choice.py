@@ -1,12 +1,14 @@
 """A runtime is chosen by name, by measurement, or as an earlier run did."""
 
 import json
+import threading
 
 import pytest
 import torch
 from torch import nn
 
 from mottool.errors import SettingError
+from mottool.locks import locked
 from mottool.models.device import Compute
 from mottool.runtimes import choice, measure
 from mottool.runtimes.agreement import agree
@@ -100,6 +102,35 @@ def test_a_damaged_memory_is_measured_again(tmp_path):
         path.write_text(content)
         assert start()[0] == "toy"
         assert len(json.loads(path.read_text())["milliseconds"]) == 2
+
+
+def test_auto_waits_for_another_process_that_measures_and_takes_its_choice(tmp_path):
+    waiting, messages, chosen = threading.Event(), [], []
+
+    def warn(message):
+        messages.append(message)
+        waiting.set()
+
+    thread = threading.Thread(
+        target=lambda: chosen.append(Runtimes(network()).start(warn, images=1000).runtime)
+    )
+    with locked(tmp_path / "cache" / "measuring.lock", pytest.fail):
+        thread.start()
+        assert waiting.wait(60)
+        result = measure.Measured("torch", {"torch": 1, "toy": 2})
+        measure.remember(network(), ["toy", "wrong", "broken", "failing"], result)
+    thread.join()
+    assert chosen == ["torch"]
+    assert messages[0] == "toy-network: waiting for another process that measures runtimes"
+    assert not CALLS
+
+
+def test_auto_measures_without_a_folder_to_write(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MOTTOOL_RUNTIME_CACHE", str(tmp_path / "file" / "cache"))
+    chosen, messages = start()
+    assert chosen == "toy"
+    assert any("is not kept" in message for message in messages)
 
 
 def test_auto_does_not_measure_for_few_images():
