@@ -85,7 +85,7 @@ def _process(sequence: Source, runs: list[CacheRun], warn: Callable[[str], None]
     """Run all stages of each of `runs` over the frames from the first one that any needs."""
     from mottool.engines.threads import cores
     from mottool.progress import counter
-    from mottool.sources.overlap import in_threads
+    from mottool.sources.overlap import in_threads, size_of_arrays
     from mottool.sources.prefetch import prefetch
 
     batch = max(run.batch for run in runs)
@@ -94,7 +94,8 @@ def _process(sequence: Source, runs: list[CacheRun], warn: Callable[[str], None]
     frames = sequence.frames(start, warn, any(run.needs_pixels for run in runs))
     with ExitStack() as stages:
         decoded = stages.enter_context(closing(prefetch(frames, ahead)))
-        preparing = in_threads(partial(_prepare, runs), decoded, threads, ahead + threads)
+        prepare = partial(_prepare, runs)
+        preparing = in_threads(prepare, decoded, threads, ahead + threads, size_of_arrays)
         prepared = stages.enter_context(closing(preparing))
         inferred = (_infer(runs, block) for block in batches(prepared, batch))
         writing = in_threads(_write, inferred, 1, UNWRITTEN_BATCHES)

@@ -23,7 +23,7 @@ from mottool.sources.images import (
     read_raw,
     without_links,
 )
-from mottool.sources.overlap import in_threads
+from mottool.sources.overlap import in_threads, size_of_arrays
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = [
@@ -170,7 +170,8 @@ class Sequence:
             return scale(read_raw(file), values) if values else read_image(file)
 
         first, threads = max(start, 1), cores()
-        with closing(in_threads(read, files[first - 1 :], threads, threads + 1)) as images:
+        images = in_threads(read, files[first - 1 :], threads, threads + 1, size_of_arrays)
+        with closing(images):
             for number, image in enumerate(images, first):
                 self._check_size(files[number - 1], image, files[0])
                 yield Frame(number, image, (number - 1) / self.fps)

@@ -4,9 +4,12 @@ import threading
 import time
 from contextlib import closing
 
+import numpy as np
 import pytest
 
-from mottool.sources.overlap import in_threads
+from mottool.sources import overlap
+from mottool.sources.overlap import in_threads, size_of_arrays
+from mottool.sources.sequence import Frame
 
 
 def alive():
@@ -32,6 +35,29 @@ def test_at_most_ahead_items_are_in_work_or_waiting():
 
     for result in in_threads(abs, items(), 2, 3):
         assert len(taken) <= result + 3
+
+
+@pytest.mark.parametrize(("size", "most"), [(100, 8), (300, 3), (2000, 1)])
+def test_results_ahead_are_limited_by_their_bytes(size, most, monkeypatch):
+    monkeypatch.setattr(overlap, "BYTES", 1000)
+    taken = []
+
+    def items():
+        for item in range(30):
+            taken.append(item)
+            yield item
+
+    ahead = []
+    results = in_threads(abs, items(), 2, 8, lambda result: size)
+    for result in results:
+        ahead.append(len(taken) - result)
+    assert ahead[0] == 1
+    assert max(ahead) == most
+
+
+def test_bytes_of_arrays_are_counted_in_nested_values():
+    frame = Frame(1, np.zeros((2, 3, 3), np.uint8), 0.0)
+    assert size_of_arrays([(frame, None), 1.0, np.zeros(2, np.float32), "text"]) == 18 + 8
 
 
 def test_items_in_work_at_once_are_limited_by_threads():
