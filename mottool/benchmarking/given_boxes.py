@@ -1,10 +1,11 @@
 """A detector whose boxes are replaced, so that a second stage embeds a known number of people."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mottool.detections import Detections
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes, Pipeline, PipelineRun
+from mottool.pipelines.staged import Stages, staged
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -31,17 +32,34 @@ class GivenBoxes:
         return GivenBoxesRun(self.detector.start(sequence, warn, recorded), self.boxes)
 
 
-class GivenBoxesRun:
+class Numbered(NamedTuple):
+    """What a stage of the detector has made of some frames, and their numbers."""
+
+    numbers: list[int]
+    content: Any
+
+
+class GivenBoxesRun(Stages):
     """The detector processing one sequence."""
 
     def __init__(self, run: PipelineRun, boxes: Callable[[int], Detections]) -> None:
-        self.run, self.boxes = run, boxes
+        self.run, self.boxes = staged(run), boxes
         self.settings = run.settings
         self.needs_pixels = run.needs_pixels
         self.needs_all_frames = run.needs_all_frames
         self.last_frame = run.last_frame
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """Detect people in each frame, and return the given boxes with the time it took."""
-        for frame, (_, times) in zip(frames, self.run.detect(frames), strict=True):
-            yield self.boxes(frame.number), times
+    def prepare(self, frame: Frame) -> Numbered:
+        """Prepare a frame as the detector does."""
+        return Numbered([frame.number], self.run.prepare(frame))
+
+    def infer(self, prepared: Sequence[Numbered]) -> Numbered:
+        """Run the detector."""
+        numbers = [number for frame in prepared for number in frame.numbers]
+        return Numbered(numbers, self.run.infer([frame.content for frame in prepared]))
+
+    def finish(self, inferred: Numbered) -> Iterator[tuple[Detections, FrameTimes]]:
+        """Return the given boxes of each frame with the time that the detector took."""
+        results = self.run.finish(inferred.content)
+        for number, (_, times) in zip(inferred.numbers, results, strict=True):
+            yield self.boxes(number), times

@@ -1,6 +1,6 @@
 """One-shot networks: as a whole pipeline, or as the embedder of given boxes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from mottool.pipelines.batch_size import fastest_batch, time_of_batches
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.load_network import load_network
 from mottool.pipelines.options import AUTO_BATCH, Options, input_size
+from mottool.pipelines.staged import PreparedFrame, Stages
 from mottool.runtimes.choice import Runtimes, Started
 from mottool.runtimes.interfaces import LoadedNetwork
 from mottool.runtimes.registry import EAGER, recorded_runtime
@@ -173,14 +174,6 @@ class OneShotPipeline:
         return OneShotRun(self, self.runtimes.start(warn, runtime, sequence.length))
 
 
-class Prepared(NamedTuple):
-    """A resized frame, the width and height that it had, and the seconds it took."""
-
-    pixels: npt.NDArray[Any]
-    size: tuple[int, int]
-    seconds: float
-
-
 class Inferred(NamedTuple):
     """The raw heads of a batch: width and height of its frames, seconds, the network's timer."""
 
@@ -190,7 +183,7 @@ class Inferred(NamedTuple):
     timer: DeviceTimer
 
 
-class OneShotRun:
+class OneShotRun(Stages):
     """A one-shot pipeline processing one sequence."""
 
     needs_pixels = True
@@ -214,15 +207,15 @@ class OneShotRun:
             self.settings["occlusion_stride"] = pipeline.occlusion_stride
         self.settings |= pipeline.fitted
 
-    def prepare(self, frame: Frame) -> Prepared:
+    def prepare(self, frame: Frame) -> PreparedFrame:
         """Resize a frame to the network's input."""
         start = perf_counter()
         pixels = self._input.prepare(frame.image)
         height, width = frame.image.shape[:2]
-        return Prepared(pixels, (width, height), perf_counter() - start)
+        return PreparedFrame(pixels, (width, height), perf_counter() - start)
 
     @torch.inference_mode()
-    def infer(self, prepared: Sequence[Prepared]) -> Inferred:
+    def infer(self, prepared: Sequence[PreparedFrame]) -> Inferred:
         """Run the network on a batch of prepared frames, with one forward pass."""
         compute, seconds = self.pipeline.compute, sum(frame.seconds for frame in prepared)
         timer = DeviceTimer(compute)
@@ -246,10 +239,6 @@ class OneShotRun:
         ]
         times = FrameTimes(network=network, heads=(perf_counter() - start) / frames)
         return [(detections, times) for detections in results]
-
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """Detect and embed people in a batch of frames, with one forward pass."""
-        yield from self.finish(self.infer([self.prepare(frame) for frame in frames]))
 
     def _decode(self, heads: dict[str, torch.Tensor]) -> tuple[list[Decoded], list[Image | None]]:
         """Return the decoded detections of a batch and the occlusion maps to keep."""

@@ -1,13 +1,44 @@
 """Runs of pipelines as stages that can overlap; a run without stages is a single one."""
 
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
 
 from mottool.detections import Detections
 from mottool.pipelines.interfaces import FrameTimes, PipelineRun, StagedRun
 from mottool.sources.sequence import Frame
 
-__all__ = ["staged"]
+__all__ = ["PreparedFrame", "Stages", "staged"]
+
+
+class PreparedFrame(NamedTuple):
+    """A frame as the input of a network, the width and height that it had, and the seconds."""
+
+    pixels: npt.NDArray[Any]
+    size: tuple[int, int]
+    seconds: float
+
+
+class Stages(ABC):
+    """A run whose `detect` follows from its stages; see `StagedRun`."""
+
+    @abstractmethod
+    def prepare(self, frame: Frame) -> Any:
+        """Prepare a frame."""
+
+    @abstractmethod
+    def infer(self, prepared: Sequence[Any]) -> Any:
+        """Run the network on a batch of prepared frames."""
+
+    @abstractmethod
+    def finish(self, inferred: Any) -> Iterable[tuple[Detections, FrameTimes]]:
+        """Complete the detections of a batch."""
+
+    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
+        """Detect people in a batch of frames, stage by stage."""
+        yield from self.finish(self.infer([self.prepare(frame) for frame in frames]))
 
 
 def staged(run: PipelineRun) -> StagedRun:

@@ -7,7 +7,7 @@ with the number of people.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from mottool.pipelines.interfaces import (
     PipelineRun,
     Startable,
 )
+from mottool.pipelines.staged import Stages, staged
 from mottool.runtimes.registry import recorded_runtime
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
@@ -68,13 +69,30 @@ class TwoStage:
         return TwoStageRun(self, run)
 
 
-class TwoStageRun:
-    """A two-stage pipeline processing one sequence."""
+class Prepared(NamedTuple):
+    """The pixels of a frame, and the frame as the detector's input."""
+
+    image: npt.NDArray[np.uint8]
+    input: Any
+
+
+class Detected(NamedTuple):
+    """The pixels of a batch of frames, and the detections in them."""
+
+    images: list[npt.NDArray[np.uint8]]
+    results: list[tuple[Detections, FrameTimes]]
+
+
+class TwoStageRun(Stages):
+    """A two-stage pipeline processing one sequence.
+
+    The detector's heads are decoded in `infer`, since those of all frames would fill the memory.
+    """
 
     needs_pixels = True
 
     def __init__(self, pipeline: TwoStage, detector: PipelineRun) -> None:
-        self.pipeline, self.detector = pipeline, detector
+        self.pipeline, self.detector = pipeline, staged(detector)
         self.needs_all_frames = detector.needs_all_frames
         self.last_frame = detector.last_frame
         embedder = pipeline.embedder
@@ -86,17 +104,24 @@ class TwoStageRun:
         self.settings: dict[str, Any] = detector.settings | {"embedder": embedder.name}
         self.settings |= settings
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """Detect people in each frame; embed the boxes of all frames together."""
-        detected = [
-            result
-            for start in range(0, len(frames), self.pipeline.detector.batch)
-            for result in self.detector.detect(frames[start : start + self.pipeline.detector.batch])
-        ]
+    def prepare(self, frame: Frame) -> Prepared:
+        """Prepare a frame for the detector."""
+        return Prepared(frame.image, self.detector.prepare(frame))
+
+    def infer(self, prepared: Sequence[Prepared]) -> Detected:
+        """Detect people in each frame, in batches of the detector's size."""
+        batch, results = self.pipeline.detector.batch, []
+        for start in range(0, len(prepared), batch):
+            inputs = [frame.input for frame in prepared[start : start + batch]]
+            results += self.detector.finish(self.detector.infer(inputs))
+        return Detected([frame.image for frame in prepared], results)
+
+    def finish(self, detected: Detected) -> Iterator[tuple[Detections, FrameTimes]]:
+        """Embed the boxes of all frames together."""
         start = perf_counter()
-        embeddings = self._embed([frame.image for frame in frames], [each for each, _ in detected])
-        seconds = (perf_counter() - start) / len(frames)
-        for (detections, times), rows in zip(detected, embeddings, strict=True):
+        embeddings = self._embed(detected.images, [each for each, _ in detected.results])
+        seconds = (perf_counter() - start) / len(detected.images)
+        for (detections, times), rows in zip(detected.results, embeddings, strict=True):
             yield replace(detections, embeddings=rows), times._replace(embed=seconds)
 
     def _embed(

@@ -7,9 +7,10 @@ The name determines preprocessing, which no file contains. The format of the out
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mottool.checkpoints.download import missing_weights_fix
 from mottool.detections import PERSON, Detections
@@ -20,6 +21,7 @@ from mottool.models.preprocessing import CornerLetterbox, Preprocessor, Stretch
 from mottool.pipelines.detectors.output_reader import OutputReader
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
+from mottool.pipelines.staged import PreparedFrame, Stages
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -119,7 +121,15 @@ def _person_class(network: ExportedNetwork) -> int:
     return people[0] if people else next(iter(names))
 
 
-class ExportedRun:
+class Inferred(NamedTuple):
+    """The outputs of the network for a frame, the frame's width and height, and the seconds."""
+
+    outputs: dict[str, npt.NDArray[Any]]
+    size: tuple[int, int]
+    seconds: float
+
+
+class ExportedRun(Stages):
     """An exported detector processing one sequence."""
 
     needs_pixels = True
@@ -143,23 +153,35 @@ class ExportedRun:
             lambda message: warn(f"{path}: {message}"),
         )
 
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """Detect people in each frame."""
-        detector = self.detector
-        preprocessor = detector.preprocessor
-        for frame in frames:
-            height, width = frame.image.shape[:2]
+    def prepare(self, frame: Frame) -> PreparedFrame:
+        """Resize a frame to the network's input."""
+        start = perf_counter()
+        pixels = self.detector.preprocessor.image(frame.image)
+        height, width = frame.image.shape[:2]
+        return PreparedFrame(pixels, (width, height), perf_counter() - start)
+
+    def infer(self, prepared: Sequence[PreparedFrame]) -> list[Inferred]:
+        """Run the network on each frame."""
+        inferred = []
+        for frame in prepared:
             start = perf_counter()
-            outputs = detector.network.run(preprocessor.image(frame.image)[None])
-            end = perf_counter()
+            outputs = self.detector.network.run(frame.pixels[None])
+            seconds = frame.seconds + perf_counter() - start
+            inferred.append(Inferred(outputs, frame.size, seconds))
+        return inferred
+
+    def finish(self, inferred: Sequence[Inferred]) -> Iterator[tuple[Detections, FrameTimes]]:
+        """Decode the people in each frame."""
+        for outputs, size, seconds in inferred:
+            start = perf_counter()
             try:
                 people = self.reader.people(outputs)
             except CheckpointError as error:
-                path = detector.network.path
+                path = self.detector.network.path
                 raise CheckpointError(f"{path}: {error.problem}", error.fix) from error
             detections = Detections(
-                boxes=preprocessor.to_frame(people.boxes, width, height),
+                boxes=self.detector.preprocessor.to_frame(people.boxes, *size),
                 scores=people.scores.clip(0, 1),
                 classes=np.full(len(people.boxes), PERSON, np.uint16),
             )
-            yield detections, FrameTimes(network=end - start, heads=perf_counter() - end)
+            yield detections, FrameTimes(network=seconds, heads=perf_counter() - start)

@@ -5,24 +5,26 @@ et al., "FCOS", 2019; Sandler et al., "MobileNetV2", 2018, and Howard et al., "S
 MobileNetV3", 2019. Their weights are torchvision's, which downloads them when they are first used.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torchvision.models import detection
 
 from mottool.checkpoints.fitting import fit
 from mottool.checkpoints.read import read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
-from mottool.models.device import Compute
-from mottool.models.pixel_formats import planes
+from mottool.models.device import Compute, DeviceTimer, SideStream, to_host
+from mottool.models.pixel_formats import normalised, planes
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
+from mottool.pipelines.staged import PreparedFrame, Stages
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
@@ -30,6 +32,7 @@ __all__ = ["KINDS", "DetectorSpec", "TorchvisionDetector", "detector"]
 
 CLASSES, COCO_PERSON = 91, 1
 MIN_SCORE = 0.1
+PIXELS = "rgb1"
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,16 @@ class TorchvisionDetector:
         return TorchvisionRun(self)
 
 
-class TorchvisionRun:
-    """A torchvision detector processing one sequence."""
+class Inferred(NamedTuple):
+    """The results of a batch on the device, with its seconds and the network's timer."""
+
+    results: list[dict[str, Tensor]]
+    seconds: float
+    timer: DeviceTimer
+
+
+class TorchvisionRun(Stages):
+    """A torchvision detector processing one sequence; torchvision resizes the frames."""
 
     needs_pixels = True
     needs_all_frames = False
@@ -118,25 +129,49 @@ class TorchvisionRun:
     def __init__(self, detector: TorchvisionDetector) -> None:
         self.detector = detector
         self.settings = detector.settings
+        self._on_cpu = detector.compute.device.type == "cpu"
+        self._decoding = SideStream(detector.compute)
+
+    def prepare(self, frame: Frame) -> PreparedFrame:
+        """Convert the pixels of a frame; a GPU receives bytes."""
+        start = perf_counter()
+        pixels = planes(frame.image, PIXELS) if self._on_cpu else frame.image
+        height, width = frame.image.shape[:2]
+        return PreparedFrame(pixels, (width, height), perf_counter() - start)
 
     @torch.inference_mode()
-    def detect(self, frames: Sequence[Frame]) -> Iterator[tuple[Detections, FrameTimes]]:
-        """Detect people in a batch of frames with one call; torchvision resizes the frames."""
-        detector, start = self.detector, perf_counter()
-        images = [
-            torch.from_numpy(planes(frame.image, "rgb1")).to(detector.compute.device)
-            for frame in frames
+    def infer(self, prepared: Sequence[PreparedFrame]) -> Inferred:
+        """Detect objects in a batch of frames with one call."""
+        compute, seconds = self.detector.compute, sum(frame.seconds for frame in prepared)
+        timer = DeviceTimer(compute)
+        images = [compute.upload([frame.pixels]) for frame in prepared]  # their sizes may differ
+        if not self._on_cpu:
+            images = [normalised(image, PIXELS) for image in images]
+        with compute.autocast():
+            results = self.detector.network([image[0] for image in images])
+        timer.stop()
+        return Inferred(results, seconds, timer)
+
+    @torch.inference_mode()
+    def finish(self, inferred: Inferred) -> list[tuple[Detections, FrameTimes]]:
+        """Select the people in a batch."""
+        frames = len(inferred.results)
+        network = (inferred.seconds + inferred.timer.seconds()) / frames
+        start = perf_counter()
+        values = [
+            result[name] for result in inferred.results for name in ("boxes", "scores", "labels")
         ]
-        with detector.compute.autocast():
-            results = detector.network(images)
-        detector.compute.wait()
-        seconds = (perf_counter() - start) / len(frames)
-        for result in results:
-            people = (result["labels"] == COCO_PERSON) & (result["scores"] > detector.min_score)
-            boxes = result["boxes"][people].float().cpu().numpy()
-            scores = result["scores"][people].float().cpu().numpy()
-            classes = np.full(len(boxes), PERSON, np.uint16)
-            yield Detections(boxes, scores, classes), FrameTimes(network=seconds)
+        with self._decoding.entered():
+            copies = iter(to_host(values))
+        people = [self._people(*parts) for parts in zip(copies, copies, copies, strict=True)]
+        times = FrameTimes(network=network, heads=(perf_counter() - start) / frames)
+        return [(detections, times) for detections in people]
+
+    def _people(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Detections:
+        """Return the objects of an image that are people and score enough."""
+        people = (labels == COCO_PERSON) & (scores > self.detector.min_score)
+        classes = np.full(int(people.sum()), PERSON, np.uint16)
+        return Detections(boxes[people].float().numpy(), scores[people].float().numpy(), classes)
 
 
 def _downloaded(name: str) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torchvision.models import detection
+from untrained import people_detector
 
 from mottool.errors import CheckpointError, InputError
 from mottool.pipelines.detectors.torchvision import KINDS
@@ -18,23 +18,9 @@ IMAGES = [np.random.default_rng(i).integers(0, 256, (96, 128, 3), np.uint8) for 
 SEQUENCE = Sequence("SEQ", Path("SEQ"), 25.0, 128, 96, 3, media=Path("SEQ"))
 
 
-def untrained(folder, name):
-    """Save a detector with random weights whose highest class is always person."""
-    torch.manual_seed(0)
-    build = getattr(detection, KINDS[name].build)
-    network = build(weights=None, weights_backbone=None, num_classes=91)
-    ahead = 50 if name == "fasterrcnn" else 2  # its random logits differ by up to tens
-    for module in network.modules():
-        bias = getattr(module, "bias", None)
-        if isinstance(bias, torch.Tensor) and len(bias) in {91, 6 * 91, 9 * 91}:
-            bias.data.view(-1, 91)[:, 1] += ahead
-    torch.save(network.state_dict(), folder / f"{name}.pth")
-    return folder / f"{name}.pth"
-
-
 @pytest.fixture(scope="module")
 def ssdlite(tmp_path_factory):
-    return untrained(tmp_path_factory.mktemp("coco"), "ssdlite")
+    return people_detector(tmp_path_factory.mktemp("coco"), "ssdlite")
 
 
 def detect_all(path, name="ssdlite", batch=1, **more):
@@ -51,7 +37,7 @@ def detect_all(path, name="ssdlite", batch=1, **more):
     "name", [pytest.param(n, marks=() if n == "ssdlite" else pytest.mark.heavy) for n in KINDS]
 )
 def test_every_detector_gives_the_same_people_single_and_batched(name, tmp_path):
-    path = untrained(tmp_path, name)
+    path = people_detector(tmp_path, name)
     alone, detector = detect_all(path, name, min_score=0.0)
     together, _ = detect_all(path, name, batch=3, min_score=0.0)
     assert detector.settings["input"] == "160x160"
