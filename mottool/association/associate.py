@@ -20,6 +20,7 @@ from mottool.settings import Settings, build_settings, to_json
 from mottool.workdir import record_of
 
 if TYPE_CHECKING:
+    from mottool.cache.camera_motion import CameraMotion
     from mottool.cache.reader import Cache
     from mottool.detections import Detections
 
@@ -46,6 +47,7 @@ def associate(
     `inputs`, `public` and `warn` are those of `run_tracker`. Raises `CacheError` if the cache
     cannot be read or lacks what the tracker needs.
     """
+    from mottool.association.camera_motion import required_motion
     from mottool.association.postprocess import postprocess
     from mottool.association.result_rows import CountedRows, join_blocks, join_rows
     from mottool.association.run_tracker import track_frames
@@ -64,9 +66,11 @@ def associate(
         if settings is None:
             fitted = fitted_settings(opened.header.settings, tracker)
             settings = build_settings(TRACKERS[tracker].settings, fitted, tracker)
-        made_from = inputs_of(opened, tracker, settings, postprocessing, inputs, public)
+        motion = required_motion(opened, tracker, settings)
+        described = settings_record(tracker, settings, inputs, postprocessing, public)
+        made_from = inputs_of(opened, described, motion)
         tracks = track_frames(
-            opened, tracker, settings, lambda f: timer(progress(f)), inputs, public, warn
+            opened, tracker, settings, motion, lambda f: timer(progress(f)), inputs, public, warn
         )
         blocks = join_blocks(map(timer.stop, tracks), opened.first_frame)
         if postprocessing != PostprocessSettings():
@@ -102,24 +106,15 @@ def settings_record(
 
 
 def inputs_of(
-    cache: Cache,
-    tracker: str,
-    settings: Settings,
-    postprocessing: PostprocessSettings,
-    inputs: InputSettings,
-    public: Path | None = None,
+    cache: Cache, described: Mapping[str, Any], motion: CameraMotion | None
 ) -> dict[str, Any]:
     """Return what determines a result file, as in its record: the cache and all settings.
 
-    Raises `CacheError` if the camera motion is missing that the tracker compensates for.
+    `described` are the settings (`settings_record`), and `motion` the camera motion that the
+    tracker requires.
     """
-    from mottool.association.camera_motion import motion_of, needs_motion
-
-    motion = None
-    if needs_motion(cache, tracker, settings):
-        motion = dict(motion_of(cache, tracker).header.settings)
-    described = settings_record(tracker, settings, inputs, postprocessing, public)
-    return track_inputs(described, cache.header_digest, motion)
+    of_motion = dict(motion.header.settings) if motion else None
+    return track_inputs(described, cache.header_digest, of_motion)
 
 
 def track_inputs(

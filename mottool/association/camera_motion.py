@@ -14,7 +14,7 @@ from mottool.settings import Settings
 from mottool.splits import without_half
 from mottool.workdir import find_camera_motion
 
-__all__ = ["frames_with_motion", "motion_of", "needs_motion"]
+__all__ = ["frames_with_motion", "motion_of", "needs_motion", "required_motion"]
 
 
 def needs_motion(cache: Cache, tracker: str, settings: Settings) -> bool:
@@ -23,14 +23,19 @@ def needs_motion(cache: Cache, tracker: str, settings: Settings) -> bool:
     return "camera_motion" in required and cache.detection_count > 0
 
 
-def frames_with_motion(cache: Cache, tracker: str, settings: Settings) -> Iterator[Detections]:
-    """Return the detections of each frame of a cache, with camera motion if it is required.
+def required_motion(cache: Cache, tracker: str, settings: Settings) -> CameraMotion | None:
+    """Return the camera motion of a cache's frames, None if the tracker does not require it.
 
     Raises `CacheError` as `motion_of`.
     """
-    if not needs_motion(cache, tracker, settings):
+    return motion_of(cache, tracker) if needs_motion(cache, tracker, settings) else None
+
+
+def frames_with_motion(cache: Cache, motion: CameraMotion | None) -> Iterator[Detections]:
+    """Return the detections of each frame of a cache, with their camera motion if it is given."""
+    if motion is None:
         return cache.frames()
-    warps = motion_of(cache, tracker).between(cache.first_frame, cache.last_frame)
+    warps = motion.between(cache.first_frame, cache.last_frame)
     pairs = zip(cache.frames(), warps, strict=True)
     return (replace(detections, camera_motion=warp) for detections, warp in pairs)
 

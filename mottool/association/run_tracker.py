@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mottool.association.camera_motion import frames_with_motion
+from mottool.association.camera_motion import frames_with_motion, required_motion
 from mottool.association.embedded_scores import missing_embeddings
 from mottool.association.registry import TRACKERS
 from mottool.association.result_rows import join_frames
 from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
+from mottool.cache.camera_motion import CameraMotion
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import CacheError, InputError, SettingError, did_you_mean, ignore_warning
@@ -44,9 +45,11 @@ def run_tracker(
 ) -> Rows:
     """Track an open cache; return rows by frame, in the tracker's order, with scores in `rest`.
 
-    The arguments and errors are those of `track_frames`.
+    The arguments and errors are those of `track_frames`. Raises `CacheError` if the camera motion
+    is missing that the tracker compensates for.
     """
-    tracks = track_frames(cache, tracker, settings, progress, inputs, public, warn)
+    motion = required_motion(cache, tracker, settings)
+    tracks = track_frames(cache, tracker, settings, motion, progress, inputs, public, warn)
     return join_frames(tracks, cache.first_frame)
 
 
@@ -54,6 +57,7 @@ def track_frames(
     cache: Cache,
     tracker: str,
     settings: Settings,
+    motion: CameraMotion | None,
     progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
     inputs: InputSettings | None = None,
     public: Path | None = None,
@@ -61,14 +65,15 @@ def track_frames(
 ) -> Iterator[Tracks]:
     """Track an open cache; yield the tracks of each frame.
 
-    `tracker` is a name in the registry. `inputs` select the detections, and `progress` wraps the
-    iteration over frames. `public` is a file of public detections, or a folder or dataset that
-    contains the sequence's, for `track_type` public_track. `warn` receives a message for optional
-    data that is missing. Raises `CacheError` if the cache lacks what the tracker needs.
+    `tracker` is a name in the registry, and `motion` its `required_motion`. `inputs` select the
+    detections, and `progress` wraps the iteration over frames. `public` is a file of public
+    detections, or a folder or dataset that contains the sequence's, for `track_type` public_track.
+    `warn` receives a message for optional data that is missing. Raises `CacheError` if the cache
+    lacks what the tracker needs.
     """
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
-    detected = frames_with_motion(cache, tracker, settings)
+    detected = frames_with_motion(cache, motion)
     if missing := missing_embeddings(tracker, settings, inputs, cache.header.settings):
         raise CacheError(f"{cache.path}: {missing[0]}", missing[1])
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)

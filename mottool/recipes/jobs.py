@@ -11,7 +11,7 @@ from time import perf_counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from mottool.association.associate import associate, inputs_of
+from mottool.association.associate import associate, inputs_of, settings_record
 from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
@@ -189,13 +189,16 @@ def make_tracks(
 
     Messages are passed to `warn`, or returned without it. Raises what `associate` raises.
     """
+    from mottool.association.camera_motion import required_motion
     from mottool.cache.reader import Cache
 
     notes, fitting = list[str](), fitting_of(tracker)
     note = warn or notes.append
     with Cache(cache) as opened:
         settings, inputs, finishing = cast(Any, fitting.of(opened.header))
-        made_from = inputs_of(opened, tracker.tracker, settings, finishing, inputs)
+        described = settings_record(tracker.tracker, settings, inputs, finishing)
+        motion = required_motion(opened, tracker.tracker, settings)
+        made_from = inputs_of(opened, described, motion)
     if warn is not None:
         for message in fitting.notes:
             warn(message)

@@ -8,7 +8,7 @@ import supervision
 from caches import HEADER, write
 
 import mottool
-from mottool.association.camera_motion import frames_with_motion
+from mottool.association.camera_motion import frames_with_motion, required_motion
 from mottool.association.registry import TRACKERS
 from mottool.cache.camera_motion import CameraMotionHeader, CameraMotionWriter
 from mottool.errors import SettingError
@@ -56,7 +56,8 @@ def test_tracks_equal_those_of_a_cache(cache, tracker):
     sequence = {"fps": HEADER.fps, "size": (HEADER.width, HEADER.height)}
     whole, arrays = (mottool.Tracker(tracker, **sequence) for _ in range(2))
     of_arrays, of_detections = [], []
-    for frame in frames_with_motion(cache, tracker, whole.settings):
+    motion = required_motion(cache, tracker, whole.settings)
+    for frame in frames_with_motion(cache, motion):
         of_detections.append(whole.update(frame))
         table = np.column_stack([frame.boxes, frame.scores, frame.classes])
         of_arrays.append(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mottool.association.camera_motion import frames_with_motion, motion_of
+from mottool.association.camera_motion import frames_with_motion, motion_of, required_motion
 from mottool.association.camera_settings import BotSortSettings
 from mottool.cache.camera_motion import CameraMotion, CameraMotionHeader, CameraMotionWriter
 from mottool.cache.hdf5 import shard_folder
@@ -96,7 +96,8 @@ def test_trackers_find_the_motion_of_a_cache(panning, tmp_path, half):
     camera_motion.run(sequence, tmp_path / "w/camera-motion/pan.h5")
     expected = CameraMotion(tmp_path / "w/camera-motion/pan.h5").warps
     with Cache(type(path)(f"{path}{half}")) as cache:
-        frames = list(frames_with_motion(cache, "botsort", BotSortSettings()))
+        motion = required_motion(cache, "botsort", BotSortSettings())
+        frames = list(frames_with_motion(cache, motion))
     warps = [frame.take(np.zeros(0, int)).camera_motion for frame in frames]
     np.testing.assert_array_equal(warps, expected[4:] if half else expected)
 
