@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -125,6 +126,7 @@ def _teacher(config: Config, warn: Callable[[str], None]) -> Embedder:
         embedder_weights=config.teacher_weights,
         embedder_pixels=config.teacher_pixels,
         device=config.device,
+        runtime=config.runtime,
     )
     with _rename_flags("--embedder-", "--teacher-"):
         return build_teacher(config.teacher, options, warn)
@@ -173,6 +175,7 @@ def _detect(
 ) -> Iterator[tuple[Dataset, Path]]:
     """Yield the dataset of pseudo-labels of each unlabelled source, with its label path."""
     from mottool.data.formats import open_datasets
+    from mottool.networks.registry import NETWORKS
     from mottool.pipelines.build import build_detector
     from mottool.sources.discovery import find_sequences
 
@@ -183,6 +186,8 @@ def _detect(
         return
     options = Options(weights=config.detector_weights, device=config.device)
     with _rename_flags("--weights", "--detector-weights"):
+        if config.detector in NETWORKS:  # others have a runtime of their own
+            options = replace(options, runtime=config.runtime)
         detector = build_detector(config.detector, options, jobs.note)
     for sequence in sequences:
         path = label_path(sequence.name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mottool.errors import CacheError, ignore_warning
-from mottool.pipelines.options import device_setting
+from mottool.pipelines.options import device_setting, runtime_setting
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class DistillSettings(Settings):
         1, "With --detector, use every N-th frame only: consecutive frames are similar.", low=1
     )
     device: str = device_setting()
+    runtime: str = runtime_setting()
 
 
 def distill(
@@ -79,17 +80,24 @@ def distill(
 ) -> Path:
     """Embed every box of `dataset` with `teacher` and write the label file `out`.
 
-    An interrupted run resumes after the last boxes it committed and gives the same result as an
-    uninterrupted one. A complete file of the same boxes and teacher is kept. Raises `CacheError` if
-    `out` was made from other inputs, unless `overwrite`, `InputError` for an image that cannot be
-    read, and `CheckpointError` for a teacher that outputs NaN.
+    An interrupted run resumes after the last boxes it committed, with the runtime that it began
+    with, and gives the same result as an uninterrupted one. A complete file of the same boxes and
+    teacher is kept. Raises `CacheError` if `out` was made from other inputs, unless `overwrite`,
+    `InputError` for an image that cannot be read, and `CheckpointError` for a teacher that outputs
+    NaN.
     """
     import numpy as np
 
-    from mottool.data.distilled_labels import LabelHeader, LabelWriter
+    from mottool.cache.shards import recorded_settings
+    from mottool.data.distilled_labels import LAYOUT, LabelHeader, LabelWriter
+    from mottool.pipelines.interfaces import Startable
     from mottool.progress import progress
+    from mottool.runtimes.registry import recorded_runtime
     from mottool.sources.prefetch import prefetch
 
+    if isinstance(teacher, Startable):
+        recorded = {} if overwrite else recorded_settings(out, LAYOUT)
+        teacher.start(warn, recorded_runtime(recorded), len(dataset.boxes))
     header = LabelHeader.of(dataset, teacher.name, teacher.weights, teacher.settings)
     with LabelWriter(out, header, overwrite) as labels:
         if labels.already_complete:

@@ -9,7 +9,15 @@ from mottool.networks.registry import families
 from mottool.runtimes.registry import AUTO, RUNTIMES, VARIABLE, runtimes_help
 from mottool.settings import Settings, setting
 
-__all__ = ["AUTO_BATCH", "STRIDE", "Options", "batch_size", "device_setting", "input_size"]
+__all__ = [
+    "AUTO_BATCH",
+    "STRIDE",
+    "Options",
+    "batch_size",
+    "device_setting",
+    "input_size",
+    "runtime_setting",
+]
 
 # The keys of `detectors.output_formats.OUTPUT_FORMATS`, which imports torch.
 DETECTOR_FORMATS = (
@@ -48,6 +56,17 @@ def device_setting() -> Any:
         "auto",
         "Device of networks: auto (the first CUDA device, or else cpu), cpu, cuda, cuda:1 (or 1 "
         "for short), or mps.",
+    )
+
+
+def runtime_setting() -> Any:
+    """Declare what computes networks, which `runtimes.choice.Runtimes` opens."""
+    return setting(
+        AUTO,
+        f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
+        f"stands for ${VARIABLE}, or else for the one that is the fastest on this machine, by a "
+        "measurement that is made once, when a run has 300 frames; until then it is torch.",
+        choices=(AUTO, *RUNTIMES),
     )
 
 
@@ -141,13 +160,7 @@ class Options(Settings):
         "precision.",
         choices=("fp32", "fp16", "bf16"),
     )
-    runtime: str = setting(
-        AUTO,
-        f"What computes networks from PyTorch checkpoints: {runtimes_help()}. auto "
-        f"stands for ${VARIABLE}, or else for the one that is the fastest on this machine, by a "
-        "measurement that is made once, when a run has 300 frames; until then it is torch.",
-        choices=(AUTO, *RUNTIMES),
-    )
+    runtime: str = runtime_setting()
     batch: int = setting(
         1,
         "Frames per call of a network, or auto: on a GPU the number that is fastest and fits its "

@@ -16,6 +16,7 @@ from benchmarks.kill_cache import content
 from click.testing import CliRunner
 from exports import colours_onnx, fixed_boxes_onnx
 from PIL import Image
+from untrained import checkpoint
 
 from mottool.cache.reader import Cache
 from mottool.data.dataset import UNKNOWN
@@ -143,6 +144,22 @@ def test_a_killed_run_is_resumed_with_the_result_of_an_uninterrupted_one(film, t
     assert not list(tmp_path.glob("*.part*"))
 
 
+def test_the_teacher_has_a_runtime_which_a_resumed_run_keeps(tmp_path):
+    film = datasets.motchallenge(tmp_path / "film", ROWS[:140], frames=60)
+    weights = checkpoint("osnet_x0_25", tmp_path)
+    image, out = film / "img1" / "000025.png", tmp_path / "a.h5"
+    pixels = image.read_bytes()
+    image.write_bytes(b"x" * len(pixels))
+    teacher = film, "--out", out, "--teacher", "osnet_x0_25", "--teacher-weights", weights
+    invoke(*teacher, "--runtime", "channels-last", code=1)
+    assert 0 < inspect.run(tmp_path / "a.part")["embeddings"] < 140
+    image.write_bytes(pixels)
+    output = invoke(*teacher, "--runtime", "torch").output
+    assert "osnet_x0_25: continuing with the runtime channels-last" in output
+    assert DistilledLabels(out).header.settings == {"runtime": "channels-last"}
+    assert "is complete already" in invoke(*teacher).output
+
+
 def test_damaged_image_stops_the_run_and_earlier_labels_are_kept(film, tmp_path):
     image = film / "img1" / "000050.png"
     pixels = image.read_bytes()
@@ -181,6 +198,7 @@ def test_two_datasets_of_one_name_are_refused(tmp_path):
         (["--teacher", "osnet_x1_0"], "Fix: run `mottool weights fetch osnet_x1_0`, or give its "),
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
         (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights does not apply"),
+        (["--runtime", "onnx"], "--runtime does not apply to histogram"),
         (["--every", "2"], "--every does not apply without --detector"),
         (["--detector", "public"], "there is no detector 'public' that reads images"),
         (["--detector", "yolox"], "its .onnx or .xml file with --detector-weights"),
