@@ -110,7 +110,8 @@ class TwoStageRun(Stages):
 
     def infer(self, prepared: Sequence[Prepared]) -> Detected:
         """Detect people in each frame, in batches of the detector's size."""
-        batch, results = self.pipeline.detector.batch, []
+        batch = self.pipeline.detector.batch
+        results: list[tuple[Detections, FrameTimes]] = []
         for start in range(0, len(prepared), batch):
             inputs = [frame.input for frame in prepared[start : start + batch]]
             results += self.detector.finish(self.detector.infer(inputs))

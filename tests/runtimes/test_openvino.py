@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from untrained import network as untrained
 
 from mottool.models.device import Compute
 from mottool.runtimes import conversions
+from mottool.runtimes.agreement import agree
 from mottool.runtimes.interfaces import FEATURES, LoadedNetwork
 from mottool.runtimes.openvino import open_openvino
 
@@ -161,3 +163,17 @@ def test_every_family_is_converted(name):
     assert [*heads] == [*expected]
     for head_name, head in expected.items():
         torch.testing.assert_close(heads[head_name], head, atol=2e-3, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_bfloat16_rounds_no_more_than_in_pytorch():
+    compute = Compute(CPU.device, torch.bfloat16)
+    network = replace(pair(), compute=compute)
+    images = network.example()
+    exact = network.heads(*images)
+    with compute.autocast():
+        eager = network.heads(*images)
+        heads = open_openvino(network)(*images)
+    assert agree(heads, eager, exact)
+    shifted = {name: head + 0.1 for name, head in heads.items()}
+    assert not agree(shifted, eager, exact)
