@@ -39,6 +39,7 @@ __all__ = [
 T = TypeVar("T", bound="Settings")
 
 _hints: Callable[[Any], dict[str, Any]] = cache(typing.get_type_hints)
+LARGEST = 2**31 - 1  # magnitude of whole numbers, which libraries keep in 32 bits
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True}
 BOOLEANS |= {"false": False, "no": False, "off": False, "0": False}
 
@@ -78,7 +79,7 @@ class Settings:
 
 
 def _check(field: Field[Any], value: Any) -> None:
-    """Raise `SettingError` for a value that is not finite, not a choice, or out of range."""
+    """Raise `SettingError` for a value that is not finite, too large, no choice or out of range."""
     if value is None:
         return
     low, high = field.metadata.get("low"), field.metadata.get("high")
@@ -86,6 +87,9 @@ def _check(field: Field[Any], value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         problem = "not a number" if math.isnan(value) else "infinite"
         raise SettingError(f"{field.name} is {problem}", "give a finite number")
+    if isinstance(value, int) and abs(value) > LARGEST:
+        problem = f"{field.name} is a number of more than 31 bits"
+        raise SettingError(problem, f"give a value of at most {LARGEST}")
     if choices and value not in choices:
         raise SettingError(f"{field.name} cannot be {value!r}", did_you_mean(str(value), choices))
     if (low is not None and value < low) or (high is not None and value > high):

@@ -107,6 +107,11 @@ def test_settings_made_in_python_are_checked_too():
         Sample(count=10)
 
 
+def test_a_whole_number_that_libraries_cannot_take_is_refused():
+    with pytest.raises(SettingError, match="count is a number of more than 31 bits"):
+        build_settings(Other, {"count": "9" * 30}, "other")
+
+
 def test_texts_are_parsed_by_the_type_of_their_setting():
     sample = build_settings(
         Sample, {"count": "2", "fast": "off", "path": "none", "limit": "IoU 0.5"}, "sample"

@@ -167,6 +167,7 @@ class Options(Settings):
         "Frames per call of a network, or auto: on a GPU the number that is fastest and fits its "
         "memory, by measurement; 1 on the CPU, where more are not faster.",
         low=AUTO_BATCH,
+        high=1024,
         parse=batch_size,
         form="N|auto",
     )
