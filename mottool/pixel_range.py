@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mottool.errors import SettingError
+from mottool.errors import CacheError, SettingError
 
 __all__ = ["PixelRange", "parse_pixel_range", "recorded_range"]
 
 NUMBER = r"-?\d+(?:\.\d+)?"
+LARGEST = 1e10  # magnitude; integers of images have at most 32 bits
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,30 @@ class PixelRange:
 
 
 def recorded_range(settings: Mapping[str, Any]) -> PixelRange | None:
-    """Return the range that the settings of a cache record, None without one."""
+    """Return the range that the settings of a cache record, None without one.
+
+    Raises `CacheError` for anything but two rising numbers.
+    """
     values = settings.get("pixel_range")
-    return PixelRange(*values) if values else None
+    if values is None:
+        return None
+    if not isinstance(values, list) or len(values) != 2 or not _rise(*values):
+        problem = f"its recorded pixel range is not a range: {str(values)[:40]}"
+        raise CacheError(problem, "make it again with --overwrite")
+    return PixelRange(*values)
+
+
+def _rise(low: Any, high: Any) -> bool:
+    """Return whether two values are numbers of pixels, the second above the first."""
+    numbers = all(type(value) in (int, float) and abs(value) < LARGEST for value in (low, high))
+    return numbers and low < high
 
 
 def parse_pixel_range(text: str) -> PixelRange:
     """Parse `0-4095`. Raises `SettingError` for anything but two rising numbers."""
     match = re.fullmatch(rf"\s*({NUMBER})\s*-\s*({NUMBER})\s*", text, re.ASCII)
     low, high = map(float, match.groups()) if match else (0.0, 0.0)
-    if not low < high < float("inf"):
-        problem = f"--pixel-range {text!r} is not a range of pixel values"
+    if not _rise(low, high):
+        problem = f"--pixel-range {text!r} is not a range"
         raise SettingError(problem, "write LOW-HIGH, such as 0-4095 for 12 bits")
     return PixelRange(low, high)

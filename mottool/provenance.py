@@ -24,6 +24,7 @@ NAMES = {  # keys of records as a reader calls them
     "ground_truth": "the ground truth",
     "made_with": "the pipeline's options",
     "mottool": "the version of mottool",
+    "pixel_range": "the pixel range",
     "schema": "the schema",
     "source_hash": "the content of the source",
     "tracks": "the tracks",
@@ -72,17 +73,21 @@ class KnownFiles:
         """Write what is known for the next run, if it has changed."""
         if self._changed and self._path is not None:
             with atomic_write(self._path) as temporary:
-                content = {"mottool": __version__, "files": self._values}
+                content = {
+                    "mottool": __version__,
+                    "sha256": digest(self._values),
+                    "files": self._values,
+                }
                 temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
             self._changed = False
 
 
 def _of_this_version(content: Any) -> dict[str, dict[str, list[Any]]]:
-    """Return the values by file; {} if another version may have computed other ones."""
+    """Return the values by file; {} if they are damaged, or computed by another version."""
     if not isinstance(content, dict) or content.get("mottool") != __version__:
         return {}
-    values = content.get("files")
-    return values if isinstance(values, dict) else {}
+    values: dict[str, dict[str, list[Any]]] = content.get("files", {})
+    return values if content.get("sha256") == digest(values) else {}
 
 
 def signature(path: Path) -> Signature:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import writing
-from mottool.files import atomic_write, safe_name, visible_files
+from mottool.files import atomic_write, digest, safe_name, visible_files
 
 __all__ = [
     "WorkDir",
@@ -37,12 +37,19 @@ __all__ = [
     "mixed_with_others",
     "read_record",
     "record_of",
+    "record_text",
     "remove_record",
     "warn_of_replaced",
     "write_record",
 ]
 
 CAMERA_MOTION = "camera-motion"
+CHECKSUM = "record_sha256"  # in a record, of its other entries
+TYPES = {  # of entries that readers of records rely on
+    **dict.fromkeys(("settings", "input", "finishing", "seconds"), dict),
+    **dict.fromkeys(("tracker", "sha256", "source_hash", "table"), str),
+    "took": float,
+}
 RECORDS = ".settings"  # after the name of a folder of results: that of their records
 
 
@@ -133,12 +140,16 @@ def holds_records(folder: Path) -> bool:
 
 
 def read_record(result: Path) -> dict[str, Any]:
-    """Return the record of a result; {} if it is missing or unreadable."""
+    """Return the record of a result; {} if it is missing or damaged."""
     try:
         content = json.loads(record_of(result).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    expected = content.pop(CHECKSUM, None)  # records of older versions have none
+    sound = all(isinstance(content[name], TYPES[name]) for name in content.keys() & TYPES.keys())
+    return content if sound and expected in (None, digest(content)) else {}
 
 
 def remove_record(result: Path) -> None:
@@ -155,7 +166,12 @@ def remove_record(result: Path) -> None:
 def write_record(result: Path, record: Mapping[str, Any]) -> None:
     """Write the record of a result. Raises `OutputError` if that is impossible."""
     with atomic_write(record_of(result)) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(record_text(record), encoding="utf-8")
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """Return the content of the file of a record, with a checksum."""
+    return json.dumps({**record, CHECKSUM: digest(record)}, indent=2) + "\n"
 
 
 def _changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

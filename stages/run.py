@@ -97,6 +97,7 @@ def command(
         [[pipeline]]
         pipeline = "mottool-s"           # and the flags of detect-embed:
         input = "864x480"
+        pixel_range = "0-4095"           # of images of more than 8 bits
         name = "mottool-s-large"         # the name in results, by default the pipeline's
         [[pipeline]]
         caches = "other-work/caches/jde-1088x608"    # or caches that exist

@@ -5,7 +5,6 @@ Imports no numpy, scipy or h5py, because the command line reads the settings of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from mottool.association.sequence_settings import InputSettings, PostprocessSett
 from mottool.errors import ignore_warning
 from mottool.files import atomic_write, file_digest
 from mottool.settings import Settings, build_settings, to_json
-from mottool.workdir import record_of
+from mottool.workdir import record_of, record_text
 
 if TYPE_CHECKING:
     from mottool.cache.camera_motion import CameraMotion
@@ -85,7 +84,7 @@ def associate(
             counts = {"rows": rows.rows, "identities": rows.identities}
             times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
             content = made_from | {"cache": str(cache), "sha256": file_digest(out)} | counts | times
-            temporary.write_text(json.dumps(content, indent=2) + "\n")
+            temporary.write_text(record_text(content), encoding="utf-8")
     return out
 
 

@@ -194,7 +194,7 @@ class SequenceSettings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"there is no settings file {path}", "check the path") from error
     except (OSError, ValueError, RecursionError) as error:

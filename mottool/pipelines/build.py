@@ -1,18 +1,25 @@
-"""Build the pipeline of a name: its detector, its embedder and their weights."""
+"""Build the pipeline of a name: its detector, its embedder and their weights.
+
+Imports no torch, numpy or cv2, because plans check names and options.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mottool.checkpoints.download import find_downloaded
 from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
-from mottool.pipelines.interfaces import Embedder, Pipeline
 from mottool.pipelines.names import FILE, NONE, embeds
 from mottool.pipelines.options import AUTO_BATCH, Options
 from mottool.pipelines.registry import PUBLIC, PartEntry
+
+if TYPE_CHECKING:
+    from mottool.pipelines.interfaces import Embedder, Pipeline
 
 __all__ = [
     "accepted_options",
@@ -20,6 +27,7 @@ __all__ = [
     "build_pipeline",
     "build_teacher",
     "check_name",
+    "check_options",
 ]
 
 ONE_SHOT = "mottool.pipelines.one_shot"
@@ -37,22 +45,15 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
     Raises `SettingError` for unknown names, missing weights, options that do not apply to its
     parts, or a missing device, and `CheckpointError` for weights that do not fit.
     """
-    detector_name, plus, embedder_name = name.partition("+")
-    detector = _detector_part(detector_name)
+    detector, embedding, options = _checked_parts(name, options)
+    detector_name, _, embedder_name = name.partition("+")
     if options.batch == AUTO_BATCH and detector_name not in NETWORKS:
         options = replace(options, batch=1)
-    if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
-        _refuse_others(name, options, *detector.options)
+    if embedding is None:
         options = _with_fetched(detector_name, "weights", detector.options, options, warn)
         pipeline: Pipeline = load(detector.factory)(name, options)
         pipeline.weights_files = {"weights_file": _file_name(detector_name, options.weights)}
         return pipeline
-    embedding = _embedder_part(embedder_name)
-    if "embedder_weights" in embedding.options and "weights" not in detector.options:
-        # Only the embedder has weights, so both flags refer to it.
-        weights = options.embedder_weights or options.weights
-        options = replace(options, weights=None, embedder_weights=weights)
-    _refuse_others(name, options, "embed_min_score", *detector.options, *embedding.options)
     options = _with_fetched(detector_name, "weights", detector.options, options, warn)
     options = _with_fetched(embedder_name, "embedder_weights", embedding.options, options, warn)
     from mottool.pipelines.two_stage import TwoStage
@@ -66,6 +67,33 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
         "embedder_weights_file": _file_name(embedder_name, options.embedder_weights),
     }
     return two_stage
+
+
+def check_options(name: str, options: Options) -> None:
+    """Raise `SettingError` for an unknown full name, and for options that do not apply to it."""
+    _checked_parts(name, options)
+
+
+def _checked_parts(name: str, options: Options) -> tuple[PartEntry, PartEntry | None, Options]:
+    """Return the entries of the detector and of the embedder of a full name, and the options.
+
+    The embedder is None if there is no second stage. Raises `SettingError` as `check_options`.
+    """
+    detector_name, plus, embedder_name = name.partition("+")
+    detector = _detector_part(detector_name)
+    if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
+        _refuse_others(name, options, *detector.options)
+        return detector, None, options
+    embedder = _embedder_part(embedder_name)
+    if "embedder_weights" in embedder.options and "weights" not in detector.options:
+        # Only the embedder has weights, so both flags refer to it.
+        if options.weights and options.embedder_weights:
+            problem = f"--weights and --embedder-weights are both given, but only {embedder_name}"
+            raise SettingError(f"{problem} has weights", "omit one of them")
+        weights = options.embedder_weights or options.weights
+        options = replace(options, weights=None, embedder_weights=weights)
+    _refuse_others(name, options, "embed_min_score", *detector.options, *embedder.options)
+    return detector, embedder, options
 
 
 def check_name(name: str) -> None:

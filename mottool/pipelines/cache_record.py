@@ -20,6 +20,7 @@ from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.pipelines.names import GROUND_TRUTH
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS, PUBLIC
+from mottool.pixel_range import PixelRange, recorded_range
 from mottool.settings import plain_type, to_json
 from mottool.workdir import is_made_from, write_record
 
@@ -58,15 +59,21 @@ def pipeline_inputs(config: PipelineConfig, hash_of: HashOf) -> dict[str, Any]:
 
 
 def cache_inputs(
-    of_pipeline: Mapping[str, Any], source_hash: str, boxes: Path | None, hash_of: HashOf
+    of_pipeline: Mapping[str, Any],
+    source_hash: str,
+    boxes: Path | None,
+    hash_of: HashOf,
+    pixel_range: PixelRange | None,
 ) -> dict[str, Any]:
     """Return what determines the cache of a sequence, for its record.
 
-    `of_pipeline` are the inputs of its pipeline, `source_hash` the fingerprint of its frames, and
-    `boxes` the file of its boxes, or the pattern of several (`boxes_file`).
+    `of_pipeline` are the inputs of its pipeline, `source_hash` the fingerprint of its frames,
+    `boxes` the file of its boxes, or the pattern of several (`boxes_file`), and `pixel_range` that
+    of the sequence.
     """
     content = digest_of_labels(boxes, hash_of) if boxes and label_files(boxes) else None
-    return {**of_pipeline, "source_hash": source_hash, "boxes": content}
+    pixels = pixel_range.to_json()["pixel_range"] if pixel_range else None
+    return {**of_pipeline, "source_hash": source_hash, "boxes": content, "pixel_range": pixels}
 
 
 def boxes_file(
@@ -133,7 +140,8 @@ def record_cache(
     names = sequence.name, sequence.whole_name
     boxes = boxes_file(config, names, sequence.detections, sequence.ground_truth)
     with Cache(out) as cache:
-        inputs = cache_inputs(of_pipeline, cache.header.source_hash, boxes, file_digest)
+        content_hash, pixels = cache.header.source_hash, recorded_range(cache.header.settings)
+        inputs = cache_inputs(of_pipeline, content_hash, boxes, file_digest, pixels)
         content = inputs | {"cache_header": cache.header_digest, "frames": cache.frame_count}
     if not is_made_from(out, content):
         write_record(out, content)

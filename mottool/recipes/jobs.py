@@ -23,6 +23,7 @@ from mottool.pipelines.cache_record import record_cache
 from mottool.pipelines.camera_motion import estimate_motion
 from mottool.pipelines.choice import PipelineConfig, pipeline_of
 from mottool.pipelines.detect_embed import detect_embed
+from mottool.pixel_range import recorded_range
 from mottool.provenance import signature
 from mottool.recipes.recipe import RecipeTracker
 from mottool.recipes.sequences import PlannedSequence
@@ -77,6 +78,7 @@ def describe_cache(path: Path) -> dict[str, Any]:
 
     with Cache(path) as cache:
         header = cache.header
+        recorded_range(header.settings)
         return {
             "sequence": header.sequence,
             "pipeline": header.pipeline,
@@ -97,6 +99,7 @@ def describe_motion(path: Path) -> dict[str, Any]:
     from mottool.cache.camera_motion import CameraMotion
 
     header = CameraMotion(path).header
+    recorded_range(header.settings)
     return {"settings": dict(header.settings), "source_hash": header.source_hash}
 
 
@@ -218,12 +221,12 @@ def make_tracks(
     return Made(out, {"sha256": read_record(out).get("sha256")}, tuple(notes), kept)
 
 
-def _is_recorded(tracks: Path) -> bool:
-    """Return whether the content of a result file is that of its record.
+def _is_recorded(result: Path) -> bool:
+    """Return whether the content of a result is that of its record.
 
     It is not if the file was edited, or if a process was killed before it wrote the record.
     """
-    return read_record(tracks).get("sha256") == file_digest(tracks)
+    return read_record(result).get("sha256") == file_digest(result)
 
 
 def make_score(
@@ -234,12 +237,11 @@ def make_score(
 
     notes, start = list[str](), perf_counter()
     content = {**inputs, "tracks": file_digest(tracks)}
-    if is_made_from(out, content):
+    if is_made_from(out, content) and _is_recorded(out):
         return Made(out, kept=True)
     remove_record(out)
     store_score(tracks, truth.sequence, truth, out, rules, notes.append)
-    write_record(out, content | {"took": perf_counter() - start})
-    return Made(out, notes=tuple(notes))
+    return _scored(out, content, start, notes)
 
 
 def make_detection_score(
@@ -255,12 +257,18 @@ def make_detection_score(
     content = dict(inputs)
     if content["cache_header"] is None:
         content["cache_header"] = describe_cache(cache)["header"]
-    if is_made_from(out, content):
+    if is_made_from(out, content) and _is_recorded(out):
         return Made(out, kept=True)
     remove_record(out)
     store_detection_score(cache, truth, out, rules, notes.append)
-    write_record(out, content | {"took": perf_counter() - start})
-    return Made(out, notes=tuple(notes))
+    return _scored(out, content, start, notes)
+
+
+def _scored(out: Path, content: Mapping[str, Any], start: float, notes: list[str]) -> Made:
+    """Write the record of scores that were begun at the time `start`, with their checksum."""
+    checksum = file_digest(out)
+    write_record(out, {**content, "sha256": checksum, "took": perf_counter() - start})
+    return Made(out, {"sha256": checksum}, tuple(notes))
 
 
 def make_video(

@@ -182,5 +182,6 @@ def _pipelines(recipe: Recipe) -> dict[str, dict[str, Any]]:
         options = to_json(pipeline.config).items()
         chosen = {name: value for name, value in options if value != defaults[name]}
         given = {"caches": str(pipeline.caches)} if pipeline.caches else {}
+        given |= {"pixel_range": str(pipeline.pixel_range)} if pipeline.pixel_range else {}
         described[pipeline.name] = chosen | given or {"pipeline": pipeline.name}
     return described

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mottool.engines.task import Task
+from mottool.errors import SettingError
 
 __all__ = ["Cost", "Plan", "PlannedResult"]
 
 KINDS = ("caches", "camera-motion", "tracks", "scores", "videos")  # in the order of a plan
+MADE_ONCE = ("tracks", "scores", "videos")  # caches and camera motion can be inputs of several
 SHOWN = 3  # sequences and reasons that a line names
 
 
@@ -62,9 +64,20 @@ class Plan:
     scores: dict[tuple[str, str], dict[str, PlannedResult]] = field(default_factory=dict)
     detections: dict[str, dict[str, PlannedResult]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    _made: dict[Path, PlannedResult] = field(default_factory=dict)
 
     def add(self, result: PlannedResult) -> PlannedResult:
-        """Add a result and return it."""
+        """Add a result and return it.
+
+        Raises `SettingError` if another one has the same file or the same record: names that differ
+        can have equal file names, which are shorter and have no special characters.
+        """
+        if result.kind in MADE_ONCE:
+            path = result.path.with_suffix("")  # records have the same name for all suffixes
+            other = self._made.setdefault(path, result)
+            if other is not result:
+                problem = f"two results have the file {result.path}"
+                raise SettingError(problem, "give pipelines and trackers other, shorter names")
         self.results.append(result)
         return result
 

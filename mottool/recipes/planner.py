@@ -6,7 +6,7 @@ that have changed since the last run are opened. Imports no numpy or h5py while 
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from mottool.networks.registry import NETWORKS
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
 from mottool.pipelines.choice import check_detections, full_name_of
 from mottool.pipelines.names import embeds, runs_network
+from mottool.pixel_range import recorded_range
 from mottool.provenance import KnownFiles, changed_inputs, signature
 from mottool.recipes import jobs
 from mottool.recipes.plan import Plan, PlannedResult
@@ -38,6 +39,7 @@ NO_RECORD = "no record of what it was made from"
 DAMAGED = "damaged"
 CHANGED_SOURCE = "the content of the source changed"
 UNREADABLE = "a file that it is made from cannot be read"  # its task raises the error
+OTHER_RANGE = "made with another pixel range"
 REMADE = {
     "caches": "its cache is remade",
     "camera-motion": "its camera motion is remade",
@@ -83,8 +85,10 @@ class Planner:
         """Plan the results of sequences.
 
         Raises `InputError` if a folder of given caches has none, and `SettingError` for settings
-        that do not fit.
+        that do not fit and for results with the same file.
         """
+        if self.recipe.produce.scores and not self.truth:
+            self.made.note("no sequence has ground truth, so there are no scores")
         for pipeline in self.recipe.pipelines:
             for cache in self._caches(pipeline, sequences):
                 self.made.add(cache.result)
@@ -97,7 +101,9 @@ class Planner:
         if pipeline.caches is None:
             _check_files(pipeline, len(sequences))
             of_pipeline = pipeline_inputs(pipeline.config, self._hash)
-            return [self._cache(pipeline, each, of_pipeline) for each in sequences]
+            pixels = pipeline.pixel_range
+            read = [replace(sequence, pixel_range=pixels) for sequence in sequences]
+            return [self._cache(pipeline, each, of_pipeline) for each in read]
         names = {sequence.name: sequence for sequence in sequences}
         chosen = [
             self._given_cache(pipeline, names.get(path.stem, PlannedSequence(path.stem)), path)
@@ -118,6 +124,8 @@ class Planner:
         task = Task(f"{group}/{sequence.name}", jobs.describe_cache, (path,))
         reasons = () if facts else (DAMAGED,)
         frames = facts["frames"] if facts else None
+        if facts:
+            sequence = replace(sequence, pixel_range=recorded_range(facts["settings"]))
         more = None if facts else task, facts, frames
         return _Cache(
             PlannedResult(group, sequence.name, path, reasons, *more), facts, pipeline, sequence
@@ -135,7 +143,8 @@ class Planner:
         if facts:  # else the source need not be read
             with suppress(MottoolError, OSError):
                 content = source_hash(sequence, self.known)
-                inputs = cache_inputs(of_pipeline, content, boxes, self._hash)
+                pixels = sequence.pixel_range
+                inputs = cache_inputs(of_pipeline, content, boxes, self._hash, pixels)
         reasons, record = self._compare(path, inputs)
         if reasons == [MISSING] and path.with_suffix(".part").is_dir():
             reasons = ["unfinished, and will be resumed"]
@@ -145,8 +154,6 @@ class Planner:
             reasons = [UNREADABLE]
         elif not reasons and record.get("cache_header") != facts["header"]:
             reasons = ["replaced after it was made"]
-        elif not reasons and "pixel_range" in facts["settings"]:  # recipes have none
-            reasons = ["made with --pixel-range"]
         needs = "network" if runs_network(of_pipeline["pipeline"]) else "cpu"
         arguments = (sequence, config, path, of_pipeline)
         task = Task(f"{group}/{sequence.name}", jobs.make_cache, arguments, needs=needs)
@@ -190,7 +197,12 @@ class Planner:
             return [MISSING], record
         if not record:
             return [NO_RECORD], record
-        return ([] if inputs is None else changed_inputs(record, inputs)), record
+        if inputs is None:
+            return [], record
+        reasons, content = changed_inputs(record, inputs), record.get("sha256")
+        if not reasons and content and self.known.digest(path) != content:
+            reasons = ["changed after it was made"]
+        return reasons, record
 
     def _plan_cache(self, cache: _Cache) -> None:
         """Plan what is made from a cache."""
@@ -245,12 +257,9 @@ class Planner:
             motion = self._motion(cache)
             stale += [motion] if motion.reasons else []
         reasons, record = self._compare(path, None if stale else inputs)
-        content = record.get("sha256")
         if stale and not reasons:
             kind, missing = stale[0].kind, f"its camera motion is {stale[0].reasons[0]}"
             reasons = [REMADE[kind] if stale[0].task else missing]
-        elif not reasons and content and self._digest(path) != content:
-            reasons = ["changed after it was made"]
         frames = cache.facts["frames"] if cache.facts else cache.sequence.frames
         spent = record.get("seconds", {}).get("association")
         group, job = f"tracks/{folder.name}", jobs.make_tracks
@@ -281,7 +290,8 @@ class Planner:
         """Plan the camera motion of a sequence, once for all trackers that read the same file.
 
         It has a task if there are frames, and if the file is that of this work folder and is found
-        from the cache. A file of another work folder, beside given caches, is never replaced.
+        from the cache. A file of another work folder, beside given caches, is never replaced. Of
+        several pipelines, the first that needs it determines the pixel range.
         """
         sequence, near = cache.sequence, cache.result.path
         given = (without_half(sequence.name)[0],) if cache.pipeline.caches is not None else ()
@@ -300,6 +310,8 @@ class Planner:
                 reasons = [] if content == facts["source_hash"] else [CHANGED_SOURCE]
             except (MottoolError, OSError):
                 reasons = [UNREADABLE]
+            if not reasons and recorded_range(facts["settings"]) != sequence.pixel_range:
+                reasons = [OTHER_RANGE]
         task = Task(f"camera-motion/{sequence.name}", jobs.make_motion, (sequence, path))
         make = task if reasons and makeable else None
         result = PlannedResult("camera-motion", sequence.name, path, tuple(reasons), make, facts)
@@ -368,7 +380,13 @@ class Planner:
         if not tracks.reasons:
             with suppress(MottoolError, OSError):
                 content, hash_of = source_hash(sequence, self.known), self.known.digest
-                inputs = video_inputs(content, tracks.path, RenderSettings(), hash_of=hash_of)
+                inputs = video_inputs(
+                    content,
+                    tracks.path,
+                    RenderSettings(),
+                    hash_of=hash_of,
+                    pixel_range=sequence.pixel_range,
+                )
         reasons, record = self._compare(path, inputs)
         if inputs is None and not reasons:
             reasons = [REMADE["tracks"] if tracks.reasons else UNREADABLE]

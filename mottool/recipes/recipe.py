@@ -9,6 +9,7 @@
     [[pipeline]]
     pipeline = "fairmot-dla34"          # and the other flags of detect-embed as keys
     weights = "fairmot_dla34.pth"
+    pixel_range = "0-4095"              # of images of more than 8 bits
 
     [[tracker]]
     tracker = "bytetrack"
@@ -22,6 +23,7 @@ Every pipeline runs on every dataset, and every tracker on every cache that suit
 are where the commands of single steps put them, so that results made by hand are used.
 """
 
+import math
 import re
 import tomllib
 from collections import Counter
@@ -36,7 +38,9 @@ from mottool.association.sequence_settings import SequenceSettings, settings_cla
 from mottool.errors import InputError, SettingError, did_you_mean
 from mottool.files import safe_name
 from mottool.motchallenge.rules import AUTO, RULES
+from mottool.pipelines.build import check_options
 from mottool.pipelines.choice import PipelineConfig, full_name_of
+from mottool.pixel_range import PixelRange, parse_pixel_range
 from mottool.recipes.tables import Table, as_text
 from mottool.settings import Settings, setting
 
@@ -51,6 +55,8 @@ __all__ = [
 
 VARIANT = "@"  # between a tracker's name and that of its settings
 TABLES = ("dataset", "pipeline", "tracker")
+LONGEST = 100  # characters of a name
+MOST_VARIANTS = 1000  # of a tracker in one sweep; `mottool tune` searches among more
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,14 @@ class RecipeDataset:
 class RecipePipeline:
     """A pipeline: its name in results and its options.
 
-    With `caches`, a folder, its caches exist and nothing is detected.
+    `pixel_range` are the values of black and white in images of more than 8 bits, by default those
+    of each sequence. With `caches`, a folder, its caches exist and nothing is detected.
     """
 
     name: str
     config: PipelineConfig = PipelineConfig()
     caches: Path | None = None
+    pixel_range: PixelRange | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +146,9 @@ def read_recipe(path: Path) -> Recipe:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():  # reading a device may never end
+            raise InputError(f"{path} is not a regular file", "name a recipe, a TOML file")
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"there is no recipe {path}", "check the path") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -158,7 +168,7 @@ def _tables(path: Path, name: str, top: Table) -> list[Table]:
 
 def _dataset(table: Table) -> RecipeDataset:
     sources, truth = table.paths("path"), table.paths("gt")
-    name = table.text("name")
+    name = _name(table)
     table.close()
     if not sources and not truth:
         raise SettingError(f"{table.place} has no path", 'write path = "FOLDER"')
@@ -166,24 +176,38 @@ def _dataset(table: Table) -> RecipeDataset:
     return RecipeDataset(name or default, tuple(sources), tuple(truth))
 
 
+def _name(table: Table) -> str | None:
+    """Take the name of a table, which becomes a part of file names and of labels in plots."""
+    name = table.text("name")
+    if name is not None and not (name.strip() and name.isprintable() and len(name) <= LONGEST):
+        fix = f"write 1 to {LONGEST} characters, on one line"
+        raise SettingError(f"{table.place}: name cannot be {name[:LONGEST]!r}", fix)
+    return name
+
+
 def _pipeline(table: Table) -> RecipePipeline:
-    name, caches = table.text("name"), table.path("caches")
+    name, caches = _name(table), table.path("caches")
     if caches is not None:
         table.close()
         return RecipePipeline(name or caches.name, caches=caches)
     if table.has("boxes", str):
         table.make_path("boxes", unless="gt")
+    pixels = table.text("pixel_range")
     config = table.settings(PipelineConfig)
     table.close(PipelineConfig.__dataclass_fields__)
     with table.named():
-        full_name, _ = full_name_of(config)
-    return RecipePipeline(name or full_name, config)
+        full_name, options = full_name_of(config)
+        check_options(full_name, options)
+        pixel_range = None if pixels is None else parse_pixel_range(pixels)
+    return RecipePipeline(name or full_name, config, pixel_range=pixel_range)
 
 
 def _trackers(table: Table) -> list[RecipeTracker]:
     """Return the variants of a tracker: one, or one for each point of its sweep."""
     file = table.path("settings") if table.has("settings", str) else None
-    values = {} if file else {key: as_text(value) for key, value in table.table("settings").items()}
+    with table.named():
+        given = {} if file else table.table("settings")
+        values = {key: as_text(value) for key, value in given.items()}
     by_sequence = SequenceSettings(file)
     tracker = table.text("tracker", by_sequence.tracker)
     if tracker is None:
@@ -198,6 +222,9 @@ def _trackers(table: Table) -> list[RecipeTracker]:
     published, profile = table.flag("published", False), _profile(table, tracker)
     sweep = {key: _swept(table, key, value) for key, value in table.table("sweep").items()}
     table.close()
+    if (count := math.prod(map(len, sweep.values()))) > MOST_VARIANTS:
+        problem = f"{table.place}: sweep has {count} points, more than {MOST_VARIANTS}"
+        raise SettingError(problem, "sweep fewer values, or search them with mottool tune")
     classes = settings_classes_of(tracker)
     variants = []
     for point in product(*sweep.values()):
@@ -214,7 +241,7 @@ def _trackers(table: Table) -> list[RecipeTracker]:
 
 def _variant(table: Table, tracker: str, by_sequence: SequenceSettings) -> str:
     """Return the name of a tracker with its settings: as given, or that of its settings file."""
-    name = table.text("name")
+    name = _name(table)
     if name is None:
         return by_sequence.variant(tracker)
     name = name.removeprefix(f"{tracker}{VARIANT}")
@@ -238,7 +265,8 @@ def _swept(table: Table, key: str, value: Any) -> list[str]:
     if not isinstance(value, list) or not value:
         fix = f"write {key} = [value, value]"
         raise SettingError(f"{table.place} sweep: {key} is not a list of values", fix)
-    return [as_text(item) for item in value]
+    with table.named():
+        return [as_text(item) for item in value]
 
 
 def _check(path: Path, recipe: Recipe) -> None:
@@ -249,6 +277,8 @@ def _check(path: Path, recipe: Recipe) -> None:
     if not recipe.trackers and recipe.produce.tracks:
         fix = 'write [[tracker]] and below it tracker = "bytetrack", or [produce] tracks = false'
         raise SettingError(f"{path} has no tracker", fix)
+    if recipe.produce.videos and not recipe.produce.tracks:
+        raise SettingError(f"{path} [produce]: videos need tracks", "omit tracks = false")
     detected = [pipeline.name for pipeline in recipe.pipelines if pipeline.caches is None]
     sourceless = [dataset.name for dataset in recipe.datasets if not dataset.sources]
     if detected and (sourceless or not recipe.datasets):

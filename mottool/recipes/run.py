@@ -37,7 +37,7 @@ class RecipeRun:
             for dataset in self.recipe.datasets
         }
         _check_names(self.all_sequences)
-        self._truth = find_truth(self._sequences, self.work.root, self.known)
+        self._truth = find_truth(self._sequences, self.work.root, self.known, self.note)
 
     @property
     def all_sequences(self) -> list[PlannedSequence]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mottool.errors import MottoolError
+from mottool.errors import InputError, MottoolError
 from mottool.files import digest
 from mottool.layouts.registry import layout_of_images
 from mottool.metrics.inputs import (
@@ -20,6 +20,7 @@ from mottool.metrics.inputs import (
     get_ground_truth,
     has_ground_truth,
 )
+from mottool.pixel_range import PixelRange
 from mottool.provenance import KnownFiles, signature, tree_signature
 from mottool.recipes.recipe import RecipeDataset
 from mottool.splits import parse_source, without_half
@@ -39,17 +40,19 @@ class PlannedSequence:
     """A sequence of a dataset: its name, and its number of frames.
 
     `source` has the fields of the source, from which `open` makes it; it is None for a sequence of
-    which there are only caches. `frames` may be wrong or None.
+    which there are only caches. `frames` may be wrong or None. `pixel_range` is that with which a
+    pipeline reads it.
     """
 
     name: str
     frames: int | None = None
     source: Mapping[str, Any] | None = None
+    pixel_range: PixelRange | None = None
 
     def open(self) -> Source:
         """Return the source. Imports numpy, cv2 and av."""
         assert self.source is not None
-        return _open(self.source)
+        return _open(self.source, self.pixel_range)
 
     def file(self, name: str) -> Path | None:
         """Return the file `detections` or `ground_truth` of the source, if it has one."""
@@ -110,9 +113,16 @@ def _fingerprint_of(source: Mapping[str, Any]) -> tuple[Path, str, list[Any]]:
 
 
 def find_truth(
-    datasets: Mapping[RecipeDataset, Sequence[PlannedSequence]], work: Path, known: KnownFiles
+    datasets: Mapping[RecipeDataset, Sequence[PlannedSequence]],
+    work: Path,
+    known: KnownFiles,
+    note: Note,
 ) -> dict[str, GroundTruthFile]:
-    """Find the ground truth of all sequences, by their names."""
+    """Find the ground truth of all sequences, by their names.
+
+    `note` receives a message for sequences that are not in the ground truth which is named for
+    them. Raises `InputError` if none of a dataset is.
+    """
     found: dict[str, GroundTruthFile] = {}
     for dataset, sequences in datasets.items():
         paths = [Path(path) for path in dataset.truth] or _labelled(dataset.sources, sequences)
@@ -129,6 +139,9 @@ def find_truth(
                 found[sequence.name] = get_ground_truth(sequence.name, files)
         if not sequences:
             found |= files
+        elif dataset.truth:
+            missing = [each.name for each in sequences if each.name not in found]
+            _report_missing(dataset, missing, len(sequences), note)
     return found
 
 
@@ -143,6 +156,15 @@ def _labelled(sources: Sequence[str], sequences: Sequence[PlannedSequence]) -> l
             other = truth if truth.is_file() else truth.parent  # of a pattern
             labelled |= dict.fromkeys(inside or [other])
     return list(labelled)
+
+
+def _report_missing(dataset: RecipeDataset, missing: Sequence[str], count: int, note: Note) -> None:
+    """Report which of `count` sequences the ground truth lacks; raise `InputError` if all."""
+    problem = f"{', '.join(dataset.truth)}: no ground truth of {', '.join(missing)}"
+    if len(missing) == count:
+        raise InputError(problem, "name its file or folder in gt, or leave gt out")
+    if missing:
+        note(f"{problem}, which is not scored")
 
 
 def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTruthFile]:
@@ -245,12 +267,13 @@ def _content(source: Mapping[str, Any]) -> list[Any]:
     return [info, [] if media is None else signature(Path(media))]
 
 
-def _open(source: Mapping[str, Any]) -> Source:
+def _open(source: Mapping[str, Any], pixel_range: PixelRange | None) -> Source:
     """Return the sequence that has these fields."""
     from mottool.sources.sequence import HalfSequence
     from mottool.sources.sequence import Sequence as Whole
 
-    fields = {name: source[name] for name in ("fps", "width", "height")}
+    fields: dict[str, Any] = {name: source[name] for name in ("fps", "width", "height")}
+    fields |= {"pixel_range": pixel_range}
     fields |= {name: None if source[name] is None else Path(source[name]) for name in PATHS}
     whole = Whole(name=source["whole"], length=source["frames"], **fields)
     if source["span"] is None:

@@ -37,6 +37,11 @@ class Table:
             raise SettingError(f"{self.place}: {key} is not a text", f'write {key} = "…"')
         return value
 
+    def value(self, key: str) -> str:
+        """Take any value but a table, as a text."""
+        with self.named():
+            return as_text(self._take(key, ""))
+
     def flag(self, key: str, default: bool) -> bool:
         """Take `true` or `false`; the default without one."""
         value = self._take(key, default)
@@ -48,7 +53,7 @@ class Table:
     def path(self, key: str) -> Path | None:
         """Take a path, relative to the recipe's folder; None without one."""
         text = self.text(key)
-        return None if text is None else Path(self._relative(text))
+        return None if text is None else Path(self._relative(key, text))
 
     def paths(self, key: str) -> list[str]:
         """Take a path or a list of paths, which may be `PATH@SPLIT`; [] without any."""
@@ -57,7 +62,7 @@ class Table:
         if not all(isinstance(item, str) for item in values):
             fix = f'write {key} = "PATH" or {key} = ["PATH", "PATH"]'
             raise SettingError(f"{self.place}: {key} is not a path or a list of paths", fix)
-        return [self._relative(item) for item in values]
+        return [self._relative(key, item) for item in values]
 
     def table(self, key: str) -> dict[str, Any]:
         """Take a table, by its keys with `_`; {} without one."""
@@ -74,7 +79,7 @@ class Table:
     def make_path(self, key: str, unless: str) -> None:
         """Make a text a path that is relative to the recipe's folder, unless it is a word."""
         if self._content[key] != unless:
-            self._content[key] = self._relative(self._content[key])
+            self._content[key] = self._relative(key, self._content[key])
 
     def has(self, key: str, kind: type) -> bool:
         """Return whether the table has a key with a value of a type."""
@@ -83,14 +88,18 @@ class Table:
     def settings(self, settings_class: type[S]) -> S:
         """Take the keys that are fields of a settings class, as flags of a command have them.
 
-        Texts of fields that are paths are relative to the recipe's folder.
+        Values of fields that are texts or paths are texts; the paths are relative to the recipe's
+        folder.
         """
         fields = settings_class.__dataclass_fields__
         values: dict[str, Any] = {}
         for key in [key for key in self._content if key in fields]:
-            text = as_text(self._take(key, None))
-            is_path = plain_type(settings_class, fields[key]) is Path
-            values[key] = self._relative(text) if is_path else text
+            kind = plain_type(settings_class, fields[key])
+            if kind in (str, Path):
+                text = self.text(key) or ""
+                values[key] = self._relative(key, text) if kind is Path else text
+            else:
+                values[key] = self.value(key)
         with self.named():
             return build_settings(settings_class, values, self.place)
 
@@ -116,11 +125,13 @@ class Table:
         self._taken.append(key)
         return self._content.get(key, default)
 
-    def _relative(self, text: str) -> str:
+    def _relative(self, key: str, text: str) -> str:
         """Return a path that is relative to the recipe's folder as one of the current folder.
 
         It is shortened, unless a `..` in it follows a link to a folder that is elsewhere.
         """
+        if not text.strip() or "\0" in text:
+            raise SettingError(f"{self.place}: {key} is not a path", f'write {key} = "PATH"')
         path = os.path.join(self.folder, os.path.expanduser(text))
         short = os.path.normpath(path)
         return short if os.path.realpath(short) == os.path.realpath(path) else path

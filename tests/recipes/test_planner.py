@@ -8,12 +8,13 @@ import pytest
 from click.testing import CliRunner
 from recipe_project import PIPELINE, RECIPE, TRACKERS, Project
 from rowed import rowed
+from thermal import thermal
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
 import mottool.provenance
 from mottool.cli.main import cli
-from mottool.errors import InputError
+from mottool.errors import InputError, SettingError
 from mottool.recipes import jobs
 from mottool.recipes.page import comparison_state
 from mottool.workdir import record_of
@@ -67,9 +68,50 @@ def test_a_cache_made_with_a_pixel_range_is_remade(project):
         + ["--pipeline", "public", "--embedder", "none", "--overwrite"],
     )
     assert done.exit_code == 0, done.output
-    assert project.stale()["caches/public/a"] == "made with --pixel-range"
+    assert project.stale()["caches/public/a"] == "the pixel range changed"
     assert project.make() == []
     assert project.stale() == {}
+
+
+def test_a_pixel_range_of_a_pipeline_holds_for_all_that_is_made_from_its_frames(tmp_path):
+    folder = thermal(tmp_path / "data/a")
+    project = Project(tmp_path)
+    recipe = RECIPE.replace('tracker = "sort"', 'tracker = "botsort"')
+    ranged = recipe.replace('"public"', '"public"\npixel_range = "0-4095"')
+    project.write(f"{ranged}[produce]\nvideos = true\n")
+    work = "--work", str(project.work.root)
+    boxes = "--pipeline", "public", "--embedder", "none"
+    done = CliRunner().invoke(
+        cli, ["detect-embed", str(folder), *boxes, "--pixel-range", "0-4095", *work]
+    )
+    assert done.exit_code == 0, done.output
+    assert {*project.stale().values()} == {"missing"}
+    assert "caches/public/a" not in project.stale()
+    assert project.make() == []
+    assert project.stale() == {}
+    record = json.loads(record_of(project.work.cache("public", "a")).read_text())
+    assert record["pixel_range"] == [0.0, 4095.0]
+    motion = project.work.camera_motion("a")
+    assert jobs.describe_motion(motion)["settings"]["pixel_range"] == [0.0, 4095.0]
+    project.write(f"{recipe}[produce]\nvideos = true\n")
+    assert project.stale()["caches/public/a"] == "the pixel range changed"
+    assert project.make() == []
+    assert project.stale() == {}
+    assert "pixel_range" not in jobs.describe_motion(motion)["settings"]
+
+
+def test_videos_of_given_caches_have_the_pixel_range_of_these(tmp_path):
+    thermal(tmp_path / "data/a")
+    project = Project(tmp_path)
+    project.write(RECIPE.replace('"public"', '"public"\npixel_range = "0-4095"'))
+    assert project.make() == []
+    own = '[[pipeline]]\npipeline = "public"\nembedder = "none"\n'
+    given = '[[pipeline]]\nname = "given"\ncaches = "work/caches/public"\n'
+    project.write(RECIPE.replace(own, given) + "[produce]\nvideos = true\n")
+    assert project.make() == []
+    assert project.stale() == {}
+    record = json.loads(record_of(project.work.video("given.sort", "a")).read_text())
+    assert record["pixel_range"] == [0.0, 4095.0]
 
 
 def test_a_dry_run_makes_nothing(tmp_path):
@@ -188,6 +230,77 @@ def test_another_schema_of_caches_remakes_everything(project, monkeypatch):
     stale = project.stale()
     assert stale["caches/public/a"] == "the schema mottool/detections/1, now mottool/detections/9"
     assert len(stale) == 2 * (2 + 2 * len(TRACKERS))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"path": ', '"path": 1, "was": '),
+        ('"span": null', '"span": {"a": 1}'),
+        ('"length": ', '"longer": '),
+        ('"frames": 6', '"frames": 60'),
+        ('"files": {', '"files": {"a": 1,'),
+        ("}", ""),
+    ],
+)
+def test_what_is_known_of_files_counts_as_unknown_when_it_is_damaged(project, before, after):
+    project.stale()
+    known = project.work.known_files()
+    text = known.read_text()
+    assert before in text
+    known.write_text(text.replace(before, after))
+    assert project.stale() == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"seconds": {', '"seconds": [], "was": {'), ('"rows": 12', '"rows": 13')],
+)
+def test_a_damaged_record_counts_as_none(project, before, after):
+    record = record_of(project.work.root / "tracks/public.sort/a.txt")
+    text = record.read_text()
+    assert before in text
+    record.write_text(text.replace(before, after))
+    assert project.stale()["tracks/public.sort/a"] == "no record of what it was made from"
+    old = json.loads(text)
+    del old["record_sha256"]
+    record.write_text(json.dumps(old))
+    assert "tracks/public.sort/a" not in project.stale()  # as those of older versions
+
+
+@pytest.mark.parametrize("name", ["scores/public.sort/a.json", "scores/public/a.npz"])
+def test_changed_scores_are_made_again(project, name):
+    scores = project.work.root / name
+    before = scores.read_bytes()
+    scores.write_bytes(before[:-3] + bytes([before[-3] ^ 1]) + before[-2:])
+    assert {*project.stale().values()} == {"changed after it was made"}
+    assert project.make() == []
+    assert scores.read_bytes() == before
+
+
+def test_two_results_with_the_same_file_are_refused(project):
+    one = '[[pipeline]]\npipeline = "public"\nembedder = "none"\nname = "a"\n'
+    other = one.replace('"a"', '"a.sort@x"')
+    tracker = '[[tracker]]\ntracker = "sort"\n'
+    project.write(f'[[dataset]]\npath = "data"\n{one}{other}{tracker}{tracker}name = "x.sort"\n')
+    with pytest.raises(SettingError, match=r"two results have the file .*/a.sort@x.sort/a.txt"):
+        project.open().plan()
+
+
+def test_ground_truth_without_a_sequence_is_reported(project, capsys):
+    project.write(RECIPE.replace('"data"', '"data"\ngt = "data/a"'))
+    project.open()
+    assert "data/a: no ground truth of b, which is not scored" in capsys.readouterr().out
+    rowed(project.folder / "other/c")
+    project.write(RECIPE.replace('"data"', '"data"\ngt = "other"'))
+    with pytest.raises(InputError, match="other: no ground truth of a, b"):
+        project.open()
+
+
+def test_a_recipe_without_ground_truth_says_that_nothing_is_scored(project):
+    for truth in project.folder.glob("data/*/gt/gt.txt"):
+        truth.unlink()
+    assert project.open().plan().notes == ["no sequence has ground truth, so there are no scores"]
 
 
 def test_deleted_and_changed_results_are_remade(project):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mottool.errors import InputError, SettingError
+from mottool.pixel_range import PixelRange
 from mottool.recipes.recipe import read_recipe
 
 DATASET = '[[dataset]]\npath = "data"\n'
@@ -29,7 +30,7 @@ def test_paths_are_relative_to_the_folder_of_the_recipe(tmp_path):
         weights = "../dla34.pth"
         boxes = "gt"
         input = "864x480"
-        min-score = 0.4
+        embed-min-score = 0.4
         [[tracker]]
         tracker = "sort"
     """
@@ -39,7 +40,7 @@ def test_paths_are_relative_to_the_folder_of_the_recipe(tmp_path):
     assert recipe.datasets[0].truth == (f"{tmp_path}/a/train@second",)
     config = recipe.pipelines[0].config
     assert config.weights == tmp_path.parent / "dla34.pth"
-    assert (config.boxes, config.input, config.min_score) == ("gt", (864, 480), 0.4)
+    assert (config.boxes, config.input, config.embed_min_score) == ("gt", (864, 480), 0.4)
     assert recipe.pipelines[0].name == "gt+fairmot-dla34"
 
 
@@ -143,6 +144,56 @@ def test_a_settings_file_names_the_tracker_and_its_variant(tmp_path):
             DATASET + PIPELINE + TRACKER + "[produce]\nvideos = 'maybe'\n",
             "[produce]: videos cannot be 'maybe'. Fix: give true or false",
         ),
+        ('work = ""\n', "r.toml: work is not a path. Fix: write work = "),
+        ('[[dataset]]\npath = "a\\u0000b"\n', "[[dataset]]: path is not a path"),
+        ('[[dataset]]\npath = ["a", ""]\n', "[[dataset]]: path is not a path"),
+        (DATASET + "name = ''\n", "[[dataset]]: name cannot be ''"),
+        (DATASET + PIPELINE + 'name = "a\\nb"\n', "[[pipeline]]: name cannot be 'a\\nb'"),
+        (DATASET + PIPELINE + f"name = '{'a' * 101}'\n", "[[pipeline]]: name cannot be 'aaa"),
+        (DATASET + "[[pipeline]]\npipeline = 1\n", "[[pipeline]]: pipeline is not a text"),
+        (DATASET + PIPELINE + "weights = []\n", "[[pipeline]]: weights is not a text"),
+        (
+            DATASET + PIPELINE + "weights = 'x'\n",
+            "[[pipeline]]: --weights does not apply to public",
+        ),
+        (
+            DATASET + PIPELINE + "embedder = 'osnet_x1_0'\nweights = 'a'\nembedder_weights = 'b'\n",
+            "[[pipeline]]: --weights and --embedder-weights are both given",
+        ),
+        (
+            DATASET + '[[pipeline]]\npipeline = "pubic"\n',
+            "[[pipeline]]: there is no pipeline 'pubic'. Fix: did you mean 'public'",
+        ),
+        (
+            DATASET + PIPELINE + "embedder = 'hist'\n",
+            "[[pipeline]]: there is no embedder 'hist'. Fix: did you mean 'histogram'",
+        ),
+        (
+            DATASET + PIPELINE + "batch = { a = 1 }\n",
+            "[[pipeline]]: a table stands where a value is expected",
+        ),
+        (DATASET + PIPELINE + f"batch = {'9' * 30}\n", "[[pipeline]]: batch is a number of more"),
+        (DATASET + PIPELINE + "pixel_range = 4095\n", "[[pipeline]]: pixel_range is not a text"),
+        (
+            DATASET + PIPELINE + "pixel_range = '5-5'\n",
+            "[[pipeline]]: --pixel-range '5-5' is not a range. Fix: write LOW-HIGH",
+        ),
+        (
+            DATASET + PIPELINE + TRACKER + "settings = { max_age = { a = 1 } }\n",
+            "[[tracker]]: a table stands where a value is expected",
+        ),
+        (
+            DATASET + PIPELINE + TRACKER + "sweep = { max_age = [{ a = 1 }] }\n",
+            "[[tracker]]: a table stands where a value is expected",
+        ),
+        (
+            DATASET + PIPELINE + TRACKER + f"sweep = {{ max_age = {[*range(1001)]} }}\n",
+            "[[tracker]]: sweep has 1001 points, more than 1000. Fix: ",
+        ),
+        (
+            DATASET + PIPELINE + TRACKER + "[produce]\ntracks = false\nvideos = true\n",
+            "[produce]: videos need tracks. Fix: omit tracks = false",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_a_fix(tmp_path, text, message):
@@ -150,6 +201,18 @@ def test_a_mistake_is_named_with_its_place_and_a_fix(tmp_path, text, message):
         read(tmp_path, text)
     assert message in str(caught.value)
     assert str(caught.value).startswith(str(tmp_path / "r.toml"))
+
+
+def test_a_recipe_of_a_windows_editor_is_read(tmp_path):
+    text = f'{DATASET}{PIPELINE}pixel_range = "0-4095"\n{TRACKER}'.replace("\n", "\r\n")
+    (tmp_path / "r.toml").write_bytes(text.encode("utf-8-sig"))
+    (pipeline,) = read_recipe(tmp_path / "r.toml").pipelines
+    assert pipeline.pixel_range == PixelRange(0, 4095)
+
+
+def test_a_device_is_not_read_as_a_recipe():
+    with pytest.raises(InputError, match="/dev/zero is not a regular file"):
+        read_recipe(Path("/dev/zero"))
 
 
 def test_a_missing_recipe_is_named(tmp_path):

@@ -9,8 +9,8 @@ from figures import street
 from mottool.cache.reader import Cache
 from mottool.cli.main import cli
 from mottool.data.formats import open_datasets
-from mottool.errors import SettingError
-from mottool.pixel_range import PixelRange, parse_pixel_range
+from mottool.errors import CacheError, SettingError
+from mottool.pixel_range import PixelRange, parse_pixel_range, recorded_range
 from mottool.sources.discovery import find_sequences
 
 
@@ -64,6 +64,12 @@ def test_a_pixel_range_is_two_rising_numbers(text, expected):
 def test_other_pixel_ranges_are_refused(text):
     with pytest.raises(SettingError, match="write LOW-HIGH, such as 0-4095"):
         parse_pixel_range(text)
+
+
+@pytest.mark.parametrize("values", [5, [1], [1, 2, 3], ["0", "9"], [9, 3], [0, float("nan")], {}])
+def test_a_damaged_recorded_range_is_refused(values):
+    with pytest.raises(CacheError, match="its recorded pixel range is not a range"):
+        recorded_range({"pixel_range": values})
 
 
 def test_a_given_range_is_used_without_a_message_and_recorded_in_the_cache(tmp_path):
