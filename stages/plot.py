@@ -23,6 +23,7 @@ from mottool.cli.options import (
 )
 from mottool.drawing.model_plot import ModelPlotSettings, caches_by_model, plot_models
 from mottool.drawing.plots import (
+    DetectionPlotSettings,
     EmbeddingPlotSettings,
     SimilarityPlotSettings,
     TrackletPlotSettings,
@@ -35,6 +36,7 @@ from mottool.drawing.plots import (
     plot_tracklets,
 )
 from mottool.errors import SettingError
+from mottool.files import safe_name
 from mottool.stages.plot_assignment import command as assignment
 from mottool.stages.plot_results import bars, hota, timelines, trade_off
 from mottool.workdir import WorkDir
@@ -157,8 +159,11 @@ def models(
 @frame_pair_option("A B", "The two frames.")
 @ground_truth_option()
 @tracks_option
+@settings_options(DetectionPlotSettings)
 @plot_options
-def frames(pair: tuple[int, int], as_json: bool, **options: Any) -> None:
+def frames(
+    pair: tuple[int, int], config: DetectionPlotSettings, as_json: bool, **options: Any
+) -> None:
     """Draw the similarity of the detections of two frames.
 
     \b
@@ -166,9 +171,10 @@ def frames(pair: tuple[int, int], as_json: bool, **options: Any) -> None:
         mottool plot frames cache.h5 --at 1 2
 
     A cell is the cosine of two embeddings; light is similar. Cells of one identity are framed. The
-    identities are those of --gt or --tracks; without either they are unknown.
+    identities are those of --gt or --tracks; without either they are unknown. A detection that
+    matches no identity is marked with a question mark.
     """
-    plot = partial(plot_frames, pair=pair)
+    plot = partial(plot_frames, pair=pair, settings=config)
     plot_caches("frames", plot, Jobs(as_json), identities_required=False, **options)
 
 
@@ -243,7 +249,7 @@ def templates(
     def job(name: str, files: list[Path]) -> None:
         rows = find_identity_rows(name, truth_files, tracks)
         assert rows is not None  # one of the sources is given
-        out = WorkDir(work).root / "plots" / f"{name}.templates.{form}"
+        out = WorkDir(work).root / "plots" / f"{safe_name(name)}.templates.{form}"
         plot_templates(files, rows, out, frame, config, jobs.note)
         jobs.report(name, out, "drawn")
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mottool.drawing.plots import DetectionPlotSettings
 from mottool.errors import InputError, ignore_warning
 from mottool.networks.learning import PLACEHOLDERS, TEMPERATURE_HELP
-from mottool.settings import Settings, setting
+from mottool.settings import setting
 
 if TYPE_CHECKING:
     from mottool.cache.reader import Cache
@@ -23,10 +24,9 @@ __all__ = ["AssignmentPlotSettings", "plot_assignment"]
 
 
 @dataclass(frozen=True)
-class AssignmentPlotSettings(Settings):
+class AssignmentPlotSettings(DetectionPlotSettings):
     """Settings of the matrix: the detections, and the softmax over their similarities."""
 
-    min_score: float = setting(0.5, "Detections with a lower score are left out.", low=0, high=1)
     placeholder: str = setting(
         "mean", "Similarity of the placeholder column, as in training.", choices=PLACEHOLDERS
     )

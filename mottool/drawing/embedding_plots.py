@@ -135,8 +135,9 @@ def draw_cosines(
             f"{label}: detections from left to right" for label in (row_label, column_label)
         )
         figure.supxlabel("framed: each other's most similar detection", fontsize="small")
-    elif min(*row_ids, *column_ids, 0) < 0:
-        figure.supxlabel("framed: one identity; ?: no identity", fontsize="small")
+    else:
+        mark = "; ?: no identity" if min(*row_ids, *column_ids) < 0 else ""
+        figure.supxlabel(f"framed: one identity{mark}", fontsize="small")
     axes.set_xticks(range(len(columns)), columns, fontsize="small")
     axes.set_yticks(range(len(rows)), rows, fontsize="small")
     axes.set_ylabel(row_label)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError, SettingError, ignore_warning
+from mottool.metrics.settings import MIN_SCORE
 from mottool.motchallenge.rules import AUTO
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import device_setting, input_size
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence
 
 __all__ = [
+    "DetectionPlotSettings",
     "EmbeddingPlotSettings",
     "SimilarityPlotSettings",
     "TrackletPlotSettings",
@@ -70,7 +72,16 @@ class EmbeddingPlotSettings(Settings):
 
 
 @dataclass(frozen=True)
-class TrackletPlotSettings(Settings):
+class DetectionPlotSettings(Settings):
+    """The detections that a plot shows."""
+
+    min_score: float = setting(
+        MIN_SCORE, "Detections with a lower score are left out.", low=0, high=1
+    )
+
+
+@dataclass(frozen=True)
+class TrackletPlotSettings(DetectionPlotSettings):
     """Settings of the tracklets that are compared."""
 
     memory: int = setting(30, "Skip tracklets without a detection for more frames.", low=1)
@@ -124,7 +135,13 @@ def plot_embeddings(
     return draw_map(points, ids, title, out, total)
 
 
-def plot_frames(cache: Path, rows: Rows | None, out: Path, pair: tuple[int, int]) -> Path:
+def plot_frames(
+    cache: Path,
+    rows: Rows | None,
+    out: Path,
+    pair: tuple[int, int],
+    settings: DetectionPlotSettings | None = None,
+) -> Path:
     """Plot the cosines between the detections of two frames into `out`.
 
     `rows`, ground truth or tracks, give the identities; without them, identities are unknown.
@@ -135,7 +152,8 @@ def plot_frames(cache: Path, rows: Rows | None, out: Path, pair: tuple[int, int]
     from mottool.metrics.embedding_similarity import between_frames
 
     with Cache(cache) as opened:
-        matrix = between_frames(opened, rows, pair)
+        settings = settings or DetectionPlotSettings()
+        matrix = between_frames(opened, rows, pair, settings.min_score)
         title = _title(opened.header.sequence, opened.header.pipeline)
     return draw_cosines(matrix, f"frame {pair[0]}", f"frame {pair[1]}", title, out)
 
@@ -153,7 +171,8 @@ def plot_tracklets(
     from mottool.metrics.embedding_similarity import of_tracklets
 
     with Cache(cache) as opened:
-        matrix = of_tracklets(opened, rows, frame, (settings or TrackletPlotSettings()).memory)
+        settings = settings or TrackletPlotSettings()
+        matrix = of_tracklets(opened, rows, frame, settings.memory, settings.min_score)
         title = _title(opened.header.sequence, opened.header.pipeline)
     return draw_cosines(matrix, f"tracklets before frame {frame}", f"frame {frame}", title, out)
 
@@ -180,12 +199,13 @@ def plot_templates(
     from mottool.pixel_range import recorded_range
     from mottool.sources.discovery import find_sequences
 
-    networks = {}
+    settings, networks = settings or TrackletPlotSettings(), {}
     for path in caches:
         with Cache(path) as cache:
             header = cache.header
-            memory = (settings or TrackletPlotSettings()).memory
-            networks[header.pipeline] = templates_of(cache, rows, frame, memory)
+            networks[header.pipeline] = templates_of(
+                cache, rows, frame, settings.memory, settings.min_score
+            )
     pixels = recorded_range(header.settings)
     (sequence,) = find_sequences([header.source], pixel_range=pixels)
     images = (each.image for each in sequence.frames(frame, warn) if each.number == frame)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.errors import InputError
-from mottool.metrics.identity_matching import identify_detections
+from mottool.metrics.identity_matching import IdentifiedFrame, identify_detections
 from mottool.motchallenge.rows import Rows
 
 __all__ = [
@@ -78,10 +78,13 @@ def count_people(cache: Cache, rows: Rows) -> int:
     return len(np.unique(np.concatenate([np.zeros(0, np.int64), *matched])))
 
 
-def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> SimilarityMatrix:
-    """Compare the detections of two frames; raise `InputError` if one of them has none.
+def between_frames(
+    cache: Cache, rows: Rows | None, pair: tuple[int, int], min_score: float = 0.0
+) -> SimilarityMatrix:
+    """Compare the detections of two frames that score at least `min_score`.
 
-    Without `rows` the detections are in order from left to right.
+    Without `rows` the detections are in order from left to right. Raises `InputError` if one of the
+    frames has none.
     """
     frames = {
         frame.frame: frame for frame in identify_detections(cache, rows) if frame.frame in pair
@@ -90,7 +93,7 @@ def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> Si
         if number not in frames or not len(frames[number].ids):
             problem = f"{cache.path} has no detection in frame {number}"
             raise InputError(problem, "choose another frame")
-    first, second = (frames[number] for number in pair)
+    first, second = (_above(cache, frames[number], min_score) for number in pair)
     matrix = SimilarityMatrix(first.embeddings @ second.embeddings.T, first.ids, second.ids)
     if rows is not None:
         return matrix
@@ -98,30 +101,45 @@ def between_frames(cache: Cache, rows: Rows | None, pair: tuple[int, int]) -> Si
     return matrix._replace(cosines=matrix.cosines[order][:, other])
 
 
-def of_tracklets(cache: Cache, rows: Rows, number: int, memory: int) -> SimilarityMatrix:
+def _above(cache: Cache, frame: IdentifiedFrame, min_score: float) -> IdentifiedFrame:
+    """Return the detections that score at least `min_score`; `InputError` if there are none."""
+    kept = frame.above(min_score)
+    if not len(kept.ids):
+        problem = f"{cache.path} has no detection above {min_score:g} in frame {frame.frame}"
+        raise InputError(problem, "choose another frame, or a lower --min-score")
+    return kept
+
+
+def of_tracklets(
+    cache: Cache, rows: Rows, number: int, memory: int, min_score: float = 0.0
+) -> SimilarityMatrix:
     """Compare tracklets before frame `number` with its detections; otherwise as `templates_of`."""
-    frame = templates_of(cache, rows, number, memory)
+    frame = templates_of(cache, rows, number, memory, min_score)
     return SimilarityMatrix(frame.templates @ frame.embeddings.T, frame.tracklets, frame.ids)
 
 
-def templates_of(cache: Cache, rows: Rows, number: int, memory: int) -> FrameTemplates:
+def templates_of(
+    cache: Cache, rows: Rows, number: int, memory: int, min_score: float = 0.0
+) -> FrameTemplates:
     """Return the detections of frame `number` and the templates of the tracklets before it.
 
-    A tracklet's template is the running mean of its embeddings, with weight 0.9 of the previous
-    one (CSTrack, Eq. 11). Tracklets unmatched for more than `memory` frames are omitted. Raises
-    `InputError` if either side is empty.
+    Detections that score below `min_score` are left out. A tracklet's template is the running mean
+    of its embeddings, with weight 0.9 of the previous one (CSTrack, Eq. 11). Tracklets unmatched
+    for more than `memory` frames are omitted. Raises `InputError` if either side is empty.
     """
     means: dict[int, Floats] = {}
     last_frames: dict[int, int] = {}
     for frame in identify_detections(cache, rows):
         if frame.frame >= number:
             break
-        for identity, embedding in zip(frame.ids.tolist(), frame.embeddings, strict=True):
+        kept = frame.above(min_score)
+        for identity, embedding in zip(kept.ids.tolist(), kept.embeddings, strict=True):
             mean = SMOOTHING * means.get(identity, embedding) + (1 - SMOOTHING) * embedding
             means[identity], last_frames[identity] = mean / np.linalg.norm(mean), frame.frame
     recent = sorted(i for i in means if i >= 0 and number - last_frames[i] <= memory)
     if number > cache.last_frame or not recent or not len(frame.ids):
         problem = f"{cache.path} has no tracklets before frame {number}, or no detection in it"
         raise InputError(problem, "choose another frame")
+    frame = _above(cache, frame, min_score)
     templates = np.array([means[identity] for identity in recent])  # (t, D)
     return FrameTemplates(frame.embeddings, frame.ids, templates, np.array(recent))

@@ -29,13 +29,19 @@ MIN_IOU = 0.5  # of a detection that is matched with a row
 class IdentifiedFrame(NamedTuple):
     """Detections of one frame: its number, identities (n,), -1 unknown, embeddings (n, D).
 
-    `boxes` (n, 4) are x1 y1 x2 y2 in pixels.
+    `boxes` (n, 4) are x1 y1 x2 y2 in pixels, and `scores` (n,) are in [0, 1].
     """
 
     frame: int
     ids: Ints
     embeddings: npt.NDArray[np.float32]
     boxes: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+
+    def above(self, min_score: float) -> "IdentifiedFrame":
+        """Return the detections that score at least `min_score`."""
+        keep = self.scores >= np.float32(min_score)
+        return IdentifiedFrame(self.frame, *(column[keep] for column in self[1:]))
 
 
 def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
@@ -57,7 +63,8 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
         if detections.embeddings is not None:
             embedded = detections.scores >= np.float32(embedded_from)
             known = np.where(embedded, ids[start:stop], -1)
-            yield IdentifiedFrame(number, known, detections.embeddings, detections.boxes)
+            columns = detections.embeddings, detections.boxes, detections.scores
+            yield IdentifiedFrame(number, known, *columns)
         start = stop
 
 

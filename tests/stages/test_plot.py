@@ -231,6 +231,35 @@ def test_embedding_map_needs_two_people(work):
     assert "fewer than two people" in done.stderr
 
 
+def test_detections_of_low_scores_are_left_out_of_matrices(work):
+    from mottool.cache.reader import Cache
+    from mottool.metrics.embedding_similarity import between_frames, of_tracklets
+    from mottool.metrics.identity_matching import find_identity_rows
+
+    draw, rows = np.random.default_rng(3), find_identity_rows("seq", {}, work / "gt")
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.4], np.float32)
+    path = work / "work/caches/pipe/seq.h5"
+    path.unlink()
+    write(
+        path,
+        [dataclasses.replace(detections(n, draw=draw), scores=scores) for n in range(FRAMES)],
+    )
+    with Cache(path) as cache:
+        assert between_frames(cache, rows, (1, 5)).columns.tolist() == [1, 2, 3, 4, -1]
+        assert between_frames(cache, rows, (1, 5), 0.5).columns.tolist() == [1, 2, 3, 4]
+        tracklets = of_tracklets(cache, rows, 5, memory=30, min_score=0.75)
+        assert tracklets.rows.tolist() == tracklets.columns.tolist() == [1, 2]
+        with pytest.raises(InputError, match=r"above 0.95 in frame 1. Fix: .* a lower --min-score"):
+            between_frames(cache, rows, (1, 5), 0.95)
+    for words in (("frames", "--at", 1, 5), ("tracklets", "--at", 5)):
+        default, half, everything = (
+            drawn(work, *words, "--gt", work / "gt", *more)
+            for more in ((), ("--min-score", 0.5), ("--min-score", 0))
+        )
+        assert np.array_equal(default, half)
+        assert not np.array_equal(default, everything)
+
+
 def test_similarity_matrices_and_their_errors(work):
     from mottool.cache.reader import Cache
     from mottool.metrics.embedding_similarity import between_frames, of_people, of_tracklets
