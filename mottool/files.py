@@ -139,6 +139,8 @@ def user_cache_folder(name: str, variable: str) -> Path:
     cache = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(cache):  # the XDG specification ignores relative paths
         cache = os.path.expanduser("~/.cache")
+    if not os.path.isabs(cache):  # a user without a home folder, as in some containers
+        cache = os.devnull  # nothing is found below it, and writing there is an error
     return Path(cache) / "mottool" / name
 
 

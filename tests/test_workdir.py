@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import OutputError, writing
-from mottool.files import atomic_write, safe_name
+from mottool.files import atomic_write, safe_name, user_cache_folder
 from mottool.workdir import WorkDir
 
 
@@ -133,3 +133,12 @@ def test_a_link_is_kept_and_its_target_replaced(tmp_path):
         temporary.write_text("new")
     assert link.is_symlink()
     assert (tmp_path / "disk" / "a.txt").read_text() == "new"
+
+
+def test_a_user_without_a_home_folder_has_no_cache_folder(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as without HOME and a password
+    folder = user_cache_folder("runtimes", "MOTTOOL_NONE")
+    assert folder.is_absolute()
+    with pytest.raises(OutputError), atomic_write(folder / "file"):
+        pass

@@ -2,7 +2,9 @@
 
 The name of a folder ends in the digest of everything that the conversion depends on: the network,
 its weights, its input, and the versions of mottool's network code, of torch and of the runtime. A
-folder gets its name by a rename when it is complete. Those that are unused for long are removed.
+folder gets its name by a rename when it is complete. Its file `sha256` has the digest of its files:
+a damaged one could still be read, and compute other heads. Folders that are unused for long are
+removed.
 """
 
 import os
@@ -17,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mottool.errors import OutputError, writing
-from mottool.files import digest, safe_name, user_cache_folder
+from mottool.files import digest, file_digest, safe_name, user_cache_folder
 from mottool.runtimes.interfaces import LoadedNetwork
 from mottool.runtimes.registry import RUNTIMES, versions
 from mottool.runtimes.tracing import converting
@@ -28,6 +30,7 @@ T = TypeVar("T")
 VARIABLE = "MOTTOOL_RUNTIME_CACHE"
 # What builds networks and converts them; folders of mottool.
 CODE = ("checkpoints", "models", "networks", "pipelines/embedders", "runtimes")
+CHECKSUM = "sha256"  # the name of a file
 UNUSED_DAYS = 90  # after which a conversion is removed
 STALE_SECONDS = 3600  # after which an unfinished folder has lost its writer
 
@@ -53,14 +56,15 @@ def converted(
 ) -> T:
     """Return what `read` makes of the folder of a conversion; `convert` writes one first if needed.
 
-    A folder that cannot be read is replaced. Raises `OutputError` if the cache cannot be written;
-    errors of `convert`, and of `read` for what it has just written, are passed on.
+    A folder that is damaged or cannot be read is replaced. Raises `OutputError` if the cache cannot
+    be written; errors of `convert`, and of `read` for what it has just written, are passed on.
     """
     identity = network.identity() | versions(runtime) | {"code": code_version()}
     name = f"{safe_name(network.name)}-{runtime}-{digest(identity)[:16]}"
     folder = cache_folder() / name
     if folder.is_dir():
-        with suppress(Exception):  # of a damaged file; each runtime has errors of its own
+        with suppress(Exception):  # each runtime has errors of its own
+            _check(folder)
             result = read(folder)
             with suppress(OSError):
                 os.utime(folder)
@@ -71,12 +75,25 @@ def converted(
         with converting(network):
             convert(temporary)
         with _writing(folder):
+            (temporary / CHECKSUM).write_text(_checksum(temporary))
             _flush(temporary)
         with suppress(OSError):  # another process may have written the same
             temporary.rename(folder)
         return read(folder if folder.is_dir() else temporary)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _checksum(folder: Path) -> str:
+    """Return the digest of the names and contents of the files of a conversion."""
+    files = sorted(path for path in folder.iterdir() if path.name != CHECKSUM)
+    return digest([[path.name, file_digest(path)] for path in files])
+
+
+def _check(folder: Path) -> None:
+    """Raise `ValueError` for a conversion whose files are not those that were written."""
+    if (folder / CHECKSUM).read_text() != _checksum(folder):
+        raise ValueError(f"{folder} is damaged")
 
 
 def _create(folder: Path) -> Path:

@@ -26,6 +26,11 @@ ROUNDS = 5  # calls of each runtime that are timed, in turn
 LONGEST_SECONDS = 10.0  # after which no further round begins
 GAIN = 0.95  # a runtime must take less than this part of the time of eager PyTorch
 
+DAMAGED = (  # what a damaged file of a measurement raises
+    *(OSError, ValueError, TypeError, KeyError, AttributeError),
+    *(RecursionError, OverflowError),
+)
+
 Warn = Callable[[str], None]
 Open = Callable[[str], Forward]
 
@@ -111,7 +116,7 @@ def _time(
 
 def recall(network: LoadedNetwork, names: list[str]) -> Measured | None:
     """Return what was measured here before with the same runtimes, or None."""
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+    with suppress(*DAMAGED):
         content = json.loads(_file(network, names).read_text())
         measured = Measured(**content)
         if measured.runtime in {EAGER, *names}:

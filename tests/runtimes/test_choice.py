@@ -98,7 +98,9 @@ def test_auto_remembers_its_measurement():
 def test_a_damaged_memory_is_measured_again(tmp_path):
     start()
     (path,) = (tmp_path / "cache" / "measured").iterdir()
-    for content in ("{", "[]", json.dumps({"runtime": "toy"}), json.dumps({"runtime": 3}), DAMAGED):
+    huge = json.dumps({"runtime": "toy", "milliseconds": {"toy": 10**400}})
+    known = json.dumps({"runtime": "toy"}), json.dumps({"runtime": 3}), DAMAGED, huge
+    for content in ("{", "[]", "[" * 100000, *known):
         path.write_text(content)
         assert start()[0] == "toy"
         assert len(json.loads(path.read_text())["milliseconds"]) == 2

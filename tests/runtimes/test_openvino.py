@@ -97,6 +97,21 @@ def test_a_damaged_conversion_is_replaced(cache):
     assert (folder / "network.xml").stat().st_size > 100
 
 
+@torch.inference_mode()
+def test_a_conversion_with_other_weights_is_replaced(cache):
+    network, images = pair(), torch.rand(2, 1, 3, 8, 16)
+    open_openvino(network)
+    (folder,) = cache.iterdir()
+    weights = folder / "network.bin"
+    before = weights.read_bytes()
+    weights.write_bytes(
+        before[:64] + bytes(value ^ 0x40 for value in before[64:128]) + before[128:]
+    )
+    heads, expected = open_openvino(network)(*images), network.heads(*images)
+    torch.testing.assert_close(heads["last"], expected["last"], atol=1e-5, rtol=1e-5)
+    assert weights.read_bytes() == before
+
+
 def test_a_failed_conversion_leaves_nothing(cache):
     def fail(folder):
         (folder / "network.xml").write_text("half")
