@@ -22,7 +22,7 @@ def identity_colours(rows: Rows) -> dict[int, BGR]:
     names, numbers = np.unique(rows.ids[order], return_inverse=True)  # (k,), (n,)
     windows = rows.frames[order] // WINDOW
     _, first = np.unique(windows * len(names) + numbers, return_index=True)  # one row per window
-    windows, numbers, tlwh = windows[first], numbers[first], rows.tlwh[order][first]
+    windows, numbers, tlwh = windows[first], numbers[first], rows.tlwh[order[first]]
     by_identity = np.split(
         np.argsort(numbers, kind="stable"), np.cumsum(np.bincount(numbers, minlength=len(names)))
     )

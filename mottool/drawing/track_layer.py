@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.boxes import iou, xyxy_from_tlwh
+from mottool.boxes import iou
 from mottool.detections import Detections
 from mottool.drawing.identity_colours import identity_colours
 from mottool.drawing.overlay import BoxStyle, identity_styles, shared_styles
@@ -63,7 +63,9 @@ class TrackLayer:
         """Sort rows and their styles by frame; `scale` is the video's size over the source's."""
         order = np.argsort(rows.frames, kind="stable")
         self.frames, self.ids = rows.frames[order], rows.ids[order]  # (n,), (n,)
-        self.boxes: Floats = xyxy_from_tlwh(rows.tlwh[order] * scale)  # (n, 4)
+        self.boxes: Floats = rows.tlwh[order]  # (n, 4), converted in place: it can be large
+        self.boxes *= scale
+        self.boxes[:, 2:] += self.boxes[:, :2]
         self.styles = [styles[row] for row in map(int, order)]
         self.last = int(self.frames.max(initial=0))
         self.legend = list(legend)
