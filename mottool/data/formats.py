@@ -129,7 +129,7 @@ def with_pixel_range(
     dataset: Dataset, pixel_range: PixelRange | None, warn: Callable[[str], None]
 ) -> Dataset:
     """Return a dataset whose images of more than 8 bits have a range, as in `open_datasets`."""
-    from mottool.sources.depth import range_of
+    from mottool.sources.depth import contrast_warning, range_of
 
     values = range_of([Path(path) for path in dataset.paths])
     if values is None:
@@ -138,6 +138,8 @@ def with_pixel_range(
         return dataset
     if pixel_range is None:
         warn(f"{dataset.name}: images of more than 8 bits, scaled from {values} to 0 to 255")
+    elif message := contrast_warning(values, pixel_range):
+        warn(f"{dataset.name}: {message}")
     return replace(dataset, pixel_ranges=(pixel_range or values,) * len(dataset))
 
 

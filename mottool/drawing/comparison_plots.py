@@ -45,6 +45,7 @@ NAME_HEIGHT, CHARACTER_WIDTH, NAME_GAP = 11.0, 5.2, 8.0  # points
 LOG_RATIO = 20.0  # an axis is logarithmic if its largest speed is more times the smallest
 LEAST_SPAN = 10.0  # points of per cent on an axis, so that small differences look small
 BINS = 12  # of people per frame
+LONGEST_NAME = 50  # characters
 MIN_FRAMES = 3  # in a bin, for its mean to be meaningful
 
 
@@ -72,7 +73,7 @@ def row_styles(rows: Sequence[ComparisonRow]) -> list[RowStyle]:
             name, shape = row.pipeline, pipeline
         styles.append(
             RowStyle(
-                name,
+                _shortened(name),
                 COLOURS[colour % len(COLOURS)],
                 MARKERS[shape % len(MARKERS)],
                 DASHES[shape % len(DASHES)],
@@ -80,6 +81,12 @@ def row_styles(rows: Sequence[ComparisonRow]) -> list[RowStyle]:
             )
         )
     return styles
+
+
+def _shortened(name: str) -> str:
+    """Return a name without the middle of a long one, for which a plot has no room."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
 
 def draw_mark(style: RowStyle) -> Figure:
@@ -179,7 +186,7 @@ def plot_bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
         )  # fmt: skip
         texts = ["" if np.isnan(value) else f"{value:.{_decimals(metric)}f}" for value in values]
         axes.bar_label(bars, texts, padding=2, fontsize=7)
-    axes.set_yticks(range(len(sequences)), sequences)
+    axes.set_yticks(range(len(sequences)), map(_shortened, sequences))
     axes.set_ylim(len(sequences) - 0.5, -0.5)
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.margins(x=0.08)

@@ -85,9 +85,11 @@ class Planner:
         """Plan the results of sequences.
 
         Raises `InputError` if a folder of given caches has none, and `SettingError` for settings
-        that do not fit and for results with the same file.
+        that do not fit and for results with the same file, and `CacheError` for a cache whose
+        recorded settings do not fit a tracker.
         """
-        if self.recipe.produce.scores and not self.truth:
+        known = bool(sequences) or not self.recipe.datasets
+        if self.recipe.produce.scores and known and not self.truth:
             self.made.note("no sequence has ground truth, so there are no scores")
         for pipeline in self.recipe.pipelines:
             for cache in self._caches(pipeline, sequences):
@@ -245,7 +247,10 @@ class Planner:
         path = folder / f"{safe_name(cache.sequence.name)}.txt"
         stale, inputs = [cache.result] if cache.result.reasons else [], None
         if cache.facts is not None:
-            settings, given, finishing = cast(Any, fitting.of(jobs.header_of(cache.facts)))
+            try:
+                settings, given, finishing = cast(Any, fitting.of(jobs.header_of(cache.facts)))
+            except CacheError as error:
+                raise CacheError(f"{cache.result.path}: {error.problem}", error.fix) from error
             required = TRACKERS[tracker.tracker].required(settings)
             moving = "camera_motion" in required and cache.facts["detections"]
             motion = self._motion(cache) if moving else None

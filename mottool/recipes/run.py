@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mottool.engines.task import Engine, Outcome
-from mottool.errors import MottoolError, SettingError
+from mottool.errors import MottoolError, OutputError, SettingError
 from mottool.provenance import KnownFiles, signature
 from mottool.recipes.jobs import Made
 from mottool.recipes.plan import Plan
@@ -65,12 +65,18 @@ class RecipeRun:
             close = getattr(outcomes, "close", None)
             if close:
                 close()
-            self.known.save()
+            self.save()
 
     def save(self) -> None:
-        """Write what is known of files for the next run, if there is a work folder."""
-        if self.work.root.is_dir():
-            self.known.save()
+        """Write what is known of files for the next run, if there is a work folder.
+
+        `note` receives a message if that is impossible: the next run then reads more files.
+        """
+        try:
+            if self.work.root.is_dir():
+                self.known.save()
+        except OutputError as error:
+            self.note(f"what is known of files is not kept: {error.problem}")
 
     def _remember(self, made: Made) -> None:
         signed = signature(made.path)

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from mottool.pixel_range import PixelRange
 from mottool.sources.images import read_raw
 
-__all__ = ["range_of", "scale"]
+__all__ = ["contrast_warning", "range_of", "scale"]
 
 SAMPLES = 16  # images, evenly spaced
+FEW_LEVELS = 16  # of grey, in which people are hardly seen
 PERCENTILES = (0.1, 99.9)  # of the values; those outside are clipped
 
 
@@ -28,6 +29,18 @@ def scale(image: npt.NDArray[np.generic], values: PixelRange | None) -> npt.NDAr
     pixels = np.nan_to_num(image.astype(np.float32))
     scaled = np.rint((pixels - values.low) * (255 / span))
     return np.asarray(np.clip(scaled, 0, 255), np.uint8)
+
+
+def contrast_warning(values: PixelRange, given: PixelRange) -> str:
+    """Return a warning if images of the range `values` lose almost all contrast; "" if not.
+
+    The range `given` becomes 0 to 255 in them.
+    """
+    low, high = scale(np.array([values.low, values.high], np.float32), given).tolist()
+    levels = int(high) - int(low) + 1
+    if levels >= FEW_LEVELS:
+        return ""
+    return f"with --pixel-range {given} its values, {values}, have {levels} of 256 levels of grey"
 
 
 def range_of(files: list[Path]) -> PixelRange | None:

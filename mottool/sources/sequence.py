@@ -15,7 +15,7 @@ from mottool.engines.threads import cores
 from mottool.errors import InputError, ignore_warning
 from mottool.pixel_range import PixelRange
 from mottool.sources import video
-from mottool.sources.depth import range_of, scale
+from mottool.sources.depth import contrast_warning, range_of, scale
 from mottool.sources.images import (
     frame_numbers,
     images_in,
@@ -161,7 +161,9 @@ class Sequence:
         values = range_of(files) if files else None
         if self.pixel_range and not values:
             warn(f"{self.path} has images of 8 bits, to which --pixel-range does not apply")
-        elif self.pixel_range:
+        elif self.pixel_range and values:
+            if message := contrast_warning(values, self.pixel_range):
+                warn(f"{self.path}: {message}")
             values = self.pixel_range
         elif values:
             warn(f"{self.path}: images of more than 8 bits, scaled from {values} to 0 to 255")

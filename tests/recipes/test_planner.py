@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
+from caches import HEADER, write
 from click.testing import CliRunner
 from recipe_project import PIPELINE, RECIPE, TRACKERS, Project
 from rowed import rowed
@@ -14,7 +16,7 @@ import mottool.association.associate
 import mottool.pipelines.cache_record
 import mottool.provenance
 from mottool.cli.main import cli
-from mottool.errors import InputError, SettingError
+from mottool.errors import CacheError, InputError, SettingError
 from mottool.recipes import jobs
 from mottool.recipes.page import comparison_state
 from mottool.workdir import record_of
@@ -276,6 +278,24 @@ def test_changed_scores_are_made_again(project, name):
     assert {*project.stale().values()} == {"changed after it was made"}
     assert project.make() == []
     assert scores.read_bytes() == before
+
+
+def test_what_is_known_of_files_need_not_be_kept(project, capsys):
+    known = project.work.known_files()
+    known.unlink()
+    known.mkdir()
+    assert project.stale() == {}
+    assert "what is known of files is not kept: " in capsys.readouterr().out
+
+
+def test_a_cache_whose_settings_do_not_fit_is_named(project):
+    path = project.folder / "given/a.h5"
+    header = replace(HEADER, sequence="a", settings={"trackers": {"sort": {"max_age": "x"}}})
+    write(path, [], header)
+    own, given = 'pipeline = "public"\nembedder = "none"', 'caches = "given"'
+    project.write(RECIPE.replace(own, given))
+    with pytest.raises(CacheError, match=r"given/a.h5: the cache's settings do not fit"):
+        project.open().plan()
 
 
 def test_two_results_with_the_same_file_are_refused(project):

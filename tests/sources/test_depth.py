@@ -91,6 +91,19 @@ def test_a_given_range_is_used_without_a_message_and_recorded_in_the_cache(tmp_p
     assert "made with other pixel_range ([0.0, 2550.0], now None)" in result.stderr
 
 
+@pytest.mark.parametrize("given", [(0, 1), (5000, 6000), (0, 65535), (-9, -1)])
+def test_a_range_that_leaves_hardly_any_contrast_is_reported(tmp_path, given):
+    folder = deepen(street(tmp_path / "a", frames=2), 10)
+    (sequence,) = find_sequences([folder], pixel_range=PixelRange(*given))
+    warnings = []
+    assert len(list(sequence.frames(warn=warnings.append))) == 2
+    assert len(warnings) == 1
+    assert f"{folder}: with --pixel-range {PixelRange(*given)} its values, " in warnings[0]
+    assert "of 256 levels of grey" in warnings[0]
+    open_datasets([folder], warnings.append, None, PixelRange(*given))
+    assert "of 256 levels of grey" in warnings[1]
+
+
 def test_a_range_for_images_of_8_bits_is_reported(tmp_path):
     (sequence,) = find_sequences([street(tmp_path / "a", frames=2)], pixel_range=PixelRange(0, 9))
     warnings = []
