@@ -9,6 +9,10 @@ from benchmarks.kill_commands import make_checkpoint, make_results, make_rows, m
 from datasets import coco, crowdhuman, train_list, yolo
 from footage import seqinfo, video
 from layouts import bdd100k, kitti, visdrone
+from recipe_project import RECIPE
+from rowed import rowed
+
+from mottool.stages.run import run
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -70,6 +74,17 @@ def _datasets() -> None:
         write(Path(name))
     yolo(Path("yolo"))
     make_street()
+
+
+def _recipe() -> None:
+    for name, left in (("a", 0), ("b", 40)):
+        rowed(Path("data", name), left=left)
+    Path("r.toml").write_text(RECIPE)
+
+
+def _results_of_recipe() -> None:
+    _recipe()
+    run(Path("r.toml"), Path("out"))
 
 
 def _work() -> None:
@@ -152,6 +167,16 @@ COMMANDS = {
         ("caches/pipe/*.h5", "truth/a/gt/gt.txt"),
         0.5,
     ),
+    "run": Command(
+        "run r.toml --jobs 1 --work out", _recipe, ("r.toml", "data/*/*.*", "data/*/*/*.txt"), 0.3
+    ),
+    "run again": Command(
+        "run r.toml --jobs 1 --work out",
+        _results_of_recipe,
+        ("out/**/*.json", "out/.known-files.json", "out/scores/*/*.*", "out/tracks/*/*.txt"),
+        0.3,
+        exact=True,
+    ),
     "render": Command(
         "render a.mp4 --tracks results --work out", make_results, ("a.mp4", "results/a.txt"), 0.5
     ),
@@ -165,6 +190,12 @@ COMMANDS = {
         "plot timelines results --gt truth --work out",
         make_results,
         ("results/a.txt", "truth/a/gt/gt.txt"),
+        0.1,
+    ),
+    "plot frames": Command(
+        "plot frames caches/pipe/a.h5 --at 1 2 --gt truth --work out",
+        make_results,
+        ("caches/pipe/a.h5", "truth/a/gt/gt.txt"),
         0.1,
     ),
     "tune": Command(
