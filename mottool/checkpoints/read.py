@@ -53,6 +53,8 @@ def read(path: Path, darknet: Callable[[], Iterable[DarknetLayer]] | None = None
     a file that is missing, empty, cut short or not a weights file.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a device has no end
+            raise CheckpointError(f"{path} is not a regular file", "name a weights file")
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)

@@ -38,6 +38,9 @@ COMMANDS = {
 }
 
 
+WRITABLE_DEVICES = {"/dev/null", "/dev/full", "/dev/stdout", "/dev/stderr", "/dev/tty"}
+
+
 class Stages(click.Group):
     """The command group; its help imports no stage, and a command imports only its stage."""
 
@@ -97,7 +100,7 @@ def main() -> None:
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
             signal.signal(number, _interrupt)
     try:
-        _refuse_pipes(sys.argv[1:])
+        _refuse_endless(sys.argv[1:])
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
         _show(error)
@@ -122,14 +125,19 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _refuse_pipes(arguments: list[str]) -> None:
-    """Raise `SettingError` for an argument that names a pipe, which can be read only once."""
-    for argument in arguments:
-        path = argument.partition("=")[2] if argument.startswith("--") else argument
+def _refuse_endless(arguments: list[str]) -> None:
+    """Raise `SettingError` for an argument that names a pipe or a device.
+
+    A pipe can be read only once, and a device without end. `--option=PATH` and `NAME=PATH` are
+    examined too.
+    """
+    for path in {each for argument in arguments for each in (argument, argument.partition("=")[2])}:
         try:
             kind = os.stat(path).st_mode
         except (OSError, ValueError):
             continue
+        if stat.S_ISCHR(kind) and path not in WRITABLE_DEVICES:
+            raise SettingError(f"{path} is a device, which has no end", "name a file")
         if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
             fix = "write its content to a file and name the file"
             raise SettingError(

@@ -74,12 +74,13 @@ def plot_assignment(
 def _people(
     cache: Cache, rows: Rows | None, pair: tuple[int, int], min_score: float
 ) -> list[FramePeople]:
-    """Return the detections of two frames that score at least `min_score`, by identity."""
+    """Return the embedded detections of two frames that score at least `min_score`, by identity."""
     import numpy as np
 
     from mottool.drawing.assignment_figure import FramePeople
-    from mottool.metrics.identity_matching import identify_detections
+    from mottool.metrics.identity_matching import identify_detections, lowest_embedded
 
+    min_score = max(min_score, lowest_embedded(cache))
     identified = {
         frame.frame: frame for frame in identify_detections(cache, rows) if frame.frame in pair
     }

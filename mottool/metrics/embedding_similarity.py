@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mottool.cache.reader import Cache
 from mottool.errors import InputError
-from mottool.metrics.identity_matching import IdentifiedFrame, identify_detections
+from mottool.metrics.identity_matching import IdentifiedFrame, identify_detections, lowest_embedded
 from mottool.motchallenge.rows import Rows
 
 __all__ = [
@@ -102,7 +102,11 @@ def between_frames(
 
 
 def _above(cache: Cache, frame: IdentifiedFrame, min_score: float) -> IdentifiedFrame:
-    """Return the detections that score at least `min_score`; `InputError` if there are none."""
+    """Return the embedded detections that score at least `min_score`.
+
+    Raises `InputError` if there are none.
+    """
+    min_score = max(min_score, lowest_embedded(cache))
     kept = frame.above(min_score)
     if not len(kept.ids):
         problem = f"{cache.path} has no detection above {min_score:g} in frame {frame.frame}"
@@ -132,7 +136,7 @@ def templates_of(
     for frame in identify_detections(cache, rows):
         if frame.frame >= number:
             break
-        kept = frame.above(min_score)
+        kept = frame.above(max(min_score, lowest_embedded(cache)))
         for identity, embedding in zip(kept.ids.tolist(), kept.embeddings, strict=True):
             mean = SMOOTHING * means.get(identity, embedding) + (1 - SMOOTHING) * embedding
             means[identity], last_frames[identity] = mean / np.linalg.norm(mean), frame.frame

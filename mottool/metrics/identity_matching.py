@@ -18,7 +18,13 @@ from mottool.metrics.pairs import overlapping
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import scored_and_ignored
 
-__all__ = ["IdentifiedFrame", "box_of", "identify_detections", "find_identity_rows"]
+__all__ = [
+    "IdentifiedFrame",
+    "box_of",
+    "find_identity_rows",
+    "identify_detections",
+    "lowest_embedded",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -56,8 +62,7 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
         fix = "make them with detect-embed, with a pipeline of the form DETECTOR+EMBEDDER"
         raise CacheError(f"{cache.path} has no embeddings", fix)
     ids = _identities(cache, rows) if rows else np.full(cache.detection_count, -1)
-    embedded_from = cache.header.settings.get(EMBED_MIN_SCORE, 0.0)
-    start = 0
+    embedded_from, start = lowest_embedded(cache), 0
     for number, detections in enumerate(cache.frames(), cache.first_frame):
         stop = start + len(detections)
         if detections.embeddings is not None:
@@ -66,6 +71,11 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
             columns = detections.embeddings, detections.boxes, detections.scores
             yield IdentifiedFrame(number, known, *columns)
         start = stop
+
+
+def lowest_embedded(cache: Cache) -> float:
+    """Return the score below which the boxes of a cache were not embedded."""
+    return float(cache.header.settings.get(EMBED_MIN_SCORE, 0.0))
 
 
 def _identities(cache: Cache, rows: Rows) -> Ints:

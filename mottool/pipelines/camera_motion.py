@@ -38,6 +38,7 @@ class MotionSettings(Settings):
         None,
         "Divide the width and the height of frames by this first; none: by 2, and by 10 for ecc.",
         low=1,
+        high=32,
     )
 
 

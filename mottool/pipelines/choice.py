@@ -78,8 +78,10 @@ def check_detections(config: PipelineConfig, sequences: int) -> None:
 def full_name_of(config: PipelineConfig) -> tuple[str, Options]:
     """Return the full name of the pipeline that the settings name, and its options.
 
-    Raises `SettingError` as `build.full_name`.
+    Raises `SettingError` as `build.full_name`, and for an empty name, as of an unset variable.
     """
+    if config.pipeline is not None and not config.pipeline.strip():
+        raise SettingError("the name of the pipeline is empty", f"name one, such as {DEFAULT}")
     pipeline = config.pipeline or (PUBLIC if config.detections else DEFAULT)
     return full_name(pipeline, config.embedder, config.boxes, config)
 

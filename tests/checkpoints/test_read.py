@@ -303,3 +303,8 @@ def test_dimension_of_a_missing_tensor_or_axis_is_the_default():
     assert dimension(TENSORS, "a.bias", 1, 9) == 9
     assert dimension(TENSORS, "b.weight", 0, 9) == 9
     assert dimension({"n": torch.tensor(np.float32(1))}, "n", 0, 9) == 9
+
+
+def test_a_device_is_not_read():
+    with pytest.raises(CheckpointError, match="/dev/zero is not a regular file"):
+        read(Path("/dev/zero"))

@@ -258,3 +258,17 @@ def test_a_pipe_is_refused_before_anything_waits_for_it(tmp_path):
         result = mottool_command(*arguments)
         assert result.returncode == 2
         assert f"{pipe} is a pipe, and mottool reads its inputs more" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "/dev/zero"),
+        ("associate", "--settings=/dev/urandom"),
+        ("detect-embed", "a.mp4", "--pipeline", "mottool-s=/dev/zero"),
+    ],
+)
+def test_a_device_without_end_is_refused(arguments):
+    result = mottool_command(*arguments)
+    assert result.returncode == 2
+    assert "is a device, which has no end. Fix: name a file." in result.stderr

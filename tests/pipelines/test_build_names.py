@@ -6,6 +6,7 @@ from mottool.errors import SettingError
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines import registry
 from mottool.pipelines.build import build_pipeline
+from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.pipelines.names import full_name
 from mottool.pipelines.options import Options
 from mottool.settings import build_settings
@@ -88,3 +89,9 @@ def test_help_of_detect_embed_names_every_network_detector_and_embedder():
     for name in (*NETWORKS, *registry.DETECTORS, *registry.EMBEDDERS):
         endings = [name[i:] for i, letter in enumerate(name) if letter in "-_"]
         assert name in manual or any(f" {ending}" in manual for ending in endings), name
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_does_not_mean_the_default_pipeline(name):
+    with pytest.raises(SettingError, match="the name of the pipeline is empty"):
+        full_name_of(PipelineConfig(pipeline=name))

@@ -260,6 +260,24 @@ def test_detections_of_low_scores_are_left_out_of_matrices(work):
         assert not np.array_equal(default, everything)
 
 
+def test_boxes_that_were_not_embedded_are_left_out_of_matrices(work):
+    from mottool.cache.reader import Cache
+    from mottool.metrics.embedding_similarity import between_frames, of_tracklets
+    from mottool.metrics.identity_matching import find_identity_rows
+
+    draw, rows = np.random.default_rng(3), find_identity_rows("seq", {}, work / "gt")
+    scores = np.array([0.9, 0.8, 0.7, 0.3, 0.4], np.float32)
+    frames = [dataclasses.replace(detections(n, draw=draw), scores=scores) for n in range(FRAMES)]
+    for frame in frames:
+        frame.embeddings[scores < 0.5] = 0
+    path = work / "work/caches/pipe/seq.h5"
+    path.unlink()
+    write(path, frames, dataclasses.replace(HEADER, settings={"embed_min_score": 0.5}))
+    with Cache(path) as cache:
+        assert between_frames(cache, rows, (1, 5)).columns.tolist() == [1, 2, 3]
+        assert of_tracklets(cache, rows, 5, memory=30).columns.tolist() == [1, 2, 3]
+
+
 def test_similarity_matrices_and_their_errors(work):
     from mottool.cache.reader import Cache
     from mottool.metrics.embedding_similarity import between_frames, of_people, of_tracklets
