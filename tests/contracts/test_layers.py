@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 # From bottom to top. A package or module imports from earlier lines only.
 FLOORS = """
     boxes detections progress linear_assignment _version errors
-    settings files engines splits pixel_range
+    settings files locks engines splits pixel_range
     cache
     motchallenge networks workdir provenance cli
     layouts
