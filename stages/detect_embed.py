@@ -144,9 +144,7 @@ def command(
         if isinstance(opened, InProcess):  # else each worker loads them
             arguments += load_pipelines(configs, len(sequences), jobs.note), jobs.note
         needs = "network" if networks else "cpu"
-        tasks = [
-            Task(each.name, make_caches, (each, *arguments), needs=needs) for each in selected
-        ]
+        tasks = [Task(each.name, make_caches, (each, *arguments), needs=needs) for each in selected]
         outcomes = opened.run(tasks)
         if not isinstance(opened, InProcess):  # else each sequence has a progress bar of its frames
             outcomes = progress(outcomes, "detect-embed", len(tasks), unit="sequences")

@@ -47,7 +47,9 @@ class IdentifiedFrame(NamedTuple):
     def above(self, min_score: float) -> "IdentifiedFrame":
         """Return the detections that score at least `min_score`."""
         keep = self.scores >= np.float32(min_score)
-        return IdentifiedFrame(self.frame, *(column[keep] for column in self[1:]))
+        return IdentifiedFrame(
+            self.frame, self.ids[keep], self.embeddings[keep], self.boxes[keep], self.scores[keep]
+        )
 
 
 def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedFrame]:
@@ -55,8 +57,7 @@ def identify_detections(cache: Cache, rows: Rows | None) -> Iterator[IdentifiedF
 
     In each frame detections and rows are matched one to one so that their summed IoU is largest,
     each of 0.5 or more. Without rows all identities are unknown, and so are those of boxes that
-    were not embedded. Raises `CacheError` for a cache
-    without embeddings.
+    were not embedded. Raises `CacheError` for a cache without embeddings.
     """
     if cache.detection_count and not cache.has_embeddings:
         fix = "make them with detect-embed, with a pipeline of the form DETECTOR+EMBEDDER"

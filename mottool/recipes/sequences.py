@@ -251,9 +251,8 @@ def _time(folder: str | None) -> int | None:
 
 def _is_unchanged(source: Mapping[str, Any]) -> bool:
     """Return whether the frames of a source are the same, and its ground truth where it was."""
-    return (
-        _content(source) == source["content"] and _time(source["labels"]) == source["labels_time"]
-    )
+    same_labels: bool = _time(source["labels"]) == source["labels_time"]
+    return same_labels and _content(source) == source["content"]
 
 
 def _text(path: Path | None) -> str | None:
