@@ -6,12 +6,14 @@ frames are missing.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
-__all__ = ["Holes", "was_damaged"]
+__all__ = ["Holes", "checked_container", "was_damaged"]
 
 HISTORY = 12  # periods between frames that are remembered
 CONSTANT = 0.15  # largest deviation of a period from the median, as a share of it
@@ -90,21 +92,30 @@ class Holes:
 def was_damaged(path: Path) -> bool:
     """Return whether FFmpeg finds damage in the container of a video that it can open.
 
-    The packets are read but not decoded. FFmpeg reports skipped bytes of some containers in its
-    log only.
+    The packets are read but not decoded.
     """
-    level = av.logging.get_level()
-    av.logging.set_level(av.logging.ERROR)
     try:
-        with (
-            av.logging.Capture(local=False) as log,
-            av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container,
-        ):
+        with checked_container(path) as (container, log):
             for packet in container.demux(container.streams.video[0]):
                 if packet.is_corrupt or log:
                     return True
             return bool(log)
     except (av.error.FFmpegError, OSError):
         return True
+
+
+@contextmanager
+def checked_container(path: Path) -> Iterator[tuple[InputContainer, list[tuple[int, str, str]]]]:
+    """Open a video, and collect what FFmpeg logs: it reports some skipped bytes nowhere else."""
+    level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # else the damage of a second video is not reported
+    try:
+        with (
+            av.logging.Capture(local=False) as log,
+            av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container,
+        ):
+            yield container, log
     finally:
         av.logging.set_level(level)
+        av.logging.set_skip_repeated(skips)

@@ -166,6 +166,17 @@ def test_frames_after_a_hole_keep_their_numbers(tmp_path, damage):
     assert f"{missing} frames are missing after frame {numbers[hole[0]]}, " in warnings[0]
 
 
+def test_the_damage_of_every_video_is_found(tmp_path):
+    messages = []
+    for name in ("a.mkv", "b.mkv", "c.mkv"):
+        data = bytearray(video(tmp_path / name, 120).read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 300] = bytes(300)
+        (tmp_path / name).write_bytes(data)
+        messages.append([text.replace(name, "a.mkv") for text in read(tmp_path / name)[3]])
+    assert "missing after frame" in messages[0][0]
+    assert messages[1] == messages[2] == messages[0]
+
+
 def test_a_hole_does_not_hide_that_the_end_is_missing_too(tmp_path):
     path = video(tmp_path / "a.mp4", 120)
     with av.open(str(path)) as container:
