@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy.typing as npt
 
 from mottool.cache.hdf5 import Layout, check_same_inputs
+from mottool.cache.segments import FinishedSegment, write_segment
 from mottool.cache.shards import open_shards
 
 __all__ = ["ShardWriter"]
@@ -63,6 +64,11 @@ class ShardWriter(ABC):
             self._shards.merge()
             self.already_complete, self._shards = True, None
         return self.path
+
+    def finish_segment(self, segment: FinishedSegment) -> None:
+        """Commit what is pending, and leave the shards to the writer of the complete file."""
+        self._flush()
+        write_segment(self.path, segment)
 
     def __enter__(self) -> Self:
         return self

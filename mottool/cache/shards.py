@@ -6,6 +6,7 @@
       00000064.h5       the next one, named by the number of items before it
       finished          there are no more blocks, only the merge is missing
       *.tmp             a write that was interrupted; removed by the next writer
+      segment…          parts that other processes compute (`mottool.cache.segments`)
     <name>.h5           all blocks in one file; appears by a rename when it has reached the disk
 
 A shard is renamed into its place when it is written, and never changes. `finish` merges the shards
@@ -37,6 +38,12 @@ from mottool.cache.hdf5 import (
     write_header,
 )
 from mottool.cache.merge import merge
+from mottool.cache.segments import (
+    FinishedSegment,
+    finished_segments,
+    read_division,
+    remove_segments,
+)
 from mottool.errors import BusyError, CacheError, MottoolError, writing
 from mottool.files import replace_file
 from mottool.locks import lock
@@ -68,7 +75,8 @@ def read_progress(path: Path, layout: Layout[Any]) -> tuple[Any, int]:
 def recorded_settings(path: Path, layout: Layout[Any]) -> Mapping[str, Any]:
     """Return the settings of the complete or unfinished file of `path`.
 
-    They are {} if there is none, or if it cannot be read, which a writer will report.
+    Those of a divided file are known before its first shard. They are {} if there is none, or if it
+    cannot be read, which a writer will report.
     """
     with suppress(MottoolError):
         files = [path] if path.is_file() else shard_files(path)[:1]
@@ -77,7 +85,8 @@ def recorded_settings(path: Path, layout: Layout[Any]) -> Mapping[str, Any]:
             file.close()
             settings: Mapping[str, Any] = header.settings
             return settings
-    return {}
+    header_of_all = read_division(path).get("header", {})
+    return dict(header_of_all.get("settings", {}))
 
 
 def open_shards(
@@ -85,7 +94,8 @@ def open_shards(
 ) -> "Shards | None":
     """Open the unfinished file of `path`; return None if `path` is complete.
 
-    Complete what a killed writer left to do: an interrupted merge, or removing its shards. With
+    Complete what other writers left to do: to adopt their segments, an interrupted merge, or
+    removing shards. With
     `overwrite` a complete `path` stays until it is replaced, and all shards are removed. Raises as
     the methods of `Shards`.
     """
@@ -135,6 +145,7 @@ class Shards:
         self.lengths: Counter[str] = Counter()
         self.rows: dict[str, tuple[int, ...]] = {}
         self._layout, self._header, self._mark = layout, header, self.folder / "finished"
+        self._recorded: Any = None  # the header of the first shard
         self._lock: int | None = None
         with writing(path):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -151,32 +162,76 @@ class Shards:
         return self._mark.exists()
 
     def resume(self) -> None:
-        """Count what is committed; remove an interrupted write, and a shard without items.
+        """Count what is committed, adopt finished segments, and remove an interrupted write.
 
-        Raises `CacheError` if the shards were made from other inputs or are damaged.
+        A shard without items is removed too. Raises `CacheError` if the shards were made from other
+        inputs or are damaged.
         """
         with writing(self.path):
             for temporary in self.folder.glob("*.tmp"):
                 temporary.unlink()
         for path in shard_files(self.path):
-            if path.stem != _stem(self.committed):
-                problem = f"{path} is damaged or a shard before it is missing"
-                raise CacheError(problem, self._layout.rebuild_fix)
-            file, header, lengths = open_file(path, self._layout, shard=True)
-            if not lengths[self._layout.items]:  # of a try without a frame: nothing is lost
-                file.close()
+            if not self._count(path):  # of a try without a frame: nothing is lost
                 self.clear()
                 return
-            with file:
-                if not self.committed:
-                    check_same_inputs(self.folder, header, self._header, self._layout)
-                for name in self._layout.datasets:
-                    if name in file:
-                        row = file[name].shape[1:]
-                        if self.rows.setdefault(name, row) != row:
-                            problem = f"{path} is damaged: /{name} differs from earlier shards"
-                            raise CacheError(problem, self._layout.rebuild_fix)
-            self.lengths.update(lengths)
+        self._adopt_segments()
+
+    def _count(self, path: Path) -> bool:
+        """Count the rows of the next shard, with its checks; return False if it has no items."""
+        if path.stem != _stem(self.committed):
+            problem = f"{path} is damaged or a shard before it is missing"
+            raise CacheError(problem, self._layout.rebuild_fix)
+        file, header, lengths = open_file(path, self._layout, shard=True)
+        with file:
+            if not lengths[self._layout.items]:
+                return False
+            if not self.committed:
+                check_same_inputs(self.folder, header, self._header, self._layout)
+                self._recorded = header
+            for name in self._layout.datasets:
+                if name in file:
+                    row = file[name].shape[1:]
+                    if self.rows.setdefault(name, row) != row:
+                        problem = f"{path} is damaged: /{name} differs from earlier shards"
+                        raise CacheError(problem, self._layout.rebuild_fix)
+        self.lengths.update(lengths)
+        return True
+
+    def _adopt_segments(self) -> None:
+        """Move the shards of finished segments here, as far as they continue what is committed."""
+        before = FinishedSegment()
+        for folder, segment in finished_segments(self.path):
+            if not (segment.continues(before) and self._has_same_header(folder)):
+                return
+            for shard in sorted(folder.glob("[0-9]*.h5")):
+                stem = _stem(segment.first + int(shard.stem))
+                if stem != _stem(self.committed):
+                    return
+                moved = self.folder / f"{stem}.h5"
+                with writing(self.path):
+                    replace_file(shard, moved)
+                self._count(moved)
+            if self.committed < segment.first + segment.items:
+                return
+            before = segment
+        if before.is_last and self.committed == before.first + before.items:
+            with writing(self.path):
+                self._mark.touch()
+
+    def _has_same_header(self, folder: Path) -> bool:
+        """Return whether the first shard of a segment, if it has one, is of the same inputs.
+
+        Its runtime must be the same, too, as others round differently.
+        """
+        for shard in sorted(folder.glob("[0-9]*.h5"))[:1]:
+            file, header, _ = open_file(shard, self._layout, shard=True)
+            file.close()
+            try:
+                check_same_inputs(folder, header, self._header, self._layout)
+            except CacheError:
+                return False
+            return self._recorded is None or header.settings == self._recorded.settings
+        return True
 
     def commit(
         self,
@@ -188,9 +243,10 @@ class Shards:
         `columns` are the rows by dataset, pointers included; `attributes` those of some datasets.
         Raises `OutputError` if the shard cannot be written.
         """
-        # Made in memory: HDF5 cannot close a file whose disk is full.
-        name = f"{_stem(self.committed)}.h5"
-        with h5py.File(name, "w", driver="core", backing_store=False, libver=HDF5_VERSIONS) as file:
+        # Made in memory: HDF5 cannot close a file whose disk is full. The name is that of no other
+        # thread's shard, which HDF5 would refuse.
+        path = self.folder / f"{_stem(self.committed)}.h5"
+        with h5py.File(path, "w", driver="core", backing_store=False, libver=HDF5_VERSIONS) as file:
             write_header(file, self._header, self._layout)
             for dataset, values in columns.items():
                 spec = self._layout.datasets.get(dataset, self._layout.pointer)
@@ -205,7 +261,7 @@ class Shards:
                     file[dataset].attrs[key] = value
             file.flush()
             image = file.id.get_file_image()
-        self._write(self.folder / name, lambda temporary: temporary.write_bytes(image))
+        self._write(path, lambda temporary: temporary.write_bytes(image))
         present = {key: spec for key, spec in self._layout.datasets.items() if key in columns}
         self.rows |= {key: columns[key].shape[1:] for key in present}
         self.lengths.update({spec.length: len(columns[key]) for key, spec in present.items()})
@@ -233,9 +289,13 @@ class Shards:
                 raise
 
     def clear(self) -> None:
-        """Remove all shards, newest first. Raises `OutputError` if that is impossible."""
+        """Remove all segments, then all shards, newest first.
+
+        Raises `OutputError` if that is impossible.
+        """
         with writing(self.folder):
             self._mark.unlink(missing_ok=True)  # first: fewer shards must not pass for all
+            remove_segments(self.path)
             for path in reversed(shard_files(self.path)):
                 path.unlink()
 

@@ -24,7 +24,7 @@ from mottool.cache.shard_writer import ShardWriter
 from mottool.detections import Detections
 from mottool.errors import InputError
 
-__all__ = ["CacheWriter", "Header", "SCHEMA", "TIMING"]
+__all__ = ["BLOCK", "CacheWriter", "Header", "SCHEMA", "TIMING"]
 
 BLOCK = 64  # frames per commit
 MIN_MAP_VALUE = 13  # 255 times 0.05: lower scores in occlusion maps are stored as 0
