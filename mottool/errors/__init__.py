@@ -20,6 +20,7 @@ __all__ = [
     "InputError",
     "MottoolError",
     "OutputError",
+    "SegmentError",
     "SettingError",
     "TrainingError",
     "did_you_mean",
@@ -58,6 +59,10 @@ class DeviceError(SettingError):
 
 class InputError(MottoolError):
     """A video, image, detection, result or ground-truth file that cannot be used."""
+
+
+class SegmentError(InputError):
+    """A sequence that cannot be divided into segments, so that one process must read all of it."""
 
 
 class CacheError(MottoolError):

@@ -33,6 +33,7 @@ __all__ = [
     "SubsampledSequence",
     "check_numbers",
     "hash_of_span",
+    "shared_fields",
 ]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
@@ -75,6 +76,11 @@ class Sequence:
     ground_truth: Path | None = None
     media: Path | None = None
     pixel_range: PixelRange | None = None
+
+    @property
+    def cached(self) -> "Sequence":
+        """The sequence that the header of a cache describes: this one."""
+        return self
 
     @property
     def has_images(self) -> bool:
@@ -246,7 +252,7 @@ def check_numbers(files: list[Path]) -> None:
             raise InputError(f"{before.parent} jumps from {before.name} to {after.name}", fix)
 
 
-def _shared(sequence: Sequence) -> dict[str, Any]:
+def shared_fields(sequence: Sequence) -> dict[str, Any]:
     """Return the fields that every kind of sequence has."""
     return {item.name: getattr(sequence, item.name) for item in fields(Sequence)}
 
@@ -266,7 +272,7 @@ class SubsampledSequence(Sequence):
             before = sequence.first_frame - 1
             length = -(-(before + length) // frame_step) - -(-before // frame_step)
         changes = {"fps": sequence.fps / frame_step, "length": length}
-        return cls(**_shared(sequence) | changes, original=sequence, frame_step=frame_step)
+        return cls(**shared_fields(sequence) | changes, original=sequence, frame_step=frame_step)
 
     @property
     def first_frame(self) -> int:
@@ -319,7 +325,7 @@ class HalfSequence(Sequence):
         """
         first, last = frames_of_half(sequence.count_frames(), half, str(sequence.path))
         changes = {"name": name_of_half(sequence.name, half), "length": last - first + 1}
-        return cls(**_shared(sequence) | changes, original=sequence, span=(first, last))
+        return cls(**shared_fields(sequence) | changes, original=sequence, span=(first, last))
 
     @property
     def first_frame(self) -> int:

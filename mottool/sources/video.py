@@ -1,15 +1,16 @@
 """Decode video files with PyAV: every frame that decodes, in order, with its own time and number.
 
-A container's metadata is not trusted: frames are counted by decoding them, the size is that of a
-decoded, upright frame, and seeking is not used.
+A container's metadata is not trusted: frames are counted by decoding them, and the size is that of
+a decoded, upright frame. Only `decode_from` seeks.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
@@ -19,12 +20,13 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from mottool.engines.threads import cores
-from mottool.errors import InputError
+from mottool.errors import InputError, SegmentError
 from mottool.sources.holes import Holes, was_damaged
 
-__all__ = ["VideoInfo", "decode", "probe"]
+__all__ = ["EDITED", "NO_TIMES", "VideoInfo", "decode", "decode_from", "probe"]
 
 Image = npt.NDArray[np.uint8]
+Packet: TypeAlias = "av.Packet[av.VideoStream]"
 DEFAULT_RATE = 30.0  # frames per second, if a file states no rate
 REENCODE_FIX = "re-encode it as H.264, for example with ffmpeg -i VIDEO -c:v libx264 new.mp4"
 CHECK_FIX = (
@@ -84,8 +86,7 @@ def decode(
     number, last, gap, damaged = 0, float("-inf"), 1 / info.fps, list[str]()
     converter = _Converter()
     with _open(path) as (container, stream):
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = min(cores(), MAX_THREADS)
+        _use_threads(stream)
         clock = _Clock(container.format.name, stream)
         holes = Holes(1 / info.fps, lambda: bool(damaged) or bool(clock.lost) or was_damaged(path))
         for frame in _frames(container, stream, clock.sent, damaged.append):
@@ -126,6 +127,60 @@ def decode(
         warn(f"{path} should contain {stated}; {decoded}")
 
 
+def decode_from(path: Path, number: int, ticks: int) -> Iterator[tuple[int, int, float, Image]]:
+    """Yield the frames from `number` on, where decoding can start: as `decode`, with their ticks.
+
+    Ticks are the presentation time in units of the stream's time base; those of frame `number` are
+    given. Raises `SegmentError` if it is not found, and for damage, and `InputError` as `decode`.
+    """
+    info, converter = probe(path), _Converter()
+    with _open_at(path, number, ticks) as packets:
+        try:
+            for packet in packets:
+                for frame in packet.decode():
+                    if frame.pts is None or frame.time is None or frame.is_corrupt:
+                        raise _unreachable(path, number)
+                    if frame.pts < ticks:  # it needs frames before the one at `ticks`
+                        continue
+                    image = _check_size(path, number, converter.upright(frame), info)
+                    yield number, frame.pts, float(frame.time), image
+                    number += 1
+        except av.error.FFmpegError as error:
+            raise _unreachable(path, number) from error
+
+
+@contextmanager
+def _open_at(path: Path, number: int, ticks: int) -> Iterator[Iterator[Packet]]:
+    """Open a video and give its packets from the key frame `number` at `ticks` on.
+
+    Where seeking misses that, as it does in MPEG-TS, all packets before it are read.
+    """
+    for seeks in (True, False) if number > 1 else (False,):
+        with _open(path) as (container, stream):
+            _use_threads(stream)
+            stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+            if seeks:
+                container.seek(ticks, stream=stream)
+            packets = container.demux(stream)
+            for packet in packets:
+                if packet.pts == ticks and packet.is_keyframe:
+                    yield chain([packet], packets)
+                    return
+                if packet.dts is not None and packet.dts > ticks:
+                    break
+    raise _unreachable(path, number)
+
+
+def _unreachable(path: Path, number: int) -> SegmentError:
+    problem = f"{path}: frame {number} cannot be decoded from the key frame before it"
+    return SegmentError(problem, CHECK_FIX)
+
+
+def _use_threads(stream: av.VideoStream) -> None:
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = min(cores(), MAX_THREADS)
+
+
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """Open a container and its best video stream; it can read local files only."""
@@ -152,7 +207,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
 def _frames(
     container: InputContainer,
     stream: av.VideoStream,
-    sent: Callable[["av.Packet[av.VideoStream]"], None] = lambda packet: None,
+    sent: Callable[[Packet], None] = lambda packet: None,
     damaged: Callable[[str], None] = lambda problem: None,
 ) -> Iterator[av.VideoFrame]:
     """Yield every frame that decodes, in order of display.
@@ -204,7 +259,7 @@ class _Clock:
         self._delay: int | None = None
         self.lost = 0 if positions or not self._is_avi else None
 
-    def sent(self, packet: "av.Packet[av.VideoStream]") -> None:
+    def sent(self, packet: Packet) -> None:
         """Count a packet before it is sent to the decoder, and correct its time."""
         if not self._is_avi or self.lost is None or packet.dts is None:
             return
