@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from mottool.cache.layout import LAYOUT
 from mottool.cache.shards import recorded_settings
 from mottool.cache.writer import CacheWriter, Header
 from mottool.errors import MottoolError, printable
-from mottool.pipelines.interfaces import Pipeline
+from mottool.pipelines.interfaces import NO_SETTINGS, Pipeline
 from mottool.pipelines.staged import staged
 from mottool.sources.sequence import Frame
 from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["CacheRun", "Entry"]
+__all__ = ["CacheRun", "Entry", "header_of"]
 
 
 class Entry(NamedTuple):
@@ -31,9 +31,10 @@ class Entry(NamedTuple):
 class CacheRun:
     """A pipeline processing a sequence, and the cache it writes.
 
-    `complete` is True if the cache was complete before; `start` is the first frame that the
-    pipeline needs. `error` is why it failed, set by the caller of its stages. These are those of
-    `StagedRun`; they and `finish` raise what the pipeline and the cache raise.
+    `complete` is True if the cache needs no more frames, and `was_complete` if it had its file
+    before; `start` is the first frame that the pipeline needs. `error` is why it failed, set by the
+    caller of its stages. These are those of `StagedRun`; they and `finish` raise what the pipeline
+    and the cache raise.
     """
 
     def __init__(
@@ -44,31 +45,21 @@ class CacheRun:
         pipeline: Pipeline,
         overwrite: bool,
         warn: Callable[[str], None],
+        recorded: Mapping[str, Any] = NO_SETTINGS,
     ) -> None:
         """Start the pipeline and open or resume the cache `out`.
 
-        Raises `CacheError` if `out` was made from other inputs, unless `overwrite`, and
-        `InputError` if the sequence lacks what the pipeline needs.
+        `recorded` are the settings that the pipeline takes over if `out` has none yet. Raises
+        `CacheError` if `out` was made from other inputs, unless `overwrite`, and `InputError` if
+        the sequence lacks what the pipeline needs.
         """
         self.path, self._sequence, self._warn = out, sequence, warn
         self.batch = pipeline.batch
         self.error: MottoolError | None = None
-        recorded = {} if overwrite else recorded_settings(out, LAYOUT)
-        self._run = run = staged(pipeline.start(sequence, warn, recorded))
-        pixels = sequence.pixel_range
-        header = Header(
-            sequence=sequence.name,
-            pipeline=pipeline.name,
-            source=printable(str(sequence.path)),
-            source_hash=source_hash,
-            width=sequence.width,
-            height=sequence.height,
-            fps=sequence.fps,
-            weights=pipeline.weights,
-            settings={**run.settings, **(pixels.to_json() if pixels else {})},
-            first_frame=sequence.first_frame,
-            **{field: printable(name) for field, name in pipeline.weights_files.items()},
-        )
+        existing = {} if overwrite else recorded_settings(out, LAYOUT)
+        self._run = run = staged(pipeline.start(sequence, warn, existing or recorded))
+        self.was_complete = out.is_file()
+        header = header_of(sequence.cached, source_hash, pipeline, run.settings)
         self._cache = CacheWriter(out, header, overwrite)
         self.complete, self.needs_pixels = self._cache.already_complete, run.needs_pixels
         self._next = sequence.first_frame + self._cache.committed
@@ -106,10 +97,33 @@ class CacheRun:
 
     def finish(self) -> None:
         """Complete the cache after the last frame."""
+        self._warn_of_later_boxes()
+        self._cache.finish()
+
+    def _warn_of_later_boxes(self) -> None:
         last, sequence = self._run.last_frame, self._sequence
         if last > self._last and sequence.name == sequence.whole_name:  # else in a half
             self._warn(
                 f"{sequence.path}: its boxes continue up to frame {last}, but "
                 f"{self._last} is its last frame; those after it are skipped"
             )
-        self._cache.finish()
+
+
+def header_of(
+    sequence: Source, source_hash: str, pipeline: Pipeline, settings: Mapping[str, Any]
+) -> Header:
+    """Return the header of the cache of a sequence; `settings` are those of the pipeline's run."""
+    pixels = sequence.pixel_range
+    return Header(
+        sequence=sequence.name,
+        pipeline=pipeline.name,
+        source=printable(str(sequence.path)),
+        source_hash=source_hash,
+        width=sequence.width,
+        height=sequence.height,
+        fps=sequence.fps,
+        weights=pipeline.weights,
+        settings={**settings, **(pixels.to_json() if pixels else {})},
+        first_frame=sequence.first_frame,
+        **{field: printable(name) for field, name in pipeline.weights_files.items()},
+    )

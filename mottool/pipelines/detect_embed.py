@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mottool.sources.sequence import Frame
     from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["batches", "detect_embed", "detect_embed_all"]
+__all__ = ["batches", "detect_embed", "detect_embed_all", "process"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,17 +72,20 @@ def detect_embed_all(
                 errors[out] = error
                 continue
             caches.enter_context(run)
-            if run.complete:
-                warn(f"{out} is complete already; use --overwrite to make it again")
-            else:
+            if not run.complete:
                 runs.append(run)
+            elif run.was_complete:
+                warn(f"{out} is complete already; use --overwrite to make it again")
         if runs:
-            _process(sequence, runs, warn)
+            process(sequence, runs, warn)
     return errors | {run.path: run.error for run in runs}
 
 
-def _process(sequence: Source, runs: list[CacheRun], warn: Callable[[str], None]) -> None:
-    """Run all stages of each of `runs` over the frames from the first one that any needs."""
+def process(sequence: Source, runs: Sequence[CacheRun], warn: Callable[[str], None]) -> None:
+    """Run all stages of each of `runs` over the frames from the first one that any needs.
+
+    The error of a run is kept in it. Raises `InputError` if the sequence cannot be read.
+    """
     from mottool.engines.threads import cores
     from mottool.progress import counter
     from mottool.sources.overlap import in_threads, size_of_arrays
@@ -125,7 +128,7 @@ class _Inferred(NamedTuple):
     heads: Any
 
 
-def _prepare(runs: list[CacheRun], decoded: tuple[Frame, float]) -> _Prepared:
+def _prepare(runs: Sequence[CacheRun], decoded: tuple[Frame, float]) -> _Prepared:
     """Prepare a decoded frame for each of `runs`."""
     from mottool.pipelines.cache_run import Entry
 
@@ -134,7 +137,7 @@ def _prepare(runs: list[CacheRun], decoded: tuple[Frame, float]) -> _Prepared:
     return _Prepared(Entry(frame.number, frame.seconds, frame.missing, seconds), inputs)
 
 
-def _infer(runs: list[CacheRun], block: list[_Prepared]) -> list[_Inferred]:
+def _infer(runs: Sequence[CacheRun], block: list[_Prepared]) -> list[_Inferred]:
     """Run the network of each of `runs` on a block of frames, in batches of its own size."""
     inferred = []
     for index, run in enumerate(runs):
