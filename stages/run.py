@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,9 @@ from mottool.cli.options import as_json, settings_options, work_option
 from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
 from mottool.recipes.page import comparison_state, read_table, write_comparison
-from mottool.recipes.recipe import Recipe, read_recipe
+from mottool.recipes.recipe import Recipe, SegmentSettings, read_recipe
 from mottool.recipes.run import RecipeRun
+from mottool.recipes.segments import SEGMENTS
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -31,15 +33,22 @@ __all__ = ["command", "run"]
 MINUTE, HOUR = 60, 3600
 
 
-def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool = False) -> Path:
+def run(
+    recipe: Path,
+    work: Path | None = None,
+    jobs: int = 1,
+    fail_fast: bool = False,
+    segment_frames: int | None = None,
+) -> Path:
     """Make what is missing or stale of a recipe's results, and return the path of its page.
 
     There is no page if the recipe produces no comparison or no scores. `work` is the folder of all
     results, by default that of the recipe, or else `mottool-work`; `jobs` processes run at the same
-    time. Raises `SettingError` and `InputError` for a recipe that cannot be used, and the error of
-    the first task that failed, after the others.
+    time. `segment_frames` divides longer sequences, as in `SegmentSettings`. Raises `SettingError`
+    and `InputError` for a recipe that cannot be used, and the error of the first task that failed,
+    after the others.
     """
-    content = read_recipe(recipe)
+    content = _with_segments(read_recipe(recipe), segment_frames)
     folder = WorkDir(work or content.work or Path("mottool-work"))
     errors = list[MottoolError]()
     opened = RecipeRun(content, folder, lambda _, error: errors.append(error), lambda _: None)
@@ -69,6 +78,7 @@ def run(recipe: Path, work: Path | None = None, jobs: int = 1, fail_fast: bool =
     show_default=True,
     help="Make the other results after a failure, or stop at the first one.",
 )
+@settings_options(SegmentSettings, "segments")
 @settings_options(EngineSettings, "engine")
 @work_option
 @as_json
@@ -78,6 +88,7 @@ def command(
     recipe: Path,
     dry_run: bool,
     keep_going: bool,
+    segments: SegmentSettings,
     engine: EngineSettings,
     work: Path,
     as_json: bool,
@@ -112,9 +123,10 @@ def command(
         videos = true                    # also: tracks, scores, comparison (by default true)
         rules = "mot17"                  # of the scores, by default auto
 
-    Above all tables, work = "FOLDER" names the work folder, unless --work does. A tracker can
-    also have published = true or profile = "NAME", which are flags of associate. A tracker that
-    needs embeddings is left out for pipelines without them.
+    Above all tables, work = "FOLDER" names the work folder, unless --work does, and segment_frames
+    = N is as --segment-frames N. A tracker can also have published = true or profile = "NAME",
+    which are flags of associate. A tracker that needs embeddings is left out for pipelines without
+    them.
 
     \b
     Results are where the commands of single steps put them:
@@ -134,10 +146,16 @@ def command(
     the workers are those of a Dask cluster, in a work folder that all machines share; workers that
     may run networks are started with dask worker ADDRESS --resources network=1.
 
+    With --segment-frames N several processes (--network-jobs) or machines detect and embed a long
+    sequence, each a part of its frames; the cache has the bytes that one process would write. A
+    killed worker loses only its segment, and the next run resumes it. A note names sequences that
+    one process reads: those of recurrent networks, of --batch auto, and videos that are damaged or
+    whose frames are not the same when they are decoded from the middle.
+
     The plan names the stale results of each folder and why they are stale. A result that fails
     stops no others; those that failed are named at the end, and the exit code is 1.
     """
-    content = read_recipe(recipe)
+    content = _with_segments(read_recipe(recipe), segments.segment_frames)
     by_default = context.get_parameter_source("work") == ParameterSource.DEFAULT
     folder = WorkDir(content.work if content.work and by_default else work)
     reporter = Jobs(as_json)
@@ -160,6 +178,11 @@ def command(
         _compare(reporter, opened, plan)
     opened.save()
     reporter.close()
+
+
+def _with_segments(recipe: Recipe, frames: int | None) -> Recipe:
+    """Return a recipe with segments of so many frames, if given."""
+    return replace(recipe, segment_frames=frames) if frames else recipe
 
 
 def _print_plan(reporter: Jobs, plan: Plan, recipe: Recipe, work: WorkDir) -> None:
@@ -212,23 +235,25 @@ def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fas
     outcomes = opened.run(plan, engine, fail_fast)
     for outcome in progress(outcomes, "run", len(tasks), unit="results"):
         _report(reporter, outcome)
+        kind = outcome.task.name.partition("/")[0]
         if outcome.error is None:
-            counts[outcome.task.name.partition("/")[0]] += 1
+            counts[kind] += 1
             notes |= dict.fromkeys(getattr(outcome.value, "notes", ()))
     for note in notes:
         reporter.note(note)
+    counts.pop(SEGMENTS, None)
     if counts and not reporter.as_json:
         click.echo("made: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items()))
 
 
 def _report(reporter: Jobs, outcome: Outcome) -> None:
     """Record a result, or report its failure; of skipped ones, only the failure before counts."""
-    if outcome.error is None:
+    if outcome.error is None and not outcome.task.name.startswith(f"{SEGMENTS}/"):
         path = str(getattr(outcome.value, "path", ""))
         reporter.done.append(
             {"result": outcome.task.name, "path": path, "seconds": round(outcome.seconds, 3)}
         )
-    elif not outcome.skipped:
+    elif outcome.error is not None and not outcome.skipped:
         reporter.fail(outcome.task.name, outcome.error)
 
 

@@ -16,7 +16,7 @@ from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
 from mottool.engines.task import from_shared_folder
-from mottool.errors import BusyError, CacheError, ignore_warning
+from mottool.errors import BusyError, CacheError, SegmentError, ignore_warning
 from mottool.files import digest, file_digest
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.pipelines.cache_record import record_cache
@@ -43,12 +43,14 @@ __all__ = [
     "compensates",
     "describe_cache",
     "describe_motion",
+    "divide_cache",
     "fitting_of",
     "header_of",
     "make_cache",
     "make_detection_score",
     "make_motion",
     "make_score",
+    "make_segment",
     "make_tracks",
     "make_video",
 ]
@@ -148,12 +150,7 @@ def make_cache(
     """
     notes, before = list[str](), signature(out)
     source, pipeline = sequence.open(), _pipeline(config, digest(of_pipeline))
-    try:
-        detect_embed(source, out, pipeline, False, notes.append)
-    except CacheError as error:
-        _check_replaceable(error)
-        notes.clear()
-        detect_embed(source, out, pipeline, True, notes.append)
+    _replacing(notes, lambda again: detect_embed(source, out, pipeline, again, notes.append))
     kept = bool(before) and signature(out) == before
     facts = describe_cache(out)
     record_cache(out, source, config, of_pipeline)
@@ -161,23 +158,75 @@ def make_cache(
     return Made(out, {"cache": facts}, () if kept else tuple(notes), kept, (sequence, content))
 
 
-def _check_replaceable(error: CacheError) -> None:
-    """Raise the error of a file that must be kept.
+def divide_cache(
+    sequence: PlannedSequence,
+    config: PipelineConfig,
+    out: Path,
+    of_pipeline: Mapping[str, Any],
+    frames: int,
+) -> Made:
+    """Divide a cache that is to be made into segments of so many frames.
 
-    Another process is writing it, or its folder is gone for a moment and the task is tried again.
+    It replaces a cache as `make_cache` does. A note says so if one process must make the cache.
     """
-    if isinstance(error, BusyError) or from_shared_folder(error):
-        raise error
+    from mottool.pipelines.segments import divide_cache as divide
+
+    notes, source = list[str](), sequence.open()
+    pipeline = _pipeline(config, digest(of_pipeline))
+    try:
+        _replacing(notes, lambda again: divide(source, out, pipeline, frames, again, notes.append))
+    except SegmentError as error:
+        notes.append(_undivided(error))
+    return Made(out, notes=tuple(notes))
+
+
+def make_segment(
+    sequence: PlannedSequence,
+    config: PipelineConfig,
+    out: Path,
+    of_pipeline: Mapping[str, Any],
+    number: int,
+    count: int,
+) -> Made:
+    """Detect and embed segment `number` of a divided cache, and every `count`-th after it."""
+    from mottool.pipelines.segments import run_segment
+
+    notes, source = list[str](), sequence.open()
+    pipeline = _pipeline(config, digest(of_pipeline))
+
+    def make(again: bool) -> None:
+        run_segment(source, out, pipeline, number, count, again, notes.append)
+
+    try:
+        _replacing(notes, make)
+    except SegmentError as error:
+        notes.append(_undivided(error))
+    return Made(out, notes=tuple(notes))
+
+
+def _undivided(error: SegmentError) -> str:
+    return f"{error.problem}, so that one process reads it"
+
+
+def _replacing(notes: list[str], make: Callable[[bool], object]) -> None:
+    """Call `make(False)`, or `make(True)`, which overwrites a file that cannot be continued.
+
+    Messages of the first try are dropped. Raises the error of a file that must be kept: another
+    process is writing it, or its folder is gone for a moment and the task is tried again.
+    """
+    try:
+        make(False)
+    except CacheError as error:
+        if isinstance(error, BusyError) or from_shared_folder(error):
+            raise
+        notes.clear()
+        make(True)
 
 
 def make_motion(sequence: PlannedSequence, out: Path) -> Made:
     """Estimate the camera motion of a sequence; replace a file as `make_cache` does."""
     notes, source = list[str](), sequence.open()
-    try:
-        estimate_motion(source, out, None, False, notes.append)
-    except CacheError as error:
-        _check_replaceable(error)
-        estimate_motion(source, out, None, True, notes.append)
+    _replacing(notes, lambda again: estimate_motion(source, out, None, again, notes.append))
     return Made(out, {"motion": describe_motion(out)}, tuple(notes))
 
 

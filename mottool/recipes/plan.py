@@ -20,9 +20,9 @@ SHOWN = 3  # sequences and reasons that a line names
 class PlannedResult:
     """A result in the folder `group` of the work folder; it is fresh without `reasons`.
 
-    `task` makes it, None if it is fresh. `inputs` are what determines it, None while an input is
-    stale itself. `frames` is its number of frames, and `spent` the seconds that it took when it was
-    made last; None if they are unknown.
+    `task` makes it, None if it is fresh; the tasks `segments` come before it. `inputs` are what
+    determines it, None while an input is stale itself. `frames` is its number of frames, and
+    `spent` the seconds that it took when it was made last; None if they are unknown.
     """
 
     group: str
@@ -33,6 +33,7 @@ class PlannedResult:
     inputs: Mapping[str, Any] | None = None
     frames: int | None = None
     spent: float | None = None
+    segments: tuple[Task, ...] = ()
 
     @property
     def name(self) -> str:
@@ -94,7 +95,8 @@ class Plan:
     @property
     def tasks(self) -> list[Task]:
         """The tasks of the stale results, each after those whose results it reads."""
-        return [result.task for result in self.stale if result.task]
+        makeable = [(result.segments, result.task) for result in self.stale if result.task]
+        return [task for segments, last in makeable for task in (*segments, last)]
 
     def costs(self) -> dict[str, Cost]:
         """Return what the stale results cost by kind, from the times of earlier ones.

@@ -19,7 +19,6 @@ from mottool.errors import CacheError, InputError, MottoolError, SettingError
 from mottool.files import safe_name
 from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, has_ground_truth
-from mottool.networks.registry import NETWORKS
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
 from mottool.pipelines.choice import check_detections, full_name_of
 from mottool.pipelines.names import embeds, runs_network
@@ -28,6 +27,7 @@ from mottool.provenance import KnownFiles, changed_inputs, signature
 from mottool.recipes import jobs
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe, RecipePipeline, RecipeTracker
+from mottool.recipes.segments import in_segments, is_recurrent
 from mottool.recipes.sequences import PlannedSequence, source_hash
 from mottool.splits import without_half
 from mottool.workdir import WorkDir, find_camera_motion, read_record
@@ -158,11 +158,14 @@ class Planner:
             reasons = ["replaced after it was made"]
         needs = "network" if runs_network(of_pipeline["pipeline"]) else "cpu"
         arguments = (sequence, config, path, of_pipeline)
-        task = Task(f"{group}/{sequence.name}", jobs.make_cache, arguments, needs=needs)
+        tasks = [Task(f"{group}/{sequence.name}", jobs.make_cache, arguments, needs=needs)]
+        if self.recipe.segment_frames and reasons:
+            tasks = in_segments(tasks[0], self.recipe.segment_frames, self.made.note)
         result = PlannedResult(
-            *(group, sequence.name, path, tuple(reasons), task if reasons else None, inputs),
+            *(group, sequence.name, path, tuple(reasons), tasks[-1] if reasons else None, inputs),
             facts["frames"] if facts else sequence.frames,
             facts["seconds"] if facts else None,
+            tuple(tasks[:-1]),
         )
         return _Cache(result, None if reasons else facts, pipeline, sequence)
 
@@ -237,9 +240,7 @@ class Planner:
         if cache.pipeline.caches is not None:
             return ""
         name, _ = full_name_of(cache.pipeline.config)
-        detector, plus, _ = name.partition("+")
-        recurrent = detector in NETWORKS and bool(NETWORKS[detector].family.session)
-        present = {"embeddings": bool(plus) or embeds(name), "offsets": recurrent}
+        present = {"embeddings": "+" in name or embeds(name), "offsets": is_recurrent(name)}
         return " and ".join(need for need in needs if not present.get(need, True))
 
     def _tracks(self, cache: _Cache, tracker: RecipeTracker, fitting: Any) -> PlannedResult:

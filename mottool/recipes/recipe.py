@@ -1,6 +1,7 @@
 """A recipe: a TOML file of datasets, pipelines and trackers, and which results to make of them.
 
     work = "work"                       # of all results; by default that of the command
+    segment_frames = 9000               # of longer sequences; by default each is one task
 
     [[dataset]]
     path = "MOT17/train@second"         # or a list of paths; relative to the recipe's folder
@@ -50,6 +51,7 @@ __all__ = [
     "RecipeDataset",
     "RecipePipeline",
     "RecipeTracker",
+    "SegmentSettings",
     "read_recipe",
 ]
 
@@ -109,8 +111,24 @@ class Produce(Settings):
 
 
 @dataclass(frozen=True)
+class SegmentSettings(Settings):
+    """How long sequences are spread over several tasks."""
+
+    segment_frames: int | None = setting(
+        None,
+        "Divide sequences of more frames into segments of about so many; other processes and "
+        "machines detect and embed them. The caches have the same bytes. By default a sequence is "
+        "one task.",
+        low=1,
+    )
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """What to make, and the folder of all results; `name` is that of the comparison's page."""
+    """What to make, and the folder of all results; `name` is that of the comparison's page.
+
+    `segment_frames` is as in `SegmentSettings`.
+    """
 
     name: str
     datasets: Sequence[RecipeDataset]
@@ -118,6 +136,7 @@ class Recipe:
     trackers: Sequence[RecipeTracker]
     produce: Produce = Produce()
     work: Path | None = None
+    segment_frames: int | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -127,7 +146,7 @@ def read_recipe(path: Path) -> Recipe:
     for unknown keys, wrong values, and names that are used twice.
     """
     top = Table(str(path), _load(path), path.parent)
-    work = top.path("work")
+    work, segments = top.path("work"), top.settings(SegmentSettings)
     parts = {name: _tables(path, name, top) for name in TABLES}
     produce = Table(f"{path} [produce]", top.table("produce"), path.parent)
     recipe = Recipe(
@@ -137,9 +156,10 @@ def read_recipe(path: Path) -> Recipe:
         [variant for table in parts["tracker"] for variant in _trackers(table)],
         produce.settings(Produce),
         work,
+        segments.segment_frames,
     )
     produce.close(Produce.__dataclass_fields__)
-    top.close()
+    top.close(SegmentSettings.__dataclass_fields__)
     _check(path, recipe)
     return recipe
 
