@@ -18,7 +18,7 @@ from mottool.cli.options import as_json, settings_options, work_option
 from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
 from mottool.recipes.page import comparison_state, read_table, write_comparison
-from mottool.recipes.recipe import Recipe, SegmentSettings, read_recipe
+from mottool.recipes.recipe import Recipe, SegmentSettings, StoreSettings, read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.recipes.segments import SEGMENTS
 from mottool.splits import splits_help
@@ -39,20 +39,22 @@ def run(
     jobs: int = 1,
     fail_fast: bool = False,
     segment_frames: int | None = None,
+    store: str | None = None,
 ) -> Path:
     """Make what is missing or stale of a recipe's results, and return the path of its page.
 
     There is no page if the recipe produces no comparison or no scores. `work` is the folder of all
     results, by default that of the recipe, or else `mottool-work`; `jobs` processes run at the same
-    time. `segment_frames` divides longer sequences, as in `SegmentSettings`. Raises `SettingError`
-    and `InputError` for a recipe that cannot be used, and the error of the first task that failed,
-    after the others.
+    time. `segment_frames` is as in `SegmentSettings` and `store` as in `StoreSettings`. Raises
+    `SettingError` and `InputError` for a recipe that cannot be used, or a store that does not
+    answer, and the error of the first task that failed, after the others.
     """
-    content = _with_segments(read_recipe(recipe), segment_frames)
+    content = _with_flags(read_recipe(recipe), segment_frames, store)
     folder = WorkDir(work or content.work or Path("mottool-work"))
     errors = list[MottoolError]()
     opened = RecipeRun(content, folder, lambda _, error: errors.append(error), lambda _: None)
     plan = opened.plan()
+    opened.publish(result.path for result in plan.fresh)
     with _engine(plan, EngineSettings(jobs=jobs)) as engine:
         for outcome in opened.run(plan, engine, fail_fast):
             errors += [outcome.error] if outcome.error else []
@@ -61,6 +63,7 @@ def run(
         after = opened.plan()
         if comparison_state(after, page):
             write_comparison(content, folder, after)
+        opened.publish([page])
     opened.save()
     if errors:
         raise errors[0]
@@ -79,6 +82,7 @@ def run(
     help="Make the other results after a failure, or stop at the first one.",
 )
 @settings_options(SegmentSettings, "segments")
+@settings_options(StoreSettings, "store")
 @settings_options(EngineSettings, "engine")
 @work_option
 @as_json
@@ -89,6 +93,7 @@ def command(
     dry_run: bool,
     keep_going: bool,
     segments: SegmentSettings,
+    store: StoreSettings,
     engine: EngineSettings,
     work: Path,
     as_json: bool,
@@ -146,6 +151,11 @@ def command(
     the workers are those of a Dask cluster, in a work folder that all machines share; workers that
     may run networks are started with dask worker ADDRESS --resources network=1.
 
+    With --store s3://bucket/folder results are also in an object store, under the same names: those
+    that are missing in the work folder are fetched, and finished ones published, each with its
+    record after it. Other machines with the same recipe and store find them fresh. Workers of a
+    Dask cluster fetch and publish themselves; each may have a work folder of its own.
+
     With --segment-frames N several processes (--network-jobs) or machines detect and embed a long
     sequence, each a part of its frames; the cache has the bytes that one process would write. A
     killed worker loses only its segment, and the next run resumes it. A note names sequences that
@@ -155,7 +165,7 @@ def command(
     The plan names the stale results of each folder and why they are stale. A result that fails
     stops no others; those that failed are named at the end, and the exit code is 1.
     """
-    content = _with_segments(read_recipe(recipe), segments.segment_frames)
+    content = _with_flags(read_recipe(recipe), segments.segment_frames, store.store)
     by_default = context.get_parameter_source("work") == ParameterSource.DEFAULT
     folder = WorkDir(content.work if content.work and by_default else work)
     reporter = Jobs(as_json)
@@ -170,6 +180,7 @@ def command(
         opened.save()
         reporter.close()
         return
+    opened.publish(result.path for result in plan.fresh)
     if plan.tasks:
         with _engine(plan, engine, reporter.note) as opened_engine:
             _run(reporter, opened, plan, opened_engine, fail_fast=not keep_going)
@@ -180,9 +191,10 @@ def command(
     reporter.close()
 
 
-def _with_segments(recipe: Recipe, frames: int | None) -> Recipe:
-    """Return a recipe with segments of so many frames, if given."""
-    return replace(recipe, segment_frames=frames) if frames else recipe
+def _with_flags(recipe: Recipe, frames: int | None, store: str | None) -> Recipe:
+    """Return a recipe with the frames of segments and the store that are given."""
+    frames, store = frames or recipe.segment_frames, store or recipe.store
+    return replace(recipe, segment_frames=frames, store=store)
 
 
 def _print_plan(reporter: Jobs, plan: Plan, recipe: Recipe, work: WorkDir) -> None:
@@ -271,6 +283,7 @@ def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan) -> None:
         if not written[1]:
             return
     if path.is_file():
+        opened.publish([path])
         reporter.done.append({"result": "comparison", "path": str(path)})
         if not reporter.as_json:
             click.echo(read_table(path))

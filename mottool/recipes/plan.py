@@ -93,6 +93,11 @@ class Plan:
         return [result for result in self.results if result.reasons]
 
     @property
+    def fresh(self) -> list[PlannedResult]:
+        """The results that are there, made from the current inputs."""
+        return [result for result in self.results if not result.reasons]
+
+    @property
     def tasks(self) -> list[Task]:
         """The tasks of the stale results, each after those whose results it reads."""
         makeable = [(result.segments, result.task) for result in self.stale if result.task]

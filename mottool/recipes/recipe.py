@@ -2,6 +2,7 @@
 
     work = "work"                       # of all results; by default that of the command
     segment_frames = 9000               # of longer sequences; by default each is one task
+    store = "s3://bucket/folder"        # of all results; by default only the work folder has them
 
     [[dataset]]
     path = "MOT17/train@second"         # or a list of paths; relative to the recipe's folder
@@ -52,6 +53,7 @@ __all__ = [
     "RecipePipeline",
     "RecipeTracker",
     "SegmentSettings",
+    "StoreSettings",
     "read_recipe",
 ]
 
@@ -124,10 +126,22 @@ class SegmentSettings(Settings):
 
 
 @dataclass(frozen=True)
+class StoreSettings(Settings):
+    """Where results are kept beside the work folder."""
+
+    store: str | None = setting(
+        None,
+        "Address of an object store, such as s3://bucket/folder (mottool[s3]), from which results "
+        "are fetched and to which they are published. The work folder is the local copy.",
+        form="ADDRESS",
+    )
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What to make, and the folder of all results; `name` is that of the comparison's page.
 
-    `segment_frames` is as in `SegmentSettings`.
+    `segment_frames` is as in `SegmentSettings`, and `store` as in `StoreSettings`.
     """
 
     name: str
@@ -137,6 +151,7 @@ class Recipe:
     produce: Produce = Produce()
     work: Path | None = None
     segment_frames: int | None = None
+    store: str | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -146,7 +161,8 @@ def read_recipe(path: Path) -> Recipe:
     for unknown keys, wrong values, and names that are used twice.
     """
     top = Table(str(path), _load(path), path.parent)
-    work, segments = top.path("work"), top.settings(SegmentSettings)
+    work = top.path("work")
+    segments, store = top.settings(SegmentSettings), top.settings(StoreSettings)
     parts = {name: _tables(path, name, top) for name in TABLES}
     produce = Table(f"{path} [produce]", top.table("produce"), path.parent)
     recipe = Recipe(
@@ -157,9 +173,10 @@ def read_recipe(path: Path) -> Recipe:
         produce.settings(Produce),
         work,
         segments.segment_frames,
+        store.store,
     )
     produce.close(Produce.__dataclass_fields__)
-    top.close(SegmentSettings.__dataclass_fields__)
+    top.close([*SegmentSettings.__dataclass_fields__, *StoreSettings.__dataclass_fields__])
     _check(path, recipe)
     return recipe
 

@@ -1,6 +1,6 @@
 """Plan a recipe in a work folder, and run the plan on an engine."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from mottool.recipes.plan import Plan
 from mottool.recipes.planner import Planner
 from mottool.recipes.recipe import Recipe
 from mottool.recipes.sequences import PlannedSequence, find_dataset, find_truth, remember_hash
+from mottool.recipes.store import Listing, Store
+from mottool.recipes.stored import result_paths, stored_tasks
 from mottool.workdir import WorkDir
 
 __all__ = ["RecipeRun"]
@@ -21,7 +23,8 @@ __all__ = ["RecipeRun"]
 class RecipeRun:
     """A recipe and its work folder.
 
-    `refused` receives each source that cannot be used with its error, and `note` messages.
+    `refused` receives each source that cannot be used with its error, and `note` messages. With a
+    store in the recipe, results are fetched from it and published to it; its errors are raised.
     """
 
     recipe: Recipe
@@ -32,6 +35,8 @@ class RecipeRun:
     def __post_init__(self) -> None:
         """Read what is known of files, and find the sequences and their ground truth."""
         self.known = KnownFiles(self.work.known_files())
+        self._store = Store(self.recipe.store, self.work.root) if self.recipe.store else None
+        self._listing: Listing = {}
         self._sequences = {
             dataset: find_dataset(dataset, self.work.root, self.known, self.refused, self.note)
             for dataset in self.recipe.datasets
@@ -45,7 +50,13 @@ class RecipeRun:
         return [sequence for found in self._sequences.values() for sequence in found]
 
     def plan(self) -> Plan:
-        """Plan the results. Raises `SettingError` and `InputError` as `Planner.plan`."""
+        """Plan the results, after those that only the store has are fetched.
+
+        Raises `SettingError` and `InputError` as `Planner.plan`.
+        """
+        if self._store:
+            paths = result_paths(self.recipe, self.work, self.all_sequences)
+            self._listing = self._store.update(paths)
         return Planner(self.recipe, self.work, self._truth, self.known).plan(self.all_sequences)
 
     def run(self, plan: Plan, engine: Engine, fail_fast: bool = False) -> Iterator[Outcome]:
@@ -53,7 +64,7 @@ class RecipeRun:
 
         With `fail_fast` no more tasks are started after the first that fails.
         """
-        outcomes = engine.run(plan.tasks)
+        outcomes = engine.run(stored_tasks(plan, self._store) if self._store else plan.tasks)
         try:
             for outcome in outcomes:
                 if isinstance(outcome.value, Made):
@@ -66,6 +77,12 @@ class RecipeRun:
             if close:
                 close()
             self.save()
+
+    def publish(self, paths: Iterable[Path]) -> None:
+        """Publish results that the store, if there is one, does not have as they are here."""
+        for path in paths:
+            if self._store:
+                self._store.publish(path, self._listing)
 
     def save(self) -> None:
         """Write what is known of files for the next run, if there is a work folder.
