@@ -17,25 +17,23 @@ from mottool.drawing.render import RenderSettings, video_inputs
 from mottool.engines.task import Task
 from mottool.errors import CacheError, InputError, MottoolError, SettingError
 from mottool.files import safe_name
-from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, has_ground_truth
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
 from mottool.pipelines.choice import check_detections, full_name_of
 from mottool.pipelines.names import embeds, runs_network
 from mottool.pixel_range import recorded_range
-from mottool.provenance import KnownFiles, changed_inputs, signature
+from mottool.provenance import KnownFiles
 from mottool.recipes import jobs
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe, RecipePipeline, RecipeTracker
+from mottool.recipes.result_states import MISSING, ResultStates
 from mottool.recipes.segments import in_segments, is_recurrent
 from mottool.recipes.sequences import PlannedSequence, source_hash
 from mottool.splits import without_half
-from mottool.workdir import WorkDir, find_camera_motion, read_record
+from mottool.workdir import WorkDir, find_camera_motion
 
 __all__ = ["Planner"]
 
-MISSING = "missing"
-NO_RECORD = "no record of what it was made from"
 DAMAGED = "damaged"
 CHANGED_SOURCE = "the content of the source changed"
 UNREADABLE = "a file that it is made from cannot be read"  # its task raises the error
@@ -73,10 +71,11 @@ class Planner:
     ) -> None:
         """Start a plan; `truth` is the ground truth by sequence, `known` what is known of files."""
         self.recipe, self.work, self.truth, self.known = recipe, work, truth, known
+        self.states = ResultStates(known)
         self.made = Plan()
         self._fitting = [(tracker, jobs.fitting_of(tracker)) for tracker in recipe.trackers]
         self._motions: dict[tuple[Path, bool], PlannedResult] = {}
-        self._hashes: dict[Path, str] = {}
+        self.states.input_digestes: dict[Path, str] = {}
         self._truth_names: dict[str, list[str]] = {}  # of sequences and their halves
         for name in truth:
             self._truth_names.setdefault(without_half(name)[0], []).append(name)
@@ -102,7 +101,7 @@ class Planner:
     ) -> list[_Cache]:
         if pipeline.caches is None:
             _check_files(pipeline, len(sequences))
-            of_pipeline = pipeline_inputs(pipeline.config, self._hash)
+            of_pipeline = pipeline_inputs(pipeline.config, self.states.input_digest)
             pixels = pipeline.pixel_range
             read = [replace(sequence, pixel_range=pixels) for sequence in sequences]
             return [self._cache(pipeline, each, of_pipeline) for each in read]
@@ -122,7 +121,7 @@ class Planner:
     ) -> _Cache:
         """Plan a cache that is an input itself; if it is unreadable, its task raises the error."""
         group = f"caches/{safe_name(pipeline.name)}"
-        facts = self._facts(path, "cache", jobs.describe_cache)
+        facts = self.states.facts(path, "cache", jobs.describe_cache)
         task = Task(f"{group}/{sequence.name}", jobs.describe_cache, (path,))
         reasons = () if facts else (DAMAGED,)
         frames = facts["frames"] if facts else None
@@ -140,14 +139,14 @@ class Planner:
         path = self.work.cache(pipeline.name, sequence.name)
         own = sequence.file("detections"), sequence.file("ground_truth")
         boxes = boxes_file(config, (sequence.name, sequence.whole_name), *own)
-        facts = self._facts(path, "cache", jobs.describe_cache)
+        facts = self.states.facts(path, "cache", jobs.describe_cache)
         inputs = None
         if facts:  # else the source need not be read
             with suppress(MottoolError, OSError):
                 content = source_hash(sequence, self.known)
                 pixels = sequence.pixel_range
-                inputs = cache_inputs(of_pipeline, content, boxes, self._hash, pixels)
-        reasons, record = self._compare(path, inputs)
+                inputs = cache_inputs(of_pipeline, content, boxes, self.states.input_digest, pixels)
+        reasons, record = self.states.compare(path, inputs)
         if reasons == [MISSING] and path.with_suffix(".part").is_dir():
             reasons = ["unfinished, and will be resumed"]
         elif not reasons and facts is None:
@@ -168,46 +167,6 @@ class Planner:
             tuple(tasks[:-1]),
         )
         return _Cache(result, None if reasons else facts, pipeline, sequence)
-
-    def _hash(self, path: Path) -> str:
-        """Return the SHA-256 of a file that many results are made from."""
-        if path not in self._hashes:
-            self._hashes[path] = self.known.digest(path)
-        return self._hashes[path]
-
-    def _digest(self, path: Path) -> str | None:
-        """Return the SHA-256 of a result; None if it cannot be read."""
-        try:
-            return self.known.digest(path)
-        except OSError:
-            return None
-
-    def _facts(self, path: Path, name: str, describe: Any) -> Any:
-        """Return what is known of a file; None if it is missing or unreadable."""
-        signed = signature(path)
-        try:
-            return self.known.value(path, name, signed, lambda: describe(path)) if signed else None
-        except CacheError:
-            return None
-
-    def _compare(
-        self, path: Path, inputs: Mapping[str, Any] | None
-    ) -> tuple[list[str], Mapping[str, Any]]:
-        """Return why a result is stale, [] if it is not, and its record.
-
-        `inputs` are None while one of them is stale itself.
-        """
-        record = read_record(path)
-        if not path.is_file():
-            return [MISSING], record
-        if not record:
-            return [NO_RECORD], record
-        if inputs is None:
-            return [], record
-        reasons, content = changed_inputs(record, inputs), record.get("sha256")
-        if not reasons and content and self.known.digest(path) != content:
-            reasons = ["changed after it was made"]
-        return reasons, record
 
     def _plan_cache(self, cache: _Cache) -> None:
         """Plan what is made from a cache."""
@@ -262,7 +221,7 @@ class Planner:
         elif tracker.tracker in COMPENSATING and cache.sequence.source:
             motion = self._motion(cache)
             stale += [motion] if motion.reasons else []
-        reasons, record = self._compare(path, None if stale else inputs)
+        reasons, record = self.states.compare(path, None if stale else inputs)
         if stale and not reasons:
             kind, missing = stale[0].kind, f"its camera motion is {stale[0].reasons[0]}"
             reasons = [REMADE[kind] if stale[0].task else missing]
@@ -308,7 +267,7 @@ class Planner:
         makeable = bool(sequence.source) and near_own and path.resolve() == own.resolve()
         if (path, makeable) in self._motions:
             return self._motions[path, makeable]
-        facts = self._facts(path, "motion", jobs.describe_motion)
+        facts = self.states.facts(path, "motion", jobs.describe_motion)
         reasons = [] if facts else [DAMAGED if path.is_file() else MISSING]
         if facts and makeable:
             try:
@@ -339,7 +298,7 @@ class Planner:
         name = f"{cache.pipeline.name}.{tracker.name}"
         path = self.work.score(name, cache.sequence.name, "json")
         inputs = self._truth_inputs(truth)
-        content = {"tracks": None if tracks.reasons else self._digest(tracks.path)}
+        content = {"tracks": None if tracks.reasons else self.states.digest(tracks.path)}
         arguments = tracks.path, truth, path, self.recipe.produce.rules, inputs
         result = self._scored(name, cache, tracks, path, inputs | content, arguments)
         key = cache.pipeline.name, tracker.name
@@ -347,19 +306,12 @@ class Planner:
 
     def _truth_inputs(self, truth: GroundTruthFile) -> dict[str, Any]:
         return {
-            "ground_truth": self._truth_hash(truth),
+            "ground_truth": self.states.digest_of(truth),
             "span": None if truth.span is None else list(truth.span),
             "length": truth.length,
             "rules": self.recipe.produce.rules,
             "mottool": __version__,
         }
-
-    def _truth_hash(self, truth: GroundTruthFile) -> str | None:
-        """Return the SHA-256 of ground truth; None if it cannot be read."""
-        try:
-            return digest_of_labels(truth.path, self._hash)
-        except OSError:
-            return None
 
     def _scored(
         self,
@@ -371,7 +323,7 @@ class Planner:
         arguments: tuple[Any, ...],
     ) -> PlannedResult:
         """Plan the scores of the result `source`: tracks, or the detections of a cache."""
-        reasons, record = self._compare(path, None if source.reasons else inputs)
+        reasons, record = self.states.compare(path, None if source.reasons else inputs)
         if source.reasons and not reasons:
             reasons = [REMADE[source.kind]]
         if inputs["ground_truth"] is None:
@@ -393,7 +345,7 @@ class Planner:
                     hash_of=hash_of,
                     pixel_range=sequence.pixel_range,
                 )
-        reasons, record = self._compare(path, inputs)
+        reasons, record = self.states.compare(path, inputs)
         if inputs is None and not reasons:
             reasons = [REMADE["tracks"] if tracks.reasons else UNREADABLE]
         group = f"videos/{path.parent.name}"

@@ -1,6 +1,5 @@
 """Stores of results: fetched and published, by one machine or several, and their errors."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from mottool.recipes import store as store_module
 from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.recipes.store import Store
-from mottool.workdir import WorkDir, record_of, write_record
+from mottool.workdir import WorkDir, read_record, record_of, write_record
 
 RECIPE = """
 [[dataset]]
@@ -215,7 +214,7 @@ def test_a_result_that_is_replaced_while_it_is_fetched_is_not_used(tmp_path, add
     assert not record_of(result).exists()
     monkeypatch.setattr(Store, "_fetch", fetch)
     here.update([result])
-    assert json.loads(record_of(result).read_text()) == {"text": result.read_text()}
+    assert read_record(result) == {"text": result.read_text()}
 
 
 def test_names_in_the_store_never_become_paths(project, address):
