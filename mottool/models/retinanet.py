@@ -247,21 +247,22 @@ def _anchors(
     strides: tuple[int, ...],
     device: torch.device,
 ) -> Tensor:
-    """Compute `AnchorShapes.boxes`."""
+    """Compute `AnchorShapes.boxes` on the CPU, and copy them to the device (see `cell_grid`)."""
+    cpu = torch.device("cpu")
     halves = torch.tensor(
         [
             (scale * math.sqrt(ratio), scale / math.sqrt(ratio))
             for scale in shapes.scales
             for ratio in shapes.ratios
         ],
-        device=device,
+        device=cpu,
     ) * (shapes.size / 2)  # (A, 2), in strides
     levels = []
     for (height, width), stride in zip(cells, strides, strict=True):
-        centres = cell_grid(height, width, device).reshape(-1, 1, 2) + 0.5  # (h·w, 1, 2)
+        centres = cell_grid(height, width, cpu).reshape(-1, 1, 2) + 0.5  # (h·w, 1, 2)
         corners = torch.cat((centres - halves, centres + halves), dim=-1)  # (h·w, A, 4)
         levels.append(corners.reshape(-1, 4) * stride)
-    return torch.cat(levels)  # (N, 4)
+    return torch.cat(levels).to(device)  # (N, 4)
 
 
 def deltas_from_boxes(boxes: Tensor, anchors: Tensor) -> Tensor:
