@@ -251,8 +251,10 @@ def _time(folder: str | None) -> int | None:
 
 def _is_unchanged(source: Mapping[str, Any]) -> bool:
     """Return whether the frames of a source are the same, and its ground truth where it was."""
-    same_labels: bool = _time(source["labels"]) == source["labels_time"]
-    return same_labels and _content(source) == source["content"]
+    if "labels" not in source:  # remembered by an earlier version
+        return False
+    same_frames: bool = _content(source) == source["content"]
+    return same_frames and _time(source["labels"]) == source["labels_time"]
 
 
 def _text(path: Path | None) -> str | None:
