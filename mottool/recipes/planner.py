@@ -75,7 +75,6 @@ class Planner:
         self.made = Plan()
         self._fitting = [(tracker, jobs.fitting_of(tracker)) for tracker in recipe.trackers]
         self._motions: dict[tuple[Path, bool], PlannedResult] = {}
-        self.states.input_digestes: dict[Path, str] = {}
         self._truth_names: dict[str, list[str]] = {}  # of sequences and their halves
         for name in truth:
             self._truth_names.setdefault(without_half(name)[0], []).append(name)
