@@ -29,6 +29,8 @@ from benchmarks.kill_cache import content  # noqa: E402
 from caches import HEADER, write  # noqa: E402
 from figures import street  # noqa: E402
 from footage import video  # noqa: E402
+from recipe_project import RECIPE  # noqa: E402
+from rowed import rowed  # noqa: E402
 
 from mottool.cli.main import main  # noqa: E402
 from mottool.detections import Detections  # noqa: E402
@@ -120,6 +122,13 @@ def make_street() -> None:
     (folder / "det" / "det.txt").write_text(make_rows(4).replace(",1,1,1\n", ",0.9,-1,-1,-1\n"))
 
 
+def make_recipe() -> None:
+    """Write a recipe of three trackers, and two sequences of rows only."""
+    for name, left in (("a", 0), ("b", 40)):
+        rowed(Path("data", name), left=left)
+    Path("r.toml").write_text(RECIPE)
+
+
 CASES = {
     "detect-embed": Case(
         "detect-embed a.mp4 b.mp4 --pipeline public --detections boxes --embedder histogram "
@@ -145,6 +154,11 @@ CASES = {
         "compare caches/pipe --gt truth --tracker sort --csv out/c.csv --html out/c.html "
         "--plots out/plots --markdown out/c.md",
         make_results,
+    ),
+    "run": Case(
+        "run r.toml --jobs 1 --work out",
+        make_recipe,
+        growing=("comparison/*", "comparison.settings/*"),
     ),
     "render": Case("render a.mp4 --tracks results --work out", make_results),
     "render --switches": Case(
