@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mottool.cache.hdf5 import check_same_inputs
 from mottool.cache.layout import LAYOUT, Header
+from mottool.cache.reader import Cache
 from mottool.cache.segments import (
     FinishedSegment,
     read_division,
@@ -46,14 +47,16 @@ def divide_cache(
     """Divide the cache `out` into segments of at least so many frames, unless it is complete.
 
     Segments end where a block of the cache and a batch of the pipeline end. An earlier division of
-    the same inputs is kept. Raises `SegmentError` if one process must make the cache, and otherwise
-    as `detect_embed`.
+    the same inputs is kept; `overwrite` removes it, and a complete cache. Raises `SegmentError` if
+    one process must make the cache, and otherwise as `detect_embed`.
     """
     recorded = {} if overwrite else recorded_settings(out, LAYOUT)
     run = pipeline.start(sequence, warn, recorded)
     header = header_of(sequence, sequence.fingerprint(), pipeline, run.settings)
     shards = open_shards(out, LAYOUT, header, overwrite)
     if shards is None:
+        with Cache(out) as cache:
+            check_same_inputs(out, cache.header, header, LAYOUT)
         return
     try:
         if run.needs_all_frames:
@@ -63,10 +66,11 @@ def divide_cache(
             if shards.committed:
                 problem = f"{out} was begun in one process, which goes on"
                 raise SegmentError(problem, "leave out --segment-frames")
-            with writing(out):
-                remove_segments(out)
             unit = math.lcm(BLOCK, pipeline.batch)
             spans = divide(sequence, unit * -(-frames // unit))
+            with writing(out):
+                remove_segments(out)
+                out.unlink(missing_ok=True)  # while it has its file, a cache counts as complete
             division = {"header": asdict(header), "batch": pipeline.batch, "problem": ""}
             write_division(out, division | {"spans": [asdict(span) for span in spans]})
     finally:
@@ -97,11 +101,11 @@ def run_segment(
 ) -> None:
     """Detect and embed the segment `number` from 0 of the cache `out`, and every `count`-th after.
 
-    Nothing is done if the cache is complete or not divided, and for a segment that is finished; one
-    that was interrupted is resumed. Raises `SegmentError` if the frames of a segment are not those
-    of a decoding from the beginning, and otherwise as `detect_embed`.
+    Nothing is done if the cache is not divided, as if it is complete, and for a segment that is
+    finished; one that was interrupted is resumed. Raises `SegmentError` if the frames of a segment
+    are not those of a decoding from the beginning, and otherwise as `detect_embed`.
     """
-    division = {} if out.exists() else read_division(out)
+    division = read_division(out)
     if not division or division["problem"] or division["batch"] != pipeline.batch:
         return
     header, spans = Header(**division["header"]), [Span(**span) for span in division["spans"]]

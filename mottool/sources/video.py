@@ -158,7 +158,6 @@ def _open_at(path: Path, number: int, ticks: int) -> Iterator[Iterator[Packet]]:
     for seeks in (True, False) if number > 1 else (False,):
         with _open(path) as (container, stream):
             _use_threads(stream)
-            stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
             if seeks:
                 container.seek(ticks, stream=stream)
             packets = container.demux(stream)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from distributed import LocalCluster
@@ -11,6 +12,7 @@ from mottool.cache.reader import Cache
 from mottool.cli.main import cli
 from mottool.engines.dask_cluster import DaskCluster
 from mottool.errors import SettingError
+from mottool.pipelines import detect_embed
 from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.workdir import WorkDir
@@ -77,6 +79,17 @@ def test_long_sequences_are_made_in_segments_and_the_caches_are_the_same(folder)
     assert contents(folder / "work") == contents(folder / "whole")
     again = mottool(folder, "--jobs", 1)
     assert again.stdout.startswith("6 results are fresh\n")
+
+
+def test_stale_caches_are_replaced_in_segments_too(folder, monkeypatch):
+    mottool(folder, "--jobs", 1)
+    rows = (folder / "boxes/long.txt").read_text().replace(",0.9", ",0.8")
+    (folder / "boxes/long.txt").write_text(rows)
+    monkeypatch.setattr(detect_embed, "process", None)  # nothing is left for the end
+    done = mottool(folder, "--jobs", 1)
+    assert "made: caches (1), tracks (1)" in done.stdout
+    with Cache(folder / "work/caches/public+histogram/long.h5") as cache:
+        assert {float(frame.scores[0]) for frame in cache.frames()} == {np.float32(0.8)}
 
 
 def test_the_plan_has_a_task_for_each_segment_of_a_long_sequence(folder):
