@@ -134,19 +134,18 @@ def decode_from(path: Path, number: int, ticks: int) -> Iterator[tuple[int, int,
     given. Raises `SegmentError` if it is not found, and for damage, and `InputError` as `decode`.
     """
     info, converter = probe(path), _Converter()
-    with _open_at(path, number, ticks) as packets:
-        try:
-            for packet in packets:
-                for frame in packet.decode():
-                    if frame.pts is None or frame.time is None or frame.is_corrupt:
-                        raise _unreachable(path, number)
-                    if frame.pts < ticks:  # it needs frames before the one at `ticks`
-                        continue
-                    image = _check_size(path, number, converter.upright(frame), info)
-                    yield number, frame.pts, float(frame.time), image
-                    number += 1
-        except av.error.FFmpegError as error:
-            raise _unreachable(path, number) from error
+    try:
+        with _open_at(path, number, ticks) as packets:
+            for frame in chain.from_iterable(packet.decode() for packet in packets):
+                if frame.pts is None or frame.time is None or frame.is_corrupt:
+                    raise _unreachable(path, number)
+                if frame.pts < ticks:  # it needs frames before the one at `ticks`
+                    continue
+                image = _check_size(path, number, converter.upright(frame), info)
+                yield number, frame.pts, float(frame.time), image
+                number += 1
+    except av.error.FFmpegError as error:
+        raise _unreachable(path, number) from error
 
 
 @contextmanager
