@@ -105,8 +105,8 @@ def make_checkpoint() -> None:
     checkpoint("fairmot-yolov5s", Path())
 
 
-def make_recipe() -> None:
-    """Write a recipe of one pipeline and two trackers on a small data set."""
+def make_recipe_of_videos() -> None:
+    """Write a recipe of one pipeline and two trackers on a small data set, with videos."""
     make_street()
     Path("recipe.toml").write_text(
         '[[dataset]]\npath = "street"\n[[pipeline]]\npipeline = "public"\nembedder = "none"\n'
@@ -181,7 +181,7 @@ CASES = {
         make_street,
         growing=("trained/*",),
     ),
-    "run": Case("run recipe.toml --jobs 1 --work out", make_recipe),
+    "run with videos": Case("run recipe.toml --jobs 1 --work out", make_recipe_of_videos),
     "weights convert": Case(
         "weights convert fairmot-yolov5s.pth --pipeline fairmot-yolov5s --out out/w.safetensors",
         make_checkpoint,
