@@ -36,12 +36,13 @@ from mottool.cli.tracker_flags import tracker_command
 from mottool.errors import ignore_warning
 from mottool.files import file_digest, safe_name
 from mottool.pipelines.cache_record import pipeline_inputs, record_cache
-from mottool.pipelines.choice import pipeline_of, unused_detections
+from mottool.pipelines.choice import PipelineConfig, pipeline_of, unused_detections
+from mottool.pipelines.detect_embed import detect_embed
 from mottool.progress import progress
 from mottool.recipes.jobs import compensates, make_tracks, make_video
 from mottool.recipes.recipe import RecipeTracker
 from mottool.splits import splits_help
-from mottool.stages import camera_motion, detect_embed
+from mottool.stages import camera_motion
 from mottool.workdir import WorkDir, read_record
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run(
     inputs is kept, unless `overwrite`. Raises what the stages raise.
     """
     cache = work.cache(pipeline.name, sequence.name)
-    detect_embed.run(sequence, cache, pipeline, overwrite, warn)
+    detect_embed(sequence, cache, pipeline, overwrite, warn)
     motion = work.camera_motion(sequence.name)
     if compensates(cache, tracker) and (overwrite or not motion.exists()):
         camera_motion.run(sequence, motion, None, overwrite, warn)
@@ -97,7 +98,7 @@ def _watched(label: str, total: int | None, frames: Iterable[Frame]) -> Iterable
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @list_option
 @pixel_range_option
-@settings_options(detect_embed.Config)
+@settings_options(PipelineConfig)
 @click.option(
     "--tracker",
     type=NameChoice(TRACKERS, "tracker"),
@@ -118,7 +119,7 @@ def command(
     sources: tuple[str, ...],
     listed: Path | None,
     pixel_range: PixelRange | None,
-    config: detect_embed.Config,
+    config: PipelineConfig,
     tracker: str | None,
     file: Path | None,
     published: bool,

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mottool.engines.local import local_engine
 from mottool.engines.threads import cores
 from mottool.errors import SettingError, ignore_warning
 from mottool.settings import Settings, setting
@@ -68,6 +67,8 @@ def open_engine(
             raise SettingError(problem, "add --engine dask, or leave them out")
         jobs = max(1, min(settings.jobs or cores(), tasks))
         network_jobs = settings.network_jobs if networks else 0
+        from mottool.engines.local import local_engine  # of multiprocessing, which --help omits
+
         with local_engine(jobs, network_jobs, settings.task_timeout) as engine:
             yield engine
         return

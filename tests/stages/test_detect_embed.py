@@ -130,7 +130,7 @@ def test_networks_run_in_as_many_processes_as_asked(
         given.append((jobs, networks))
         raise SettingError("stop", "here")
 
-    monkeypatch.setattr("mottool.cli.engine_options.local_engine", local)
+    monkeypatch.setattr("mottool.engines.local.local_engine", local)
     monkeypatch.setattr("mottool.cli.engine_options.cores", lambda: 8)
     shutil.copytree(sequence, tmp_path / "SEQ-02")
     with pytest.raises(SettingError):
