@@ -163,8 +163,11 @@ def _show(error: click.ClickException) -> None:
         error.show()
         return
     problem = " ".join(message.split()).rstrip(".")
-    command = context.command_path if context else "mottool COMMAND"
-    click.echo(f"mottool: {SettingError(problem, f'see {command} --help')}", err=True)
+    fix = f"see {context.command_path if context else 'mottool COMMAND'} --help"
+    option = getattr(error, "param", None)
+    if isinstance(option, click.Option) and option.nargs > 1:
+        fix = f"write {option.opts[0]} {option.metavar}, {fix}"
+    click.echo(f"mottool: {SettingError(problem, fix)}", err=True)
 
 
 def _drop_output() -> None:

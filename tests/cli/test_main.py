@@ -180,6 +180,7 @@ def test_closed_pipe_is_not_an_error():
         (["associate", "--processes", "1"], "did you mean '--jobs'"),
         (["track", "--source", "a.mp4"], "Fix: write the source without a flag."),
         (["track", "a.mp4", "-c", "a.pth"], "track has no option -c. Fix: see"),
+        (["plot", "frames", "--at", "1", "--gt"], "Fix: write --at A B, see"),
         (["track", "a.mp4", "--save"], "did you mean '--render'"),
         (["track", "a.mp4", "--reid-model", "a.pth"], "did you mean '--embedder-weights'"),
     ],
