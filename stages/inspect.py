@@ -78,10 +78,10 @@ def _dataset(path: Path) -> dict[str, Any]:
 
 def _schema(path: Path) -> str:
     """Return the schema of an HDF5 file; "" if it has none."""
-    from mottool.cache.hdf5 import open_unchecked
+    from mottool.cache.hdf5 import as_cache_error, open_unchecked
     from mottool.cache.layout import LAYOUT
 
-    with open_unchecked(path, LAYOUT) as file:
+    with open_unchecked(path, LAYOUT) as file, as_cache_error(path, LAYOUT):
         return str(file.attrs.get("schema", ""))
 
 

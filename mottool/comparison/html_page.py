@@ -129,7 +129,8 @@ def write_page(rows: Sequence[ComparisonRow], page: Page, path: Path, embed: flo
     parts.append(_facts({**page.facts, **_pipeline_facts(page.pipelines), **_settings(rows)}))
     parts.append(f"<script>{SCRIPT}</script></body></html>")
     with atomic_write(path) as part:
-        part.write_text("\n".join(parts) + "\n", encoding="utf-8")
+        # Names of files need not be Unicode.
+        part.write_text("\n".join(parts) + "\n", encoding="utf-8", errors="backslashreplace")
     return path
 
 

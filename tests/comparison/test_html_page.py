@@ -51,6 +51,12 @@ def rows():
     return [replace(one, settings=settings), two]
 
 
+def test_names_of_files_need_not_be_unicode(rows, tmp_path):
+    shown = Page([SVG] * 2, {}, [], (), {"Command": "mottool compare --plots \udcff"}, {})
+    text = write_page(rows, shown, tmp_path / "page.html", 1.0).read_text()
+    assert r"--plots \udcff" in text
+
+
 def test_the_page_has_all_parts_and_refers_to_no_other_file(rows, tmp_path):
     plots = {"MOTA against FPS": SVG}
     facts = {"Command": "mottool compare --gt 'a <b>'"}

@@ -184,3 +184,15 @@ def test_errors_are_reported_and_the_other_files_are_shown(tmp_path, name, conte
     assert [entry["sequence"] for entry in report["failed"]] == [name]
     assert message in report["failed"][0]["error"]
     assert [entry["sequence"] for entry in report["done"]] == ["TUD"]
+
+
+def test_a_cache_with_a_damaged_root_is_reported(tmp_path):
+    path = cache(tmp_path / "a.h5")
+    content = bytearray(path.read_bytes())
+    root = int.from_bytes(content[64:72], "little")  # the address of its header, in superblock 0
+    assert content[root + 16 : root + 18] == b"\x10\x00"  # its messages are elsewhere
+    content[root + 16] = 0
+    path.write_bytes(content)
+    result = invoke(path)
+    assert result.exit_code == 1
+    assert "is damaged or not a cache" in result.output
