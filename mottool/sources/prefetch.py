@@ -20,6 +20,7 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[tuple[T, float]]:
     """
     ready: queue.Queue[tuple[T, float] | BaseException | None] = queue.Queue(depth)
     closed = threading.Event()
+    source = iter(items)  # here, so that its error is raised in the consumer
 
     def put(entry: tuple[T, float] | BaseException | None) -> None:
         while not closed.is_set():
@@ -30,7 +31,6 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[tuple[T, float]]:
             return
 
     def work() -> None:
-        source = iter(items)
         try:
             while not closed.is_set():
                 start = perf_counter()

@@ -35,6 +35,11 @@ def test_error_is_raised_after_the_items_before_it():
         next(iterator)
 
 
+def test_error_of_items_that_cannot_be_iterated_is_raised():
+    with pytest.raises(TypeError, match="not iterable"):
+        next(prefetch(None, 4))
+
+
 def test_closing_early_ends_the_thread_and_closes_the_items():
     closed = threading.Event()
 
