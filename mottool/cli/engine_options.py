@@ -27,7 +27,10 @@ class EngineSettings(Settings):
         choices=("local", "dask"),
     )
     jobs: int | None = setting(
-        None, "Number of processes that run at the same time; by default one per core.", low=1
+        None,
+        "Number of processes that run at the same time; by default one per core, and at least "
+        "--network-jobs.",
+        low=1,
     )
     network_jobs: int = setting(
         1, "Number of networks that run at the same time on this machine.", low=1
@@ -65,8 +68,8 @@ def open_engine(
         if settings.scheduler or settings.workers:
             problem = "--scheduler and --workers belong to a Dask cluster"
             raise SettingError(problem, "add --engine dask, or leave them out")
-        jobs = max(1, min(settings.jobs or cores(), tasks))
         network_jobs = settings.network_jobs if networks else 0
+        jobs = max(1, min(settings.jobs or max(cores(), network_jobs), tasks))
         from mottool.engines.local import local_engine  # of multiprocessing, which --help omits
 
         with local_engine(jobs, network_jobs, settings.task_timeout) as engine:
