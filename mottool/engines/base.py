@@ -45,7 +45,7 @@ class BaseEngine(ABC):
         """Start submitted tasks as far as there is room for them, without waiting."""
 
     def cancel(self) -> None:
-        """Forget submitted tasks, and end those that run."""
+        """Forget submitted tasks, and end those that run if that is possible."""
         for heap in self._ready.values():
             heap.clear()
 

@@ -56,10 +56,14 @@ def _run_on_worker(task: Task, folder: str) -> Outcome:
 
 @dataclass(eq=False)
 class _Flight:
-    """A task at the scheduler, and since when a worker has been processing it, if one does."""
+    """A task at the scheduler, and since when a worker has been processing it, if one does.
+
+    It is restricted to the workers `allowed`, if there are any.
+    """
 
     place: Place
     future: "Future[Outcome]"
+    allowed: frozenset[str] = frozenset()
     worker: str = ""
     since: float = 0.0
 
@@ -157,6 +161,16 @@ class DaskCluster(BaseEngine):
         if time.monotonic() - self._looked > TICK_SECONDS:
             self._looked = time.monotonic()
             self._workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            self._take_back()
+
+    def _take_back(self) -> None:
+        """Submit again the tasks that are restricted to lost workers: Dask would keep them."""
+        for key, flight in list(self._flights.items()):
+            lost = flight.allowed and flight.allowed.isdisjoint(self._workers)
+            if lost and not flight.future.done():
+                del self._flights[key]
+                flight.future.cancel()
+                self.submit(flight.place[1], flight.place[0])
 
     def fill(self) -> None:
         """Submit tasks to the scheduler up to the limits."""
@@ -174,20 +188,20 @@ class DaskCluster(BaseEngine):
         assert self._client is not None
         task = place[1]
         offered = any(task.needs in worker["resources"] for worker in self._workers.values())
-        allowed = None
+        allowed = frozenset[str]()
         if self._without_device and task.needs == "network":
-            allowed = [name for name in self._workers if name not in self._without_device]
+            allowed = frozenset(self._workers) - self._without_device
         future = self._client.submit(
             _run_on_worker,
             task,
             os.getcwd(),
             key=f"{task.name}-{uuid4().hex}",
             resources={task.needs: 1} if offered else None,
-            workers=allowed,
+            workers=sorted(allowed) or None,
             priority=-place[0],
             pure=False,
         )
-        self._flights[str(future.key)] = _Flight(place, future)
+        self._flights[str(future.key)] = _Flight(place, future, allowed)
         future.add_done_callback(self._ended.put)
 
     def wait(self) -> list[Outcome]:
@@ -307,7 +321,7 @@ class DaskCluster(BaseEngine):
         return [Outcome(task, error=error)]
 
     def cancel(self) -> None:
-        """Forget submitted tasks; a worker that runs one ends it."""
+        """Forget submitted tasks; workers complete those that they run, and drop the results."""
         super().cancel()
         with suppress(Exception):  # of a scheduler that is lost
             for flight in self._flights.values():

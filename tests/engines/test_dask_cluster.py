@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from distributed import LocalCluster, get_worker
@@ -82,6 +83,39 @@ def test_a_network_fails_if_no_worker_has_a_device(cluster):
         (outcome,) = engine.run([Task("a", address_without, ("none",), needs="network")])
     with pytest.raises(DeviceError, match="no CUDA device .* \\(on worker inproc://"):
         outcome.result()
+
+
+class Scheduler:
+    """A client of a scheduler whose workers are lost and replaced, but whose tasks do not end."""
+
+    def __init__(self):
+        self.workers, self.submitted, self.cancelled = ["a", "b"], [], []
+
+    def scheduler_info(self, n_workers):
+        return {"workers": {name: {"nthreads": 1, "resources": {}} for name in self.workers}}
+
+    def submit(self, function, task, folder, key, workers, **options):
+        self.submitted.append(workers)
+        return SimpleNamespace(
+            key=key,
+            done=lambda: False,
+            cancel=lambda: self.cancelled.append(key),
+            add_done_callback=lambda call: None,
+        )
+
+
+def test_a_network_is_submitted_again_when_the_workers_with_a_device_are_replaced(monkeypatch):
+    monkeypatch.setattr(dask_cluster, "TICK_SECONDS", 0.0)
+    engine, scheduler = DaskCluster("tcp://a:1"), Scheduler()
+    engine._client, engine._without_device = scheduler, {"a"}
+    engine.submit(Task("task", doubled, (1,), needs="network"))
+    engine.fill()
+    engine.fill()
+    assert scheduler.submitted == [["b"]]
+    scheduler.workers = ["a", "c"]
+    engine.fill()
+    assert scheduler.submitted == [["b"], ["c"]]
+    assert len(scheduler.cancelled) == len(engine._flights) == 1
 
 
 @pytest.mark.parametrize(
