@@ -73,7 +73,7 @@ class Compute:
         shape, pinned = (len(parts), *parts[0].shape), self.device.type == "cuda"
         stacked = torch.empty(shape, dtype=parts[0].dtype, pin_memory=pinned)
         torch.stack(parts, out=stacked)
-        return stacked.to(self.device, non_blocking=True)
+        return stacked.to(self.device, non_blocking=pinned)
 
 
 class DeviceTimer:

@@ -53,6 +53,17 @@ def test_a_single_frame_is_not_copied_on_the_cpu():
     assert tensor.data_ptr() == array.ctypes.data
 
 
+def test_a_copy_from_memory_that_is_not_pinned_is_complete(monkeypatch):
+    waits = []
+
+    def copy(tensor, device, non_blocking):
+        waits.append(not non_blocking)
+
+    monkeypatch.setattr(torch.Tensor, "to", copy)
+    Compute(torch.device("mps")).upload([np.zeros(3, np.float32)])
+    assert waits == [True]
+
+
 def test_the_clock_of_a_cuda_device_waits_only_when_it_is_read(monkeypatch):
     calls = []
 
