@@ -165,8 +165,8 @@ def _report_all(
     """Report the caches of one sequence, and the pipelines that failed."""
     for path, error in errors.items():
         if error:
-            several = f"{sequence} ({path.parent.name})"
-            jobs.fail(several if len(errors) > 1 else sequence, error)
+            name = f"{sequence} ({path.parent.name})" if len(errors) > 1 else sequence
+            jobs.fail(name, error)
         else:
             _report(jobs, sequence, path, seconds)
 
