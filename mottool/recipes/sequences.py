@@ -5,6 +5,7 @@ Imports no numpy, cv2 or av unless files have changed since the last run.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,7 +208,14 @@ def _place(source: str) -> Path:
 def _signature(source: str, work: Path) -> list[Any]:
     """Return what changes when files are added to a source or removed."""
     path = _place(source)
-    return [source, tree_signature(path, [work]) if path.is_dir() else signature(path)]
+    if path.exists() or not glob.has_magic(str(path)):
+        return [source, _state(path, work)]
+    matches = sorted(glob.glob(str(path), recursive=True))
+    return [source, [[match, _state(Path(match), work)] for match in matches]]
+
+
+def _state(path: Path, work: Path) -> list[Any]:
+    return tree_signature(path, [work]) if path.is_dir() else signature(path)
 
 
 def _find(sources: Sequence[str], refused: Refuse, note: Note) -> list[dict[str, Any]]:

@@ -57,10 +57,25 @@ def test_labels_that_are_added_outside_of_a_source_later_are_found(tmp_path):
     project.write(RECIPE.format(source=source))
     (sequence,) = project.open().all_sequences
     assert sequence.file("ground_truth") is None
+    project.work.root.mkdir()
     project.stale()  # keeps what it has found
     os.replace(hidden, labels)
     (sequence,) = project.open().all_sequences
     assert sequence.file("ground_truth") == labels
+
+
+@pytest.mark.parametrize("source", ["data/*", "data/*@first", "data/**/[ab]"])
+def test_sequences_that_a_pattern_matches_later_are_found(tmp_path, source):
+    rowed(tmp_path / "data" / "a")
+    project = Project(tmp_path)
+    project.write(RECIPE.format(source=source))
+    (first,) = project.open().all_sequences
+    project.work.root.mkdir()
+    project.stale()  # keeps what it has found
+    rowed(tmp_path / "data" / "b")
+    sequences = project.open().all_sequences
+    assert [each.whole_name for each in sequences] == ["a", "b"]
+    assert sequences[0] == first
 
 
 def test_a_source_that_cannot_be_read_fails_alone(tmp_path, monkeypatch):
