@@ -94,10 +94,9 @@ def open_shards(
 ) -> "Shards | None":
     """Open the unfinished file of `path`; return None if `path` is complete.
 
-    Complete what other writers left to do: to adopt their segments, an interrupted merge, or
-    removing shards. With
-    `overwrite` a complete `path` stays until it is replaced, and all shards are removed. Raises as
-    the methods of `Shards`.
+    Complete what other writers left to do: adopt their segments, finish an interrupted merge, or
+    remove shards. With `overwrite` a complete `path` stays until it is replaced, and all shards are
+    removed. Raises as the methods of `Shards`.
     """
 
     def complete() -> bool:
