@@ -22,8 +22,8 @@ the folder `<name>.part/`.
 import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
 
 from mottool.errors import writing
 from mottool.files import atomic_write, digest, safe_name, visible_files
@@ -36,6 +36,7 @@ __all__ = [
     "mixed_settings",
     "mixed_with_others",
     "read_record",
+    "record_beside",
     "record_of",
     "record_text",
     "remove_record",
@@ -51,6 +52,8 @@ TYPES = {  # of entries that readers of records rely on
     "took": float,
 }
 RECORDS = ".settings"  # after the name of a folder of results: that of their records
+
+P = TypeVar("P", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,12 @@ def find_camera_motion(cache: Path, sequence: str) -> Path | None:
 
 def record_of(result: Path) -> Path:
     """Return where the record of the file `result` is: in the folder next to its own."""
-    folder = result.resolve().parent
-    return Path(f"{folder}{RECORDS}") / f"{result.stem}.json"
+    return record_beside(result.resolve().parent / result.name)
+
+
+def record_beside(result: P) -> P:
+    """Return where the record of a file is if its folder is no link."""
+    return type(result)(f"{result.parent}{RECORDS}") / f"{result.stem}.json"
 
 
 def holds_records(folder: Path) -> bool:

@@ -12,6 +12,7 @@ local files; a name from the store never becomes a path. Only the methods import
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,14 +20,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from errno import ENOSPC
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
 from mottool.errors import InputError, MottoolError, SettingError
 from mottool.files import atomic_write
 from mottool.provenance import signature
-from mottool.workdir import record_of, remove_record
+from mottool.workdir import record_beside, record_of, remove_record
 
 __all__ = ["Listing", "Store"]
 
@@ -76,9 +77,9 @@ class Store:
         """Return the versions of some results and of their records by name."""
         files, _ = self._open()
         listing = {}
-        for path in [each for result in results for each in (result, record_of(result))]:
+        for name in [name for result in results for name in self._names(result)]:
             with self._answering(), suppress(FileNotFoundError):
-                listing[self._name(path)] = _version(files.info(self._key(path)))
+                listing[name] = _version(files.info(self._key(name)))
         return listing
 
     def _fetch_newer(self, results: Collection[Path], read: Callable[[], Listing]) -> Listing:
@@ -96,10 +97,13 @@ class Store:
         return after
 
     def publish(self, result: Path, listing: Listing | None = None) -> None:
-        """Publish a result and its record, unless the store has them.
+        """Publish a result of the work folder and its record, unless the store has them.
 
-        Without a `listing`, it is not noticed if another machine has replaced them.
+        A file elsewhere, such as a cache that a recipe names, is not published. Without a
+        `listing`, it is not noticed if another machine has replaced them.
         """
+        if not self.contains(result):
+            return
         mark, local = self._read_mark(result), _signatures(result)
         if [] in local:
             return
@@ -107,18 +111,22 @@ class Store:
         if (mark.get("local"), mark.get("remote")) == (local, remote):
             return
         files, _ = self._open()
-        record = record_of(result)
+        keys = [self._key(name) for name in self._names(result)]
         with self._answering():
             with suppress(FileNotFoundError):
-                files.rm_file(self._key(record))
-            for path in (result, record):
-                self._put(path)
-            remote = [_version(files.info(self._key(path))) for path in (result, record)]
+                files.rm_file(keys[1])
+            for path, key in zip((result, record_of(result)), keys, strict=True):
+                self._put(path, key)
+            remote = [_version(files.info(key)) for key in keys]
         self._write_mark(result, local, remote)
 
-    def _put(self, path: Path) -> None:
+    def contains(self, path: Path) -> bool:
+        """Return whether a path is one of the work folder, so that the store can have the file."""
+        return self._relative(path) is not None
+
+    def _put(self, path: Path, key: str) -> None:
         files, _ = self._open()
-        key, protocols = self._key(path), files.protocol
+        protocols = files.protocol
         if OBJECT_STORES & {protocols, *([] if isinstance(protocols, str) else protocols)}:
             files.put_file(str(path), key)
             return
@@ -138,9 +146,10 @@ class Store:
         files, _ = self._open()
         remove_record(result)
         try:
-            for path in (result, record_of(result)):
+            paths = result, record_of(result)
+            for path, name in zip(paths, self._names(result), strict=True):
                 with atomic_write(path) as temporary, self._answering():
-                    files.get_file(self._key(path), str(temporary))
+                    files.get_file(self._key(name), str(temporary))
         except InputError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return  # another machine is replacing it
@@ -157,18 +166,31 @@ class Store:
 
     def _versions(self, result: Path, listing: Listing) -> list[Version]:
         """Return the versions of a result and of its record; [] of one that is not there."""
-        return [listing.get(self._name(path), []) for path in (result, record_of(result))]
+        return [listing.get(name, []) for name in self._names(result)]
 
-    def _name(self, path: Path) -> str:
-        """Return the name of a file of the work folder."""
-        resolved = path.parent.resolve() / path.name
-        return resolved.relative_to(self.root.resolve()).as_posix()
+    def _names(self, result: Path) -> tuple[str, str]:
+        """Return the names of a result in the work folder and of its record.
 
-    def _key(self, path: Path) -> str:
-        return f"{self._open()[1].rstrip('/')}/{self._name(path)}"
+        They are the same on all machines, also where a folder of results is a link.
+        """
+        name = self._relative(result)
+        assert name is not None, result
+        return str(name), str(record_beside(name))
+
+    def _relative(self, path: Path) -> PurePosixPath | None:
+        """Return a path relative to the work folder; None if it is not in it."""
+        absolute = Path(os.path.abspath(path)), Path(os.path.abspath(self.root))
+        resolved = path.parent.resolve() / path.name, self.root.resolve()
+        for place, root in (absolute, resolved):
+            if root in place.parents:
+                return PurePosixPath(place.relative_to(root).as_posix())
+        return None
+
+    def _key(self, name: str) -> str:
+        return f"{self._open()[1].rstrip('/')}/{name}"
 
     def _mark(self, result: Path) -> Path:
-        return self.root / MARKS / f"{self._name(result)}.json"
+        return self.root / MARKS / f"{self._names(result)[0]}.json"
 
     def _read_mark(self, result: Path) -> dict[str, Any]:
         try:

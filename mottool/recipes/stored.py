@@ -22,14 +22,15 @@ def result_paths(recipe: Recipe, work: WorkDir, sequences: Sequence[PlannedSeque
     paths = [work.camera_motion(name) for name in names] + [work.comparison(recipe.name)]
     for pipeline in recipe.pipelines:
         if pipeline.caches is None:
+            of_pipeline = names
             paths += [work.cache(pipeline.name, name) for name in names]
         else:
-            names = sorted({*names, *(path.stem for path in pipeline.caches.glob("[!.]*.h5"))})
-        paths += [work.score(pipeline.name, name, "npz") for name in names]
+            of_pipeline = names or sorted(path.stem for path in pipeline.caches.glob("[!.]*.h5"))
+        paths += [work.score(pipeline.name, name, "npz") for name in of_pipeline]
         for tracker in recipe.trackers:
             folder = work.tracks(pipeline.name, tracker.name)
             group = f"{pipeline.name}.{tracker.name}"
-            for name in names:
+            for name in of_pipeline:
                 paths += [folder / f"{safe_name(name)}.txt", work.score(group, name, "json")]
                 paths += [work.video(folder.name, name)] if recipe.produce.videos else []
     return paths
@@ -43,20 +44,19 @@ def stored_tasks(plan: Plan, store: Store) -> list[Task]:
     wrapped = {}
     for result in plan.stale:
         if result.task:
-            inputs = _inputs(result, store.root)
+            inputs = _inputs(result, store)
             arguments = store, inputs, result.path, result.task.job, result.task.arguments
             wrapped[result.name] = replace(result.task, job=make_stored, arguments=arguments)
     return [wrapped.get(task.name, task) for task in plan.tasks]
 
 
-def _inputs(result: PlannedResult, root: Path) -> tuple[Path, ...]:
+def _inputs(result: PlannedResult, store: Store) -> tuple[Path, ...]:
     """Return the results in the work folder from which a task can make another one."""
     assert result.task
     paths = [each for each in result.task.arguments if isinstance(each, Path)]
     if result.kind == "tracks":
-        paths.append(WorkDir(root).camera_motion(result.sequence))
-    own = root.resolve()
-    return tuple(path for path in paths if path != result.path and own in path.resolve().parents)
+        paths.append(WorkDir(store.root).camera_motion(result.sequence))
+    return tuple(path for path in paths if path != result.path and store.contains(path))
 
 
 def make_stored(

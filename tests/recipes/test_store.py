@@ -157,11 +157,11 @@ def test_what_could_not_be_published_is_kept_and_published_by_the_next_run(
 ):
     put, sent = Store._put, []
 
-    def fail(self, path):
+    def fail(self, path, key):
         sent.append(path)
         if len(sent) > 5:
             raise ConnectionError("the network is down")
-        put(self, path)
+        put(self, path, key)
 
     monkeypatch.setattr(Store, "_put", fail)
     failed = run(project, address, "work")
@@ -178,8 +178,8 @@ def test_the_record_follows_its_result_and_none_is_there_meanwhile(tmp_path, add
     store, result = Store(address, tmp_path), tmp_path / "tracks/p.t/a.txt"
     put, seen = Store._put, []
 
-    def watched(self, path):
-        put(self, path)
+    def watched(self, path, key):
+        put(self, path, key)
         seen.append(sorted(self.read_listing()))
 
     monkeypatch.setattr(Store, "_put", watched)
@@ -225,6 +225,36 @@ def test_names_in_the_store_never_become_paths(project, address):
         files.pipe_file(f"{base}/{name}", b"x")
     assert run(project, address, "other").exit_code == 0
     assert content(project / "other") == content(project / "work")
+
+
+def test_given_caches_outside_of_the_work_folder_are_not_published(project, address):
+    assert run(project, address, "given").exit_code == 0
+    pipeline = 'pipeline = "public"\nembedder = "none"'
+    text = RECIPE.replace(pipeline, 'name = "late"\ncaches = "given/caches/public"')
+    (project / "r.toml").write_text(text)
+    for _ in range(2):
+        done = run(project, address, "work")
+        assert done.exit_code == 0, done.output
+    files, base = fsspec.core.url_to_fs(address)
+    names = {name.removeprefix(f"{base}/") for name in files.find(base)}
+    assert {name for name in names if "late" in name} == {*content(project / "work")}
+
+
+def test_folders_of_results_can_be_links_to_another_disk(project, address):
+    for work in ("work", "other"):
+        disk = project / "disk" / work
+        (project / work).mkdir()
+        for kind in ("caches", "tracks/public.sort"):
+            (disk / kind).mkdir(parents=True)
+            (project / work / kind).parent.mkdir(exist_ok=True)
+            (project / work / kind).symlink_to(disk / kind, target_is_directory=True)
+        done = run(project, address, work)
+        assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("6 results are fresh\n")
+    files, base = fsspec.core.url_to_fs(address)
+    names = {name.removeprefix(f"{base}/") for name in files.find(base)}
+    assert {"caches/public/a.h5", "caches/public.settings/a.json"} <= names
+    assert {"tracks/public.sort/a.txt", "tracks/public.sort.settings/a.json"} <= names
 
 
 def test_tasks_on_machines_that_made_nothing_before_fetch_their_inputs(project, address):
