@@ -15,7 +15,7 @@ from mottool.files import digest, safe_name
 from mottool.recipes.jobs import describe_cache
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe
-from mottool.workdir import WorkDir, is_made_from, read_record, write_record
+from mottool.workdir import WorkDir, is_made_from, read_record, remove_record, write_record
 
 if TYPE_CHECKING:
     from mottool.comparison.html_page import PageVideo
@@ -68,6 +68,7 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
         facts=describe_environment() | {"Timing": TIMING},
         pipelines=_pipelines(recipe),
     )
+    remove_record(path)
     write_page(rows, page, path, EMBEDDED_MEGABYTES)
     table = as_text([comparison_table(rows)])
     write_record(path, _inputs(plan) | {"table": table})

@@ -17,9 +17,9 @@ import mottool.pipelines.cache_record
 import mottool.provenance
 from mottool.cli.main import cli
 from mottool.errors import CacheError, InputError, SettingError
-from mottool.recipes import jobs
+from mottool.recipes import jobs, page
 from mottool.recipes.page import comparison_state
-from mottool.workdir import record_of
+from mottool.workdir import read_record, record_of
 
 
 @pytest.fixture(scope="module")
@@ -414,6 +414,17 @@ def test_scores_whose_process_was_killed_before_the_record_are_remade(project, m
     monkeypatch.undo()
     text.write_text(before)
     assert set(project.stale().values()) == {"no record of what it was made from"}
+
+
+def test_a_page_whose_process_was_killed_before_the_record_has_none(project, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "write_record", interrupt)
+    project.write(with_settings("max_age = 7"))
+    with pytest.raises(KeyboardInterrupt):
+        project.make(page=True)
+    assert read_record(project.work.comparison("r")) == {}
 
 
 def test_an_edited_result_file_is_made_again_by_track(project):
