@@ -29,6 +29,7 @@ from mottool.errors import writing
 from mottool.files import atomic_write, digest, safe_name, visible_files
 
 __all__ = [
+    "RECORDS",
     "WorkDir",
     "find_camera_motion",
     "holds_records",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.cache.hdf5 import shard_folder
-from mottool.files import atomic_write
+from mottool.files import atomic_write, digest
 
 __all__ = [
     "FinishedSegment",
@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 DIVISION, FINISHED = "segments.json", "segment.json"
+CHECKSUM = "sha256"  # in both, of their other entries
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,15 @@ def remove_segments(path: Path) -> None:
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+        content = {**values, CHECKSUM: digest(values)}
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return a JSON object; {} if the file is missing or is none."""
+    """Return what `_write` has written; {} if the file is missing or damaged."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return values if isinstance(values, dict) else {}
+    checksum = values.pop(CHECKSUM, None) if isinstance(values, dict) else None
+    return values if checksum == digest(values) else {}

@@ -45,6 +45,7 @@ from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.pixel_range import PixelRange, parse_pixel_range
 from mottool.recipes.tables import Table, as_text
 from mottool.settings import Settings, setting
+from mottool.workdir import RECORDS
 
 __all__ = [
     "Produce",
@@ -219,6 +220,9 @@ def _name(table: Table) -> str | None:
     if name is not None and not (name.strip() and name.isprintable() and len(name) <= LONGEST):
         fix = f"write 1 to {LONGEST} characters, on one line"
         raise SettingError(f"{table.place}: name cannot be {name[:LONGEST]!r}", fix)
+    if name is not None and name.endswith(RECORDS):
+        fix = f"write a name that does not end with {RECORDS}, as folders of records do"
+        raise SettingError(f"{table.place}: name cannot be {name!r}", fix)
     return name
 
 

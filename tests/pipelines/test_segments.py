@@ -268,7 +268,9 @@ def test_a_finished_segment_is_known_by_its_mark(tmp_path):
     segment_killed_once(source, out, 1, 3, 0)
     mark = read_segment(path)
     assert (mark.first, mark.items, mark.is_last) == (64, 64, False)
-    (path.with_suffix(".part") / "segment.json").write_text("{}")
-    assert read_segment(path) is None
+    file = path.with_suffix(".part") / "segment.json"
+    for damaged in ("{}", "[1]", file.read_text().replace("64", '"64"', 1)):
+        file.write_text(damaged)
+        assert read_segment(path) is None
     assert segment_killed_once(source, out, 1, 3, 0) == []  # its shards are there
     assert read_segment(path) == mark

@@ -148,6 +148,7 @@ def test_a_settings_file_names_the_tracker_and_its_variant(tmp_path):
         ('[[dataset]]\npath = "a\\u0000b"\n', "[[dataset]]: path is not a path"),
         ('[[dataset]]\npath = ["a", ""]\n', "[[dataset]]: path is not a path"),
         (DATASET + "name = ''\n", "[[dataset]]: name cannot be ''"),
+        (DATASET + PIPELINE + "name = 'a.settings'\n", "[[pipeline]]: name cannot be 'a.settings'"),
         (DATASET + PIPELINE + 'name = "a\\nb"\n', "[[pipeline]]: name cannot be 'a\\nb'"),
         (DATASET + PIPELINE + f"name = '{'a' * 101}'\n", "[[pipeline]]: name cannot be 'aaa"),
         (DATASET + "[[pipeline]]\npipeline = 1\n", "[[pipeline]]: pipeline is not a text"),
