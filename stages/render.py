@@ -22,6 +22,7 @@ from mottool.drawing.render import RenderSettings as Config
 from mottool.drawing.render import render_switches, video_inputs
 from mottool.drawing.render import render_video as run
 from mottool.errors import InputError, SettingError
+from mottool.files import file_digest
 from mottool.motchallenge.zip_files import is_archive
 from mottool.progress import progress
 from mottool.splits import splits_help
@@ -160,18 +161,16 @@ def command(
         )
         remove_record(out)
         run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
-        write_record(
-            out,
-            video_inputs(
-                sequence.fingerprint(),
-                rows,
-                config,
-                truth,
-                other,
-                cache_file,
-                pixel_range=sequence.pixel_range,
-            ),
+        inputs = video_inputs(
+            sequence.fingerprint(),
+            rows,
+            config,
+            truth,
+            other,
+            cache_file,
+            pixel_range=sequence.pixel_range,
         )
+        write_record(out, inputs | {"sha256": file_digest(out)})
         jobs.report(sequence.name, out, "rendered")
 
     for sequence in scored if switches and scored else sequences:

@@ -335,11 +335,12 @@ def make_video(
     notes, start, settings = list[str](), perf_counter(), RenderSettings()
     source = sequence.open() if isinstance(sequence, PlannedSequence) else sequence
     inputs = video_inputs(source.fingerprint(), tracks, settings, pixel_range=source.pixel_range)
-    if not overwrite and is_made_from(out, inputs):
+    if not overwrite and is_made_from(out, inputs) and _is_recorded(out):
         return Made(out, kept=True)
     remove_record(out)
     render_video(source, tracks, out, settings, warn or notes.append, watch)
-    write_record(out, inputs | {"took": perf_counter() - start})
+    took = perf_counter() - start
+    write_record(out, inputs | {"sha256": file_digest(out), "took": took})
     return Made(out, notes=tuple(notes))
 
 

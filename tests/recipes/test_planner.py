@@ -112,8 +112,13 @@ def test_videos_of_given_caches_have_the_pixel_range_of_these(tmp_path):
     project.write(RECIPE.replace(own, given) + "[produce]\nvideos = true\n")
     assert project.make() == []
     assert project.stale() == {}
-    record = json.loads(record_of(project.work.video("given.sort", "a")).read_text())
-    assert record["pixel_range"] == [0.0, 4095.0]
+    video = project.work.video("given.sort", "a")
+    assert json.loads(record_of(video).read_text())["pixel_range"] == [0.0, 4095.0]
+    content = video.read_bytes()
+    video.write_bytes(content[:-100])
+    assert project.stale() == {"videos/given.sort/a": "changed after it was made"}
+    assert project.make() == []
+    assert video.read_bytes() == content
 
 
 def test_a_dry_run_makes_nothing(tmp_path):
