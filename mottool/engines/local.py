@@ -46,7 +46,8 @@ def local_engine(
     and 0 says that there are none. A task that takes longer than `timeout` seconds is killed, and
     tried three times in all; one whose worker is killed, five times.
 
-    When the block ends with an error or by Ctrl-C, running tasks clean up and end.
+    When the block ends with an error or by Ctrl-C, running tasks clean up and end; a second Ctrl-C
+    kills those that do not.
     """
     with single_threads(networks=jobs == 1 and network_jobs > 0):
         if jobs == 1 and timeout is None:
@@ -95,13 +96,16 @@ class LocalProcesses(BaseEngine):
             raise KeyboardInterrupt
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Handle Ctrl-C: terminate the workers, which ends every wait for them.
+        """Handle Ctrl-C: terminate the workers, which ends every wait for them; a second one kills.
 
         An exception raised here could come between the start of a worker and its registration.
         """
-        self._interrupted = True
+        again, self._interrupted = self._interrupted, True
         for worker in self._workers:
-            worker.terminate()
+            if again:
+                worker.kill()
+            else:
+                worker.terminate()
 
     def _check_interrupt(self) -> None:
         if self._interrupted:

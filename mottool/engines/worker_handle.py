@@ -109,6 +109,11 @@ class WorkerHandle:
         if self.process.pid is not None:
             self.process.terminate()
 
+    def kill(self) -> None:
+        """End the process at once, if it has been started."""
+        if self.process.pid is not None:
+            self.process.kill()
+
     def close(self) -> None:
         """Let an idle process end, and wait for the end of any."""
         self.connection.close()

@@ -190,6 +190,18 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     assert process.communicate(timeout=50) == ("stopped\n", "")
 
 
+def test_a_second_ctrl_c_kills_jobs_that_do_not_end(tmp_path):
+    process = interruptible(tmp_path, "stubborn")
+    while len(list(tmp_path.glob("*.started"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=50) == ("stopped\n", "")
+
+
 def test_exit_ignored_by_python_is_raised_again(tmp_path):
     process = interruptible(tmp_path, "forgetful")
     while len(list(tmp_path.glob("*.begun"))) < 2:

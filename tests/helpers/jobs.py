@@ -78,6 +78,13 @@ def patient(path):
         path.with_suffix(".cleaned").touch()
 
 
+def stubborn(path):
+    """Ignore SIGTERM, as a job does that is within a library."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    path.with_suffix(".started").touch()
+    time.sleep(600)
+
+
 class Forgotten:
     """An object whose weak references have a callback that takes long."""
 
