@@ -73,7 +73,10 @@ def run(
 @click.command("run", epilog=splits_help())
 @click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--dry-run", is_flag=True, help="Print the plan and about what it costs, and make nothing."
+    "--dry-run",
+    is_flag=True,
+    help="Print the plan and about what it costs, and make nothing; results that are in the store "
+    "only are fetched.",
 )
 @click.option(
     "--keep-going/--fail-fast",

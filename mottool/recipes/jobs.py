@@ -224,10 +224,16 @@ def _replacing(notes: list[str], make: Callable[[bool], object]) -> None:
 
 
 def make_motion(sequence: PlannedSequence, out: Path) -> Made:
-    """Estimate the camera motion of a sequence; replace a file as `make_cache` does."""
+    """Estimate the camera motion of a sequence; replace a file as `make_cache` does.
+
+    The file says itself what it is made from. Its record is for a store, which has none without.
+    """
     notes, source = list[str](), sequence.open()
+    remove_record(out)
     _replacing(notes, lambda again: estimate_motion(source, out, None, again, notes.append))
-    return Made(out, {"motion": describe_motion(out)}, tuple(notes))
+    facts = describe_motion(out)
+    write_record(out, facts)
+    return Made(out, {"motion": facts}, tuple(notes))
 
 
 def make_tracks(

@@ -8,6 +8,7 @@ import fsspec
 import pytest
 from click.testing import CliRunner
 from rowed import rowed
+from thermal import thermal
 
 from mottool.cli.main import cli
 from mottool.engines.base import InProcess
@@ -88,6 +89,18 @@ def counted(monkeypatch):
 
     monkeypatch.setattr(store_module, "_open_address", count)
     return calls
+
+
+def test_camera_motion_is_estimated_by_one_machine(tmp_path, address, monkeypatch):
+    thermal(tmp_path / "data/a")
+    ranged = RECIPE.replace('"none"', '"none"\npixel_range = "0-4095"')
+    (tmp_path / "r.toml").write_text(ranged.replace('"sort"', '"botsort"'))
+    assert run(tmp_path, address, "work").exit_code == 0
+    monkeypatch.setattr("mottool.recipes.jobs.estimate_motion", None)
+    done = run(tmp_path, address, "there")
+    assert done.exit_code == 0, done.output
+    assert "to make" not in done.output
+    assert content(tmp_path / "there") == content(tmp_path / "work")
 
 
 def test_results_and_records_are_published_under_the_names_of_the_work_folder(project, address):
