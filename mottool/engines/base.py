@@ -4,13 +4,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
+from typing import NamedTuple
 
 from mottool.engines.plan import Plan
 from mottool.engines.task import NEEDS, Outcome, Task, run_task
 
-__all__ = ["BaseEngine", "InProcess", "Place"]
+__all__ = ["BaseEngine", "InProcess", "QueuedTask"]
 
-Place = tuple[int, Task]  # a task and its place in the order of all
+
+class QueuedTask(NamedTuple):
+    """A task that may start, and its position in the order of all."""
+
+    position: int
+    task: Task
 
 
 class BaseEngine(ABC):
@@ -18,17 +24,18 @@ class BaseEngine(ABC):
 
     def __init__(self) -> None:
         """Start without tasks."""
-        self._ready: dict[str, list[Place]] = {needs: [] for needs in NEEDS}  # heaps
+        self._ready: dict[str, list[QueuedTask]] = {needs: [] for needs in NEEDS}  # heaps
         self._counter = count()
 
-    def submit(self, task: Task, place: int | None = None) -> None:
-        """Add a task that may start now, at a place in the order or after all others."""
-        heappush(self._ready[task.needs], (next(self._counter) if place is None else place, task))
+    def submit(self, task: Task, position: int | None = None) -> None:
+        """Add a task that may start now, at a position in the order or after all others."""
+        position = next(self._counter) if position is None else position
+        heappush(self._ready[task.needs], QueuedTask(position, task))
 
-    def pop(self, *needs: str) -> Place | None:
+    def pop(self, *needs: str) -> QueuedTask | None:
         """Remove and return the first submitted task that needs one of `needs`; None without."""
         heaps = [self._ready[name] for name in needs if self._ready[name]]
-        return heappop(min(heaps, key=lambda heap: heap[0][0])) if heaps else None
+        return heappop(min(heaps, key=lambda heap: heap[0].position)) if heaps else None
 
     def has(self, needs: str) -> bool:
         """Return whether a submitted task needs `needs`."""
@@ -52,9 +59,9 @@ class BaseEngine(ABC):
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Run the tasks as `Engine.run` says, and raise its errors."""
         plan = Plan(tasks)
-        places = {task.name: next(self._counter) for task in tasks}
+        positions = {task.name: next(self._counter) for task in tasks}
         for task in plan.first:
-            self.submit(task, places[task.name])
+            self.submit(task, positions[task.name])
         try:
             while plan.unfinished:
                 outcomes = list[Outcome]()
@@ -62,7 +69,7 @@ class BaseEngine(ABC):
                     ready, left_out = plan.finish(outcome)
                     outcomes += [outcome, *left_out]
                     for task in ready:
-                        self.submit(task, places[task.name])
+                        self.submit(task, positions[task.name])
                 self.fill()  # before the caller works on the outcomes
                 yield from outcomes
         finally:
@@ -75,6 +82,6 @@ class InProcess(BaseEngine):
 
     def wait(self) -> list[Outcome]:
         """Run the first submitted task."""
-        place = self.pop(*NEEDS)
-        assert place is not None
-        return [run_task(place[1])]
+        queued = self.pop(*NEEDS)
+        assert queued is not None
+        return [run_task(queued.task)]

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from mottool.engines.base import BaseEngine, Place
+from mottool.engines.base import BaseEngine, QueuedTask
 from mottool.engines.task import Outcome, Task, run_task
 from mottool.errors import DeviceError, InputError, MottoolError, SettingError, ignore_warning
 
@@ -61,7 +61,7 @@ class _Flight:
     It is restricted to the workers `allowed`, if there are any.
     """
 
-    place: Place
+    queued: QueuedTask
     future: "Future[Outcome]"
     allowed: frozenset[str] = frozenset()
     worker: str = ""
@@ -170,7 +170,7 @@ class DaskCluster(BaseEngine):
             if lost and not flight.future.done():
                 del self._flights[key]
                 flight.future.cancel()
-                self.submit(flight.place[1], flight.place[0])
+                self.submit(flight.queued.task, flight.queued.position)
 
     def fill(self) -> None:
         """Submit tasks to the scheduler up to the limits."""
@@ -178,15 +178,15 @@ class DaskCluster(BaseEngine):
         threads = sum(worker["nthreads"] for worker in self._workers.values())
         limit = TASKS_PER_THREAD * max(1, threads)
         limits = {"network": self._network_jobs if self._cluster else limit, "cpu": limit}
-        running = Counter(flight.place[1].needs for flight in self._flights.values())
+        running = Counter(flight.queued.task.needs for flight in self._flights.values())
         for needs in limits:
-            while running[needs] < limits[needs] and (place := self.pop(needs)):
+            while running[needs] < limits[needs] and (queued := self.pop(needs)):
                 running[needs] += 1
-                self._send(place)
+                self._send(queued)
 
-    def _send(self, place: Place) -> None:
+    def _send(self, queued: QueuedTask) -> None:
         assert self._client is not None
-        task = place[1]
+        task = queued.task
         offered = any(task.needs in worker["resources"] for worker in self._workers.values())
         allowed = frozenset[str]()
         if self._without_device and task.needs == "network":
@@ -198,10 +198,10 @@ class DaskCluster(BaseEngine):
             key=f"{task.name}-{uuid4().hex}",
             resources={task.needs: 1} if offered else None,
             workers=sorted(allowed) or None,
-            priority=-place[0],
+            priority=-queued.position,
             pure=False,
         )
-        self._flights[str(future.key)] = _Flight(place, future, allowed)
+        self._flights[str(future.key)] = _Flight(queued, future, allowed)
         future.add_done_callback(self._ended.put)
 
     def wait(self) -> list[Outcome]:
@@ -227,7 +227,7 @@ class DaskCluster(BaseEngine):
         if flight.future.status == "cancelled":
             self._reconnect()
             return []
-        number, task = flight.place
+        number, task = flight.queued
         try:
             outcome = flight.future.result(timeout=CONNECT_SECONDS)
         except KilledWorker as error:
@@ -271,7 +271,7 @@ class DaskCluster(BaseEngine):
         self._disconnect()
         lost, self._flights, self._ended = list(self._flights.values()), {}, SimpleQueue()
         for flight in lost:
-            self.submit(flight.place[1], flight.place[0])
+            self.submit(flight.queued.task, flight.queued.position)
         self._looked = float("-inf")
         self._connect()
 
@@ -312,7 +312,7 @@ class DaskCluster(BaseEngine):
 
     def _try_again(self, flight: _Flight, error: MottoolError) -> list[Outcome]:
         """Submit a task again, or return its failure after the last try."""
-        number, task = flight.place
+        number, task = flight.queued
         self._flights.pop(str(flight.future.key), None)
         self._tries[number] += 1
         if self._tries[number] < TRIES:

@@ -19,7 +19,7 @@ from multiprocessing.connection import wait
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from mottool.engines.base import BaseEngine, InProcess, Place
+from mottool.engines.base import BaseEngine, InProcess, QueuedTask
 from mottool.engines.task import Outcome
 from mottool.engines.threads import single_threads
 from mottool.engines.worker_handle import WorkerHandle
@@ -66,8 +66,8 @@ class LocalProcesses(BaseEngine):
         self._jobs = {"network": network_jobs, "cpu": jobs}  # networks first: they take longest
         self._timeout = timeout or float("inf")
         self._workers: list[WorkerHandle] = []
-        self._tries: Counter[int] = Counter()  # lost ones, by place
-        self._lost: list[Place] = []  # tasks of killed workers
+        self._tries: Counter[int] = Counter()  # lost ones, by position
+        self._lost: list[QueuedTask] = []  # tasks of killed workers
         self._seconds: dict[Callable[..., Any], float] = {}  # mean duration of tasks, by job
         self._failed_starts = 0
         self._interrupted = False
@@ -116,15 +116,15 @@ class LocalProcesses(BaseEngine):
         for needs, limit in self._jobs.items():
             while self._busy() < self._jobs["cpu"] and self._busy(needs) < limit:
                 worker = self._idle_worker(needs)
-                place = self._next(needs, lost_first=worker is not None)
-                if place is None:
+                queued = self._next(needs, lost_first=worker is not None)
+                if queued is None:
                     break
-                (worker or self._new_worker(needs)).send(place)
+                (worker or self._new_worker(needs)).send(queued)
         self._send_ahead()
 
-    def _next(self, needs: str, lost_first: bool) -> Place | None:
+    def _next(self, needs: str, lost_first: bool) -> QueuedTask | None:
         """Remove and return the first task of a kind; a lost one before or after the others."""
-        lost = [place for place in self._lost if place[1].needs == needs]
+        lost = [queued for queued in self._lost if queued.task.needs == needs]
         if lost and (lost_first or not self.has(needs)):
             self._lost.remove(lost[0])
             return lost[0]
@@ -158,23 +158,23 @@ class LocalProcesses(BaseEngine):
             for worker in self._workers
             if worker.started and worker.tasks and worker.needs == "cpu"
         }
-        while expected and (place := self._next("cpu", lost_first=True)):
+        while expected and (queued := self._next("cpu", lost_first=True)):
             worker = min(expected, key=lambda worker: expected[worker])
-            expected[worker] += self._duration([place])
-            if expected[worker] > AHEAD_SECONDS or not worker.send_ahead(place):
-                self._put_back(place)
+            expected[worker] += self._duration([queued])
+            if expected[worker] > AHEAD_SECONDS or not worker.send_ahead(queued):
+                self._put_back(queued)
                 break
 
-    def _put_back(self, place: Place) -> None:
+    def _put_back(self, queued: QueuedTask) -> None:
         """Add a task again that was not run, or was lost with its worker."""
-        if self._tries[place[0]]:
-            self._lost.append(place)
+        if self._tries[queued.position]:
+            self._lost.append(queued)
         else:
-            self.submit(place[1], place[0])
+            self.submit(queued.task, queued.position)
 
-    def _duration(self, places: Iterable[Place]) -> float:
+    def _duration(self, tasks: Iterable[QueuedTask]) -> float:
         """Return how many seconds tasks take, as others of their jobs; infinity if unknown."""
-        return sum(self._seconds.get(task.job, float("inf")) for _, task in places)
+        return sum(self._seconds.get(task.job, float("inf")) for _, task in tasks)
 
     def wait(self) -> list[Outcome]:
         """Wait until a task has ended; handle killed workers and those beyond the time limit."""
@@ -225,15 +225,16 @@ class LocalProcesses(BaseEngine):
 
     def _lose(self, worker: WorkerHandle, tries: int, error: MottoolError) -> list[Outcome]:
         """Submit the tasks of a killed worker again, or return a failure after so many tries."""
-        (number, task), *ahead = worker.tasks
+        lost, *ahead = worker.tasks
+        number, task = lost
         self._remove(worker)
-        for place in ahead:
-            self._put_back(place)
+        for queued in ahead:
+            self._put_back(queued)
         self._failed_starts += not worker.started
         # The task is not to blame before it has started, unless no worker starts.
         self._tries[number] += worker.started or self._failed_starts > STARTS
         if self._tries[number] < tries:
-            self._put_back((number, task))
+            self._put_back(lost)
             return []
         del self._tries[number]
         return [Outcome(task, error=error)]

@@ -12,7 +12,7 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from mottool.engines.base import Place
+from mottool.engines.base import QueuedTask
 from mottool.engines.task import Outcome
 from mottool.engines.threads import single_threads
 from mottool.engines.worker import STARTED, work
@@ -31,7 +31,7 @@ class WorkerHandle:
         """Prepare a worker for tasks that need `needs`, each for up to `timeout` seconds."""
         context = get_context("spawn")
         self.needs, self._timeout = needs, timeout
-        self.tasks: deque[Place] = deque()
+        self.tasks: deque[QueuedTask] = deque()
         self._sizes: deque[int] = deque()  # of the tasks in bytes
         self.deadline = float("inf")  # of the first task
         self.started = False  # it has imported a task
@@ -54,35 +54,35 @@ class WorkerHandle:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._other_end.close()
 
-    def send(self, place: Place) -> None:
+    def send(self, queued: QueuedTask) -> None:
         """Send a task to the idle process."""
-        self._send(place, ForkingPickler.dumps(place[1]))
+        self._send(queued, ForkingPickler.dumps(queued.task))
         self._reset_deadline()
 
-    def send_ahead(self, place: Place) -> bool:
+    def send_ahead(self, queued: QueuedTask) -> bool:
         """Send a task to the busy process, which will run it after those that it has.
 
         Return whether the task was small enough for that.
         """
-        content = ForkingPickler.dumps(place[1])
+        content = ForkingPickler.dumps(queued.task)
         fits = sum(self._sizes) + len(content) <= AHEAD_BYTES
         if fits:
-            self._send(place, content)
+            self._send(queued, content)
         return fits
 
-    def _send(self, place: Place, content: Any) -> None:
-        self.tasks.append(place)
+    def _send(self, queued: QueuedTask, content: Any) -> None:
+        self.tasks.append(queued)
         self._sizes.append(len(content))
         with suppress(OSError):  # of a worker that was killed meanwhile: `receive` reports it
             self.connection.send_bytes(content)
 
-    def receive(self) -> list[tuple[Place, Outcome]]:
+    def receive(self) -> list[tuple[QueuedTask, Outcome]]:
         """Return the outcomes that have arrived.
 
         Raises `EOFError` if there are none and the process has ended, and an error that a job has
         raised by a mistake in its code.
         """
-        received = list[tuple[Place, Outcome]]()
+        received = list[tuple[QueuedTask, Outcome]]()
         try:
             while not received or self.connection.poll():
                 answer = self.connection.recv()
@@ -92,9 +92,9 @@ class WorkerHandle:
                     self.started = True
                     self._reset_deadline()
                     break
-                place = self.tasks.popleft()
+                queued = self.tasks.popleft()
                 self._sizes.popleft()
-                received.append((place, Outcome(place[1], *answer)))
+                received.append((queued, Outcome(queued.task, *answer)))
                 self._reset_deadline()
         except (EOFError, OSError) as error:
             if not received:
