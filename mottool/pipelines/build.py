@@ -1,6 +1,6 @@
 """Build the pipeline of a name: its detector, its embedder and their weights.
 
-Imports no torch, numpy or cv2, because plans check names and options.
+Imports no torch, numpy, cv2 or requests, because plans check names and options.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mottool.checkpoints.download import find_downloaded
 from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
@@ -155,6 +154,8 @@ def _with_fetched(
     """Add the downloaded checkpoint of `name` to the options, if it accepts one and has none."""
     if option not in accepted or getattr(options, option) is not None:
         return options
+    from mottool.checkpoints.download import find_downloaded
+
     weights: Any = {option: find_downloaded(name, warn)}
     return replace(options, **weights)
 

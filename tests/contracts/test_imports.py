@@ -1,4 +1,4 @@
-"""Imports: association and scoring load no library that takes longer to load than their work."""
+"""Imports: association, scoring and plans load no library that takes longer than their work."""
 
 import subprocess
 import sys
@@ -12,8 +12,12 @@ TRACKERS = ("mottool.association.fairmot", "mottool.association.sort")
 
 @pytest.mark.parametrize(
     ("modules", "slow"),
-    [((*ASSOCIATE, *TRACKERS), SLOW), (("mottool.metrics.evaluate",), SLOW | {"h5py"})],
-    ids=["associate", "evaluate"],
+    [
+        ((*ASSOCIATE, *TRACKERS), SLOW),
+        (("mottool.metrics.evaluate",), SLOW | {"h5py"}),
+        (("mottool.stages.run",), SLOW | {"h5py", "numpy", "requests"}),
+    ],
+    ids=["associate", "evaluate", "run"],
 )
 def test_slow_libraries_are_not_imported(modules, slow):
     code = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"
