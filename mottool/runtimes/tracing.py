@@ -24,8 +24,12 @@ class FlatHeads(nn.Module):
         self.train(network.module.training)
 
     def forward(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """Return the heads in their order."""
-        return tuple(self._heads(*images).values())
+        """Return the heads in their order.
+
+        They are copied, because a head that the network keeps, as TDT does its anchors, is no
+        result of an operation that a trace records.
+        """
+        return tuple(head.clone() for head in self._heads(*images).values())
 
 
 @torch.no_grad()
