@@ -26,7 +26,6 @@ def moving_video(path, frames=200, codec="libx264", form=None, keys=30, ticks=No
         stream = container.add_stream(codec, rate=30, options=options)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.gop_size = keys
-        stream.codec_context.thread_count = 1  # its bytes then do not depend on the cores
         for index in range(frames):
             picture = np.roll(noise, 2 * index, 1)
             picture[:, index % 64] = index % 256

@@ -215,13 +215,13 @@ def test_videos_without_times_are_not_divided(tmp_path, name):
     assert finish(source, tmp_path / "a.h5") == list(range(1, FRAMES + 1))
 
 
-@pytest.mark.parametrize("at", [0.3, 0.5])
+@pytest.mark.parametrize(("at", "size"), [(0.3, 300), (0.5, 3000)])
 @pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4"])
-def test_damaged_videos_have_the_same_bytes(tmp_path, name, at):
+def test_damaged_videos_have_the_same_bytes(tmp_path, name, at, size):
     source, out = moving_video(tmp_path / name, FRAMES), tmp_path / "a.h5"
     content = bytearray(source.read_bytes())
     middle = round(len(content) * at)
-    content[middle : middle + 300] = bytes(300)
+    content[middle : middle + size] = bytes(size)
     source.write_bytes(content)
     with suppress(SegmentError):
         divide(source, out, 64, PixelPipeline())
@@ -229,7 +229,7 @@ def test_damaged_videos_have_the_same_bytes(tmp_path, name, at):
         with suppress(SegmentError):
             segment_killed_once(source, out, number, 4, 0)
     left = finish(source, out)
-    assert left or at != 0.5
+    assert left or size == 300  # so few bytes can be within one picture that decodes nevertheless
     assert_as_one_process(source, out)
 
 
