@@ -1,4 +1,4 @@
-"""Write a file atomically, make a safe file name, and compute SHA-256 digests."""
+"""Files: atomic writing, safe names, SHA-256 digests, and JSON with a checksum."""
 
 import fnmatch
 import glob
@@ -7,7 +7,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +21,8 @@ __all__ = [
     "atomic_write",
     "digest",
     "file_digest",
+    "json_record",
+    "read_json_record",
     "replace_file",
     "safe_name",
     "unpack_factor",
@@ -29,6 +31,7 @@ __all__ = [
     "visible_files",
 ]
 
+CHECKSUM = "record_sha256"  # in a JSON record, of its other entries
 STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
 RATIO, SLACK = 100, 1 << 24  # of unpacked to packed text; tracks have a ratio of 4 to 20
 UNPACK_VARIABLE = "MOTTOOL_UNPACK_LIMIT"  # processes that are started inherit it
@@ -148,6 +151,28 @@ def digest(content: Any) -> str:
     """Return the SHA-256, in hex, of a value that JSON can represent."""
     text = json.dumps(content, sort_keys=True, default=dict)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def json_record(content: Mapping[str, Any], indent: int | None = None) -> str:
+    """Return a JSON object with a checksum of its entries, for `read_json_record`."""
+    return json.dumps({**content, CHECKSUM: digest(content)}, indent=indent) + "\n"
+
+
+def read_json_record(path: Path, checked: bool = True) -> dict[str, Any]:
+    """Return the entries of a file with a `json_record`; {} if it is missing or damaged.
+
+    Unless `checked`, an object without a checksum is accepted.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    expected = content.pop(CHECKSUM, None)
+    if expected is None and not checked:
+        return content
+    return content if expected == digest(content) else {}
 
 
 def file_digest(path: Path) -> str:

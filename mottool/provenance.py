@@ -9,12 +9,11 @@ long as its size, time of modification and inode are the same.
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mottool._version import __version__
-from mottool.files import atomic_write, digest, file_digest
+from mottool.files import atomic_write, digest, file_digest, json_record, read_json_record
 
 __all__ = ["KnownFiles", "Signature", "changed_inputs", "signature", "tree_signature"]
 
@@ -44,8 +43,9 @@ class KnownFiles:
         self._path, self._changed = path, False
         self._values: dict[str, dict[str, list[Any]]] = {}
         if path is not None:
-            with suppress(OSError, ValueError, RecursionError):
-                self._values = _of_this_version(json.loads(path.read_text(encoding="utf-8")))
+            content = read_json_record(path)
+            if content.get("mottool") == __version__:  # else it was computed otherwise
+                self._values = content.get("files", {})
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, in hex. Raises `OSError` if it cannot be read."""
@@ -73,21 +73,9 @@ class KnownFiles:
         """Write what is known for the next run, if it has changed."""
         if self._changed and self._path is not None:
             with atomic_write(self._path) as temporary:
-                content = {
-                    "mottool": __version__,
-                    "sha256": digest(self._values),
-                    "files": self._values,
-                }
-                temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+                content = {"mottool": __version__, "files": self._values}
+                temporary.write_text(json_record(content), encoding="utf-8")
             self._changed = False
-
-
-def _of_this_version(content: Any) -> dict[str, dict[str, list[Any]]]:
-    """Return the values by file; {} if they are damaged, or computed by another version."""
-    if not isinstance(content, dict) or content.get("mottool") != __version__:
-        return {}
-    values: dict[str, dict[str, list[Any]]] = content.get("files", {})
-    return values if content.get("sha256") == digest(values) else {}
 
 
 def signature(path: Path) -> Signature:

@@ -3,19 +3,20 @@
 <work>/caches/<pipeline>/<sequence>.h5
 <work>/camera-motion/<sequence>.h5
 <work>/tracks/<pipeline>.<tracker>/<sequence>.txt (<tracker>@<name> with settings of <name>.toml)
-<work>/tracks/<pipeline>.<tracker>.settings/<sequence>.json
 <work>/videos/<pipeline>.<tracker>/<sequence>.mp4
 <work>/videos/<pipeline>.<tracker>/<sequence>.switches/
-<work>/scores/<pipeline.tracker>/<sequence>.json, <work>/scores/<pipeline>/<sequence>.npz
+<work>/scores/<pipeline>.<tracker>/<sequence>.json, <work>/scores/<pipeline>/<sequence>.npz
 <work>/comparison/<recipe>.html
-<work>/plots/<pipeline or pipeline.tracker>/<sequence>.<kind>.png
+<work>/plots/<pipeline>/ or <pipeline>.<tracker>/<sequence>.<kind>.png
 <work>/tuning/<pipeline>.<tracker>/
 <work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
 <work>/benchmark/
+<work>/.known-files.json and .store/ (of `mottool run`)
 
-A record is a JSON file that lists what a result was made from. It is in a separate folder, so that
-a folder of results contains nothing else and can be zipped. An unfinished cache or label file is
+A record is a JSON file that lists what a result was made from. That of FOLDER/<sequence>.txt is
+FOLDER.settings/<sequence>.json, so that a folder of results contains nothing else and can be
+zipped. An unfinished cache or label file is
 the folder `<name>.part/`.
 """
 
@@ -26,7 +27,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from mottool.errors import writing
-from mottool.files import atomic_write, digest, safe_name, visible_files
+from mottool.files import atomic_write, json_record, read_json_record, safe_name, visible_files
 
 __all__ = [
     "RECORDS",
@@ -46,7 +47,6 @@ __all__ = [
 ]
 
 CAMERA_MOTION = "camera-motion"
-CHECKSUM = "record_sha256"  # in a record, of its other entries
 TYPES = {  # of entries that readers of records rely on
     **dict.fromkeys(("settings", "input", "finishing", "seconds"), dict),
     **dict.fromkeys(("tracker", "sha256", "source_hash", "table"), str),
@@ -149,15 +149,9 @@ def holds_records(folder: Path) -> bool:
 
 def read_record(result: Path) -> dict[str, Any]:
     """Return the record of a result; {} if it is missing or damaged."""
-    try:
-        content = json.loads(record_of(result).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    expected = content.pop(CHECKSUM, None)  # records of older versions have none
+    content = read_json_record(record_of(result), checked=False)  # old ones have no checksum
     sound = all(isinstance(content[name], TYPES[name]) for name in content.keys() & TYPES.keys())
-    return content if sound and expected in (None, digest(content)) else {}
+    return content if sound else {}
 
 
 def remove_record(result: Path) -> None:
@@ -179,7 +173,7 @@ def write_record(result: Path, record: Mapping[str, Any]) -> None:
 
 def record_text(record: Mapping[str, Any]) -> str:
     """Return the content of the file of a record, with a checksum."""
-    return json.dumps({**record, CHECKSUM: digest(record)}, indent=2) + "\n"
+    return json_record(record, indent=2)
 
 
 def _changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

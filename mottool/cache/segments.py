@@ -9,7 +9,6 @@ A segment has a writer and a lock of its own. The writer of the complete file mo
 finished segments to its own, in order, as far as each of them continues the one before.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.cache.hdf5 import shard_folder
-from mottool.files import atomic_write, digest
+from mottool.files import atomic_write, json_record, read_json_record
 
 __all__ = [
     "FinishedSegment",
@@ -33,7 +32,6 @@ __all__ = [
 ]
 
 DIVISION, FINISHED = "segments.json", "segment.json"
-CHECKSUM = "sha256"  # in both, of their other entries
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def write_segment(path: Path, segment: FinishedSegment) -> None:
 def read_segment(path: Path) -> FinishedSegment | None:
     """Return the mark of the segment of `segment_path`; None if it is not finished."""
     with suppress(TypeError):  # of a mark with other fields
-        if values := _read(shard_folder(path) / FINISHED):
+        if values := read_json_record(shard_folder(path) / FINISHED):
             return FinishedSegment(**values)
     return None
 
@@ -87,7 +85,7 @@ def write_division(path: Path, division: Mapping[str, Any]) -> None:
 
 def read_division(path: Path) -> dict[str, Any]:
     """Return how the unfinished file `path` is divided; {} if it is not."""
-    return _read(shard_folder(path) / DIVISION)
+    return read_json_record(shard_folder(path) / DIVISION)
 
 
 def remove_segment(path: Path) -> None:
@@ -107,15 +105,4 @@ def remove_segments(path: Path) -> None:
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     with atomic_write(path) as temporary:
-        content = {**values, CHECKSUM: digest(values)}
-        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return what `_write` has written; {} if the file is missing or damaged."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    checksum = values.pop(CHECKSUM, None) if isinstance(values, dict) else None
-    return values if checksum == digest(values) else {}
+        temporary.write_text(json_record(values), encoding="utf-8")

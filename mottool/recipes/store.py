@@ -11,7 +11,6 @@ local files; a name from the store never becomes a path. Only the methods import
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from typing import Any
 from uuid import uuid4
 
 from mottool.errors import InputError, MottoolError, SettingError
-from mottool.files import atomic_write
+from mottool.files import atomic_write, json_record, read_json_record
 from mottool.provenance import signature
 from mottool.workdir import record_beside, record_of, remove_record
 
@@ -193,16 +192,13 @@ class Store:
         return self.root / MARKS / f"{self._names(result)[0]}.json"
 
     def _read_mark(self, result: Path) -> dict[str, Any]:
-        try:
-            mark = json.loads(self._mark(result).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return mark if isinstance(mark, dict) and mark.get("address") == self.address else {}
+        mark = read_json_record(self._mark(result))
+        return mark if mark.get("address") == self.address else {}
 
     def _write_mark(self, result: Path, local: Sequence[Any], remote: Sequence[Any]) -> None:
         with atomic_write(self._mark(result)) as temporary:
             mark = {"address": self.address, "local": local, "remote": remote}
-            temporary.write_text(json.dumps(mark) + "\n", encoding="utf-8")
+            temporary.write_text(json_record(mark), encoding="utf-8")
 
     def _open(self) -> tuple[Any, str]:
         """Return the file system of the address and the path of the store in it."""
