@@ -260,7 +260,7 @@ def make_tracks(
     if warn is not None:
         for message in fitting.notes:
             warn(message)
-    kept = not overwrite and is_made_from(out, made_from) and _is_recorded(out)
+    kept = not overwrite and _is_fresh(out, made_from)
     if not kept:
         if warn is not None:
             warn_of_replaced({out: made_from}, warn)
@@ -276,12 +276,20 @@ def make_tracks(
     return Made(out, {"sha256": read_record(out).get("sha256")}, tuple(notes), kept)
 
 
-def _is_recorded(result: Path) -> bool:
-    """Return whether the content of a result is that of its record.
+def _is_fresh(result: Path, inputs: Mapping[str, Any]) -> bool:
+    """Return whether a result is made from these inputs and has the content of its record.
 
-    It is not if the file was edited, or if a process was killed before it wrote the record.
+    It has not if the file was edited, or if a process was killed before it wrote the record.
     """
-    return read_record(result).get("sha256") == file_digest(result)
+    recorded = is_made_from(result, inputs)
+    return recorded and read_record(result).get("sha256") == file_digest(result)
+
+
+def _recorded(out: Path, inputs: Mapping[str, Any], start: float, notes: list[str]) -> Made:
+    """Write the record of a result that was begun at the time `start`, with its checksum."""
+    took, checksum = perf_counter() - start, file_digest(out)
+    write_record(out, {**inputs, "sha256": checksum, "took": took})
+    return Made(out, {"sha256": checksum}, tuple(notes))
 
 
 def make_score(
@@ -292,11 +300,11 @@ def make_score(
 
     notes, start = list[str](), perf_counter()
     content = {**inputs, "tracks": file_digest(tracks)}
-    if is_made_from(out, content) and _is_recorded(out):
+    if _is_fresh(out, content):
         return Made(out, kept=True)
     remove_record(out)
     store_score(tracks, truth.sequence, truth, out, rules, notes.append)
-    return _scored(out, content, start, notes)
+    return _recorded(out, content, start, notes)
 
 
 def make_detection_score(
@@ -312,18 +320,11 @@ def make_detection_score(
     content = dict(inputs)
     if content["cache_header"] is None:
         content["cache_header"] = describe_cache(cache)["header"]
-    if is_made_from(out, content) and _is_recorded(out):
+    if _is_fresh(out, content):
         return Made(out, kept=True)
     remove_record(out)
     store_detection_score(cache, truth, out, rules, notes.append)
-    return _scored(out, content, start, notes)
-
-
-def _scored(out: Path, content: Mapping[str, Any], start: float, notes: list[str]) -> Made:
-    """Write the record of scores that were begun at the time `start`, with their checksum."""
-    checksum = file_digest(out)
-    write_record(out, {**content, "sha256": checksum, "took": perf_counter() - start})
-    return Made(out, {"sha256": checksum}, tuple(notes))
+    return _recorded(out, content, start, notes)
 
 
 def make_video(
@@ -341,13 +342,11 @@ def make_video(
     notes, start, settings = list[str](), perf_counter(), RenderSettings()
     source = sequence.open() if isinstance(sequence, PlannedSequence) else sequence
     inputs = video_inputs(source.fingerprint(), tracks, settings, pixel_range=source.pixel_range)
-    if not overwrite and is_made_from(out, inputs) and _is_recorded(out):
+    if not overwrite and _is_fresh(out, inputs):
         return Made(out, kept=True)
     remove_record(out)
     render_video(source, tracks, out, settings, warn or notes.append, watch)
-    took = perf_counter() - start
-    write_record(out, inputs | {"sha256": file_digest(out), "took": took})
-    return Made(out, notes=tuple(notes))
+    return _recorded(out, inputs, start, notes)
 
 
 def header_of(facts: Mapping[str, Any]) -> SimpleNamespace:
