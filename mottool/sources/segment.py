@@ -20,6 +20,7 @@ from mottool.sources.sequence import (
     Sequence,
     SubsampledSequence,
     shared_fields,
+    up_to,
 )
 from mottool.sources.video_index import read_index
 
@@ -143,10 +144,7 @@ class Segment(Sequence):
         if media is not None and media.is_file():
             yield from self._decoded(media, start)
             return
-        for frame in self.original.frames(start, warn, pixels):
-            if frame.number > span.last:
-                return
-            yield frame
+        yield from up_to(span.last, self.original.frames(start, warn, pixels))
 
     def _decoded(self, media: Path, start: int) -> Iterator[Frame]:
         """Yield the frames of a video, and compare their times with the index."""

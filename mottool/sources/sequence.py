@@ -34,6 +34,7 @@ __all__ = [
     "check_numbers",
     "hash_of_span",
     "shared_fields",
+    "up_to",
 ]
 
 NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
@@ -257,6 +258,14 @@ def shared_fields(sequence: Sequence) -> dict[str, Any]:
     return {item.name: getattr(sequence, item.name) for item in fields(Sequence)}
 
 
+def up_to(last: int, frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Yield frames as far as number `last`."""
+    for frame in frames:
+        if frame.number > last:
+            return
+        yield frame
+
+
 @dataclass(frozen=True)
 class SubsampledSequence(Sequence):
     """Every `frame_step`-th frame of `original`, from frame 1 on, renumbered without gaps."""
@@ -345,10 +354,7 @@ class HalfSequence(Sequence):
     ) -> Iterator[Frame]:
         """Yield the frames from number `start` on; otherwise as `Sequence.frames`."""
         first, last = self.span
-        for frame in self.original.frames(max(start, first), warn, pixels):
-            if frame.number > last:
-                return
-            yield frame
+        return up_to(last, self.original.frames(max(start, first), warn, pixels))
 
     def image_paths(self) -> list[str]:
         """Return the paths of the images, without links in their folder's; [] of a video."""
