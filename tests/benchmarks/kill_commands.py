@@ -30,7 +30,7 @@ from caches import HEADER, write  # noqa: E402
 from figures import street  # noqa: E402
 from footage import video  # noqa: E402
 from recipe_project import RECIPE  # noqa: E402
-from rowed import rowed  # noqa: E402
+from rowed import rowed_pair  # noqa: E402
 
 from mottool.cli.main import main  # noqa: E402
 from mottool.detections import Detections  # noqa: E402
@@ -124,8 +124,7 @@ def make_street() -> None:
 
 def make_recipe() -> None:
     """Write a recipe of three trackers, and two sequences of rows only."""
-    for name, left in (("a", 0), ("b", 40)):
-        rowed(Path("data", name), left=left)
+    rowed_pair(Path("data"))
     Path("r.toml").write_text(RECIPE)
 
 

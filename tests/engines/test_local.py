@@ -181,6 +181,13 @@ def interruptible(folder, job):
     return process
 
 
+def wait_for_two(process, folder, pattern):
+    """Wait until two jobs of a process have written a file that matches `pattern`."""
+    while len(list(folder.glob(pattern))) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.25, 0.7])
 def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
     """The process group receives the signal, as from a terminal."""
@@ -192,9 +199,7 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
 
 def test_a_second_ctrl_c_kills_jobs_that_do_not_end(tmp_path):
     process = interruptible(tmp_path, "stubborn")
-    while len(list(tmp_path.glob("*.started"))) < 2:
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_two(process, tmp_path, "*.started")
     os.killpg(process.pid, signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=1)
@@ -204,9 +209,7 @@ def test_a_second_ctrl_c_kills_jobs_that_do_not_end(tmp_path):
 
 def test_exit_ignored_by_python_is_raised_again(tmp_path):
     process = interruptible(tmp_path, "forgetful")
-    while len(list(tmp_path.glob("*.begun"))) < 2:
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_two(process, tmp_path, "*.begun")
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=50) == ("stopped\n", "")
     assert len(list(tmp_path.glob("*.cleaned"))) == 2
@@ -214,9 +217,7 @@ def test_exit_ignored_by_python_is_raised_again(tmp_path):
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     process = interruptible(tmp_path, "patient")
-    while len(list(tmp_path.glob("*.started"))) < 2:
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_two(process, tmp_path, "*.started")
     process.kill()
     process.communicate(timeout=50)  # returns when no worker holds the pipes any more
     assert len(list(tmp_path.glob("*.cleaned"))) == 2

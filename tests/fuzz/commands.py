@@ -10,7 +10,7 @@ from datasets import coco, crowdhuman, train_list, yolo
 from footage import seqinfo, video
 from layouts import bdd100k, kitti, visdrone
 from recipe_project import RECIPE
-from rowed import rowed
+from rowed import rowed_pair
 
 from mottool.stages.run import run
 
@@ -77,8 +77,7 @@ def _datasets() -> None:
 
 
 def _recipe() -> None:
-    for name, left in (("a", 0), ("b", 40)):
-        rowed(Path("data", name), left=left)
+    rowed_pair(Path("data"))
     Path("r.toml").write_text(RECIPE)
 
 

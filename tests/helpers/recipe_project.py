@@ -8,7 +8,7 @@ from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.workdir import WorkDir
 
-__all__ = ["PIPELINE", "RECIPE", "TRACKERS", "Project"]
+__all__ = ["PIPELINE", "RECIPE", "SORT_RECIPE", "TRACKERS", "Project"]
 
 RECIPE = """
 work = "work"
@@ -22,6 +22,17 @@ tracker = "sort"
 [[tracker]]
 tracker = "bytetrack"
 sweep = { track_thresh = [0.5, 0.6] }
+"""
+SORT_RECIPE = """
+[[dataset]]
+path = "data"
+[[pipeline]]
+pipeline = "public"
+embedder = "none"
+[produce]
+comparison = false
+[[tracker]]
+tracker = "sort"
 """
 PIPELINE, TRACKERS = "public", ("sort", "bytetrack@track_thresh=0.5", "bytetrack@track_thresh=0.6")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["rowed"]
+__all__ = ["rowed", "rowed_pair"]
 
 SEQINFO = "[Sequence]\nname={name}\nseqLength={frames}\nframeRate=25\nimWidth=640\nimHeight=480\n"
 
@@ -22,3 +22,9 @@ def rowed(folder: Path, frames: int = 6, people: int = 2, left: int = 0) -> Path
     (folder / "gt/gt.txt").write_text("\n".join(truth) + "\n")
     (folder / "det/det.txt").write_text("\n".join(found) + "\n")
     return folder
+
+
+def rowed_pair(folder: Path) -> None:
+    """Write the sequences a and b to a folder; their people start at different places."""
+    for name, left in (("a", 0), ("b", 40)):
+        rowed(folder / name, left=left)

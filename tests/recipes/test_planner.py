@@ -9,7 +9,7 @@ import pytest
 from caches import HEADER, write
 from click.testing import CliRunner
 from recipe_project import PIPELINE, RECIPE, TRACKERS, Project
-from rowed import rowed
+from rowed import rowed, rowed_pair
 from thermal import thermal
 
 import mottool.association.associate
@@ -25,8 +25,7 @@ from mottool.workdir import read_record, record_of
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("made")
-    for name, left in (("a", 0), ("b", 40)):
-        rowed(folder / "data" / name, left=left)
+    rowed_pair(folder / "data")
     project = Project(folder)
     assert project.make(page=True) == []
     return project

@@ -7,7 +7,8 @@ import sys
 import fsspec
 import pytest
 from click.testing import CliRunner
-from rowed import rowed
+from recipe_project import SORT_RECIPE
+from rowed import rowed_pair
 from thermal import thermal
 
 from mottool.cli.main import cli
@@ -19,25 +20,13 @@ from mottool.recipes.run import RecipeRun
 from mottool.recipes.store import Store
 from mottool.workdir import WorkDir, read_record, record_of, write_record
 
-RECIPE = """
-[[dataset]]
-path = "data"
-[[pipeline]]
-pipeline = "public"
-embedder = "none"
-[produce]
-comparison = false
-[[tracker]]
-tracker = "sort"
-"""
 SERVER_SECONDS = 60
 
 
 @pytest.fixture
 def project(tmp_path):
-    for name, left in (("a", 0), ("b", 40)):
-        rowed(tmp_path / "data" / name, left=left)
-    (tmp_path / "r.toml").write_text(RECIPE)
+    rowed_pair(tmp_path / "data")
+    (tmp_path / "r.toml").write_text(SORT_RECIPE)
     return tmp_path
 
 
@@ -93,7 +82,7 @@ def counted(monkeypatch):
 
 def test_camera_motion_is_estimated_by_one_machine(tmp_path, address, monkeypatch):
     thermal(tmp_path / "data/a")
-    ranged = RECIPE.replace('"none"', '"none"\npixel_range = "0-4095"')
+    ranged = SORT_RECIPE.replace('"none"', '"none"\npixel_range = "0-4095"')
     (tmp_path / "r.toml").write_text(ranged.replace('"sort"', '"botsort"'))
     assert run(tmp_path, address, "work").exit_code == 0
     monkeypatch.setattr("mottool.recipes.jobs.estimate_motion", None)
@@ -104,7 +93,7 @@ def test_camera_motion_is_estimated_by_one_machine(tmp_path, address, monkeypatc
 
 
 def test_results_and_records_are_published_under_the_names_of_the_work_folder(project, address):
-    (project / "r.toml").write_text(RECIPE.replace("comparison = false", ""))
+    (project / "r.toml").write_text(SORT_RECIPE.replace("comparison = false", ""))
     done = run(project, address, "work")
     assert done.exit_code == 0, done.output
     files, base = fsspec.core.url_to_fs(address)
@@ -136,7 +125,7 @@ def test_a_run_with_nothing_stale_lists_the_store_once(project, address, counted
 def test_results_that_another_machine_has_made_since_are_fetched(project, address):
     for work in ("work", "other"):
         assert run(project, address, work).exit_code == 0
-    (project / "r.toml").write_text(RECIPE + "settings = { max_age = 7 }\n")
+    (project / "r.toml").write_text(SORT_RECIPE + "settings = { max_age = 7 }\n")
     assert "tracks (2)" in run(project, address, "work").stdout
     other = run(project, address, "other")
     assert other.stdout.startswith("6 results are fresh\n")
@@ -243,7 +232,7 @@ def test_names_in_the_store_never_become_paths(project, address):
 def test_given_caches_outside_of_the_work_folder_are_not_published(project, address):
     assert run(project, address, "given").exit_code == 0
     pipeline = 'pipeline = "public"\nembedder = "none"'
-    text = RECIPE.replace(pipeline, 'name = "late"\ncaches = "given/caches/public"')
+    text = SORT_RECIPE.replace(pipeline, 'name = "late"\ncaches = "given/caches/public"')
     (project / "r.toml").write_text(text)
     for _ in range(2):
         done = run(project, address, "work")
@@ -271,7 +260,7 @@ def test_folders_of_results_can_be_links_to_another_disk(project, address):
 
 
 def test_tasks_on_machines_that_made_nothing_before_fetch_their_inputs(project, address):
-    (project / "r.toml").write_text(f'store = "{address}"\n{RECIPE}')
+    (project / "r.toml").write_text(f'store = "{address}"\n{SORT_RECIPE}')
     work, problems = WorkDir(project / "work"), []
     client = RecipeRun(
         read_recipe(project / "r.toml"), work, lambda *refused: problems.append(refused), print

@@ -7,7 +7,8 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import pytest
-from rowed import rowed
+from recipe_project import SORT_RECIPE
+from rowed import rowed_pair
 
 from mottool.errors import InputError
 from mottool.recipes import store as store_module
@@ -18,17 +19,6 @@ from mottool.workdir import record_of, write_record
 pytest.importorskip("moto", reason="needs pip install 'moto[server]'")
 pytest.importorskip("s3fs", reason="needs pip install s3fs")
 
-RECIPE = """
-[[dataset]]
-path = "data"
-[[pipeline]]
-pipeline = "public"
-embedder = "none"
-[produce]
-comparison = false
-[[tracker]]
-tracker = "sort"
-"""
 SERVER = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', '0'])"
 START_SECONDS = 60
 
@@ -84,9 +74,8 @@ def server(monkeypatch):
 
 @pytest.fixture
 def project(tmp_path):
-    for name, left in (("a", 0), ("b", 40)):
-        rowed(tmp_path / "data" / name, left=left)
-    (tmp_path / "r.toml").write_text(RECIPE)
+    rowed_pair(tmp_path / "data")
+    (tmp_path / "r.toml").write_text(SORT_RECIPE)
     return tmp_path
 
 

@@ -6,29 +6,18 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from rowed import rowed
+from recipe_project import SORT_RECIPE
+from rowed import rowed_pair
 
 from mottool.cli.main import cli
 from mottool.stages.run import run as run_recipe
 
-RECIPE = """
-work = "work"
-[[dataset]]
-path = "data"
-[[pipeline]]
-pipeline = "public"
-embedder = "none"
-[produce]
-comparison = false
-[[tracker]]
-tracker = "sort"
-"""
+RECIPE = f'work = "work"\n{SORT_RECIPE}'
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, left in (("a", 0), ("b", 40)):
-        rowed(tmp_path / "data" / name, left=left)
+    rowed_pair(tmp_path / "data")
     (tmp_path / "r.toml").write_text(RECIPE)
     return tmp_path
 
