@@ -192,7 +192,7 @@ def parts(folder: Path, tracker: str) -> dict[str, float]:
             add("read and associate", start)
         out = folder / "parts.txt"
         start = process_time()
-        write_tracks(out, rows.frames, rows.ids, rows.tlwh, rows.rest[:, 0])
+        write_tracks(out, [rows])
         add("write results", start)
         start = process_time()
         truth, tracks = load_ground_truth(files[path.stem], path.stem), read_rows(out, "result")

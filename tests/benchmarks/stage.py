@@ -115,11 +115,12 @@ def measure(
 ) -> None:
     """Print a row: the network alone and the whole stage, in turn."""
     images = torch.zeros(1, 3, pipeline.preprocessor.height, pipeline.preprocessor.width)
+    run = pipeline.start(sequence, print)  # in the runtime of the stage
 
     @torch.inference_mode()
     def network() -> None:
         for _ in range(frames):
-            pipeline.network.forward(images)
+            run.network.forward(images)
 
     def stage() -> None:
         detect_embed(sequence, folder / "cache.h5", pipeline, overwrite=True)
