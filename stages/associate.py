@@ -49,9 +49,11 @@ from mottool.engines.task import Outcome, Task
 from mottool.errors import InputError, MottoolError
 from mottool.files import safe_name
 from mottool.progress import progress
+from mottool.records.record import read_record
+from mottool.records.tracker_settings import mixed_with_others, warn_of_replaced
 from mottool.settings import Settings
 from mottool.splits import splits_help
-from mottool.workdir import WorkDir, mixed_with_others, read_record, warn_of_replaced
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.cache.writer import Header

@@ -25,8 +25,9 @@ from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
 from mottool.motchallenge.zip_files import is_archive
 from mottool.progress import progress
+from mottool.records.record import remove_record, write_record
 from mottool.splits import splits_help
-from mottool.workdir import WorkDir, remove_record, write_record
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.pixel_range import PixelRange

@@ -10,7 +10,8 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, work_option
 from mottool.errors import InputError, MottoolError, printable
-from mottool.workdir import WorkDir, read_record
+from mottool.records.record import read_record
+from mottool.workdir import WorkDir
 
 __all__ = ["command", "run"]
 

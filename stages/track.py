@@ -41,9 +41,10 @@ from mottool.pipelines.detect_embed import detect_embed
 from mottool.progress import progress
 from mottool.recipes.jobs import compensates, make_tracks, make_video
 from mottool.recipes.recipe import RecipeTracker
+from mottool.records.record import read_record
 from mottool.splits import splits_help
 from mottool.stages import camera_motion
-from mottool.workdir import WorkDir, read_record
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.pipelines.interfaces import Pipeline

@@ -15,8 +15,8 @@ from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
 from mottool.errors import ignore_warning
 from mottool.files import atomic_write, file_digest
+from mottool.records.record import record_of, record_text
 from mottool.settings import Settings, build_settings, to_json
-from mottool.workdir import record_of, record_text
 
 if TYPE_CHECKING:
     from mottool.cache.camera_motion import CameraMotion

@@ -16,7 +16,8 @@ from mottool.comparison.results import FIGURES, HEAD, ComparisonRow, ranks
 from mottool.files import atomic_write
 from mottool.metrics.registry import get_metric
 from mottool.metrics.tables import format_metric
-from mottool.workdir import WorkDir, read_record
+from mottool.records.record import read_record
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.comparison.comparison import Comparison

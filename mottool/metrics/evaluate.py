@@ -42,7 +42,8 @@ from mottool.motchallenge.rules import (
     PEDESTRIAN,
     of_class,
 )
-from mottool.workdir import mixed_settings, read_record
+from mottool.records.record import read_record
+from mottool.records.tracker_settings import mixed_settings
 
 if TYPE_CHECKING:  # imports h5py
     from mottool.cache.reader import Cache

@@ -14,8 +14,8 @@ from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import AUTO, detect_rules
+from mottool.records.record import read_record
 from mottool.splits import frames_of_half, without_half
-from mottool.workdir import read_record
 
 __all__ = [
     "GroundTruth",

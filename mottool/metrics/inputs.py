@@ -11,6 +11,7 @@ from mottool.files import safe_name, visible_files
 from mottool.layouts.registry import find_labels, layout_of, name_of
 from mottool.motchallenge.seqinfo import read_seqinfo
 from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
+from mottool.records.record import holds_records
 from mottool.splits import (
     HALVES,
     Span,
@@ -20,7 +21,6 @@ from mottool.splits import (
     parse_source,
     without_half,
 )
-from mottool.workdir import holds_records
 
 __all__ = [
     "GroundTruthFile",

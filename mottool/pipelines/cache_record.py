@@ -21,8 +21,8 @@ from mottool.pipelines.names import GROUND_TRUTH
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import DETECTORS, EMBEDDERS, PUBLIC
 from mottool.pixel_range import PixelRange, recorded_range
+from mottool.records.record import is_made_from, write_record
 from mottool.settings import plain_type, to_json
-from mottool.workdir import is_made_from, write_record
 
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence

@@ -15,7 +15,7 @@ from mottool.files import file_digest
 from mottool.pipelines.cache_record import pipeline_inputs, record_cache
 from mottool.pipelines.choice import PipelineConfig, pipeline_of
 from mottool.pipelines.detect_embed import detect_embed_all
-from mottool.provenance import signature
+from mottool.records.known_files import signature
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:

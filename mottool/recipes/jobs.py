@@ -24,16 +24,11 @@ from mottool.pipelines.camera_motion import estimate_motion
 from mottool.pipelines.choice import PipelineConfig, pipeline_of
 from mottool.pipelines.detect_embed import detect_embed
 from mottool.pixel_range import recorded_range
-from mottool.provenance import signature
 from mottool.recipes.recipe import RecipeTracker
 from mottool.recipes.sequences import PlannedSequence
-from mottool.workdir import (
-    is_made_from,
-    read_record,
-    remove_record,
-    warn_of_replaced,
-    write_record,
-)
+from mottool.records.known_files import signature
+from mottool.records.record import is_made_from, read_record, remove_record, write_record
+from mottool.records.tracker_settings import warn_of_replaced
 
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence

@@ -15,7 +15,8 @@ from mottool.files import digest, safe_name
 from mottool.recipes.jobs import describe_cache
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe
-from mottool.workdir import WorkDir, is_made_from, read_record, remove_record, write_record
+from mottool.records.record import is_made_from, read_record, remove_record, write_record
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.comparison.html_page import PageVideo

@@ -22,13 +22,13 @@ from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_in
 from mottool.pipelines.choice import check_detections, full_name_of
 from mottool.pipelines.names import embeds, runs_network
 from mottool.pixel_range import recorded_range
-from mottool.provenance import KnownFiles
 from mottool.recipes import jobs
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe, RecipePipeline, RecipeTracker
 from mottool.recipes.result_states import MISSING, ResultStates
 from mottool.recipes.segments import in_segments, is_recurrent
 from mottool.recipes.sequences import PlannedSequence, source_hash
+from mottool.records.known_files import KnownFiles
 from mottool.splits import without_half
 from mottool.workdir import WorkDir, find_camera_motion
 

@@ -44,8 +44,8 @@ from mottool.pipelines.build import check_options
 from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.pixel_range import PixelRange, parse_pixel_range
 from mottool.recipes.tables import Table, as_text
+from mottool.records.record import RECORDS
 from mottool.settings import Settings, setting
-from mottool.workdir import RECORDS
 
 __all__ = [
     "Produce",

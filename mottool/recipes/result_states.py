@@ -7,8 +7,9 @@ from typing import Any
 from mottool.errors import CacheError
 from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.inputs import GroundTruthFile
-from mottool.provenance import KnownFiles, changed_inputs, signature
-from mottool.workdir import read_record
+from mottool.records.changes import changed_inputs
+from mottool.records.known_files import KnownFiles, signature
+from mottool.records.record import read_record
 
 __all__ = ["MISSING", "ResultStates"]
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mottool.engines.task import Engine, Outcome
 from mottool.errors import MottoolError, OutputError, SettingError
-from mottool.provenance import KnownFiles, signature
 from mottool.recipes.jobs import Made
 from mottool.recipes.plan import Plan
 from mottool.recipes.planner import Planner
@@ -14,6 +13,7 @@ from mottool.recipes.recipe import Recipe
 from mottool.recipes.sequences import PlannedSequence, find_dataset, find_truth, remember_hash
 from mottool.recipes.store import Listing, Store
 from mottool.recipes.stored import result_paths, stored_tasks
+from mottool.records.known_files import KnownFiles, signature
 from mottool.workdir import WorkDir
 
 __all__ = ["RecipeRun"]

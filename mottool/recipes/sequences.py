@@ -22,8 +22,8 @@ from mottool.metrics.inputs import (
     has_ground_truth,
 )
 from mottool.pixel_range import PixelRange
-from mottool.provenance import KnownFiles, signature, tree_signature
 from mottool.recipes.recipe import RecipeDataset
+from mottool.records.known_files import KnownFiles, signature, tree_signature
 from mottool.splits import parse_source, without_half
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from uuid import uuid4
 
 from mottool.errors import InputError, MottoolError, SettingError
 from mottool.files import atomic_write, json_record, read_json_record
-from mottool.provenance import signature
-from mottool.workdir import record_beside, record_of, remove_record
+from mottool.records.known_files import signature
+from mottool.records.record import record_beside, record_of, remove_record
 
 __all__ = ["Listing", "Store"]
 

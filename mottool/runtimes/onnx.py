@@ -1,9 +1,11 @@
 """The runtime `onnx`: the network converted to an ONNX file, run by ONNX Runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -19,7 +21,6 @@ __all__ = ["open_onnx"]
 
 FILE = "network.onnx"
 OPSET = 19  # the first one with deformable convolutions
-DEFORMABLE = "torchvision::deform_conv2d"
 CUDA = "CUDAExecutionProvider"
 SPINNING = "session.intra_op.allow_spinning"  # threads that spin take cores from decoding
 
@@ -69,8 +70,7 @@ def _convert(network: LoadedNetwork, folder: Path) -> None:
     """
     images = network.example()
     exporter: Any = torch.onnx
-    exporter.register_custom_op_symbolic(DEFORMABLE, _deformable, OPSET)
-    try:
+    with _operators(exporter):
         exporter.export(
             FlatHeads(network),
             images,
@@ -80,8 +80,25 @@ def _convert(network: LoadedNetwork, folder: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+@contextmanager
+def _operators(exporter: Any) -> Iterator[None]:
+    """Let the exporter convert the operators that it does not know, and print no graphs."""
+    operators = {
+        "torchvision::deform_conv2d": _deformable,
+        "aten::adaptive_avg_pool2d": _adaptive_mean,
+    }
+    for name, convert in operators.items():
+        exporter.register_custom_op_symbolic(name, convert, OPSET)
+    # It prints thousands of lines of a network that cannot be converted, whatever its settings.
+    silent = patch.object(torch._C, "_jit_onnx_log", lambda *values: None, create=True)
+    try:
+        with silent:
+            yield
     finally:
-        exporter.unregister_custom_op_symbolic(DEFORMABLE, OPSET)
+        for name in operators:
+            exporter.unregister_custom_op_symbolic(name, OPSET)
 
 
 def _deformable(
@@ -97,3 +114,28 @@ def _deformable(
         kernel_shape_i=[3, 3],
         pads_i=[1, 1, 1, 1],
     )
+
+
+def _adaptive_mean(graph: Any, images: Any, size: Any) -> Any:
+    """Return the mean of each cell of a grid as two products with matrices.
+
+    ONNX has no such operator, which the reciprocal network of CSTrack uses. Cells of a side of n
+    cells of `length` elements begin at floor(i length / n) and end at ceil((i + 1) length / n).
+    """
+    height, width = images.type().sizes()[-2:]
+    rows, columns = (int(value) for value in size.node().t("value"))
+    across = graph.op("MatMul", images, _constant(graph, _means(width, columns).T))
+    return graph.op("MatMul", _constant(graph, _means(height, rows)), across)
+
+
+def _means(length: int, cells: int) -> Tensor:
+    """Return the matrix (cells, length) that maps a side of an image to the means of its cells."""
+    means = torch.zeros(cells, length)
+    for cell in range(cells):
+        begin, end = cell * length // cells, -(-(cell + 1) * length // cells)
+        means[cell, begin:end] = 1 / (end - begin)
+    return means
+
+
+def _constant(graph: Any, value: Tensor) -> Any:
+    return graph.op("Constant", value_t=value.contiguous())

@@ -10,7 +10,8 @@ FLOORS = """
     boxes detections progress linear_assignment _version errors
     settings files locks engines splits pixel_range
     cache
-    motchallenge networks workdir provenance cli
+    records
+    motchallenge networks workdir cli
     layouts
     metrics sources checkpoints
     formats models

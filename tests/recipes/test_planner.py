@@ -14,12 +14,12 @@ from thermal import thermal
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
-import mottool.provenance
+import mottool.records.known_files
 from mottool.cli.main import cli
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.recipes import jobs, page
 from mottool.recipes.page import comparison_state
-from mottool.workdir import read_record, record_of
+from mottool.records.record import read_record, record_of
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_options_of_a_pipeline_are_compared(project):
 
 def test_another_version_of_mottool_remakes_what_is_made_from_caches(project, monkeypatch):
     monkeypatch.setattr(mottool.association.associate, "__version__", "9.9")
-    monkeypatch.setattr(mottool.provenance, "__version__", "9.9")
+    monkeypatch.setattr(mottool.records.known_files, "__version__", "9.9")
     stale = project.stale()
     assert stale["tracks/public.sort/a"] == "the version of mottool 0.1.0, now 9.9"
     assert stale.keys() == {name for tracker in TRACKERS for name in of_tracker(tracker)}

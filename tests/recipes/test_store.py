@@ -18,7 +18,8 @@ from mottool.recipes import store as store_module
 from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.recipes.store import Store
-from mottool.workdir import WorkDir, read_record, record_of, write_record
+from mottool.records.record import read_record, record_of, write_record
+from mottool.workdir import WorkDir
 
 SERVER_SECONDS = 60
 

@@ -13,8 +13,8 @@ from rowed import rowed_pair
 from mottool.errors import InputError
 from mottool.recipes import store as store_module
 from mottool.recipes.store import Store
+from mottool.records.record import record_of, write_record
 from mottool.stages.run import run
-from mottool.workdir import record_of, write_record
 
 pytest.importorskip("moto", reason="needs pip install 'moto[server]'")
 pytest.importorskip("s3fs", reason="needs pip install s3fs")

@@ -18,8 +18,8 @@ from streams import crowd, reference, walkers, wanted
 from mottool.association.registry import FairMOTSettings
 from mottool.errors import CacheError, SettingError
 from mottool.motchallenge.rows import read_rows
+from mottool.records.record import record_of
 from mottool.stages.associate import command, run
-from mottool.workdir import record_of
 
 STEPS = range(0, 60, 4)
 PAIR = walkers([[(50 + x, 100), (350 - x, 300)] for x in STEPS], [[0, 1] for _ in STEPS])

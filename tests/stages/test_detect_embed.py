@@ -16,9 +16,9 @@ from mottool.errors import SettingError
 from mottool.models.backbones.dla import DLA34
 from mottool.models.fairmot import FairMOT
 from mottool.networks.registry import NETWORKS
+from mottool.records.record import read_record
 from mottool.sources.discovery import find_sequences
 from mottool.stages.detect_embed import command
-from mottool.workdir import read_record
 
 FRAMES = 6
 PUBLIC = ("--pipeline", "public")

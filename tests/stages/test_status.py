@@ -5,8 +5,9 @@ import json
 from click.testing import CliRunner
 from helpers.caches import made, write
 
+from mottool.records.record import write_record
 from mottool.stages.status import command
-from mottool.workdir import WorkDir, write_record
+from mottool.workdir import WorkDir
 
 
 def test_status_lists_sequences_by_state_and_settings(tmp_path):

@@ -1,8 +1,8 @@
 """What is known of files."""
 
-import mottool.provenance
+import mottool.records.known_files
 from mottool.files import file_digest
-from mottool.provenance import KnownFiles, signature
+from mottool.records.known_files import KnownFiles, signature
 
 
 def test_what_another_version_knew_of_files_is_not_used(tmp_path, monkeypatch):
@@ -12,7 +12,7 @@ def test_what_another_version_knew_of_files_is_not_used(tmp_path, monkeypatch):
     known.put(file, "sha256", signature(file), "old")
     known.save()
     assert KnownFiles(path).digest(file) == "old"
-    monkeypatch.setattr(mottool.provenance, "__version__", "9.9")
+    monkeypatch.setattr(mottool.records.known_files, "__version__", "9.9")
     assert KnownFiles(path).digest(file) == file_digest(file)
     path.write_text("[1]")
     assert KnownFiles(path).digest(file) == file_digest(file)
