@@ -164,7 +164,7 @@ def command(
 
     \b
     people        mean number of detections in a frame
-    decode        milliseconds to decode a frame of the video
+    decode        milliseconds to decode a frame of the video, after it was opened
     resize        to make it the network's input (torchvision's detectors do so in network)
     network       to run the network
     heads         to turn the network's output into boxes and embeddings

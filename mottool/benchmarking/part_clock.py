@@ -18,6 +18,7 @@ class PartClock:
     def __init__(self) -> None:
         """Start at zero."""
         self.seconds = dict.fromkeys(PARTS, 0.0)
+        self._opening = 0.0
         self.frame_count = 0
 
     @contextmanager
@@ -33,7 +34,10 @@ class PartClock:
             self.seconds[name] += value
 
     def frames(self, frames: Iterable[T]) -> Iterator[T]:
-        """Yield frames, and add the time that each takes to the decoding."""
+        """Yield frames, and add the time that each takes to the decoding.
+
+        That of the first one counts as the opening of the video.
+        """
         iterator = iter(frames)
         while True:
             start = perf_counter()
@@ -41,10 +45,19 @@ class PartClock:
                 frame = next(iterator)
             except StopIteration:
                 return
-            self.seconds["decode"] += perf_counter() - start
+            seconds = perf_counter() - start
+            if self.frame_count:
+                self.seconds["decode"] += seconds
+            else:
+                self._opening = seconds
             self.frame_count += 1
             yield frame
 
     def per_frame(self) -> dict[str, float]:
-        """Return the mean seconds a frame of each part."""
-        return {part: seconds / self.frame_count for part, seconds in self.seconds.items()}
+        """Return the mean seconds a frame of each part.
+
+        The mean of the decoding leaves out the first frame, unless it is the only one.
+        """
+        means = {part: seconds / self.frame_count for part, seconds in self.seconds.items()}
+        later = self.frame_count - 1
+        return means | {"decode": self.seconds["decode"] / later if later else self._opening}

@@ -1,5 +1,7 @@
 """The clock of the parts, thresholds and memory."""
 
+import time
+
 import pytest
 
 from mottool.benchmarking.memory import peak_memory
@@ -24,6 +26,18 @@ def test_clock_divides_by_the_frames_that_it_yielded():
     assert (parts["network"], parts["heads"], parts["embed"]) == (0.5, 0.25, 0)
     assert 0 < parts["decode"] < 0.1
     assert 0 < parts["write"] < 0.1
+
+
+def test_opening_a_video_is_no_part_of_its_decoding():
+    def frames(count):
+        time.sleep(0.2)
+        yield from range(count)
+
+    clocks = {count: PartClock() for count in (1, 3)}
+    for count, clock in clocks.items():
+        assert len([*clock.frames(frames(count))]) == count
+    assert clocks[1].per_frame()["decode"] >= 0.2
+    assert clocks[3].per_frame()["decode"] < 0.1
 
 
 def test_peak_memory_reads_the_kernels_record_and_falls_back(tmp_path):
