@@ -71,7 +71,8 @@ def atomic_write(path: Path, scratch: Path | None = None) -> Iterator[Path]:
         if folder.stat().st_dev != path.parent.stat().st_dev:  # a rename cannot cross devices
             folder = path.parent
         _remove_stale(folder, path)
-    temporary = _temporary(folder, path, str(os.getpid()))
+    # Processes of two machines, which share a folder, can have the same number.
+    temporary = _temporary(folder, path, f"{os.getpid()}-{os.urandom(4).hex()}")
     try:
         with writing(path):
             yield temporary
@@ -94,9 +95,9 @@ def replace_file(temporary: Path, path: Path) -> None:
             time.sleep(PAUSE_SECONDS)
 
 
-def _temporary(folder: Path, path: Path, process: str) -> Path:
-    """Return where a process writes the file that becomes `path`."""
-    return folder / f".{path.stem}.{process}.part{path.suffix}"
+def _temporary(folder: Path, path: Path, writer: str) -> Path:
+    """Return where a process writes the file that becomes `path`; `writer` is its own."""
+    return folder / f".{path.stem}.{writer}.part{path.suffix}"
 
 
 def _remove_stale(folder: Path, path: Path) -> None:

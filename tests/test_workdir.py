@@ -108,6 +108,15 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted([path, writing_now, other])
 
 
+def test_two_writers_with_the_same_process_number_do_not_share_a_file(tmp_path):
+    path = tmp_path / "a.txt"  # in a folder of two machines
+    with atomic_write(path) as first, atomic_write(path) as second:
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    assert [*tmp_path.iterdir()] == [path]
+
+
 def test_a_refused_rename_is_tried_again(tmp_path, monkeypatch):
     attempts, replace = [], Path.replace
 

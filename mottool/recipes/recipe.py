@@ -46,6 +46,7 @@ from mottool.pixel_range import PixelRange, parse_pixel_range
 from mottool.recipes.tables import Table, as_text
 from mottool.records.record import RECORDS
 from mottool.settings import Settings, setting
+from mottool.splits import parse_source
 
 __all__ = [
     "Produce",
@@ -210,7 +211,8 @@ def _dataset(table: Table) -> RecipeDataset:
     table.close()
     if not sources and not truth:
         raise SettingError(f"{table.place} has no path", 'write path = "FOLDER"')
-    default = Path((sources or truth)[0].partition("@")[0]).name
+    with table.named():
+        default = parse_source((sources or truth)[0])[0].name
     return RecipeDataset(name or default, tuple(sources), tuple(truth))
 
 

@@ -44,6 +44,22 @@ def test_paths_are_relative_to_the_folder_of_the_recipe(tmp_path):
     assert recipe.pipelines[0].name == "gt+fairmot-dla34"
 
 
+def test_a_dataset_is_named_by_its_folder_without_the_split(tmp_path):
+    for folder in ("data@home/MOT17/train", "data@home/night@3"):
+        (tmp_path / folder).mkdir(parents=True)
+    for path, name in (
+        ("data@home/MOT17/train@first", "train"),
+        ("data@home/MOT17/train", "train"),
+        ("data@home/night@3", "night@3"),
+    ):
+        (tmp_path / "r.toml").write_text(
+            f'[[dataset]]\npath = "{path}"\n[[pipeline]]\npipeline = "public"\n'
+            '[[tracker]]\ntracker = "sort"\n'
+        )
+        (dataset,) = read_recipe(tmp_path / "r.toml").datasets
+        assert dataset.name == name
+
+
 def test_a_path_through_a_link_leads_where_the_link_does(tmp_path):
     (tmp_path / "disk/data").mkdir(parents=True)
     (tmp_path / "here").mkdir()
