@@ -1,6 +1,6 @@
-"""Networks exported for other runtimes: ONNX files by onnxruntime, OpenVINO IR by openvino.
+"""Networks in the files of other runtimes: ONNX, run by onnxruntime, and OpenVINO IR, by openvino.
 
-Both runtimes are optional extras. A file is only data here: it holds operations, no code.
+Both packages are optional. The files contain operations on tensors, and no code that is executed.
 """
 
 import ast
@@ -37,10 +37,10 @@ DOWNLOAD = "download or copy it again and compare its size with the source's"
 class ExportedNetwork:
     """A network with one input tensor of images.
 
-    `shape` is what its input asks for, (B, 3, H, W), 0 where a side is left open; `outputs` are
-    its outputs' shapes by name, likewise; `sha256` is that of the file, and of its `data_files`.
-    With `takes_bytes`, the input is uint8 with values from 0 to 255. `class_names` are those in the
-    metadata that Ultralytics writes, by number, {} without any.
+    `shape` (B, 3, H, W) is that of the input; a side of any length is 0. `outputs` are the shapes
+    of the outputs by name. `sha256` is that of the file together with its `data_files`. With
+    `takes_bytes`, the input is uint8 with values from 0 to 255. `class_names` are those in the
+    metadata of Ultralytics, by number; {} if there are none.
     """
 
     path: Path
@@ -52,27 +52,27 @@ class ExportedNetwork:
     class_names: Mapping[int, str] = field(default_factory=dict)
 
     def size(self, wanted: tuple[int, int] | None, usual: tuple[int, int]) -> tuple[int, int]:
-        """Return the width and height of its input: fixed by the file, else `wanted`, else `usual`.
+        """Return the width and height of the input: that of the file, else `wanted`, else `usual`.
 
-        A `SettingError` where `wanted` is not what it asks for.
+        Raises `SettingError` if the file has another size than `wanted`.
         """
-        asked = self.shape[3], self.shape[2]
-        if not all(asked):
+        fixed = self.shape[3], self.shape[2]
+        if not all(fixed):
             return wanted or usual
-        if wanted is not None and wanted != asked:
-            problem = f"{self.path} takes {asked[0]}x{asked[1]} pixels only"
-            fix = f"leave out --input, or export it anew at {wanted[0]}x{wanted[1]}"
+        if wanted is not None and wanted != fixed:
+            problem = f"{self.path} takes {fixed[0]}x{fixed[1]} pixels only"
+            fix = f"omit --input, or export the network again at {wanted[0]}x{wanted[1]}"
             raise SettingError(problem, fix)
-        return asked
+        return fixed
 
 
 def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> ExportedNetwork:
     """Open an `.onnx` file, or the `.xml` of an IR with its `.bin` in the same folder.
 
-    ONNX runs on the GPU if `compute` says so and the installed onnxruntime can; IR runs on the
-    CPU, as does ONNX `by_openvino`, which reads it too.
-    Raises `SettingError` where the runtime is not installed, `CheckpointError` for a file that
-    is missing, damaged, or no network of one tensor of images.
+    ONNX runs on the GPU of `compute` if the installed onnxruntime supports it. IR runs on the CPU,
+    and so does ONNX `by_openvino`. Raises `SettingError` if the package is not installed, and
+    `CheckpointError` for a file that is missing or damaged, or whose input is not one tensor of
+    images.
     """
     if path.suffix not in {".onnx", ".xml"}:
         fix = "give an .onnx file, or the .xml of an OpenVINO IR"
@@ -156,7 +156,7 @@ def _class_names(text: str) -> dict[int, str]:
 
 
 def _checked_names(names: Any) -> dict[int, str]:
-    """Return class names by number, {} for anything else."""
+    """Return class names by number; {} if `names` is anything else."""
     if not isinstance(names, dict) or not all(isinstance(number, int) for number in names):
         return {}
     return {number: name for number, name in names.items() if isinstance(name, str)}

@@ -114,7 +114,10 @@ def process(sequence: Source, runs: Sequence[CacheRun], warn: Callable[[str], No
 
 
 class _Prepared(NamedTuple):
-    """A frame, and what `prepare` of each run has made of it; None before the run's start."""
+    """A frame, and what `prepare` of each run has made of it.
+
+    That is None before the run's start, and after its error.
+    """
 
     entry: Entry
     inputs: list[Any]
@@ -133,7 +136,9 @@ def _prepare(runs: Sequence[CacheRun], decoded: tuple[Frame, float]) -> _Prepare
     from mottool.pipelines.cache_run import Entry
 
     frame, seconds = decoded
-    inputs = [run.prepare(frame) if frame.number >= run.start else None for run in runs]
+    inputs = [
+        _attempt(run, run.prepare, frame) if frame.number >= run.start else None for run in runs
+    ]
     return _Prepared(Entry(frame.number, frame.seconds, frame.missing, seconds), inputs)
 
 

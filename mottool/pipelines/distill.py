@@ -6,6 +6,7 @@ Imports no torch, numpy, cv2 or h5py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,12 +106,12 @@ def distill(
             return out
         # A commit ends with an image, so the next box is the first of an image.
         start = int(np.searchsorted(dataset.ends, labels.committed, side="right"))
-        decoded = prefetch(_images(dataset, start), PREFETCHED_IMAGES)
-        shown = progress(decoded, dataset.name, len(dataset), start, "images")
-        for batch in _batches(image for image, _ in shown):
-            boxes = [image.boxes for image, _ in batch]
-            embeddings = teacher.embed([pixels for _, pixels in batch], boxes)
-            labels.append(np.concatenate(embeddings))
+        with closing(prefetch(_images(dataset, start), PREFETCHED_IMAGES)) as decoded:
+            shown = progress(decoded, dataset.name, len(dataset), start, "images")
+            for batch in _batches(image for image, _ in shown):
+                boxes = [image.boxes for image, _ in batch]
+                embeddings = teacher.embed([pixels for _, pixels in batch], boxes)
+                labels.append(np.concatenate(embeddings))
         return labels.finish()
 
 

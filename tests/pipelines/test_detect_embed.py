@@ -211,6 +211,20 @@ def test_a_pipeline_that_fails_does_not_stop_the_others(sequence, tmp_path):
     assert "no images" in str(errors[tmp_path / "c.h5"])
 
 
+def test_a_pipeline_that_cannot_prepare_a_frame_does_not_stop_the_others(sequence, tmp_path):
+    class Picky(Letterbox):
+        def image(self, frame):
+            raise InputError("wrong", "mend")
+
+    broken = pipeline()
+    broken.preprocessor = Picky(64, 32)
+    errors = detect_embed_all(sequence, {tmp_path / "a.h5": broken, tmp_path / "b.h5": pipeline()})
+    assert "wrong" in str(errors[tmp_path / "a.h5"])
+    assert errors[tmp_path / "b.h5"] is None
+    assert (tmp_path / "b.h5").exists()
+    assert no_threads()
+
+
 def test_a_mistake_in_the_command_is_raised(sequence, tmp_path):
     broken = MeanNetwork(fails_at=5, error=SettingError("wrong", "mend"))
     paths = {tmp_path / "a.h5": pipeline(broken), tmp_path / "b.h5": pipeline()}
