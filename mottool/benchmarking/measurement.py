@@ -33,6 +33,7 @@ __all__ = ["Measurement"]
 FRAMES = 8, 64  # the least and the largest number of frames, if it is not given
 SECONDS = 4.0  # that these frames should take
 WARM_UP = 3  # frames before anything is measured
+DECODED = 64  # frames, however slow the network is: decoders work several frames ahead
 CROWD_CALLS = 3  # for each number of people, of which the fastest counts
 PERSON_SIZE = 80, 200  # pixels of the boxes in a crowd
 
@@ -47,8 +48,8 @@ class Measurement:
         """
         self.case = case
         self._notes: list[str] = []
-        (source,) = find_sequences([case.source])
-        self.sequence = FirstFrames.take(source, case.frames or FRAMES[1])
+        (self._source,) = find_sequences([case.source])
+        self.sequence = FirstFrames.take(self._source, case.frames or FRAMES[1])
         self._frames = self.sequence.read(WARM_UP)
         self._boxes = PublicDetections.read(case.boxes) if case.boxes else None
         options, random = with_random_weights(case.pipeline, case.options, case.folder)
@@ -60,7 +61,7 @@ class Measurement:
         seconds = self._warm_up()
         if case.frames is None:
             count = min(max(round(SECONDS / seconds), FRAMES[0]), FRAMES[1])
-            self.sequence = FirstFrames.take(source, count)
+            self.sequence = FirstFrames.take(self._source, count)
 
     def sample(self) -> Sample:
         """Measure the parts one after the other, then the whole."""
@@ -136,8 +137,8 @@ class Measurement:
             header = _header(self.sequence, pipeline, run)
             writer = CacheWriter(self.case.folder / "parts.h5", header, overwrite=True)
         with writer:
-            frames = clock.frames(self.sequence.frames(warn=ignore_warning))
-            for batch in batches(frames, pipeline.batch):
+            for batch in batches(self.sequence.frames(warn=ignore_warning), pipeline.batch):
+                clock.frame_count += len(batch)
                 with clock.part("resize"):
                     for frame in batch if preprocessor else ():
                         preprocessor.image(frame.image)
@@ -150,9 +151,22 @@ class Measurement:
                     clock.add(times._asdict())
             with clock.part("write"):
                 writer.finish()
+        clock.add({"decode": self._decoding() * clock.frame_count})
         # A pipeline counts the resizing as a part of the network.
         clock.add({"network": -min(clock.seconds["resize"], clock.seconds["network"])})
         return clock, people
+
+    def _decoding(self) -> float:
+        """Return the seconds to decode a frame of the source, without those to open it.
+
+        Opening a source of a single frame is included.
+        """
+        start = perf_counter()
+        frames = FirstFrames.take(self._source, DECODED).frames(warn=ignore_warning)
+        next(frames)
+        opened = perf_counter()
+        later = sum(1 for _ in frames)
+        return (perf_counter() - opened) / later if later else opened - start
 
     def _with_boxes(self, boxes: Any) -> Pipeline:
         """Replace the detections of each frame, by number, before a second stage embeds them."""

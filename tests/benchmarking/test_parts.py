@@ -16,28 +16,15 @@ def test_threshold_keeps_at_most_as_many_detections():
         assert sum(score > threshold for score in scores) == people
 
 
-def test_clock_divides_by_the_frames_that_it_yielded():
+def test_clock_divides_by_its_number_of_frames():
     clock = PartClock()
-    assert list(clock.frames("abcd")) == [*"abcd"]
+    clock.frame_count = 4
     clock.add({"network": 2.0, "heads": 1.0})
     with clock.part("write"):
-        pass
+        time.sleep(0.04)
     parts = clock.per_frame()
     assert (parts["network"], parts["heads"], parts["embed"]) == (0.5, 0.25, 0)
-    assert 0 < parts["decode"] < 0.1
-    assert 0 < parts["write"] < 0.1
-
-
-def test_opening_a_video_is_no_part_of_its_decoding():
-    def frames(count):
-        time.sleep(0.2)
-        yield from range(count)
-
-    clocks = {count: PartClock() for count in (1, 3)}
-    for count, clock in clocks.items():
-        assert len([*clock.frames(frames(count))]) == count
-    assert clocks[1].per_frame()["decode"] >= 0.2
-    assert clocks[3].per_frame()["decode"] < 0.1
+    assert 0.01 <= parts["write"] < 0.1
 
 
 def test_peak_memory_reads_the_kernels_record_and_falls_back(tmp_path):
