@@ -131,7 +131,7 @@ def make_recipe() -> None:
 CASES = {
     "detect-embed": Case(
         "detect-embed a.mp4 b.mp4 --pipeline public --detections boxes --embedder histogram "
-        "--work out",
+        "--jobs 1 --work out",
         make_videos,
     ),
     "track": Case(
