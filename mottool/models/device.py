@@ -38,9 +38,13 @@ class Compute:
         """
         return cls(_device(device), PRECISIONS[precision])
 
-    def autocast(self) -> torch.autocast:
-        """Return the context in which networks are called."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not torch.float32)
+    def autocast(self, cache: bool = True) -> torch.autocast:
+        """Return the context in which networks are called.
+
+        With `cache`, a weight that is used several times in the context is cast once.
+        """
+        enabled = self.dtype is not torch.float32
+        return torch.autocast(self.device.type, self.dtype, enabled=enabled, cache_enabled=cache)
 
     def warning(self) -> str:
         """Return a message if the CPU is to compute in bfloat16 without units for it; else ""."""

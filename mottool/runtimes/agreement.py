@@ -1,11 +1,13 @@
 """Compare the heads of a runtime with those of eager PyTorch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-__all__ = ["agree", "largest_difference"]
+from mottool.runtimes.interfaces import LoadedNetwork
+
+__all__ = ["agree", "eager_heads", "largest_difference"]
 
 Heads = Mapping[str, Tensor]
 
@@ -34,6 +36,20 @@ def agree(heads: Heads, eager: Heads, exact: Heads | None = None) -> bool:
         if not torch.allclose(value, reference, rtol=RELATIVE, atol=absolute):
             return False
     return True
+
+
+def eager_heads(network: LoadedNetwork, images: Sequence[Tensor]) -> tuple[Heads, Heads | None]:
+    """Compute the heads of eager PyTorch in the network's precision, and in float32 if it is lower.
+
+    They are the `eager` and `exact` of `agree`; `exact` is None with float32.
+    """
+    compute = network.compute
+    with compute.autocast():
+        heads = network.heads(*images)
+    if compute.dtype is torch.float32:
+        return heads, None
+    with torch.autocast(compute.device.type, enabled=False):
+        return heads, network.heads(*images)
 
 
 def largest_difference(heads: Heads, expected: Heads) -> float:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from mottool.errors import MottoolError, SettingError, did_you_mean
@@ -43,7 +44,9 @@ class Runtimes:
         self.requested = requested
         if requested == AUTO:
             self.requested = os.environ.get(VARIABLE) or AUTO
-        self._networks: dict[str, Any] = {EAGER: network.module}
+        self._networks: dict[str, Any] = {}
+        if network.compute.dtype is torch.float32:
+            self._networks[EAGER] = network.module
         self._opened: dict[str, Forward] = {}
         self._measured: Measured | None = None
         self._messages: set[str] = set()

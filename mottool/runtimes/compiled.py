@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mottool.runtimes.chunks import chunked
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
+from mottool.runtimes.precision import cast_weights
 
 __all__ = ["open_compiled"]
 
@@ -18,7 +19,7 @@ def open_compiled(network: LoadedNetwork) -> Forward:
     PyTorch keeps the result in a cache of its own. CUDA graphs are off: torchvision's deformable
     convolution runs on another stream, which a graph would silently leave out.
     """
-    heads: Any = torch.compile(network.heads, dynamic=False)
+    heads: Any = torch.compile(cast_weights(network).heads, dynamic=False)
 
     def run(images: Any) -> dict[str, Tensor]:
         with warnings.catch_warnings():

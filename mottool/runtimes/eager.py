@@ -4,21 +4,23 @@ import torch
 from torch import Tensor
 
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
+from mottool.runtimes.precision import cast_weights
 
 __all__ = ["open_channels_last", "open_torch"]
 
 
 def open_torch(network: LoadedNetwork) -> Forward:
-    """Return the network's own `forward`."""
-    return network.heads
+    """Return the network's own `forward`, with weights in the precision of its autocast."""
+    return cast_weights(network).heads
 
 
 def open_channels_last(network: LoadedNetwork) -> Forward:
-    """Return the network's `forward` on images in the memory order (B, H, W, C).
+    """Return the `forward` of `open_torch` on images in the memory order (B, H, W, C).
 
-    Convolutions of a CPU need no reordering then. The weights stay as they are: a converted copy
+    Convolutions of a CPU need no reordering then. The weights keep their order: a converted copy
     would double the memory, and PyTorch converts them in a fraction of the time of a convolution.
     """
+    network = cast_weights(network)
 
     def forward(*images: Tensor) -> dict[str, Tensor]:
         ordered = [part.contiguous(memory_format=torch.channels_last) for part in images]

@@ -15,7 +15,7 @@ import torch
 from mottool.errors import MottoolError, OutputError
 from mottool.files import atomic_write, digest
 from mottool.locks import locked
-from mottool.runtimes.agreement import agree
+from mottool.runtimes.agreement import agree, eager_heads
 from mottool.runtimes.conversions import cache_folder, code_version
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
 from mottool.runtimes.registry import EAGER, versions
@@ -72,13 +72,9 @@ def measure(network: LoadedNetwork, names: list[str], open_runtime: Open, warn: 
     each.
     """
     images = network.example()
+    eager, exact = eager_heads(network, images)
     with network.compute.autocast():
-        eager = network.heads(*images)
-        exact = None
-        if network.compute.dtype is not torch.float32:
-            with torch.autocast(network.compute.device.type, enabled=False):
-                exact = network.heads(*images)
-        forwards: dict[str, Forward] = {EAGER: network.heads}
+        forwards: dict[str, Forward] = {EAGER: open_runtime(EAGER)}
         for name in names:
             try:
                 forward = open_runtime(name)

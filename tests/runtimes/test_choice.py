@@ -10,6 +10,7 @@ from torch import nn
 from mottool.errors import SettingError
 from mottool.locks import locked
 from mottool.models.device import Compute
+from mottool.networks.registry import load
 from mottool.runtimes import choice, measure
 from mottool.runtimes.agreement import agree
 from mottool.runtimes.choice import Runtimes
@@ -46,6 +47,12 @@ def open_failing(network):
     return forward
 
 
+def load_toy(path):
+    """Load a function of this module, or of mottool's."""
+    module, _, name = path.partition(":")
+    return globals()[name] if module == __name__ else load(path)
+
+
 @pytest.fixture(autouse=True)
 def toys(monkeypatch, tmp_path):
     """Replace the runtimes by eager PyTorch and toys, of which the toy is the fastest."""
@@ -56,7 +63,7 @@ def toys(monkeypatch, tmp_path):
     for name in ("toy", "wrong", "broken", "failing"):
         monkeypatch.setitem(RUNTIMES, name, RuntimeEntry(name, f"{__name__}:open_{name}"))
     monkeypatch.setitem(RUNTIMES, "away", RuntimeEntry("", "", packages=("no_such_package",)))
-    monkeypatch.setattr(choice, "load", lambda path: globals()[path.partition(":")[2]])
+    monkeypatch.setattr(choice, "load", load_toy)
     times = {"torch": 0.05, "toy": 0.02}
     monkeypatch.setattr(
         measure, "_time", lambda network, forwards, images: {name: times[name] for name in forwards}
@@ -85,6 +92,19 @@ def test_auto_takes_the_fastest_that_agrees_and_says_why():
         "toy-network: runtime failing is not used: failing cannot run toy-network (ValueError)",
         "toy-network: runtime toy, 20 ms an image here (torch 50); see --runtime",
     ]
+
+
+def test_auto_measures_pytorch_as_runs_call_it(monkeypatch):
+    timed = {}
+
+    def time(network, forwards, images):
+        timed.update(forwards)
+        return dict.fromkeys(forwards, 1.0)
+
+    monkeypatch.setattr(measure, "_time", time)
+    runtimes = Runtimes(network(torch.bfloat16))
+    assert runtimes.start(print, images=1000).runtime == "torch"
+    assert timed["torch"] is runtimes.open("torch")
 
 
 def test_auto_remembers_its_measurement():
