@@ -12,6 +12,7 @@ from mottool.models.folding import fold_batch_norms
 from mottool.models.interfaces import Deployable
 from mottool.models.otrack import Recurrence
 from mottool.pipelines.embedders.osnet import VARIANTS
+from mottool.runtimes import precision
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.eager import open_channels_last, open_torch
 from mottool.runtimes.interfaces import LoadedNetwork
@@ -83,6 +84,20 @@ def test_only_weights_of_convolutions_and_linear_layers_are_cast(name):
     assert [*unused] == [path for path in unused if path.startswith("embedder.embedding")]
     for value, twin in zip(network.module.buffers(), copy.buffers(), strict=True):
         assert twin is value
+
+
+@pytest.mark.parametrize("open_runtime", [open_torch, open_channels_last])
+def test_calls_cast_no_weights(open_runtime):
+    network = loaded(deployed("mottool-s"))
+    forward = open_runtime(network)
+    uses = precision._Uses(network.module, network.compute.dtype)
+    with torch.no_grad(), network.compute.autocast():
+        with uses:
+            forward(*network.example())
+        assert not uses.cast
+        with uses:
+            network.heads(*network.example())
+        assert uses.cast
 
 
 class Mixed(nn.Module):
