@@ -98,10 +98,10 @@ def run(
 ) -> Path:
     """Measure pipelines with runtimes, and write tables and a plot to the folder `out`.
 
-    Without `runtimes` every installed one is measured that `auto` considers, and left out where it
-    does not apply; a pipeline without runtimes is measured once, as `torch`. Without a `source` a
-    video of walking people is drawn. Raises `SettingError` for unknown names and settings that do
-    not apply, and `InputError` for a source that cannot be used.
+    Without `runtimes` every installed one is measured that `auto` considers on the device, and left
+    out where it does not apply; a pipeline without runtimes is measured once, as `torch`. Without a
+    `source` a video of walking people is drawn. Raises `SettingError` for unknown names and
+    settings that do not apply, and `InputError` for a source that cannot be used.
     """
 
     def fail(case: Case, error: Exception) -> None:
@@ -109,7 +109,7 @@ def run(
             raise error
 
     config = config or Config()
-    names = runtimes or installed_runtimes()
+    names = runtimes or installed_runtimes(config.options.device)
     results = list(_measure(pipelines, names, source, config, fail))
     _write(results, out)
     return out
@@ -196,15 +196,23 @@ def command(
 
     folder = out or WorkDir(work).benchmark()
     names = pipelines or DEFAULT_PIPELINES
-    results = list(_measure(names, runtimes or installed_runtimes(), source, config, fail))
+    chosen = runtimes or installed_runtimes(config.options.device)
+    results = list(_measure(names, chosen, source, config, fail))
     if results:
         _report(jobs, results, _write(results, folder))
     jobs.close()
 
 
-def installed_runtimes() -> tuple[str, ...]:
-    """Return the installed runtimes that `auto` measures."""
-    return tuple(name for name, entry in RUNTIMES.items() if entry.measured and not entry.missing())
+def installed_runtimes(device: str) -> tuple[str, ...]:
+    """Return the installed runtimes that `auto` measures on a device."""
+    from mottool.models.device import Compute
+
+    kind = Compute.named(device).device.type
+    return tuple(
+        name
+        for name, entry in RUNTIMES.items()
+        if entry.measured and kind in entry.devices and not entry.missing()
+    )
 
 
 def _measure(

@@ -58,6 +58,11 @@ RUNTIMES = {
         devices=("cpu", "cuda"),
         measured=False,
     ),
+    "cuda-graph": RuntimeEntry(
+        "PyTorch captured in a CUDA graph, for NVIDIA GPUs",
+        "mottool.runtimes.cuda_graph:open_cuda_graph",
+        devices=("cuda",),
+    ),
     "onnx": RuntimeEntry(
         "ONNX Runtime",
         "mottool.runtimes.onnx:open_onnx",

@@ -115,7 +115,9 @@ def main(
 ) -> None:
     """Measure and print."""
     compute = Compute.named(device, precision)
-    chosen = [*(runtimes or (name for name, entry in RUNTIMES.items() if entry.measured))]
+    kind = compute.device.type
+    measured = (name for name, each in RUNTIMES.items() if each.measured and kind in each.devices)
+    chosen = [*(runtimes or measured)]
     if precision == "fp32" and not runtimes:
         chosen.remove(EAGER)
     print(f"{'network':24}{'runtime':>15}{'input':>10}{'ms':>10}{'times':>8}{'difference':>12}")

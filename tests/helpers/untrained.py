@@ -8,9 +8,21 @@ from torchvision.models import detection
 
 from mottool.benchmarking.random_weights import random_checkpoint as checkpoint
 from mottool.benchmarking.random_weights import random_network as network
+from mottool.models.folding import fold_batch_norms
+from mottool.models.interfaces import Deployable
+from mottool.networks.registry import NETWORKS
 from mottool.pipelines.detectors.torchvision import KINDS
 
-__all__ = ["checkpoint", "network", "people_detector", "unsure"]
+__all__ = ["checkpoint", "deployed", "network", "people_detector", "unsure"]
+
+
+def deployed(name: str) -> nn.Module:
+    """Build a one-shot network or an OSNet in the form in which pipelines call it."""
+    made = network(name).eval()
+    if name not in NETWORKS:
+        made.classifier = nn.Identity()
+        return fold_batch_norms(made).to(memory_format=torch.channels_last)
+    return made.deployed() if isinstance(made, Deployable) else made
 
 
 def unsure(name: str) -> nn.Module:

@@ -4,14 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from untrained import network as untrained
+from untrained import deployed
 
 from mottool.models.backbones.deformable import DeformableConv2d
 from mottool.models.device import Compute
-from mottool.models.folding import fold_batch_norms
-from mottool.models.interfaces import Deployable
 from mottool.models.otrack import Recurrence
-from mottool.pipelines.embedders.osnet import VARIANTS
+from mottool.networks.registry import NETWORKS
 from mottool.runtimes import precision
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.eager import open_channels_last, open_torch
@@ -20,21 +18,13 @@ from mottool.runtimes.precision import cast_weights, shared_copy
 
 NAMES = ["mottool-s", "fairmot-dla34", "tdt-mobilenet", "otrack", "cstrack-s", "osnet_x0_25"]
 LOWER = [torch.bfloat16, torch.float16]
+OTHERS = [pytest.param(name, marks=pytest.mark.heavy) for name in NETWORKS if name not in NAMES]
 
 
 def loaded(module, dtype=torch.bfloat16, **arguments):
     compute = Compute(torch.device("cpu"), dtype)
     arguments = {"size": (64, 32), "channels": getattr(module, "input_channels", (3,)), **arguments}
     return LoadedNetwork("network", "0", module.eval(), compute, **arguments)
-
-
-def deployed(name):
-    """Return a network with random weights as its pipeline calls it."""
-    module = untrained(name).eval()
-    if name in VARIANTS:
-        module.classifier = nn.Identity()
-        return fold_batch_norms(module).to(memory_format=torch.channels_last)
-    return module.deployed() if isinstance(module, Deployable) else module
 
 
 @torch.inference_mode()
@@ -52,7 +42,7 @@ def assert_same_bits(heads, expected):
 
 
 @pytest.mark.parametrize("dtype", LOWER)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *OTHERS])
 def test_heads_have_the_bits_that_autocast_computes(name, dtype):
     network = loaded(deployed(name), dtype)
     before = {key: value.clone() for key, value in network.module.state_dict().items()}

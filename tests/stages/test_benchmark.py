@@ -8,7 +8,7 @@ from footage import video
 from mottool.benchmarking.case import PARTS
 from mottool.cli.main import cli
 from mottool.errors import InputError, SettingError
-from mottool.stages.benchmark import _applicable
+from mottool.stages.benchmark import _applicable, installed_runtimes
 
 COLUMNS = ["pipeline", "runtime", "statistic", "people", *PARTS, "sum", "whole", "CPU"]
 COLUMNS += ["frames/s", "MB", "GPU MB"]
@@ -72,6 +72,14 @@ def test_a_pipeline_without_runtimes_is_measured_once():
     assert _applicable(("torch", "onnx", "onnx"), "mottool-s") == ["torch", "onnx"]
     assert _applicable(("torch", "onnx"), "fcos+osnet_x0_25") == ["torch", "onnx"]
     assert _applicable(("torch", "onnx"), "fcos+histogram") == ["torch"]
+
+
+def test_runtimes_of_other_devices_are_not_measured(monkeypatch):
+    assert "torch" in installed_runtimes("cpu")
+    assert "cuda-graph" not in installed_runtimes("cpu")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert "cuda-graph" in installed_runtimes("cuda")
+    assert "openvino" not in installed_runtimes("cuda")
 
 
 def test_sources_without_frames_or_with_several_sequences_are_refused(tmp_path):

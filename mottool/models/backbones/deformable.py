@@ -13,7 +13,10 @@ class DeformableConv2d(nn.Module):
 
     Every tap of the kernel is shifted by a learned offset and weighted by a learned mask, both
     read off the same input by an ordinary convolution. (B, inputs, H, W) to (B, outputs, H, W).
+    With `by_sampling`, PyTorch's operations compute it instead of torchvision's kernel.
     """
+
+    by_sampling = False
 
     def __init__(self, inputs: int, outputs: int) -> None:
         """Create the layer; initial offsets are 0 and masks 1/2 (§3.2)."""
@@ -31,7 +34,7 @@ class DeformableConv2d(nn.Module):
         # There is no kernel for bfloat16, and half precision knows a place only to 1/4 pixel.
         precision = torch.promote_types(x.dtype, torch.float32)
         image, offset, weight, bias, mask = (t.to(precision) for t in taken)
-        if torch.is_grad_enabled() and x.device.type == "cpu":
+        if self.by_sampling or (torch.is_grad_enabled() and x.device.type == "cpu"):
             return _sampled(image, offset, weight, bias, mask).to(x.dtype)
         y: Tensor = deform_conv2d(image, offset, weight, bias, padding=1, mask=mask)
         return y.to(x.dtype)  # (B, outputs, H, W)
@@ -40,7 +43,9 @@ class DeformableConv2d(nn.Module):
 def _sampled(image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
     """Compute `deform_conv2d` by bilinear sampling and one matrix product.
 
-    On a CPU torchvision's gradients go pixel by pixel: they take four times as long.
+    On a CPU torchvision's gradients go pixel by pixel: they take four times as long. On a GPU all
+    operations are on the current stream, and none copies from the host, so that a CUDA graph can
+    capture them.
     """
     count, channels, height, width = image.shape
     tap = torch.arange(9, device=image.device)[:, None, None]
@@ -48,8 +53,8 @@ def _sampled(image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: 
     column = torch.arange(width, device=image.device) + tap % 3 - 1  # (9, 1, W)
     y, x = offset.view(count, 9, 2, height, width).unbind(2)  # (B, 9, H, W) each
     # In grid_sample's coordinates the image's outer edges are at -1 and 1.
-    places = torch.stack((2 * (x + column) + 1, 2 * (y + row) + 1), -1)
-    places = places / places.new_tensor((width, height)) - 1
+    x, y = (2 * (x + column) + 1) / width - 1, (2 * (y + row) + 1) / height - 1
+    places = torch.stack((x, y), -1)
     with torch.autocast(image.device.type, enabled=False):
         taken = F.grid_sample(
             image, places.view(count, 9 * height, width, 2), align_corners=False
