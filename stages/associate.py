@@ -13,6 +13,7 @@ import click
 from mottool.association.associate import associate as run
 from mottool.association.associate import settings_record
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
+from mottool.association.job import Association, Summary, run_association
 from mottool.association.registry import (
     DEFAULT_TRACKER,
     TRACKERS,
@@ -49,19 +50,14 @@ from mottool.engines.task import Outcome, Task
 from mottool.errors import InputError, MottoolError
 from mottool.files import safe_name
 from mottool.progress import progress
-from mottool.records.record import read_record
 from mottool.records.tracker_settings import mixed_with_others, warn_of_replaced
-from mottool.settings import Settings
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.cache.writer import Header
-    from mottool.detections import Detections
 
 __all__ = ["command", "run"]
-
-Summary = dict[str, Any]
 
 
 @click.command("associate", cls=tracker_command(settings_by_tracker()), epilog=splits_help())
@@ -173,7 +169,7 @@ def command(
     check_public(public, [task.settings for task in tasks])
     made = {task.out: settings_record(tracker, *task[4:], public) for task in tasks}
     warn_of_replaced(made, reporter.note)
-    job = partial(_track, tracker=tracker, public=public)
+    job = partial(run_association, tracker=tracker, public=public)
     with open_engine(engine, len(tasks), warn=reporter.note) as opened:
         outcomes = _run_all(tasks, partial(job, bar=len(tasks) == 1), opened)
     notes = [f"{file} [{name}] fits none of these sequences" for name in sequence_settings.unused]
@@ -209,18 +205,6 @@ def _headers(reporter: Jobs, caches: Iterable[Path]) -> dict[Path, Opened]:
         except MottoolError as error:
             reporter.fail(cache.stem, error)
     return headers
-
-
-class Association(NamedTuple):
-    """A cache to track, its number of frames, the file for its tracks, and its settings."""
-
-    sequence: str
-    cache: Path
-    out: Path
-    frames: int
-    settings: Settings
-    inputs: InputSettings
-    postprocessing: PostprocessSettings
 
 
 def _tasks(
@@ -270,37 +254,3 @@ def _run_all(
     for _ in ticks:
         pass
     return outcomes
-
-
-def _track(task: Association, tracker: str, public: Path | None, bar: bool) -> Summary:
-    """Track one cache, in any process, and return a summary; `bar` shows progress by frame.
-
-    The speed is that of association, as `metrics.speed` defines it.
-    """
-    from mottool.metrics.speed import SystemTime
-
-    notes = list[str]()
-
-    def show_progress(frames: Iterable[Detections]) -> Iterable[Detections]:
-        return progress(frames, task.sequence, task.frames) if bar else frames
-
-    run(
-        task.cache,
-        task.out,
-        tracker,
-        settings=task.settings,
-        postprocessing=task.postprocessing,
-        progress=show_progress,
-        inputs=task.inputs,
-        public=public,
-        warn=notes.append,
-    )
-    record = read_record(task.out)
-    time = SystemTime.read(record) or SystemTime()
-    return {
-        "rows": record["rows"],
-        "identities": record["identities"],
-        "frames": task.frames,
-        "frames_per_second": round(time.rates()["FPSA"] or 0.0, 1),
-        "notes": notes,
-    }

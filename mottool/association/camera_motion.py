@@ -31,12 +31,18 @@ def required_motion(cache: Cache, tracker: str, settings: Settings) -> CameraMot
     return motion_of(cache, tracker) if needs_motion(cache, tracker, settings) else None
 
 
-def frames_with_motion(cache: Cache, motion: CameraMotion | None) -> Iterator[Detections]:
-    """Return the detections of each frame of a cache, with their camera motion if it is given."""
+def frames_with_motion(
+    cache: Cache, motion: CameraMotion | None, embeddings: bool = True
+) -> Iterator[Detections]:
+    """Return the detections of each frame of a cache, with their camera motion if it is given.
+
+    Without `embeddings`, these are not read.
+    """
+    frames = cache.frames(embeddings=embeddings)
     if motion is None:
-        return cache.frames()
+        return frames
     warps = motion.between(cache.first_frame, cache.last_frame)
-    pairs = zip(cache.frames(), warps, strict=True)
+    pairs = zip(frames, warps, strict=True)
     return (replace(detections, camera_motion=warp) for detections, warp in pairs)
 
 

@@ -99,12 +99,13 @@ class IndependentFilter(Filter):
 
     def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
         """Predict `motion` (5, 4, T) in place, `elapsed` frames ahead."""
-        noise = self.process_noise(motion[POSITION])
-        motion[POSITION] += elapsed * motion[VELOCITY]
+        position, velocity, covariance, position_variance, velocity_variance = motion
+        noise = self.process_noise(position)
+        position += elapsed * velocity
         # F P F' for F = [[1, e], [0, 1]]: the variance takes the covariance before and after.
-        motion[POSITION_VARIANCE] += elapsed * motion[COVARIANCE]
-        motion[COVARIANCE] += elapsed * motion[VELOCITY_VARIANCE]
-        motion[POSITION_VARIANCE] += elapsed * motion[COVARIANCE]
+        position_variance += elapsed * covariance
+        covariance += elapsed * velocity_variance
+        position_variance += elapsed * covariance
         motion[VARIANCES] += elapsed * noise
 
     def innovation_variance(self, motion: Floats, noise: Floats | float = 1.0) -> Floats:
@@ -116,12 +117,14 @@ class IndependentFilter(Filter):
     def update(self, motion: Floats, measurements: Floats, noise: Floats | float = 1.0) -> None:
         """Correct `motion` (5, 4, T) by one measurement (4, T) of each tracklet, in place."""
         variance = self.innovation_variance(motion, noise)  # (4, T)
-        innovation = measurements - motion[POSITION]  # (4, T)
-        gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / variance  # (2, 4, T) velocity, position
-        motion[POSITION] += gain[1] * innovation
-        motion[VELOCITY] += gain[0] * innovation
-        motion[VELOCITY_VARIANCE] -= gain[0] * motion[COVARIANCE]
-        motion[COVARIANCE : POSITION_VARIANCE + 1] -= gain * motion[POSITION_VARIANCE]
+        position, velocity, covariance, position_variance, velocity_variance = motion
+        innovation = measurements - position  # (4, T)
+        gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / variance  # (2, 4, T)
+        velocity_gain, position_gain = gain
+        position += position_gain * innovation
+        velocity += velocity_gain * innovation
+        velocity_variance -= velocity_gain * covariance
+        motion[COVARIANCE : POSITION_VARIANCE + 1] -= gain * position_variance
 
     def gate(
         self, motion: Floats, measurements: Floats, limit: float = CHI2_95

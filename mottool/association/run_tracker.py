@@ -73,7 +73,9 @@ def track_frames(
     """
     inputs = inputs or InputSettings()
     steps, rate = _steps(cache, inputs)
-    detected = frames_with_motion(cache, motion)
+    entry = TRACKERS[tracker]
+    embeddings = "embeddings" in {*entry.required(settings), *entry.uses}
+    detected = frames_with_motion(cache, motion, embeddings)
     if missing := missing_embeddings(tracker, settings, inputs, cache.header.settings):
         raise CacheError(f"{cache.path}: {missing[0]}", missing[1])
     instance = _create_tracker(tracker, settings, cache, rate, public, warn)

@@ -129,6 +129,8 @@ class Tracklets:
         `time` is in frames; `embeddings` are (n, D).
         """
         count = len(scores)
+        if not count:
+            return np.zeros(0, np.intp)
         free = (~self._in_use).nonzero()[0]
         while len(free) < count:
             self._grow()
@@ -142,7 +144,7 @@ class Tracklets:
         self.is_confirmed[slots] = self.is_removed[slots] = False
         self.scores[slots] = scores
         self.motion[:, :, slots] = self.filter.initiate(measurements)
-        if embeddings is not None and count:  # without rows, D is unknown
+        if embeddings is not None:
             if self.embeddings.shape[1] != embeddings.shape[1]:
                 self.embeddings = np.zeros((self.capacity, embeddings.shape[1]), np.float32)
             self.embeddings[slots] = embeddings

@@ -104,28 +104,31 @@ class Cache:
         self._check_size()
         return values
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Detections]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, embeddings: bool = True
+    ) -> Iterator[Detections]:
         """Yield the detections of the frames at indices `start:stop`, embeddings as float32.
 
-        Index 0 is frame `first_frame`. The arrays of neighbouring frames are slices of one block:
-        copy those to keep for long.
+        Index 0 is frame `first_frame`. Without `embeddings`, most of the file is not read, and
+        detections have none. The arrays of neighbouring frames are slices of one block: copy those
+        to keep for long.
         """
         start, stop, _ = slice(start, stop).indices(self.frame_count)
         while start < stop:
             max_row = self._pointer[start] + READ_ROWS
             last = int(np.searchsorted(self._pointer, max_row, side="right")) - 1
             last = min(max(last, start + 1), start + READ_FRAMES, stop)
-            yield from self._block(start, last)
+            yield from self._block(start, last, embeddings)
             start = last
 
-    def _block(self, start: int, stop: int) -> Iterator[Detections]:
+    def _block(self, start: int, stop: int, embedded: bool) -> Iterator[Detections]:
         rows, centre_rows = self._pointer[start : stop + 1], self._centre_pointer[start : stop + 1]
         low, high = int(rows[0]), int(rows[-1])
         try:
             boxes, scores, classes = (data[low:high] for data in self._data.values())
             centres = self._centres[int(centre_rows[0]) : int(centre_rows[-1])]
             embeddings = None
-            if self._embeddings is not None:
+            if embedded and self._embeddings is not None:
                 embeddings = self._embeddings[low:high].astype(np.float32)  # (n, D)
             tracked = {name: data[low:high] for name, data in self._tracked.items()}
         except OSError as error:

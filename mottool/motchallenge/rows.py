@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from mottool.errors import InputError, did_you_mean, from_os_error
 from mottool.files import UNPACK_FIX, atomic_write, unpacked_limit
+from mottool.motchallenge.decimals import parse_decimals
 from mottool.motchallenge.zip_files import is_archive, read_results
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
@@ -88,9 +89,9 @@ def _parse(blocks: Blocks, path: Path) -> Rows:
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
         raise InputError(f"{path} line {number} has {columns} columns", fix)
-    rows = (line for _, line in _lines(blocks))
     try:
-        table = np.loadtxt(rows, ndmin=2, comments=None) if first else np.zeros((0, columns))
+        tables = [_parse_block(block, columns) for block in blocks()] if first else []
+        table = np.concatenate([np.zeros((0, columns)), *tables])
     except ValueError:
         raise _bad_line(path, blocks, columns) from None
 
@@ -98,6 +99,19 @@ def _parse(blocks: Blocks, path: Path) -> Rows:
         return next(islice(_lines(blocks), row, None))[0]
 
     return rows_from_table(path, table, line_of)
+
+
+def _parse_block(block: str, columns: int) -> npt.NDArray[np.float64]:
+    """Return the numbers of a block of lines, (n, columns); blank lines are left out.
+
+    Raises `ValueError` for text that is not numbers. Lines of another length may be returned.
+    """
+    text = block.replace("\r\n", "\n").rstrip("\n") + "\n"
+    table = parse_decimals(text.encode(), columns)
+    if table is not None:
+        return table
+    rows = [line for _, line in _lines(lambda: iter([block]))]
+    return np.loadtxt(rows, ndmin=2, comments=None) if rows else np.zeros((0, columns))
 
 
 def _is_yolo_label(line: str) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from caches import HEADER, write
@@ -58,6 +59,22 @@ def test_no_tracker_reads_embeddings_below_its_lowest_score(name):
 def test_trackers_without_embeddings_have_no_lowest_score():
     others = [name for name in TRACKERS if name not in EMBEDDING]
     assert not any(hasattr(TRACKERS[name].settings, "lowest_embedded") for name in others)
+
+
+def test_trackers_without_embeddings_do_not_read_them(tmp_path):
+    path = write(tmp_path / "seq.h5", scored_frames())
+    with h5py.File(path) as file:
+        offset = file["embeddings"].id.get_chunk_info(0).byte_offset
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1  # which HDF5 refuses to read
+    path.write_bytes(content)
+    for name in TRACKERS.keys() - {"otrack"}:
+        with Cache(path) as cache:
+            if name in EMBEDDING:
+                with pytest.raises(CacheError, match="damaged"):
+                    run_tracker(cache, name, settings_of(name))
+            else:
+                assert len(run_tracker(cache, name, settings_of(name)))
 
 
 def test_cache_without_the_embeddings_that_a_tracker_reads_is_refused(tmp_path):

@@ -97,6 +97,15 @@ def test_numbers_outside_their_range_are_refused(tmp_path, name, value):
         content(path)
 
 
+def test_embeddings_are_read_only_on_request(tmp_path):
+    path = write(tmp_path / "seq.h5", FRAMES)
+    with Cache(path) as cache:
+        for frame, bare in zip(cache.frames(3), cache.frames(3, embeddings=False), strict=True):
+            assert bare.embeddings is None
+            np.testing.assert_array_equal(bare.boxes, frame.boxes)
+            np.testing.assert_array_equal(bare.occlusion_centres, frame.occlusion_centres)
+
+
 def test_a_half_of_a_cache_has_the_numbers_of_the_whole(tmp_path):
     frames = [made(count, seed=count, centres=count % 2) for count in (2, 0, 3, 1, 2)]
     path = write(tmp_path / "a.h5", frames)

@@ -7,6 +7,7 @@ import pytest
 
 SLOW = {"scipy", "av", "cv2", "torch", "pandas", "matplotlib", "dask", "distributed"}
 ASSOCIATE = ("mottool.stages.associate", "mottool.association.run_tracker")
+WORKER = ("mottool.engines.worker", "mottool.association.job", "mottool.association.run_tracker")
 TRACKERS = ("mottool.association.fairmot", "mottool.association.sort")
 
 
@@ -14,10 +15,11 @@ TRACKERS = ("mottool.association.fairmot", "mottool.association.sort")
     ("modules", "slow"),
     [
         ((*ASSOCIATE, *TRACKERS), SLOW),
+        ((*WORKER, *TRACKERS), SLOW | {"click"}),
         (("mottool.metrics.evaluate",), SLOW | {"h5py"}),
         (("mottool.stages.run",), SLOW | {"h5py", "numpy", "requests"}),
     ],
-    ids=["associate", "evaluate", "run"],
+    ids=["associate", "worker", "evaluate", "run"],
 )
 def test_slow_libraries_are_not_imported(modules, slow):
     code = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"

@@ -1,10 +1,13 @@
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mottool.errors import InputError
-from mottool.motchallenge.rows import Rows, read_rows, write_tracks
+from mottool.motchallenge.rows import Rows, parse_rows, read_rows, write_tracks
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 
 
@@ -30,6 +33,77 @@ def test_gzip_spaces_blank_lines_and_floats_for_integers_are_read(tmp_path):
     assert rows.frames.tolist() == [1, 2]
     assert rows.ids.tolist() == [2, 2]
     assert rows.rest.tolist() == [[1.0], [1.0]]
+
+
+NUMBERS = st.one_of(
+    st.floats(-1e8, 1e8).map(repr),
+    st.decimals(-1000, 1000, places=4).map(str),
+    st.integers(-(10**17), 10**17).map(lambda digits: f"{digits}e-9"),
+    st.sampled_from(
+        ["+1", ".5", "5.", "-0", "007", "1e-400", "4.9E-324", "1_000", " 1", "1 ", "\t1"]
+        + ["0.30000000000000004", "9007199254740993e-8", "123456789.12345678901234567890"]
+    ),
+)
+
+
+@given(
+    st.lists(st.lists(NUMBERS, min_size=5, max_size=5), min_size=1, max_size=8),
+    st.sampled_from([",", ", ", " ", " , "]),
+    st.sampled_from(["\n", "\r\n", "\n\n", " \n"]),
+)
+@settings(derandomize=True, deadline=None)
+def test_numbers_are_those_of_python_bit_for_bit(rows, comma, end):
+    """Whatever separates them. Only underscores, which Python reads, are refused."""
+    rows = [["1", "2", *row] for row in rows]
+    text = "".join(comma.join(row) + end for row in rows)
+    if "_" in text:
+        with pytest.raises(InputError, match="cannot be read as rows of numbers"):
+            parse_rows(text, Path("a.txt"))
+        return
+    expected = np.array([[float(cell) for cell in row[2:]] for row in rows])
+    parsed = parse_rows(text, Path("a.txt"))
+    assert np.hstack([parsed.tlwh, parsed.rest]).tobytes() == expected.tobytes()
+
+
+LINE = "1,-1,1,2,3,4,0.5\n"
+SECOND_BLOCK = 5001  # its line in the second block of a text of 80 kB
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1,-1,1,,3,4,0.5", " has 6 columns, the lines before 7"),
+        ("1,-1,1,2,3,4,", " has 6 columns, the lines before 7"),
+        (",-1,1,2,3,4,0.5", " has 6 columns, the lines before 7"),
+        ("1,-1,1,2,3,4,0.5,1\n1,-1,1,2,3,4", " has 8 columns, the lines before 7"),
+        ("1,-1,1,2-3,3,4,0.5", ": '2-3' is not a number"),
+        ("1,-1,1,2.3.4,3,4,0.5", ": '2.3.4' is not a number"),
+        ("1,-1,1,--2,3,4,0.5", ": '--2' is not a number"),
+        ("1,-1,1,1e,3,4,0.5", ": '1e' is not a number"),
+        ("1,-1,1,0x1p3,3,4,0.5", ": '0x1p3' is not a number"),
+        ("1,-1,1,nan,3,4,0.5", " holds NaN or infinity"),
+        ("1,-1,1,1e999,3,4,0.5", " holds NaN or infinity"),
+    ],
+)
+def test_a_bad_line_is_named_wherever_it_is(line, message):
+    for before in (1, SECOND_BLOCK - 1):
+        text = LINE * before + line + "\n" + LINE
+        with pytest.raises(InputError) as caught:
+            parse_rows(text, Path("a.txt"))
+        assert f"a.txt line {before + 1}{message}" in str(caught.value)
+
+
+def test_lines_of_another_length_in_another_block_are_refused():
+    text = LINE * SECOND_BLOCK + LINE.replace("\n", ",-1\n") * SECOND_BLOCK
+    with pytest.raises(InputError, match="line 5002 has 8 columns, the lines before 7"):
+        parse_rows(text, Path("a.txt"))
+
+
+def test_blank_blocks_and_a_byte_order_mark_are_left_out(tmp_path):
+    path = tmp_path / "det.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + LINE.encode() + b"\r\n" * 100_000 + LINE.encode())
+    rows = read_rows(path, "detection")
+    assert (rows.frames.tolist(), rows.rest.tolist()) == ([1, 1], [[0.5], [0.5]])
 
 
 def test_an_empty_file_has_no_rows(tmp_path):
