@@ -89,10 +89,14 @@ def _choose_pairs(rows: Indices, cols: Indices, gains: Floats) -> npt.NDArray[np
 
 
 def _matching(rows: Indices, cols: Indices, shape: tuple[int, int]) -> Matching:
-    row_free, col_free = np.ones(shape[0], np.bool_), np.ones(shape[1], np.bool_)
-    row_free[rows] = False
-    col_free[cols] = False
-    return Matching(rows, cols, row_free.nonzero()[0], col_free.nonzero()[0])
+    return Matching(rows, cols, _unmatched(rows, shape[0]), _unmatched(cols, shape[1]))
+
+
+def _unmatched(matched: Indices, count: int) -> Indices:
+    """Return the indices below `count` that are not in `matched`."""
+    is_matched = np.zeros(count, np.bool_)
+    is_matched[matched] = True
+    return (~is_matched).nonzero()[0]
 
 
 def assign_overlaps(
@@ -119,14 +123,15 @@ def assign_by_total(overlaps: Floats, threshold: float, gains: Floats | None = N
     that are not the IoU seldom tie, and if every row gets a partner, `scipy` is faster.
     """
     if gains is None or len(gains) > gains.shape[1]:
-        partner = lap.lapjv(-(overlaps if gains is None else gains), extend_cost=True)[1]  # (D,)
+        costs = -(overlaps if gains is None else gains)
+        partner = lap.lapjv(costs, extend_cost=True, return_cost=False)[0]  # (D,)
         rows = (partner >= 0).nonzero()[0]
         cols = partner[rows]
     else:
         rows, cols = linear_sum_assignment(gains, maximize=True)
     close = overlaps[rows, cols] >= threshold
     matching = _matching(rows[close], cols[close], overlaps.shape)
-    without_partner = _matching(rows, cols, overlaps.shape).unmatched_rows
+    without_partner = _unmatched(rows, len(overlaps))
     return matching._replace(unmatched_rows=np.concatenate((without_partner, rows[~close])))
 
 

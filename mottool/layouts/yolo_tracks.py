@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mottool.errors import InputError, from_os_error
 from mottool.layouts.labels import Labels, read_lines, to_float
 from mottool.layouts.registry import IMAGE_SUFFIXES
@@ -212,6 +210,8 @@ def class_names(top: Path) -> tuple[dict[int, str], Path]:
 
 def _names(file: Path, text: str) -> dict[int, str]:
     """Return the classes under `names` of a YAML file, a list or a mapping; {} if it has none."""
+    import yaml  # which takes longer than to look for such labels
+
     try:
         document: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:

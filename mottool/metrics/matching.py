@@ -8,6 +8,7 @@ solved as in TrackEval, so that the same assignment is chosen.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -60,23 +61,19 @@ def connected_groups(rows: Ints, columns: Ints) -> list[list[int]]:
 
     Returns lists of i, ordered by their first: the pairs of a sequence are sorted by frame.
     """
-    parents = list(range(len(rows)))  # a tree of pairs for each group; its root is the first
-
-    def root(i: int) -> int:
-        while parents[i] != i:
-            parents[i] = i = parents[parents[i]]
-        return i
-
-    row_firsts: dict[int, int] = {}
-    column_firsts: dict[int, int] = {}
-    for i, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
-        for linked in (row_firsts.setdefault(row, i), column_firsts.setdefault(column, i)):
-            first, second = sorted((root(linked), root(i)))
-            parents[second] = first
-    groups: dict[int, list[int]] = {}
-    for i in range(len(parents)):
-        groups.setdefault(root(i), []).append(i)
-    return list(groups.values())
+    labels = np.arange(len(rows))  # (p,) another pair of the group, in the end its first one
+    previous = np.full(len(rows), -1)
+    while not np.array_equal(labels, previous):
+        previous = labels
+        for boxes in (rows, columns):
+            first = np.full(boxes.max() + 1, len(rows))
+            np.minimum.at(first, boxes, labels)
+            labels = first[boxes]
+        labels = labels[labels]  # which halves the way to the first one
+    order = labels.argsort(kind="stable")
+    bounds = (np.diff(labels[order], prepend=-1, append=-1) != 0).nonzero()[0].tolist()
+    indices = order.tolist()
+    return [indices[start:stop] for start, stop in pairwise(bounds)]
 
 
 def match_group(
