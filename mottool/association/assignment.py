@@ -107,11 +107,13 @@ def assign_overlaps(
     If the pairs above `threshold` are one-to-one, they are the result. Otherwise `assign_by_total`
     maximises the total of `gains()` (D, T), by default of the IoU.
     """
+    if not overlaps.size:
+        return Matching.empty(np.arange(overlaps.shape[0]), np.arange(overlaps.shape[1]))
     flattened = (overlaps > threshold).ravel().nonzero()[0]
-    rows, cols = np.divmod(flattened, max(overlaps.shape[1], 1))
-    one_to_one = len(rows) and np.bincount(rows).max() == 1 and np.bincount(cols).max() == 1
-    if one_to_one or not overlaps.size:
-        return _matching(rows, cols, overlaps.shape)
+    if 0 < len(flattened) <= min(overlaps.shape):
+        rows, cols = np.divmod(flattened, overlaps.shape[1])
+        if np.bincount(rows).max() == 1 and np.bincount(cols).max() == 1:
+            return _matching(rows, cols, overlaps.shape)
     return assign_by_total(overlaps, threshold, None if gains is None else gains())
 
 
@@ -130,9 +132,9 @@ def assign_by_total(overlaps: Floats, threshold: float, gains: Floats | None = N
     else:
         rows, cols = linear_sum_assignment(gains, maximize=True)
     close = overlaps[rows, cols] >= threshold
-    matching = _matching(rows[close], cols[close], overlaps.shape)
-    without_partner = _unmatched(rows, len(overlaps))
-    return matching._replace(unmatched_rows=np.concatenate((without_partner, rows[~close])))
+    unmatched_rows = np.concatenate((_unmatched(rows, len(overlaps)), rows[~close]))
+    rows, cols = rows[close], cols[close]
+    return Matching(rows, cols, unmatched_rows, _unmatched(cols, overlaps.shape[1]))
 
 
 def assign_capped(costs: Floats, cost_limit: float) -> Matching:

@@ -171,7 +171,7 @@ class HeightFilter(IndependentFilter):
     @staticmethod
     def measurements(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return centre, width / height and height (4, n) of boxes (n, 4)."""
-        corners = boxes.T  # (4, n)
+        corners = np.ascontiguousarray(boxes.T)  # (4, n)
         sides = corners[2:] - corners[:2]  # in the precision of the boxes, as the authors do
         coordinates = np.empty(corners.shape)
         np.multiply(sides, 0.5, out=coordinates[:2])
@@ -219,7 +219,7 @@ class AreaFilter(IndependentFilter):
     @staticmethod
     def measurements(boxes: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return centre, area and width / height (4, n) of boxes (n, 4)."""
-        corners = boxes.T.astype(np.float64)  # (4, n)
+        corners = np.ascontiguousarray(boxes.T, np.float64)  # (4, n)
         sides = corners[2:] - corners[:2]
         coordinates = np.empty(corners.shape)
         np.multiply(sides, 0.5, out=coordinates[:2])
@@ -252,9 +252,8 @@ class AreaFilter(IndependentFilter):
     def predict(self, motion: Floats, elapsed: float = 1.0) -> None:
         """Predict `motion` on; an area that would vanish stops shrinking first."""
         area, change = motion[POSITION, 2], motion[VELOCITY, 2]
-        vanishing = area + elapsed * change <= 0
-        if vanishing.any():
-            change[vanishing] = 0
+        vanishing = (area + elapsed * change <= 0).nonzero()[0]
+        change[vanishing] = 0
         super().predict(motion, elapsed)
 
 

@@ -40,9 +40,9 @@ class SortLifeCycle:
         # A frame without a detection resets the count of consecutive hits in the next frame.
         pool.hits[self.slots[pool.last[self.slots] < before]] = 0
         motion = pool.predict(self.slots, elapsed)
-        has_area = motion[POSITION, 2] * motion[POSITION, 3] > 0
-        if not has_area.all():
-            self.slots, motion = self.slots[has_area], motion[:, :, has_area]
+        with_area = (motion[POSITION, 2] * motion[POSITION, 3] > 0).nonzero()[0]
+        if len(with_area) < len(self.slots):
+            self.slots, motion = self.slots[with_area], motion.take(with_area, axis=2)
         return pool.filter.boxes(motion[POSITION])
 
     def remove_expired(self, elapsed: float) -> None:
