@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -49,7 +49,7 @@ from mottool.engines.base import BaseEngine
 from mottool.engines.task import Outcome, Task
 from mottool.errors import InputError, MottoolError
 from mottool.files import safe_name
-from mottool.progress import progress
+from mottool.progress import counter
 from mottool.records.tracker_settings import mixed_with_others, warn_of_replaced
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
@@ -241,16 +241,12 @@ def _run_all(
     Return the outcomes by result file.
     """
     outcomes = {}
-
-    def frames() -> Iterator[None]:
+    bar: AbstractContextManager[Callable[[int], object]] = nullcontext(lambda more: None)
+    if len(tasks) > 1:
+        bar = counter("associate", sum(task.frames for task in tasks))
+    with bar as count:
         for outcome in engine.run([Task(str(task.out), job, (task,)) for task in tasks]):
             (task,) = outcome.task.arguments
             outcomes[task.out] = outcome
-            yield from repeat(None, task.frames)
-
-    ticks = frames()
-    if len(tasks) > 1:
-        ticks = progress(ticks, "associate", sum(task.frames for task in tasks))
-    for _ in ticks:
-        pass
+            count(task.frames)
     return outcomes

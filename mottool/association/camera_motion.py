@@ -1,18 +1,23 @@
 """Camera motion of a cache's frames, from the file that `mottool camera-motion` writes."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mottool.association.registry import TRACKERS
-from mottool.cache.camera_motion import CameraMotion
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import CacheError
 from mottool.settings import Settings
 from mottool.splits import without_half
 from mottool.workdir import find_camera_motion
+
+if TYPE_CHECKING:
+    from mottool.cache.camera_motion import CameraMotion
 
 __all__ = ["frames_with_motion", "motion_of", "needs_motion", "required_motion"]
 
@@ -51,6 +56,8 @@ def motion_of(cache: Cache, tracker: str) -> CameraMotion:
 
     Raises `CacheError` if there is no camera-motion file of these frames.
     """
+    from mottool.cache.camera_motion import CameraMotion  # imports what writes such files
+
     header = cache.header
     names = dict.fromkeys([header.sequence, without_half(header.sequence)[0]])
     files = (find_camera_motion(Path(cache.path), name) for name in names)

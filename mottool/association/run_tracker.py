@@ -7,7 +7,7 @@ count for motion and for the age of lost tracklets.
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,15 @@ from mottool.association.registry import TRACKERS
 from mottool.association.result_rows import join_frames
 from mottool.association.sequence_settings import InputSettings
 from mottool.association.tracks import EMBEDDINGS_FIX, SequenceInfo, Tracker, Tracks
-from mottool.cache.camera_motion import CameraMotion
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import CacheError, InputError, SettingError, did_you_mean, ignore_warning
-from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows
 from mottool.settings import Settings
 from mottool.splits import without_half
+
+if TYPE_CHECKING:
+    from mottool.cache.camera_motion import CameraMotion
 
 __all__ = ["join_frames", "run_tracker", "select_detections", "steps", "track_frames"]
 
@@ -57,7 +58,7 @@ def track_frames(
     cache: Cache,
     tracker: str,
     settings: Settings,
-    motion: CameraMotion | None,
+    motion: "CameraMotion | None",
     progress: Callable[[Iterable[Detections]], Iterable[Detections]] = lambda frames: frames,
     inputs: InputSettings | None = None,
     public: Path | None = None,
@@ -135,6 +136,7 @@ def _create_tracker(
 
 def _public(path: Path, cache: Cache) -> Callable[[int], Any]:
     """Return a function from a frame of the cache, from 1, to the sequence's public boxes there."""
+    from mottool.motchallenge.public_detections import PublicDetections
     from mottool.sources.discovery import find_sequences  # imports libraries of video
 
     sequence, before = without_half(cache.header.sequence)[0], cache.first_frame - 1

@@ -18,7 +18,6 @@ used thresholds by sequence on the benchmarks.
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -193,6 +192,8 @@ class SequenceSettings:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # which worker processes do not need
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
