@@ -89,11 +89,13 @@ def _parse(blocks: Blocks, path: Path) -> Rows:
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
         raise InputError(f"{path} line {number} has {columns} columns", fix)
+    numbers = bytearray()  # which grows without a copy
     try:
-        tables = [_parse_block(block, columns) for block in blocks()] if first else []
-        table = np.concatenate([np.zeros((0, columns)), *tables])
+        for block in blocks():
+            numbers += _parse_block(block, columns).data
     except ValueError:
         raise _bad_line(path, blocks, columns) from None
+    table = np.frombuffer(numbers).reshape(-1, columns)
 
     def line_of(row: int) -> int:
         return next(islice(_lines(blocks), row, None))[0]
@@ -104,14 +106,19 @@ def _parse(blocks: Blocks, path: Path) -> Rows:
 def _parse_block(block: str, columns: int) -> npt.NDArray[np.float64]:
     """Return the numbers of a block of lines, (n, columns); blank lines are left out.
 
-    Raises `ValueError` for text that is not numbers. Lines of another length may be returned.
+    Raises `ValueError` for a line that is not `columns` numbers.
     """
     text = block.replace("\r\n", "\n").rstrip("\n") + "\n"
     table = parse_decimals(text.encode(), columns)
     if table is not None:
         return table
-    rows = [line for _, line in _lines(lambda: iter([block]))]
-    return np.loadtxt(rows, ndmin=2, comments=None) if rows else np.zeros((0, columns))
+    lines = [line for _, line in _lines(lambda: iter([block]))]
+    if not lines:
+        return np.zeros((0, columns))
+    table = np.loadtxt(lines, ndmin=2, comments=None)
+    if table.shape[1] != columns:
+        raise ValueError(f"lines of {table.shape[1]} columns")
+    return table
 
 
 def _is_yolo_label(line: str) -> bool:

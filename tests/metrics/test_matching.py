@@ -47,3 +47,17 @@ def test_groups_are_connected_by_rows_and_columns_and_come_in_order():
     rows, columns = np.array([5, 5, 6, 7, 8, 8]), np.array([1, 2, 2, 9, 4, 3])
     assert connected_groups(rows, columns) == [[0, 1, 2], [3], [4, 5]]
     assert connected_groups(rows[:0], columns[:0]) == []
+    steps = np.arange(2001)  # one chain, whose ends are far from each other
+    order = np.random.default_rng(0).permutation(2001)
+    assert connected_groups((steps // 2)[order], ((steps + 1) // 2)[order]) == [[*range(2001)]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), unique=True, max_size=20))
+@settings(derandomize=True, deadline=None)
+def test_pairs_are_in_one_group_if_a_chain_of_common_boxes_joins_them(cells):
+    rows, columns = np.array(cells, np.int64).reshape(-1, 2).T
+    joined = (rows[:, None] == rows) | (columns[:, None] == columns)  # (p, p)
+    for _ in cells:
+        joined = joined @ joined
+    expected = {tuple(row.nonzero()[0].tolist()): None for row in joined}  # in order, once each
+    assert connected_groups(rows, columns) == [list(group) for group in expected]
