@@ -15,7 +15,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import ground_truth_option, plot_options, results_argument
 from mottool.drawing.plots import plot_hota, plot_timelines
-from mottool.errors import InputError
+from mottool.errors import InputError, SettingError
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import parse_key_values
 from mottool.workdir import WorkDir
@@ -56,7 +56,12 @@ def bars(files: tuple[str, ...], metrics: str, form: str, work: Path, as_json: b
     paths: dict[str, Path] = {}
     for text in files:
         name, equals, path = text.rpartition("=")
-        paths[name if equals else Path(path).stem] = Path(path)
+        if not equals or Path(text).is_file():
+            name, path = Path(text).stem, text
+        if name in paths:
+            problem = f"{paths[name]} and {path} are both named {name}"
+            raise SettingError(problem, "name each, such as large=runs/large/scores.csv")
+        paths[name] = Path(path)
 
     def job() -> None:
         for path in paths.values():
@@ -167,9 +172,14 @@ def timelines(
     jobs = Jobs(as_json)
     truth_files = find_ground_truth(ground_truth)
 
+    drawn: dict[Path, Path] = {}
+
     def job(tracker: str, name: str, path: Path) -> None:
         truth = get_ground_truth(name, truth_files) if truth_files else None
         out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
+        if drawn.setdefault(out, path) != path:
+            problem = f"{drawn[out]} and {path} would both be drawn in {out}"
+            raise InputError(problem, "plot them one after the other, each with its own --work")
         jobs.report(name, plot_timelines(path, out, truth, rules, name), "drawn")
 
     results: Mapping[str, Mapping[str, Path]] = _results(tracks, work)

@@ -25,15 +25,17 @@ from mottool.cli.options import (
 from mottool.engines.local import local_engine
 from mottool.engines.threads import cores
 from mottool.errors import InputError, SettingError
+from mottool.files import file_digest
 from mottool.metrics.registry import headline
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress as show_progress
 from mottool.settings import Settings, parse_key_values, setting, to_json
-from mottool.splits import splits_help
-from mottool.workdir import WorkDir
+from mottool.splits import splits_help, without_half
+from mottool.workdir import WorkDir, find_camera_motion
 
 if TYPE_CHECKING:
     from mottool.cache.layout import Header
+    from mottool.metrics.inputs import GroundTruthFile
     from mottool.tuning.outcome import Outcome
     from mottool.tuning.search_space import Point, SearchSpace
     from mottool.tuning.trials import Trial
@@ -128,7 +130,11 @@ def _search(
     count = config.trials or (len(space.grid()) if method == "grid" else TRIALS)
     sampler = make_sampler(method, space, count, config.seed)
     objective = Objective(tracker, fixed_point, sequences, config.rules)
-    contents = {name: dataclasses.asdict(header) for name, header in headers.items()}
+    contents = {
+        "caches": {name: dataclasses.asdict(header) for name, header in headers.items()},
+        "ground_truth": {name: _content_of(file) for _, name, file in sequences},
+        "camera_motion": _camera_motion(sequences),
+    }
     plan = search_plan(tracker, space, fixed_point, to_json(config), method, contents)
     trials = Trials(out, plan, space, objective.names, config.objective, overwrite)
     with local_engine(jobs) as engine:
@@ -141,6 +147,20 @@ def _search(
     draw_search(list(trials.done.values()), space.axes, config.objective, out / "trials.png")
     write_best(out / BEST, tracker, best, outcome.comment(method))
     return outcome, best
+
+
+def _content_of(file: GroundTruthFile) -> list[Any]:
+    """Return what determines the ground truth of a sequence."""
+    from mottool.layouts.registry import digest_of_labels
+
+    return [digest_of_labels(file.path), file.length, file.span]
+
+
+def _camera_motion(sequences: Iterable[tuple[Any, ...]]) -> dict[str, str]:
+    """Return the SHA-256 of the camera-motion file of each sequence that has one."""
+    names = {name: (path, without_half(name)[0]) for path, name, _ in sequences}
+    files = {name: find_camera_motion(*place) for name, place in names.items()}
+    return {name: file_digest(file) for name, file in files.items() if file}
 
 
 def _parse_fixed(tracker: str, fixed: Mapping[str, str]) -> Point:

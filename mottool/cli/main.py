@@ -5,6 +5,7 @@ import signal
 import stat
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from types import FrameType
 
 import click
@@ -99,6 +100,7 @@ def main() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it
             signal.signal(number, _interrupt)
+    _accept_all_characters()
     try:
         _refuse_endless(sys.argv[1:])
         status = cli.main(standalone_mode=False)
@@ -123,6 +125,17 @@ def main() -> None:
         _drop_output()
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _accept_all_characters() -> None:
+    """Escape what the encoding of the output lacks, such as an arrow in Latin-1.
+
+    Without an output, as after `>&-`, nothing is printed.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    elif isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _refuse_endless(arguments: list[str]) -> None:

@@ -334,10 +334,15 @@ def plot_caches(
     if truth_files:
         paths = with_ground_truth(paths, truth_files, jobs.note)
 
+    drawn: dict[Path, Path] = {}
+
     def job(cache: Path) -> None:
         with Cache(cache) as opened:
             name, pipeline = opened.header.sequence, opened.header.pipeline
         out = WorkDir(work).plot(pipeline, name, kind, form)
+        if drawn.setdefault(out, cache) != cache:
+            problem = f"{drawn[out]} and {cache} would both be drawn in {out}"
+            raise InputError(problem, "plot them one after the other, each with its own --work")
         rows = find_identity_rows(name, truth_files, tracks)
         jobs.report(name, plot(cache, rows, out), "drawn")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from mottool.cache.reader import Cache
     from mottool.drawing.detection_layers import DetectionLayers
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.track_layer import TrackLayer
@@ -137,7 +138,7 @@ def render_video(
         fix = "give it, or omit --detections, --occlusion and --refound"
         raise SettingError(f"no cache of {sequence.name} is given", fix)
     files = [tracks, *([beside] if beside else [])]
-    layers = _track_layers(sequence, files, ground_truth, settings)
+    layers = _track_layers(sequence, files, ground_truth, settings, warn)
     first, last = settings.span
     size = _frame_size(sequence, settings)
     trail = 0 if ground_truth or beside else settings.trail
@@ -151,6 +152,7 @@ def render_video(
         detection_layers = None
         if cache and settings.needs_cache:
             opened = stack.enter_context(Cache(cache))
+            _check_cache(opened, sequence, warn)
             flags = settings.detections, settings.occlusion, settings.refound
             detection_layers = DetectionLayers(opened, settings.scale, first, *flags)
         video = stack.enter_context(video_writer(out, sequence.fps, settings.crf))
@@ -207,6 +209,17 @@ def render_switches(
     return written
 
 
+def _check_cache(cache: Cache, sequence: Sequence, warn: Callable[[str], None]) -> None:
+    """Raise `InputError` for a cache of frames of another size; warn of another sequence's."""
+    header, size = cache.header, (sequence.width, sequence.height)
+    if (header.width, header.height) != size:
+        problem = f"{cache.path} has frames of {header.width}x{header.height}"
+        fix = "give the cache of this video with --cache"
+        raise InputError(f"{problem}, {sequence.path} of {size[0]}x{size[1]}", fix)
+    if header.sequence != sequence.cached.name:
+        warn(f"{cache.path} is a cache of {header.sequence}, drawn over {sequence.name}")
+
+
 def _frame_size(sequence: Sequence, settings: RenderSettings) -> tuple[int, int]:
     """Return width and height of one tracker's image in the video, in pixels."""
     width, height = (round(side * settings.scale) for side in (sequence.width, sequence.height))
@@ -247,14 +260,20 @@ def _track_layers(
     files: list[Path],
     ground_truth: GroundTruthFile | None,
     settings: RenderSettings,
+    warn: Callable[[str], None],
 ) -> list[TrackLayer]:
     """Return the layer of each result file, styled by outcome, by difference or by identity."""
+    from mottool.boxes import describe_misfit, xyxy_from_tlwh
     from mottool.drawing import track_layer
     from mottool.metrics.box_outcomes import classify_boxes
     from mottool.metrics.tracker_differences import differences
     from mottool.motchallenge.rows import read_rows
 
     results = [read_rows(file, "result") for file in files]
+    for file, rows in zip(files, results, strict=True):
+        boxes = xyxy_from_tlwh(rows.tlwh)
+        if misfit := describe_misfit(boxes, sequence.width, sequence.height):
+            warn(f"{file}: {misfit}")
     scale = settings.scale
     if ground_truth:
         layers = []

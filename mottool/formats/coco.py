@@ -21,6 +21,7 @@ from mottool.formats.sequence_rows import (
     SequenceRows,
     ground_truth_rows,
     result_rows,
+    warn_of_classes,
 )
 from mottool.motchallenge.class_names import class_number
 from mottool.motchallenge.rows import Rows, rows_from_table
@@ -106,7 +107,8 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
 
     Annotations with a `score` are results, others are ground truth. MMTracking's `instance_id` is
     read as a `track_id`. `warn` receives a message for each class of results that MOTChallenge does
-    not have, whose boxes are left out. Raises `InputError`, which names the malformed entry.
+    not have, whose boxes are left out, and for others than people, which results do not tell apart.
+    Raises `InputError`, which names the malformed entry.
     """
     if path.suffix != ".json":
         return None
@@ -114,11 +116,13 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     videos = _entries(path, document, "videos", lambda entry: (entry["id"], _video(entry)))
     names = _entries(path, document, "categories", lambda entry: (entry["id"], str(entry["name"])))
     images = _entries(path, document, "images", lambda entry: _image(entry, videos))
+    _check_frames(path, images, videos)
     from_zero = {video for video, frame, _ in images.values() if frame == 0}
     infos = _infos(videos, images, from_zero)
     scored = _scored(path, document["annotations"])
     rows: dict[Any, list[list[float]]] = {video: [] for video in videos}
     unknown: Counter[str] = Counter()
+    labels: dict[Any, list[str]] = {video: [] for video in videos}
     extra: dict[str, int] = {}
 
     def annotation(entry: dict[str, Any]) -> None:
@@ -134,10 +138,13 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
         identity = int(entry["track_id"] if "track_id" in entry else entry["instance_id"])
         values = [frame + (video in from_zero), identity, left, top, width, height]
         rows[video].append([float(value) for value in (*values, *rest)])
+        labels[video].append(label)
 
     _each(path, document, "annotations", annotation)
     for label, count in unknown.items():
         warn(f"{path}: {count} boxes of {label!r} left out: not a MOTChallenge class")
+    for video in videos if scored else ():
+        warn_of_classes(videos[video][0], labels[video], warn)
     make, columns = (result_rows, 7) if scored else (ground_truth_rows, 9)
     return [
         replace(
@@ -164,6 +171,18 @@ def _image(entry: dict[str, Any], videos: dict[Any, Any]) -> tuple[Any, Image]:
     if video not in videos or frame < 0:
         raise ValueError(video)
     return entry["id"], (video, frame, size)
+
+
+def _check_frames(
+    path: Path, images: dict[Any, Image], videos: dict[Any, tuple[str, float | None]]
+) -> None:
+    """Raise `InputError` if two images are the same frame of a video: their boxes would mix."""
+    frames = set()
+    for video, frame, _ in images.values():
+        if (video, frame) in frames:
+            problem = f"{path}: two images are frame {frame} of {videos[video][0]}"
+            raise InputError(problem, "give each image of a video a frame_id of its own")
+        frames.add((video, frame))
 
 
 def _infos(
@@ -207,11 +226,18 @@ def _entries(
     key: str,
     parse: Callable[[dict[str, Any]], tuple[Any, Any]],
 ) -> dict[Any, Any]:
-    """Return the entries of the list `key` by id, parsed by `parse` into id and value."""
+    """Return the entries of the list `key` by id, parsed by `parse` into id and value.
+
+    Raises `InputError` if two entries have the same id, as after joining two files.
+    """
     entries = {}
 
     def add(entry: dict[str, Any]) -> None:
         number, value = parse(entry)
+        if number in entries:
+            raise InputError(
+                f"{path}: two {key} have the id {number}", "give each an id of its own"
+            )
         entries[number] = value
 
     _each(path, document, key, add)

@@ -8,9 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from mottool.errors import InputError
 from mottool.files import atomic_write, safe_name
-from mottool.formats.sequence_rows import SequenceRows, ground_truth_rows, result_rows
+from mottool.formats.sequence_rows import (
+    SequenceRows,
+    ground_truth_rows,
+    result_rows,
+    warn_of_classes,
+)
 from mottool.metrics.inputs import find_ground_truth, find_tracker
 from mottool.motchallenge.class_names import read_named_rows
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
@@ -49,7 +56,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
         return sequences
     results = find_tracker(path)
     read = {safe_name(name): read_rows(file, "result") for name, file in results.items()}
-    return _by_columns(read)
+    return _by_columns(read, warn)
 
 
 def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
@@ -60,19 +67,25 @@ def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] |
     if path.suffix != ".zip":
         return None
     texts = read_results(path, warn)
-    return _by_columns(
-        {name: parse_rows(text, path / f"{name}.txt") for name, text in texts.items()}
-    )
+    rows = {name: parse_rows(text, path / f"{name}.txt") for name, text in texts.items()}
+    return _by_columns(rows, warn)
 
 
-def _by_columns(files: Mapping[str, Rows]) -> list[SequenceRows]:
-    """Return ground truth or results, according to the number of columns."""
-    return [
-        replace(ground_truth_rows(name, rows), guessed=True)
-        if rows.rest.shape[1] == GROUND_TRUTH_COLUMNS
-        else result_rows(name, rows)
-        for name, rows in files.items()
-    ]
+def _by_columns(files: Mapping[str, Rows], warn: Callable[[str], None]) -> list[SequenceRows]:
+    """Return ground truth or results, according to the number of columns.
+
+    `warn` receives a message for results with several classes in column 8.
+    """
+    sequences = []
+    for name, rows in files.items():
+        if rows.rest.shape[1] == GROUND_TRUTH_COLUMNS:
+            sequences.append(replace(ground_truth_rows(name, rows), guessed=True))
+            continue
+        classes = rows.rest[:, 1] if rows.rest.shape[1] > 1 else np.zeros(0)
+        if (classes >= 0).all() and (classes % 1 == 0).all() and len(set(classes.tolist())) > 1:
+            warn_of_classes(name, [f"{number:.0f}" for number in classes], warn)
+        sequences.append(result_rows(name, rows))
+    return sequences
 
 
 def _info(path: Path) -> SeqInfo | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mottool.formats.sequence_rows import SequenceRows, result_rows
+from mottool.formats.sequence_rows import SequenceRows, result_rows, warn_of_classes
 from mottool.layouts.registry import find_labels, layout_of, name_of
 from mottool.motchallenge.class_names import number_classes
 from mottool.motchallenge.rows import Rows
@@ -19,7 +19,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     """Read the sequences of a file or folder; return None for other formats.
 
     Objects that the benchmark does not score, and its regions, have the flag 0. Labels with scores
-    are results.
+    are results; `warn` receives a message if they have other classes than people.
     """
     sequences = []
     for file in find_labels(path):
@@ -34,6 +34,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
             info = SeqInfo(name, folder, layout.frame_rate, len(images), *size)
         rows = labels.rows
         if labels.scored:
+            warn_of_classes(name, labels.classes.tolist(), warn)
             sequences.append(result_rows(name, rows, info))
             continue
         numbers, extra = number_classes(labels.classes.tolist())

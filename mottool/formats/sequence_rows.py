@@ -1,11 +1,15 @@
 """The tracks or the ground truth of one sequence, which every format reads and writes."""
 
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from mottool.motchallenge.class_names import class_number
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import CLASS_NAMES as CLASSES
+from mottool.motchallenge.rules import PEDESTRIAN
 from mottool.motchallenge.seqinfo import SeqInfo
 
 __all__ = [
@@ -14,6 +18,7 @@ __all__ = [
     "as_kind",
     "ground_truth_rows",
     "result_rows",
+    "warn_of_classes",
 ]
 
 
@@ -58,6 +63,17 @@ def result_rows(name: str, rows: Rows, info: SeqInfo | None = None) -> SequenceR
     """Return a sequence of results; rows without a score get a score of 1."""
     scores = rows.rest[:, :1] if rows.rest.shape[1] else np.ones((len(rows), 1))
     return SequenceRows(name, Rows(rows.frames, rows.ids, rows.tlwh, scores), False, info)
+
+
+def warn_of_classes(name: str, labels: Iterable[str], warn: Callable[[str], None]) -> None:
+    """Warn that results keep no classes, if those of a sequence are not all people.
+
+    `labels` are the class names of its rows, or their numbers.
+    """
+    counts = Counter(labels)
+    if {class_number(label) for label in counts} - {PEDESTRIAN}:
+        each = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
+        warn(f"{name}: results keep no classes, of which there are {len(counts)} (rows: {each})")
 
 
 def as_kind(sequence: SequenceRows, is_ground_truth: bool) -> SequenceRows:

@@ -73,8 +73,11 @@ def read(file: Path) -> Labels:
         raise InputError(f"{file} is not a list of frames", FIX)
     table, classes, regions = [], [], []
     identities: dict[str, int] = {}
+    videos: dict[str, None] = {}
     for number, frame in enumerate(frames):
         try:
+            if video := frame.get("videoName"):
+                videos[str(video)] = None
             index = int(frame.get("frameIndex", frame.get("index", number)))
             for label in frame.get("labels") or ():
                 box = [label["box2d"][side] for side in ("x1", "y1", "x2", "y2")]
@@ -89,6 +92,9 @@ def read(file: Path) -> Labels:
                 regions.append(category in REGIONS or _is_set(attributes, "crowd"))
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{file}: frame {number} of the list is broken", FIX) from None
+    if len(videos) > 1:
+        problem = f"{file} has frames of {len(videos)} videos ({', '.join([*videos][:3])}, …)"
+        raise InputError(problem, "write the frames of each video to a file VIDEO.json of its own")
     return Labels.of(table, classes, [False] * len(table), regions, length=len(frames))
 
 

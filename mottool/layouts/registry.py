@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
 from mottool.files import file_digest, safe_name
+from mottool.motchallenge.rules import CLASS_FILE
 
 if TYPE_CHECKING:
     from mottool.layouts.labels import Labels
@@ -46,7 +47,8 @@ class Layout:
     `images_of(labels)`, `labels_of(images)` and `read(file)`. `rules` are those of
     `motchallenge.rules` that score it. `classes` are the names of its classes, () if the labels
     name them; `people` are scored by default. Of the classes `similar` to a class, objects are
-    ignored when it is scored. `frame_rate` is that of its videos, None if it is not fixed.
+    ignored when it is scored. `frame_rate` is that of its videos, None if it is not fixed. Labels
+    refer to images by their numbers, which then have no gaps, if it is `numbered`.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Layout:
     people: tuple[str, ...]
     similar: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     frame_rate: float | None = None
+    numbered: bool = True
 
     @property
     def module(self) -> Any:
@@ -120,6 +123,7 @@ LAYOUTS = {
         "mot15",
         (),
         ("person", "pedestrian"),
+        numbered=False,
     ),
 }
 
@@ -143,21 +147,19 @@ def layout_of_images(folder: Path) -> tuple[Layout, Path] | None:
 
 
 def find_labels(source: Path) -> list[Path]:
-    """Return the label files of a benchmark in a folder, or the file; [] for MOTChallenge."""
-    for entry in LAYOUTS.values():
-        if source.is_file() and entry.module.recognises(source):
-            return [source]
-        if source.is_dir() and (files := list(entry.module.find(source))):
-            return files
-    return []
+    """Return the label files of all benchmarks in a folder, or the file; [] for MOTChallenge."""
+    if source.is_file():
+        return [source] if layout_of(source) else []
+    if not source.is_dir():
+        return []
+    found = [file for entry in LAYOUTS.values() for file in entry.module.find(source)]
+    return list(dict.fromkeys(found))
 
 
 def find_image_folders(source: Path) -> list[Path]:
-    """Return the folders of images of a benchmark's split; [] for other folders."""
-    for entry in LAYOUTS.values():
-        if folders := list(entry.module.image_folders(source)):
-            return folders
-    return []
+    """Return the folders of images of all benchmarks' splits; [] for other folders."""
+    found = [path for entry in LAYOUTS.values() for path in entry.module.image_folders(source)]
+    return list(dict.fromkeys(found))
 
 
 def name_of(labels: Path) -> str:
@@ -177,12 +179,21 @@ def label_files(labels: Path) -> list[Path]:
 def digest_of_labels(labels: Path, hash_of: Callable[[Path], str] = file_digest) -> str:
     """Return the SHA-256, in hex, of a label file, or of the files that a pattern names.
 
-    `hash_of` computes that of a file.
+    Files beside them that name the classes are included. `hash_of` computes the hash of a file.
     """
-    files = label_files(labels) or [labels]
+    files = [*(label_files(labels) or [labels]), *_class_files(labels)]
     if len(files) == 1:
         return hash_of(files[0])
     return hashlib.sha256("".join(map(hash_of, files)).encode()).hexdigest()
+
+
+def _class_files(labels: Path) -> list[Path]:
+    """Return the files that name the classes of labels, whose content changes their meaning."""
+    if "*" in labels.name:
+        files: list[Path] = LAYOUTS["yolo-tracks"].module.class_files(labels)
+        return files
+    file = labels.with_name(CLASS_FILE)
+    return [file] if file.is_file() else []
 
 
 def rules_of(labels: Path) -> str | None:

@@ -20,6 +20,7 @@ from mottool.layouts.registry import IMAGE_SUFFIXES
 from mottool.motchallenge.seqinfo import read_seqinfo
 
 __all__ = [
+    "class_files",
     "class_names",
     "find",
     "image_folders",
@@ -35,6 +36,7 @@ NAMED = re.compile(r"(.+)_(\d+)")
 ANY = "*.txt"
 CLASSES = "classes.txt"
 TRUTH_COLUMNS, RESULT_COLUMNS = 6, 7
+LARGEST = 2.0  # fraction of the image; boxes of people who are cut off extend past it
 FIX = "write class, x, y, width, height, perhaps the score, and the identity on every line"
 
 
@@ -80,12 +82,19 @@ def _number(file: Path) -> int:
 
 
 def _has_identities(file: Path) -> bool:
-    """Return whether the first row of a file ends with an identity; a score may precede it."""
+    """Return whether the first row of a file ends with an identity; a score may precede it.
+
+    Rows of MOTChallenge, which may be separated by spaces too, have pixels instead of fractions.
+    """
     try:
         words = file.read_text(encoding="utf-8").partition("\n")[0].split()
-    except (OSError, UnicodeDecodeError):
+        fractions = all(abs(float(word)) <= LARGEST for word in words[1:5])
+    except (OSError, ValueError):  # also of text that is not UTF-8
         return False
-    return len(words) == RESULT_COLUMNS or (len(words) == TRUTH_COLUMNS and words[5].isdecimal())
+    identified = len(words) == RESULT_COLUMNS or (
+        len(words) == TRUTH_COLUMNS and words[5].isdecimal()
+    )
+    return identified and fractions
 
 
 def name_of(pattern: Path) -> str:
@@ -148,6 +157,8 @@ def read(pattern: Path) -> Labels:
             category, x, y, w, h, *more = to_float(file, number, words, FIX)
             if category % 1 or more[-1] % 1:
                 raise InputError(f"{file} line {number}: class or id is not an integer", FIX)
+            if max(map(abs, (x, y, w, h))) > LARGEST:
+                raise InputError(f"{file} line {number} has no fractions of the image", FIX)
             box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
             table.append([frame, more[-1], *box, more[0] if scored else 1.0])
             classes.append(names.get(int(category), _default_name(int(category))))
@@ -186,15 +197,23 @@ def _size(pattern: Path, images: list[Path]) -> tuple[int, int]:
     raise InputError(problem, f"{fix} in {_top(pattern)}, or add the images in its images/")
 
 
+def class_files(pattern: Path) -> list[Path]:
+    """Return the files that may name the classes of the labels of a pattern."""
+    return _class_files(_top(pattern))
+
+
+def _class_files(top: Path) -> list[Path]:
+    files = (*sorted(top.glob("*.y*ml")), top / CLASSES, top / LABELS / CLASSES)
+    return [file for file in files if file.is_file()]
+
+
 def class_names(top: Path) -> tuple[dict[int, str], Path]:
     """Return the classes by number that a file in a folder names, and the file; {} for none.
 
     The file is a `.yaml` with `names`, or `classes.txt` with one name per line. Raises `InputError`
     for a file that cannot be read.
     """
-    for file in (*sorted(top.glob("*.y*ml")), top / CLASSES, top / LABELS / CLASSES):
-        if not file.is_file():
-            continue
+    for file in _class_files(top):
         try:
             text = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:

@@ -20,6 +20,7 @@ from mottool.metrics.detection import (
     average_precision,
     size_of,
 )
+from mottool.metrics.ground_truth import CHECK_VIDEO
 from mottool.metrics.matches import CacheMatches, MatchBuilder, rank_tracks
 from mottool.metrics.regions import (
     LEAVING_OUT,
@@ -56,8 +57,8 @@ def match_cache(
     """Match the detections of an open cache with ground truth, by a benchmark's rules.
 
     `size_limits` separate small, medium and large boxes, in square pixels. `retrieval` is the
-    protocol of Rank1 and mAP. `warn` receives a message if ground truth continues after the
-    cache's last frame, or lacks the visibility that the protocol needs.
+    protocol of Rank1 and mAP. `warn` receives a message if no detection matches, or if ground truth
+    continues after the cache's last frame, or lacks the visibility that the protocol needs.
 
     Raises `InputError` for ground truth that the rules cannot score, and `CacheError` for a damaged
     cache.
@@ -99,7 +100,10 @@ def match_cache(
             known = start + rows[correct]
             described = truth.identities[known], truth.sizes[known], truth.visibility[known]
             builder.add_embeddings(detections.embeddings[correct], *described, 0)
-    return builder.matches(retrieval, cache.embedding_size if with_embeddings else 0)
+    matches = builder.matches(retrieval, cache.embedding_size if with_embeddings else 0)
+    if len(matches.scores) and matches.ground_truth_counts.any() and not matches.correct.any():
+        warn(f"{cache.path}: no detection matches the ground truth; {CHECK_VIDEO}")
+    return matches
 
 
 class _GroundTruth:

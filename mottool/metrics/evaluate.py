@@ -18,6 +18,7 @@ from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS, SIZES, size_of
 from mottool.metrics.ground_truth import (
     GroundTruth,
     cached_ground_truth,
+    check_frames,
     check_half,
     load_ground_truth,
     preprocess_tracks,
@@ -42,7 +43,7 @@ from mottool.motchallenge.rules import (
     PEDESTRIAN,
     of_class,
 )
-from mottool.records.record import read_record
+from mottool.records.record import read_checked_record
 from mottool.records.tracker_settings import mixed_settings
 
 if TYPE_CHECKING:  # imports h5py
@@ -91,7 +92,11 @@ def score_cache(
     warn: Warn = ignore_warning,
     retrieval: RetrievalSettings | None = None,
 ) -> CacheMatches:
-    """Match an open cache with its ground truth, for `cache_metrics`; raise as `match_cache`."""
+    """Match an open cache with its ground truth, for `cache_metrics`.
+
+    Raises the errors of `match_cache` and `check_frames`.
+    """
+    check_frames(cache, ground_truth)
     truth, rules = ground_truth.rows, ground_truth.rules
     return match_cache(cache, truth, rules, size_limits, warn, retrieval)
 
@@ -145,17 +150,11 @@ class TrackEvaluation:
         if number is not None and number != PEDESTRIAN:
             # The benchmarks' rules are about pedestrians; of them only the flag applies here.
             truth = replace(truth, rows=of_class(truth.rows, number), rules=FLAGS_ONLY)
-        late = int(np.count_nonzero(tracks.frames > truth.last_frame))
-        if truth.length is None and late and not file.span:
-            warn(
-                f"{sequence}: no seqinfo.ini gives its length; {late} results after frame "
-                f"{truth.last_frame}, the last with ground truth, count as false positives"
-            )
         scored = preprocess_tracks(tracks, truth)
+        warn_of_mismatch(sequence, path, file, truth, tracks, scored, warn)
         del tracks  # of which the scored sequence has what is needed
-        warn_of_mismatch(sequence, path, file, truth, scored, warn)
         self._scores[sequence] = (truth.rules, score(scored))
-        record = read_record(path)
+        record = read_checked_record(path, warn)
         if time := SystemTime.read(record):
             self._times[sequence] = time
             if record.get("boxes_given"):

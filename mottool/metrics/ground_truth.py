@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +12,21 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.layouts.registry import read_ground_truth, rules_of
 from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.misread_rows import MIN_IOU, describe_misread, share_of_matches
 from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import AUTO, detect_rules
 from mottool.records.record import read_record
 from mottool.splits import frames_of_half, without_half
 
+if TYPE_CHECKING:  # imports h5py
+    from mottool.cache.reader import Cache
+
 __all__ = [
+    "CHECK_VIDEO",
     "GroundTruth",
     "cached_ground_truth",
+    "check_frames",
     "check_half",
     "in_span",
     "load_ground_truth",
@@ -28,6 +35,8 @@ __all__ = [
 ]
 
 LEAST_IOU = 0.05  # of a match at HOTA's lowest threshold
+FEW = 0.05  # share of boxes that match, below which a message is given
+CHECK_VIDEO = "check that both are of the same video, and of the same frames"
 SWAPPED = "are --gt and the results swapped?"
 
 
@@ -35,8 +44,9 @@ SWAPPED = "are --gt and the results swapped?"
 class GroundTruth:
     """The ground truth of one sequence, and the rules by which it is scored.
 
-    `length` in frames is None where no `seqinfo.ini` gives it. `span` are the first and the last
-    frame of a half, to which `rows` are limited; None for all of the sequence.
+    `length` in frames, and `size` as width and height of the frames in pixels, are None where no
+    `seqinfo.ini` gives them. `span` are the first and the last frame of a half, to which `rows` are
+    limited; None for all of the sequence.
     """
 
     sequence: str
@@ -44,6 +54,7 @@ class GroundTruth:
     rules: str
     length: int | None
     span: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def last_frame(self) -> int:
@@ -67,7 +78,7 @@ def load_ground_truth(file: GroundTruthFile, sequence: str, rules: str = AUTO) -
     chosen = fitting if rules == AUTO else rules
     if file.span:
         rows = rows.select(in_span(rows, file.span))
-    return GroundTruth(sequence, rows, chosen, file.length, file.span)
+    return GroundTruth(sequence, rows, chosen, file.length, file.span, file.size)
 
 
 def in_span(rows: Rows, span: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -103,24 +114,58 @@ def warn_of_mismatch(
     path: Path,
     file: GroundTruthFile,
     truth: GroundTruth,
+    tracks: Rows,
     scored: EvalSequence,
     warn: Callable[[str], None],
 ) -> None:
     """Warn if the ground truth is not scored or not matched by the result file `path`, or swapped.
 
-    They look swapped if the ground truth has a record of `associate`, or the results its name.
+    `tracks` are the rows of that file. If few of them match, the message says how they match
+    better. They look swapped if the ground truth has a record of `associate`, or the results its
+    name.
     """
+    late = int(np.count_nonzero(tracks.frames > truth.last_frame))
+    if truth.length is None and late and not file.span:
+        warn(
+            f"{sequence}: no seqinfo.ini gives its length; {late} results after frame "
+            f"{truth.last_frame}, the last with ground truth, count as false positives"
+        )
     if not len(scored.truth_ids):
         warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
-    elif len(scored.result_ids) and not (scored.pairs.similarity >= LEAST_IOU).any():
-        warn(
-            f"{sequence}: no box of {path} matches one of {file.path}, at an IoU of {LEAST_IOU}; "
-            "check that both are of the same video, and of the same frames"
-        )
+    elif len(scored.result_ids) and (problem := _mismatch(truth.rows, tracks, scored)):
+        warn(f"{sequence}: {problem[0]} {path} {problem[1]}")
     if read_record(file.path).get("tracker"):
         warn(f"{file.path}, given with --gt, is a result of mottool associate: {SWAPPED}")
     elif path.name.startswith("gt.txt"):
         warn(f"{path}, given as a result, is named like ground truth: {SWAPPED}")
+
+
+def _mismatch(truth: Rows, tracks: Rows, scored: EvalSequence) -> tuple[str, str] | None:
+    """Return two parts of a message, around the path of the results, if few of them match."""
+    share = share_of_matches(scored.pairs, len(scored.truth_ids), len(scored.result_ids))
+    expected, given = truth.select(scored.truth_rows), tracks.select(scored.result_rows)
+    if misread := describe_misread(expected.frames, expected.tlwh, given.frames, given.tlwh, share):
+        return "the boxes of", misread
+    if not (scored.pairs.similarity >= LEAST_IOU).any():
+        return "no box of", f"matches the ground truth, at an IoU of {LEAST_IOU}; {CHECK_VIDEO}"
+    if share < FEW:
+        return f"{share:.1%} of the boxes of", f"match, at an IoU of {MIN_IOU}; {CHECK_VIDEO}"
+    return None
+
+
+def check_frames(cache: "Cache", truth: GroundTruth) -> None:
+    """Raise `InputError` if a cache has frames of another size, or more, than its ground truth."""
+    path, size = cache.path, (cache.header.width, cache.header.height)
+    fix = "give the ground truth of the same video, or correct its seqinfo.ini"
+    if truth.size not in {None, size}:
+        stated = "x".join(map(str, truth.size or ()))
+        problem = f"{path} has frames of {size[0]}x{size[1]}, its ground truth of {stated}"
+        raise InputError(problem, fix)
+    if truth.length and cache.last_frame > truth.length:
+        later = cache.frames(max(0, truth.length - cache.first_frame + 1))
+        if any(map(len, later)):
+            problem = f"{path} has detections up to frame {cache.last_frame}"
+            raise InputError(f"{problem}, its ground truth {truth.length} frames", fix)
 
 
 def check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:

@@ -24,6 +24,7 @@ from mottool.splits import (
 
 __all__ = [
     "GroundTruthFile",
+    "add_ground_truth",
     "covered_by_others",
     "find_caches",
     "find_result",
@@ -39,6 +40,7 @@ __all__ = [
 
 ENDINGS = (".txt", ".txt.gz")
 START = 4096  # bytes of a file by which text is known
+NAMES = ("gt/gt", "gt")  # of ground truth in the folder of its sequence, without the ending
 # A sequence, a root of sequences, a root with train/ and test/, and SportsMOT's above dataset/.
 DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 
@@ -47,6 +49,7 @@ DEPTHS = ("", "*/", "*/*/", "*/*/*/")
 class GroundTruthFile:
     """The ground truth of one sequence; `length` in frames is None without a `seqinfo.ini`.
 
+    `size` are the width and height of its frames in pixels, None if no `seqinfo.ini` has them.
     `span` are the first and the last frame that are scored, None for all; of a half of the
     sequence, `sequence` is `SEQUENCE@first` or `SEQUENCE@second`. `classes` are the names of the
     classes that are scored; () means people.
@@ -57,6 +60,7 @@ class GroundTruthFile:
     length: int | None
     span: tuple[int, int] | None = None
     classes: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
 
     def within(self, frames: Span) -> "GroundTruthFile":
         """Return the ground truth of the frames from the first to the last, None for the end.
@@ -107,29 +111,29 @@ def find_ground_truth(
         found = {path: replace(_ground_truth_file(path), classes=classes) for path in paths}
         names = {file.sequence for file in found.values()}
         selected = set(split.select(names, folder) if split else names)
-        for path, file in found.items():
+        for file in found.values():
             if file.sequence not in selected:
                 continue
             file = file.half(split.half) if split and split.half else file
-            other = files.setdefault(file.sequence, file)
-            if other.path.parent.resolve() != path.parent.resolve():
-                problem = f"{other.path} and {path} are both ground truth of {file.sequence}"
-                raise InputError(problem, "name only one of their folders with --gt")
+            add_ground_truth(files, file)
     return files
 
 
+def add_ground_truth(files: dict[str, GroundTruthFile], file: GroundTruthFile) -> None:
+    """Add ground truth to `files`, by its sequence; raise `InputError` if another file is there."""
+    other = files.setdefault(file.sequence, file)
+    if other.path.resolve() != file.path.resolve():
+        problem = f"{other.path} and {file.path} are both ground truth of {file.sequence}"
+        raise InputError(problem, "name only one of them, or remove the other")
+
+
 def _truth_files(source: Path) -> list[Path]:
-    if labels := find_labels(source):
-        return labels
+    labels = find_labels(source)
     if source.is_file():
-        return [source] if _can_be_text(source) else []
-    for name in ("gt/gt", "gt"):
-        paths = [
-            path for depth in DEPTHS for end in ENDINGS for path in source.glob(depth + name + end)
-        ]
-        if paths:
-            return sorted(paths)
-    return _text_files(source)
+        return labels or ([source] if _can_be_text(source) else [])
+    names = [depth + name + end for name in NAMES for depth in DEPTHS for end in ENDINGS]
+    paths = {path for name in names for path in source.glob(name)}
+    return [*labels, *sorted(paths)] or _text_files(source)
 
 
 def _can_be_text(path: Path) -> bool:
@@ -146,9 +150,12 @@ def _ground_truth_file(path: Path) -> GroundTruthFile:
         return GroundTruthFile(safe_name(_stem(path)), path, None)
     if folder.name == "gt":
         folder = folder.parent
-    info = folder / "seqinfo.ini"
-    length = read_seqinfo(info).length if info.is_file() else None
-    return GroundTruthFile(safe_name(folder.name), path, length)
+    name, ini = safe_name(folder.name), folder / "seqinfo.ini"
+    if not ini.is_file():
+        return GroundTruthFile(name, path, None)
+    info = read_seqinfo(ini)
+    size = (info.width, info.height) if info.width and info.height else None
+    return GroundTruthFile(name, path, info.length, size=size)
 
 
 def find_results(
@@ -228,16 +235,26 @@ def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
         return [source / f"{sequence}.txt" for sequence in read_results(source, warn)]
     if file_on_disk(source).is_file():
         return [source]
-    zip_files = [path for path in visible_files(source, "*.zip") if is_archive(path)]
-    data_folders = sorted(folder for folder in source.glob("*/data") if folder.is_dir())
+    if files := _files_of_tracker(source):
+        return files
     trackers = sorted(folder for folder in source.glob("*/") if not holds_records(folder))
-    return (
-        _text_files(source)
-        or _text_files(source / "data")
-        or [path for folder in data_folders for path in _text_files(folder)]
-        or [path for file in zip_files for path in _result_files(file, warn)]
-        or [path for folder in trackers for path in _text_files(folder)]
-    )
+    zip_files = [path for path in visible_files(source, "*.zip") if is_archive(path)]
+    zip_files = [path for path in zip_files if path.with_suffix("") not in trackers]
+    return [
+        *(path for folder in trackers for path in _files_of_tracker(folder)),
+        *(path for file in zip_files for path in _result_files(file, warn)),
+    ]
+
+
+def _files_of_tracker(folder: Path) -> list[Path]:
+    """Return the text files of a tracker; beside `data/`, TrackEval writes summaries as text."""
+    texts, data = _text_files(folder), _text_files(folder / "data")
+    return [*data, *filter(_begins_with_number, texts)] if data else texts
+
+
+def _begins_with_number(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(START).lstrip()[:1] in b"+-.0123456789"
 
 
 def expand_work_folders(sources: Iterable[Path], kind: str) -> list[Path]:

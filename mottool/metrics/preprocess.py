@@ -15,6 +15,7 @@ from mottool.motchallenge.rules import REGION_RULES, scored_and_ignored
 __all__ = ["EvalSequence", "preprocess"]
 
 Ints = npt.NDArray[np.int64]
+MOST_CLASSES = 100  # of a detector
 MIN_IOU = 0.5  # of a result matched with an ignored object
 
 
@@ -52,7 +53,7 @@ def preprocess(
     results, result_order = _sort_by_frame(results)
     for rows, what in ((ground_truth, "ground truth"), (results, "results")):
         _check(rows, length, f"{what} of {sequence}")
-    if rules != "mot15" and results.rest.shape[1] > 1 and (results.rest[:, 1] >= 2).any():
+    if _has_classes(results, rules):
         problem = f"results of {sequence}: column 8 holds classes, but only pedestrians are scored"
         raise InputError(problem, "remove the rows of other classes, or write -1 there")
     pairs = overlapping(ground_truth.frames, ground_truth.tlwh, results.frames, results.tlwh)
@@ -77,6 +78,20 @@ def preprocess(
         result_order[keep],
         length,
     )
+
+
+def _has_classes(results: Rows, rules: str) -> bool:
+    """Return whether column 8 of results has several classes.
+
+    By the rules of MOT15 it can be a world coordinate, which is hardly ever an integer.
+    """
+    if results.rest.shape[1] < 2:
+        return False
+    values = np.unique(results.rest[:, 1])
+    if rules == "mot15":
+        numbers = (values >= 0).all() and (values % 1 == 0).all()
+        return bool(numbers) and 2 <= len(values) <= MOST_CLASSES
+    return bool((values >= 2).any()) or {0.0, 1.0} <= {*values.tolist()}
 
 
 def _sort_by_frame(rows: Rows) -> tuple[Rows, Ints]:

@@ -51,7 +51,7 @@ def store_score(
     if truth.span:
         check_half(tracks, rows, truth)
     scored = preprocess_tracks(rows, ground_truth)
-    warn_of_mismatch(sequence, tracks, truth, ground_truth, scored, warn)
+    warn_of_mismatch(sequence, tracks, truth, ground_truth, rows, scored, warn)
     sums = score(scored)
     parts = {
         name: {

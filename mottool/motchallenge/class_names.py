@@ -11,7 +11,7 @@ import numpy as np
 
 from mottool.errors import InputError, did_you_mean
 from mottool.motchallenge.rows import Rows, read_rows
-from mottool.motchallenge.rules import CLASS_COLUMNS, CLASS_NAMES, PEDESTRIAN
+from mottool.motchallenge.rules import CLASS_COLUMNS, CLASS_FILE, CLASS_NAMES, PEDESTRIAN
 
 __all__ = [
     "class_key",
@@ -23,7 +23,6 @@ __all__ = [
 ]
 
 PEDESTRIANS = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
-LABELS = "labels.txt"
 
 
 def class_key(name: str) -> str:
@@ -63,7 +62,7 @@ def with_class_numbers(rows: Rows, labels_text: str, source: Path) -> tuple[Rows
     if len(classes) and not 1 <= classes.min() <= classes.max() <= len(labels):
         unnamed = classes[(classes < 1) | (classes > len(labels))][0]
         problem = f"{source} has a box of class {unnamed}, but names {len(labels)} classes"
-        raise InputError(problem, f"add it to gt/{LABELS}, one name per line")
+        raise InputError(problem, f"add it to gt/{CLASS_FILE}, one name per line")
     numbers, extra = number_classes(labels)
     rest = rows.rest.copy()
     rest[:, 1] = np.array([0, *numbers])[classes]
@@ -75,7 +74,7 @@ def read_named_rows(path: Path) -> tuple[Rows, tuple[str, ...]]:
 
     Returns the rows and the classes that MOTChallenge does not have, as `number_classes`.
     """
-    rows, labels = read_rows(path, "ground truth"), path.parent / LABELS
+    rows, labels = read_rows(path, "ground truth"), path.parent / CLASS_FILE
     if rows.rest.shape[1] not in CLASS_COLUMNS or not labels.is_file():
         return rows, ()
     try:

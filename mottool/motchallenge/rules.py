@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTO",
     "CLASS_COLUMNS",
+    "CLASS_FILE",
     "CLASS_NAMES",
     "DISTRACTOR",
     "DISTRACTORS",
@@ -60,6 +61,7 @@ DISTRACTORS: dict[str, tuple[int, ...]] = {
     "mot17": IGNORED_CLASSES,
     "mot20": (*IGNORED_CLASSES, VEHICLE_WITHOUT_MOTOR),
 }
+CLASS_FILE = "labels.txt"  # beside gt.txt, with the name of a class on each line
 AUTO = "auto"  # choose the rules by `detect_rules`
 DISTRACTOR, REGION = 8, 13  # classes of rows to ignore, by the rules of other benchmarks
 # Other benchmarks, with the height in pixels up to which unmatched results are ignored.

@@ -17,6 +17,7 @@ from mottool.files import digest
 from mottool.layouts.registry import layout_of_images
 from mottool.metrics.inputs import (
     GroundTruthFile,
+    add_ground_truth,
     find_ground_truth,
     get_ground_truth,
     has_ground_truth,
@@ -129,7 +130,8 @@ def find_truth(
         paths = [Path(path) for path in dataset.truth] or _labelled(dataset.sources, sequences)
         files: dict[str, GroundTruthFile] = {}
         for path in paths:
-            files |= _truth_of(path, work, known)
+            for file in _truth_of(path, work, known).values():
+                add_ground_truth(files, file)
         wholes = {without_half(name)[0] for name in files}
         for sequence in sequences:
             if sequence.name in files:
@@ -172,7 +174,10 @@ def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTrut
     """Find the ground truth at a path, or return what was found while nothing has changed."""
     key, signed = f"ground truth {path}", _signature(str(path), work)
     stored = known.value(_place(str(path)), key, signed, list)
-    if not stored or any(_seqinfo(Path(entry["path"])) != entry["info"] for entry in stored):
+    known_size = all("size" in entry for entry in stored)  # not by an earlier build
+    if not (stored and known_size) or any(
+        _seqinfo(Path(entry["path"])) != entry["info"] for entry in stored
+    ):
         files = find_ground_truth([path])
         stored = [
             {
@@ -180,6 +185,7 @@ def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTrut
                 "path": str(file.path),
                 "length": file.length,
                 "span": file.span,
+                "size": file.size,
                 "info": _seqinfo(file.path),
             }
             for file in files.values()
@@ -191,6 +197,7 @@ def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTrut
             Path(entry["path"]),
             entry["length"],
             None if entry["span"] is None else (entry["span"][0], entry["span"][1]),
+            size=None if entry["size"] is None else (entry["size"][0], entry["size"][1]),
         )
         for entry in stored
     }

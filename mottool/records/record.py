@@ -7,17 +7,18 @@ zipped.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from mottool.errors import writing
-from mottool.files import atomic_write, json_record, read_json_record
+from mottool.files import atomic_write, file_digest, json_record, read_json_record
 
 __all__ = [
     "RECORDS",
     "holds_records",
     "is_made_from",
+    "read_checked_record",
     "read_record",
     "record_beside",
     "record_of",
@@ -56,6 +57,15 @@ def read_record(result: Path) -> dict[str, Any]:
     content = read_json_record(record_of(result), checked=False)  # old ones have no checksum
     sound = all(isinstance(content[name], TYPES[name]) for name in content.keys() & TYPES.keys())
     return content if sound else {}
+
+
+def read_checked_record(result: Path, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return the record of a result; {} and a message to `warn` if it is of other content."""
+    record = read_record(result)
+    if not record.get("sha256") or record["sha256"] == file_digest(result):
+        return record
+    warn(f"{result} differs from what its record describes: it was edited, or copied in part")
+    return {}
 
 
 def remove_record(result: Path) -> None:

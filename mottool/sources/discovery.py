@@ -2,10 +2,12 @@
 
 import glob
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 
 from mottool.errors import InputError, MottoolError, SettingError, from_os_error
@@ -110,7 +112,7 @@ def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
         )
         raise InputError(f"{source} is a stream or a camera; mottool reads files", fix)
     if path.is_dir():
-        paths = find_image_folders(path) or list(walk(path, note, set()))
+        paths = _paths_in(path, note)
         if not paths:
             fix = "give a video, a folder of images, or a folder that contains some"
             raise InputError(f"{path} contains no video, image or seqinfo.ini", fix)
@@ -137,6 +139,28 @@ def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
     raise InputError(f"there is no file or folder {str(path)!r}", fix)
 
 
+def _paths_in(folder: Path, note: Callable[[str], None]) -> list[Path]:
+    """Return the folders of benchmarks, and the other videos and folders of frames, in a folder.
+
+    A benchmark's own folder also has other cameras and still images, which are left out.
+    """
+    paths = find_image_folders(folder)
+    tops = {_top(path) for path in paths}
+    if folder.resolve() not in tops:
+        return [*paths, *walk(folder, note, tops)]
+    for path in sorted(folder.iterdir(), key=natural_key):
+        if is_sequence(path) or (path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES):
+            paths.append(path)
+    return paths
+
+
+def _top(images: Path) -> Path:
+    """Return the folder of a benchmark that contains both a folder of images and its labels."""
+    found = layout_of_images(images)
+    labels = found[1].parent if found else images
+    return Path(os.path.commonpath([images.resolve(), labels.resolve()]))
+
+
 def _sequence(path: Path) -> Sequence:
     """Open the sequence of a video file, a folder of images or a MOTChallenge folder."""
     if path.is_file():
@@ -148,14 +172,25 @@ def _sequence(path: Path) -> Sequence:
     if is_sequence(path):
         return _motchallenge(path)
     files = images_in(path)
+    _refuse_twins(files)
     height, width = read_image(files[0]).shape[:2]
     name, rate, ground_truth = safe_name(path.resolve().name), video.DEFAULT_RATE, None
     if found := layout_of_images(path):
         layout, labels = found
         rate = layout.frame_rate or rate
         ground_truth = labels if layout.module.recognises(labels) else None
+        if ground_truth and layout.numbered:
+            check_numbers(files)
     size = width, height, len(files)
     return Sequence(name, path, rate, *size, ground_truth=ground_truth, media=path)
+
+
+def _refuse_twins(files: list[Path]) -> None:
+    """Raise `InputError` if two images have the same name but for the suffix, in natural order."""
+    for before, after in pairwise(files):
+        if before.stem == after.stem:
+            problem = f"{before.parent} has {before.name} and {after.name}, which are one frame"
+            raise InputError(problem, "keep one kind of images in the folder")
 
 
 def _motchallenge(folder: Path) -> Sequence:

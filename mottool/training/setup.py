@@ -218,6 +218,7 @@ def train(
     if teacher:
         settings["teacher"] = teacher.teacher
     settings |= {key: value for key, value in to_json(config).items() if key not in FREE}
+    settings["validation"] = validate.content() if validate else None
     writer = _writer(out, name, best, config, named_licences, validate, tracking)
     run = TrainingRun(trainer, writer, out / STATE, settings, validate, config.validate_every, warn)
     if run.state.exists() and not overwrite:

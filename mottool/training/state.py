@@ -28,6 +28,7 @@ __all__ = ["Average", "State"]
 
 SCHEMA = "mottool/training/1"
 LENGTHS = {"epochs", "steps"}  # settings of which a resumed training may have more
+VALIDATION = "validation"  # the setting that says what metrics were measured on
 FRESH_FIX = "give --overwrite to start over, or another --out"
 GROWTH = 2000  # steps after which the decay reaches 63 % of its final value
 
@@ -99,14 +100,16 @@ class State:
     ) -> None:
         """Load the state from `path`. Raises `CheckpointError` if its settings differ.
 
-        Only more epochs or steps than planned are allowed; `warn` receives a message about the
-        schedule of the learning rate, which they change.
+        Only more epochs or steps than planned are allowed, and a validation where there was none;
+        `warn` receives a message about the schedule of the learning rate, which epochs change.
         """
         content = _read(path)
         saved = json.loads(content["settings"])
         current = json.loads(json.dumps(settings))
         keys = [*current, *(key for key in saved if key not in current)]
         changed = [key for key in keys if saved.get(key) != current.get(key)]
+        if VALIDATION in changed and not (saved.get(VALIDATION) and current.get(VALIDATION)):
+            changed.remove(VALIDATION)
         if len(changed) == 1 and changed[0] in LENGTHS and _is_more(saved, current, changed[0]):
             key = changed.pop()
             warn(
@@ -118,6 +121,8 @@ class State:
             problem = f"{path.parent} holds a training "
             if key == "data":  # the values are fingerprints
                 problem += "on other data, or on this data before it was changed"
+            elif key == VALIDATION:  # metrics of both would be compared for the best epoch
+                problem += "that was validated on other data, or by other settings"
             else:
                 problem += f"with {key} {saved.get(key)} instead of {current.get(key)}"
             fix = "give the same settings to resume, --overwrite to start over, or another --out"

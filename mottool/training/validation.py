@@ -12,6 +12,8 @@ from mottool.boxes import areas, tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.data.dataset import Dataset
 from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError, ignore_warning
+from mottool.files import digest
+from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.detection import size_of
 from mottool.metrics.evaluate import load_ground_truth, score_tracks
@@ -27,7 +29,7 @@ from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.match_images import match_images
 from mottool.pipelines.one_shot import NetworkEmbedder, OneShotPipeline
 from mottool.progress import progress
-from mottool.settings import Settings
+from mottool.settings import Settings, to_json
 from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["FIGURES", "HIGHEST", "TRACKED", "Validation", "warn_of_shared"]
@@ -128,6 +130,16 @@ class Validation:
         if self.retrieval and self.embeds:
             metrics |= {name: scored.get(name, float("nan")) for name in FIGURES[4:]}
         return metrics | {HIGHEST: max(highest)} | tracked
+
+    def content(self) -> str:
+        """Return the SHA-256, in hex, of what is scored and how, wherever the data is."""
+        truth = [
+            [sequence.name, digest_of_labels(sequence.ground_truth or sequence.path / GROUND_TRUTH)]
+            for sequence in self.sequences
+        ]
+        datasets = [dataset.fingerprint() for dataset in self.datasets]
+        retrieval = to_json(self.retrieval) if self.retrieval else None
+        return digest([truth, datasets, self.tracker, to_json(self.tracking), retrieval])
 
     def remark(self, metrics: Mapping[str, float]) -> str:
         """Return why nothing was tracked, or "" if something was.

@@ -57,11 +57,14 @@ class Objective:
         """
         from mottool.cache.reader import Cache
         from mottool.metrics.evaluate import cached_ground_truth, score_tracks
+        from mottool.metrics.ground_truth import check_frames
 
         index, point = task
         path, sequence, ground_truth = self.sequences[index]
         settings_classes, given = settings_classes_of(self.tracker), self.fixed | point
+        evaluated = cached_ground_truth(ground_truth, sequence, self.rules)
         with Cache(path) as cache:
+            check_frames(cache, evaluated)
             fitted = fitted_settings(cache.header.settings, self.tracker)
             settings, inputs, postprocessing = SequenceSettings().of(
                 "", settings_classes, given, fitted
@@ -69,7 +72,6 @@ class Objective:
             rows = run_tracker(cache, self.tracker, settings, inputs=cast(InputSettings, inputs))
             frames = cache.last_frame
         rows = postprocess(rows, cast(PostprocessSettings, postprocessing))
-        evaluated = cached_ground_truth(ground_truth, sequence, self.rules)
         return score_tracks(rows, evaluated, frames)
 
     def perfect_score(self, index: int) -> TrackingScore:

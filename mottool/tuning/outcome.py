@@ -110,5 +110,6 @@ def write_best(path: Path, tracker: str, settings: Point, comment: str) -> Path:
     }
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     with atomic_write(path) as part:
-        part.write_text(lines + tomli_w.dumps({"tracker": tracker, "default": table}))
+        text = lines + tomli_w.dumps({"tracker": tracker, "default": table})
+        part.write_text(text, encoding="utf-8")
     return path

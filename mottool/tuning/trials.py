@@ -76,9 +76,9 @@ class Trials:
         with writing(self.path):
             self.path.unlink(missing_ok=True)
         with atomic_write(plan_path) as part:
-            part.write_text(json.dumps(plan, indent=2, default=dict) + "\n")
+            part.write_text(json.dumps(plan, indent=2, default=dict) + "\n", encoding="utf-8")
         with atomic_write(self.path) as part:
-            part.write_text(_line(self._columns))
+            part.write_text(_line(self._columns), encoding="utf-8")
 
     def add(self, trial: Trial) -> None:
         """Append a trial; if the process is killed meanwhile, earlier trials remain intact."""
@@ -95,7 +95,7 @@ class Trials:
         """Rewrite the trials in the order of their numbers; parallel trials end in any order."""
         with atomic_write(self.path) as part:
             lines = [self._cells(self.done[number]) for number in sorted(self.done)]
-            part.write_text("".join(map(_line, [self._columns, *lines])))
+            part.write_text("".join(map(_line, [self._columns, *lines])), encoding="utf-8")
 
     def best(self) -> Trial:
         """Return the complete trial with the highest objective, the first of equals."""
@@ -158,12 +158,12 @@ def search_plan(
     fixed: Point,
     config: Mapping[str, Any],
     method: str,
-    headers: Mapping[str, Any],
+    contents: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return what defines a search, for `search.json`; a resumed search must have the same.
 
-    `config` are the settings of `tune`, `method` the one that it chose, and `headers` those of the
-    caches by sequence.
+    `config` are the settings of `tune`, and `method` the one that it chose. `contents` say what the
+    caches, the ground truth and the camera motion are, by sequence.
     """
     plan = {
         "form": FORM,
@@ -174,7 +174,7 @@ def search_plan(
         "method": method,
         "seed": config["seed"],
         "rules": config["rules"],
-        "caches": headers,
+        **contents,
     }
     # Other methods suggest the same points for every objective.
     return plan | ({"objective": config["objective"]} if method == "optuna" else {})
@@ -184,7 +184,7 @@ def _check_same_search(path: Path, plan: Mapping[str, Any]) -> None:
     """Raise `SettingError` for another search in `path`; name the first entry that differs."""
     fix = "give another folder with --out, or remove the old search with --overwrite"
     try:
-        old = json.loads(path.read_text())
+        old = json.loads(path.read_text(encoding="utf-8"))
         form = old.get("form")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} cannot be read", fix) from error
@@ -199,8 +199,8 @@ def _check_same_search(path: Path, plan: Mapping[str, Any]) -> None:
 
 def _difference(key: str, old: Any, new: Any) -> str:
     """Describe an older search by the first entry in which it differs from a new one."""
-    if key == "caches":
-        return "a search on other caches"
+    if key in {"caches", "ground_truth", "camera_motion"}:
+        return f"a search on other {key.replace('_', ' ')}"
     if key in {"search", "set", "start"}:
         what = {"search": "ranges", "set": "fixed settings", "start": "default settings"}[key]
         return f"a search with other {what}: {_listed(old)}, not {_listed(new)}"

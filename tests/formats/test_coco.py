@@ -66,6 +66,8 @@ def put(key, **values):
         (put("images", width=[]), "entry 1 of images is broken"),
         (put("videos", id={}), "entry 0 of videos is broken"),
         (put("categories", id=[]), "entry 0 of categories is broken"),
+        (put("images", id=0), "two images have the id 0"),
+        (put("images", frame_id=1), "two images are frame 1 of s1"),
     ],
 )
 def test_malformed_coco_is_refused_in_one_line(tmp_path, change, message):

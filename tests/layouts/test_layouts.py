@@ -1,11 +1,13 @@
 """Published layouts are read as sources, as ground truth, for training, and by convert."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from layouts import FRAMES, LAYOUTS, PERSON, REGION
+from footage import images, seqinfo, video
+from layouts import FRAMES, LAYOUTS, PERSON, REGION, bdd100k, kitti, ultralytics, visdrone
 
 from mottool.cli.main import cli
 from mottool.data.formats import open_dataset
@@ -13,12 +15,13 @@ from mottool.data.readers.motchallenge import scored_rows
 from mottool.errors import InputError
 from mottool.formats.registry import read, write
 from mottool.layouts.registry import LAYOUTS as ENTRIES
-from mottool.layouts.registry import read_ground_truth
+from mottool.layouts.registry import digest_of_labels, read_ground_truth
 from mottool.metrics.evaluate import load_ground_truth, score_tracks
 from mottool.metrics.inputs import find_ground_truth
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows
 from mottool.sources.discovery import find_sequences
+from mottool.sources.images import images_in
 
 # Another path of the same labels, by their rules.
 OTHER = {"kitti": "label_02/0000.txt", "bdd100k": "labels/box_track_20/val", "mot15": "labels"}
@@ -174,3 +177,87 @@ def test_classes_of_motchallenge(tmp_path):
     assert read_ground_truth(path, ("car",)).rest[:, :2].tolist() == [[1, 1]]
     assert read_ground_truth(path, ("car", "pedestrian")).rest[:, 0].tolist() == [1, 0, 1]
     assert len(read_ground_truth(path, ("person",))) == 3
+
+
+def test_a_file_of_several_videos_is_refused(tmp_path):
+    """Their boxes would be in the same frames."""
+    (file,) = ENTRIES["bdd100k"].module.find(bdd100k(tmp_path))
+    frames = json.loads(file.read_text())
+    frames += [{**frame, "videoName": "other"} for frame in frames]
+    file.write_text(json.dumps(frames))
+    with pytest.raises(InputError, match="frames of 2 videos"):
+        read_ground_truth(file)
+
+
+@pytest.mark.parametrize("make", [kitti, visdrone, bdd100k])
+def test_a_missing_image_is_refused(tmp_path, make):
+    """Later frames would be one too early for the labels."""
+    split = make(tmp_path)
+    (sequence,) = find_sequences([split])
+    images_in(sequence.media)[1].unlink()
+    with pytest.raises(InputError, match="jumps from"):
+        find_sequences([split])
+    with pytest.raises(InputError, match="jumps from"):
+        open_dataset(split, no_warning)
+
+
+def test_labels_of_ultralytics_belong_to_images_by_name(tmp_path):
+    split = ultralytics(tmp_path)
+    (sequence,) = find_sequences([split])
+    for folder in ("images", "labels"):
+        next((split / folder / "street").glob("000002.*")).unlink()
+    (file,) = find_ground_truth([split]).values()
+    assert (file.length, find_sequences([split])[0].length) == (FRAMES - 1, FRAMES - 1)
+    assert read_ground_truth(sequence.ground_truth).frames.max() == FRAMES - 1
+
+
+@pytest.mark.parametrize("make", [kitti, visdrone, bdd100k])
+def test_other_sequences_beside_a_benchmark_are_found_too(tmp_path, make):
+    split = make(tmp_path)
+    names = {sequence.name for sequence in find_sequences([split])}
+    video(split / "clip.mp4")
+    images(split / "street/img1")
+    both = {sequence.name for sequence in find_sequences([split], note=no_warning)}
+    assert both == names | {"clip", "street"}
+
+
+def test_two_benchmarks_in_a_folder_are_found_together(tmp_path):
+    kitti(tmp_path).rename(tmp_path / "training")
+    for folder in ("annotations", "sequences"):
+        (visdrone(tmp_path / folder) / folder).rename(tmp_path / "moved")
+        (tmp_path / "moved").rename(tmp_path / f"{folder}.new")
+        shutil.rmtree(tmp_path / folder)
+        (tmp_path / f"{folder}.new").rename(tmp_path / folder)
+    (tmp_path / "KITTI").rmdir()
+    images(tmp_path / "street/img1")
+    names = {sequence.name for sequence in find_sequences([tmp_path], note=no_warning)}
+    assert names == {"0000", "uav0000086_00000_v", "street"}
+    assert {*find_ground_truth([tmp_path])} == names - {"street"}
+
+
+def test_rows_of_motchallenge_with_spaces_are_no_labels_of_ultralytics(tmp_path):
+    (tmp_path / "street_1.txt").write_text("1 1 10 20 30 40 1\n2 1 12 20 30 40 1\n")
+    (file,) = find_ground_truth([tmp_path]).values()
+    assert read_ground_truth(file.path).tlwh.tolist() == [[10, 20, 30, 40], [12, 20, 30, 40]]
+    labels = tmp_path / "set/labels"
+    labels.mkdir(parents=True)
+    (labels / "a_1.txt").write_text("0 .5 .5 .1 .2 1\n0 320 240 64 96 2\n")
+    seqinfo(tmp_path / "set")
+    (file,) = find_ground_truth([tmp_path / "set"]).values()
+    with pytest.raises(InputError, match="line 2 has no fractions of the image"):
+        read_ground_truth(file.path)
+
+
+def test_names_of_classes_are_part_of_the_content_of_labels(tmp_path):
+    """Scores are stale when a class gets another name."""
+    split = ultralytics(tmp_path)
+    (yolo,) = find_ground_truth([split]).values()
+    (tmp_path / "mot/gt").mkdir(parents=True)
+    (tmp_path / "mot/gt/gt.txt").write_text("1,1,0,0,5,9,1,1,1\n")
+    for labels, names in (
+        (yolo.path, split / "data.yaml"),
+        (tmp_path / "mot/gt/gt.txt", tmp_path / "mot/gt/labels.txt"),
+    ):
+        before = digest_of_labels(labels)
+        names.write_text("names: {0: rider, 1: person}\n")
+        assert digest_of_labels(labels) != before

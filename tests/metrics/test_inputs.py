@@ -1,11 +1,19 @@
-"""Folders of sequences stand for their caches and results in the work folder."""
+"""Which files are results, caches and ground truth, and whether they belong together."""
 
 import pytest
+from archives import archive
 from caches import made, write
+from footage import seqinfo
+from layouts import kitti
 
 from mottool.errors import InputError
+from mottool.files import file_digest
 from mottool.metrics.chosen_caches import choose_caches
-from mottool.metrics.inputs import find_results, replace_sequence_folders
+from mottool.metrics.evaluate import evaluate_caches, evaluate_results
+from mottool.metrics.inputs import find_ground_truth, find_results, replace_sequence_folders
+from mottool.metrics.settings import EvaluationSettings
+from mottool.tuning.objective import Objective
+from mottool.workdir import write_record
 
 
 @pytest.fixture
@@ -43,3 +51,84 @@ def test_a_sequence_without_caches_is_refused(sequence, tmp_path):
 def test_ground_truth_and_public_detections_are_no_results(sequence):
     with pytest.raises(InputError, match="holds no SEQUENCE.txt"):
         find_results([sequence])
+
+
+def texts(folder, *names, content="1,1,10,10,20,40,1,-1,-1,-1\n"):
+    """Write files of rows."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_summaries_that_trackeval_writes_beside_data_hide_no_results(tmp_path):
+    tracker = texts(tmp_path / "trackers/mine", "data/a.txt", "data/b.txt")
+    texts(tracker, "pedestrian_summary.txt", content="HOTA DetA\n50.1 60.2\n")
+    for source in (tracker, tracker.parent):
+        ((name, files),) = find_results([source]).items()
+        assert (name, sorted(files)) == ("mine", ["a", "b"])
+
+
+def test_trackers_of_both_kinds_of_folders_and_zip_files_are_found_together(tmp_path):
+    texts(tmp_path, "official/data/a.txt", "flat/a.txt")
+    for name in ("flat", "other"):  # the zip file of a folder has the same results
+        archive(tmp_path / f"{name}.zip", {"a.txt": "1,1,10,10,20,40,1,-1,-1,-1\n"})
+    assert sorted(find_results([tmp_path])) == ["flat", "official", "other"]
+
+
+def test_ground_truth_of_several_kinds_is_found_together(tmp_path):
+    texts(tmp_path, "a/gt/gt.txt", "b/gt.txt", "c/gt/gt.txt.gz")
+    kitti(tmp_path)
+    assert sorted(find_ground_truth([tmp_path / "KITTI", tmp_path])) == ["0000", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("other", ["a/gt/gt.txt.gz", "a/gt.txt"])
+def test_two_files_of_ground_truth_of_a_sequence_are_refused(tmp_path, other):
+    texts(tmp_path, "a/gt/gt.txt", other)
+    with pytest.raises(InputError, match="both ground truth of a"):
+        find_ground_truth([tmp_path])
+    assert list(find_ground_truth([tmp_path / "a/gt/gt.txt"])) == ["a"]
+
+
+def test_the_same_ground_truth_may_be_named_twice(tmp_path):
+    texts(tmp_path, "a/gt/gt.txt")
+    assert list(find_ground_truth([tmp_path, tmp_path / "a"])) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ({"imWidth": 1920, "imHeight": 1080}, "frames of 640x480, its ground truth of 1920x1080"),
+        ({"seqLength": 2}, "detections up to frame 3, its ground truth 2 frames"),
+        ({}, ""),
+    ],
+)
+def test_a_cache_of_another_video_than_its_ground_truth_is_refused(tmp_path, info, message):
+    """Its detections would be scored, or be false positives after the last frame."""
+    path = write(tmp_path / "seq.h5", [made(), made(seed=1), made(seed=2)])
+    folder = seqinfo(tmp_path / "data/seq", **{"imWidth": 640, "imHeight": 480, **info})
+    texts(folder, "gt/gt.txt", content="1,1,10,10,20,40,1,1,1\n")
+    files = find_ground_truth([folder])
+    objective = Objective("sort", {}, ((path, "seq", files["seq"]),))
+    for score in (
+        lambda: evaluate_caches([path], files, EvaluationSettings()),
+        lambda: objective.score((0, {})),
+    ):
+        if not message:
+            score()
+            continue
+        with pytest.raises(InputError, match=message):
+            score()
+
+
+def test_results_that_were_changed_after_their_record_are_named(tmp_path):
+    folder = texts(tmp_path, "tracks/a.txt", "data/a/gt/gt.txt")
+    files, results = find_ground_truth([folder / "data"]), find_results([folder / "tracks"])
+    record = {"sha256": file_digest(folder / "tracks/a.txt"), "tracker": "sort"}
+    write_record(folder / "tracks/a.txt", record)
+    for changed in (False, True):
+        if changed:
+            texts(folder, "tracks/a.txt", content="1,1,10,10,20,41,1,-1,-1,-1\n")
+        notes = []
+        evaluate_results(results, files, EvaluationSettings(), warn=notes.append)
+        assert any("edited, or copied in part" in note for note in notes) == changed

@@ -77,6 +77,19 @@ def test_files_that_do_not_belong_together_are_refused(truth, results, rules, me
         preprocess(truth, results, 3, rules, "x")
 
 
+@pytest.mark.parametrize("rules", ["mot15", "mot17"])
+def test_results_of_several_classes_are_refused(rules):
+    """A car would be a false positive, or a person."""
+    truth = rows([[1, 1, *BOX]], [[1, 1, 1]])
+    for column in ([-1, -1], [0, 0], [1, 1], [0.25, 3.5]) if rules == "mot15" else ([-1, -1],):
+        both = rows([[1, 5, *BOX], [1, 6, *ASIDE]], [[0.9, value, -1, -1] for value in column])
+        assert clear_counts(truth, both, rules) == (1, 1, 0)
+    for column in ([0, 1], [0, 2]):
+        both = rows([[1, 5, *BOX], [1, 6, *ASIDE]], [[0.9, value, -1, -1] for value in column])
+        with pytest.raises(InputError, match="column 8 holds classes"):
+            preprocess(truth, both, 1, rules, "x")
+
+
 def test_far_apart_frame_numbers_cost_nothing():
     last = 2**52
     truth = rows([[1, 1, *BOX], [last, 1, *BOX]], [[1], [1]])

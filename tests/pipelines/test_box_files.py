@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mottool.errors import InputError
 from mottool.pipelines.box_files import find_boxes
 from mottool.pipelines.cache_record import boxes_file
 from mottool.pipelines.choice import PipelineConfig
@@ -22,6 +23,13 @@ def test_the_file_of_a_half_is_before_that_of_the_whole(tmp_path):
     for name in ("a.txt", "a@first.npy"):
         (tmp_path / name).touch()
     assert find_boxes(tmp_path, ("a@first", "a")) == tmp_path / "a@first.npy"
+
+
+def test_two_files_of_one_sequence_are_refused(tmp_path):
+    for name in ("a.txt", "a.npy"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"a\.txt and .*a\.npy are both detections of a"):
+        find_boxes(tmp_path, ("a@first", "a"))
 
 
 def test_a_record_names_the_compressed_file_that_the_detector_reads(tmp_path):

@@ -318,3 +318,10 @@ def test_safe_name_is_one_valid_file_name_and_idempotent(text):
     assert not name.startswith(".")
     assert safe_name(name) == name
     assert len(name.encode()) <= 200
+
+
+def test_two_images_of_a_frame_are_refused(tmp_path):
+    """A picture and its depth would be two frames."""
+    folder = images(tmp_path / "walk")
+    images(folder, name="{:06d}.jpg")
+    assert "has 000001.jpg and 000001.png, which are one frame" in refused(folder)

@@ -329,3 +329,28 @@ def test_nine_columns_are_results_on_request(tmp_path):
     config = Config(to="server", kind="results")
     path = run([tmp_path / "mine"], tmp_path / "up.zip", config, warn=no_warning)
     assert zipfile.ZipFile(path).read("s1.txt") == b"1,1,15,20,30,80,1,-1,-1,-1\n"
+
+
+@pytest.mark.parametrize("source", ["rows", "coco", "kitti"])
+def test_results_that_lose_their_classes_are_named(tmp_path, source):
+    """A car would become a person."""
+    path = tmp_path / "s1.txt"
+    if source == "rows":
+        path.write_text("1,1,15,20,30,80,0.5,0,-1,-1\n1,2,15,20,30,80,0.5,2,-1,-1\n")
+    elif source == "kitti":
+        tail = "0 0 0 10 10 40 90 1 1 1 1 1 1 1 0.5\n"
+        path.write_text(f"0 1 Pedestrian {tail}0 2 Car {tail}")
+    else:
+        path = tmp_path / "s1.json"
+        box = {"image_id": 1, "category_id": 1, "track_id": 4, "bbox": [1, 2, 3, 4], "score": 0.5}
+        document = {
+            "videos": [{"id": 1, "name": "s1"}],
+            "images": [{"id": 1, "video_id": 1, "frame_id": 1}],
+            "annotations": [box, {**box, "category_id": 3, "track_id": 5}],
+            "categories": [{"id": 1, "name": "person"}, {"id": 3, "name": "car"}],
+        }
+        path.write_text(json.dumps(document))
+    notes = []
+    run([path], tmp_path / "out", Config(), warn=notes.append)
+    assert ["results keep no classes, of which there are 2" in note for note in notes] == [True]
+    assert len((tmp_path / "out/s1.txt").read_text().splitlines()) == 2

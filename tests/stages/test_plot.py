@@ -308,3 +308,25 @@ def test_similarity_matrices_and_their_errors(work):
         with pytest.raises(InputError, match="no detection in frame 13"):
             between_frames(cache, rows, (1, 13))
     assert find_identity_rows("seq", {}, None) is None
+
+
+def test_plots_of_the_same_name_replace_no_other(work):
+    """Two trackers or pipelines of one name, and two tables, had one plot, of the last."""
+    shutil.copytree(work / "work/tracks/pipe.a", work / "other/pipe.a")
+    done = called(work, "timelines", work / "work/tracks/pipe.a", work / "other/pipe.a")
+    assert done.exit_code == 1
+    assert "would both be drawn in" in done.output
+    shutil.copytree(work / "work/caches/pipe", work / "other/caches/pipe")
+    caches = (work / "work/caches/pipe", work / "other/caches/pipe")
+    done = called(work, "frames", *caches, "--at", 1, 2)
+    assert done.exit_code == 1
+    assert "would both be drawn in" in done.output
+    for name in ("small", "large"):
+        (work / name).mkdir()
+        (work / name / "a=b.csv").write_text("seq,AP,MOTA,IDF1\nCOMBINED,0.5,0.5,0.5\n")
+    tables = work / "small/a=b.csv", work / "large/a=b.csv"
+    done = called(work, "bars", *tables)
+    assert isinstance(done.exception, SettingError)
+    assert "are both named a=b" in str(done.exception)
+    done = called(work, "bars", tables[0], f"large={tables[1]}")
+    assert "2 models" in done.output

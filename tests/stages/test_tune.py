@@ -282,3 +282,21 @@ def test_unusable_caches_are_refused(tmp_path):
             run(paths, truth, tmp_path / "out", search=SEARCH, config=GRID)
     done = CliRunner().invoke(command, ["--work", str(tmp_path / "none"), "--gt", str(truth[0])])
     assert "run mottool detect-embed first" in str(done.exception)
+
+
+def test_a_search_on_other_ground_truth_or_camera_motion_is_not_resumed(tmp_path):
+    """Trials of both would be compared."""
+    caches, truth = scene(tmp_path)
+    run(caches, truth, tmp_path / "out", search=SEARCH, config=GRID)
+    path = truth[0] / "one.txt"
+    rows = path.read_text()
+    path.write_text("".join(rows.splitlines(keepends=True)[:20]))
+    with pytest.raises(SettingError, match="holds a search on other ground truth"):
+        run(caches, truth, tmp_path / "out", search=SEARCH, config=GRID)
+    path.write_text(rows)
+    run(caches, truth, tmp_path / "out", search=SEARCH, config=GRID)
+    motion = tmp_path / "work/camera-motion/one.h5"
+    motion.parent.mkdir()
+    motion.write_bytes(b"of another method")
+    with pytest.raises(SettingError, match="holds a search on other camera motion"):
+        run(caches, truth, tmp_path / "out", search=SEARCH, config=GRID)

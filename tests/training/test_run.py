@@ -1,7 +1,9 @@
 """What is kept after every epoch, and that no kill changes it: the best weights above all."""
 
 import csv
+import shutil
 import signal
+from functools import partial
 
 import numpy as np
 import pytest
@@ -146,6 +148,23 @@ def test_a_completed_training_can_be_validated(scene, tmp_path, scored):
     assert [row["IDF1"] for row in rows(tmp_path)] == ["", "0.2"]
     best, last = (tmp_path / f"{NAME}{kind}.safetensors" for kind in (".best", ""))
     assert best.read_bytes() == last.read_bytes()
+
+
+def test_a_training_is_not_resumed_with_another_validation(scene, tmp_path, scored):
+    """The best epoch would be chosen among metrics of different people."""
+    trained(scene, tmp_path / "out", epochs=1)
+    shutil.copytree(scene, tmp_path / "other" / scene.name)
+    config = Config(**{**SMALL, "epochs": 2})
+    again = partial(train.run, NAME, [scene], tmp_path / "out", config)
+    again(validation=[tmp_path / "other" / scene.name])  # the same content
+    truth = tmp_path / "other" / scene.name / "gt/gt.txt"
+    truth.write_text("".join(truth.read_text().splitlines(keepends=True)[1:]))
+    for changed in (
+        {"validation": [tmp_path / "other" / scene.name]},
+        {"validation": [scene], "tracking": {"conf_thres": "0.3"}},
+    ):
+        with pytest.raises(CheckpointError, match="validated on other data, or by other settings"):
+            again(**changed)
 
 
 def test_best_weights_of_another_training_are_removed(scene, tmp_path, scored):

@@ -45,15 +45,20 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     info = document.get("info")
     upright = isinstance(info, dict) and info.get("upright") is True
     builder, tracks = DatasetBuilder(path.stem, upright), dict[tuple[int, int], int]()
+    numbers = set()
     for index, image in enumerate(document["images"]):
         try:
             number, file = image["id"], folder / image["file_name"]
-            hash(number)
+            repeated = number in numbers
+            numbers.add(number)
             size = int(image["width"]), int(image["height"])
             video, frame = int(image.get("video_id", STILL)), int(image.get("frame_id", 0))
             np.array([*size, video, frame], np.int32)  # as in a Dataset; may overflow
         except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: entry {index} of images is broken", FIX) from None
+        if repeated:  # as after joining two files; their annotations cannot be told apart
+            problem = f"{path}: two images have the id {number}"
+            raise InputError(problem, "give each an id of its own, and change its annotations")
         if not file.is_file():
             fix = "add it, or remove its entry"
             raise InputError(f"{path}: there is no image {file}", fix)

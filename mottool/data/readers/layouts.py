@@ -14,6 +14,7 @@ from mottool.data.dataset import Dataset, DatasetBuilder
 from mottool.errors import InputError
 from mottool.layouts.registry import find_labels, layout_of, read_ground_truth
 from mottool.sources.images import image_size, images_in
+from mottool.sources.sequence import check_numbers
 
 __all__ = ["read", "recognises"]
 
@@ -26,8 +27,8 @@ def recognises(path: Path) -> bool:
 def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> Dataset:
     """Read every sequence with labels; `root` is not used.
 
-    Raises `InputError` for a malformed row, and for a sequence without images or with labels beyond
-    its last image.
+    Raises `InputError` for a malformed row, and for a sequence without images, with labels beyond
+    its last image, or with gaps between its images.
     """
     builder, people = DatasetBuilder(path.resolve().stem), 0
     for video, file in enumerate(find_labels(path)):
@@ -36,6 +37,8 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
         images = images_in(folder)
         if not images:
             raise InputError(f"{file} has no images in {folder}", "put its images there")
+        if layout and layout.numbered:
+            check_numbers(images)
         if len(rows) and rows.frames.max() > len(images):
             problem = f"{file} has frame {rows.frames.max()} of {len(images)} images"
             raise InputError(problem, "add the missing images, or remove those rows")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mottool.boxes import describe_misfit
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.layouts.registry import digest_of_labels, read_ground_truth
@@ -97,13 +98,8 @@ def _warn(
     elif (boxes.boxes <= 1).all():
         fix = f"multiply x by {sequence.width} and y by {sequence.height}"
         raise InputError(f"the boxes of {path} are fractions of the image, not pixels", fix)
-    elif (
-        not ((boxes.boxes[:, :2] < [sequence.width, sequence.height]) & (boxes.boxes[:, 2:] > 0))
-        .all(1)
-        .any()
-    ):
-        size = f"{sequence.width}x{sequence.height}"
-        warn(f"{path}: no box is inside the picture of {size}; check the unit and the columns")
+    elif misfit := describe_misfit(boxes.boxes, sequence.width, sequence.height):
+        warn(f"{path}: {misfit}")
     if boxes.dropped:
         warn(f"{path}: {boxes.dropped} boxes without width or height are skipped")
     if boxes.margin is not None:

@@ -53,6 +53,13 @@ def test_image_of_another_size_than_annotated_is_refused(tmp_path):
             ),
             "entry 0 of images",
         ),
+        (
+            lambda at: datasets.coco(
+                at,
+                images=[{"id": 7, "file_name": "a.jpg", "width": 64, "height": 48}] * 2,
+            ),
+            "two images have the id 7",
+        ),
         (lambda at: datasets.coco(at, images=[]), "has an empty list of images"),
         (lambda at: datasets.coco(at, annotations={}), "has no list of annotations"),
         (lambda at: datasets.coco(at, categories=[{"id": 1, "name": "cat"}]), "no class of people"),
