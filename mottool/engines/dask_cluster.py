@@ -39,6 +39,16 @@ TASKS_PER_THREAD = 3  # at the scheduler: one runs, others wait with their worke
 TRIES = 3  # of a task that hangs, or that Dask gives up after several lost workers
 
 
+class _Client(Client):  # type: ignore[misc]  # of a package without types
+    """A client that only its owner closes.
+
+    Python would close one that could not connect at its exit, and wait for that without end.
+    """
+
+    def __del__(self) -> None:
+        """Close nothing."""
+
+
 def _run_on_worker(task: Task, folder: str) -> Outcome:
     """Run a task in a worker, with paths relative to `folder`; name the worker in its error."""
     address = get_worker().address
@@ -134,7 +144,7 @@ class DaskCluster(BaseEngine):
         while True:
             try:
                 left = max(1.0, end - time.monotonic())
-                self._client = Client(address, timeout=left, set_as_default=False)
+                self._client = _Client(address, timeout=left, set_as_default=False)
                 break
             except (OSError, ValueError) as error:
                 if time.monotonic() > end or isinstance(error, ValueError):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from distributed import LocalCluster, get_worker
 from jobs import doubled, dying_once, hanging, moody
+from rowed import rowed
 
 from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.engines import dask_cluster
@@ -138,6 +139,16 @@ def test_a_scheduler_that_does_not_answer_is_an_error(monkeypatch):
         DaskCluster("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def test_a_command_without_a_scheduler_ends(tmp_path):
+    """At the exit of Python, a client that had not connected was closed, which took for ever."""
+    command = [sys.executable, "-m", "mottool", "detect-embed", str(rowed(tmp_path / "a"))]
+    command += ["--pipeline", "public", "--embedder", "none", "--work", str(tmp_path / "work")]
+    command += ["--engine", "dask", "--scheduler", "foo://127.0.0.1:9"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "foo://127.0.0.1:9 does not answer" in done.stderr
 
 
 def test_nothing_of_dask_is_imported_without_the_flag():
