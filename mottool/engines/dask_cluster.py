@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from mottool.engines.base import BaseEngine, QueuedTask
 from mottool.engines.task import Outcome, Task, run_task
+from mottool.engines.worker_handle import blocked_interrupt
 from mottool.errors import DeviceError, InputError, MottoolError, SettingError, ignore_warning
 
 try:
@@ -115,9 +116,10 @@ class DaskCluster(BaseEngine):
         """
         if self._count:
             options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-            self._cluster = LocalCluster(
-                n_workers=self._count, host="127.0.0.1", silence_logs=50, **options
-            )
+            with blocked_interrupt():  # its threads, too, which start the workers
+                self._cluster = LocalCluster(
+                    n_workers=self._count, host="127.0.0.1", silence_logs=50, **options
+                )
         try:
             self._connect()
         except BaseException:

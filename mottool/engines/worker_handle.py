@@ -7,7 +7,8 @@ the first one, and then each outcome as soon as it is there.
 import signal
 import time
 from collections import deque
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
@@ -17,11 +18,25 @@ from mottool.engines.task import Outcome
 from mottool.engines.threads import single_threads
 from mottool.engines.worker import STARTED, work
 
-__all__ = ["WorkerHandle"]
+__all__ = ["WorkerHandle", "blocked_interrupt"]
 
 # Of tasks that a process has not read: less than any connection holds, so that a send never waits
 # for a process that waits itself until its outcome is read.
 AHEAD_BYTES = 7000
+
+
+@contextmanager
+def blocked_interrupt() -> Iterator[None]:
+    """Block SIGINT for the processes and threads that are started meanwhile, for good.
+
+    Ctrl-C then reaches only this process, which ends them in order.
+    """
+    resource_tracker.ensure_running()  # else the start of a process does it, and unblocks SIGINT
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class WorkerHandle:
@@ -45,13 +60,10 @@ class WorkerHandle:
         """
         threads: AbstractContextManager[None]
         threads = single_threads() if self.needs == "cpu" else nullcontext()
-        resource_tracker.ensure_running()  # else the start does it, and unblocks SIGINT
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with threads:
+            with blocked_interrupt(), threads:
                 self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._other_end.close()
 
     def send(self, queued: QueuedTask) -> None:

@@ -151,6 +151,22 @@ def test_a_command_without_a_scheduler_ends(tmp_path):
     assert "foo://127.0.0.1:9 does not answer" in done.stderr
 
 
+def test_workers_started_here_print_nothing_when_a_terminal_is_interrupted():
+    """Ctrl-C reaches all processes of a terminal; workers printed tracebacks."""
+    code = "import time\nfrom mottool.engines.dask_cluster import DaskCluster\n"
+    code += "from mottool.engines.task import Task\n"
+    code += "with DaskCluster(None, workers=1) as engine:\n    print('ready', flush=True)\n"
+    code += "    list(engine.run([Task('a', time.sleep, (60,))]))"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **pipes) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    assert "KeyboardInterrupt" in errors  # of this process, for `mottool` to report
+    assert "Worker process" not in errors
+
+
 def test_nothing_of_dask_is_imported_without_the_flag():
     code = "import sys; from mottool.cli.engine_options import EngineSettings, open_engine\n"
     code += "with open_engine(EngineSettings(), 1) as engine: pass\n"
