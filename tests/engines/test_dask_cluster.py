@@ -155,8 +155,9 @@ def test_workers_started_here_print_nothing_when_a_terminal_is_interrupted():
     """Ctrl-C reaches all processes of a terminal; workers printed tracebacks."""
     code = "import time\nfrom mottool.engines.dask_cluster import DaskCluster\n"
     code += "from mottool.engines.task import Task\n"
-    code += "with DaskCluster(None, workers=1) as engine:\n    print('ready', flush=True)\n"
-    code += "    list(engine.run([Task('a', time.sleep, (60,))]))"
+    code += "with DaskCluster(None, workers=2) as engine:\n    print('ready', flush=True)\n"
+    code += "    tasks = [Task(str(n), time.sleep, (0.02,)) for n in range(9999)]\n"
+    code += "    list(engine.run(tasks))"
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **pipes) as process:
         assert process.stdout.readline() == "ready\n"
