@@ -45,7 +45,10 @@ def shared_copy(module: nn.Module, replaced: Mapping[int, Tensor] | None = None)
     Parameters in `replaced`, by their `id`, are replaced in the copy.
     """
     tensors = (*module.parameters(), *module.buffers())
-    return deepcopy(module, {id(tensor): tensor for tensor in tensors} | dict(replaced or {}))
+    copy = deepcopy(module, {id(tensor): tensor for tensor in tensors} | dict(replaced or {}))
+    for name, part in module.named_modules():  # torchvision's extractors are copied in training mode
+        copy.get_submodule(name).training = part.training
+    return copy
 
 
 class _Uses(TorchDispatchMode):  # type: ignore[no-untyped-call]

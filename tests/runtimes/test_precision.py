@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor
 from untrained import deployed
 
 from mottool.models.backbones.deformable import DeformableConv2d
@@ -157,6 +158,13 @@ def test_a_copy_shares_what_a_network_keeps_beside_its_parameters():
     assert module.norm.eps != 1
     assert copy.norm.running_mean is module.norm.running_mean
     assert copy.layers[0].weight is module.twice.weight
+
+
+def test_a_copy_of_a_traced_network_is_in_the_mode_of_the_network():
+    layers = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    module = create_feature_extractor(layers, ["1"]).eval()  # as in the backbones of TDT
+    copy = shared_copy(module)
+    assert not any(part.training for part in copy.modules())
 
 
 def test_channels_last_has_the_bits_that_autocast_computes():
