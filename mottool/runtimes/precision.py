@@ -45,8 +45,9 @@ def shared_copy(module: nn.Module, replaced: Mapping[int, Tensor] | None = None)
     Parameters in `replaced`, by their `id`, are replaced in the copy.
     """
     tensors = (*module.parameters(), *module.buffers())
+    # It copies torchvision's feature extractors in training mode.
     copy = deepcopy(module, {id(tensor): tensor for tensor in tensors} | dict(replaced or {}))
-    for name, part in module.named_modules():  # torchvision's extractors are copied in training mode
+    for name, part in module.named_modules():
         copy.get_submodule(name).training = part.training
     return copy
 
