@@ -211,7 +211,7 @@ def start_up() -> dict[str, float]:
     commands = {
         "start Python": "pass",
         "import associate": "import mottool.stages.associate",
-        "import a worker's modules": "import mottool.stages.associate, mottool.cache.reader, "
+        "import a worker's modules": "import mottool.association.job, mottool.cache.reader, "
         "mottool.association.run_tracker, mottool.motchallenge.rows",
         "import evaluate's modules": "import mottool.stages.evaluate, mottool.metrics.evaluate",
     }
