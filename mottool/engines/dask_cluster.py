@@ -7,6 +7,7 @@ the scheduler is lost, and if a worker hangs or lacks a device.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections import Counter
@@ -32,6 +33,8 @@ except ImportError as error:
 
 __all__ = ["DaskCluster"]
 
+# Dask's, which print a traceback for a scheduler that is lost; here it is handled or reported.
+LOGGERS = "distributed", "distributed.client"
 CONNECT_SECONDS = 60.0  # until a scheduler answers, at the start or after it was lost
 WORKER_SECONDS = 600.0  # until the first worker is there
 RECONNECTIONS = 5  # in one run
@@ -99,6 +102,7 @@ class DaskCluster(BaseEngine):
         super().__init__()
         self._scheduler, self._count, self._network_jobs = scheduler, workers, network_jobs
         self._timeout, self._warn = timeout, warn
+        self._levels: dict[str, int] = {}
         self._client: Client | None = None
         self._cluster: LocalCluster | None = None
         self._flights: dict[str, _Flight] = {}  # by key
@@ -114,6 +118,9 @@ class DaskCluster(BaseEngine):
 
         Raises `InputError` if there is no scheduler or no worker.
         """
+        for name in LOGGERS:
+            self._levels[name] = logging.getLogger(name).level
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if self._count:
             options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
             with blocked_interrupt():  # its threads, too, which start the workers
@@ -138,6 +145,8 @@ class DaskCluster(BaseEngine):
         self._disconnect()
         if self._cluster is not None:
             self._cluster.close()
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
 
     def _connect(self) -> None:
         """Connect to the scheduler, and wait for a worker; try again until the time is over."""

@@ -1,5 +1,6 @@
 """Tasks run in a Dask cluster as in this process, also when workers and schedulers are lost."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -166,6 +167,14 @@ def test_workers_started_here_print_nothing_when_a_terminal_is_interrupted():
         errors = process.communicate(timeout=60)[1]
     assert "KeyboardInterrupt" in errors  # of this process, for `mottool` to report
     assert "Worker process" not in errors
+
+
+def test_dask_logs_no_tracebacks_meanwhile(cluster):
+    loggers = [logging.getLogger(name) for name in dask_cluster.LOGGERS]
+    before = [logger.level for logger in loggers]
+    with DaskCluster(cluster.scheduler_address):
+        assert not any(logger.isEnabledFor(logging.ERROR) for logger in loggers)
+    assert [logger.level for logger in loggers] == before
 
 
 def test_nothing_of_dask_is_imported_without_the_flag():
