@@ -52,9 +52,9 @@ class WorkDir:
         return self.root / "tracks" / safe_name(f"{pipeline}.{tracker}")
 
     def results(self) -> list[Path]:
-        """Return every folder of result files, sorted by name."""
-        folders = self.root.glob("tracks/*")
-        return sorted(path for path in folders if path.is_dir() and not holds_records(path))
+        """Return every folder that has result files, sorted by name; failures leave empty ones."""
+        folders = sorted(self.root.glob("tracks/*"))
+        return [path for path in folders if not holds_records(path) and visible_files(path, "*.*")]
 
     def benchmark(self) -> Path:
         """Return the folder of the tables and the plot of a benchmark."""

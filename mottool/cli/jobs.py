@@ -57,8 +57,13 @@ class Jobs:
     def report(self, sequence: str, path: Path, summary: str, **more: Any) -> None:
         """Record and print that `path` was written; `more` goes to the JSON only."""
         self.done.append({"sequence": sequence, "path": str(path), **more})
-        if not self.as_json:
+        if self.as_json:
+            return
+        try:
             click.echo(printable(f"{path}  {summary}"))
+        except BrokenPipeError:
+            self.note("stopped, as the reader of the output has: run it again for what is missing")
+            raise
 
     def close(self) -> None:
         """Print the JSON or the list of failures, and exit with 1 if there are any."""

@@ -315,11 +315,15 @@ def evaluate_caches(
     from mottool.cache.reader import Cache
 
     evaluations: dict[str, CacheEvaluation] = {}
-    sequences: dict[str, list[tuple[str, Path]]] = {}  # by pipeline
+    sequences: dict[str, dict[str, Path]] = {}  # by pipeline
 
     def open_header(path: Path) -> None:
         with Cache(path) as cache:
-            sequences.setdefault(cache.header.pipeline, []).append((cache.header.sequence, path))
+            pipeline, sequence = cache.header.pipeline, cache.header.sequence
+        other = sequences.setdefault(pipeline, {}).setdefault(sequence, path)
+        if other.resolve() != path.resolve():
+            problem = f"{other} and {path} are both caches of {pipeline} for {sequence}"
+            raise InputError(problem, "name one of them")
 
     def add(pipeline: str, sequence: str, path: Path) -> None:
         file = get_ground_truth(sequence, files)
@@ -331,10 +335,8 @@ def evaluate_caches(
     for path in caches:
         attempt(str(path), partial(open_header, path))
     for pipeline, named in sequences.items():
-        scored = set(_scored_once(pipeline, [sequence for sequence, _ in named], files, warn))
-        for sequence, path in named:
-            if sequence in scored:
-                attempt(str(path), partial(add, pipeline, sequence, path))
+        for sequence in _scored_once(pipeline, named, files, warn):
+            attempt(str(named[sequence]), partial(add, pipeline, sequence, named[sequence]))
     rows = []
     for evaluation in evaluations.values():
         new = evaluation.rows(settings.bootstrap, settings.seed)

@@ -1,6 +1,7 @@
 """Shards of the sequences, and failures that stop only one of them."""
 
 import errno
+from pathlib import Path
 
 import click
 import pytest
@@ -77,3 +78,15 @@ def test_closed_pipe_stops_the_batch():
 
     with pytest.raises(BrokenPipeError):
         Jobs().run("seq", job)
+
+
+def test_a_batch_that_stops_with_its_reader_says_so(monkeypatch, capsys):
+    def echo(text, err=False):
+        if not err:
+            raise BrokenPipeError
+        print(text)
+
+    monkeypatch.setattr(click, "echo", echo)
+    with pytest.raises(BrokenPipeError):
+        Jobs().report("seq", Path("seq.txt"), "written")
+    assert "run it again for what is missing" in capsys.readouterr().out

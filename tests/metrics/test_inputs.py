@@ -13,7 +13,7 @@ from mottool.metrics.evaluate import evaluate_caches, evaluate_results
 from mottool.metrics.inputs import find_ground_truth, find_results, replace_sequence_folders
 from mottool.metrics.settings import EvaluationSettings
 from mottool.tuning.objective import Objective
-from mottool.workdir import write_record
+from mottool.workdir import WorkDir, write_record
 
 
 @pytest.fixture
@@ -132,3 +132,18 @@ def test_results_that_were_changed_after_their_record_are_named(tmp_path):
         notes = []
         evaluate_results(results, files, EvaluationSettings(), warn=notes.append)
         assert any("edited, or copied in part" in note for note in notes) == changed
+
+
+def test_two_caches_of_a_sequence_are_refused(tmp_path):
+    """The scores of the last one replaced those of the first, as of a renamed copy."""
+    paths = [write(tmp_path / f"{name}.h5", [made()]) for name in "ab"]
+    texts(tmp_path, "data/seq/gt/gt.txt", content="1,1,10,10,20,40,1,1,1\n")
+    with pytest.raises(InputError, match=r"a\.h5 and .*b\.h5 are both caches of pipe for seq"):
+        evaluate_caches(paths, find_ground_truth([tmp_path / "data"]), EvaluationSettings())
+
+
+def test_an_empty_folder_of_results_is_none(tmp_path):
+    """A disk that is full leaves one."""
+    texts(tmp_path, "tracks/pipe.a/seq.txt")
+    (tmp_path / "tracks/pipe.b").mkdir()
+    assert [path.name for path in WorkDir(tmp_path).results()] == ["pipe.a"]
