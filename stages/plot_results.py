@@ -55,13 +55,11 @@ def bars(files: tuple[str, ...], metrics: str, form: str, work: Path, as_json: b
     jobs, out = Jobs(as_json), WorkDir(work).root / "plots" / f"bars.{form}"
     paths: dict[str, Path] = {}
     for text in files:
-        name, equals, path = text.rpartition("=")
-        if not equals or Path(text).is_file():
-            name, path = Path(text).stem, text
+        name, path = _named(text)
         if name in paths:
             problem = f"{paths[name]} and {path} are both named {name}"
             raise SettingError(problem, "name each, such as large=runs/large/scores.csv")
-        paths[name] = Path(path)
+        paths[name] = path
 
     def job() -> None:
         for path in paths.values():
@@ -72,6 +70,15 @@ def bars(files: tuple[str, ...], metrics: str, form: str, work: Path, as_json: b
 
     jobs.run("bars", job)
     jobs.close()
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """Split `NAME=CSV`; the name of `CSV` alone is the file's. A file may have = in its name."""
+    places = [-1, *(place for place, sign in enumerate(text) if sign == "=")]
+    files = (place for place in places if Path(text[place + 1 :]).is_file())
+    place = next(files, places[-1])
+    path = Path(text[place + 1 :])
+    return (text[:place] if place >= 0 else path.stem), path
 
 
 @click.command("hota", short_help="HOTA over the localisation threshold, by tracker.")

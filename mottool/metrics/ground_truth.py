@@ -164,8 +164,8 @@ def check_frames(cache: "Cache", truth: GroundTruth) -> None:
     if truth.length and cache.last_frame > truth.length:
         later = cache.frames(max(0, truth.length - cache.first_frame + 1))
         if any(map(len, later)):
-            problem = f"{path} has detections up to frame {cache.last_frame}"
-            raise InputError(f"{problem}, its ground truth {truth.length} frames", fix)
+            problem = f"{path}: frame {cache.last_frame} lies beyond the last one, {truth.length}"
+            raise InputError(problem, fix)
 
 
 def check_half(path: Path, tracks: Rows, file: GroundTruthFile) -> None:

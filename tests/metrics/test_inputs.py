@@ -99,7 +99,7 @@ def test_the_same_ground_truth_may_be_named_twice(tmp_path):
     ("info", "message"),
     [
         ({"imWidth": 1920, "imHeight": 1080}, "frames of 640x480, its ground truth of 1920x1080"),
-        ({"seqLength": 2}, "detections up to frame 3, its ground truth 2 frames"),
+        ({"seqLength": 2}, "frame 3 lies beyond the last one, 2"),
         ({}, ""),
     ],
 )
