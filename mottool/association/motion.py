@@ -117,14 +117,12 @@ class IndependentFilter(Filter):
     def update(self, motion: Floats, measurements: Floats, noise: Floats | float = 1.0) -> None:
         """Correct `motion` (5, 4, T) by one measurement (4, T) of each tracklet, in place."""
         variance = self.innovation_variance(motion, noise)  # (4, T)
-        position, velocity, covariance, position_variance, velocity_variance = motion
-        innovation = measurements - position  # (4, T)
-        gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / variance  # (2, 4, T)
-        velocity_gain, position_gain = gain
-        position += position_gain * innovation
-        velocity += velocity_gain * innovation
-        velocity_variance -= velocity_gain * covariance
-        motion[COVARIANCE : POSITION_VARIANCE + 1] -= gain * position_variance
+        innovation = measurements - motion[POSITION]  # (4, T)
+        gain = motion[COVARIANCE : POSITION_VARIANCE + 1] / variance  # (2, 4, T) velocity, position
+        motion[POSITION] += gain[1] * innovation
+        motion[VELOCITY] += gain[0] * innovation
+        motion[VELOCITY_VARIANCE] -= gain[0] * motion[COVARIANCE]
+        motion[COVARIANCE : POSITION_VARIANCE + 1] -= gain * motion[POSITION_VARIANCE]
 
     def gate(
         self, motion: Floats, measurements: Floats, limit: float = CHI2_95
