@@ -130,7 +130,7 @@ def _search(
     count = config.trials or (len(space.grid()) if method == "grid" else TRIALS)
     sampler = make_sampler(method, space, count, config.seed)
     objective = Objective(tracker, fixed_point, sequences, config.rules)
-    contents = {
+    contents: dict[str, dict[str, Any]] = {
         "caches": {name: dataclasses.asdict(header) for name, header in headers.items()},
         "ground_truth": {name: _content_of(file) for _, name, file in sequences},
         "camera_motion": _camera_motion(sequences),
