@@ -311,10 +311,11 @@ def _write_page(
     from mottool.comparison.html_page import find_videos, write_page
     from mottool.drawing.comparison_page import draw_page
 
+    videos = find_videos(comparison, rows, notes.append)
     page = draw_page(rows, notes, config.x, config.y, config.columns)
     page = replace(
         page,
-        videos=find_videos(comparison),
+        videos=videos,
         facts=describe_environment(),
         pipelines=comparison.describe_pipelines(),
     )

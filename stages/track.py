@@ -150,7 +150,9 @@ def command(
         WORK/tracks/PIPELINE.TRACKER/SEQUENCE.txt
         WORK/videos/PIPELINE.TRACKER/SEQUENCE.mp4
 
-    A second run makes only what is missing or was made from other inputs.
+    A second run makes what is missing, and replaces tracks and videos whose inputs have changed. A
+    cache made by other weights or options is refused: --overwrite makes it again, another --work
+    keeps both.
     """
     from mottool.sources.discovery import find_sequences
 

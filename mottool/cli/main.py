@@ -175,8 +175,13 @@ def _show(error: click.ClickException) -> None:
     if message.startswith("Usage:"):
         error.show()
         return
-    problem = " ".join(message.split()).rstrip(".")
-    fix = f"see {context.command_path if context else 'mottool COMMAND'} --help"
+    message, _, guess = " ".join(message.split()).partition(" Did you mean ")
+    problem = message.rstrip(".")
+    fix = (
+        f"did you mean {guess.rstrip('?')}"
+        if guess
+        else f"see {context.command_path if context else 'mottool COMMAND'} --help"
+    )
     option = getattr(error, "param", None)
     if isinstance(option, click.Option) and option.nargs > 1:
         fix = f"write {option.opts[0]} {option.metavar}, {fix}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from mottool.comparison.page_style import SCRIPT, STYLE
 from mottool.comparison.results import FIGURES, HEAD, ComparisonRow, ranks
-from mottool.files import atomic_write
+from mottool.files import atomic_write, safe_name
 from mottool.metrics.registry import get_metric
 from mottool.metrics.tables import format_metric
 from mottool.records.record import read_record
+from mottool.records.tracker_settings import settings_of
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -84,17 +85,37 @@ class Page:
     sort_by: str = "HOTA"
 
 
-def find_videos(comparison: Comparison) -> list[PageVideo]:
-    """Find the videos of the rows that `render` has written to the work folders of the caches."""
-    videos = []
+def find_videos(
+    comparison: Comparison, rows: Sequence[ComparisonRow], warn: Callable[[str], None]
+) -> list[PageVideo]:
+    """Find the videos of the rows that `render` has written to the work folders of the caches.
+
+    Those of tracks with other settings than the row are left out, with a message to `warn`.
+    """
+    videos, named = [], {row.name: row for row in rows}
     for pipeline, tracker in comparison.pairs:
-        for sequence in comparison.sequences:
-            folder = pipeline.caches[sequence].resolve().parents[2]
-            path = WorkDir(folder).video(f"{pipeline.pipeline}.{tracker}", sequence)
-            if path.is_file():
-                name = f"{pipeline.name}.{tracker}"
-                videos.append(PageVideo(name, sequence, path, read_record(path)))
+        row = named.get(f"{pipeline.name}.{tracker}")
+        for sequence in comparison.sequences if row else ():
+            work = WorkDir(pipeline.caches[sequence].resolve().parents[2])
+            path = work.video(f"{pipeline.pipeline}.{tracker}", sequence)
+            tracks = work.tracks(pipeline.pipeline, tracker) / f"{safe_name(sequence)}.txt"
+            if not path.is_file():
+                continue
+            record = read_record(path)
+            if row and _shows(record, read_record(tracks), row.settings[sequence]):
+                videos.append(PageVideo(row.name, sequence, path, record))
+            else:
+                warn(f"{path} is left out: it may show tracks of other settings; render it again")
     return videos
+
+
+def _shows(
+    video: Mapping[str, Any], tracks: Mapping[str, Any], settings: Mapping[str, Any]
+) -> bool:
+    """Return whether a video shows tracks with `settings`, by the records of both."""
+    recorded = settings_of(tracks)
+    known = video.get("tracks") is not None and video["tracks"] == tracks.get("sha256")
+    return known and {name: recorded.get(name) for name in settings} == dict(settings)
 
 
 def write_page(rows: Sequence[ComparisonRow], page: Page, path: Path, embed: float) -> Path:

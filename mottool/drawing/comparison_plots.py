@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mottool.comparison.results import ComparisonRow
-from mottool.drawing.style import COLOURS, MARKERS, new_plot
+from mottool.drawing.style import COLOURS, MARKERS, add_legend_below, new_plot
 from mottool.metrics.registry import get_metric
 
 __all__ = [
@@ -151,7 +151,7 @@ def plot_crowd(rows: Sequence[ComparisonRow], speed: str = "FPS") -> Figure:
     axes.set(xlabel="detections in the frame", ylabel=_axis_label(speed))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _set_limits(axes, "y", speed, speeds)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    add_legend_below(figure, [row.name for row in rows])
     return figure
 
 
@@ -195,7 +195,7 @@ def plot_bars(rows: Sequence[ComparisonRow], metric: str) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    add_legend_below(figure, [row.name for row in rows])
     return figure
 
 

@@ -1,5 +1,6 @@
 """Style shared by all drawings: identity colours, plot colours and markers, new plots, saving."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ __all__ = [
     "IDENTITY_COLOURS",
     "MARKERS",
     "VERMILION",
+    "add_legend_below",
     "colour_of",
     "new_plot",
     "preferred_colour",
@@ -29,6 +31,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 BLUE, VERMILION = COLOURS[:2]
 MARKERS = "os^Dv<>p"  # one more than there are colours
 DPI = 200  # of PNG files
+# Small characters that are as wide as an inch, and those in place of the line of an entry.
+CHARACTERS_PER_INCH, HANDLE = 15, 12
+MOST_COLUMNS = 4  # of a legend
 
 # Blue, green, red of identities: at least 25 apart in CIELAB for readers with deuteranopia or
 # protanopia (Machado, Oliveira & Fernandes, 2009), and 41 for others; visible on light and dark.
@@ -44,6 +49,19 @@ IDENTITY_COLOURS: tuple[BGR, ...] = (
     (170, 238, 136),  # mint
     (170, 119, 238),  # pink
 )
+
+
+def add_legend_below(figure: Figure, names: Sequence[str]) -> None:
+    """Add the legend of all labelled lines, in as many columns as fit the `names` into the width.
+
+    Its lines are long enough to show their dashes.
+    """
+    width = figure.get_figwidth() * CHARACTERS_PER_INCH
+    columns = int(width / (max(map(len, names), default=0) + HANDLE))
+    figure.legend(
+        loc="outside lower center", ncols=max(1, min(columns, MOST_COLUMNS)), frameon=False,
+        fontsize="small", handlelength=4,
+    )  # fmt: skip
 
 
 def preferred_colour(identity: int) -> int:

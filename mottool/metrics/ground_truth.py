@@ -36,6 +36,7 @@ __all__ = [
 
 LEAST_IOU = 0.05  # of a match at HOTA's lowest threshold
 FEW = 0.05  # share of boxes that match, below which a message is given
+MOST_OUTSIDE = 0.2  # share of boxes of the ground truth outside the frames of the results
 CHECK_VIDEO = "check that both are of the same video, and of the same frames"
 SWAPPED = "are --gt and the results swapped?"
 
@@ -121,8 +122,8 @@ def warn_of_mismatch(
     """Warn if the ground truth is not scored or not matched by the result file `path`, or swapped.
 
     `tracks` are the rows of that file. If few of them match, the message says how they match
-    better. They look swapped if the ground truth has a record of `associate`, or the results its
-    name.
+    better; else another one says if they cover a part of the frames only. They look swapped if the
+    ground truth has a record of `associate`, or the results its name.
     """
     late = int(np.count_nonzero(tracks.frames > truth.last_frame))
     if truth.length is None and late and not file.span:
@@ -132,8 +133,11 @@ def warn_of_mismatch(
         )
     if not len(scored.truth_ids):
         warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
-    elif len(scored.result_ids) and (problem := _mismatch(truth.rows, tracks, scored)):
-        warn(f"{sequence}: {problem[0]} {path} {problem[1]}")
+    elif len(scored.result_ids):
+        if problem := _mismatch(truth.rows, tracks, scored):
+            warn(f"{sequence}: {problem[0]} {path} {problem[1]}")
+        elif part := _part(truth.rows.frames[scored.truth_rows], tracks.frames):
+            warn(f"{sequence}: {path} {part}")
     if read_record(file.path).get("tracker"):
         warn(f"{file.path}, given with --gt, is a result of mottool associate: {SWAPPED}")
     elif path.name.startswith("gt.txt"):
@@ -151,6 +155,18 @@ def _mismatch(truth: Rows, tracks: Rows, scored: EvalSequence) -> tuple[str, str
     if share < FEW:
         return f"{share:.1%} of the boxes of", f"match, at an IoU of {MIN_IOU}; {CHECK_VIDEO}"
     return None
+
+
+def _part(truth: npt.NDArray[np.int64], results: npt.NDArray[np.int64]) -> str:
+    """Return a message if results cover a part of the frames of the ground truth only, or ""."""
+    first, last = int(results.min()), int(results.max())
+    outside = int(np.count_nonzero((truth < first) | (truth > last)))
+    if outside <= MOST_OUTSIDE * len(truth):
+        return ""
+    return (
+        f"has frames {first} to {last} only: {outside} of {len(truth)} boxes of the ground truth "
+        f"are outside and count as missed; evaluate --frames {first}-{last} leaves them out"
+    )
 
 
 def check_frames(cache: "Cache", truth: GroundTruth) -> None:

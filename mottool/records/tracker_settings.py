@@ -7,13 +7,13 @@ from typing import Any
 
 from mottool.records.record import read_record
 
-__all__ = ["mixed_settings", "mixed_with_others", "warn_of_replaced"]
+__all__ = ["mixed_settings", "mixed_with_others", "settings_of", "warn_of_replaced"]
 
 
 def mixed_settings(results: Mapping[str, Path]) -> str:
     """Describe the settings in which results of several sequences differ; "" if in none."""
     settings = {
-        name: made for name, path in results.items() if (made := _settings(read_record(path)))
+        name: made for name, path in results.items() if (made := settings_of(read_record(path)))
     }
     differences = []
     for key in dict.fromkeys(key for made in settings.values() for key in made):
@@ -55,12 +55,12 @@ def _changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> st
 
     It is "" for equal settings. Settings that one of them lacks are ignored.
     """
-    old, new = _settings(before), _settings(after)
+    old, new = settings_of(before), settings_of(after)
     changed = [name for name in new if name in old and old[name] != new[name]]
     return "; ".join(f"{name} {old[name]}, now {new[name]}" for name in changed)
 
 
-def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tracker and all settings of a record of tracks; {} for another record."""
     parts = (record.get(part) for part in ("settings", "input", "finishing"))
     values = {

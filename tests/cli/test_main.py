@@ -166,6 +166,7 @@ def test_closed_pipe_is_not_an_error():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["plot", "hoat"], "mottool: No such command 'hoat'. Fix: did you mean 'hota'.\n"),
         (["render", "--scal", "2"], "render has no option --scal. Fix: did you mean '--scale'."),
         (["evaluate"], "mottool evaluate --help."),
         (["inspect"], "mottool inspect --help."),

@@ -47,6 +47,19 @@ def test_results_that_are_right_are_not_misread(tmp_path, name):
     assert not [m for m in messages(scene.results, scene.truth, tmp_path) if "would" in m]
 
 
+def test_results_of_a_part_of_the_frames_are_named(tmp_path):
+    truth = walk()
+    last = int(truth.frames.max())
+    for first, end, share in ((1, last // 2, 0.5), (last // 2, last, 0.5), (1, last, 0)):
+        within = (truth.frames >= first) & (truth.frames <= end)
+        warned = [m for m in messages(truth.select(within), truth, tmp_path) if "only" in m]
+        assert len(warned) == bool(share)
+        for message in warned:
+            outside = len(truth) - int(within.sum())
+            assert f"frames {first} to {end} only: {outside} of {len(truth)} boxes" in message
+            assert f"--frames {first}-{end}" in message
+
+
 READINGS = {
     "x1, y1, x2, y2": xyxy_from_tlwh,
     "x and y were the centre": lambda b: np.hstack([b[:, :2] + b[:, 2:] / 2, b[:, 2:]]),

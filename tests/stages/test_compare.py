@@ -15,7 +15,9 @@ from rivals import FRAMES, PEOPLE, cached, dataset
 from mottool.association.sequence_settings import read_settings_by_tracker
 from mottool.comparison.results import FIGURES, MORE
 from mottool.errors import CacheError, InputError, SettingError
-from mottool.stages import compare
+from mottool.files import file_digest
+from mottool.records.record import record_of, write_record
+from mottool.stages import associate, compare
 from mottool.stages.compare import Config, command, run
 from mottool.workdir import WorkDir
 
@@ -234,9 +236,7 @@ def test_plots_in_every_file_format(work, suffix, start):
 
 
 def test_the_page_has_the_plots_and_the_videos(work):
-    video = WorkDir(work).video("tdt-r34.sort", "a")
-    video.parent.mkdir(parents=True)
-    video.write_bytes(b"not really a video")
+    add_video(work)
     page = work / "out" / "page.html"
     call(work, "--html", page, "--tracker", "sort")
     text = page.read_text()
@@ -252,6 +252,36 @@ def test_the_page_has_the_plots_and_the_videos(work):
         CliRunner().invoke(
             command, ["--gt", str(work), "--html", "page.pdf"], catch_exceptions=False
         )
+
+
+def test_the_page_leaves_out_videos_of_other_tracks(work):
+    page = work / "page.html"
+
+    def is_left_out(video):
+        note = call(work, "--html", page, "--tracker", "sort").stderr
+        assert page.read_text().count("<video ") == int("is left out" not in note)
+        return f"{video} is left out" in note
+
+    video = add_video(work, "--iou-threshold", "0.5")
+    assert is_left_out(video)
+    add_video(work)
+    assert not is_left_out(video)
+    write_record(video, {"tracks": "of an earlier result"})
+    assert is_left_out(video)
+    record_of(video).unlink()
+    assert is_left_out(video)
+
+
+def add_video(work, *settings):
+    """Associate sequence a by sort, and write a file as its video, as `render` records it."""
+    folder = WorkDir(work)
+    arguments = [folder.cache("tdt-r34", "a"), "--tracker", "sort", "--work", work, *settings]
+    assert CliRunner().invoke(associate.command, [str(each) for each in arguments]).exit_code == 0
+    tracks, video = folder.tracks("tdt-r34", "sort"), folder.video("tdt-r34.sort", "a")
+    video.parent.mkdir(parents=True, exist_ok=True)
+    video.write_bytes(b"not really a video")
+    write_record(video, {"tracks": file_digest(tracks / "a.txt"), "settings": {"trail": 30}})
+    return video
 
 
 def test_the_stage_has_the_names_of_all_metrics():
