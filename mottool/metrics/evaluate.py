@@ -92,10 +92,7 @@ def score_cache(
     warn: Warn = ignore_warning,
     retrieval: RetrievalSettings | None = None,
 ) -> CacheMatches:
-    """Match an open cache with its ground truth, for `cache_metrics`.
-
-    Raises the errors of `match_cache` and `check_frames`.
-    """
+    """Match an open cache with its ground truth; raise as `match_cache` and `check_frames`."""
     check_frames(cache, ground_truth)
     truth, rules = ground_truth.rows, ground_truth.rules
     return match_cache(cache, truth, rules, size_limits, warn, retrieval)
