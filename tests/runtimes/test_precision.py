@@ -10,7 +10,6 @@ from untrained import deployed
 from mottool.models.backbones.deformable import DeformableConv2d
 from mottool.models.device import Compute
 from mottool.models.otrack import Recurrence
-from mottool.networks.registry import NETWORKS
 from mottool.runtimes import precision
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.eager import open_channels_last, open_torch
@@ -19,7 +18,10 @@ from mottool.runtimes.precision import cast_weights, shared_copy
 
 NAMES = ["mottool-s", "fairmot-dla34", "tdt-mobilenet", "otrack", "cstrack-s", "osnet_x0_25"]
 LOWER = [torch.bfloat16, torch.float16]
-OTHERS = [pytest.param(name, marks=pytest.mark.heavy) for name in NETWORKS if name not in NAMES]
+OTHERS = [  # another backbone or head each
+    pytest.param(name, marks=pytest.mark.heavy)
+    for name in ("jde-576x320", "fairmot-hrnet18", "outrack", "fairmot-yolov5s", "tdt-r34")
+]
 
 
 def loaded(module, dtype=torch.bfloat16, **arguments):
