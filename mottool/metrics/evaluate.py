@@ -23,6 +23,7 @@ from mottool.metrics.ground_truth import (
     load_ground_truth,
     preprocess_tracks,
     warn_of_mismatch,
+    warn_of_missing_frames,
 )
 from mottool.metrics.inputs import (
     GroundTruthFile,
@@ -134,9 +135,8 @@ class TrackEvaluation:
 
         If the ground truth is a half, the result of the whole sequence is scored on its frames.
         With `number` only results and objects of that MOTChallenge class are scored. Without a
-        known length the sequence ends with the last row of either file, and `warn` receives a
-        message about results after the ground truth. Raises `InputError` as `read_rows` and
-        `preprocess` do.
+        known length the sequence ends with the last row of either file. `warn` receives messages
+        about what does not fit. Raises `InputError` as `read_rows` and `preprocess` do.
         """
         truth, tracks = load_ground_truth(file, sequence, rules), read_rows(path, "result")
         if file.span:
@@ -149,6 +149,8 @@ class TrackEvaluation:
             truth = replace(truth, rows=of_class(truth.rows, number), rules=FLAGS_ONLY)
         scored = preprocess_tracks(tracks, truth)
         warn_of_mismatch(sequence, path, file, truth, tracks, scored, warn)
+        if number is None:
+            warn_of_missing_frames(sequence, path, truth, tracks, scored, warn)
         del tracks  # of which the scored sequence has what is needed
         self._scores[sequence] = (truth.rules, score(scored))
         record = read_checked_record(path, warn)

@@ -12,7 +12,12 @@ import numpy.typing as npt
 from mottool.errors import InputError
 from mottool.layouts.registry import read_ground_truth, rules_of
 from mottool.metrics.inputs import GroundTruthFile
-from mottool.metrics.misread_rows import MIN_IOU, describe_misread, share_of_matches
+from mottool.metrics.misread_rows import (
+    LEAST_BOXES,
+    MIN_IOU,
+    describe_misread,
+    share_of_matches,
+)
 from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import AUTO, detect_rules
@@ -32,6 +37,7 @@ __all__ = [
     "load_ground_truth",
     "preprocess_tracks",
     "warn_of_mismatch",
+    "warn_of_missing_frames",
 ]
 
 LEAST_IOU = 0.05  # of a match at HOTA's lowest threshold
@@ -122,8 +128,8 @@ def warn_of_mismatch(
     """Warn if the ground truth is not scored or not matched by the result file `path`, or swapped.
 
     `tracks` are the rows of that file. If few of them match, the message says how they match
-    better; else another one says if they cover a part of the frames only. They look swapped if the
-    ground truth has a record of `associate`, or the results its name.
+    better. They look swapped if the ground truth has a record of `associate`, or the results its
+    name.
     """
     late = int(np.count_nonzero(tracks.frames > truth.last_frame))
     if truth.length is None and late and not file.span:
@@ -133,11 +139,8 @@ def warn_of_mismatch(
         )
     if not len(scored.truth_ids):
         warn(f"{sequence}: {file.path} has no row that is scored by {truth.rules} rules")
-    elif len(scored.result_ids):
-        if problem := _mismatch(truth.rows, tracks, scored):
-            warn(f"{sequence}: {problem[0]} {path} {problem[1]}")
-        elif part := _part(truth.rows.frames[scored.truth_rows], tracks.frames):
-            warn(f"{sequence}: {path} {part}")
+    elif len(scored.result_ids) and (problem := _mismatch(truth.rows, tracks, scored)):
+        warn(f"{sequence}: {problem[0]} {path} {problem[1]}")
     if read_record(file.path).get("tracker"):
         warn(f"{file.path}, given with --gt, is a result of mottool associate: {SWAPPED}")
     elif path.name.startswith("gt.txt"):
@@ -157,16 +160,29 @@ def _mismatch(truth: Rows, tracks: Rows, scored: EvalSequence) -> tuple[str, str
     return None
 
 
-def _part(truth: npt.NDArray[np.int64], results: npt.NDArray[np.int64]) -> str:
-    """Return a message if results cover a part of the frames of the ground truth only, or ""."""
-    first, last = int(results.min()), int(results.max())
-    outside = int(np.count_nonzero((truth < first) | (truth > last)))
-    if outside <= MOST_OUTSIDE * len(truth):
-        return ""
-    return (
-        f"has frames {first} to {last} only: {outside} of {len(truth)} boxes of the ground truth "
-        f"are outside and count as missed; evaluate --frames {first}-{last} leaves them out"
-    )
+def warn_of_missing_frames(
+    sequence: str,
+    path: Path,
+    truth: GroundTruth,
+    tracks: Rows,
+    scored: EvalSequence,
+    warn: Callable[[str], None],
+) -> None:
+    """Warn if the result file `path` covers a part of the frames of the ground truth only.
+
+    `tracks` are its rows.
+    """
+    expected = truth.rows.frames[scored.truth_rows]
+    if min(len(expected), len(tracks)) < LEAST_BOXES:
+        return
+    first, last = int(tracks.frames.min()), int(tracks.frames.max())
+    outside = int(np.count_nonzero((expected < first) | (expected > last)))
+    if outside > MOST_OUTSIDE * len(expected):
+        warn(
+            f"{sequence}: {path} has frames {first} to {last} only: {outside} of {len(expected)} "
+            "boxes of the ground truth are outside and count as missed; evaluate "
+            f"--frames {first}-{last} leaves them out"
+        )
 
 
 def check_frames(cache: "Cache", truth: GroundTruth) -> None:

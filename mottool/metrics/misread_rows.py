@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mottool.metrics.pairs import OverlappingPairs, overlapping
 
-__all__ = ["MIN_IOU", "describe_misread", "share_of_matches"]
+__all__ = ["LEAST_BOXES", "MIN_IOU", "describe_misread", "share_of_matches"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -12,8 +12,9 @@ from mottool.metrics.chosen_caches import choose_caches
 from mottool.metrics.evaluate import evaluate_caches, evaluate_results
 from mottool.metrics.inputs import find_ground_truth, find_results, replace_sequence_folders
 from mottool.metrics.settings import EvaluationSettings
+from mottool.records.record import write_record
 from mottool.tuning.objective import Objective
-from mottool.workdir import WorkDir, write_record
+from mottool.workdir import WorkDir
 
 
 @pytest.fixture

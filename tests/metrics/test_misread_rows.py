@@ -7,7 +7,12 @@ import pytest
 from scenes import SCENES, make
 
 from mottool.boxes import describe_misfit, xyxy_from_tlwh
-from mottool.metrics.ground_truth import GroundTruth, preprocess_tracks, warn_of_mismatch
+from mottool.metrics.ground_truth import (
+    GroundTruth,
+    preprocess_tracks,
+    warn_of_mismatch,
+    warn_of_missing_frames,
+)
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.motchallenge.rows import Rows
 
@@ -48,15 +53,19 @@ def test_results_that_are_right_are_not_misread(tmp_path, name):
 
 
 def test_results_of_a_part_of_the_frames_are_named(tmp_path):
-    truth = walk()
-    last = int(truth.frames.max())
-    for first, end, share in ((1, last // 2, 0.5), (last // 2, last, 0.5), (1, last, 0)):
-        within = (truth.frames >= first) & (truth.frames <= end)
-        warned = [m for m in messages(truth.select(within), truth, tmp_path) if "only" in m]
-        assert len(warned) == bool(share)
+    rows = walk()
+    truth, last = GroundTruth("a", rows, "mot17", 1000), int(rows.frames.max())
+    for first, end, is_part in ((1, last // 2, True), (last // 2, last, True), (1, last, False)):
+        warned, path = list[str](), tmp_path / "a.txt"
+        within = (rows.frames >= first) & (rows.frames <= end)
+        tracks = rows.select(within)
+        tracks = replace(tracks, rest=tracks.rest[:, :1])
+        scored = preprocess_tracks(tracks, truth)
+        warn_of_missing_frames("a", path, truth, tracks, scored, warned.append)
+        assert len(warned) == is_part
         for message in warned:
-            outside = len(truth) - int(within.sum())
-            assert f"frames {first} to {end} only: {outside} of {len(truth)} boxes" in message
+            outside = len(rows) - int(within.sum())
+            assert f"frames {first} to {end} only: {outside} of {len(rows)} boxes" in message
             assert f"--frames {first}-{end}" in message
 
 

@@ -151,7 +151,9 @@ def test_results_in_a_zip_file_are_drawn_as_those_of_a_folder(tmp_path, film):
 
 
 def test_ambiguous_or_missing_results_are_an_error(tmp_path, film):
-    (tmp_path / "work" / "tracks" / "public.fairmot").mkdir()
+    other = tmp_path / "work" / "tracks" / "public.fairmot" / "film.txt"
+    other.parent.mkdir()
+    other.write_text("1,1,1,1,9,9,1,-1,-1,-1\n")
     several = called(tmp_path, film).exception
     assert isinstance(several, SettingError)
     assert "public.fairmot, public.sort" in str(several)
