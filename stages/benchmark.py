@@ -17,7 +17,7 @@ from mottool.cli.options import as_json, settings_options, work_option
 from mottool.errors import SettingError
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import Options, input_size
-from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES
+from mottool.runtimes.registry import AUTO, EAGER, RUNTIMES, measured_runtimes
 from mottool.settings import Settings, setting
 from mottool.workdir import WorkDir
 
@@ -207,12 +207,8 @@ def installed_runtimes(device: str) -> tuple[str, ...]:
     """Return the installed runtimes that `auto` measures on a device."""
     from mottool.models.device import Compute
 
-    kind = Compute.named(device).device.type
-    return tuple(
-        name
-        for name, entry in RUNTIMES.items()
-        if entry.measured and kind in entry.devices and not entry.missing()
-    )
+    names = measured_runtimes(Compute.named(device).device.type)
+    return tuple(name for name in names if not RUNTIMES[name].missing())
 
 
 def _measure(

@@ -14,7 +14,7 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import ground_truth_option, plot_options, results_argument
-from mottool.drawing.plots import plot_hota, plot_timelines
+from mottool.drawing.plots import check_output, plot_hota, plot_timelines
 from mottool.errors import InputError, SettingError
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import parse_key_values
@@ -184,9 +184,7 @@ def timelines(
     def job(tracker: str, name: str, path: Path) -> None:
         truth = get_ground_truth(name, truth_files) if truth_files else None
         out = WorkDir(work).plot(Path(tracker).name, name, "timelines", form)
-        if drawn.setdefault(out, path) != path:
-            problem = f"{drawn[out]} and {path} would both be drawn in {out}"
-            raise InputError(problem, "plot them one after the other, each with its own --work")
+        check_output(drawn, out, path)
         jobs.report(name, plot_timelines(path, out, truth, rules, name), "drawn")
 
     results: Mapping[str, Mapping[str, Path]] = _results(tracks, work)

@@ -95,14 +95,16 @@ def find_videos(
     videos, named = [], {row.name: row for row in rows}
     for pipeline, tracker in comparison.pairs:
         row = named.get(f"{pipeline.name}.{tracker}")
-        for sequence in comparison.sequences if row else ():
+        if row is None:  # it could not be measured
+            continue
+        for sequence in comparison.sequences:
             work = WorkDir(pipeline.caches[sequence].resolve().parents[2])
             path = work.video(f"{pipeline.pipeline}.{tracker}", sequence)
             tracks = work.tracks(pipeline.pipeline, tracker) / f"{safe_name(sequence)}.txt"
             if not path.is_file():
                 continue
             record = read_record(path)
-            if row and _shows(record, read_record(tracks), row.settings[sequence]):
+            if _shows(record, read_record(tracks), row.settings[sequence]):
                 videos.append(PageVideo(row.name, sequence, path, record))
             else:
                 warn(f"{path} is left out: it may show tracks of other settings; render it again")

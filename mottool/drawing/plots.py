@@ -36,6 +36,7 @@ __all__ = [
     "SimilarityPlotSettings",
     "TrackletPlotSettings",
     "check_identity_source",
+    "check_output",
     "plot_caches",
     "plot_embeddings",
     "plot_frames",
@@ -303,6 +304,13 @@ def plot_timelines(
     raise InputError(f"there is nothing to draw for {tracks}", "give files that contain rows")
 
 
+def check_output(drawn: dict[Path, Path], out: Path, source: Path) -> None:
+    """Add the plot `out` of a file to `drawn`; raise `InputError` if it is that of another file."""
+    if drawn.setdefault(out, source) != source:
+        problem = f"{drawn[out]} and {source} would both be drawn in {out}"
+        raise InputError(problem, "plot them one after the other, each with its own --work")
+
+
 def plot_caches(
     kind: str,
     plot: Callable[[Path, Any, Path], Path],
@@ -340,9 +348,7 @@ def plot_caches(
         with Cache(cache) as opened:
             name, pipeline = opened.header.sequence, opened.header.pipeline
         out = WorkDir(work).plot(pipeline, name, kind, form)
-        if drawn.setdefault(out, cache) != cache:
-            problem = f"{drawn[out]} and {cache} would both be drawn in {out}"
-            raise InputError(problem, "plot them one after the other, each with its own --work")
+        check_output(drawn, out, cache)
         rows = find_identity_rows(name, truth_files, tracks)
         jobs.report(name, plot(cache, rows, out), "drawn")
 

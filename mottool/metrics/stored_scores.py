@@ -22,6 +22,7 @@ from mottool.metrics.ground_truth import (
     load_ground_truth,
     preprocess_tracks,
     warn_of_mismatch,
+    warn_of_missing_frames,
 )
 from mottool.metrics.inputs import GroundTruthFile, part_of_cache
 from mottool.metrics.matches import CacheMatches, MatchBuilder
@@ -52,6 +53,7 @@ def store_score(
         check_half(tracks, rows, truth)
     scored = preprocess_tracks(rows, ground_truth)
     warn_of_mismatch(sequence, tracks, truth, ground_truth, rows, scored, warn)
+    warn_of_missing_frames(sequence, tracks, ground_truth, rows, scored, warn)
     sums = score(scored)
     parts = {
         name: {

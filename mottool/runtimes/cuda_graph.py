@@ -73,11 +73,13 @@ def _without_other_streams(network: LoadedNetwork) -> LoadedNetwork:
 
     Those of torchvision launch on the legacy stream, which no graph captures.
     """
+    if not any(isinstance(part, DeformableConv2d) for part in network.module.modules()):
+        return network
     module = shared_copy(network.module)
-    layers = [part for part in module.modules() if isinstance(part, DeformableConv2d)]
-    for layer in layers:
-        layer.by_sampling = True
-    return replace(network, module=module) if layers else network
+    for part in module.modules():
+        if isinstance(part, DeformableConv2d):
+            part.by_sampling = True
+    return replace(network, module=module)
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ __all__ = [
     "RUNTIMES",
     "VARIABLE",
     "RuntimeEntry",
+    "measured_runtimes",
     "recorded_runtime",
     "runtimes_help",
     "versions",
@@ -74,6 +75,11 @@ RUNTIMES = {
         "OpenVINO, for CPUs", "mottool.runtimes.openvino:open_openvino", packages=("openvino",)
     ),
 }
+
+
+def measured_runtimes(device: str) -> list[str]:
+    """Return the runtimes that `auto` measures on a kind of device, installed or not."""
+    return [name for name, each in RUNTIMES.items() if each.measured and device in each.devices]
 
 
 def runtimes_help() -> str:

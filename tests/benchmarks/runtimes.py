@@ -30,7 +30,7 @@ from mottool.pipelines.embedders.osnet import CPU_BATCH, HEIGHT, WIDTH
 from mottool.runtimes.agreement import largest_difference
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
-from mottool.runtimes.registry import EAGER, RUNTIMES
+from mottool.runtimes.registry import EAGER, RUNTIMES, measured_runtimes
 
 NAMES = (
     *("mottool-s", "fairmot-dla34", "fairmot-resnet34", "fairmot-hrnet18", "fairmot-yolov5s"),
@@ -115,9 +115,7 @@ def main(
 ) -> None:
     """Measure and print."""
     compute = Compute.named(device, precision)
-    kind = compute.device.type
-    measured = (name for name, each in RUNTIMES.items() if each.measured and kind in each.devices)
-    chosen = [*(runtimes or measured)]
+    chosen = [*(runtimes or measured_runtimes(compute.device.type))]
     if precision == "fp32" and not runtimes:
         chosen.remove(EAGER)
     print(f"{'network':24}{'runtime':>15}{'input':>10}{'ms':>10}{'times':>8}{'difference':>12}")

@@ -4,13 +4,13 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from deforming import Deforming
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from untrained import deployed
 
 from mottool.errors import SettingError
-from mottool.models.backbones.deformable import DeformableConv2d
 from mottool.models.device import Compute
 from mottool.runtimes import cuda_graph
 from mottool.runtimes.choice import Runtimes
@@ -79,19 +79,6 @@ class Pair(nn.Module):
         CACHING.append(torch.is_autocast_cache_enabled())
         features = self.convolution(images - previous)
         return {"map": features, "first": features.relu_().mean((2, 3)), "grid": self.grid}
-
-
-class Deforming(nn.Module):
-    """A deformable convolution whose taps are moved."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.convolution = DeformableConv2d(3, 4)
-        nn.init.normal_(self.convolution.conv_offset_mask.weight)
-
-    def forward(self, images):
-        return {"map": self.convolution(images)}
 
 
 def loaded(module, dtype=torch.float32, **arguments):

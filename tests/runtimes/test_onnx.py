@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from deforming import Deforming
 from torch import nn
 
 from mottool.errors import SettingError
-from mottool.models.backbones.deformable import DeformableConv2d
 from mottool.models.device import Compute
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.eager import open_channels_last
@@ -31,19 +31,6 @@ class Unconvertible(nn.Module):
 
     def forward(self, images):
         return {"inverse": images.erfinv()}
-
-
-class Deforming(nn.Module):
-    """A deformable convolution whose taps are moved."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.convolution = DeformableConv2d(3, 4)
-        nn.init.normal_(self.convolution.conv_offset_mask.weight)
-
-    def forward(self, images):
-        return {"map": self.convolution(images), "mean": images.mean((2, 3))}
 
 
 def rand():
