@@ -20,7 +20,7 @@ from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.csp import C3Block, CSPBackbone, CSPBlock, PathAggregation
 from mottool.models.centre_heads import at_centres
-from mottool.models.cluster_nms import cluster_nms
+from mottool.models.cluster_nms import cluster_nms, diou
 from mottool.models.device import to_host
 from mottool.models.grid import cell_grid
 from mottool.models.interfaces import Decoded
@@ -248,7 +248,7 @@ class CSTrack(nn.Module):
         for image, (box, score) in enumerate(zip(boxes, objectness * person, strict=True)):
             above = score > min_score
             box, score, level = box[above], score[above], levels[above]
-            chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE)
+            chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE, diou)
             box, score, level = box[chosen], score[chosen], level[chosen]  # (n, 4), (n,), (n,)
             embeddings = self._embeddings(heads, image, box, level)  # (n, D)
             decoded += [box, score, torch.zeros_like(chosen), embeddings]

@@ -18,11 +18,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.ops import nms
 
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.models.backbones.mobilenet import LEVELS, MobileNetV2, Pyramid, convolution
 from mottool.models.centre_heads import decoded_peaks, people_at_peaks
+from mottool.models.cluster_nms import cluster_nms, iou
 from mottool.models.device import to_host
 from mottool.models.interfaces import Decoded
 from mottool.models.parts import join_parts, part_cells
@@ -155,6 +155,7 @@ def _fold(layers: nn.Sequential) -> None:
 
 def _without_duplicates(people: Decoded) -> Decoded:
     """Remove detections of an image that overlap a higher-scoring one."""
-    keep = nms(people.boxes, people.scores, MAX_IOU)  # still sorted by score
+    limit = len(people.scores)
+    keep = cluster_nms(people.boxes, people.scores, MAX_IOU, limit, iou)  # still sorted by score
     chosen = people.boxes[keep], people.scores[keep], people.classes[keep]
     return Decoded(*chosen, occlusion_centres=people.occlusion_centres)

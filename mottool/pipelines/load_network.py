@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from mottool.checkpoints.darknet import DarknetLayer
 from mottool.checkpoints.fitting import NotFiniteError
 from mottool.checkpoints.read import Checkpoint, read
 from mottool.errors import CheckpointError, SettingError, did_you_mean
-from mottool.models.jde import JDE
 from mottool.networks.registry import NETWORKS, OSNET, describe, identify, load
 from mottool.pipelines.embedders.osnet import VARIANTS, build_network
 
@@ -41,7 +41,7 @@ def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
     if name is not None and name not in names:
         raise SettingError(f"there is no network {name!r}", did_you_mean(name, names))
     reads_darknet = name is None or (name in NETWORKS and NETWORKS[name].family.darknet)
-    checkpoint = read(path, JDE.darknet_layers if reads_darknet else None)
+    checkpoint = read(path, _darknet_layers if reads_darknet else None)
     failures = []
     for guess in _guesses(path, checkpoint) if name is None else [name]:
         try:
@@ -53,6 +53,13 @@ def load_network(path: Path, name: str | None = None) -> LoadedNetwork:
         except CheckpointError as error:
             failures.append(CheckpointError(f"{path}: {error.problem}", error.fix))
     raise failures[0]
+
+
+def _darknet_layers() -> list[DarknetLayer]:
+    """Return the layers of a file of Darknet, which are JDE's."""
+    from mottool.models.jde import JDE  # with torchvision, whose import takes a second
+
+    return JDE.darknet_layers()
 
 
 def _maker(name: str) -> Callable[[Mapping[str, Tensor]], nn.Module]:

@@ -5,8 +5,13 @@
 
 Without names it measures one network of each family and OSNet. For each it prints the milliseconds
 an image of eager PyTorch in float32, then for each runtime the milliseconds, how many times faster
-that is, and the largest difference of any head. The runtimes take turns, and the shortest time of
-each counts. With --cpu-time it is the time of the processor, for machines that do other work too.
+that is, the rate of its operations, and the largest difference of any head. The runtimes take
+turns, and the shortest time of each counts. With --cpu-time it is the time of the processor, for
+machines that do other work too.
+
+The first line gives the rate of a single convolution in float32 with many channels, about the most
+that the machine computes. Rates of networks count the multiplications and additions of eager
+PyTorch. A network whose eager rate is near the first line cannot become much faster in float32.
 """
 
 import os
@@ -18,6 +23,7 @@ from time import perf_counter, process_time
 
 import click
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from untrained import network as untrained
@@ -57,6 +63,28 @@ def loaded(name: str, scale: float, compute: Compute) -> LoadedNetwork:
 
 
 @torch.inference_mode()
+def operations(forward: Callable[[], object]) -> int:
+    """Return the multiplications and additions of convolutions and matrix products in a call."""
+    with FlopCounterMode(display=False) as counter:
+        forward()
+    return counter.get_total_flops()
+
+
+@torch.inference_mode()
+def highest_rate(compute: Compute, rounds: int, clock: Callable[[], float]) -> float:
+    """Return the operations per second of a convolution with many channels in float32."""
+    convolution = torch.nn.Conv2d(256, 256, 3, padding=1).to(compute.device)
+    features = torch.rand(1, 256, 76, 136, device=compute.device)
+    seconds = []
+    for _ in range(rounds):
+        start = clock()
+        convolution(features)
+        compute.wait()
+        seconds.append(clock() - start)
+    return operations(lambda: convolution(features)) / min(seconds)
+
+
+@torch.inference_mode()
 def compare(
     network: LoadedNetwork, runtimes: list[str], rounds: int, clock: Callable[[], float]
 ) -> None:
@@ -80,9 +108,11 @@ def compare(
             compute.wait()
             seconds[runtime] = min(seconds[runtime], clock() - start)
     size = "x".join(map(str, network.size))
+    work = operations(lambda: network.heads(*images))
     for runtime, time in seconds.items():
         ratio = seconds["eager fp32"] / time
-        figures = f"{1000 * time / network.batch:10.1f}{ratio:8.2f}{differences[runtime]:12.1e}"
+        figures = f"{1000 * time / network.batch:10.1f}{ratio:8.2f}{work / time / 1e9:10.0f}"
+        figures += f"{differences[runtime]:12.1e}"
         print(f"{name:24}{runtime:>15}{size:>10}{figures}", flush=True)
 
 
@@ -118,11 +148,14 @@ def main(
     chosen = [*(runtimes or measured_runtimes(compute.device.type))]
     if precision == "fp32" and not runtimes:
         chosen.remove(EAGER)
-    print(f"{'network':24}{'runtime':>15}{'input':>10}{'ms':>10}{'times':>8}{'difference':>12}")
+    clock = process_time if cpu_time else perf_counter
+    rate = highest_rate(compute, 4 * rounds, clock)
+    print(f"a convolution of 256 channels in float32: {rate / 1e9:.0f} GFLOP/s", flush=True)
+    columns = f"{'ms':>10}{'times':>8}{'GFLOP/s':>10}{'difference':>12}"
+    print(f"{'network':24}{'runtime':>15}{'input':>10}{columns}")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MOTTOOL_RUNTIME_CACHE"] = folder
         for name in names or NAMES:
-            clock = process_time if cpu_time else perf_counter
             compare(loaded(name, scale, compute), chosen, rounds, clock)
 
 

@@ -8,6 +8,7 @@ import pytest
 SLOW = {"scipy", "av", "cv2", "torch", "pandas", "matplotlib", "dask", "distributed"}
 ASSOCIATE = ("mottool.stages.associate", "mottool.association.run_tracker")
 WORKER = ("mottool.engines.worker", "mottool.association.job", "mottool.association.run_tracker")
+DETECT_EMBED = ("mottool.pipelines.one_shot", "mottool.models.mottool_s")
 TRACKERS = ("mottool.association.fairmot", "mottool.association.sort")
 
 
@@ -18,8 +19,9 @@ TRACKERS = ("mottool.association.fairmot", "mottool.association.sort")
         ((*WORKER, *TRACKERS), SLOW | {"click"}),
         (("mottool.metrics.evaluate",), SLOW | {"h5py"}),
         (("mottool.stages.run",), SLOW | {"h5py", "numpy", "requests"}),
+        (DETECT_EMBED, {"torchvision", "openvino", "pandas", "matplotlib", "dask", "distributed"}),
     ],
-    ids=["associate", "worker", "evaluate", "run"],
+    ids=["associate", "worker", "evaluate", "run", "detect-embed"],
 )
 def test_slow_libraries_are_not_imported(modules, slow):
     code = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"
