@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from mottool.cli.jobs import Jobs, fact_lines
+from mottool.cli.facts import fact_lines
+from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json
 from mottool.errors import InputError, ignore_warning
 from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mottool.checkpoints.manifest import Listing, listings
-from mottool.cli.jobs import Jobs, fact_lines
+from mottool.cli.facts import fact_lines
+from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json
 from mottool.errors import CheckpointError, SettingError, did_you_mean, ignore_warning
 from mottool.files import file_digest

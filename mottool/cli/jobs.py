@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ import click
 
 from mottool.errors import MottoolError, SettingError, from_os_error, printable
 
-__all__ = ["Jobs", "fact_lines"]
+__all__ = ["Jobs"]
 
 T = TypeVar("T")
 
@@ -74,22 +74,3 @@ class Jobs:
             self.note(f"{len(self.done)} done, {len(self.failed)} failed: {names}")
         if self.failed:
             raise SystemExit(1)
-
-
-def fact_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Format facts as lines of name and value; a dict in a dict becomes a line below it."""
-    lines = []
-    for name, value in facts.items():
-        inner = []
-        if isinstance(value, Mapping):
-            tables = {key: item for key, item in value.items() if isinstance(item, Mapping)}
-            value = {key: item for key, item in value.items() if key not in tables}
-            inner = [
-                f"        {line.lstrip()}"
-                for table in tables.values()
-                for line in fact_lines(table)
-            ]
-            value = ", ".join(f"{key} {item}" for key, item in value.items())
-        text = "none" if value is None or value == "" else value
-        lines += [f"    {name.replace('_', ' '):<24}{text}", *inner]
-    return lines

@@ -19,7 +19,7 @@ from mottool.cli.main import cli
 from mottool.errors import CacheError, InputError, SettingError
 from mottool.recipes import jobs, page
 from mottool.recipes.page import comparison_state
-from mottool.records.record import read_record, record_of
+from mottool.records.record import read_record, record_of, write_record
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,15 @@ def test_a_second_run_makes_nothing(made):
     assert kinds == {
         *("caches", "tracks", "scores", "comparison", "comparison.settings"),
     }
+
+
+def test_records_of_tracks_without_the_hash_of_their_source_are_fresh(project):
+    for name in ("a", "b"):
+        tracks = project.work.tracks("public", "sort") / f"{name}.txt"
+        record = read_record(tracks)
+        record.pop("source_hash")
+        write_record(tracks, record)
+    assert project.stale() == {}
 
 
 def test_a_moved_project_is_fresh(project):

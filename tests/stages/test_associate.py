@@ -93,6 +93,7 @@ def test_settings_and_counts_are_recorded_beside_the_result(tmp_path):
         "track_buffer": 20,
     }
     assert record["cache"] == str(cache)
+    assert record["source_hash"] == HEADER.source_hash
     assert record["rows"] == 2 * len(STEPS)
     assert record["identities"] == 2
     other = write(tmp_path / "other.h5", PAIR, header(fps=29.0))

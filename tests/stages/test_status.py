@@ -1,9 +1,10 @@
 """`mottool status` on a work folder with complete, unfinished and damaged files."""
 
+import dataclasses
 import json
 
 from click.testing import CliRunner
-from helpers.caches import made, write
+from helpers.caches import HEADER, made, write
 
 from mottool.records.record import write_record
 from mottool.stages.status import command
@@ -28,10 +29,73 @@ def test_status_lists_sequences_by_state_and_settings(tmp_path):
     )
     assert shown[-3:] == [
         "pipe.sort  tracks, 2 complete: a (0 rows), b (0 rows)",
-        "    max_age 1  (1 of 2)",
-        "    max_age 5  (1 of 2)",
+        "    max_age 1  (1 of 2: a)",
+        "    max_age 5  (1 of 2: b)",
     ]
     done = CliRunner().invoke(command, ["--work", str(tmp_path), "--json"]).output
     assert [entry["state"] for entry in json.loads(done)["done"]][:3] == [
         *("complete", "unfinished", "damaged"),
+    ]
+
+
+def results(work, settings, **more):
+    folder = WorkDir(work).tracks("pipe", "sort")
+    folder.mkdir(parents=True)
+    for name, values in settings.items():
+        (folder / f"{name}.txt").write_text("")
+        write_record(folder / f"{name}.txt", {"tracker": "sort", **values, **more})
+
+
+def shown(work):
+    return CliRunner().invoke(command, ["--work", str(work)])
+
+
+def test_all_settings_are_shown_and_different_ones_told_apart(tmp_path):
+    many = {f"value_{number}": number for number in range(12)}
+    settings = {
+        name: {"settings": {**many, "low": None}, "finishing": {"smooth": smooth}}
+        for name, smooth in {"a": "none", "b": "gp", "c": "none", "d": "none", "e": "none"}.items()
+    }
+    results(tmp_path, settings)
+    (WorkDir(tmp_path).tracks("pipe", "sort") / "f.txt").write_text("")  # without a record
+    assert shown(tmp_path).output.splitlines()[1:] == [
+        f"    tracker sort, {', '.join(f'{name} {value}' for name, value in many.items())}",
+        "    smooth none  (4 of 6: a, c, d, 1 more)",
+        "    smooth gp  (1 of 6: b)",
+        "    settings unknown  (1 of 6: f)",
+    ]
+
+
+def test_caches_of_other_weights_or_suggested_settings_are_told_apart(tmp_path):
+    folder = tmp_path / "caches" / "pipe"
+    folder.mkdir(parents=True)
+    for name, weights, age in (("a", "a" * 64, 1), ("b", "b" * 64, 2)):
+        header = dataclasses.replace(
+            HEADER,
+            weights=weights,
+            weights_file="net.pth",
+            settings={"low": 0.5, "trackers": {"sort": {"max_age": age, "min_hits": 3}}},
+        )
+        write(folder / f"{name}.h5", [made()], header)
+    assert shown(tmp_path).output.splitlines()[1:] == [
+        "    weights net.pth, low 0.5",
+        f"    weights_sha256 {'a' * 12}, trackers.sort.max_age 1  (1 of 2: a)",
+        f"    weights_sha256 {'b' * 12}, trackers.sort.max_age 2  (1 of 2: b)",
+    ]
+
+
+def test_results_of_another_video_of_the_same_name_are_named(tmp_path):
+    folder = tmp_path / "caches" / "pipe"
+    folder.mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        write(folder / f"{name}.h5", [made()], dataclasses.replace(HEADER, source_hash="ab12"))
+    settings = {"settings": {"max_age": 1}}
+    results(
+        tmp_path,
+        {"a": settings | {"source_hash": "cd34"}, "b": settings, "c": settings}
+        | {"c": settings | {"source_hash": "ab12"}},
+    )
+    assert shown(tmp_path).stderr.splitlines() == [
+        "mottool: a was made from videos or images of different content: ab12 in pipe; "
+        "cd34 in pipe.sort"
     ]
