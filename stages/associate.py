@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "run"]
 
+KEEP_BOTH = "give --out, or --settings NAME.toml, whose results go to TRACKER@NAME"
+
 
 @click.command("associate", cls=tracker_command(settings_by_tracker()), epilog=splits_help())
 @click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
@@ -168,7 +170,7 @@ def command(
         reporter.note(note)
     check_public(public, [task.settings for task in tasks])
     made = {task.out: settings_record(tracker, *task[4:], public) for task in tasks}
-    warn_of_replaced(made, reporter.note)
+    warn_of_replaced(made, reporter.note, KEEP_BOTH)
     job = partial(run_association, tracker=tracker, public=public)
     with open_engine(engine, len(tasks), warn=reporter.note) as opened:
         outcomes = _run_all(tasks, partial(job, bar=len(tasks) == 1), opened)

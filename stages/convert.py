@@ -13,6 +13,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options
 from mottool.errors import InputError, ignore_warning
 from mottool.formats.registry import TRACK_FORMATS
+from mottool.records.tracker_settings import mixed_settings
 from mottool.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ def read_sources(
     """Read the tracks or the ground truth of the sequences in `sources`.
 
     `dataset` are paths of the sequences themselves, for the width, height, frame rate and length
-    that `sources` do not contain. `warn` receives a message for everything that is left out.
-    Raises `InputError` for sources that cannot be read.
+    that `sources` do not contain. `warn` receives a message for everything that is left out, and
+    for results of different settings in a format that is scored as one tracker's. Raises
+    `InputError` for sources that cannot be read.
     """
     from mottool.formats.registry import read
     from mottool.formats.sequence_rows import as_kind
@@ -95,6 +97,9 @@ def read_sources(
             converted[index] = replace(rows, info=info)
     if not converted:
         raise InputError("there is nothing to convert", "name results or ground truth")
+    results = {rows.name: rows.path for rows in converted if rows.path and not rows.is_ground_truth}
+    if TRACK_FORMATS[config.to].is_scored and (mixed := mixed_settings(results)):
+        warn(f"results of different settings are scored as those of one tracker: {mixed}")
     return converted
 
 

@@ -21,6 +21,7 @@ from mottool.recipes.page import comparison_state, read_table, write_comparison
 from mottool.recipes.recipe import Recipe, SegmentSettings, StoreSettings, read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.recipes.segments import SEGMENTS
+from mottool.records.tracker_settings import mixed_with_others, warn_of_replaced
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "run"]
 
 MINUTE, HOUR = 60, 3600
+KEEP_BOTH = "give the tracker another name in the recipe, or another --work"
 
 
 def run(
@@ -187,6 +189,7 @@ def command(
     if plan.tasks:
         with _engine(plan, engine, reporter.note) as opened_engine:
             _run(reporter, opened, plan, opened_engine, fail_fast=not keep_going)
+        _warn_of_mixed(reporter, plan)
         plan = opened.plan()
     if content.produce.comparison and content.produce.scores:
         _compare(reporter, opened, plan)
@@ -204,6 +207,9 @@ def _print_plan(reporter: Jobs, plan: Plan, recipe: Recipe, work: WorkDir) -> No
     """Print the state of each folder of results, and what is to be made."""
     for note in plan.notes:
         reporter.note(note)
+    tracks = {each.path: each.inputs for each in plan.stale if each.kind == "tracks"}
+    known = {path: inputs for path, inputs in tracks.items() if inputs is not None}
+    warn_of_replaced(known, reporter.note, KEEP_BOTH)
     if reporter.as_json:
         return
     for line in plan.lines():
@@ -259,6 +265,15 @@ def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fas
     counts.pop(SEGMENTS, None)
     if counts and not reporter.as_json:
         click.echo("made: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items()))
+
+
+def _warn_of_mixed(reporter: Jobs, plan: Plan) -> None:
+    """Warn of folders to which a plan wrote tracks beside others of other settings."""
+    tracks = [result for result in plan.results if result.kind == "tracks"]
+    paths = [result.path for result in tracks]
+    for folder in dict.fromkeys(result.path.parent for result in tracks if result.reasons):
+        for note in mixed_with_others(folder, paths):
+            reporter.note(note)
 
 
 def _report(reporter: Jobs, outcome: Outcome) -> None:

@@ -42,6 +42,7 @@ from mottool.progress import progress
 from mottool.recipes.jobs import compensates, make_tracks, make_video
 from mottool.recipes.recipe import RecipeTracker
 from mottool.records.record import read_record
+from mottool.records.tracker_settings import mixed_with_others
 from mottool.splits import splits_help
 from mottool.stages import camera_motion
 from mottool.workdir import WorkDir
@@ -172,7 +173,7 @@ def command(
     sequence_settings.of("", kinds, given)  # errors in the flags concern every sequence
     variant = sequence_settings.variant(tracker)
     chosen = RecipeTracker(variant, tracker, given, sequence_settings, published, profile)
-    of_pipeline = pipeline_inputs(config, file_digest)
+    of_pipeline, written = pipeline_inputs(config, file_digest), list[Path]()
     for sequence in sequences:
         job = partial(
             run, sequence, WorkDir(work), pipeline, chosen, drawn, overwrite, warn=batch.note
@@ -180,6 +181,10 @@ def command(
         if made := batch.run(sequence.name, job):
             record_cache(made.cache, sequence, config, of_pipeline)
             _report(batch, sequence.name, made)
+            written.append(made.tracks)
+    for folder in dict.fromkeys(path.parent for path in written):
+        for note in mixed_with_others(folder, written):
+            batch.note(note)
     batch.close()
 
 

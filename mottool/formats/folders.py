@@ -54,9 +54,9 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
             sequence = ground_truth_rows(file.sequence, rows, _info(file.path))
             sequences.append(replace(sequence, extra_classes=extra))
         return sequences
-    results = find_tracker(path)
-    read = {safe_name(name): read_rows(file, "result") for name, file in results.items()}
-    return _by_columns(read, warn)
+    paths = {safe_name(name): file for name, file in find_tracker(path).items()}
+    read = {name: read_rows(file, "result") for name, file in paths.items()}
+    return [replace(rows, path=paths[rows.name]) for rows in _by_columns(read, warn)]
 
 
 def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:

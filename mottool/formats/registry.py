@@ -29,7 +29,7 @@ class TrackFormat:
 
     where `read` returns None for a path of another format; either may be missing. `suffix` is that
     of the output, for a format that is one file; `has_sizes` states whether it holds the width and
-    height of images.
+    height of images, `is_scored` whether its results are scored together, as those of one tracker.
     """
 
     name: str
@@ -37,6 +37,7 @@ class TrackFormat:
     read: str = ""
     suffix: str = ""
     has_sizes: bool = False
+    is_scored: bool = False
 
 
 # A path is read by the last format here that accepts it; MOTChallenge accepts any.
@@ -47,13 +48,16 @@ TRACK_FORMATS = {
         read="mottool.formats.folders:read",
     ),
     "trackeval": TrackFormat(
-        "the same, results in data/", write="mottool.formats.folders:write_trackeval"
+        "the same, results in data/",
+        write="mottool.formats.folders:write_trackeval",
+        is_scored=True,
     ),
     "server": TrackFormat(
         "the zip file that MOTChallenge's server accepts",
         write="mottool.formats.folders:write_server",
         read="mottool.formats.folders:read_server",
         suffix=".zip",
+        is_scored=True,
     ),
     "cvat": TrackFormat(
         "MOT 1.1, one zip file per sequence",

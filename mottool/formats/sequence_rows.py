@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class SequenceRows:
 
     `rows.rest` is flag, class and visibility (n, 3) of ground truth, the score (n, 1) of results.
     `guessed` states whether only the nine columns of its rows make it ground truth. Classes are
-    those of MOTChallenge, followed by `extra_classes`, which are numbered from 14 on.
+    those of MOTChallenge, followed by `extra_classes`, which are numbered from 14 on. `path` is the
+    result file, beside which its record can be.
     """
 
     name: str
@@ -37,6 +39,7 @@ class SequenceRows:
     info: SeqInfo | None = None
     guessed: bool = False
     extra_classes: tuple[str, ...] = ()
+    path: Path | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -81,4 +84,4 @@ def as_kind(sequence: SequenceRows, is_ground_truth: bool) -> SequenceRows:
     if sequence.is_ground_truth == is_ground_truth:
         return sequence
     make = ground_truth_rows if is_ground_truth else result_rows
-    return make(sequence.name, sequence.rows, sequence.info)
+    return replace(make(sequence.name, sequence.rows, sequence.info), path=sequence.path)

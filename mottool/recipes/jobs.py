@@ -51,6 +51,9 @@ __all__ = [
 ]
 
 
+KEEP_BOTH = "give another --work, or --settings NAME.toml, whose results go to TRACKER@NAME"
+
+
 @dataclass(frozen=True)
 class Made:
     """A result: what was computed from its file, by name, and messages for the user.
@@ -258,7 +261,7 @@ def make_tracks(
     kept = not overwrite and _is_fresh(out, made_from)
     if not kept:
         if warn is not None:
-            warn_of_replaced({out: made_from}, warn)
+            warn_of_replaced({out: made_from}, warn, KEEP_BOTH)
         associate(
             cache,
             out,

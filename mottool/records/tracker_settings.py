@@ -36,9 +36,12 @@ def mixed_with_others(folder: Path, written: Collection[Path]) -> list[str]:
 
 
 def warn_of_replaced(
-    records: Mapping[Path, Mapping[str, Any]], warn: Callable[[str], None]
+    records: Mapping[Path, Mapping[str, Any]], warn: Callable[[str], None], fix: str
 ) -> None:
-    """Warn of result files of other settings that are replaced; `records` are the new ones'."""
+    """Warn of result files of other settings that are replaced; `records` are the new ones'.
+
+    `fix` says how to keep both in the command that replaces them.
+    """
     replaced: dict[tuple[Path, str], list[str]] = {}
     for path, record in records.items():
         old = read_record(path)
@@ -46,8 +49,8 @@ def warn_of_replaced(
         if path.is_file() and change:
             replaced.setdefault((path.parent, change), []).append(path.stem)
     for (folder, change), names in replaced.items():
-        fix = "to keep both, give --out, or --settings NAME.toml, whose results go to TRACKER@NAME"
-        warn(f"{folder}: replaces {', '.join(names)} of other settings ({change}); {fix}")
+        problem = f"{folder}: replaces {', '.join(names)} of other settings ({change})"
+        warn(f"{problem}; to keep both, {fix}")
 
 
 def _changed_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

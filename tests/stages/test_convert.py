@@ -21,6 +21,7 @@ from mottool.formats.sequence_rows import (
 )
 from mottool.motchallenge.class_names import class_number
 from mottool.motchallenge.seqinfo import SeqInfo
+from mottool.records.record import write_record
 from mottool.stages.convert import Config, command, run
 
 SCENES = {"MOT17-a": "plain-17", "MOT20-b": "plain-20"}
@@ -238,6 +239,21 @@ def test_errors_have_one_line(results, dataset, tmp_path, source, out, format, m
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / out).exists()
+
+
+@pytest.mark.parametrize(("target", "is_warned"), [("server", True), ("cvat", False)])
+def test_results_of_different_settings_are_named(results, tmp_path, target, is_warned):
+    for name, age in zip(SCENES, (1, 5), strict=True):
+        settings = {"tracker": "sort", "settings": {"max_age": age, "min_hits": 3}}
+        write_record(results / f"{name}.txt", settings)
+    out = str(tmp_path / OUT.get(target, "out"))
+    done = CliRunner().invoke(command, [str(results), "--to", target, "--out", out])
+    assert done.exit_code == 0, done.output
+    warning = (
+        "mottool: results of different settings are scored as those of one tracker: "
+        "max_age is 1 of MOT17-a and 5 of MOT20-b\n"
+    )
+    assert done.stderr == (warning if is_warned else "")
 
 
 def test_results_and_ground_truth_are_not_mixed(results, dataset, tmp_path):

@@ -1,6 +1,7 @@
 """`mottool run`: the plan, failures, and results that other commands have made."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -111,6 +112,25 @@ def test_results_of_the_other_commands_are_used_and_its_own_are_theirs(folder):
     assert again.exit_code == 0, again.output
     after = files(folder)
     assert [path for path in before if before[path] != after[path]] == []
+
+
+def test_results_of_other_settings_are_named_before_they_are_replaced(folder):
+    assert run(folder).stderr == ""
+    shutil.copy(folder / "work/tracks/public.sort/a.txt", folder / "work/tracks/public.sort/c.txt")
+    record = folder / "work/tracks/public.sort.settings/a.json"
+    shutil.copy(record, record.with_name("c.json"))  # of a sequence that the recipe does not have
+    (folder / "r.toml").write_text(RECIPE + "settings = { max_age = 7 }\n")
+    tracks = folder / "work/tracks/public.sort"
+    replaced = (
+        f"mottool: {tracks}: replaces a, b of other settings (max_age 1, now 7); to keep both, "
+        "give the tracker another name in the recipe, or another --work\n"
+    )
+    assert run(folder, "--dry-run").stderr == replaced
+    mixed = (
+        f"mottool: {tracks} mixes results of different settings: max_age is 7 of a, b and 1 of c"
+    )
+    assert run(folder).stderr == f"{replaced}{mixed}\n"
+    assert run(folder).stderr == ""  # nothing is made
 
 
 def test_a_mistake_in_the_recipe_is_one_line_and_wrong_usage(folder):

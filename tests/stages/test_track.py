@@ -1,6 +1,7 @@
 """`mottool track`: detection, association and rendering in one command; existing files are kept."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -79,6 +80,26 @@ def test_pipeline_and_tracker_are_chosen_by_flags(film, tmp_path):
     content = json.loads(record.read_text())
     assert content["settings"]["max_age"] == 3
     assert content["finishing"]["min_track_length"] == 2
+
+
+def test_results_of_other_settings_are_kept_apart_or_reported(film, tmp_path):
+    sort = "--pipeline", "public", "--tracker", "sort"
+    shutil.copytree(film, tmp_path / "other")
+    info = tmp_path / "other/seqinfo.ini"
+    info.write_text(info.read_text().replace("street", "other"))
+    for source in (film, tmp_path / "other"):
+        assert track(tmp_path / "work", source, *sort).exit_code == 0
+    done = track(tmp_path / "work", film, *sort, "--max-age", 7)
+    folder = tmp_path / "work/tracks/public+histogram.sort"
+    replaced, mixed = done.stderr.splitlines()[-2:]
+    assert replaced == (
+        f"mottool: {folder}: replaces street of other settings (max_age 1, now 7); to keep both, "
+        "give another --work, or --settings NAME.toml, whose results go to TRACKER@NAME"
+    )
+    assert mixed == (
+        f"mottool: {folder} mixes results of different settings: max_age is 1 of other and 7 of "
+        "street"
+    )
 
 
 def test_invalid_settings_are_refused_before_detection(film, tmp_path):
