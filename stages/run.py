@@ -17,7 +17,7 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, work_option
 from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
-from mottool.recipes.page import comparison_state, read_table, write_comparison
+from mottool.recipes.page import comparison_state, read_notes, read_table, write_comparison
 from mottool.recipes.recipe import Recipe, SegmentSettings, StoreSettings, read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.recipes.segments import SEGMENTS
@@ -290,16 +290,18 @@ def _report(reporter: Jobs, outcome: Outcome) -> None:
 def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan) -> None:
     """Write the comparison if it is stale, and print its table."""
     path = opened.work.comparison(opened.recipe.name)
+    notes = read_notes(path)
     if comparison_state(plan, path):
         written = reporter.run(
             opened.recipe.name, lambda: write_comparison(opened.recipe, opened.work, plan)
         )
         if written is None:
             return
-        for note in written[2]:
-            reporter.note(note)
-        if not written[1]:
-            return
+        _, table, notes = written
+        if not table:
+            path = Path()
+    for note in notes:
+        reporter.note(note)
     if path.is_file():
         opened.publish([path])
         reporter.done.append({"result": "comparison", "path": str(path)})

@@ -13,6 +13,7 @@ from mottool._version import __version__
 from mottool.association.fitted_settings import fitted_settings
 from mottool.association.registry import TRACKERS
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
+from mottool.engines.task import PROCESSES
 from mottool.errors import ignore_warning
 from mottool.files import atomic_write, file_digest
 from mottool.records.record import record_of, record_text
@@ -42,9 +43,10 @@ def associate(
     `tracker` is a name in the registry. `settings` are by default those that fit the cache's
     network (`association.fitted_settings`), else the published ones. `postprocessing` does nothing
     by default. Rows are sorted by frame, counted from 1. `record_of(out)` stores all settings, the
-    fingerprint of the cache's source, the numbers of rows and identities, and the seconds that
-    `metrics.speed` defines. `progress`, `inputs`, `public` and `warn` are those of `run_tracker`.
-    Raises `CacheError` if the cache cannot be read or lacks what the tracker needs.
+    fingerprint of the cache's source, the numbers of rows and identities, the seconds that
+    `metrics.speed` defines, and how many processes worked meanwhile. `progress`, `inputs`, `public`
+    and `warn` are those of `run_tracker`. Raises `CacheError` if the cache cannot be read or lacks
+    what the tracker needs.
     """
     from mottool.association.camera_motion import required_motion
     from mottool.association.postprocess import postprocess
@@ -83,6 +85,7 @@ def associate(
             seconds = SystemTime.of(*parts, boxes_given=boxes_given)
             counts = {"rows": rows.rows, "identities": rows.identities}
             times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
+            times["processes"] = PROCESSES.get()
             source = {"cache": str(cache), "source_hash": opened.header.source_hash}
             content = made_from | source | {"sha256": file_digest(out)} | counts | times
             temporary.write_text(record_text(content), encoding="utf-8")

@@ -24,6 +24,7 @@ from mottool.metrics.inputs import (
     has_ground_truth,
     part_of_cache,
 )
+from mottool.metrics.speed import given_boxes_note
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import to_json
 
@@ -74,7 +75,7 @@ class Comparison:
             raise InputError("the caches lack what these trackers need", fix)
         untimed = dict.fromkeys(pipeline.name for pipeline, _ in self.pairs if pipeline.boxes_given)
         if untimed:
-            self._note(f"{', '.join(untimed)}: boxes come from files, so FPS includes no detection")
+            self._note(given_boxes_note(untimed))
         self._measured: dict[str, dict[str, DetectionMeasurement]] = {}
         self._at_ground_truth: dict[str, dict[str, CacheMatches]] = {}
 

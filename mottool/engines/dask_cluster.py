@@ -20,7 +20,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from mottool.engines.base import BaseEngine, QueuedTask
-from mottool.engines.task import Outcome, Task, run_task
+from mottool.engines.task import PROCESSES, Outcome, Task, run_task
 from mottool.engines.worker_handle import blocked_interrupt
 from mottool.errors import DeviceError, InputError, MottoolError, SettingError, ignore_warning
 
@@ -53,9 +53,13 @@ class _Client(Client):  # type: ignore[misc]  # of a package without types
         """Close nothing."""
 
 
-def _run_on_worker(task: Task, folder: str) -> Outcome:
-    """Run a task in a worker, with paths relative to `folder`; name the worker in its error."""
+def _run_on_worker(task: Task, folder: str, processes: int) -> Outcome:
+    """Run a task in a worker, with paths relative to `folder`; name the worker in its error.
+
+    It is one of up to `processes` that run at the same time.
+    """
     address = get_worker().address
+    PROCESSES.set(processes)
     try:
         os.chdir(folder)
     except OSError:
@@ -196,14 +200,17 @@ class DaskCluster(BaseEngine):
     def fill(self) -> None:
         """Submit tasks to the scheduler up to the limits."""
         self._look()
-        threads = sum(worker["nthreads"] for worker in self._workers.values())
-        limit = TASKS_PER_THREAD * max(1, threads)
+        limit = TASKS_PER_THREAD * self._threads()
         limits = {"network": self._network_jobs if self._cluster else limit, "cpu": limit}
         running = Counter(flight.queued.task.needs for flight in self._flights.values())
         for needs in limits:
             while running[needs] < limits[needs] and (queued := self.pop(needs)):
                 running[needs] += 1
                 self._send(queued)
+
+    def _threads(self) -> int:
+        """Return how many tasks the workers run at the same time, at least 1."""
+        return max(1, sum(int(worker["nthreads"]) for worker in self._workers.values()))
 
     def _send(self, queued: QueuedTask) -> None:
         assert self._client is not None
@@ -216,6 +223,7 @@ class DaskCluster(BaseEngine):
             _run_on_worker,
             task,
             os.getcwd(),
+            self._threads(),
             key=f"{task.name}-{uuid4().hex}",
             resources={task.needs: 1} if offered else None,
             workers=sorted(allowed) or None,

@@ -144,7 +144,7 @@ class LocalProcesses(BaseEngine):
 
     def _new_worker(self, needs: str) -> WorkerHandle:
         self._check_interrupt()
-        worker = WorkerHandle(needs, self._timeout)
+        worker = WorkerHandle(needs, self._timeout, self._jobs["cpu"])
         self._workers.append(worker)
         worker.start()
         if self._interrupted:  # by a Ctrl-C during the start

@@ -7,15 +7,27 @@ results with `atomic_write`, so that an engine may end it at any moment and run 
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from errno import EHOSTDOWN, EHOSTUNREACH, EIO, ENETDOWN, ENETUNREACH, ENOTCONN, ESTALE, ETIMEDOUT
 from typing import Any, Protocol
 
 from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 
-__all__ = ["NEEDS", "Engine", "Outcome", "Task", "from_shared_folder", "run_task", "skipped"]
+__all__ = [
+    "NEEDS",
+    "PROCESSES",
+    "Engine",
+    "Outcome",
+    "Task",
+    "from_shared_folder",
+    "run_task",
+    "skipped",
+]
 
 NEEDS = ("cpu", "network")  # resources: a processor core, or what runs a network
+# How many processes of an engine work at the same time at most, as a job in one of them sees it.
+PROCESSES = ContextVar("PROCESSES", default=1)
 # A shared folder is gone for a moment: the task is run again after each of these pauses.
 SHARED_FOLDER_ERRNOS = {
     EHOSTDOWN,

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any
 
-from mottool.engines.task import Outcome, Task, run_task
+from mottool.engines.task import PROCESSES, Outcome, Task, run_task
 from mottool.errors import MottoolError
 from mottool.progress import SHOWN
 
@@ -27,14 +27,15 @@ class _State:
     ending = False  # it is being terminated
 
 
-def work(connection: "Connection[Any, Any]") -> None:
+def work(connection: "Connection[Any, Any]", processes: int) -> None:
     """Receive tasks, and send `STARTED` and the outcome of each, until the connection is closed.
 
     An outcome is sent as its value, its error and its seconds. What a job raises by a mistake in
     the code is sent instead of it. The process ends by SIGTERM, and with the process that started
-    it.
+    it. Up to `processes` work at the same time.
     """
     SHOWN.set(False)
+    PROCESSES.set(processes)
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     started = False

@@ -42,8 +42,11 @@ def blocked_interrupt() -> Iterator[None]:
 class WorkerHandle:
     """A process and its tasks: the first one runs, the others wait in the connection."""
 
-    def __init__(self, needs: str, timeout: float) -> None:
-        """Prepare a worker for tasks that need `needs`, each for up to `timeout` seconds."""
+    def __init__(self, needs: str, timeout: float, processes: int) -> None:
+        """Prepare a worker for tasks that need `needs`, each for up to `timeout` seconds.
+
+        It is one of up to `processes` that work at the same time.
+        """
         context = get_context("spawn")
         self.needs, self._timeout = needs, timeout
         self.tasks: deque[QueuedTask] = deque()
@@ -51,7 +54,7 @@ class WorkerHandle:
         self.deadline = float("inf")  # of the first task
         self.started = False  # it has imported a task
         self.connection, self._other_end = context.Pipe()
-        self.process = context.Process(target=work, args=(self._other_end,))
+        self.process = context.Process(target=work, args=(self._other_end, processes))
 
     def start(self) -> None:
         """Start the process.

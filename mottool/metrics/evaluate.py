@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,7 @@ from mottool.metrics.inputs import (
     part_of_cache,
 )
 from mottool.metrics.settings import MIN_SCORE, EvaluationSettings, RetrievalSettings
-from mottool.metrics.speed import SystemTime
+from mottool.metrics.speed import rates_of, timing_notes
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.metrics.tracking import TrackingScore, combine, score
 from mottool.motchallenge.rows import Rows, read_rows
@@ -114,7 +114,7 @@ class TrackEvaluation:
         self.tracker, self.size_limits = tracker, size_limits
         self._scores: dict[str, tuple[str, TrackingScore]] = {}
         self._switches: dict[str, Ints] = {}  # (3,) each
-        self._times: dict[str, SystemTime] = {}  # of sequences whose record has one
+        self.records: dict[str, Mapping[str, Any]] = {}  # of result files, by sequence
         self._check = None
         if motmetrics:
             # Imported here because it imports pandas.
@@ -153,11 +153,7 @@ class TrackEvaluation:
             warn_of_missing_frames(sequence, path, truth, tracks, scored, warn)
         del tracks  # of which the scored sequence has what is needed
         self._scores[sequence] = (truth.rules, score(scored))
-        record = read_checked_record(path, warn)
-        if time := SystemTime.read(record):
-            self._times[sequence] = time
-            if record.get("boxes_given"):
-                warn(f"{self.tracker}: boxes come from files, so FPS includes no detection")
+        self.records[sequence] = read_checked_record(path, warn)
         if self.size_limits:
             switches = scored.truth_rows[identity_switches(scored)]
             areas = truth.rows.tlwh[switches, 2] * truth.rows.tlwh[switches, 3]
@@ -199,10 +195,7 @@ class TrackEvaluation:
     def _speeds(self, sequence: str) -> dict[str, float]:
         """Return the frames per second of a sequence, or of all if each has recorded times."""
         names = list(self._scores) if sequence == COMBINED else [sequence]
-        if not all(name in self._times for name in names):
-            return {}
-        rates = sum((self._times[name] for name in names), SystemTime()).rates()
-        return {name: rate for name, rate in rates.items() if rate is not None}
+        return rates_of(self.records[name] for name in names)
 
 
 class CacheEvaluation:
@@ -282,7 +275,7 @@ def evaluate_results(
         file = get_ground_truth(sequence, files)
         evaluation.add(sequence, path, file, settings.rules, warn, number)
 
-    rows = []
+    rows, records = list[TableRow](), dict[str, list[Mapping[str, Any]]]()
     for tracker, given in results.items():
         names = _scored_once(tracker, given, files, warn)
         paths = {sequence: given[sequence] for sequence in names}
@@ -295,6 +288,9 @@ def evaluate_results(
             new = evaluation.rows(settings.bootstrap, settings.seed)
             _warn_of_missing(new, paths, files, warn)
             rows += new
+            records[tracker] = list(evaluation.records.values())
+    for note in timing_notes(records):
+        warn(note)
     return rows
 
 

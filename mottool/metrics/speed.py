@@ -20,6 +20,9 @@ import numpy.typing as npt
 
 __all__ = [
     "FPS_NOTE",
+    "given_boxes_note",
+    "rates_of",
+    "timing_notes",
     "FrameTimer",
     "SystemTime",
     "detection_and_embedding",
@@ -40,6 +43,44 @@ FPS_NOTE = (
 def has_given_boxes(pipeline: str) -> bool:
     """Return whether a pipeline's boxes come from files, so that FPS includes no detection."""
     return pipeline.partition("+")[0] in FROM_FILES
+
+
+def given_boxes_note(names: Iterable[str]) -> str:
+    """Return the message that FPS of these pipelines or trackers includes no detection."""
+    return f"{', '.join(names)}: boxes come from files, so FPS includes no detection"
+
+
+def rates_of(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return frames per second by name, of the results with these records.
+
+    Parts without recorded time are left out, all of them if a record has none.
+    """
+    times = [SystemTime.read(record) for record in records]
+    known = [time for time in times if time is not None]
+    rates = sum(known, SystemTime()).rates() if len(known) == len(times) else {}
+    return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def timing_notes(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Describe what the recorded times of results leave out, and what ran meanwhile.
+
+    `records` are those of all results of each tracker.
+    """
+    notes, given, beside = list[str](), list[str](), dict[int, list[str]]()
+    for name, of_tracker in records.items():
+        timed = [record for record in of_tracker if SystemTime.read(record)]
+        if any(record.get("boxes_given") for record in timed):
+            given.append(name)
+        processes = max((record.get("processes", 1) for record in timed), default=1)
+        if processes > 1:
+            beside.setdefault(processes, []).append(name)
+    if given:
+        notes.append(given_boxes_note(given))
+    for processes, names in beside.items():
+        problem = f"association was timed while up to {processes} processes worked"
+        fix = "mottool associate --jobs 1 times it alone"
+        notes.append(f"{', '.join(names)}: {problem}, which can lower FPSA and FPS; {fix}")
+    return notes
 
 
 def warm(frames: int) -> slice:

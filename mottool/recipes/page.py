@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from mottool.comparison.html_page import PageVideo
     from mottool.comparison.results import ComparisonRow
 
-__all__ = ["comparison_state", "read_table", "write_comparison"]
+__all__ = ["comparison_state", "read_notes", "read_table", "write_comparison"]
+
+Records = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
 
 EMBEDDED_MEGABYTES = 4.0  # of a video; larger ones are linked
 TIMING = "by the commands that made the results, on the machines on which they ran"
@@ -45,8 +47,13 @@ def read_table(path: Path) -> str:
     return str(read_record(path).get("table", ""))
 
 
+def read_notes(path: Path) -> list[str]:
+    """Return the notes on the comparison that is at `path`."""
+    return list(read_record(path).get("notes", []))
+
+
 def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, str, list[str]]:
-    """Write the page of fresh scores; return its path, the table, and notes on what is left out.
+    """Write the page of fresh scores; return its path, the table, and notes on both.
 
     `plan` is the plan after the run: sequences whose scores are stale in it have failed and are
     left out. Raises `InputError` for damaged scores.
@@ -55,13 +62,16 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
     from mottool.comparison.html_page import write_page
     from mottool.comparison.results import chance, comparison_table
     from mottool.drawing.comparison_page import draw_page
+    from mottool.metrics.speed import timing_notes
     from mottool.metrics.tables import as_text
 
     path = work.comparison(recipe.name)
     sequences, notes = _common_sequences(plan)
     if not sequences:
         return path, "", notes
-    rows = _rows(plan, work, sequences)
+    records = _records(plan, work, sequences)
+    rows = _rows(plan, records)
+    notes += timing_notes({".".join(pair): [*each.values()] for pair, each in records.items()})
     notes += chance(rows)
     page = replace(
         draw_page(rows, plan.notes + notes),
@@ -72,19 +82,21 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
     remove_record(path)
     write_page(rows, page, path, EMBEDDED_MEGABYTES)
     table = as_text([comparison_table(rows)])
-    write_record(path, _inputs(plan) | {"table": table})
+    write_record(path, _inputs(plan) | {"table": table, "notes": notes})
     return path, table, notes
 
 
 def _inputs(plan: Plan) -> dict[str, Any]:
     """Return what determines the page: results, by what they were made from, and notes.
 
-    Tracks are included because the page lists their settings, which can change without the scores.
+    Tracks are included because the page lists their settings and times, which can change without
+    the scores.
     """
+    fresh = [result for result in plan.results if not result.reasons]
     made_from = {
-        result.name: result.inputs
-        for result in plan.results
-        if result.kind in {"tracks", "scores", "videos"} and not result.reasons
+        result.name: [result.inputs, result.spent if result.kind == "tracks" else None]
+        for result in fresh
+        if result.kind in {"tracks", "scores", "videos"}
     }
     return {"results": digest([made_from, plan.notes]), "mottool": __version__}
 
@@ -101,16 +113,28 @@ def _common_sequences(plan: Plan) -> tuple[list[str], list[str]]:
     return common, notes if missing else []
 
 
-def _rows(plan: Plan, work: WorkDir, sequences: Sequence[str]) -> list[ComparisonRow]:
-    """Return a row for each pipeline and tracker."""
+def _records(plan: Plan, work: WorkDir, sequences: Sequence[str]) -> Records:
+    """Return the records of the tracks of each pipeline and tracker, by sequence."""
+    return {
+        pair: {
+            name: read_record(work.tracks(*pair) / f"{safe_name(by_sequence[name].sequence)}.txt")
+            for name in sequences
+        }
+        for pair, by_sequence in plan.scores.items()
+    }
+
+
+def _rows(plan: Plan, records: Records) -> list[ComparisonRow]:
+    """Return a row for each pipeline and tracker with the records of its tracks."""
     import numpy as np
 
     from mottool.comparison.pipelines import kind_of
     from mottool.comparison.results import ComparisonRow, row_metrics
-    from mottool.metrics.speed import SystemTime
+    from mottool.metrics.speed import rates_of
     from mottool.metrics.stored_scores import read_detection_score, read_score
     from mottool.metrics.tracking import combine
 
+    sequences = list(next(iter(records.values())))
     finds = {
         pipeline: {name: read_detection_score(by_sequence[name].path) for name in sequences}
         for pipeline, by_sequence in plan.detections.items()
@@ -123,22 +147,20 @@ def _rows(plan: Plan, work: WorkDir, sequences: Sequence[str]) -> list[Compariso
     rows = []
     for (pipeline, tracker), by_sequence in plan.scores.items():
         scores = {name: read_score(by_sequence[name].path) for name in sequences}
-        files = {name: by_sequence[name].sequence for name in sequences}
-        folder = work.tracks(pipeline, tracker)
-        records = {name: read_record(folder / f"{files[name]}.txt") for name in sequences}
+        of_pair = records[pipeline, tracker]
 
         def metrics_of(
             names: Sequence[str],
             scores: Any = scores,
-            records: Any = records,
+            records: Any = of_pair,
             found: Any = finds[pipeline],
         ) -> dict[str, float | None]:
-            times = [SystemTime.read(records[name]) or SystemTime() for name in names]
-            speeds = sum(times, SystemTime()).rates()
             score = combine(scores[name] for name in names)
+            speeds = rates_of(records[name] for name in names)
             return row_metrics(score, [found[name] for name in names], None, speeds)
 
-        facts = describe_cache(caches[safe_name(pipeline), files[sequences[0]]].path)
+        cache = caches[safe_name(pipeline), by_sequence[sequences[0]].sequence]
+        facts = describe_cache(cache.path)
         rows.append(
             ComparisonRow(
                 pipeline,
@@ -148,7 +170,7 @@ def _rows(plan: Plan, work: WorkDir, sequences: Sequence[str]) -> list[Compariso
                 {name: metrics_of([name]) for name in sequences},
                 np.zeros(0, np.int64),
                 np.zeros((3, 0)),
-                {name: _settings(record) for name, record in records.items()},
+                {name: _settings(record) for name, record in of_pair.items()},
             )
         )
     return rows

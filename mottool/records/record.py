@@ -32,6 +32,7 @@ TYPES = {  # of entries that readers of records rely on
     **dict.fromkeys(("settings", "input", "finishing", "seconds"), dict),
     **dict.fromkeys(("tracker", "sha256", "source_hash", "table"), str),
     "took": float,
+    "processes": int,
 }
 
 P = TypeVar("P", bound=PurePath)

@@ -98,7 +98,7 @@ def results(out: Path) -> dict[str, object]:
     for path in sorted(path for path in out.rglob("[!.]*") if path.is_file()):
         name = str(path.relative_to(out))
         if path.suffix == ".json":
-            times = {"seconds": None, "record_sha256": None}
+            times = {"seconds": None, "processes": None, "record_sha256": None}
             content[name] = {**json.loads(path.read_text()), **times}
         elif path.suffix == ".csv":
             header, *rows = [line.split(",") for line in path.read_text().splitlines()]

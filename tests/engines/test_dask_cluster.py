@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from distributed import LocalCluster, get_worker
-from jobs import doubled, dying_once, hanging, moody
+from jobs import doubled, dying_once, hanging, moody, processes
 from rowed import rowed
 
 from mottool.cli.engine_options import EngineSettings, open_engine
@@ -45,9 +45,11 @@ def cluster():
 
 def test_outcomes_are_those_of_this_process(cluster):
     tasks = [Task(str(number), moody, (number,)) for number in range(5)]
+    tasks += [Task("processes", processes, (0,))]
     tasks += [Task("after", doubled, (4,), after=("4",)), Task("skip", doubled, (1,), after=("2",))]
     with DaskCluster(cluster.scheduler_address) as engine:
         outcomes = {outcome.task.name: outcome for outcome in engine.run(tasks)}
+    assert outcomes["processes"].result() == 2
     assert outcomes["after"].result() == 8
     assert outcomes["skip"].skipped
     with pytest.raises(InputError, match=r"two is broken \(on worker inproc://.*Fix: give three."):
@@ -97,7 +99,7 @@ class Scheduler:
     def scheduler_info(self, n_workers):
         return {"workers": {name: {"nthreads": 1, "resources": {}} for name in self.workers}}
 
-    def submit(self, function, task, folder, key, workers, **options):
+    def submit(self, function, task, folder, processes, key, workers, **options):
         self.submitted.append(workers)
         return SimpleNamespace(
             key=key,

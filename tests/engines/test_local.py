@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from jobs import alone, doubled, dying, dying_once, hanging, moody, patient, threads
+from jobs import alone, doubled, dying, dying_once, hanging, moody, patient, processes, threads
 
 from mottool.engines.local import TRIES, LocalProcesses, local_engine
 from mottool.engines.task import Task
@@ -39,6 +39,13 @@ def test_failed_job_does_not_stop_the_others_and_keeps_its_fix(jobs):
     assert outcomes[3].result() > 0
     with pytest.raises(InputError, match="two is broken. Fix: give three."):
         outcomes[2].result()
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_job_knows_how_many_processes_work_at_the_same_time(jobs):
+    with local_engine(jobs) as engine:
+        outcomes = dict(run_jobs(engine, processes, range(4)))
+    assert {outcome.result() for outcome in outcomes.values()} == {jobs}
 
 
 def test_a_task_that_kills_each_of_its_workers_fails_and_the_others_go_on(tmp_path):

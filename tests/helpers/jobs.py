@@ -5,6 +5,7 @@ import signal
 import time
 import weakref
 
+from mottool.engines.task import PROCESSES
 from mottool.engines.threads import THREADS
 from mottool.errors import InputError
 
@@ -17,6 +18,7 @@ __all__ = [
     "hanging",
     "moody",
     "patient",
+    "processes",
     "threads",
 ]
 
@@ -66,6 +68,10 @@ def alone(folder, other, seconds=60):
 
 def threads(number):
     return [os.environ.get(name) for name in THREADS]
+
+
+def processes(number):
+    return PROCESSES.get()
 
 
 def patient(path):

@@ -8,6 +8,8 @@ from mottool.metrics.speed import (
     SystemTime,
     detection_and_embedding,
     has_given_boxes,
+    rates_of,
+    timing_notes,
 )
 
 
@@ -44,6 +46,29 @@ def test_a_record_keeps_the_time():
     assert SystemTime.read({"seconds": time.to_json()}) == time
     for record in ({}, {"seconds": 3}, {"seconds": {"frames": 2}}, {"seconds": {"frames": "2"}}):
         assert SystemTime.read(record) is None
+
+
+def test_results_without_recorded_times_leave_the_rates_of_all_undefined():
+    record = {"seconds": SystemTime(2, 0.5, 0.0, 0.5).to_json()}
+    assert rates_of([record, record]) == {"FPSD": 4, "FPSA": 4, "FPS": 2}
+    assert rates_of([record, {}]) == {}
+
+
+def test_what_times_leave_out_and_what_ran_meanwhile_is_named_once_for_all_trackers():
+    record = {"seconds": SystemTime(2, 0.5, 0.0, 0.5).to_json()}
+    beside, given = record | {"processes": 4}, record | {"processes": 1, "boxes_given": True}
+    records = {
+        "a": [beside, record | {"processes": 2}],
+        "b": [record | {"processes": 1}, record, {"processes": 4}],
+        "c": [given, given],
+        "d": [given | beside],
+    }
+    assert timing_notes(records) == [
+        "c, d: boxes come from files, so FPS includes no detection",
+        "a, d: association was timed while up to 4 processes worked, which can lower FPSA and FPS; "
+        "mottool associate --jobs 1 times it alone",
+    ]
+    assert timing_notes({"b": records["b"]}) == []
 
 
 def test_reading_a_frame_is_not_timed(monkeypatch):

@@ -157,6 +157,7 @@ def test_results_do_not_depend_on_the_number_of_processes(tmp_path):
             texts = [(each / name).read_text() for each in (one, three)]
             if name.endswith(".json"):  # the times differ
                 records = [json.loads(text) for text in texts]
+                assert [record.pop("processes") for record in records] == [1, 3]
                 for key in ("seconds", "record_sha256"):
                     assert all(record.pop(key) for record in records)
                 texts = [json.dumps(record) for record in records]

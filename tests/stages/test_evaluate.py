@@ -18,6 +18,7 @@ from mottool.detections import Detections
 from mottool.errors import InputError, OutputError, SettingError
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import scored_and_ignored
+from mottool.records.record import write_record
 from mottool.stages import convert
 from mottool.stages.evaluate import Config, command, run
 
@@ -100,6 +101,20 @@ def test_without_tracks_the_work_folder_is_scored(dataset):
     assert [line for line in output.splitlines() if line in ("mine", "other")] == ["mine", "other"]
     output = call("--gt", dataset / "data", "--work", dataset / "data", "--json", code=1)
     assert output == ""
+
+
+def test_what_recorded_times_are_worth_is_noted_once(dataset):
+    seconds = {"frames": 9, "detection": 0.0, "embedding": 0.0, "association": 0.5}
+    for path in (dataset / "tracks/mine").iterdir():
+        write_record(path, {"seconds": seconds, "boxes_given": True, "processes": 8})
+    done = CliRunner().invoke(
+        command, [str(dataset / "tracks/mine"), "--gt", str(dataset / "data")]
+    )
+    assert done.stderr.splitlines() == [
+        "mottool: mine: boxes come from files, so FPS includes no detection",
+        "mottool: mine: association was timed while up to 8 processes worked, which can lower FPSA "
+        "and FPS; mottool associate --jobs 1 times it alone",
+    ]
 
 
 def test_results_without_ground_truth_are_left_out_unless_all_are(dataset):

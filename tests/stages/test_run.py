@@ -73,6 +73,25 @@ def test_a_run_ends_in_one_page_and_the_next_makes_nothing(folder):
     assert files(folder) == before
 
 
+def test_what_the_times_in_the_table_are_worth_is_noted(folder):
+    (folder / "r.toml").write_text(RECIPE.replace("comparison = false", ""))
+    boxes = "mottool: public.sort: boxes come from files, so FPS includes no detection"
+    beside = (
+        "mottool: public.sort: association was timed while up to 2 processes worked, which can "
+        "lower FPSA and FPS; mottool associate --jobs 1 times it alone"
+    )
+    done = mottool("run", folder / "r.toml", "--jobs", 2)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.splitlines()[:2] == [boxes, beside]
+    page = folder / "work/comparison/r.html"
+    assert all(note.removeprefix("mottool: ") in page.read_text() for note in (boxes, beside))
+    assert run(folder).stderr == done.stderr  # the page is fresh
+    again = mottool("associate", "--tracker", "sort", "--jobs", 1, "--work", folder / "work")
+    assert again.exit_code == 0, again.output
+    assert run(folder).stderr == done.stderr.replace(f"{beside}\n", "")
+    assert beside.removeprefix("mottool: ") not in page.read_text()
+
+
 def test_failures_are_named_and_stop_no_others_unless_asked(folder):
     (folder / "data/a/det/det.txt").write_text("1,-1,nonsense\n")
     failed = run(folder, "--json")
