@@ -1,12 +1,13 @@
 """`mottool inspect`: the content of a cache, label or result file, or of a dataset."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mottool.cli.facts import fact_lines
+from mottool.cli.facts import brief_facts, fact_lines
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json
 from mottool.errors import InputError, ignore_warning
@@ -17,6 +18,14 @@ __all__ = ["command", "run"]
 HDF5 = b"\x89HDF\r\n\x1a\n"
 UNFINISHED = ".part"  # suffix of the folder of an unfinished cache or label file
 DATASET = "dataset"
+AMOUNTS = {  # of a file's content, in the line that names it
+    "frames": "{} frames",
+    "rows": "{} rows",
+    "detections": "{} detections",
+    "identities": "{} identities",
+    "embeddings": "{} embeddings",
+    "embedding_size": "{}-d embeddings",
+}
 COUNTS = ("images", "boxes", "identities", "videos")  # of a dataset
 
 
@@ -211,12 +220,17 @@ def _zipped_rows(path: Path) -> dict[str, Any]:
     }
 
 
+def _amounts(facts: Mapping[str, Any]) -> list[str]:
+    return [text.format(facts[key]) for key, text in AMOUNTS.items() if facts.get(key) is not None]
+
+
 @click.command("inspect")
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
 )
+@click.option("--all", "shows_all", is_flag=True, help="Show everything, as --json does.")
 @as_json
-def command(files: tuple[Path, ...], as_json: bool) -> None:
+def command(files: tuple[Path, ...], shows_all: bool, as_json: bool) -> None:
     """Show the content of FILE, and whether it is complete.
 
     FILE is a cache, a camera-motion file or a label file (.h5), the folder of an unfinished one
@@ -228,9 +242,10 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
         mottool inspect --json mottool-work/caches/public/TUD-Campus.h5
         mottool inspect eth.train caltech.train MOT16/train
 
-    For a cache it shows the sequence, the pipeline, the source, the weights and settings it was
-    made with, the amount of its content and the cost of each frame. For a label file it shows the
-    dataset, its fingerprint, the teacher, and the size of the labels relative to the images.
+    For a cache it shows the amount of its content, the sequence, the pipeline, the source, the
+    weights and settings it was made with, and the cost of each frame. For a label file it shows the
+    dataset, its fingerprint, the teacher, and the size of the labels relative to the images. Only
+    --all and --json show whole hashes and the settings of trackers that a network suggests.
 
     For a DATASET it shows the number of images, boxes, identities and videos, as Table 2 of JDE's
     paper, and for several datasets their totals. People of different datasets are different
@@ -252,7 +267,13 @@ def command(files: tuple[Path, ...], as_json: bool) -> None:
             frames = facts.get("frames")
             boxes = f"{facts.get('embeddings')} of {facts.get('boxes')} boxes"
             summary += f", {boxes if frames is None else f'{frames} frames'} committed"
-        lines = fact_lines({key: facts[key] for key in facts if key not in {"kind", "state"}})
+        elif facts["kind"] != DATASET and (content := _amounts(facts)):
+            summary += f": {', '.join(content)}"
+        shown = {key: facts[key] for key in facts if key not in {"kind", "state"}}
+        brief = shown if shows_all else brief_facts(shown)
+        lines = fact_lines(brief)
+        if brief != shown:
+            lines.append(f"    {'…':<24}--all shows more")
         jobs.report(facts.pop("sequence"), path, summary, **facts)
         if not as_json:
             click.echo("\n".join(lines))

@@ -4,11 +4,34 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["fact_lines", "named_values", "shortened", "shown_value"]
+__all__ = ["brief_facts", "fact_lines", "named_values", "shortened", "shown_value"]
 
 HASH = re.compile("[0-9a-f]{64}")  # a SHA-256
 HASH_SHOWN = 12  # digits of a hash, which tell files apart
 SHOWN = 3  # items of a list
+EMPTY: Sequence[Any] = (None, "", {}, [])
+LONGEST = 60  # characters of a setting in a summary
+
+
+def brief_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a summary of facts: without empty ones and tables in tables, and with short values.
+
+    Hashes are cut after their first digits, long settings after `LONGEST` characters.
+    """
+    brief = dict[str, Any]()
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            plain = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
+            value = {key: _cut(shown_value(item)) for key, item in plain.items()}
+        elif isinstance(value, str):
+            value = shown_value(value) if value else ""
+        if value is not False and value not in EMPTY:
+            brief[name] = value
+    return brief
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """`mottool inspect`: complete, unfinished and damaged files, as text and JSON."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -66,14 +67,35 @@ def test_complete_cache_is_described_in_json(tmp_path):
 
 
 def test_text_output_has_one_fact_a_line(tmp_path):
-    result = invoke(cache(tmp_path / "a.h5"))
+    result = invoke("--all", cache(tmp_path / "a.h5"))
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert lines[0] == f"{tmp_path / 'a.h5'}  cache, complete"
+    summary = "cache, complete: 3 frames, 6 detections, 8-d embeddings"
+    assert lines[0] == f"{tmp_path / 'a.h5'}  {summary}"
     facts = dict(line.strip().split("  ", 1) for line in lines[1:])
     assert facts["embedding size"].strip() == "8"
     assert facts["weights"].strip() == "none"
     assert facts["settings"].strip() == "embedder histogram, min_score 0.1"
+
+
+def test_settings_of_trackers_whole_hashes_and_long_values_are_shown_if_asked_for(tmp_path):
+    digest, names = "0123456789ab" + "c" * 52, ",".join(["class"] * 40)
+    suggested = {"sort": {"max_age": 30}, "jde": {"second": 0.8}}
+    settings = {"boxes": digest, "names": names, "empty": None, "trackers": suggested}
+    header = replace(HEADER, source_hash=digest, weights=digest, settings=settings)
+    with CacheWriter(tmp_path / "a.h5", header) as writer:
+        writer.finish()
+    shown = invoke(tmp_path / "a.h5").stdout.splitlines()
+    facts = {line[4:28].strip(): line[28:] for line in shown[1:]}
+    assert facts["source hash"] == facts["weights"] == "0123456789ab"
+    assert facts["settings"] == f"boxes 0123456789ab, empty none, names {names[:60]}…"
+    assert facts["detections"] == "0"
+    assert not {"weights file", "sort", "occlusion maps"} & facts.keys()
+    assert shown[-1].endswith("  --all shows more")
+    everything = invoke("--all", tmp_path / "a.h5").stdout
+    assert f"boxes {digest}, empty None, names {names}\n" in everything
+    assert "    sort                    max_age 30\n" in everything
+    assert "--all shows more" not in everything
 
 
 @pytest.mark.parametrize("name", ["a.part", "a.h5"])
