@@ -19,6 +19,7 @@ from mottool.association.sequence_settings import (
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
+from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.engines.threads import single_threads
 from mottool.errors import SettingError, did_you_mean
 from mottool.metrics.registry import columns
@@ -155,6 +156,7 @@ def run(
     type=click.Path(path_type=Path),
     help="Write a page with the table, which can be sorted, the plots and the videos to this file.",
 )
+@all_columns_option
 @work_option
 @as_json
 def command(
@@ -168,6 +170,7 @@ def command(
     latex: Path | None,
     plots: Path | None,
     html: Path | None,
+    all_columns: bool,
     work: Path,
     as_json: bool,
 ) -> None:
@@ -225,7 +228,7 @@ def command(
     notes = comparison.notes + unused_tables(trackers)
     if rows:
         from mottool.comparison.results import chance, comparison_table
-        from mottool.metrics.tables import as_text
+        from mottool.metrics.tables import as_text, fit_to_width
 
         notes += chance(rows)
         _write_tables(rows, config, csv, markdown, latex)
@@ -234,7 +237,11 @@ def command(
         if html:
             _write_page(rows, notes, comparison, config, html)
         if not as_json:
-            click.echo(as_text([comparison_table(rows, config.columns or FIGURES)]))
+            printed = comparison_table(rows, config.columns or FIGURES)
+            width = None if all_columns or config.columns else terminal_width()
+            shown, left_out = fit_to_width([printed], width)
+            click.echo(as_text(shown))
+            notes += [columns_note(left_out)] if left_out else []
     for note in notes:
         jobs.note(note)
     jobs.done += _json_rows(rows)

@@ -9,6 +9,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
+from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.errors import SettingError
 from mottool.metrics.settings import EvaluationSettings
 from mottool.splits import splits_help
@@ -52,6 +53,7 @@ def run(
 )
 @click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
+@all_columns_option
 @as_json
 @work_option
 def command(
@@ -62,6 +64,7 @@ def command(
     second_opinion: bool,
     csv: Path | None,
     markdown: Path | None,
+    all_columns: bool,
     as_json: bool,
     work: Path,
 ) -> None:
@@ -84,10 +87,11 @@ def command(
         mottool evaluate cars/ --gt KITTI/training --classes car
 
     The screen shows percentages in MOTChallenge's order of columns, each sequence with the rules
-    it was scored by. --csv and --json hold fractions and all metrics, --json also the curves
-    whose means are HOTA and its parts, for the thresholds 0.05, 0.10 to 0.95. COMBINED joins the
-    sequences as TrackEval does. Sequences with ground truth but no result file are listed and
-    not in COMBINED: the official benchmarks demand all of them.
+    it was scored by; a terminal shows as many columns as fit, or --all-columns. --csv and --json
+    hold fractions and all metrics, --json also the curves whose means are HOTA and its parts, for
+    the thresholds 0.05, 0.10 to 0.95. COMBINED joins the sequences as TrackEval does. Sequences
+    with ground truth but no result file are listed and not in COMBINED: the official benchmarks
+    demand all of them.
 
     --frames 300-600 scores these frames of every sequence, as if the files were cut to them. With
     --gt PATH@second only the second half of each sequence is scored: results of whole sequences,
@@ -141,7 +145,12 @@ def command(
         attempt, warn = batch.run, batch.note
         rows += evaluate.evaluate_caches(cache_paths, files, config, attempt=attempt, warn=warn)
     if rows and not as_json:
-        click.echo(tables.as_text(tables.evaluation_tables(rows, by_tracker=True)))
+        printed = tables.evaluation_tables(rows, by_tracker=True)
+        width = None if all_columns else terminal_width()
+        shown, left_out = tables.fit_to_width(printed, width)
+        click.echo(tables.as_text(shown))
+        if left_out:
+            batch.note(columns_note(left_out))
     if rows and csv:
         tables.write_evaluation_csv(rows, csv)
     if rows and markdown:

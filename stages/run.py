@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, work_option
+from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
 from mottool.recipes.page import comparison_state, read_notes, read_table, write_comparison
@@ -89,6 +90,7 @@ def run(
 @settings_options(SegmentSettings, "segments")
 @settings_options(StoreSettings, "store")
 @settings_options(EngineSettings, "engine")
+@all_columns_option
 @work_option
 @as_json
 @click.pass_context
@@ -100,6 +102,7 @@ def command(
     segments: SegmentSettings,
     store: StoreSettings,
     engine: EngineSettings,
+    all_columns: bool,
     work: Path,
     as_json: bool,
 ) -> None:
@@ -192,7 +195,7 @@ def command(
         _warn_of_mixed(reporter, plan)
         plan = opened.plan()
     if content.produce.comparison and content.produce.scores:
-        _compare(reporter, opened, plan)
+        _compare(reporter, opened, plan, all_columns)
     opened.save()
     reporter.close()
 
@@ -287,7 +290,18 @@ def _report(reporter: Jobs, outcome: Outcome) -> None:
         reporter.fail(outcome.task.name, outcome.error)
 
 
-def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan) -> None:
+def _print_table(reporter: Jobs, page: Path, width: int | None) -> None:
+    """Print the table of a comparison, as far as it fits."""
+    from mottool.metrics.tables import as_text, fit_to_width
+
+    table = read_table(page)
+    shown, left_out = fit_to_width([table] if table else [], width)
+    click.echo(as_text(shown))
+    if left_out:
+        reporter.note(columns_note(left_out))
+
+
+def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan, all_columns: bool) -> None:
     """Write the comparison if it is stale, and print its table."""
     path = opened.work.comparison(opened.recipe.name)
     notes = read_notes(path)
@@ -297,14 +311,13 @@ def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan) -> None:
         )
         if written is None:
             return
-        _, table, notes = written
-        if not table:
-            path = Path()
+        page, notes = written
+        path = page or Path()
     for note in notes:
         reporter.note(note)
     if path.is_file():
         opened.publish([path])
         reporter.done.append({"result": "comparison", "path": str(path)})
         if not reporter.as_json:
-            click.echo(read_table(path))
+            _print_table(reporter, path, None if all_columns else terminal_width())
             click.echo(printable(f"{path}  comparison of all results"))

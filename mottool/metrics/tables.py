@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ __all__ = [
     "as_markdown",
     "as_text",
     "evaluation_tables",
+    "fit_to_width",
     "format_metric",
     "write_csv",
     "write_evaluation_csv",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 COMBINED = "COMBINED"  # the sequence of a row that combines all of them
+SYSTEM_SPEED = "FPS"
 DIGITS = 6  # decimals of a fraction in CSV
 BOUNDS = "95 % from", "95 % to"
 # Marks of ranks 0, 1 and 2.
@@ -86,6 +88,29 @@ def as_text(tables: Sequence[Table]) -> str:
             lines.append(("  ".join(left) + "  " + " ".join(right)).rstrip())
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def fit_to_width(
+    tables: Sequence[Table], width: int | None
+) -> tuple[Sequence[Table], Sequence[str]]:
+    """Leave out metrics until the text of tables fits a width; return also the names of these.
+
+    The last metrics are left out first, `FPS` and the first one never. Tables of the same metrics
+    keep the same ones. A width of None has room for all.
+    """
+    if width is None:
+        return tables, []
+    chosen: dict[tuple[str, ...], list[str]] = {}
+    for table in tables:
+        fitting = chosen.setdefault(tuple(table.metrics), list(table.metrics))
+        while len(removable := [name for name in fitting[1:] if name != SYSTEM_SPEED]):
+            text = as_text([replace(table, metrics=fitting, title="")])
+            if max(map(len, text.splitlines())) <= width:
+                break
+            fitting.remove(removable[-1])
+    shown = [replace(table, metrics=chosen[tuple(table.metrics)]) for table in tables]
+    left_out = [name for names, fitting in chosen.items() for name in names if name not in fitting]
+    return shown, list(dict.fromkeys(left_out))
 
 
 def write_csv(table: Table, path: Path) -> Path:

@@ -6,7 +6,7 @@ It is made from stored scores; nothing is tracked again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,13 @@ from mottool.workdir import WorkDir
 if TYPE_CHECKING:
     from mottool.comparison.html_page import PageVideo
     from mottool.comparison.results import ComparisonRow
+    from mottool.metrics.tables import Table
 
 __all__ = ["comparison_state", "read_notes", "read_table", "write_comparison"]
 
 Records = Mapping[tuple[str, str], Mapping[str, Mapping[str, Any]]]
 
+TABLE = "comparison"  # in the record of a page
 EMBEDDED_MEGABYTES = 4.0  # of a video; larger ones are linked
 TIMING = "by the commands that made the results, on the machines on which they ran"
 
@@ -39,12 +41,17 @@ def comparison_state(plan: Plan, path: Path) -> str:
         return "missing"
     if remade:
         return f"{len(remade)} of its results are remade"
+    if TABLE not in read_record(path):
+        return "no record of its table"
     return "" if is_made_from(path, _inputs(plan)) else "other results than before"
 
 
-def read_table(path: Path) -> str:
-    """Return the table of the comparison that is at `path`."""
-    return str(read_record(path).get("table", ""))
+def read_table(path: Path) -> Table | None:
+    """Return the table of the comparison that is at `path`; None if it is unknown."""
+    from mottool.metrics.tables import Table
+
+    content = read_record(path).get(TABLE)
+    return Table(**content) if content else None
 
 
 def read_notes(path: Path) -> list[str]:
@@ -52,8 +59,8 @@ def read_notes(path: Path) -> list[str]:
     return list(read_record(path).get("notes", []))
 
 
-def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, str, list[str]]:
-    """Write the page of fresh scores; return its path, the table, and notes on both.
+def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path | None, list[str]]:
+    """Write the page of fresh scores; return its path, None if there are none, and notes on it.
 
     `plan` is the plan after the run: sequences whose scores are stale in it have failed and are
     left out. Raises `InputError` for damaged scores.
@@ -63,12 +70,11 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
     from mottool.comparison.results import chance, comparison_table
     from mottool.drawing.comparison_page import draw_page
     from mottool.metrics.speed import timing_notes
-    from mottool.metrics.tables import as_text
 
     path = work.comparison(recipe.name)
     sequences, notes = _common_sequences(plan)
     if not sequences:
-        return path, "", notes
+        return None, notes
     records = _records(plan, work, sequences)
     rows = _rows(plan, records)
     notes += timing_notes({".".join(pair): [*each.values()] for pair, each in records.items()})
@@ -81,9 +87,9 @@ def write_comparison(recipe: Recipe, work: WorkDir, plan: Plan) -> tuple[Path, s
     )
     remove_record(path)
     write_page(rows, page, path, EMBEDDED_MEGABYTES)
-    table = as_text([comparison_table(rows)])
-    write_record(path, _inputs(plan) | {"table": table, "notes": notes})
-    return path, table, notes
+    table = asdict(comparison_table(rows))
+    write_record(path, _inputs(plan) | {TABLE: table, "notes": notes})
+    return path, notes
 
 
 def _inputs(plan: Plan) -> dict[str, Any]:

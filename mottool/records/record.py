@@ -29,8 +29,8 @@ __all__ = [
 
 RECORDS = ".settings"  # after the name of a folder of results: that of their records
 TYPES = {  # of entries that readers of records rely on
-    **dict.fromkeys(("settings", "input", "finishing", "seconds"), dict),
-    **dict.fromkeys(("tracker", "sha256", "source_hash", "table"), str),
+    **dict.fromkeys(("settings", "input", "finishing", "seconds", "comparison"), dict),
+    **dict.fromkeys(("tracker", "sha256", "source_hash"), str),
     "took": float,
     "processes": int,
 }

@@ -103,6 +103,24 @@ def test_without_tracks_the_work_folder_is_scored(dataset):
     assert output == ""
 
 
+def test_a_terminal_shows_the_columns_that_fit(dataset, monkeypatch):
+    arguments = [str(dataset / "tracks/mine"), "--gt", str(dataset / "data")]
+    whole = CliRunner().invoke(command, arguments)
+    monkeypatch.setattr("mottool.stages.evaluate.terminal_width", lambda: 80)
+    cut = CliRunner().invoke(command, [*arguments, "--csv", str(dataset / "scores.csv")])
+    assert max(map(len, cut.stdout.splitlines())) <= 80 < max(map(len, whole.stdout.splitlines()))
+    columns, shown = (each.stdout.splitlines()[1].split() for each in (whole, cut))
+    assert columns[: len(shown)] == shown
+    assert shown[2:11] == ["MOTA", "IDF1", "HOTA", "MT", "ML", "FP", "FN", "IDSW", "Frag"]
+    left_out = ", ".join(columns[len(shown) :])
+    assert cut.stderr == (
+        f"mottool: the terminal is too narrow for {left_out}; --all-columns prints them\n"
+    )
+    assert (dataset / "scores.csv").read_text().splitlines()[0] == COLUMNS
+    everything = CliRunner().invoke(command, [*arguments, "--all-columns"])
+    assert (everything.stdout, everything.stderr) == (whole.stdout, "")
+
+
 def test_what_recorded_times_are_worth_is_noted_once(dataset):
     seconds = {"frames": 9, "detection": 0.0, "embedding": 0.0, "association": 0.5}
     for path in (dataset / "tracks/mine").iterdir():

@@ -73,6 +73,17 @@ def test_a_run_ends_in_one_page_and_the_next_makes_nothing(folder):
     assert files(folder) == before
 
 
+def test_a_terminal_shows_the_columns_that_fit(folder, monkeypatch):
+    (folder / "r.toml").write_text(RECIPE.replace("comparison = false", ""))
+    whole = run(folder).stdout.splitlines()[-3:-1]
+    monkeypatch.setattr("mottool.stages.run.terminal_width", lambda: 60)
+    done = run(folder)
+    assert max(map(len, done.stdout.splitlines()[-3:-1])) <= 60 < max(map(len, whole))
+    assert "FPSD, FPSE, FPSA; --all-columns prints them" in done.stderr  # of different widths
+    assert done.stdout.splitlines()[-3].endswith(" FPS")
+    assert run(folder, "--all-columns").stdout.splitlines()[-3:-1] == whole
+
+
 def test_what_the_times_in_the_table_are_worth_is_noted(folder):
     (folder / "r.toml").write_text(RECIPE.replace("comparison = false", ""))
     boxes = "mottool: public.sort: boxes come from files, so FPS includes no detection"
