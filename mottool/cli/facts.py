@@ -48,6 +48,8 @@ def fact_lines(facts: Mapping[str, Any]) -> list[str]:
                 for line in fact_lines(table)
             ]
             value = ", ".join(f"{key} {item}" for key, item in value.items())
+        elif isinstance(value, list | tuple):
+            value = ", ".join(map(str, value))
         text = "none" if value is None or value == "" else value
         lines += [f"    {name.replace('_', ' '):<24}{text}", *inner]
     return lines

@@ -1,6 +1,7 @@
 """`mottool inspect`: complete, unfinished and damaged files, as text and JSON."""
 
 import json
+import zipfile
 from dataclasses import replace
 
 import cv2
@@ -154,6 +155,15 @@ def test_result_rows_are_counted(tmp_path):
             "bytes": path.stat().st_size,
         }
     ]
+
+
+def test_results_in_a_zip_file_are_counted_together(tmp_path):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as file:
+        for name in ("a", "b"):
+            file.writestr(f"{name}.txt", "1,1,0,0,5,5,1,-1,-1,-1\n")
+    first, *lines = invoke(tmp_path / "all.zip").stdout.splitlines()
+    assert first.endswith("  zip file of MOTChallenge rows, complete: 2 rows, 2 identities")
+    assert lines[1] == "    sequences               a, b"
 
 
 def test_datasets_are_counted_and_their_identities_add_up(tmp_path):

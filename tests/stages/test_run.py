@@ -79,7 +79,7 @@ def test_a_terminal_shows_the_columns_that_fit(folder, monkeypatch):
     monkeypatch.setattr("mottool.stages.run.terminal_width", lambda: 60)
     done = run(folder)
     assert max(map(len, done.stdout.splitlines()[-3:-1])) <= 60 < max(map(len, whole))
-    assert "FPSD, FPSE, FPSA; --all-columns prints them" in done.stderr  # of different widths
+    assert "FPSD, FPSE, FPSA; --all-columns prints them" in done.stderr
     assert done.stdout.splitlines()[-3].endswith(" FPS")
     assert run(folder, "--all-columns").stdout.splitlines()[-3:-1] == whole
 
