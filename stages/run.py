@@ -155,9 +155,10 @@ def command(
     were made from the same inputs. Caches that were interrupted are resumed.
 
     Networks run one after the other (--network-jobs) while trackers and scores of other sequences
-    use the other processes. A killed worker is replaced and its task run again. With --engine dask
-    the workers are those of a Dask cluster, in a work folder that all machines share; workers that
-    may run networks are started with dask worker ADDRESS --resources network=1.
+    use the other processes. Speeds in the table are measured meanwhile; with --jobs 1 nothing else
+    runs. A killed worker is replaced and its task run again. With --engine dask the workers are
+    those of a Dask cluster, in a work folder that all machines share; workers that may run networks
+    are started with dask worker ADDRESS --resources network=1.
 
     With --store s3://bucket/folder results are also in an object store, under the same names: those
     that are missing in the work folder are fetched, and finished ones published, each with its

@@ -151,8 +151,9 @@ def _made_with(group: list[dict[str, Any]]) -> list[str]:
     if len(sequences) == 1:
         return lines or list(filter(None, sequences))
     return lines + [
-        f"{line or 'no others'}  ({len(named)} of {len(group)}: {shortened(named)})"
+        f"{line}  ({len(named)} of {len(group)}: {shortened(named)})"
         for line, named in sequences.items()
+        if line
     ]
 
 

@@ -66,6 +66,15 @@ def test_all_settings_are_shown_and_different_ones_told_apart(tmp_path):
     ]
 
 
+def test_results_without_a_record_are_named_beside_those_with_one(tmp_path):
+    results(tmp_path, {"a": {"settings": {"max_age": 1}}})
+    (WorkDir(tmp_path).tracks("pipe", "sort") / "b.txt").write_text("")
+    assert shown(tmp_path).output.splitlines()[1:] == [
+        "    tracker sort, max_age 1",
+        "    settings unknown  (1 of 2: b)",
+    ]
+
+
 def test_caches_of_other_weights_or_suggested_settings_are_told_apart(tmp_path):
     folder = tmp_path / "caches" / "pipe"
     folder.mkdir(parents=True)
