@@ -13,13 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mottool.errors import OutputError, writing
+from mottool.errors import InputError, OutputError, writing
 
 __all__ = [
     "UNPACK_FIX",
     "UNPACK_VARIABLE",
     "atomic_write",
     "digest",
+    "existing_path",
     "file_digest",
     "json_record",
     "read_json_record",
@@ -174,6 +175,13 @@ def read_json_record(path: Path, checked: bool = True) -> dict[str, Any]:
     if expected is None and not checked:
         return content
     return content if expected == digest(content) else {}
+
+
+def existing_path(path: Path) -> Path:
+    """Return `path`; raise `InputError` if there is nothing."""
+    if not path.exists():
+        raise InputError(f"there is no file or folder {path}", "check the path")
+    return path
 
 
 def file_digest(path: Path) -> str:

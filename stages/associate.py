@@ -12,6 +12,7 @@ import click
 
 from mottool.association.associate import associate as run
 from mottool.association.associate import settings_record
+from mottool.association.empty_result import describe_empty
 from mottool.association.fitted_settings import CacheSettings, fitted_tracker
 from mottool.association.job import Association, Summary, run_association
 from mottool.association.registry import (
@@ -175,16 +176,19 @@ def command(
     with open_engine(engine, len(tasks), warn=reporter.note) as opened:
         outcomes = _run_all(tasks, partial(job, bar=len(tasks) == 1), opened)
     notes = [f"{file} [{name}] fits none of these sequences" for name in sequence_settings.unused]
+    empty = []
     for task in tasks:
         summary = reporter.run(task.sequence, outcomes[task.out].result)
         if summary:
             notes += summary.pop("notes")
+            if (reason := summary.pop("empty")) is not None:
+                empty.append(reason)
             text = f"{summary['rows']} rows, {summary['identities']} identities, "
             text += f"{summary['frames_per_second']:.0f} frames/s"
             reporter.report(task.sequence, task.out, text, **summary)
     for folder in dict.fromkeys(task.out.parent for task in tasks):
         notes += mixed_with_others(folder, made)
-    for note in dict.fromkeys(notes):  # caches often cause the same note
+    for note in notes + describe_empty(empty):
         reporter.note(note)
     reporter.close()
 

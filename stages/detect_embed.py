@@ -129,11 +129,10 @@ def command(
     """
     from mottool.sources.discovery import find_sequences
 
-    jobs = Jobs(as_json)
+    jobs, configs = Jobs(as_json), tuple(configs_of_each(config, names))
     sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
     if not sequences:
         jobs.close()  # before the network is loaded
-    configs = tuple(configs_of_each(config, names))
     if not names and (note := unused_detections(config, sequences)):
         jobs.note(note)
     selected = select_shard(sequences, shard)

@@ -109,7 +109,7 @@ def command(
     the second halves of the same sequence. With --gallery pooled --min-visibility 0.7 --ap-sum
     trapezoid they are those of OUTrack's Table 7.
     """
-    from mottool.metrics import evaluate, inputs, tables
+    from mottool.metrics import evaluate, inputs, tables, unscored
 
     batch, folder = Jobs(as_json), WorkDir(work)
     tracks = tuple(inputs.replace_sequence_folders(tracks, "caches" if caches else "tracks", work))
@@ -137,7 +137,7 @@ def command(
         from mottool.metrics.chosen_caches import with_ground_truth
 
         cache_paths = with_ground_truth(cache_paths, files, batch.note)
-    results = evaluate.drop_without_ground_truth(results, files, batch.note)
+    results = unscored.drop_without_ground_truth(results, files, batch.note)
     rows = evaluate.evaluate_results(
         results, files, config, motmetrics=second_opinion, attempt=batch.run, warn=batch.note
     )

@@ -173,8 +173,8 @@ def timelines(
     identities that match this person: a perfect tracker shows one colour in each lane. Thin grey
     is a missed person, a black tick an identity switch.
     """
-    from mottool.metrics.evaluate import drop_without_ground_truth
     from mottool.metrics.inputs import find_ground_truth, get_ground_truth
+    from mottool.metrics.unscored import drop_without_ground_truth
 
     jobs = Jobs(as_json)
     truth_files = find_ground_truth(ground_truth)

@@ -36,7 +36,13 @@ from mottool.cli.tracker_flags import tracker_command
 from mottool.errors import ignore_warning
 from mottool.files import file_digest, safe_name
 from mottool.pipelines.cache_record import pipeline_inputs, record_cache
-from mottool.pipelines.choice import PipelineConfig, pipeline_of, unused_detections
+from mottool.pipelines.choice import (
+    PipelineConfig,
+    check_tracker,
+    has_card,
+    pipeline_of,
+    unused_detections,
+)
 from mottool.pipelines.detect_embed import detect_embed
 from mottool.progress import progress
 from mottool.recipes.jobs import compensates, make_tracks, make_video
@@ -161,18 +167,24 @@ def command(
     sequences = find_sequences(sources, listed, batch.fail, batch.note, pixel_range)
     if not sequences:
         batch.close()  # before the network is loaded
+    sequence_settings = SequenceSettings(file)
+
+    def tracker_with(fitted: str | None) -> RecipeTracker:
+        name = choose_tracker(tracker, sequence_settings, fitted)
+        check_tracker(config, name)
+        kinds = settings_classes_of(name)
+        sequence_settings.check(kinds)
+        settings = given_settings(kinds, given | finishing, texts)
+        sequence_settings.of("", kinds, settings)  # errors in the flags concern every sequence
+        variant = sequence_settings.variant(name)
+        return RecipeTracker(variant, name, settings, sequence_settings, published, profile)
+
+    named = tracker or sequence_settings.tracker or published or profile
+    chosen = tracker_with(None) if named or not has_card(config) else None
     pipeline = pipeline_of(config, len(sequences), batch.note)
     if note := unused_detections(config, sequences):
         batch.note(note)
-    sequence_settings = SequenceSettings(file)
-    suited = None if published or profile else fitted_tracker(pipeline.fitted)
-    tracker = choose_tracker(tracker, sequence_settings, suited)
-    kinds = settings_classes_of(tracker)
-    sequence_settings.check(kinds)
-    given = given_settings(kinds, given | finishing, texts)
-    sequence_settings.of("", kinds, given)  # errors in the flags concern every sequence
-    variant = sequence_settings.variant(tracker)
-    chosen = RecipeTracker(variant, tracker, given, sequence_settings, published, profile)
+    chosen = chosen or tracker_with(fitted_tracker(pipeline.fitted))
     of_pipeline, written = pipeline_inputs(config, file_digest), list[Path]()
     for sequence in sequences:
         job = partial(

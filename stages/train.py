@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mottool.cli.existing_path import ExistingPath
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
@@ -71,7 +72,7 @@ EPILOG += f"\n\n{splits_help()}"
 @click.option(
     "--labels",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=ExistingPath(),
     help="File of distill-labels for a DATASET; one for each. For TDT and mottool-s.",
 )
 @click.option(

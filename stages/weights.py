@@ -16,7 +16,7 @@ from mottool.cli.facts import fact_lines
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json
 from mottool.errors import CheckpointError, SettingError, did_you_mean, ignore_warning
-from mottool.files import file_digest
+from mottool.files import existing_path, file_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +37,11 @@ network_option = click.option(
 def verify(path: Path, pipeline: str | None = None) -> dict[str, Any]:
     """Load the weights file `path` into its network, and describe it in a dict for JSON.
 
-    Raises `CheckpointError` if it is damaged, does not fit, or is not the file that its card or
-    the manifest describes, and `SettingError` for a pipeline without a network.
+    Raises `InputError` if it is missing, `CheckpointError` if it is damaged, does not fit, or is
+    not the file that its card or the manifest describes, and `SettingError` for a pipeline without
+    a network.
     """
+    existing_path(path)  # before torch is imported
     from mottool.checkpoints.cards import read_card
     from mottool.models.interfaces import Detailed
     from mottool.networks.registry import describe
@@ -75,6 +77,7 @@ def convert(path: Path, out: Path, pipeline: str | None = None) -> Path:
     skipped. Raises as `verify` does, and `SettingError` for an `out` that is not a new .safetensors
     file, or for a file that fits several pipelines if none is named.
     """
+    existing_path(path)  # before torch is imported
     from mottool.checkpoints.cards import save_weights
     from mottool.pipelines.load_network import load_network
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mottool.association.associate import associate
+from mottool.association.empty_result import explain_empty
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
 from mottool.progress import progress
 from mottool.records.record import read_record
@@ -38,8 +39,8 @@ class Association(NamedTuple):
 def run_association(task: Association, tracker: str, public: Path | None, bar: bool) -> Summary:
     """Track one cache, in any process, and return a summary; `bar` shows progress by frame.
 
-    The speed is that of association, as `metrics.speed` defines it. Raises `CacheError` as
-    `associate`.
+    The speed is that of association, as `metrics.speed` defines it; `empty` is the `EmptyResult`
+    of a result without rows. Raises `CacheError` as `associate`.
     """
     from mottool.metrics.speed import SystemTime
 
@@ -67,4 +68,5 @@ def run_association(task: Association, tracker: str, public: Path | None, bar: b
         "frames": task.frames,
         "frames_per_second": round(time.rates()["FPSA"] or 0.0, 1),
         "notes": notes,
+        "empty": None if record["rows"] else explain_empty(task.sequence, task.cache, *task[4:]),
     }

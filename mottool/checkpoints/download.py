@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from mottool.checkpoints.manifest import Listing, listings
 from mottool.checkpoints.transfer import DownloadError, plain_address, transfer
-from mottool.errors import CheckpointError, OutputError, ignore_warning, writing
+from mottool.errors import CheckpointError, OutputError, SettingError, ignore_warning, writing
 from mottool.files import file_digest, user_cache_folder
 from mottool.locks import lock_or_wait
 
-__all__ = ["cache_folder", "fetch", "find_downloaded", "missing_weights_fix"]
+__all__ = ["cache_folder", "fetch", "find_downloaded", "missing_weights_fix", "required_weights"]
 
 DOWNLOAD_FIX = "download it again"
 
@@ -53,6 +53,15 @@ def missing_weights_fix(name: str, flag: str, file: str = "its authors' file") -
     if not entries:
         return f"give {file} with {flag}"
     return f"give {file} with {flag}; see {entries[0].page} ({entries[0].note})"
+
+
+def required_weights(
+    name: str, given: Path | None, flag: str, file: str = "its authors' file"
+) -> Path:
+    """Return the weights of `name` that are given; raise `SettingError` without them."""
+    if given is None:
+        raise SettingError(f"{name} needs its weights", missing_weights_fix(name, flag, file))
+    return given
 
 
 def fetch(

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mottool.cli.existing_path import ExistingPath
 from mottool.cli.name_choice import NameChoice
 from mottool.errors import SettingError
 from mottool.pixel_range import parse_pixel_range
@@ -197,7 +198,7 @@ def _option(
     known: dict[Any, click.ParamType[Any]] = {
         int: click.INT,
         float: click.FLOAT,
-        Path: click.Path(path_type=Path),
+        Path: ExistingPath(),
     }
     choices, parse = field.metadata["choices"], field.metadata["parse"]
     param_type = NameChoice(choices) if choices else known.get(base, click.STRING)

@@ -1,6 +1,6 @@
 """Score tracks, result files and caches against ground truth, per sequence and combined."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,15 +27,14 @@ from mottool.metrics.ground_truth import (
 )
 from mottool.metrics.inputs import (
     GroundTruthFile,
-    covered_by_others,
     get_ground_truth,
-    has_ground_truth,
     part_of_cache,
 )
 from mottool.metrics.settings import MIN_SCORE, EvaluationSettings, RetrievalSettings
 from mottool.metrics.speed import rates_of, timing_notes
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.metrics.tracking import TrackingScore, combine, score
+from mottool.metrics.unscored import MissingResults, scored_once
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import (
     AUTO,
@@ -55,7 +54,6 @@ __all__ = [
     "GroundTruth",
     "TrackEvaluation",
     "cached_ground_truth",
-    "drop_without_ground_truth",
     "evaluate_caches",
     "evaluate_results",
     "load_ground_truth",
@@ -275,9 +273,10 @@ def evaluate_results(
         file = get_ground_truth(sequence, files)
         evaluation.add(sequence, path, file, settings.rules, warn, number)
 
-    rows, records = list[TableRow](), dict[str, list[Mapping[str, Any]]]()
+    rows, missing = list[TableRow](), MissingResults()
+    records = dict[str, list[Mapping[str, Any]]]()
     for tracker, given in results.items():
-        names = _scored_once(tracker, given, files, warn)
+        names = scored_once(tracker, given, files, warn)
         paths = {sequence: given[sequence] for sequence in names}
         if mixed := mixed_settings(paths):
             warn(f"{tracker}: COMBINED mixes results of different settings: {mixed}")
@@ -286,11 +285,12 @@ def evaluate_results(
             for sequence, path in paths.items():
                 attempt(f"{tracker}/{sequence}", partial(add, evaluation, sequence, path, number))
             new = evaluation.rows(settings.bootstrap, settings.seed)
-            _warn_of_missing(new, paths, files, warn)
+            missing.add(new, paths, files)
             rows += new
             records[tracker] = list(evaluation.records.values())
     for note in timing_notes(records):
         warn(note)
+    missing.report(warn)
     return rows
 
 
@@ -330,35 +330,15 @@ def evaluate_caches(
     for path in caches:
         attempt(str(path), partial(open_header, path))
     for pipeline, named in sequences.items():
-        for sequence in _scored_once(pipeline, named, files, warn):
+        for sequence in scored_once(pipeline, named, files, warn):
             attempt(str(named[sequence]), partial(add, pipeline, sequence, named[sequence]))
-    rows = []
+    rows, missing = [], MissingResults()
     for evaluation in evaluations.values():
         new = evaluation.rows(settings.bootstrap, settings.seed)
-        _warn_of_missing(new, [row.sequence for row in new], files, warn)
+        missing.add(new, [row.sequence for row in new], files)
         rows += new
+    missing.report(warn)
     return rows
-
-
-def _scored_once(
-    tracker: str, sequences: Iterable[str], files: Iterable[str], warn: Warn
-) -> list[str]:
-    """Return the sequences and halves to score; warn of those left out (`covered_by_others`)."""
-    sequences = list(sequences)
-    left_out = covered_by_others(sequences, files)
-    if left_out:
-        names = ", ".join(left_out)
-        warn(f"{tracker}: {names} not scored, as the ground truth is of another part of the video")
-    return [sequence for sequence in sequences if sequence not in left_out]
-
-
-def _warn_of_missing(
-    rows: Sequence[TableRow], scored: Collection[str], files: Iterable[str], warn: Warn
-) -> None:
-    """Warn of ground truth that a tracker or pipeline has no results for."""
-    missing = ", ".join(name for name in files if not has_ground_truth(name, scored))
-    if rows and missing:
-        warn(f"{rows[-1].tracker} has no results for {missing}: not scored, not in COMBINED")
 
 
 def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
@@ -376,21 +356,3 @@ def _scored_classes(files: Iterable[GroundTruthFile]) -> dict[int | None, str]:
         raise InputError("the ground truth has no classes", fix)
     known = {} if numbers - {*range(1, len(CLASS_NAMES) + 1)} else dict(enumerate(CLASS_NAMES, 1))
     return {number: f" ({known.get(number, f'class {number}')})" for number in sorted(numbers)}
-
-
-def drop_without_ground_truth(
-    results: Mapping[str, Mapping[str, Path]], files: Collection[str], warn: Warn
-) -> Mapping[str, Mapping[str, Path]]:
-    """Return the results that have ground truth; name the other sequences to `warn`, once.
-
-    Trackers without any are dropped. If no tracker has any, all results are returned.
-    """
-    known, unknown = {}, dict[str, None]()
-    for tracker, paths in results.items():
-        scored = {name: path for name, path in paths.items() if has_ground_truth(name, files)}
-        unknown |= dict.fromkeys(name for name in paths if name not in scored)
-        if scored:
-            known[tracker] = scored
-    if known and unknown:
-        warn(f"{', '.join(unknown)} left out: no ground truth is given")
-    return known or results

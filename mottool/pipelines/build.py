@@ -5,7 +5,7 @@ Imports no torch, numpy, cv2 or requests, because plans check names and options.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,12 +49,12 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
     if options.batch == AUTO_BATCH and detector_name not in NETWORKS:
         options = replace(options, batch=1)
     if embedding is None:
-        options = _with_fetched(detector_name, "weights", detector.options, options, warn)
+        options = _with_weights(detector_name, "weights", detector, options, warn)
         pipeline: Pipeline = load(detector.factory)(name, options)
         pipeline.weights_files = {"weights_file": _file_name(detector_name, options.weights)}
         return pipeline
-    options = _with_fetched(detector_name, "weights", detector.options, options, warn)
-    options = _with_fetched(embedder_name, "embedder_weights", embedding.options, options, warn)
+    options = _with_weights(detector_name, "weights", detector, options, warn)
+    options = _with_weights(embedder_name, "embedder_weights", embedding, options, warn)
     from mottool.pipelines.two_stage import TwoStage
 
     # Embedder first: its missing weights are reported before a detector downloads its own.
@@ -129,7 +129,7 @@ def build_teacher(name: str, options: Options, warn: Warn = ignore_warning) -> E
         raise SettingError(f"there is no teacher {name!r}", fix)
     part = registry.EMBEDDERS[name]
     _refuse_others(name, options, *part.options)
-    options = _with_fetched(name, "embedder_weights", part.options, options, warn)
+    options = _with_weights(name, "embedder_weights", part, options, warn)
     teacher: Embedder = load(part.factory)(name, options)
     return teacher
 
@@ -148,15 +148,20 @@ def accepted_options(name: str) -> frozenset[str]:
     return frozenset(accepted)
 
 
-def _with_fetched(
-    name: str, option: str, accepted: Collection[str], options: Options, warn: Warn
-) -> Options:
-    """Add the downloaded checkpoint of `name` to the options, if it accepts one and has none."""
-    if option not in accepted or getattr(options, option) is not None:
-        return options
-    from mottool.checkpoints.download import find_downloaded
+def _with_weights(name: str, option: str, part: PartEntry, options: Options, warn: Warn) -> Options:
+    """Add the downloaded checkpoint of `name` to the options, if it accepts one and has none.
 
-    weights: Any = {option: find_downloaded(name, warn)}
+    Raises `SettingError` without weights that it needs.
+    """
+    if option not in part.options or getattr(options, option) is not None:
+        return options
+    from mottool.checkpoints.download import find_downloaded, required_weights
+
+    found = find_downloaded(name, warn)
+    if part.needs_weights:
+        flag = f"--{option.replace('_', '-')}"
+        found = required_weights(name, found, flag, part.needs_weights)
+    weights: Any = {option: found}
     return replace(options, **weights)
 
 
@@ -170,7 +175,7 @@ def _file_name(name: str, weights: Path | None) -> str:
 def _detector_part(name: str) -> PartEntry:
     if name in NETWORKS:
         options = ("weights", "min_score", "input", "precision", "runtime", "occlusion_maps")
-        return PartEntry(f"{ONE_SHOT}:build_pipeline", options)
+        return PartEntry(f"{ONE_SHOT}:build_pipeline", options, _needed_file(name))
     if name not in registry.DETECTORS:
         known = (*registry.DETECTORS, *NETWORKS)
         raise SettingError(f"there is no pipeline {name!r}", did_you_mean(name, known))
@@ -180,12 +185,17 @@ def _detector_part(name: str) -> PartEntry:
 def _embedder_part(name: str) -> PartEntry:
     if embeds(name):
         options = ("embedder_weights", "input", "precision", "runtime")
-        return PartEntry(f"{ONE_SHOT}:build_embedder", options)
+        return PartEntry(f"{ONE_SHOT}:build_embedder", options, _needed_file(name))
     if name not in registry.EMBEDDERS:
         embedding = [name for name in NETWORKS if embeds(name)]
         known = (FILE, NONE, *registry.EMBEDDERS, *embedding)
         raise SettingError(f"there is no embedder {name!r}", did_you_mean(name, known))
     return registry.EMBEDDERS[name]
+
+
+def _needed_file(network: str) -> str:
+    """Return what a network needs as weights: nothing if there are bundled ones."""
+    return "" if NETWORKS[network].bundled else registry.AUTHORS_FILE
 
 
 def _refuse_others(pipeline: str, options: Options, *accepted: str) -> None:

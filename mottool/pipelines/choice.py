@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mottool.association.registry import TRACKERS
 from mottool.errors import SettingError
-from mottool.networks.registry import DEFAULT
-from mottool.pipelines.names import full_name
+from mottool.networks.registry import DEFAULT, NETWORKS
+from mottool.pipelines.names import full_name, missing_fields
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC
 from mottool.settings import Settings, setting
@@ -24,7 +25,9 @@ __all__ = [
     "PIPELINE_HELP",
     "PipelineConfig",
     "check_detections",
+    "check_tracker",
     "full_name_of",
+    "has_card",
     "pipeline_of",
     "unused_detections",
 ]
@@ -73,6 +76,25 @@ def check_detections(config: PipelineConfig, sequences: int) -> None:
     if options.detections and not options.detections.is_dir() and sequences > 1:
         fix = "give a folder of SEQUENCE.txt or SEQUENCE.npy"
         raise SettingError(f"{options.detections} is one file for {sequences} sequences", fix)
+
+
+def check_tracker(config: PipelineConfig, tracker: str) -> None:
+    """Raise `SettingError` if the pipeline does not make what the tracker matches by."""
+    name, _ = full_name_of(config)
+    missing = missing_fields(name, TRACKERS[tracker].needs)
+    if not missing:
+        return
+    others = ", ".join(other for other, entry in TRACKERS.items() if not entry.needs)
+    fix = f"use a --tracker that needs none, which are {others}, or --pipeline {name}+osnet_x0_25"
+    if "offsets" in missing:
+        fix = "use another --tracker, or --pipeline otrack"
+    problem = f"{name} makes no {' and '.join(missing)}, which {tracker} matches by"
+    raise SettingError(problem, fix)
+
+
+def has_card(config: PipelineConfig) -> bool:
+    """Return whether weights of the pipeline may have a card, which names the best tracker."""
+    return full_name_of(config)[0].partition("+")[0] in NETWORKS
 
 
 def full_name_of(config: PipelineConfig) -> tuple[str, Options]:

@@ -1,5 +1,6 @@
 """The full name of a pipeline, `DETECTOR` or `DETECTOR+EMBEDDER`. Imports no torch or numpy."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,16 @@ from mottool.pipelines import registry
 from mottool.pipelines.options import Options
 from mottool.pipelines.registry import PUBLIC
 
-__all__ = ["FILE", "GROUND_TRUTH", "NONE", "embeds", "full_name", "runs_network"]
+__all__ = [
+    "FILE",
+    "GROUND_TRUTH",
+    "NONE",
+    "embeds",
+    "full_name",
+    "is_recurrent",
+    "missing_fields",
+    "runs_network",
+]
 
 GROUND_TRUTH = "gt"
 FILE, NONE = "file", "none"  # embedders that keep the embeddings of the file, or make none
@@ -48,6 +58,21 @@ def full_name(name: str, embedder: str, boxes: str, options: Options) -> tuple[s
 def embeds(name: str) -> bool:
     """Return whether a name is that of a network with embeddings."""
     return name in NETWORKS and NETWORKS[name].family.embeds
+
+
+def is_recurrent(full_name: str) -> bool:
+    """Return whether a pipeline needs the detections of the frame before."""
+    detector = full_name.partition("+")[0]
+    return detector in NETWORKS and bool(NETWORKS[detector].family.session)
+
+
+def missing_fields(full_name: str, needs: Iterable[str]) -> list[str]:
+    """Return those of the fields `needs` of `Detections` that a pipeline does not make."""
+    made = {
+        "embeddings": "+" in full_name or embeds(full_name),
+        "offsets": is_recurrent(full_name),
+    }
+    return [need for need in needs if not made.get(need, True)]
 
 
 def runs_network(full_name: str) -> bool:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from mottool.checkpoints.cards import Card, read_card
-from mottool.checkpoints.download import missing_weights_fix
+from mottool.checkpoints.download import required_weights
 from mottool.checkpoints.manifest import bundled_file
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError
@@ -92,9 +92,9 @@ def build_embedder(name: str, options: Options) -> "NetworkEmbedder":
 def _weights(name: str, given: Path | None, flag: str) -> Path:
     """Return the given weights file, else the bundled one. Raises `SettingError` without either."""
     bundled = NETWORKS[name].bundled
-    if given is None and not bundled:
-        raise SettingError(f"{name} needs its weights", missing_weights_fix(name, flag))
-    return given or bundled_file(bundled)
+    if bundled and given is None:
+        return bundled_file(bundled)
+    return required_weights(name, given, flag)
 
 
 def _fitted(card: Card | None, sha256: str) -> dict[str, Any]:

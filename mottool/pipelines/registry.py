@@ -6,9 +6,10 @@ A pipeline is a network (`fairmot-dla34`), a detector without embeddings (`yolox
 
 from dataclasses import dataclass
 
-__all__ = ["DETECTORS", "EMBEDDERS", "PUBLIC", "PartEntry"]
+__all__ = ["AUTHORS_FILE", "DETECTORS", "EMBEDDERS", "PUBLIC", "PartEntry"]
 
 PUBLIC = "public"
+AUTHORS_FILE, EXPORTED_FILE = "its authors' file", "its .onnx or .xml file"
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class PartEntry:
     """A detector or an embedder.
 
     `factory` is `module:function`, called with the name and the `Options`. `options` are the names
-    of the options that it accepts beside `device` and `batch`, which apply to all.
+    of the options that it accepts beside `device` and `batch`, which apply to all. `needs_weights`
+    describes the file of weights without which it is refused ("" if it can do without).
     """
 
     factory: str
     options: tuple[str, ...] = ()
+    needs_weights: str = ""
 
 
 _FROM_FILE = ("weights", "min_score", "input", "pixels", "person_class")
@@ -28,9 +31,9 @@ _TORCHVISION = PartEntry(
     "mottool.pipelines.detectors.torchvision:detector",
     ("weights", "min_score", "input", "precision"),
 )
-_EXPORTED = PartEntry("mottool.pipelines.detectors.exported:detector", _FROM_FILE)
+_EXPORTED = PartEntry("mottool.pipelines.detectors.exported:detector", _FROM_FILE, EXPORTED_FILE)
 _FROM_PYTORCH = ("embedder_weights", "precision", "runtime")
-_OSNET = PartEntry("mottool.pipelines.embedders.osnet:embedder", _FROM_PYTORCH)
+_OSNET = PartEntry("mottool.pipelines.embedders.osnet:embedder", _FROM_PYTORCH, AUTHORS_FILE)
 
 DETECTORS = {
     PUBLIC: PartEntry(
@@ -54,8 +57,12 @@ EMBEDDERS = {
     "osnet_x0_25": _OSNET,
     "osnet_ibn_x1_0": _OSNET,
     "osnet_ain_x1_0": _OSNET,
-    "resnet50": PartEntry("mottool.pipelines.embedders.resnet50:embedder", _FROM_PYTORCH),
+    "resnet50": PartEntry(
+        "mottool.pipelines.embedders.resnet50:embedder", _FROM_PYTORCH, AUTHORS_FILE
+    ),
     "reid": PartEntry(
-        "mottool.pipelines.embedders.exported:embedder", ("embedder_weights", "embedder_pixels")
+        "mottool.pipelines.embedders.exported:embedder",
+        ("embedder_weights", "embedder_pixels"),
+        EXPORTED_FILE,
     ),
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mottool.errors import SettingError
+from mottool.files import existing_path
 from mottool.pipelines.choice import PipelineConfig, full_name_of
 from mottool.pipelines.options import Options
 
@@ -27,12 +28,15 @@ class NamedPipeline(Generic[C]):
 
 
 def parse_pipeline(text: str) -> tuple[str, Path | None]:
-    """Parse `NAME` or `NAME=WEIGHTS` into the name and the file of weights."""
+    """Parse `NAME` or `NAME=WEIGHTS` into the name and the file of weights.
+
+    Raises `SettingError` if a part is missing, and `InputError` if the file is.
+    """
     name, equals, weights = text.partition("=")
     if equals and not (name and weights):
         fix = "write NAME=WEIGHTS, such as fairmot-dla34=fairmot_dla34.pth"
         raise SettingError(f"--pipeline {text!r} lacks the name or the weights", fix)
-    return name, Path(weights) if weights else None
+    return name, existing_path(Path(weights)) if weights else None
 
 
 def configs_of_each(config: PipelineConfig, texts: Sequence[str]) -> list[PipelineConfig]:

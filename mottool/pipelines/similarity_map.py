@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mottool.checkpoints.download import find_downloaded, missing_weights_fix
+from mottool.checkpoints.download import find_downloaded, required_weights
 from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS
 from mottool.pipelines.one_shot import NetworkEmbedder, build_embedder
@@ -44,8 +44,8 @@ def load_similarity_network(
     """
     _dense_head(name)
     weights = weights or find_downloaded(name, warn)
-    if weights is None and not NETWORKS[name].bundled:
-        raise SettingError(f"{name} needs its weights", missing_weights_fix(name, "--weights"))
+    if not NETWORKS[name].bundled:
+        weights = required_weights(name, weights, "--weights")
     options = Options(embedder_weights=weights, input=size, device=device, runtime=EAGER)
     return build_embedder(name, options)
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from mottool.association.associate import associate, inputs_of, settings_record
+from mottool.association.empty_result import describe_empty, explain_empty
 from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
@@ -251,6 +252,7 @@ def make_tracks(
     notes, fitting = list[str](), fitting_of(tracker)
     note = warn or notes.append
     with Cache(cache) as opened:
+        name = opened.header.sequence
         settings, inputs, finishing = cast(Any, fitting.of(opened.header))
         described = settings_record(tracker.tracker, settings, inputs, finishing)
         motion = required_motion(opened, tracker.tracker, settings)
@@ -271,7 +273,11 @@ def make_tracks(
             inputs=inputs,
             warn=note,
         )
-    return Made(out, {"sha256": read_record(out).get("sha256")}, tuple(notes), kept)
+    record = read_record(out)
+    if record.get("rows") == 0:
+        for message in describe_empty([explain_empty(name, cache, settings, inputs, finishing)]):
+            note(message)
+    return Made(out, {"sha256": record.get("sha256")}, tuple(notes), kept)
 
 
 def _is_fresh(result: Path, inputs: Mapping[str, Any]) -> bool:

@@ -20,13 +20,13 @@ from mottool.files import safe_name
 from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, has_ground_truth
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
 from mottool.pipelines.choice import check_detections, full_name_of
-from mottool.pipelines.names import embeds, runs_network
+from mottool.pipelines.names import missing_fields, runs_network
 from mottool.pixel_range import recorded_range
 from mottool.recipes import jobs
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe, RecipePipeline, RecipeTracker
 from mottool.recipes.result_states import MISSING, ResultStates
-from mottool.recipes.segments import in_segments, is_recurrent
+from mottool.recipes.segments import in_segments
 from mottool.recipes.sequences import PlannedSequence, source_hash
 from mottool.records.known_files import KnownFiles
 from mottool.splits import without_half
@@ -197,9 +197,7 @@ class Planner:
             return " and ".join(name for name in needs if name not in fields)
         if cache.pipeline.caches is not None:
             return ""
-        name, _ = full_name_of(cache.pipeline.config)
-        present = {"embeddings": "+" in name or embeds(name), "offsets": is_recurrent(name)}
-        return " and ".join(need for need in needs if not present.get(need, True))
+        return " and ".join(missing_fields(full_name_of(cache.pipeline.config)[0], needs))
 
     def _tracks(self, cache: _Cache, tracker: RecipeTracker, fitting: Any) -> PlannedResult:
         folder = self.work.tracks(cache.pipeline.name, tracker.name)

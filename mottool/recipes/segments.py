@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mottool.engines.task import Task
-from mottool.networks.registry import NETWORKS
 from mottool.pipelines.choice import full_name_of
+from mottool.pipelines.names import is_recurrent
 from mottool.pipelines.options import AUTO_BATCH
 from mottool.recipes import jobs
 
-__all__ = ["SEGMENTS", "in_segments", "is_recurrent"]
+__all__ = ["SEGMENTS", "in_segments"]
 
 SEGMENTS = "segments"  # begins the names of their tasks
 
@@ -41,9 +41,3 @@ def in_segments(task: Task, frames: int, note: Callable[[str], None]) -> list[Ta
         for number in range(count)
     ]
     return [first, *segments, replace(task, after=tuple(segment.name for segment in segments))]
-
-
-def is_recurrent(pipeline: str) -> bool:
-    """Return whether a pipeline needs the detections of the frame before."""
-    detector = pipeline.partition("+")[0]
-    return detector in NETWORKS and bool(NETWORKS[detector].family.session)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from mottool._version import __version__
 from mottool.errors import SettingError, ignore_warning
+from mottool.files import existing_path
 from mottool.metrics.registry import columns
 from mottool.metrics.settings import RetrievalSettings
 from mottool.networks.entry import NetworkEntry
 from mottool.networks.learning import SCHEDULES
-from mottool.networks.registry import load, trainable
+from mottool.networks.registry import NETWORKS, load, trainable
 from mottool.pipelines.options import device_setting, input_size
 from mottool.settings import Settings, build_settings, setting, to_json
 from mottool.training.schedule import changed_recipe, parse_drops, require_fit
@@ -41,6 +42,13 @@ FREE = {"workers", "device", "validate_every", "best"}  # may change when a trai
 STATE = "training.pt"
 
 Warn = Callable[[str], None]
+
+
+def _initial_weights(text: str) -> str:
+    """Return the text if it is `imagenet`, a network with bundled weights or an existing file."""
+    if text != "imagenet" and not (text in NETWORKS and NETWORKS[text].bundled):
+        existing_path(Path(text))
+    return text
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,7 @@ class TrainSettings(Settings):
         "Initial weights: a checkpoint, ours or the authors', of which all tensors that fit are "
         "used; imagenet for torchvision's weights of the backbone; or mottool-s for the bundled "
         "weights. For JDE also darknet's backbone, darknet53.conv.74. By default random weights.",
+        parse=_initial_weights,
         form="FILE|imagenet|NAME",
     )
     learn: str | None = setting(

@@ -83,7 +83,7 @@ def test_a_process_answers_with_results_and_errors(make, monkeypatch):
     here, there = Pipe()
     here.send(None)
     _serve(make("yolox"), there)
-    with pytest.raises(SettingError, match="yolox needs its network"):
+    with pytest.raises(SettingError, match="yolox needs its weights"):
         CaseProcess(case, here).answer()
     signal.signal(signal.SIGINT, before)
 

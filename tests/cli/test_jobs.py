@@ -90,3 +90,41 @@ def test_a_batch_that_stops_with_its_reader_says_so(monkeypatch, capsys):
     with pytest.raises(BrokenPipeError):
         Jobs().report("seq", Path("seq.txt"), "written")
     assert "run it again for what is missing" in capsys.readouterr().out
+
+
+def test_error_that_several_sequences_have_is_printed_once_with_their_number(capsys):
+    jobs = Jobs()
+    for name in ("A", "B", "C"):
+        jobs.fail(name, InputError(f"work/caches/public/{name}.h5 has no embeddings", "make them"))
+    jobs.fail("D", InputError("work/caches/public/D.h5 is damaged", "make it again"))
+    with pytest.raises(SystemExit):
+        jobs.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "mottool: A: work/caches/public/A.h5 has no embeddings. Fix: make them.",
+        "mottool: D: work/caches/public/D.h5 is damaged. Fix: make it again.",
+        "mottool: 2 more failed as A did: B, C",
+    ]
+    assert [entry["sequence"] for entry in jobs.failed] == ["A", "B", "C", "D"]
+    assert "public/C.h5 has no embeddings" in jobs.failed[2]["error"]
+
+
+@pytest.mark.parametrize(
+    "problems",
+    [
+        ("frame 1 of 1.txt is damaged", "frame 2 of 2.txt is damaged"),
+        ("in/1.txt is no result", "in/2.txt has no rows"),
+    ],
+)
+def test_errors_that_differ_in_more_than_the_name_are_all_printed(capsys, problems):
+    jobs = Jobs()
+    for name, problem in zip("12", problems, strict=True):
+        jobs.fail(name, InputError(problem, "check it"))
+    printed = capsys.readouterr().err
+    assert all(problem in printed for problem in problems)
+
+
+def test_warning_is_printed_once(capsys):
+    jobs = Jobs()
+    for message in ("a is old", "b is old", "a is old"):
+        jobs.note(message)
+    assert capsys.readouterr().err == "mottool: a is old\nmottool: b is old\n"

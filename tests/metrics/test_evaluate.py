@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from mottool.errors import InputError
-from mottool.metrics.evaluate import (
-    drop_without_ground_truth,
-    load_ground_truth,
-    score_tracks,
-)
+from mottool.metrics.evaluate import load_ground_truth, score_tracks
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.motchallenge.rows import Rows
 
@@ -50,11 +46,3 @@ def test_boxes_are_rounded_as_in_a_file(file):
     rows = replace(rows, tlwh=rows.tlwh + [1e-5, 0, 0, 0])
     assert score_tracks(rows, truth).metrics()["MOTP"] == 1
     assert score_tracks(rows, truth, decimals=None).metrics()["MOTP"] < 1
-
-
-def test_results_without_ground_truth_are_dropped_unless_none_remain(tmp_path):
-    messages = []
-    results = {"mine": {"a": tmp_path, "b": tmp_path}, "other": {"c": tmp_path}}
-    assert drop_without_ground_truth(results, ["a"], messages.append) == {"mine": {"a": tmp_path}}
-    assert messages == ["b, c left out: no ground truth is given"]
-    assert drop_without_ground_truth(results, ["d"], messages.append) == results

@@ -217,7 +217,7 @@ def test_invalid_detections_leave_no_cache(sequence, tmp_path, text, message):
     [
         (["--pipeline", "fairmot"], "did you mean 'fairmot-dla34'"),
         (["--pipeline", "fairmot-dla34"], "needs its weights"),
-        (["--weights", "x.pth"], "cannot read x.pth"),
+        (["--weights", "x.pth"], "there is no file or folder x.pth"),
     ],
 )
 def test_missing_or_misspelled_arguments_are_usage_errors(sequence, tmp_path, arguments, message):

@@ -9,6 +9,7 @@ from drawn import scene
 from footage import video
 
 from mottool.cli.main import cli
+from mottool.errors import SettingError
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +109,61 @@ def test_invalid_settings_are_refused_before_detection(film, tmp_path):
     assert not (tmp_path / "caches").exists()
 
 
+@pytest.mark.parametrize(
+    ("pipeline", "tracker", "problem", "fix"),
+    [
+        (
+            ["--pipeline", "onnx", "--weights", "net.onnx"],
+            [],
+            "onnx makes no embeddings, which fairmot matches by",
+            "use a --tracker that needs none, which are sort, bytetrack, botsort, ocsort, or "
+            "--pipeline onnx+osnet_x0_25",
+        ),
+        (
+            ["--pipeline", "fcos"],
+            ["--tracker", "botsort-reid"],
+            "fcos makes no embeddings, which botsort-reid matches by",
+            "--pipeline fcos+osnet_x0_25",
+        ),
+        (
+            ["--pipeline", "public", "--embedder", "none"],
+            ["--tracker", "jde"],
+            "public makes no embeddings, which jde matches by",
+            "--pipeline public+osnet_x0_25",
+        ),
+        (
+            ["--pipeline", "public"],
+            ["--tracker", "otrack"],
+            "public+histogram makes no offsets, which otrack matches by",
+            "--pipeline otrack",
+        ),
+    ],
+)
+def test_tracker_that_needs_more_than_the_pipeline_makes_is_refused_before_loading(
+    film, tmp_path, monkeypatch, pipeline, tracker, problem, fix
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").touch()  # never read
+    done = track(tmp_path / "work", film, *pipeline, *tracker)
+    assert isinstance(done.exception, SettingError)
+    assert f"{problem}. Fix: " in str(done.exception)
+    assert fix in str(done.exception)
+    assert not (tmp_path / "work").exists()
+
+
+def test_detections_without_embeddings_are_tracked_by_position(film, tmp_path):
+    done = track(tmp_path, film, "--pipeline", "public", "--embedder", "none", "--tracker", "sort")
+    assert done.exit_code == 0, done.output
+
+
+def test_result_without_rows_is_explained_also_if_it_is_kept(film, tmp_path):
+    reason = "no detection scores above conf_thres 1; the highest score is "
+    for _ in range(2):
+        done = track(tmp_path, film, "--pipeline", "public", "--conf-thres", 1)
+        assert done.exit_code == 0, done.output
+        assert f"street: the result has no rows, as {reason}" in done.stderr
+
+
 def test_unused_public_detections_give_a_hint(film, tmp_path):
     assert "use --pipeline public for" in track(tmp_path, film).stderr
 
@@ -116,6 +172,10 @@ def test_video_without_people_gives_an_empty_result(tmp_path):
     done = track(tmp_path / "work", video(tmp_path / "empty.mp4", frames=3), "--render")
     assert done.exit_code == 0, done.output
     assert (tmp_path / "work/tracks/mottool-s.outrack/empty.txt").read_text() == ""
+    assert (
+        "mottool: empty: the result has no rows, as no detection scores above conf_thres"
+        in done.stderr
+    )
     assert (tmp_path / "work/videos/mottool-s.outrack/empty.mp4").stat().st_size > 0
 
 

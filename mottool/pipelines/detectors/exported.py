@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mottool.checkpoints.download import missing_weights_fix
+from mottool.checkpoints.download import required_weights
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.models.device import Compute
@@ -55,11 +55,9 @@ KINDS = {
 
 def detector(name: str, options: Options) -> "ExportedDetector":
     """Build one of `KINDS`. Raises `SettingError` if its file or its runtime is missing."""
-    if options.weights is None:
-        fix = missing_weights_fix(name, "--weights", "its .onnx or .xml file")
-        raise SettingError(f"{name} needs its network", fix)
+    weights = required_weights(name, options.weights, "--weights")
     compute = Compute.named(options.device)
-    return ExportedDetector(name, open_exported(options.weights, compute), options)
+    return ExportedDetector(name, open_exported(weights, compute), options)
 
 
 class ExportedDetector:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mottool.checkpoints.download import missing_weights_fix
-from mottool.errors import CheckpointError, SettingError
+from mottool.checkpoints.download import required_weights
+from mottool.errors import CheckpointError
 from mottool.models.device import Compute
 from mottool.models.exported import open_exported, pixel_format
 from mottool.models.pixel_formats import planes
@@ -25,11 +25,9 @@ DEFAULT_SIZE = 128, 256  # width and height if the file leaves them open
 
 def embedder(name: str, options: Options) -> "ExportedEmbedder":
     """Build the embedder `reid`. Raises `SettingError` without its file."""
-    if options.embedder_weights is None:
-        fix = missing_weights_fix(name, "--embedder-weights", "its .onnx or .xml file")
-        raise SettingError(f"{name} needs its network", fix)
+    weights = required_weights(name, options.embedder_weights, "--embedder-weights")
     compute = Compute.named(options.device)
-    return ExportedEmbedder(options.embedder_weights, options.embedder_pixels, compute)
+    return ExportedEmbedder(weights, options.embedder_pixels, compute)
 
 
 class ExportedEmbedder:

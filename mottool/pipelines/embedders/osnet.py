@@ -20,7 +20,7 @@ import torch
 from PIL import Image as Pictures
 from torch import Tensor, nn
 
-from mottool.checkpoints.download import missing_weights_fix
+from mottool.checkpoints.download import required_weights
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.checkpoints.read import read
 from mottool.errors import CheckpointError, SettingError
@@ -66,11 +66,9 @@ class OSNet:
     @classmethod
     def from_options(cls, name: str, options: Options) -> Self:
         """Build the network with the weights that are given; raise `SettingError` without them."""
-        if options.embedder_weights is None:
-            fix = missing_weights_fix(name, "--embedder-weights", "its authors' .pth")
-            raise SettingError(f"{name} needs its weights", fix)
+        weights = required_weights(name, options.embedder_weights, "--embedder-weights")
         compute = Compute.named(options.device, options.precision)
-        return cls(name, options.embedder_weights, compute, options.runtime)
+        return cls(name, weights, compute, options.runtime)
 
     def __init__(self, name: str, weights: Path, compute: Compute, runtime: str = EAGER) -> None:
         """Load the authors' `.pth`; `runtime` computes the network.
