@@ -11,6 +11,7 @@ from mottool.settings import Settings
 
 __all__ = ["tracker_command", "unknown_option"]
 
+PART_FLAGS = ("--frames",)  # select a part of a sequence
 SOURCE_FLAGS = ("--source", "--video", "--path", "--image", "--images")  # of other programs
 
 
@@ -67,7 +68,8 @@ def unknown_option(error: click.NoSuchOption) -> SettingError:
     """Convert an option that a command does not have into an error with its near miss.
 
     With `--tracker`, flags of other trackers are no near misses. Without it, the flags of all
-    trackers are, each with the trackers that have it.
+    trackers are, each with the trackers that have it. A flag of other commands is no misspelled
+    one: the fix names these commands, unless a flag here has the same meaning.
     """
     name, context = error.option_name, error.ctx
     assert context is not None
@@ -81,12 +83,35 @@ def unknown_option(error: click.NoSuchOption) -> SettingError:
     flags = [flag for flag in flags if flag.startswith("--")]
     trackers = getattr(context.command, "trackers", {})
     fix = ""
-    if trackers and not context.meta.get("tracker"):
+    if not near_miss(name, flags, spelling=False):
+        fix = _of_other_commands(name, context)
+    if not fix and trackers and not context.meta.get("tracker"):
         fix = _of_every_tracker(name, flags, trackers)
     if not fix:
         fix = did_you_mean(name, flags)
         fix = fix if fix.startswith("did you mean") else f"see {context.command_path} --help"
     return SettingError(problem, fix)
+
+
+def _of_other_commands(name: str, context: click.Context) -> str:
+    """Return the fix for a flag that other commands have; "" if none has it."""
+    root = context.find_root()
+    if not isinstance(root.command, click.Group):
+        return ""
+    known = (
+        root.command.get_command(root, command) for command in root.command.list_commands(root)
+    )
+    owners = [
+        command.name or ""
+        for command in known
+        if command and any(name in param.opts for param in command.params)
+    ]
+    if not owners:
+        return ""
+    fix = f"omit it; it is an option of {', '.join(owners)}"
+    if name in PART_FLAGS and any(param.name == "sources" for param in context.command.params):
+        fix += "; SOURCE@first and SOURCE@second are the halves of a sequence"
+    return fix
 
 
 def _of_every_tracker(
