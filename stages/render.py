@@ -42,7 +42,7 @@ __all__ = ["Config", "command", "run"]
     "--tracks",
     type=click.Path(path_type=Path),
     help="The folder or zip file of result files, <sequence>.txt each, or one result file.  "
-    "[default: the only folder in WORK/tracks]",
+    "[default: the only folder in WORK/tracks that has the sequences]",
 )
 @click.option(
     "--beside",
@@ -121,9 +121,9 @@ def command(
         problem = "--switches requires --gt, and shows neither --beside nor a cache"
         raise SettingError(problem, "give --gt and --tracks only")
     jobs = Jobs(as_json)
-    results = tracks or _only_results(WorkDir(work))
     truth_files = find_ground_truth(ground_truth)
     sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
+    results = tracks or _only_results(WorkDir(work), [each.name for each in sequences])
     if len(sequences) == len(truth_files) == 1 and ground_truth[0].is_file():
         truth_files = dict(zip([sequences[0].name], truth_files.values(), strict=True))
     for path in (results, *([beside] if beside else [])):
@@ -196,14 +196,38 @@ def _cache_file(sequence: Sequence, given: Path | None, work: WorkDir, results: 
     return path
 
 
-def _only_results(work: WorkDir) -> Path:
-    """Return the only folder of results in the work folder."""
-    results = work.results()
-    if not results:
-        fix = "run mottool associate first, or name result files with --tracks"
+def _only_results(work: WorkDir, sequences: list[str]) -> Path:
+    """Return the only folder in the work folder that has results of these sequences.
+
+    Raises `InputError` if there is none, and `SettingError` if there are several; the fix names the
+    one with most of the sequences.
+    """
+    fix = "run mottool associate first, or name result files with --tracks"
+    folders = work.results()
+    if not folders:
         raise InputError(f"there are no results under {work.root / 'tracks'}", fix)
-    if len(results) > 1:
-        names = ", ".join(result.name for result in results)
-        fix = f"choose one with --tracks {results[0]}"
-        raise SettingError(f"there are several folders of results: {names}", fix)
-    return results[0]
+    if len(folders) == 1 or not sequences:
+        return folders[0]
+    counts = {folder: sum(_has_result(folder, name) for name in sequences) for folder in folders}
+    having = [folder for folder in folders if counts[folder]]
+    if not having:
+        problem = f"none of the {len(folders)} folders under {work.root / 'tracks'} has results of"
+        raise InputError(f"{problem} {', '.join(sequences)}", fix)
+    if len(having) > 1:
+        names, most = (
+            ", ".join(folder.name for folder in having),
+            max(having, key=lambda folder: counts[folder]),
+        )
+        problem = f"there are several folders of results of {', '.join(sequences)}: {names}"
+        raise SettingError(problem, f"choose one with --tracks {most}")
+    return having[0]
+
+
+def _has_result(folder: Path, sequence: str) -> bool:
+    """Return whether a folder has the result file of a sequence."""
+    from mottool.metrics.inputs import find_result
+
+    try:
+        return bool(find_result(folder, sequence))
+    except InputError:
+        return False

@@ -182,10 +182,7 @@ def test_closed_pipe_is_not_an_error():
         (["track", "--source", "a.mp4"], "Fix: write the source without a flag."),
         (["track", "a.mp4", "-c", "a.pth"], "track has no option -c. Fix: see"),
         (["plot", "frames", "--at", "1", "--gt"], "Fix: write --at A B, see"),
-        (
-            ["track", "a", "--frames", "1-5"],
-            "omit it; it is an option of evaluate, benchmark, render; S",
-        ),
+        (["track", "a", "--frames", "1-5"], "omit it; it is an option of evaluate, benchmark, "),
         (["track", "a", "--tracker", "sort", "--frames", "1-5"], "SOURCE@first and SOURCE@second"),
         (["associate", "--frames", "1-5"], "it is an option of evaluate, benchmark, render."),
         (["render", "a", "--pipeline", "b"], "omit it; it is an option of detect-embed, track"),

@@ -332,3 +332,38 @@ def test_every_switch_has_a_strip_and_old_strips_are_removed(tmp_path, film):
     alone = called(tmp_path, film, "--switches").exception
     assert isinstance(alone, SettingError)
     assert "--gt" in alone.problem
+
+
+def test_results_are_those_of_the_folder_that_has_the_sequence(film, tmp_path):
+    tracks, others = tmp_path / "work/tracks", ("a.sort", "b.sort", "public.jde")
+    for name in others:
+        (tracks / name).mkdir()
+        (tracks / name / "other.txt").write_text(ROWS)
+    done = called(tmp_path, film, "--frames", "1-2")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "work/videos/public.sort/film.mp4").is_file()
+    (tracks / "public.jde/film.txt").write_text(ROWS)
+    error = called(tmp_path, film).exception
+    assert isinstance(error, SettingError)
+    assert error.problem == "there are several folders of results of film: public.jde, public.sort"
+    assert error.fix == f"choose one with --tracks {tracks / 'public.jde'}"
+
+
+def test_folder_with_most_sequences_is_proposed(film, tmp_path):
+    video(tmp_path / "more.mp4", frames=3)
+    tracks = tmp_path / "work/tracks"
+    (tracks / "a.sort").mkdir()
+    (tracks / "a.sort/film.txt").write_text(ROWS)
+    (tracks / "public.sort/more.txt").write_text(ROWS)
+    error = called(tmp_path, film, tmp_path / "more.mp4").exception
+    assert isinstance(error, SettingError)
+    assert error.fix == f"choose one with --tracks {tracks / 'public.sort'}"
+
+
+def test_folders_without_the_sequence_are_not_proposed(film, tmp_path):
+    (tmp_path / "work/tracks/a.sort").mkdir()
+    (tmp_path / "work/tracks/a.sort/film.txt").write_text(ROWS)
+    error = called(tmp_path, video(tmp_path / "new.mp4", frames=3)).exception
+    assert isinstance(error, InputError)
+    assert error.problem == f"none of the 2 folders under {tmp_path}/work/tracks has results of new"
+    assert error.fix.startswith("run mottool associate first")
