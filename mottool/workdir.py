@@ -54,7 +54,7 @@ class WorkDir:
     def results(self) -> list[Path]:
         """Return every folder that has result files, sorted by name; failures leave empty ones."""
         folders = sorted(self.root.glob("tracks/*"))
-        return [path for path in folders if not holds_records(path) and visible_files(path, "*.*")]
+        return [path for path in folders if not holds_records(path) and _has_results(path)]
 
     def benchmark(self) -> Path:
         """Return the folder of the tables and the plot of a benchmark."""
@@ -91,6 +91,10 @@ class WorkDir:
     def labels(self, teacher: str, dataset: str) -> Path:
         """Return the label file of one dataset."""
         return self.root / "labels" / safe_name(teacher) / f"{safe_name(dataset)}.h5"
+
+
+def _has_results(folder: Path) -> bool:
+    return any(visible_files(folder, pattern) for pattern in ("*.txt", "*.txt.gz"))
 
 
 def find_camera_motion(cache: Path, sequence: str) -> Path | None:

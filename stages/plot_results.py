@@ -5,7 +5,7 @@ Each kind of plot is a function of `mottool.drawing.plots`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import ground_truth_option, plot_options, results_argument
-from mottool.drawing.plots import check_output, plot_hota, plot_timelines
+from mottool.drawing.plots import check_output, hota_curves, plot_hota, plot_timelines
 from mottool.errors import InputError, SettingError
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import parse_key_values
@@ -101,27 +101,54 @@ def hota(
         mottool plot hota results/mine results/theirs --gt MOT17/train --format pdf
 
     The numbers in brackets are the means, which evaluate prints. Only sequences for which every
-    tracker has results are scored, combined as in TrackEval. The plot is WORK/plots/hota.png.
+    tracker has results are scored, combined as in TrackEval. A tracker without results of any
+    sequence with ground truth is left out. The plot is WORK/plots/hota.png.
     """
     from mottool.metrics.inputs import find_ground_truth
 
     jobs = Jobs(as_json)
-    results = _results(tracks, work)
     truth_files = find_ground_truth(ground_truth)
+    results = _with_ground_truth(_results(tracks, work), truth_files, jobs.note)
     names = [name for name in truth_files if all(name in files for files in results.values())]
     if not names:
-        fix = "give results and ground truth of the same sequences"
-        raise InputError("no sequence has ground truth and results of every tracker", fix)
+        held = "; ".join(f"{tracker} has {', '.join(files)}" for tracker, files in results.items())
+        fix = "name results of the same sequences, and their ground truth with --gt"
+        raise InputError(f"no sequence has ground truth and results of every tracker: {held}", fix)
     for reason, left_out in _left_out(names, results, truth_files).items():
         jobs.note(f"{', '.join(left_out)} left out: {reason}")
     sequences, out = ", ".join(names), WorkDir(work).root / "plots" / f"hota.{form}"
 
-    def job() -> None:
-        plot_hota(results, [truth_files[name] for name in names], out, rules, jobs.note)
-        jobs.report(sequences, out, f"{len(results)} trackers, {sequences}")
+    scored = [truth_files[name] for name in names]
+    curves = {}
+    for tracker, files in results.items():
+        job = partial(hota_curves, tracker, files, scored, rules, jobs.note)
+        if made := jobs.run(tracker, job):
+            curves[tracker] = made
 
-    jobs.run(sequences, job)
+    def draw() -> None:
+        plot_hota(curves, names, out)
+        jobs.report(sequences, out, f"{len(curves)} trackers, {sequences}")
+
+    if curves:
+        jobs.run(sequences, draw)
     jobs.close()
+
+
+def _with_ground_truth(
+    results: Mapping[str, Mapping[str, Path]],
+    truth_files: Collection[str],
+    note: Callable[[str], None],
+) -> Mapping[str, Mapping[str, Path]]:
+    """Return the trackers with results of a sequence with ground truth; note the others.
+
+    If there is no such tracker, all are returned.
+    """
+    known = {tracker: files for tracker, files in results.items() if {*files} & {*truth_files}}
+    for tracker in results if known else ():
+        if tracker not in known:
+            names = ", ".join(results[tracker])
+            note(f"{tracker} left out: none of its results ({names}) has ground truth")
+    return known or results
 
 
 def _results(tracks: Iterable[Path], work: Path) -> dict[str, dict[str, Path]]:

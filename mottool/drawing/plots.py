@@ -5,7 +5,7 @@ Imports no torch, numpy, cv2 or h5py: the command line reads the settings classe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
@@ -40,6 +40,7 @@ __all__ = [
     "plot_caches",
     "plot_embeddings",
     "plot_frames",
+    "hota_curves",
     "plot_hota",
     "plot_similarity",
     "plot_templates",
@@ -249,30 +250,35 @@ def plot_similarity(
     return draw_similarity(person, later, maps, names, _title(sequence.name, embedder.name), out)
 
 
-def plot_hota(
-    trackers: dict[str, dict[str, Path]],
+def hota_curves(
+    tracker: str,
+    files: Mapping[str, Path],
     ground_truth: list[GroundTruthFile],
-    out: Path,
     rules: str = AUTO,
     warn: Callable[[str], None] = ignore_warning,
-) -> Path:
-    """Plot HOTA, DetA and AssA over the localisation threshold, a line per tracker.
+) -> Mapping[str, Any]:
+    """Return the curves of a tracker by metric, HOTA, DetA and AssA among them: (19,) in [0, 1].
 
-    `trackers` maps each tracker to its result files by sequence, one for each of `ground_truth`;
-    several sequences are combined as in TrackEval. `rules` are a benchmark's or `auto`. `warn`
-    receives a message for anything that lowers a score.
+    `files` are its results by sequence, one for each of `ground_truth`; several sequences are
+    combined as in TrackEval. `rules` are a benchmark's or `auto`. `warn` receives a message for
+    anything that lowers a score. Raises `InputError` for a file that is no result.
     """
-    from mottool.drawing.curves import draw_hota_curves
     from mottool.metrics.evaluate import TrackEvaluation
 
-    curves = {}
-    for tracker, files in trackers.items():
-        evaluation = TrackEvaluation(tracker)
-        for truth in ground_truth:
-            evaluation.add(truth.sequence, files[truth.sequence], truth, rules, warn)
-        curves[tracker] = evaluation.rows()[-1].curves
-    several = f"{len(ground_truth)} sequences combined"
-    title = ground_truth[0].sequence if len(ground_truth) == 1 else several
+    evaluation = TrackEvaluation(tracker)
+    for truth in ground_truth:
+        evaluation.add(truth.sequence, files[truth.sequence], truth, rules, warn)
+    return evaluation.rows()[-1].curves
+
+
+def plot_hota(curves: Mapping[str, Mapping[str, Any]], sequences: list[str], out: Path) -> Path:
+    """Plot HOTA, DetA and AssA over the localisation threshold, a line per tracker.
+
+    `curves` are those of `hota_curves` by tracker, of the same `sequences`.
+    """
+    from mottool.drawing.curves import draw_hota_curves
+
+    title = sequences[0] if len(sequences) == 1 else f"{len(sequences)} sequences combined"
     return draw_hota_curves(curves, title, out)
 
 

@@ -195,6 +195,38 @@ def test_sequences_that_are_not_in_the_curves_are_named(work):
     assert "unknown left out: no ground truth is given" in done.stderr
 
 
+def test_tracker_of_other_sequences_is_left_out_of_the_curves_by_name(work):
+    gt, odd = work / "gt", work / "work/tracks/odd"
+    odd.mkdir()
+    (odd / "notes.txt").write_text("ran twice\n")
+    done = called(work, "hota", "--gt", gt)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == "mottool: odd left out: none of its results (notes) has ground truth\n"
+    assert "2 trackers, seq" in done.stdout
+    alone = called(work, "hota", odd, "--gt", gt)
+    assert "results of every tracker: odd has notes. Fix: " in str(alone.exception)
+
+
+def test_tracker_with_a_malformed_result_does_not_keep_the_others_from_the_curves(work):
+    odd = work / "work/tracks/odd"
+    odd.mkdir()
+    (odd / "seq.txt").write_text("no,result\n")
+    done = called(work, "hota", "--gt", work / "gt")
+    assert done.exit_code == 1
+    assert f"mottool: odd: {odd}/seq.txt line 1 has 2 columns. Fix: " in done.stderr
+    assert "2 trackers, seq" in done.stdout
+    assert (work / "work/plots/hota.png").is_file()
+
+
+def test_folder_without_result_files_is_no_tracker(work):
+    odd = work / "work/tracks/odd"
+    odd.mkdir()
+    (odd / "table.csv").write_text("a,b\n")
+    assert called(work, "hota", "--gt", work / "gt").exit_code == 0
+    named = called(work, "hota", odd, "--gt", work / "gt")
+    assert f"{odd} holds no SEQUENCE.txt" in str(named.exception)
+
+
 def test_missing_inputs_are_reported(work):
     done = called(work, "embeddings")
     assert isinstance(done.exception, SettingError)
