@@ -66,10 +66,12 @@ def read_sources(
     """Read the tracks or the ground truth of the sequences in `sources`.
 
     `dataset` are paths of the sequences themselves, for the width, height, frame rate and length
-    that `sources` do not contain. `warn` receives a message for everything that is left out, and
-    for results of different settings in a format that is scored as one tracker's. Raises
+    that `sources` do not contain; results in a work folder have them from their caches, if the
+    format holds sizes. `warn` receives a message for everything that is left out, for the caches,
+    and for results of different settings in a format that is scored as one tracker's. Raises
     `InputError` for sources that cannot be read.
     """
+    from mottool.formats.cached_sizes import add_cached_sizes
     from mottool.formats.registry import read
     from mottool.formats.sequence_rows import as_kind
     from mottool.motchallenge.seqinfo import SeqInfo
@@ -82,25 +84,25 @@ def read_sources(
         reason = "read as ground truth, because the rows have nine columns"
         warn(f"{', '.join(guessed)}: {reason}; for results add --kind results")
     paths = list(dataset)
+    if not converted:
+        raise InputError("there is nothing to convert", "name results or ground truth")
     if paths:
         sequences = {sequence.name: sequence for sequence in find_sequences(paths, note=warn)}
         for index, rows in enumerate(converted):
             sequence = sequences.get(rows.name)
             if sequence is None:
                 named = ", ".join(map(str, paths))
-                warn(f"there is no sequence {rows.name} in {named}: its size is unknown")
+                warn(f"there is no sequence {rows.name} in {named}")
                 continue
             media = sequence.media
             folder = media.name if media and media.is_dir() else "img1"
             size = sequence.width, sequence.height
             info = SeqInfo(sequence.name, folder, sequence.fps, sequence.length, *size)
             converted[index] = replace(rows, info=info)
-    if not converted:
-        raise InputError("there is nothing to convert", "name results or ground truth")
     results = {rows.name: rows.path for rows in converted if rows.path and not rows.is_ground_truth}
     if TRACK_FORMATS[config.to].is_scored and (mixed := mixed_settings(results)):
         warn(f"results of different settings are scored as those of one tracker: {mixed}")
-    return converted
+    return add_cached_sizes(converted, warn) if TRACK_FORMATS[config.to].has_sizes else converted
 
 
 @click.command("convert")
@@ -117,7 +119,8 @@ def read_sources(
     multiple=True,
     type=click.Path(path_type=Path),
     help="The dataset or the videos themselves, for the width, height, frame rate and length of "
-    "each sequence where SOURCES do not contain them. May be repeated.",
+    "each sequence where SOURCES do not contain them; those of results in a work folder are also "
+    "in their caches. May be repeated.",
 )
 @as_json
 def command(
@@ -153,15 +156,16 @@ def command(
         from mottool.formats.registry import write
 
         sequences = read_sources(sources, config, dataset, jobs.note)
+        form = TRACK_FORMATS[config.to]
         unsized = [rows.name for rows in sequences if not (rows.info and rows.info.width)]
-        if unsized and not dataset and TRACK_FORMATS[config.to].has_sizes:
+        if unsized and form.has_sizes and not form.needs_sizes:
             names = ", ".join(unsized)
             jobs.note(f"{names}: width and height are unknown and written as 0; give --dataset")
         path = write(sequences, config.to, out)
         kind = "ground truth" if sequences[0].is_ground_truth else "results"
         count = f"{len(sequences)} sequence" + "s" * (len(sequences) != 1)
         rows = sum(len(sequence.rows) for sequence in sequences)
-        summary = f"{kind} of {count}, {rows} rows, as {TRACK_FORMATS[config.to].name}"
+        summary = f"{kind} of {count}, {rows} rows, as {form.name}"
         jobs.report(name, path, summary, sequences=len(sequences), rows=rows)
 
     jobs.run(name, job)

@@ -29,7 +29,8 @@ class TrackFormat:
 
     where `read` returns None for a path of another format; either may be missing. `suffix` is that
     of the output, for a format that is one file; `has_sizes` states whether it holds the width and
-    height of images, `is_scored` whether its results are scored together, as those of one tracker.
+    height of images, `needs_sizes` whether it cannot be written without them, and `is_scored` whether
+    its results are scored together, as those of one tracker.
     """
 
     name: str
@@ -37,6 +38,7 @@ class TrackFormat:
     read: str = ""
     suffix: str = ""
     has_sizes: bool = False
+    needs_sizes: bool = False
     is_scored: bool = False
 
 
@@ -74,6 +76,8 @@ TRACK_FORMATS = {
     "yolo": TrackFormat(
         "Ultralytics' track labels, SEQUENCE/labels/SEQUENCE_FRAME.txt",
         write="mottool.formats.yolo:write",
+        has_sizes=True,
+        needs_sizes=True,
     ),
     "layouts": TrackFormat(
         ", ".join(entry.name for entry in LAYOUTS.values()),

@@ -30,7 +30,7 @@ class SequenceRows:
     `rows.rest` is flag, class and visibility (n, 3) of ground truth, the score (n, 1) of results.
     `guessed` states whether only the nine columns of its rows make it ground truth. Classes are
     those of MOTChallenge, followed by `extra_classes`, which are numbered from 14 on. `path` is the
-    result file, beside which its record can be.
+    text file that the rows were read from, None for other formats.
     """
 
     name: str

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mottool.errors import SettingError, did_you_mean, ignore_warning
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines import registry
-from mottool.pipelines.names import FILE, NONE, embeds
+from mottool.pipelines.names import FILE, NONE, embeds, is_recurrent
 from mottool.pipelines.options import AUTO_BATCH, Options
 from mottool.pipelines.registry import PUBLIC, PartEntry
 
@@ -80,6 +80,9 @@ def _checked_parts(name: str, options: Options) -> tuple[PartEntry, PartEntry | 
     """
     detector_name, plus, embedder_name = name.partition("+")
     detector = _detector_part(detector_name)
+    if is_recurrent(name) and options.batch > 1:
+        problem = f"{detector_name} is recurrent: each frame needs the detections of the previous"
+        raise SettingError(f"{problem} one, so frames cannot be batched", "omit --batch")
     if not plus or (detector_name, embedder_name) == (PUBLIC, FILE):
         _refuse_others(name, options, *detector.options)
         return detector, None, options

@@ -43,9 +43,6 @@ def build_pipeline(name: str, options: Options) -> "OneShotPipeline":
     `CheckpointError` if the weights do not fit.
     """
     entry = NETWORKS[name]
-    if entry.family.session and options.batch > 1:
-        problem = f"{name} is recurrent: each frame needs the detections of the previous one"
-        raise SettingError(f"{problem}, so frames cannot be batched", "omit --batch")
     compute = Compute.named(options.device, options.precision)
     path = _weights(name, options.weights, "--weights")
     network, weights = _load(name, path, compute)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 __all__ = ["AUTHORS_FILE", "DETECTORS", "EMBEDDERS", "PUBLIC", "PartEntry"]
 
 PUBLIC = "public"
-AUTHORS_FILE, EXPORTED_FILE = "its authors' file", "its .onnx or .xml file"
+AUTHORS_FILE, PYTORCH_FILE = "its authors' file", "its authors' .pth"
+EXPORTED_FILE = "its .onnx or .xml file"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ _TORCHVISION = PartEntry(
 )
 _EXPORTED = PartEntry("mottool.pipelines.detectors.exported:detector", _FROM_FILE, EXPORTED_FILE)
 _FROM_PYTORCH = ("embedder_weights", "precision", "runtime")
-_OSNET = PartEntry("mottool.pipelines.embedders.osnet:embedder", _FROM_PYTORCH, AUTHORS_FILE)
+_OSNET = PartEntry("mottool.pipelines.embedders.osnet:embedder", _FROM_PYTORCH, PYTORCH_FILE)
 
 DETECTORS = {
     PUBLIC: PartEntry(
@@ -58,7 +59,7 @@ EMBEDDERS = {
     "osnet_ibn_x1_0": _OSNET,
     "osnet_ain_x1_0": _OSNET,
     "resnet50": PartEntry(
-        "mottool.pipelines.embedders.resnet50:embedder", _FROM_PYTORCH, AUTHORS_FILE
+        "mottool.pipelines.embedders.resnet50:embedder", _FROM_PYTORCH, PYTORCH_FILE
     ),
     "reid": PartEntry(
         "mottool.pipelines.embedders.exported:embedder",

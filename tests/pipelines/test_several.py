@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mottool.errors import SettingError
+from mottool.errors import InputError, SettingError
 from mottool.pipelines.options import Options
 from mottool.pipelines.several import NamedPipeline, options_of_each, parse_pipeline
 
@@ -16,12 +16,16 @@ def of(*names, **given):
     return [NamedPipeline(name, Options(**given)) for name in names]
 
 
-def test_a_name_may_have_weights():
+def test_a_name_may_have_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b.pt").touch()
     assert parse_pipeline("mottool-s") == ("mottool-s", None)
     assert parse_pipeline("cstrack=a=b.pt") == ("cstrack", Path("a=b.pt"))
     for text in ("cstrack=", "=a.pt"):
         with pytest.raises(SettingError, match="lacks the name or the weights"):
             parse_pipeline(text)
+    with pytest.raises(InputError, match="there is no file or folder b.pt"):
+        parse_pipeline("cstrack=b.pt")
 
 
 def test_options_go_to_the_pipelines_that_accept_them():

@@ -197,7 +197,7 @@ def test_two_datasets_of_one_name_are_refused(tmp_path):
     [
         (["--teacher", "osnet_x1_0"], "Fix: run `mottool weights fetch osnet_x1_0`, or give its "),
         (["--teacher", "osnet"], "there is no teacher 'osnet'. Fix: did you mean 'osnet_"),
-        (["--teacher", "histogram", "--teacher-weights", "a"], "--teacher-weights does not apply"),
+        (["--teacher", "histogram", "--teacher-weights", "."], "--teacher-weights does not apply"),
         (["--runtime", "onnx"], "--runtime does not apply to histogram"),
         (["--every", "2"], "--every does not apply without --detector"),
         (["--detector", "public"], "there is no detector 'public' that reads images"),
