@@ -68,8 +68,9 @@ class Comparison:
             (pipeline, tracker)
             for pipeline in self.pipelines
             for tracker in trackers
-            if self._is_possible(pipeline, tracker)
+            if not pipeline.missing_fields(tracker_of(tracker))
         ]
+        self._note_impossible()
         if not self.pairs:
             fix = "name a tracker that suits them with --tracker, such as sort"
             raise InputError("the caches lack what these trackers need", fix)
@@ -139,12 +140,16 @@ class Comparison:
                 self._note(f"{', '.join(missing)} left out: no cache of {pipeline.name}")
         return common
 
-    def _is_possible(self, pipeline: ComparedPipeline, tracker: str) -> bool:
-        """Return whether the caches have what a tracker needs; note it if they do not."""
-        missing = " and ".join(pipeline.missing_fields(tracker_of(tracker)))
-        if missing:
-            self._note(f"{pipeline.name}.{tracker} left out: its caches have no {missing}")
-        return not missing
+    def _note_impossible(self) -> None:
+        """Note the pairs whose caches lack what the tracker needs, once for all that lack it."""
+        lacking = dict[str, list[str]]()
+        for pipeline in self.pipelines:
+            for tracker in self.trackers:
+                if missing := " and ".join(pipeline.missing_fields(tracker_of(tracker))):
+                    lacking.setdefault(missing, []).append(f"{pipeline.name}.{tracker}")
+        for missing, names in lacking.items():
+            whose = "its" if len(names) == 1 else "their"
+            self._note(f"{', '.join(names)} left out: {whose} caches have no {missing}")
 
     def measure(
         self,

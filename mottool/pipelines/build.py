@@ -27,6 +27,7 @@ __all__ = [
     "build_teacher",
     "check_name",
     "check_options",
+    "check_weights",
 ]
 
 ONE_SHOT = "mottool.pipelines.one_shot"
@@ -44,17 +45,14 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
     Raises `SettingError` for unknown names, missing weights, options that do not apply to its
     parts, or a missing device, and `CheckpointError` for weights that do not fit.
     """
-    detector, embedding, options = _checked_parts(name, options)
+    detector, embedding, options = _with_weights(name, options, warn)
     detector_name, _, embedder_name = name.partition("+")
     if options.batch == AUTO_BATCH and detector_name not in NETWORKS:
         options = replace(options, batch=1)
     if embedding is None:
-        options = _with_weights(detector_name, "weights", detector, options, warn)
         pipeline: Pipeline = load(detector.factory)(name, options)
         pipeline.weights_files = {"weights_file": _file_name(detector_name, options.weights)}
         return pipeline
-    options = _with_weights(detector_name, "weights", detector, options, warn)
-    options = _with_weights(embedder_name, "embedder_weights", embedding, options, warn)
     from mottool.pipelines.two_stage import TwoStage
 
     # Embedder first: its missing weights are reported before a detector downloads its own.
@@ -66,6 +64,11 @@ def build_pipeline(name: str, options: Options, warn: Warn = ignore_warning) -> 
         "embedder_weights_file": _file_name(embedder_name, options.embedder_weights),
     }
     return two_stage
+
+
+def check_weights(name: str, options: Options) -> None:
+    """Raise `SettingError` as `check_options`, and for missing weights of a part."""
+    _with_weights(name, options, ignore_warning)
 
 
 def check_options(name: str, options: Options) -> None:
@@ -95,6 +98,18 @@ def _checked_parts(name: str, options: Options) -> tuple[PartEntry, PartEntry | 
         weights = options.embedder_weights or options.weights
         options = replace(options, weights=None, embedder_weights=weights)
     _refuse_others(name, options, "embed_min_score", *detector.options, *embedder.options)
+    return detector, embedder, options
+
+
+def _with_weights(
+    name: str, options: Options, warn: Warn
+) -> tuple[PartEntry, PartEntry | None, Options]:
+    """Return `_checked_parts`, with downloaded weights for the parts of which none are given."""
+    detector, embedder, options = _checked_parts(name, options)
+    detector_name, _, embedder_name = name.partition("+")
+    options = _with_fetched(detector_name, "weights", detector, options, warn)
+    if embedder is not None:
+        options = _with_fetched(embedder_name, "embedder_weights", embedder, options, warn)
     return detector, embedder, options
 
 
@@ -132,7 +147,7 @@ def build_teacher(name: str, options: Options, warn: Warn = ignore_warning) -> E
         raise SettingError(f"there is no teacher {name!r}", fix)
     part = registry.EMBEDDERS[name]
     _refuse_others(name, options, *part.options)
-    options = _with_weights(name, "embedder_weights", part, options, warn)
+    options = _with_fetched(name, "embedder_weights", part, options, warn)
     teacher: Embedder = load(part.factory)(name, options)
     return teacher
 
@@ -151,7 +166,7 @@ def accepted_options(name: str) -> frozenset[str]:
     return frozenset(accepted)
 
 
-def _with_weights(name: str, option: str, part: PartEntry, options: Options, warn: Warn) -> Options:
+def _with_fetched(name: str, option: str, part: PartEntry, options: Options, warn: Warn) -> Options:
     """Add the downloaded checkpoint of `name` to the options, if it accepts one and has none.
 
     Raises `SettingError` without weights that it needs.

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mottool.errors import MottoolError
 from mottool.files import file_digest
+from mottool.pipelines.build import check_weights
 from mottool.pipelines.cache_record import pipeline_inputs, record_cache
-from mottool.pipelines.choice import PipelineConfig, pipeline_of
+from mottool.pipelines.choice import PipelineConfig, full_name_of, pipeline_of
 from mottool.pipelines.detect_embed import detect_embed_all
 from mottool.records.known_files import signature
 from mottool.workdir import WorkDir
@@ -46,6 +47,8 @@ def load_pipelines(
     configs: Sequence[PipelineConfig], sequences: int, warn: Warn
 ) -> list[LoadedPipeline]:
     """Build pipelines for a number of sequences. Raises `SettingError` as `pipeline_of`."""
+    for config in configs:
+        check_weights(*full_name_of(config))  # of all, before the first imports torch
     pipelines = [pipeline_of(config, sequences, warn) for config in configs]
     return [
         LoadedPipeline(pipeline, config, pipeline_inputs(config, file_digest))

@@ -74,6 +74,7 @@ class Planner:
         self.states = ResultStates(known)
         self.made = Plan()
         self._fitting = [(tracker, jobs.fitting_of(tracker)) for tracker in recipe.trackers]
+        self._lacking: dict[str, dict[str, None]] = {}  # names of results, by what they lack
         self._motions: dict[tuple[Path, bool], PlannedResult] = {}
         self._truth_names: dict[str, list[str]] = {}  # of sequences and their halves
         for name in truth:
@@ -93,6 +94,8 @@ class Planner:
             for cache in self._caches(pipeline, sequences):
                 self.made.add(cache.result)
                 self._plan_cache(cache)
+        for missing, names in self._lacking.items():
+            self.made.note(f"{', '.join(names)} left out: no {missing}")
         return self.made
 
     def _caches(
@@ -175,7 +178,8 @@ class Planner:
             self._detection_score(cache, truth)
         for tracker, fitting in self._fitting if produce.tracks else ():
             if missing := self._missing(cache, tracker):
-                self.made.note(f"{cache.pipeline.name}.{tracker.name} left out: no {missing}")
+                name = f"{cache.pipeline.name}.{tracker.name}"
+                self._lacking.setdefault(missing, {})[name] = None
                 continue
             tracks = self._tracks(cache, tracker, fitting)
             if truth and produce.scores:

@@ -71,6 +71,15 @@ def test_weights_that_are_not_given_are_reported_before_torch(pipeline, tmp_path
     assert f"{part} needs its weights. Fix: " in error
 
 
+def test_weights_of_every_pipeline_are_checked_before_the_first_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOTTOOL_WEIGHTS", str(tmp_path / "none"))
+    scene(tmp_path / "street", frames=2)
+    pipelines = ["--pipeline", "mottool-s", "--pipeline", "fairmot-dla34"]
+    status, error = without(TORCH, tmp_path, "detect-embed", "street", *pipelines)
+    assert (status, error.count("\n")) == (2, 1)
+    assert "fairmot-dla34 needs its weights" in error
+
+
 def test_names_of_initial_weights_are_no_files(tmp_path):
     for name in ("imagenet", "mottool-s"):
         _, error = without([], tmp_path, "train", "mottool-s", "--data", "a.json", "--init", name)

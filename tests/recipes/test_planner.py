@@ -505,7 +505,8 @@ def test_camera_motion_beside_given_caches_is_used(project):
 
 
 def test_pairs_that_cannot_be_made_are_left_out_with_a_note(project):
-    project.write(RECIPE.replace('tracker = "sort"', 'tracker = "fairmot"'))
+    several = 'tracker = "fairmot"\n[[tracker]]\ntracker = "jde"'
+    project.write(RECIPE.replace('tracker = "sort"', several))
     plan = project.open().plan()
-    assert plan.notes == ["public.fairmot left out: no embeddings"]
+    assert plan.notes == ["public.fairmot, public.jde left out: no embeddings"]
     assert not [result for result in plan.results if "fairmot" in result.name]

@@ -136,8 +136,8 @@ def test_columns_are_chosen_by_name(work):
 
 def test_notes_report_what_is_left_out(work):
     cached(work, "public", "c", embeds=False)
-    notes = call(work, "--tracker", "fairmot", "--tracker", "sort").stderr
-    assert "public.fairmot left out: its caches have no embeddings" in notes
+    notes = call(work, "--tracker", "fairmot", "--tracker", "sort", "--tracker", "jde").stderr
+    assert "public.fairmot, public.jde left out: their caches have no embeddings" in notes
     assert "c left out, which has no ground truth" in notes
     assert "public: boxes come from files, so FPS includes no detection" in notes
     assert "2 sequences: too few to call any difference significant" in notes
