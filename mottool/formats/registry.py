@@ -29,8 +29,8 @@ class TrackFormat:
 
     where `read` returns None for a path of another format; either may be missing. `suffix` is that
     of the output, for a format that is one file; `has_sizes` states whether it holds the width and
-    height of images, `needs_sizes` whether it cannot be written without them, and `is_scored` whether
-    its results are scored together, as those of one tracker.
+    height of images, `needs_sizes` whether it cannot be written without them, and `is_scored`
+    whether its results are scored together, as those of one tracker.
     """
 
     name: str
