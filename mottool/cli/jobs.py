@@ -27,7 +27,7 @@ class Jobs:
     done: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, str]] = field(default_factory=list)
     _noted: set[str] = field(default_factory=set)
-    _failed_alike: dict[str, list[str]] = field(default_factory=dict)  # sequences, by error
+    _failed_alike: dict[str, dict[str, None]] = field(default_factory=dict)  # sequences, by error
 
     def run(self, sequence: str, job: Callable[[], T]) -> T | None:
         """Return the result of a job, or None after reporting its failure.
@@ -52,8 +52,8 @@ class Jobs:
         """
         message = str(error)
         self.failed.append({"sequence": sequence, "error": message})
-        alike = self._failed_alike.setdefault(_without_name(message, sequence), [])
-        alike.append(sequence)
+        alike = self._failed_alike.setdefault(_without_name(message, sequence), {})
+        alike[sequence] = None
         if len(alike) > 1:
             return
         # Most messages begin with the file that they are about; do not name it twice.

@@ -123,6 +123,16 @@ def test_errors_that_differ_in_more_than_the_name_are_all_printed(capsys, proble
     assert all(problem in printed for problem in problems)
 
 
+def test_sequence_that_fails_twice_in_one_way_is_named_once(capsys):
+    jobs = Jobs()
+    for _ in range(2):
+        jobs.fail("A", InputError("A has no classes", "write them"))
+    with pytest.raises(SystemExit):
+        jobs.close()
+    assert capsys.readouterr().err == "mottool: A has no classes. Fix: write them.\n"
+    assert len(jobs.failed) == 2
+
+
 def test_warning_is_printed_once(capsys):
     jobs = Jobs()
     for message in ("a is old", "b is old", "a is old"):

@@ -57,7 +57,7 @@ def test_parts_sum_up_in_all_tables(source, tmp_path):
         (["--pipeline", "motool-s"], "did you mean 'mottool-s'"),
         (["--pipeline", "mottool-s+osnet"], "there is no embedder 'osnet'"),
         (["--pipeline", "public+osnet_x0_25"], "reads boxes from files"),
-        (["--pipeline", "cstrack", "--pipeline", "jde-576x320", "--weights", "a"], "several"),
+        (["--pipeline", "cstrack", "--pipeline", "jde-576x320", "--weights", "."], "several"),
         (["--pipeline", "fcos", "--runtime", "openvino"], "--runtime does not apply to fcos"),
         (["--people", "5,many"], "not a list of numbers"),
         (["--input", "100x100"], "not a multiple of 32"),
