@@ -147,13 +147,11 @@ def command(
         outcomes = opened.run(tasks)
         if not isinstance(opened, InProcess):  # else each sequence has a progress bar of its frames
             outcomes = progress(outcomes, "detect-embed", len(tasks), unit="sequences")
-        notes = set[str]()
         for outcome in outcomes:
             made = jobs.run(outcome.task.name, outcome.result)
             if made is not None:
-                for note in [note for note in made.notes if note not in notes]:
+                for note in made.notes:
                     jobs.note(note)
-                notes.update(made.notes)
                 _report_all(jobs, outcome.task.name, made.errors, outcome.seconds)
     jobs.close()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from mottool.association.empty_result import EmptyResult, describe_empty
 from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, work_option
@@ -256,7 +257,7 @@ def _engine(
 def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fast: bool) -> None:
     """Make the stale results, with one progress bar, and report failures."""
     tasks, counts = plan.tasks, defaultdict[str, int](int)
-    notes = dict[str, None]()
+    notes, empty = dict[str, None](), list[EmptyResult]()
     outcomes = opened.run(plan, engine, fail_fast)
     for outcome in progress(outcomes, "run", len(tasks), unit="results"):
         _report(reporter, outcome)
@@ -264,7 +265,9 @@ def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fas
         if outcome.error is None:
             counts[kind] += 1
             notes |= dict.fromkeys(getattr(outcome.value, "notes", ()))
-    for note in notes:
+            if reason := getattr(outcome.value, "empty", None):
+                empty.append(reason._replace(sequence=outcome.task.name.partition("/")[2]))
+    for note in [*notes, *describe_empty(empty)]:
         reporter.note(note)
     counts.pop(SEGMENTS, None)
     if counts and not reporter.as_json:

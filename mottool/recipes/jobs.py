@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from mottool.association.associate import associate, inputs_of, settings_record
-from mottool.association.empty_result import describe_empty, explain_empty
+from mottool.association.empty_result import EmptyResult, describe_empty, explain_empty
 from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
@@ -60,7 +60,7 @@ class Made:
     """A result: what was computed from its file, by name, and messages for the user.
 
     `kept` is True if it was there already, made from the same inputs. `source` is the sequence of a
-    cache with its fingerprint.
+    cache with its fingerprint, and `empty` explains tracks without rows.
     """
 
     path: Path
@@ -68,6 +68,7 @@ class Made:
     notes: tuple[str, ...] = ()
     kept: bool = False
     source: "tuple[PlannedSequence, str] | None" = None
+    empty: EmptyResult | None = None
 
 
 def describe_cache(path: Path) -> dict[str, Any]:
@@ -273,11 +274,13 @@ def make_tracks(
             inputs=inputs,
             warn=note,
         )
-    record = read_record(out)
+    record, empty = read_record(out), None
     if record.get("rows") == 0:
-        for message in describe_empty([explain_empty(name, cache, settings, inputs, finishing)]):
-            note(message)
-    return Made(out, {"sha256": record.get("sha256")}, tuple(notes), kept)
+        empty = explain_empty(name, cache, settings, inputs, finishing)
+        if warn is not None:
+            for message in describe_empty([empty]):
+                warn(message)
+    return Made(out, {"sha256": record.get("sha256")}, tuple(notes), kept, empty=empty)
 
 
 def _is_fresh(result: Path, inputs: Mapping[str, Any]) -> bool:

@@ -58,6 +58,14 @@ def test_the_function_makes_a_recipe_without_a_comparison(folder):
     assert not page.exists()
 
 
+def test_tracks_without_rows_are_explained_with_their_pipeline_and_tracker(folder):
+    (folder / "r.toml").write_text(RECIPE + "settings = { score_filter = 1 }\n")
+    done = run(folder)
+    assert done.exit_code == 0, done.output
+    message = "public.sort/a, public.sort/b: 2 results have no rows, as no detection scores above "
+    assert f"mottool: {message}score_filter 1; the highest score is " in done.stderr
+
+
 def test_a_run_ends_in_one_page_and_the_next_makes_nothing(folder):
     (folder / "r.toml").write_text(RECIPE.replace("comparison = false", ""))
     done = run(folder)
