@@ -330,7 +330,7 @@ def test_an_interrupted_detection_resumes(tmp_path, detector, monkeypatch):
 
 def test_inspect_reports_the_inputs_of_labels(film, tmp_path):
     distill(film, "--out", tmp_path / "a.h5")
-    output = invoke(tmp_path / "a.h5", of=inspect).output
+    output = invoke("--all", tmp_path / "a.h5", of=inspect).output
     assert "a.h5  labels, complete" in output
     dataset = open_dataset(film, print)
     facts = dict(line.split(maxsplit=1) for line in output.splitlines()[1:])
