@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -38,13 +39,18 @@ class Compute:
         """
         return cls(_device(device), PRECISIONS[precision])
 
-    def autocast(self, cache: bool = True) -> torch.autocast:
-        """Return the context in which networks are called.
+    @contextmanager
+    def autocast(self, cache: bool = True) -> Iterator[None]:
+        """Enter the context in which networks are called.
 
-        With `cache`, a weight that is used several times in the context is cast once.
+        With `cache`, a weight that is used several times in the context is cast once. Convolutions
+        of float32 are computed in float32, which is not PyTorch's default on CUDA devices.
         """
         enabled = self.dtype is not torch.float32
-        return torch.autocast(self.device.type, self.dtype, enabled=enabled, cache_enabled=cache)
+        exact = _WITHOUT_TF32.entered() if self.device.type == "cuda" else nullcontext()
+        cast = torch.autocast(self.device.type, self.dtype, enabled=enabled, cache_enabled=cache)
+        with exact, cast:
+            yield
 
     def warning(self) -> str:
         """Return a message if the CPU is to compute in bfloat16 without units for it; else ""."""
@@ -78,6 +84,38 @@ class Compute:
         stacked = torch.empty(shape, dtype=parts[0].dtype, pin_memory=pinned)
         torch.stack(parts, out=stacked)
         return stacked.to(self.device, non_blocking=pinned)
+
+
+class _WithoutTF32:
+    """Switches TF32 off for convolutions on CUDA devices while any thread is inside.
+
+    TF32 rounds the inputs of a convolution to 11 significant bits, float16's. PyTorch has one
+    switch for all threads, and it is on by default.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._before = True
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Compute convolutions without TF32 in the block."""
+        with self._lock:
+            if not self._inside:
+                self._before = torch.backends.cudnn.allow_tf32
+                torch.backends.cudnn.allow_tf32 = False
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    torch.backends.cudnn.allow_tf32 = self._before
+
+
+_WITHOUT_TF32 = _WithoutTF32()
 
 
 class DeviceTimer:

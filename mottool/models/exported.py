@@ -19,7 +19,7 @@ from mottool.checkpoints.data_files import data_files
 from mottool.errors import CheckpointError, SettingError
 from mottool.models.device import Compute
 
-__all__ = ["ExportedNetwork", "open_exported", "pixel_format"]
+__all__ = ["CUDA", "ExportedNetwork", "open_exported", "pixel_format"]
 
 Floats = npt.NDArray[np.float32]
 Shape = tuple[int, ...]  # 0 where a side is left open
@@ -29,6 +29,7 @@ INPUT_TYPES = {
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
 }
+CUDA = "CUDAExecutionProvider"  # onnxruntime's name of what runs a network on a GPU
 LONGEST_NAMES = 1 << 20  # characters
 DOWNLOAD = "download or copy it again and compare its size with the source's"
 
@@ -116,13 +117,9 @@ def _onnx(path: Path, compute: Compute) -> Opened:
     runtime = _runtime("onnxruntime", path)
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors; exporters leave much that it would warn of
-    providers = ["CPUExecutionProvider"]
-    if compute.device.type == "cuda":
-        providers = [
-            name
-            for name in ("CUDAExecutionProvider", *providers)
-            if name in runtime.get_available_providers()
-        ]
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if compute.device.type == "cuda" and CUDA in runtime.get_available_providers():
+        providers.insert(0, (CUDA, {"device_id": compute.device.index or 0}))
     try:
         session = runtime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # its errors have no class in common but this one

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, device
 
 __all__ = [
     "CENTERTRACK",
@@ -55,6 +55,18 @@ def _values(form: str) -> Floats:
     return values
 
 
+@cache
+def _values_on(device: device, form: str) -> Tensor:
+    """Return `_values` on a device; copied once, since a GPU finishes its work before such a copy.
+
+    They are complete on the device when this returns, so that any of its streams may use them.
+    """
+    import torch
+
+    with torch.inference_mode(False):
+        return torch.from_numpy(_values(form)).to(device)
+
+
 def _is_rgb(form: str) -> bool:
     return form not in {"bgr255", CENTERTRACK}
 
@@ -75,7 +87,7 @@ def normalised(images: Tensor, form: str) -> Tensor:
     """
     import torch
 
-    values = torch.from_numpy(_values(form)).to(images.device, non_blocking=True)  # (3, 256)
+    values = _values_on(images.device, form)  # (3, 256)
     channels = images.permute(3, 0, 1, 2).flip(0) if _is_rgb(form) else images.permute(3, 0, 1, 2)
     converted = [row[channel.int()] for row, channel in zip(values, channels, strict=True)]
     return torch.stack(converted, 1)

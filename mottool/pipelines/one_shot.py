@@ -321,13 +321,12 @@ class NetworkEmbedder:
 
         Boxes are x1 y1 x2 y2 in frame pixels. All frames share a forward pass.
         """
+        mapped = []
+        for image, rows in zip(images, boxes, strict=True):
+            height, width = image.shape[:2]
+            on_input = self.preprocessor.from_frame(rows, width, height)
+            mapped.append(self.compute.upload([on_input])[0])
         heads = self.heads(images)
-        mapped = [
-            torch.from_numpy(self.preprocessor.from_frame(rows, image.shape[1], image.shape[0])).to(
-                self.compute.device
-            )
-            for image, rows in zip(images, boxes, strict=True)
-        ]
         return [rows.numpy() for rows in to_host(self.network.embed_at(heads, mapped))]
 
 

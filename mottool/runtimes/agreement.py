@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mottool.models.device import Compute
 from mottool.runtimes.interfaces import LoadedNetwork
 
 __all__ = ["agree", "eager_heads", "largest_difference"]
@@ -48,7 +49,7 @@ def eager_heads(network: LoadedNetwork, images: Sequence[Tensor]) -> tuple[Heads
         heads = network.heads(*images)
     if compute.dtype is torch.float32:
         return heads, None
-    with torch.autocast(compute.device.type, enabled=False):
+    with Compute(compute.device).autocast():
         return heads, network.heads(*images)
 
 

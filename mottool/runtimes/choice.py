@@ -108,8 +108,13 @@ class Runtimes:
         return measured
 
     def _measure_anew(self, names: list[str], warn: Warn) -> Measured:
-        """Measure the runtimes `names`, and remember the result."""
+        """Measure the runtimes `names`, and remember the result.
+
+        The runtimes that are not chosen are closed: each holds memory of the device.
+        """
         measured = measure(self.network, names, self.open, warn)
+        for name in self._opened.keys() - {measured.runtime}:
+            del self._opened[name]
         try:
             remember(self.network, names, measured)
         except MottoolError as error:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mottool.errors import SettingError
+from mottool.models.exported import CUDA
 from mottool.runtimes.chunks import chunked
 from mottool.runtimes.conversions import converted
 from mottool.runtimes.interfaces import Forward, LoadedNetwork
@@ -21,7 +22,6 @@ __all__ = ["open_onnx"]
 
 FILE = "network.onnx"
 OPSET = 19  # the first one with deformable convolutions
-CUDA = "CUDAExecutionProvider"
 SPINNING = "session.intra_op.allow_spinning"  # threads that spin take cores from decoding
 
 

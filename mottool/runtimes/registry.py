@@ -64,6 +64,11 @@ RUNTIMES = {
         "mottool.runtimes.cuda_graph:open_cuda_graph",
         devices=("cuda",),
     ),
+    "cuda-graph-channels-last": RuntimeEntry(
+        "the same with images in the memory order NHWC",
+        "mottool.runtimes.cuda_graph:open_cuda_graph_channels_last",
+        devices=("cuda",),
+    ),
     "onnx": RuntimeEntry(
         "ONNX Runtime",
         "mottool.runtimes.onnx:open_onnx",

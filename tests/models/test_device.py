@@ -1,14 +1,18 @@
 """Devices: copies to and from them, clocks, streams; CUDA by stand-ins for torch's functions."""
 
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mottool.models.device import Compute, DeviceTimer, SideStream, pack, to_host, unpack
 from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import CenterWarp, Letterbox
+from mottool.runtimes.agreement import eager_heads
+from mottool.runtimes.interfaces import LoadedNetwork
 
 
 def test_packed_tensors_come_back_with_their_types_shapes_and_bits():
@@ -44,6 +48,26 @@ def test_another_device_receives_bytes_and_normalises_them(preprocessor):
     assert images.device.type == "meta"
     assert (images.shape, images.dtype) == (expected.shape, expected.dtype)
     assert (images.stride(), expected.dtype) == (expected.stride(), torch.float32)
+
+
+@pytest.mark.parametrize("preprocessor", [Letterbox(64, 32), CenterWarp(64, 32)])
+def test_the_values_of_bytes_are_copied_to_a_device_once(preprocessor):
+    copies = []
+
+    class Copies(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            tensors = [each for each in args if isinstance(each, torch.Tensor)]
+            if any(each.device.type == "cpu" for each in tensors) and result.device.type == "meta":
+                copies.append(func)
+            return result
+
+    given = NetworkInput(preprocessor, Compute(torch.device("meta")))
+    prepared = [given.prepare(np.zeros((48, 64, 3), np.uint8))] * 2
+    given.batch(prepared)
+    with Copies():
+        given.batch(prepared)
+    assert len(copies) == 1  # that of the frames
 
 
 def test_a_single_frame_is_not_copied_on_the_cpu():
@@ -98,3 +122,52 @@ def test_the_clock_of_a_cuda_device_waits_only_when_it_is_read(monkeypatch):
     with SideStream(compute).entered():
         calls.append("decode")
     assert calls[2:] == ["synchronize", "enter side of cuda:1", "decode", "leave"]
+
+
+def test_convolutions_of_a_cuda_device_are_without_tf32_while_any_thread_computes(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    compute = Compute(torch.device("cuda"))
+    inside, leave, before = threading.Event(), threading.Event(), []
+
+    def other():
+        with compute.autocast():
+            inside.set()
+            assert leave.wait(60)
+            before.append(torch.backends.cudnn.allow_tf32)
+
+    thread = threading.Thread(target=other)
+    with compute.autocast():
+        thread.start()
+        assert inside.wait(60)
+    assert not torch.backends.cudnn.allow_tf32
+    leave.set()
+    thread.join()
+    assert before == [False]
+    assert torch.backends.cudnn.allow_tf32
+    with pytest.raises(ValueError, match="failed"), compute.autocast():
+        raise ValueError("failed")
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_the_cpu_leaves_convolutions_of_cuda_devices_as_they_are(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with Compute(torch.device("cpu"), torch.bfloat16).autocast():
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.is_autocast_enabled("cpu")
+
+
+def test_reference_heads_in_float32_are_without_tf32(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    allowed = []
+
+    class Network(torch.nn.Module):
+        def forward(self, images):
+            allowed.append(torch.backends.cudnn.allow_tf32)
+            return {"head": images}
+
+    device = torch.device("cuda")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "autocast", lambda *given, **options: nullcontext())
+        network = LoadedNetwork("n", "0", Network(), Compute(device, torch.float16), (8, 8))
+        eager_heads(network, [torch.zeros(1, 3, 8, 8)])
+    assert allowed == [False, False]

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from exports import fixed_boxes_ir
 
+from mottool.models import exported
 from mottool.models.device import Compute
 from mottool.models.exported import open_exported
 
@@ -39,3 +41,33 @@ def test_class_names_are_read_from_the_model_information_of_an_ir(tmp_path):
     model.set_rt_info(["person", "traffic_light"], ["model_info", "labels"])
     openvino.save_model(model, str(tmp_path / "named.xml"), False)
     assert names(tmp_path / "named.xml") == {0: "person", 1: "traffic light"}
+
+
+@pytest.mark.parametrize(("device", "number"), [("cuda", 0), ("cuda:1", 1)])
+def test_onnx_runs_on_the_chosen_gpu(tmp_path, monkeypatch, device, number):
+    opened = []
+
+    class Stop(Exception):
+        pass
+
+    class Runtime:
+        class SessionOptions:
+            pass
+
+        @staticmethod
+        def get_available_providers():
+            return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+        class InferenceSession:
+            def __init__(self, path, options, providers):
+                opened.extend(providers)
+
+            def get_outputs(self):
+                raise Stop
+
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"")
+    monkeypatch.setattr(exported, "_runtime", lambda name, path: Runtime)
+    with pytest.raises(Stop):
+        open_exported(path, Compute(torch.device(device)))
+    assert opened == [("CUDAExecutionProvider", {"device_id": number}), "CPUExecutionProvider"]

@@ -1,7 +1,9 @@
 """A runtime is chosen by name, by measurement, or as an earlier run did."""
 
+import gc
 import json
 import threading
+import weakref
 
 import pytest
 import torch
@@ -105,6 +107,29 @@ def test_auto_measures_pytorch_as_runs_call_it(monkeypatch):
     runtimes = Runtimes(network(torch.bfloat16))
     assert runtimes.start(print, images=1000).runtime == "torch"
     assert timed["torch"] is runtimes.open("torch")
+
+
+def test_runtimes_that_are_not_chosen_are_closed(monkeypatch):
+    opened = {}
+
+    def watched(name, open_runtime):
+        def open_watched(network):
+            forward = open_runtime(network)
+            opened[name] = weakref.ref(forward)
+            return forward
+
+        return open_watched
+
+    for name in ("toy", "wrong"):
+        key = f"open_{name}"
+        monkeypatch.setitem(globals(), key, watched(name, globals()[key]))
+    runtimes = Runtimes(network())
+    assert runtimes.start(print, images=1000).runtime == "toy"
+    gc.collect()
+    assert opened["toy"]() is not None
+    assert opened["wrong"]() is None
+    runtimes.open("toy")
+    assert len(CALLS) == 1
 
 
 def test_auto_remembers_its_measurement():

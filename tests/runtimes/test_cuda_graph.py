@@ -1,5 +1,7 @@
 """CUDA graphs, by stand-ins for a capture and for the functions of torch."""
 
+import gc
+import weakref
 from contextlib import contextmanager
 
 import pytest
@@ -16,6 +18,7 @@ from mottool.runtimes import cuda_graph
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.cuda_graph import graphed
 from mottool.runtimes.interfaces import LoadedNetwork
+from mottool.runtimes.precision import cast_weights
 from mottool.runtimes.registry import RUNTIMES
 
 DEFORMABLE = torch.ops.torchvision.deform_conv2d.default
@@ -27,6 +30,7 @@ HOST = {
     torch.ops.aten.nonzero.default,
 }
 
+ORDERS = []  # of the images of each call of a `Pair`: whether that of channels is last
 CACHING = []  # whether the cache of autocast was on, for each call of a `Pair`
 
 
@@ -77,6 +81,7 @@ class Pair(nn.Module):
 
     def forward(self, images, previous):
         CACHING.append(torch.is_autocast_cache_enabled())
+        ORDERS.append(images.is_contiguous(memory_format=torch.channels_last))
         features = self.convolution(images - previous)
         return {"map": features, "first": features.relu_().mean((2, 3)), "grid": self.grid}
 
@@ -105,6 +110,47 @@ def test_heads_of_any_number_of_images_equal_those_of_pytorch(batch, count, dtyp
     for name, head in expected.items():
         assert heads[name].dtype == head.dtype
         torch.testing.assert_close(heads[name], head)
+
+
+@torch.inference_mode()
+def test_a_graph_of_images_in_the_order_of_pixels():
+    network = pair(batch=2, dtype=torch.bfloat16)
+    images = torch.rand(2, 3, 3, 32, 64)
+    ORDERS.clear()
+    forward = graphed(network, capture, by_pixel=True)
+    assert ORDERS[:3] == [False, True, True]  # to cast weights, to warm up, and captured
+    heads = forward(*images)
+    with network.compute.autocast():
+        expected = network.heads(*images)
+    for name, head in expected.items():
+        assert heads[name].is_contiguous()
+        torch.testing.assert_close(heads[name], head)
+
+
+@pytest.mark.parametrize(("module", "channels"), [(Pair, (3, 3)), (Deforming, (3,))])
+def test_all_that_a_graph_reads_is_kept(module, channels, monkeypatch):
+    """A CUDA graph reads the memory of its weights, but does not own it."""
+    kept = []
+
+    def cast(network):
+        result = cast_weights(network)
+        kept.extend(map(weakref.ref, (*result.module.parameters(), *result.module.buffers())))
+        return result
+
+    def unowned(function):
+        heads = function()
+        kept.extend(map(weakref.ref, heads.values()))
+        return heads, lambda: None
+
+    monkeypatch.setattr(cuda_graph, "_check", lambda network, forward: None)
+    monkeypatch.setattr(cuda_graph, "cast_weights", cast)
+    network = loaded(module(), torch.bfloat16, channels=channels)
+    forward = graphed(network, unowned)
+    del network
+    gc.collect()
+    assert len(kept) > 2
+    assert all(reference() is not None for reference in kept)
+    assert callable(forward)
 
 
 @torch.inference_mode()
@@ -202,8 +248,10 @@ def test_the_calls_of_a_capture(monkeypatch):
     @contextmanager
     def entered(name):
         calls.append(f"enter {name}")
-        yield
-        calls.append(f"leave {name}")
+        try:
+            yield
+        finally:
+            calls.append(f"leave {name}")
 
     class Stream:
         def __init__(self, name="side"):
@@ -234,13 +282,22 @@ def test_the_calls_of_a_capture(monkeypatch):
 
     heads, replay = cuda_graph._capture(torch.device("cuda:1"), compute)
     assert calls == [
-        *("enter cuda:1", "side waits for main", "enter side", "compute", "compute", "compute"),
-        *("leave side", "main waits for side", "enter capture on side", "compute"),
-        *("leave capture on side", "leave cuda:1"),
+        *("enter cuda:1", "side waits for main", "enter main"),
+        *("enter side", "compute", "compute", "compute", "leave side"),
+        *("main waits for side", "enter capture on side", "compute", "leave capture on side"),
+        *("leave main", "leave cuda:1"),
     ]
     assert heads == {"head": calls.index("leave capture on side")}
     replay()
     assert calls[-1] == "replay"
+
+    def fail():
+        if calls[-1].startswith("enter capture"):
+            raise RuntimeError("not captured")
+
+    with pytest.raises(RuntimeError, match="not captured"):
+        cuda_graph._capture(torch.device("cuda:1"), fail)
+    assert calls[-3:] == ["leave capture on side", "leave main", "leave cuda:1"]
 
 
 def test_it_needs_a_cuda_device():
@@ -261,6 +318,7 @@ def test_auto_measures_it_on_cuda_devices_only(monkeypatch):
         network = LoadedNetwork("pair", "0", Pair(), Compute(torch.device(device)), (64, 32))
         Runtimes(network).start(print, images=1)
     on_cpu, on_cuda = offered
-    assert "cuda-graph" not in on_cpu
-    assert "cuda-graph" in on_cuda
-    assert RUNTIMES["cuda-graph"].devices == ("cuda",)
+    for name in ("cuda-graph", "cuda-graph-channels-last"):
+        assert name not in on_cpu
+        assert name in on_cuda
+        assert RUNTIMES[name].devices == ("cuda",)

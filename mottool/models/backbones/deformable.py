@@ -34,16 +34,21 @@ class DeformableConv2d(nn.Module):
         # There is no kernel for bfloat16, and half precision knows a place only to 1/4 pixel.
         precision = torch.promote_types(x.dtype, torch.float32)
         image, offset, weight, bias, mask = (t.to(precision) for t in taken)
-        if self.by_sampling or (torch.is_grad_enabled() and x.device.type == "cpu"):
-            return _sampled(image, offset, weight, bias, mask).to(x.dtype)
+        if self.by_sampling:
+            return _sampled(image, offset, weight, bias, mask, x.dtype)
+        if torch.is_grad_enabled() and x.device.type == "cpu":
+            return _sampled(image, offset, weight, bias, mask, precision).to(x.dtype)
         y: Tensor = deform_conv2d(image, offset, weight, bias, padding=1, mask=mask)
         return y.to(x.dtype)  # (B, outputs, H, W)
 
 
-def _sampled(image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: Tensor) -> Tensor:
+def _sampled(
+    image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: Tensor, product: torch.dtype
+) -> Tensor:
     """Compute `deform_conv2d` by bilinear sampling and one matrix product.
 
-    On a CPU torchvision's gradients go pixel by pixel: they take four times as long. On a GPU all
+    Samples are rounded to the precision `product`, as the inputs of other convolutions are. On a
+    CPU torchvision's gradients go pixel by pixel: they take four times as long. On a GPU all
     operations are on the current stream, and none copies from the host, so that a CUDA graph can
     capture them.
     """
@@ -59,9 +64,14 @@ def _sampled(image: Tensor, offset: Tensor, weight: Tensor, bias: Tensor, mask: 
         taken = F.grid_sample(
             image, places.view(count, 9 * height, width, 2), align_corners=False
         ).view(count, channels, 9, height, width)
-        taken = (taken * mask[:, None]).view(count, 9 * channels, height * width)
-        product = weight.flatten(1) @ taken  # (B, outputs, H·W)
-    return product.view(count, -1, height, width) + bias[:, None, None]
+        if product is taken.dtype:
+            weighted = taken * mask[:, None]
+        else:  # rounded where it is computed, without another pass over the memory
+            weighted = torch.empty_like(taken, dtype=product)
+            torch.mul(taken, mask[:, None], out=weighted)
+        weighted = weighted.view(count, 9 * channels, height * width)
+        summed = weight.flatten(1).to(product) @ weighted  # (B, outputs, H·W)
+    return summed.view(count, -1, height, width) + bias[:, None, None].to(product)
 
 
 class DeformableBlock(nn.Module):

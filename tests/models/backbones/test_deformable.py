@@ -69,6 +69,26 @@ def test_training_on_a_cpu_computes_the_same(size):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@torch.inference_mode()
+def test_sampling_in_lower_precision_rounds_as_other_convolutions_do(dtype):
+    torch.manual_seed(0)
+    layer = DeformableConv2d(16, 6)
+    layer.conv_offset_mask.weight.normal_(0, 0.5)
+    layer.by_sampling = True
+    x = torch.randn(2, 16, 7, 9)
+    with torch.autocast("cpu", dtype):
+        result = layer(x.to(dtype))
+        shifts = layer.conv_offset_mask(x.to(dtype)).float()
+    assert result.dtype is dtype
+    places, masks = shifts[:, :18], shifts[:, 18:].to(dtype).sigmoid().float()
+    image = x.to(dtype).float()
+    exact = deform_conv2d(image, places, layer.weight, layer.bias, padding=1, mask=masks)
+    largest = deform_conv2d(image.abs(), places, layer.weight.abs(), padding=1, mask=masks)
+    # Samples, weights and the result are each rounded once; places are within 1e-5 of a pixel.
+    assert ((result - exact).abs() <= 2 * torch.finfo(dtype).eps * largest + 1e-5).all()
+
+
 @pytest.mark.parametrize("factor", [2, 4, 8])
 def test_up_sampling_starts_as_bilinear(factor):
     up = nn.ConvTranspose2d(1, 1, 2 * factor, factor, factor // 2, bias=False)
