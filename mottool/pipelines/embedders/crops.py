@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from mottool.sources.overlap import in_threads
 
-__all__ = ["BATCH", "FRAMES", "crop", "embed_crops", "pixels_of_boxes"]
+__all__ = [
+    "BATCH",
+    "FRAMES",
+    "crop",
+    "distinct_pixels",
+    "embed_crops",
+    "pixels_of_boxes",
+    "split_embeddings",
+]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -61,7 +69,12 @@ def embed_crops(
     shape, the last one with zeros at its end: for other shapes a network rounds differently, but
     the embedding of a box must not depend on the boxes beside it, nor on where a run was resumed.
     """
-    crops, rows = _distinct_crops(images, boxes)
+    pixels, rows = distinct_pixels(images, boxes)
+    crops = [
+        _cut(image, part)
+        for image, parts in zip(images, pixels, strict=True)
+        for part in parts.tolist()
+    ]
     stacks = (crops[start : start + batch] for start in range(0, len(crops), batch))
     parts = [np.zeros((0, size), np.float32)]
     prepared = in_threads(partial(_stack, prepare, batch), stacks, threads, threads + 1)
@@ -77,18 +90,23 @@ def split_embeddings(features: Floats, rows: Sequence[Ints]) -> list[Floats]:
     return [embeddings[row] for row in rows]
 
 
-def _distinct_crops(
+def distinct_pixels(
     images: Iterable[Image], boxes: Iterable[Floats]
-) -> tuple[list[Image], list[Ints]]:
-    """Return the different crops of all images, and each image's rows (n,) among them."""
-    crops: list[Image] = []
+) -> tuple[list[Ints], list[Ints]]:
+    """Return the different `pixels_of_boxes` (k, 4) of each image.
+
+    Also return the rows (n,) of each image's boxes among those of all images.
+    """
+    pixels: list[Ints] = []
     rows: list[Ints] = []
+    count = 0
     for image, given in zip(images, boxes, strict=True):
-        pixels = pixels_of_boxes(given, image.shape[1], image.shape[0])
-        distinct, row = np.unique(pixels, axis=0, return_inverse=True)
-        rows.append(row.ravel() + len(crops))
-        crops += [_cut(image, part) for part in distinct.tolist()]
-    return crops, rows
+        of_boxes = pixels_of_boxes(given, image.shape[1], image.shape[0])
+        distinct, row = np.unique(of_boxes, axis=0, return_inverse=True)
+        pixels.append(distinct)
+        rows.append(row.ravel() + count)
+        count += len(distinct)
+    return pixels, rows
 
 
 def _stack(

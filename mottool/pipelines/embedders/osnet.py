@@ -28,6 +28,7 @@ from mottool.models.device import Compute
 from mottool.models.folding import fold_batch_norms
 from mottool.models.pixel_formats import IMAGENET_DEVIATION, IMAGENET_MEAN
 from mottool.pipelines.embedders.crops import FRAMES, embed_crops
+from mottool.pipelines.embedders.device_crops import embed_device_crops
 from mottool.pipelines.options import Options
 from mottool.runtimes.choice import Runtimes
 from mottool.runtimes.interfaces import LoadedNetwork
@@ -113,18 +114,36 @@ class OSNet:
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]
     ) -> list[npt.NDArray[np.float32]]:
         """Embed the boxes (n, 4) of each image (H, W, 3) BGR: (n, D) arrays, L2-normalised."""
+        if self.compute.device.type == "cuda":
+            return self._embed_on_device(images, boxes)
         threads = torch.get_num_threads()
         return embed_crops(images, boxes, _resize, self._features, self.size, self.batch, threads)
 
     @torch.inference_mode()
+    def _embed_on_device(
+        self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[npt.NDArray[np.float32]]
+    ) -> list[npt.NDArray[np.float32]]:
+        """Embed boxes as `embed` does, from the same crops, which the device resizes."""
+
+        def network(crops: Tensor) -> Tensor:
+            return self._features_of(crops.flip(3))
+
+        shape = self.batch, HEIGHT, WIDTH
+        return embed_device_crops(images, boxes, network, self.size, shape, self.compute)
+
+    @torch.inference_mode()
     def _features(self, crops: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """Compute features (n, D), not normalised, of crops (n, 256, 128, 3) uint8 RGB."""
-        rows = torch.from_numpy(crops).to(self.compute.device).flatten(2).float()  # (n, 256, 384)
+        return self._features_of(torch.from_numpy(crops).to(self.compute.device)).cpu().numpy()
+
+    def _features_of(self, crops: Tensor) -> Tensor:
+        """Compute features (n, D) float32 on the device; see `_features`."""
+        rows = crops.flatten(2).float()  # (n, 256, 384)
         rows = rows.div_(255).sub_(self._mean).div_(self._deviation)
         normalised = rows.view(crops.shape).permute(0, 3, 1, 2)  # (n, 3, 256, 128)
         with self.compute.autocast():
             features: Tensor = self.network(normalised)
-        return features.float().cpu().numpy()
+        return features.float()
 
 
 def _resize(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -130,6 +130,23 @@ def test_batched_crops_of_several_frames_equal_single_frames(smallest, monkeypat
     assert smallest.embed([], []) == []
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_embeddings_of_crops_that_a_device_resizes_are_the_same(tmp_path, precision):
+    path = save_checkpoint(tmp_path, "osnet_x0_25")
+    embedder = OSNet("osnet_x0_25", path, Compute.named("cpu", precision))
+    images, boxes = [synth_image(), synth_image(300, 200)], [BOXES, BOXES[1:3]]
+    for ours, theirs in zip(
+        embedder._embed_on_device(images, boxes), embedder.embed(images, boxes), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_cuda_device_resizes_crops(smallest, monkeypatch):
+    monkeypatch.setattr(smallest, "compute", Compute(torch.device("cuda")))
+    monkeypatch.setattr(smallest, "_embed_on_device", lambda images, boxes: [images, boxes])
+    assert smallest.embed([1], [2]) == [[1], [2]]
+
+
 def test_boxes_outside_the_frame_have_finite_unit_embeddings(smallest):
     boxes = np.array([[-50, -50, -10, -10], [470, 260, 600, 400]], np.float32)
     (result,) = smallest.embed([synth_image()], [boxes])
