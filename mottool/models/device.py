@@ -52,6 +52,16 @@ class Compute:
         with exact, cast:
             yield
 
+    @contextmanager
+    def within_memory(self) -> Iterator[None]:
+        """Convert the error of a device whose memory is full to a `SettingError`."""
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            problem = f"the memory of the device {self.device} is too small, or in use by others"
+            fix = "give a smaller --batch or --input, or stop what else runs there"
+            raise SettingError(problem, fix) from error
+
     def warning(self) -> str:
         """Return a message if the CPU is to compute in bfloat16 without units for it; else ""."""
         if self.device.type != "cpu" or self.dtype is not torch.bfloat16:

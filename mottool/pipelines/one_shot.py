@@ -216,9 +216,10 @@ class OneShotRun(Stages):
         """Run the network on a batch of prepared frames, with one forward pass."""
         compute, seconds = self.pipeline.compute, sum(frame.seconds for frame in prepared)
         timer = DeviceTimer(compute)
-        images = self._input.batch([frame.pixels for frame in prepared])
-        with compute.autocast():
-            heads = self.network.forward(images)
+        with compute.within_memory():
+            images = self._input.batch([frame.pixels for frame in prepared])
+            with compute.autocast():
+                heads = self.network.forward(images)
         timer.stop()
         return Inferred(heads, [frame.size for frame in prepared], seconds, timer)
 
@@ -311,8 +312,8 @@ class NetworkEmbedder:
     @torch.inference_mode()
     def heads(self, images: Sequence[Image]) -> dict[str, torch.Tensor]:
         """Run the network on frames (h, w, 3) and return its raw heads, batched."""
-        with self.compute.autocast():
-            prepared = [self._input.prepare(image) for image in images]
+        prepared = [self._input.prepare(image) for image in images]
+        with self.compute.within_memory(), self.compute.autocast():
             return self.network.forward(self._input.batch(prepared))
 
     @torch.inference_mode()

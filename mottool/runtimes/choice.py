@@ -147,7 +147,8 @@ class Runtimes:
     def _errors_of(self, name: str) -> Iterator[None]:
         """Convert the errors of a runtime, each of which has its own, to `SettingError`."""
         try:
-            yield
+            with self.network.compute.within_memory():
+                yield
         except MottoolError:
             raise
         except Exception as error:

@@ -17,6 +17,7 @@ from mottool.models.outrack import OUTrack
 from mottool.models.parts import HEIGHTS
 from mottool.networks.registry import NETWORKS, load
 from mottool.pipelines.build import build_pipeline
+from mottool.pipelines.detect_embed import detect_embed
 from mottool.pipelines.names import full_name
 from mottool.pipelines.options import Options
 from mottool.sources.discovery import find_sequences
@@ -279,6 +280,19 @@ def test_half_precision_scores_are_close_to_float32(sequence, tmp_path, fairmot,
     assert header.settings["precision"] == {"bf16": "bfloat16", "fp16": "float16"}[precision]
     for one, other in zip(full, low, strict=True):
         np.testing.assert_allclose(one.scores[:20], other.scores[:20], atol=0.03)
+
+
+@pytest.mark.parametrize("name", ["fairmot-yolov5s", "public+fairmot-yolov5s"])
+def test_a_device_whose_memory_is_full_is_a_one_line_error(sequence, tmp_path, fairmot, name):
+    def full(images):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    options = {"embedder_weights" if "+" in name else "weights": fairmot}
+    pipeline = build_pipeline(name, Options(**options))
+    network = pipeline.embedder.network if "+" in name else pipeline.network
+    network.forward = full
+    with pytest.raises(SettingError, match="memory of the device cpu.*Fix: give a smaller --batch"):
+        detect_embed(sequence, tmp_path / "cache.h5", pipeline)
 
 
 def test_weights_of_another_network_are_refused_with_its_name(tmp_path, fairmot):

@@ -132,6 +132,20 @@ def test_runtimes_that_are_not_chosen_are_closed(monkeypatch):
     assert len(CALLS) == 1
 
 
+def test_a_runtime_that_does_not_fit_into_the_memory_is_left_out(monkeypatch):
+    def full(network):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setitem(globals(), "open_broken", full)
+    _, messages = start()
+    assert (
+        "toy-network: runtime broken is not used: the memory of the device cpu is too small, or in "
+        "use by others"
+    ) in messages
+    with pytest.raises(SettingError, match="Fix: give a smaller --batch"):
+        Runtimes(network(), "broken").open("broken")
+
+
 def test_auto_remembers_its_measurement():
     first, messages = start()
     CALLS.clear()

@@ -144,11 +144,12 @@ class TorchvisionRun(Stages):
         """Detect objects in a batch of frames with one call."""
         compute, seconds = self.detector.compute, sum(frame.seconds for frame in prepared)
         timer = DeviceTimer(compute)
-        images = [compute.upload([frame.pixels]) for frame in prepared]  # their sizes may differ
-        if not self._on_cpu:
-            images = [normalised(image, PIXELS) for image in images]
-        with compute.autocast():
-            results = self.detector.network([image[0] for image in images])
+        with compute.within_memory():
+            images = [compute.upload([frame.pixels]) for frame in prepared]  # sizes may differ
+            if not self._on_cpu:
+                images = [normalised(image, PIXELS) for image in images]
+            with compute.autocast():
+                results = self.detector.network([image[0] for image in images])
         timer.stop()
         return Inferred(results, seconds, timer)
 

@@ -129,7 +129,8 @@ class OSNet:
             return self._features_of(crops.flip(3))
 
         shape = self.batch, HEIGHT, WIDTH
-        return embed_device_crops(images, boxes, network, self.size, shape, self.compute)
+        with self.compute.within_memory():
+            return embed_device_crops(images, boxes, network, self.size, shape, self.compute)
 
     @torch.inference_mode()
     def _features(self, crops: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torchvision.models import detection
 from untrained import people_detector
 
-from mottool.errors import CheckpointError, InputError
+from mottool.errors import CheckpointError, InputError, SettingError
 from mottool.pipelines.detectors.torchvision import KINDS
 from mottool.pipelines.detectors.torchvision import detector as make_detector
 from mottool.pipelines.options import Options
@@ -59,6 +60,15 @@ def test_other_coco_classes_are_omitted(ssdlite, monkeypatch):
     others, _ = detect_all(ssdlite, min_score=0.05)
     assert all(len(result) for result in people)
     assert not any(len(result) for result in others)
+
+
+def test_a_device_whose_memory_is_full_is_a_one_line_error(ssdlite, monkeypatch):
+    def full(network, images):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(detection.ssd.SSD, "forward", full)
+    with pytest.raises(SettingError, match="memory of the device cpu.*Fix: give a smaller --batch"):
+        detect_all(ssdlite)
 
 
 def test_half_precision_is_recorded_in_the_settings(ssdlite):
