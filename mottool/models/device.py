@@ -163,10 +163,11 @@ class DeviceTimer:
 
 
 class SideStream:
-    """A CUDA stream for the decoding of heads, which then need not wait for the next network.
+    """A CUDA stream for work beside that of the network: its inputs, and the decoding of its heads.
 
-    It is to be entered when a `DeviceTimer` says that the network is done, and all results are to
-    be copied to the host inside. On other devices it does nothing.
+    What the block reads must be complete before it is entered; for heads, a `DeviceTimer` says so.
+    Its results are to be copied to the host inside, or to be passed to `handed_over`. On other
+    devices it does nothing.
     """
 
     def __init__(self, compute: Compute) -> None:
@@ -183,6 +184,18 @@ class SideStream:
             return
         with torch.cuda.stream(self._stream):
             yield
+
+    def handed_over(self, tensor: Tensor) -> Tensor:
+        """Let the caller's stream use a tensor of this stream when it is complete; return it.
+
+        Its memory is not used again before the work that the caller's stream has queued when the
+        tensor is freed.
+        """
+        if self._stream is not None:
+            current = torch.cuda.current_stream(self._stream.device)
+            current.wait_stream(self._stream)
+            tensor.record_stream(current)
+        return tensor
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -112,15 +112,27 @@ class Letterbox(_Resized):
         """Resize a frame (h, w, 3) BGR and pad it with grey to (height, width, 3) BGR."""
         h, w = frame.shape[:2]
         scale = min(self.width / w, self.height / h)
-        inner = max(round(w * scale), 1), max(round(h * scale), 1)
-        left, right = _margins(self.width - inner[0])
-        top, bottom = _margins(self.height - inner[1])
+        (left, right), (top, bottom) = self.margins(w, h)
+        inner = self.width - left - right, self.height - top - bottom
         small = cv2.resize(frame, inner, interpolation=self._interpolation(scale))
         grey = (self.border, self.border, self.border)
         padded = cv2.copyMakeBorder(
             small, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey
         )
         return np.asarray(padded, np.uint8)
+
+    def margins(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the margins of a frame of `width` x `height` pixels: left, right; top, bottom."""
+        scale = min(self.width / width, self.height / height)
+        inner = max(round(width * scale), 1), max(round(height * scale), 1)
+        return _margins(self.width - inner[0]), _margins(self.height - inner[1])
+
+    def shrinks(self, width: int, height: int) -> bool:
+        """Return whether `fitted` averages areas of a frame and enlarges it in no direction."""
+        (left, right), (top, bottom) = self.margins(width, height)
+        larger = left + right + width < self.width or top + bottom + height < self.height
+        scale = min(self.width / width, self.height / height)
+        return not larger and self._interpolation(scale) == cv2.INTER_AREA
 
     def _interpolation(self, scale: float) -> int:
         """Return the interpolation: area averaging at any scale, as in the authors' code."""

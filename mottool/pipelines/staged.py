@@ -14,7 +14,7 @@ __all__ = ["PreparedFrame", "Stages", "staged"]
 
 
 class PreparedFrame(NamedTuple):
-    """A frame as the input of a network, the width and height that it had, and the seconds."""
+    """A frame for the input of a network, the width and height that it had, and the seconds."""
 
     pixels: npt.NDArray[Any]
     size: tuple[int, int]

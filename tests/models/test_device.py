@@ -124,6 +124,30 @@ def test_the_clock_of_a_cuda_device_waits_only_when_it_is_read(monkeypatch):
     assert calls[2:] == ["synchronize", "enter side of cuda:1", "decode", "leave"]
 
 
+def test_what_a_side_stream_hands_over_is_waited_for_and_kept(monkeypatch):
+    calls = []
+
+    class Stream:
+        def __init__(self, name):
+            self.name, self.device = f"side of {name}", name
+
+        def wait_stream(self, other):
+            calls.append(f"{self.name} waits for {other.name}")
+
+    class Result:
+        def record_stream(self, stream):
+            calls.append(f"kept for {stream.name}")
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream("main"))
+    result = Result()
+    stream = SideStream(Compute(torch.device("cuda:1")))
+    assert stream.handed_over(result) is result
+    assert calls == ["side of main waits for side of cuda:1", "kept for side of main"]
+    assert SideStream(Compute(torch.device("cpu"))).handed_over(result) is result
+    assert len(calls) == 2
+
+
 def test_convolutions_of_a_cuda_device_are_without_tf32_while_any_thread_computes(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     compute = Compute(torch.device("cuda"))
