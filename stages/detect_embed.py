@@ -35,6 +35,7 @@ from mottool.pipelines.make_caches import load_pipelines, make_caches
 from mottool.pipelines.names import runs_network
 from mottool.pipelines.several import configs_of_each
 from mottool.progress import progress
+from mottool.sources.video_decoders import CPU, DECODERS
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -62,6 +63,14 @@ EPILOG = "\b\nNetworks for --pipeline:\n" + names_help(NETWORKS.values()) + "\n\
     "they apply to.",
 )
 @pixel_range_option
+@click.option(
+    "--decoder",
+    type=click.Choice(DECODERS),
+    default=CPU,
+    show_default=True,
+    help="What decodes videos: the cpu, or an NVIDIA gpu, whose first frames must be those of the "
+    "cpu; auto is the gpu where it can, and else the cpu.",
+)
 @settings_options(Config, without={"pipeline"})
 @click.option("--overwrite", is_flag=True, help="Replace existing caches.")
 @settings_options(EngineSettings, "engine")
@@ -73,6 +82,7 @@ def command(
     listed: Path | None,
     names: tuple[str, ...],
     pixel_range: PixelRange | None,
+    decoder: str,
     config: Config,
     overwrite: bool,
     engine: EngineSettings,
@@ -130,7 +140,7 @@ def command(
     from mottool.sources.discovery import find_sequences
 
     jobs, configs = Jobs(as_json), tuple(configs_of_each(config, names))
-    sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range)
+    sequences = find_sequences(sources, listed, jobs.fail, jobs.note, pixel_range, decoder)
     if not sequences:
         jobs.close()  # before the network is loaded
     if not names and (note := unused_detections(config, sequences)):

@@ -19,6 +19,7 @@ from mottool.sources import video
 from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
 from mottool.sources.images import images_in, natural_key, read_image
 from mottool.sources.sequence import HalfSequence, Sequence, check_numbers
+from mottool.sources.video_decoders import CPU
 from mottool.splits import Split, parse_source
 
 __all__ = ["find_sequences"]
@@ -32,6 +33,7 @@ def find_sequences(
     refused: Callable[[str, MottoolError], None] | None = None,
     note: Callable[[str], None] = LOGGER.warning,
     pixel_range: PixelRange | None = None,
+    decoder: str = CPU,
 ) -> list[Sequence]:
     """Return every sequence that the sources and the lines of the file `listed` name, each once.
 
@@ -40,8 +42,8 @@ def find_sequences(
     them. `SOURCE@SPLIT` is a part of its sequences, see `mottool.splits`. A source that cannot be
     used raises `InputError`; with `refused`, it is passed there with its error and the others are
     still read. `note` receives a message for the files of a folder that are left out. `pixel_range`
-    is that of `Sequence`. Raises `SettingError` if no source is given, if there is no such split,
-    or if two sequences have the same name and would write to the same files.
+    and `decoder` are those of `Sequence`. Raises `SettingError` if no source is given, if there is
+    no such split, or if two sequences have the same name and would write to the same files.
     """
     sources = [*sources, *(_read_list(listed) if listed else [])]
     if not sources:
@@ -53,7 +55,8 @@ def find_sequences(
         with _pass_errors(refused, source):
             for media in _media_paths(path if split else source, note):
                 with _pass_errors(refused, media):
-                    found.append(replace(_sequence(media), pixel_range=pixel_range))
+                    sequence = _sequence(media)
+                    found.append(replace(sequence, pixel_range=pixel_range, decoder=decoder))
             for sequence in _select(found, split, path):
                 namesake = sequences.setdefault(sequence.name, sequence)
                 if namesake.path.resolve() != sequence.path.resolve():

@@ -16,6 +16,7 @@ from mottool.errors import InputError, ignore_warning
 from mottool.pixel_range import PixelRange
 from mottool.sources import video
 from mottool.sources.depth import contrast_warning, range_of, scale
+from mottool.sources.hardware import hardware_decoder
 from mottool.sources.images import (
     frame_numbers,
     images_in,
@@ -24,6 +25,7 @@ from mottool.sources.images import (
     without_links,
 )
 from mottool.sources.overlap import in_threads, size_of_arrays
+from mottool.sources.video_decoders import CPU
 from mottool.splits import frames_of_half, name_of_half
 
 __all__ = [
@@ -64,7 +66,8 @@ class Sequence:
     wrong, so use it for progress bars only. `detections` and `ground_truth` are the `det/det.txt`
     and `gt/gt.txt` of a MOTChallenge folder, or the labels of another benchmark. `media` is its
     video or folder of images, None if there is only a `seqinfo.ini`. `pixel_range` are the values
-    that become 0 and 255 in images of more than 8 bits, None for those of the sequence.
+    that become 0 and 255 in images of more than 8 bits, None for those of the sequence. `decoder`
+    is one of `video_decoders.DECODERS`; the frames of a video do not depend on it.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Sequence:
     ground_truth: Path | None = None
     media: Path | None = None
     pixel_range: PixelRange | None = None
+    decoder: str = CPU
 
     @property
     def cached(self) -> "Sequence":
@@ -147,7 +151,8 @@ class Sequence:
             warn(f"{self.path} is a video, to which --pixel-range does not apply")
         expected = self.length if self.media != self.path else None
         before: Frame | None = None
-        for number, seconds, image in video.decode(self.media, warn, start, expected):
+        hardware = hardware_decoder(self.media, self.decoder, warn)
+        for number, seconds, image in video.decode(self.media, warn, start, expected, hardware):
             frame = Frame(number, image, seconds)
             yield from _missing(before or Frame(start - 1, image, seconds), frame, self.fps)
             yield frame

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
@@ -23,7 +24,15 @@ from mottool.engines.threads import cores
 from mottool.errors import InputError, SegmentError
 from mottool.sources.holes import Holes, was_damaged
 
-__all__ = ["EDITED", "NO_TIMES", "VideoInfo", "decode", "decode_from", "probe"]
+__all__ = [
+    "EDITED",
+    "NO_TIMES",
+    "VideoInfo",
+    "decode",
+    "decode_from",
+    "first_frames",
+    "probe",
+]
 
 Image = npt.NDArray[np.uint8]
 Packet: TypeAlias = "av.Packet[av.VideoStream]"
@@ -37,6 +46,8 @@ EDITED = "mov"  # in the name of containers that may have an edit list
 NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: a raw stream, such as .h264
 UNPLACED = "; it has no times, so after lost frames, later ones have too low numbers"
 MAX_THREADS = 16  # of a decoder
+# GPUs decode to two planes, of which FFmpeg computes colours otherwise; the values are the same.
+PLANAR = {"nv12": "yuv420p", "p010le": "yuv420p10le"}
 MAX_FAILURES = 100  # consecutive errors, without a packet between them
 
 
@@ -70,8 +81,19 @@ def probe(path: Path) -> VideoInfo:
         return VideoInfo(fps, width, height, frames or None, end)
 
 
+def first_frames(path: Path, count: int, hardware: HWAccel | None = None) -> list[Image]:
+    """Return the first frames of a video, upright; `hardware` as in `decode`."""
+    converter = _Converter(hardware is not None)
+    with _open(path, hardware) as (container, stream):
+        return [converter.upright(frame) for frame in islice(_frames(container, stream), count)]
+
+
 def decode(
-    path: Path, warn: Callable[[str], None], start: int = 1, expected: int | None = None
+    path: Path,
+    warn: Callable[[str], None],
+    start: int = 1,
+    expected: int | None = None,
+    hardware: HWAccel | None = None,
 ) -> Iterator[tuple[int, float, Image]]:
     """Yield frames from `start` on: number from 1, seconds, upright BGR pixels (H, W, 3) uint8.
 
@@ -80,16 +102,19 @@ def decode(
     rate has lost frames, the numbers continue by time, so that they skip the missing ones. After
     the last frame, `warn` receives a message if packets were damaged, if frames are missing, or if
     fewer frames were decoded than `expected` or than the container states. Raises `InputError` if
-    a frame differs in size from the first.
+    a frame differs in size from the first, and for damage if `hardware` decodes the video.
     """
     info = probe(path)
     number, last, gap, damaged = 0, float("-inf"), 1 / info.fps, list[str]()
-    converter = _Converter()
-    with _open(path) as (container, stream):
-        _use_threads(stream)
+    converter = _Converter(hardware is not None)
+    with _open(path, hardware) as (container, stream):
+        if hardware is None:
+            _use_threads(stream)
         clock = _Clock(container.format.name, stream)
         holes = Holes(1 / info.fps, lambda: bool(damaged) or bool(clock.lost) or was_damaged(path))
         for frame in _frames(container, stream, clock.sent, damaged.append):
+            if hardware and (damaged or frame.is_corrupt):
+                raise _hidden_damage(path, number)
             seconds = clock.time(frame)
             if seconds is not None and holes.contains(seconds):
                 continue
@@ -107,6 +132,8 @@ def decode(
         # not. The duration of a truncated AVI is an estimate from its size.
         timed = not container.format.flags & NO_TIMES
         counted = 0 if EDITED in container.format.name and info.end is not None else stream.frames
+    if hardware and damaged:
+        raise _hidden_damage(path, number)
     if damaged:
         warn(f"{path}: {len(damaged)} damaged packets were skipped{'' if timed else UNPLACED}")
     if holes.missing:
@@ -125,6 +152,12 @@ def decode(
         if clock.lost is None:
             decoded += "; it has no index, so after missing frames, later ones have too low numbers"
         warn(f"{path} should contain {stated}; {decoded}")
+
+
+def _hidden_damage(path: Path, number: int) -> InputError:
+    """Return the error of a video that is damaged after a frame, which a GPU may conceal."""
+    problem = f"{path} is damaged after frame {number}, which a GPU may conceal"
+    return InputError(problem, "give --decoder cpu, which says what is missing")
 
 
 def decode_from(path: Path, number: int, ticks: int) -> Iterator[tuple[int, int, float, Image]]:
@@ -180,12 +213,16 @@ def _use_threads(stream: av.VideoStream) -> None:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[InputContainer, av.VideoStream]]:
+def _open(
+    path: Path, hardware: HWAccel | None = None
+) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """Open a container and its best video stream; it can read local files only."""
     # A playlist could point to the network, and metadata need not be UTF-8.
     options = {"protocol_whitelist": "file"}
     try:
-        container = av.open(f"file:{path}", options=options, metadata_errors="ignore")
+        container = av.open(
+            f"file:{path}", options=options, metadata_errors="ignore", hwaccel=hardware
+        )
     except (av.error.FFmpegError, OSError) as error:
         if not path.exists():
             raise InputError(f"there is no file {path}", "check the path") from error
@@ -277,13 +314,20 @@ class _Clock:
 
 
 class _Converter:
-    """Converts frames to upright BGR, with one scaler on one thread for all of them."""
+    """Converts frames to upright BGR, with one scaler on one thread for all of them.
 
-    def __init__(self) -> None:
+    Those of `hardware` get three planes first, as a CPU decodes them.
+    """
+
+    def __init__(self, hardware: bool = False) -> None:
         self._scaler = VideoReformatter()
+        self._planes = VideoReformatter() if hardware else None
 
     def upright(self, frame: av.VideoFrame) -> Image:
         """Return the frame as BGR (H, W, 3), rotated and mirrored by its display matrix."""
+        planar = PLANAR.get(frame.format.name)
+        if self._planes and planar:
+            frame = self._planes.reformat(frame, format=planar, threads=1)
         bgr = self._scaler.reformat(frame, format="bgr24", threads=1)
         image = np.asarray(bgr.to_ndarray(), np.uint8)  # (H, W, 3)
         matrix: Any = frame.side_data.get("DISPLAYMATRIX")

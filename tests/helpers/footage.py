@@ -37,11 +37,12 @@ def video(
     ticks: Sequence[int] | None = None,
     turned: int = 0,
     keys: int = 12,
+    pixels: str = "yuv420p",
 ) -> Path:
     """Write a video whose frame i is shown at ticks[i] / 30 seconds, by default i / 30."""
     with av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=30)
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.gop_size = keys
         if turned:
             stream.set_display_rotation(turned)
