@@ -6,16 +6,18 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mottool.errors import DeviceError, SettingError
 
-__all__ = ["PRECISIONS", "Compute", "DeviceTimer", "SideStream", "to_host"]
+__all__ = ["PRECISIONS", "Compute", "DeviceTimer", "SideStream", "to_host", "uploadable"]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -196,6 +198,14 @@ class SideStream:
             current.wait_stream(self._stream)
             tensor.record_stream(current)
         return tensor
+
+
+def uploadable(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    """Return an array as `Compute.upload` needs it: contiguous and writable; copied if it is not.
+
+    PyTorch reads no negative strides, and warns of memory that it must not write.
+    """
+    return np.require(array, requirements=("C", "W"))
 
 
 def to_host(tensors: Sequence[Tensor]) -> list[Tensor]:

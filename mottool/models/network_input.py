@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mottool.models.area_resize import area_resized
-from mottool.models.device import Compute, SideStream
+from mottool.models.device import Compute, SideStream, uploadable
 from mottool.models.pixel_formats import normalised
 from mottool.models.preprocessing import Letterbox, Preprocessor
 
@@ -42,7 +42,7 @@ class NetworkInput:
             return self._preprocessor.image(image)
         height, width = image.shape[:2]
         if self._letterbox and self._letterbox.shrinks(width, height):
-            return np.require(image, requirements=("C", "W"))  # as PyTorch needs it
+            return uploadable(image)
         return self._preprocessor.fitted(image)
 
     def batch(self, prepared: Sequence[npt.NDArray[Any]]) -> Tensor:

@@ -152,6 +152,8 @@ class OneShotPipeline:
         self.name, self.weights, self.batch = name, weights, batch
         self.network, self.preprocessor, self.compute = network, preprocessor, compute
         self.runtimes = _runtimes(name, network, weights, preprocessor, compute, batch, runtime)
+        # Of all sequences: CUDA has few streams, and a graph must not be captured on a used one.
+        self.input, self.decoding = NetworkInput(preprocessor, compute), SideStream(compute)
         self.min_score = min_score
         self.session = session
         self.occlusion_stride = occlusion_stride
@@ -192,8 +194,6 @@ class OneShotRun(Stages):
         network = started.network
         self.network: Network = pipeline.session(network) if pipeline.session else network
         preprocessor = pipeline.preprocessor
-        self._input = NetworkInput(preprocessor, pipeline.compute)
-        self._decoding = SideStream(pipeline.compute)
         self.settings: dict[str, Any] = {
             "input": f"{preprocessor.width}x{preprocessor.height}",
             "min_score": pipeline.min_score,
@@ -207,7 +207,7 @@ class OneShotRun(Stages):
     def prepare(self, frame: Frame) -> PreparedFrame:
         """Resize a frame to the network's input."""
         start = perf_counter()
-        pixels = self._input.prepare(frame.image)
+        pixels = self.pipeline.input.prepare(frame.image)
         height, width = frame.image.shape[:2]
         return PreparedFrame(pixels, (width, height), perf_counter() - start)
 
@@ -217,7 +217,7 @@ class OneShotRun(Stages):
         compute, seconds = self.pipeline.compute, sum(frame.seconds for frame in prepared)
         timer = DeviceTimer(compute)
         with compute.within_memory():
-            images = self._input.batch([frame.pixels for frame in prepared])
+            images = self.pipeline.input.batch([frame.pixels for frame in prepared])
             with compute.autocast():
                 heads = self.network.forward(images)
         timer.stop()
@@ -229,7 +229,7 @@ class OneShotRun(Stages):
         frames = len(inferred.sizes)
         network = (inferred.seconds + inferred.timer.seconds()) / frames
         start = perf_counter()
-        with self._decoding.entered():
+        with self.pipeline.decoding.entered():
             decoded, maps = self._decode(inferred.heads)
         results = [
             self._to_frame(people, size, occlusion)

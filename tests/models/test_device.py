@@ -8,7 +8,15 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mottool.models.device import Compute, DeviceTimer, SideStream, pack, to_host, unpack
+from mottool.models.device import (
+    Compute,
+    DeviceTimer,
+    SideStream,
+    pack,
+    to_host,
+    unpack,
+    uploadable,
+)
 from mottool.models.network_input import NetworkInput
 from mottool.models.preprocessing import CenterWarp, Letterbox
 from mottool.runtimes.agreement import eager_heads
@@ -28,6 +36,17 @@ def test_packed_tensors_come_back_with_their_types_shapes_and_bits():
     for tensor, copy in zip(tensors, unpack(pack(tensors), tensors), strict=True):
         assert (copy.dtype, copy.shape) == (tensor.dtype, tensor.shape)
         assert torch.equal(copy, tensor)
+
+
+def test_arrays_are_copied_only_if_pytorch_cannot_read_them():
+    array = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert uploadable(array) is array
+    fixed = array.copy()
+    fixed.flags.writeable = False
+    compute = Compute(torch.device("cpu"))
+    for other in (fixed, array[::-1], array.T):
+        (tensor,) = compute.upload([uploadable(other)])
+        assert torch.equal(tensor, torch.tensor(other.tolist()))
 
 
 def test_tensors_on_the_cpu_are_not_copied():

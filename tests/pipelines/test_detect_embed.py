@@ -45,10 +45,10 @@ class MeanNetwork:
         ]
 
 
-def pipeline(network=None, name="toy", batch=1, size=(64, 32)):
+def pipeline(network=None, name="toy", batch=1, size=(64, 32), letterbox=Letterbox):
     compute = Compute(torch.device("cpu"))
     return OneShotPipeline(
-        name, network or MeanNetwork(), name, Letterbox(*size), compute, 0.1, batch
+        name, network or MeanNetwork(), name, letterbox(*size), compute, 0.1, batch
     )
 
 
@@ -216,8 +216,7 @@ def test_a_pipeline_that_cannot_prepare_a_frame_does_not_stop_the_others(sequenc
         def image(self, frame):
             raise InputError("wrong", "mend")
 
-    broken = pipeline()
-    broken.preprocessor = Picky(64, 32)
+    broken = pipeline(letterbox=Picky)
     errors = detect_embed_all(sequence, {tmp_path / "a.h5": broken, tmp_path / "b.h5": pipeline()})
     assert "wrong" in str(errors[tmp_path / "a.h5"])
     assert errors[tmp_path / "b.h5"] is None

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.models import detection
@@ -20,7 +21,7 @@ from mottool.checkpoints.fitting import fit
 from mottool.checkpoints.read import read
 from mottool.detections import PERSON, Detections
 from mottool.errors import CheckpointError, InputError
-from mottool.models.device import Compute, DeviceTimer, SideStream, to_host
+from mottool.models.device import Compute, DeviceTimer, SideStream, to_host, uploadable
 from mottool.models.pixel_formats import normalised, planes
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
 from mottool.pipelines.options import Options
@@ -90,6 +91,7 @@ class TorchvisionDetector:
             raise CheckpointError(f"{path}: {error.problem}", error.fix) from error
         self.weights = checkpoint.sha256
         self.network = network.eval().to(compute.device)
+        self.decoding = SideStream(compute)
         if options.input:
             _resize(self.network.transform, options.input)
         self.settings: dict[str, Any] = {
@@ -130,13 +132,13 @@ class TorchvisionRun(Stages):
         self.detector = detector
         self.settings = detector.settings
         self._on_cpu = detector.compute.device.type == "cpu"
-        self._decoding = SideStream(detector.compute)
 
     def prepare(self, frame: Frame) -> PreparedFrame:
         """Convert the pixels of a frame; a GPU receives bytes."""
         start = perf_counter()
-        pixels = planes(frame.image, PIXELS) if self._on_cpu else frame.image
-        height, width = frame.image.shape[:2]
+        image: npt.NDArray[Any] = frame.image
+        pixels = planes(image, PIXELS) if self._on_cpu else uploadable(image)
+        height, width = image.shape[:2]
         return PreparedFrame(pixels, (width, height), perf_counter() - start)
 
     @torch.inference_mode()
@@ -162,7 +164,7 @@ class TorchvisionRun(Stages):
         values = [
             result[name] for result in inferred.results for name in ("boxes", "scores", "labels")
         ]
-        with self._decoding.entered():
+        with self.detector.decoding.entered():
             copies = iter(to_host(values))
         people = [self._people(*parts) for parts in zip(copies, copies, copies, strict=True)]
         times = FrameTimes(network=network, heads=(perf_counter() - start) / frames)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mottool.models.device import Compute, to_host
+from mottool.models.device import Compute, to_host, uploadable
 from mottool.pipelines.embedders.crops import distinct_pixels, split_embeddings
 
 __all__ = ["DeviceCrops", "embed_device_crops"]
@@ -63,7 +63,7 @@ class DeviceCrops:
         for image, part in zip(images, parts, strict=True):
             if len(part):
                 places.append(_places(part, begin, image.shape[1]))
-                pixels.append(self._upload(np.ascontiguousarray(image)).view(-1, 3))
+                pixels.append(self._upload(uploadable(image)).view(-1, 3))
                 begin += len(pixels[-1])
         self._pixels = torch.cat(pixels)  # (P, 3), the first one black
         self._places = np.concatenate([np.zeros((0, 4), np.int64), *places])
