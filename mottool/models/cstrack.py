@@ -19,6 +19,7 @@ from torchvision.ops import box_convert
 from mottool.checkpoints.fitting import dimension, fit
 from mottool.errors import SettingError
 from mottool.models.backbones.csp import C3Block, CSPBackbone, CSPBlock, PathAggregation
+from mottool.models.candidates import candidates
 from mottool.models.centre_heads import at_centres
 from mottool.models.cluster_nms import cluster_nms, diou
 from mottool.models.device import to_host
@@ -237,23 +238,20 @@ class CSTrack(nn.Module):
         centre, or of the nearest cell outside the map; with the basic head on the level that
         detected the box. It is L2-normalised here; the authors' tracker normalises it later.
         """
-        decoded = []
-        boxes, objectness, person = self.proposals(heads)
-        levels = torch.cat(
-            [
-                torch.full((3 * heads[f"detection_{stride}"][0, 0].numel(),), level)
-                for level, stride in enumerate(STRIDES)
-            ]
-        ).to(boxes.device)  # (N,)
-        for image, (box, score) in enumerate(zip(boxes, objectness * person, strict=True)):
-            above = score > min_score
-            box, score, level = box[above], score[above], levels[above]
-            chosen = cluster_nms(box, score, MAX_OVERLAP, MAX_PEOPLE, diou)
-            box, score, level = box[chosen], score[chosen], level[chosen]  # (n, 4), (n,), (n,)
-            embeddings = self._embeddings(heads, image, box, level)  # (n, D)
-            decoded += [box, score, torch.zeros_like(chosen), embeddings]
-        values = to_host(decoded)
-        return [Decoded(*values[i : i + 4]) for i in range(0, len(values), 4)]
+        all_boxes, objectness, person = self.proposals(heads)
+        anchors = [3 * heads[f"detection_{stride}"][0, 0].numel() for stride in STRIDES]
+        ends = torch.tensor(anchors).cumsum(0)
+        people, levels = [], []
+        for rows, scores, boxes in candidates(objectness * person, min_score, all_boxes):
+            best = cluster_nms(boxes, scores, MAX_OVERLAP, MAX_PEOPLE, diou)
+            people.append((boxes[best], scores[best], torch.zeros_like(best)))
+            levels.append(torch.bucketize(rows[best], ends, right=True))
+        sizes = [len(level) for level in levels]
+        of_all = torch.cat([boxes for boxes, _, _ in people]), torch.cat(levels)
+        at, on = (torch.split(part.to(all_boxes.device), sizes) for part in of_all)
+        parts = enumerate(zip(at, on, strict=True))
+        embeddings = to_host([self._embeddings(heads, image, *part) for image, part in parts])
+        return [Decoded(*each, rows) for each, rows in zip(people, embeddings, strict=True)]
 
     def embed_at(self, heads: dict[str, Tensor], boxes: Sequence[Tensor]) -> list[Tensor]:
         """Read the L2-normalised embeddings (n, D) of each image's boxes (n, 4), as `decode`.

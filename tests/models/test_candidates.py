@@ -13,7 +13,7 @@ from mottool.models.candidates import candidates
 IMAGES = 4
 NETWORKS = (
     *("mottool-s", "fairmot-resnet34", "fairmot-dla34-anchors8", "jde-576x320", "outrack"),
-    *("otrack", "tdt-mobilenet"),
+    *("otrack", "tdt-mobilenet", "cstrack-s"),
 )
 BLOCKING = {"__bool__", "bincount", "item", "masked_select", "nonzero", "tolist", "unique"}
 
@@ -101,8 +101,9 @@ def test_decoding_a_batch_waits_as_often_as_for_one_image_and_decodes_the_same(n
         for image, both in enumerate(together):
             (alone,) = network.decode(of_images(heads, [image]), 0.3)
             for field, value in vars(alone).items():
-                # TDT multiplies the features of all people of a batch by its last weights at once.
-                exact = name != "tdt-mobilenet" or field != "embeddings"
-                tolerance = {"rtol": 0, "atol": 0 if exact else 1e-6}
+                # TDT multiplies the features of all people of a batch by its last weights at once,
+                # and the sigmoid of an element depends on its place in memory, by the last bit.
+                exact = (name, field) != ("tdt-mobilenet", "embeddings") and name != "cstrack-s"
+                tolerance = {"rtol": 0 if exact else 1e-6, "atol": 0 if exact else 1e-6}
                 if value is not None:
                     torch.testing.assert_close(value, getattr(both, field), **tolerance)
