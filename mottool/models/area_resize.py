@@ -47,10 +47,10 @@ def _sums(values: Tensor, axis: int, size: int, whole: bool) -> Tensor:
     shape = [1] * values.ndim
     shape[axis] = size
     pixels, shares = _table(values.shape[axis], size, values.device)
+    weights = (shares > 0).float() if whole else shares
     sums: Tensor | None = None
-    for indices, weights in zip(pixels, shares, strict=True):
-        part = values.index_select(axis, indices).float()
-        part = part.mul_((weights > 0 if whole else weights).view(shape))
+    for indices, row in zip(pixels, weights, strict=True):
+        part = values.index_select(axis, indices) * row.view(shape)
         sums = part if sums is None else sums.add_(part)
     assert sums is not None
     return sums
