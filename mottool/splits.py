@@ -123,8 +123,10 @@ def parse_source(source: str | Path) -> tuple[Path, Split | None]:
     """Split `PATH@NAME` into its path and its split, which is None for a path without one.
 
     An existing file or folder with an @ in its name is a path. Raises `SettingError` for an unknown
-    name after an existing path or a pattern.
+    name after an existing path or a pattern, and for an empty source.
     """
+    if source == "":
+        raise SettingError("a source is empty", "give a path, or . for the current folder")
     text, separator, name = str(source).rpartition("@")
     if not separator or not text or "/" in name or Path(source).exists():
         return Path(source), None

@@ -45,6 +45,7 @@ from mottool.cli.options import (
     shard_option,
     work_option,
 )
+from mottool.cli.paths import FilePath
 from mottool.cli.tracker_flags import tracker_command
 from mottool.engines.base import BaseEngine
 from mottool.engines.task import Outcome, Task
@@ -64,7 +65,7 @@ KEEP_BOTH = "give --out, or --settings NAME.toml, whose results go to TRACKER@NA
 
 
 @click.command("associate", cls=tracker_command(settings_by_tracker()), epilog=splits_help())
-@click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
+@click.argument("caches", nargs=-1, metavar="[CACHE]...", type=FilePath())
 @click.option(
     "--tracker",
     type=NameChoice(TRACKERS, "tracker"),
@@ -79,14 +80,14 @@ KEEP_BOTH = "give --out, or --settings NAME.toml, whose results go to TRACKER@NA
 @set_option
 @click.option(
     "--public",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Public detections for --track-type public_track: a file, or a folder or dataset that "
     "has each sequence's.",
 )
 @merged_options({"finishing": PostprocessSettings}, "finishing")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     help="The folder of the result files.  [default: WORK/tracks/PIPELINE.TRACKER, or "
     "PIPELINE.TRACKER@NAME with --settings NAME.toml]",
 )

@@ -14,6 +14,7 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import as_json, settings_options, work_option
+from mottool.cli.paths import FilePath
 from mottool.errors import SettingError
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import Options, input_size
@@ -116,7 +117,7 @@ def run(
 
 
 @click.command("benchmark")
-@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("source", required=False, type=FilePath())
 @click.option(
     "--pipeline",
     "pipelines",
@@ -136,7 +137,7 @@ def run(
 @settings_options(Config)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     help="Folder of the tables and the plot.  [default: WORK/benchmark]",
 )
 @work_option

@@ -19,6 +19,7 @@ from mottool.association.sequence_settings import (
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
+from mottool.cli.paths import FilePath
 from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.engines.threads import single_threads
 from mottool.errors import SettingError, did_you_mean
@@ -122,7 +123,7 @@ def run(
 
 
 @click.command("compare", epilog=splits_help())
-@click.argument("caches", nargs=-1, metavar="[CACHES]...", type=click.Path(path_type=Path))
+@click.argument("caches", nargs=-1, metavar="[CACHES]...", type=FilePath())
 @ground_truth_files_option
 @click.option(
     "--tracker",
@@ -136,24 +137,22 @@ def run(
     "--settings",
     "files",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="A TOML file that names a tracker and its settings, as tune writes it; may be repeated. "
     "Its row is named TRACKER@FILE, such as bytetrack@best for best.toml.",
 )
 @settings_options(Config)
-@click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
-@click.option(
-    "--latex", type=click.Path(path_type=Path), help="Write the table, for booktabs, to this file."
-)
+@click.option("--csv", type=FilePath(), help="Write all metrics to this file.")
+@click.option("--markdown", type=FilePath(), help="Write the table to this file.")
+@click.option("--latex", type=FilePath(), help="Write the table, for booktabs, to this file.")
 @click.option(
     "--plots",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     help="Write the plots scatter, parts, crowd and sequences to this folder.",
 )
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Write a page with the table, which can be sorted, the plots and the videos to this file.",
 )
 @all_columns_option

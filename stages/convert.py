@@ -11,6 +11,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options
+from mottool.cli.paths import FilePath
 from mottool.errors import InputError, ignore_warning
 from mottool.formats.registry import TRACK_FORMATS
 from mottool.records.tracker_settings import mixed_settings
@@ -106,18 +107,18 @@ def read_sources(
 
 
 @click.command("convert")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=FilePath())
 @click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="The file or folder to write. Existing sequences in it are overwritten.",
 )
 @settings_options(Config)
 @click.option(
     "--dataset",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="The dataset or the videos themselves, for the width, height, frame rate and length of "
     "each sequence where SOURCES do not contain them; those of results in a work folder are also "
     "in their caches. May be repeated.",

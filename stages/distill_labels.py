@@ -14,6 +14,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, pixel_range_option, settings_options, work_option
+from mottool.cli.paths import FilePath
 from mottool.data.formats import format_names
 from mottool.errors import MottoolError, SettingError
 from mottool.pipelines.distill import DistillSettings, distill, pseudo_label
@@ -39,13 +40,13 @@ run = distill
 @click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="The folder of the images that lists, .json and .odgt files name.  [default: near the "
     "file]",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="The label file, for a single DATASET.  [default: WORK/labels/TEACHER/DATASET.h5]",
 )
 @pixel_range_option

@@ -9,6 +9,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, ground_truth_files_option, settings_options, work_option
+from mottool.cli.paths import FilePath
 from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.errors import SettingError
 from mottool.metrics.settings import EvaluationSettings
@@ -41,7 +42,7 @@ def run(
 
 
 @click.command("evaluate", epilog=splits_help())
-@click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("tracks", nargs=-1, type=FilePath())
 @ground_truth_files_option
 @click.option("--caches", is_flag=True, help="Score the caches under the work folder.")
 @settings_options(Config)
@@ -51,8 +52,8 @@ def run(
     help="Also print the metrics of the package motmetrics. It counts IDSW, Frag and MT slightly "
     "differently and has no HOTA; the official metrics are the first ones.",
 )
-@click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
+@click.option("--csv", type=FilePath(), help="Write all metrics to this file.")
+@click.option("--markdown", type=FilePath(), help="Write the table to this file.")
 @all_columns_option
 @as_json
 @work_option

@@ -10,6 +10,7 @@ import click
 from mottool.cli.facts import brief_facts, fact_lines
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json
+from mottool.cli.paths import FilePath
 from mottool.errors import InputError, ignore_warning
 from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
 
@@ -225,9 +226,7 @@ def _amounts(facts: Mapping[str, Any]) -> list[str]:
 
 
 @click.command("inspect")
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=FilePath())
 @click.option("--all", "shows_all", is_flag=True, help="Show everything, as --json does.")
 @as_json
 def command(files: tuple[Path, ...], shows_all: bool, as_json: bool) -> None:

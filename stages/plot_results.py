@@ -14,6 +14,7 @@ import click
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import ground_truth_option, plot_options, results_argument
+from mottool.cli.paths import ExistingPath
 from mottool.drawing.plots import check_output, hota_curves, plot_hota, plot_timelines
 from mottool.errors import InputError, SettingError
 from mottool.motchallenge.rules import AUTO, RULES
@@ -229,7 +230,7 @@ def timelines(
     nargs=-1,
     required=True,
     metavar="COMPARISON...",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=ExistingPath(dir_okay=False),
 )
 @click.option("--tracker", help="The tracker to draw, if a COMPARISON has several.")
 @click.option(

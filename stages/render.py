@@ -18,6 +18,7 @@ from mottool.cli.options import (
     settings_options,
     work_option,
 )
+from mottool.cli.paths import FilePath
 from mottool.drawing.render import RenderSettings as Config
 from mottool.drawing.render import render_switches, video_inputs
 from mottool.drawing.render import render_video as run
@@ -40,13 +41,13 @@ __all__ = ["Config", "command", "run"]
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
     "--tracks",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="The folder or zip file of result files, <sequence>.txt each, or one result file.  "
     "[default: the only folder in WORK/tracks that has the sequences]",
 )
 @click.option(
     "--beside",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Other results of the same sequences, drawn side by side, with differences in heavy "
     "lines.",
 )
@@ -60,7 +61,7 @@ __all__ = ["Config", "command", "run"]
 )
 @click.option(
     "--cache",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="The cache for --detections, --occlusion and --refound, or a folder of <sequence>.h5.  "
     "[default: WORK/caches/PIPELINE for the results PIPELINE.TRACKER]",
 )

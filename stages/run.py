@@ -16,6 +16,7 @@ from mottool.association.empty_result import EmptyResult, describe_empty
 from mottool.cli.engine_options import EngineSettings, open_engine
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, settings_options, work_option
+from mottool.cli.paths import FilePath
 from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
@@ -75,7 +76,7 @@ def run(
 
 
 @click.command("run", epilog=splits_help())
-@click.argument("recipe", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("recipe", type=FilePath(dir_okay=False))
 @click.option(
     "--dry-run",
     is_flag=True,

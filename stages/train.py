@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from mottool.cli.existing_path import ExistingPath
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import (
     as_json,
@@ -15,6 +14,7 @@ from mottool.cli.options import (
     settings_options,
     work_option,
 )
+from mottool.cli.paths import ExistingPath, FilePath
 from mottool.data.formats import format_names
 from mottool.errors import ignore_warning
 from mottool.metrics.settings import RetrievalSettings
@@ -44,7 +44,7 @@ EPILOG += f"\n\n{splits_help()}"
 )
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Folder of the images that lists, .json and .odgt files refer to.  [default: searched "
     "in the folders around the file]",
 )
@@ -66,7 +66,7 @@ EPILOG += f"\n\n{splits_help()}"
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     help="Folder of all outputs.  [default: WORK/training/PIPELINE]",
 )
 @click.option(

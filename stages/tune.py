@@ -22,6 +22,7 @@ from mottool.cli.options import (
     settings_options,
     work_option,
 )
+from mottool.cli.paths import FilePath
 from mottool.engines.local import local_engine
 from mottool.engines.threads import cores
 from mottool.errors import InputError, SettingError
@@ -233,7 +234,7 @@ def _sequences(
 
 
 @click.command("tune", epilog=splits_help())
-@click.argument("caches", nargs=-1, metavar="[CACHE]...", type=click.Path(path_type=Path))
+@click.argument("caches", nargs=-1, metavar="[CACHE]...", type=FilePath())
 @ground_truth_files_option
 @click.option(
     "--tracker",
@@ -264,7 +265,7 @@ def _sequences(
 @settings_options(Config)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(file_okay=False),
     help="The folder of the search.  [default: WORK/tuning/PIPELINE.TRACKER]",
 )
 @click.option("--overwrite", is_flag=True, help="Remove another search from the folder.")

@@ -12,6 +12,7 @@ import click
 
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, pixel_range_option, settings_options, work_option
+from mottool.cli.paths import FilePath
 from mottool.data.formats import format_names
 from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.metrics.settings import MIN_SCORE, RetrievalSettings
@@ -93,14 +94,14 @@ def run(
 @click.argument("sources", nargs=-1, required=True, metavar="DATASET...")
 @click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Folder of the images that lists, .json and .odgt files refer to.  [default: searched "
     "in the folders around the file]",
 )
 @pixel_range_option
 @settings_options(Config)
-@click.option("--csv", type=click.Path(path_type=Path), help="Write all metrics to this file.")
-@click.option("--markdown", type=click.Path(path_type=Path), help="Write the table to this file.")
+@click.option("--csv", type=FilePath(), help="Write all metrics to this file.")
+@click.option("--markdown", type=FilePath(), help="Write the table to this file.")
 @as_json
 @work_option
 def command(

@@ -15,6 +15,7 @@ from mottool.checkpoints.manifest import Listing, listings
 from mottool.cli.facts import fact_lines
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json
+from mottool.cli.paths import FilePath
 from mottool.errors import CheckpointError, SettingError, did_you_mean, ignore_warning
 from mottool.files import existing_path, file_digest
 
@@ -260,7 +261,7 @@ def _fetch_command(entry: Listing, entries: list[Listing]) -> str | None:
 @click.option(
     "--out",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Path of the downloaded file.  [default: the authors' file name, in $MOTTOOL_WEIGHTS or "
     "~/.cache/mottool/weights]",
 )
@@ -290,9 +291,7 @@ def fetch_command(name: str, out: Path | None, overwrite: bool, as_json: bool) -
 
 
 @command.command("verify", short_help="Show what each file is, and whether it is complete.")
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=FilePath())
 @network_option
 @as_json
 def verify_command(files: tuple[Path, ...], pipeline: str | None, as_json: bool) -> None:
@@ -333,13 +332,13 @@ def _report(jobs: Jobs, name: str, path: Path, facts: dict[str, Any]) -> None:
 
 
 @command.command("convert", short_help="Convert an authors' file to safetensors with a card.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @network_option
 @click.option(
     "--out",
     required=True,
     metavar="FILE.safetensors",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Path of the new file; its card is FILE.toml in the same folder. Both are written "
     "atomically and replace existing files.",
 )

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
-from mottool.cli.existing_path import ExistingPath
 from mottool.cli.name_choice import NameChoice
+from mottool.cli.paths import ExistingPath, FilePath
 from mottool.errors import SettingError
 from mottool.pixel_range import parse_pixel_range
 from mottool.settings import Settings, build_settings, is_optional, plain_type
@@ -47,7 +47,7 @@ def work_option(command: Command) -> Command:
     """Add the `--work` option, which every stage has."""
     return click.option(
         "--work",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=FilePath(file_okay=False),
         default=Path("mottool-work"),
         envvar="MOTTOOL_WORK",
         show_default=True,
@@ -70,7 +70,7 @@ def ground_truth_files_option(command: Command) -> Command:
         "truth",
         multiple=True,
         required=True,
-        type=click.Path(path_type=Path),
+        type=FilePath(),
         help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
         "SEQUENCE.txt, or one such file; labels of KITTI tracking, VisDrone-MOT, BDD100K MOT or "
         "Ultralytics; PATH@SPLIT for a part. May be repeated.",
@@ -82,7 +82,7 @@ def list_option(command: Command) -> Command:
     return click.option(
         "--list",
         "listed",
-        type=click.Path(path_type=Path),
+        type=FilePath(),
         help="A text file with one source a line, relative to the folder of the file.",
     )(command)
 
@@ -103,7 +103,7 @@ def settings_file(command: Command) -> Command:
     return click.option(
         "--settings",
         "file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(dir_okay=False),
         help="A TOML file of settings for all sequences and for single ones.",
     )(command)
 
@@ -320,7 +320,7 @@ def ground_truth_option(
         "ground_truth",
         multiple=True,
         required=required,
-        type=click.Path(path_type=Path),
+        type=FilePath(),
         help=f"{help} May be given several times.",
     )
 
@@ -329,7 +329,7 @@ def tracks_option(command: Command) -> Command:
     """Add the `--tracks` option of plots: result files that give the identities."""
     return click.option(
         "--tracks",
-        type=click.Path(path_type=Path),
+        type=FilePath(),
         help="The folder or zip file of results that give the identities, or one result file.",
     )(command)
 
@@ -344,10 +344,10 @@ def frame_pair_option(metavar: str, help: str) -> Callable[[Command], Command]:
 
 def caches_argument(command: Command) -> Command:
     """Add the argument `caches`, any number of cache files."""
-    kind = click.Path(path_type=Path)
+    kind = FilePath()
     return click.argument("caches", nargs=-1, metavar="[CACHE]...", type=kind)(command)
 
 
 def results_argument(command: Command) -> Command:
     """Add the argument `tracks`, any number of result files or folders of them."""
-    return click.argument("tracks", nargs=-1, type=click.Path(path_type=Path))(command)
+    return click.argument("tracks", nargs=-1, type=FilePath())(command)

@@ -1,4 +1,4 @@
-"""Files that are given and missing are reported before the command imports anything heavy."""
+"""Paths on the command line: missing ones are reported before heavy imports, empty ones refused."""
 
 import subprocess
 import sys
@@ -84,3 +84,20 @@ def test_names_of_initial_weights_are_no_files(tmp_path):
     for name in ("imagenet", "mottool-s"):
         _, error = without([], tmp_path, "train", "mottool-s", "--data", "a.json", "--init", name)
         assert "there is no file or folder 'a.json'" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["associate", "--work", ""], "--work is empty"),
+        (["evaluate", "--gt", "truth", "--csv="], "--csv is empty"),
+        (["inspect", ""], "an argument is empty"),
+        (["track", ""], "a source is empty"),
+        (["distill-labels", "street", "--out", ""], "--out is empty"),
+        (["detect-embed", "street", "--weights", ""], "--weights is empty"),
+    ],
+)
+def test_empty_paths_are_not_the_current_folder(tmp_path, arguments, problem):
+    code, errors = without([], tmp_path, *arguments)
+    assert code == 2
+    assert errors == f"mottool: {problem}. Fix: give a path, or . for the current folder.\n"
