@@ -39,8 +39,9 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.cache.reader import Cache
 from mottool.detections import Detections
 from mottool.errors import InputError, SettingError, did_you_mean, naming_arguments
-from mottool.metrics import evaluate
+from mottool.metrics.cache_evaluation import score_cache
 from mottool.metrics.cache_metrics import cache_metrics
+from mottool.metrics.ground_truth import load_ground_truth
 from mottool.metrics.inputs import (
     GroundTruthFile,
     find_caches,
@@ -49,6 +50,7 @@ from mottool.metrics.inputs import (
     part_of_cache,
 )
 from mottool.metrics.settings import MIN_SCORE
+from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
 from mottool.online.detections import as_supervision
@@ -165,14 +167,11 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> d
     """
     sequence = result.header.sequence if isinstance(result, Cache) else result.sequence
     file = _ground_truth(Path(truth), sequence)
-    ground_truth = evaluate.load_ground_truth(file, sequence, rules)
+    ground_truth = load_ground_truth(file, sequence, rules)
     if isinstance(result, Cache):
-        part = part_of_cache(result.path, sequence, file)
-        if part == result.path:
-            return cache_metrics([evaluate.score_cache(result, ground_truth)], MIN_SCORE)
-        with Cache(part) as half:
-            return cache_metrics([evaluate.score_cache(half, ground_truth)], MIN_SCORE)
-    return evaluate.score_tracks(result.rows, ground_truth, result.frames).metrics()
+        with Cache(part_of_cache(result.path, sequence, file)) as cache:
+            return cache_metrics([score_cache(cache, ground_truth)], MIN_SCORE)
+    return score_tracks(result.rows, ground_truth, result.frames).metrics()
 
 
 def _ground_truth(path: Path, sequence: str) -> GroundTruthFile:
@@ -386,9 +385,8 @@ def _axis(item: tuple[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     """Return a setting as on the command line."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return str(value)
-    return ",".join(map(str, value))
+    several = isinstance(value, Iterable) and not isinstance(value, str)
+    return ",".join(map(str, value)) if several else str(value)
 
 
 def _value(cell: str) -> Any:

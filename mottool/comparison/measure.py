@@ -12,10 +12,12 @@ from mottool.association.run_tracker import run_tracker
 from mottool.association.sequence_settings import InputSettings, PostprocessSettings
 from mottool.cache.reader import Cache
 from mottool.errors import ignore_warning
+from mottool.metrics.cache_evaluation import score_cache
 from mottool.metrics.cache_metrics import CacheMatches
-from mottool.metrics.evaluate import cached_ground_truth, score_cache, score_tracks
+from mottool.metrics.ground_truth import cached_ground_truth
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.speed import FrameTimer, detection_and_embedding
+from mottool.metrics.track_evaluation import score_tracks
 from mottool.metrics.tracking import TrackingScore
 from mottool.motchallenge.rules import AUTO
 from mottool.settings import Settings

@@ -263,7 +263,7 @@ def hota_curves(
     combined as in TrackEval. `rules` are a benchmark's or `auto`. `warn` receives a message for
     anything that lowers a score. Raises `InputError` for a file that is no result.
     """
-    from mottool.metrics.evaluate import TrackEvaluation
+    from mottool.metrics.track_evaluation import TrackEvaluation
 
     evaluation = TrackEvaluation(tracker)
     for truth in ground_truth:

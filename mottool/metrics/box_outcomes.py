@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.metrics.clear import true_positives
-from mottool.metrics.evaluate import load_ground_truth, preprocess_tracks
+from mottool.metrics.ground_truth import load_ground_truth, preprocess_tracks
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence
 from mottool.motchallenge.rows import Rows

@@ -11,7 +11,7 @@ from mottool.boxes import tlwh_from_xyxy, xyxy_from_tlwh
 from mottool.cache.layout import EMBED_MIN_SCORE
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
-from mottool.metrics.evaluate import load_ground_truth
+from mottool.metrics.ground_truth import load_ground_truth
 from mottool.metrics.inputs import GroundTruthFile, find_result, get_ground_truth
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping

@@ -16,19 +16,13 @@ import numpy as np
 from mottool.cache.reader import Cache
 from mottool.errors import InputError, ignore_warning
 from mottool.files import atomic_write
-from mottool.metrics.evaluate import score_cache
-from mottool.metrics.ground_truth import (
-    check_half,
-    load_ground_truth,
-    preprocess_tracks,
-    warn_of_mismatch,
-    warn_of_missing_frames,
-)
+from mottool.metrics.cache_evaluation import score_cache
+from mottool.metrics.ground_truth import load_ground_truth
 from mottool.metrics.inputs import GroundTruthFile, part_of_cache
 from mottool.metrics.matches import CacheMatches, MatchBuilder
+from mottool.metrics.result_file import read_result_file
 from mottool.metrics.settings import RetrievalSettings
 from mottool.metrics.tracking import TrackingScore, score
-from mottool.motchallenge.rows import read_rows
 
 __all__ = ["read_detection_score", "read_score", "store_detection_score", "store_score"]
 
@@ -46,14 +40,9 @@ def store_score(
 ) -> Path:
     """Score the result file `tracks` by `rules` and write the sums of its metrics to `out`.
 
-    `warn` is as in `TrackEvaluation.add`. Raises `InputError` for files that cannot be scored.
+    `warn` is as in `read_result_file`. Raises `InputError` for files that cannot be scored.
     """
-    ground_truth, rows = load_ground_truth(truth, sequence, rules), read_rows(tracks, "result")
-    if truth.span:
-        check_half(tracks, rows, truth)
-    scored = preprocess_tracks(rows, ground_truth)
-    warn_of_mismatch(sequence, tracks, truth, ground_truth, rows, scored, warn)
-    warn_of_missing_frames(sequence, tracks, ground_truth, rows, scored, warn)
+    ground_truth, scored = read_result_file(tracks, sequence, truth, rules, warn)
     sums = score(scored)
     parts = {
         name: {

@@ -16,10 +16,11 @@ from mottool.files import digest
 from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.detection import size_of
-from mottool.metrics.evaluate import load_ground_truth, score_tracks
+from mottool.metrics.ground_truth import load_ground_truth
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.matches import CacheMatches, MatchBuilder
 from mottool.metrics.settings import RetrievalSettings
+from mottool.metrics.track_evaluation import score_tracks
 from mottool.metrics.tracking import TrackingScore, combine
 from mottool.models.device import Compute
 from mottool.models.interfaces import EmbeddingNetwork

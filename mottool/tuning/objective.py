@@ -56,8 +56,8 @@ class Objective:
         Raises the errors of these for caches and ground truth that they cannot use.
         """
         from mottool.cache.reader import Cache
-        from mottool.metrics.evaluate import cached_ground_truth, score_tracks
-        from mottool.metrics.ground_truth import check_frames
+        from mottool.metrics.ground_truth import cached_ground_truth, check_frames
+        from mottool.metrics.track_evaluation import score_tracks
 
         index, point = task
         path, sequence, ground_truth = self.sequences[index]
@@ -76,7 +76,8 @@ class Objective:
 
     def perfect_score(self, index: int) -> TrackingScore:
         """Score the ground truth of one sequence, by its index, as if it were the tracks."""
-        from mottool.metrics.evaluate import cached_ground_truth, score_tracks
+        from mottool.metrics.ground_truth import cached_ground_truth
+        from mottool.metrics.track_evaluation import score_tracks
         from mottool.motchallenge.rules import scored_and_ignored
 
         _, sequence, file = self.sequences[index]

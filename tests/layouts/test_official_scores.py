@@ -9,8 +9,9 @@ import json
 import numpy as np
 import pytest
 
-from mottool.metrics.evaluate import load_ground_truth, score_tracks
+from mottool.metrics.ground_truth import load_ground_truth
 from mottool.metrics.inputs import find_ground_truth
+from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.rows import Rows
 
 FRAMES, WIDTH, HEIGHT = 20, 1242, 375

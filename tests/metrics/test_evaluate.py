@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mottool.errors import InputError
-from mottool.metrics.evaluate import load_ground_truth, score_tracks
+from mottool.metrics.ground_truth import load_ground_truth
 from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.rows import Rows
 
 LINES = "1,1,0,0,20,40,1,1,1\n2,1,0,0,20,40,1,1,1\n"

@@ -9,11 +9,11 @@ import pytest
 from scenes import make
 
 from mottool.metrics import registry
-from mottool.metrics.evaluate import TrackEvaluation
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.preprocess import preprocess
 from mottool.metrics.registry import METRICS, TRACK_METRICS, Metric, columns, get_metric, headline
 from mottool.metrics.tables import as_text, evaluation_tables
+from mottool.metrics.track_evaluation import TrackEvaluation
 from mottool.metrics.tracking import score
 from mottool.stages import compare, train, tune
 
