@@ -43,11 +43,12 @@ def several(given):
     click.echo(json.dumps(given, default=str))
 
 
-def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults():
-    arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--path", "x/y", "--limit", "IoU 2"]
+def test_flags_reach_the_settings_and_untouched_ones_keep_their_defaults(tmp_path):
+    path = str(tmp_path)
+    arguments = ["--count", "4", "--no-fast", "--kind", "bee", "--path", path, "--limit", "IoU 2"]
     values = json.loads(CliRunner().invoke(one, arguments).output)
     assert values == {
-        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "path": "x/y",
+        "count": 4, "share": 0.5, "fast": False, "kind": "bee", "part": None, "path": path,
         "limit": 2.0, "margin": 0.5, "turns": None, "pair": "a:b",
     }  # fmt: skip
     assert json.loads(CliRunner().invoke(one).output) == to_json(Sample())

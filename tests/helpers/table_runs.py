@@ -2,7 +2,9 @@
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
+from mottool.cli import paths
 from mottool.stages import associate, detect_embed, distill_labels, evaluate, train, validate
 
 FOLDER = Path(__file__).parents[2] / "examples/papers"
@@ -49,6 +51,7 @@ def setup(folder, *sources, **variables):
 
 
 def parsed(command):
-    """The name and the parameters of a command of mottool."""
+    """The name and the parameters of a command of mottool; earlier commands write its inputs."""
     name, *words = command
-    return name, COMMANDS[name].make_context(name, list(words)).params
+    with patch.object(paths, "existing_path", lambda path: path):
+        return name, COMMANDS[name].make_context(name, list(words)).params
