@@ -239,7 +239,7 @@ def _find(sources: Sequence[str], refused: Refuse, note: Note) -> list[dict[str,
         entry["span"] = list(sequence.span) if hasattr(sequence, "span") else None
         entry["content"] = _content(entry)
         entry["labels"] = _labels_folder(original)
-        entry["labels_time"] = _time(entry["labels"])
+        entry["labels_time"] = _times(entry["labels"])
         found.append(entry)
     return found
 
@@ -256,12 +256,13 @@ def _labels_folder(sequence: Source) -> str | None:
     return None if labels is None else str(labels.parent)
 
 
-def _time(folder: str | None) -> int | None:
+def _times(folder: str | None) -> list[int] | None:
     """Return when a file was last added to a folder or removed; None without the folder."""
     try:
-        return None if folder is None else os.stat(folder).st_mtime_ns
+        state = os.stat(folder) if folder is not None else None
     except OSError:
-        return None
+        state = None
+    return None if state is None else [state.st_mtime_ns, state.st_ctime_ns]
 
 
 def _is_unchanged(source: Mapping[str, Any]) -> bool:
@@ -269,7 +270,7 @@ def _is_unchanged(source: Mapping[str, Any]) -> bool:
     if "labels" not in source:  # remembered by an earlier version
         return False
     same_frames: bool = _content(source) == source["content"]
-    return same_frames and _time(source["labels"]) == source["labels_time"]
+    return same_frames and _times(source["labels"]) == source["labels_time"]
 
 
 def _text(path: Path | None) -> str | None:

@@ -1,7 +1,8 @@
 """What is known of files without reading them again.
 
-`KnownFiles` keeps what was computed from a file for as long as its size, time of modification and
-inode are the same.
+`KnownFiles` keeps what was computed from a file for as long as its size, times of modification and
+change, and inode are the same. Programs that restore files set the time of modification, but the
+operating system sets the time of change (on Windows it has none).
 """
 
 import os
@@ -14,7 +15,7 @@ from mottool.files import atomic_write, digest, file_digest, json_record, read_j
 
 __all__ = ["KnownFiles", "Signature", "signature", "tree_signature"]
 
-Signature = list[Any]  # of a file: bytes, nanoseconds of its modification, inode; of a folder: one
+Signature = list[Any]  # of a file: bytes, nanoseconds of its times, inode; of a folder: a digest
 
 
 class KnownFiles:
@@ -64,20 +65,23 @@ class KnownFiles:
 
 
 def signature(path: Path) -> Signature:
-    """Return the size, time of modification and inode of a file; [] if there is none.
+    """Return the size, times of modification and change, and inode of a file; [] without a file.
 
     That of a folder is a digest of the signatures of the files in it.
     """
     try:
         state = os.stat(path)
         if not os.path.isdir(path):
-            return [state.st_size, state.st_mtime_ns, state.st_ino]
+            return _signature(state)
         with os.scandir(path) as entries:
             files = [(entry.name, entry.stat()) for entry in entries if entry.is_file()]
     except OSError:
         return []
-    named = [[name, state.st_size, state.st_mtime_ns, state.st_ino] for name, state in files]
-    return [digest(sorted(named))]
+    return [digest(sorted([name, *_signature(state)] for name, state in files))]
+
+
+def _signature(state: os.stat_result) -> Signature:
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
 
 
 def tree_signature(folder: Path, skipped: Iterable[Path] = ()) -> list[list[Any]]:
@@ -99,7 +103,7 @@ def tree_signature(folder: Path, skipped: Iterable[Path] = ()) -> list[list[Any]
             folders.clear()
             continue
         visited.add((state.st_dev, state.st_ino))
-        times.append([os.path.relpath(root, folder), state.st_mtime_ns])
+        times.append([os.path.relpath(root, folder), state.st_mtime_ns, state.st_ctime_ns])
         folders[:] = [
             name
             for name in sorted(folders)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 
 import pytest
@@ -210,6 +211,25 @@ def test_a_touched_file_is_read_again_but_nothing_is_remade(project):
     for path in (project.work.root / "tracks").rglob("*.txt"):
         os.utime(path)
     assert project.stale() == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no time of change")
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("data/a/det/det.txt", "caches"),
+        ("data/a/gt/gt.txt", "scores"),
+        ("work/tracks/public.sort/a.txt", "tracks"),
+    ],
+)
+def test_changes_that_keep_the_size_and_the_time_are_seen(project, name, kind):
+    assert project.stale() == {}
+    path = project.folder / name
+    content, times = path.read_text(), path.stat()
+    with path.open("r+") as file:  # the same inode, as `rsync --inplace --times` leaves it
+        file.write(content.replace("1", "2", 1))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert kind in {result.partition("/")[0] for result in project.stale()}
 
 
 def test_changed_ground_truth_changes_scores_only(project):
