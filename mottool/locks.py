@@ -3,30 +3,58 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EDEADLK, ENOLCK, ENOSYS, EOPNOTSUPP
 from pathlib import Path
 
-from mottool.errors import writing
+from mottool.errors import BusyError, writing
 
-__all__ = ["lock", "lock_or_wait", "locked"]
+__all__ = ["lock", "lock_or_wait", "locked", "locked_folder"]
 
 NO_LOCKS = {ENOLCK, ENOSYS, EOPNOTSUPP}  # errors of network file systems without locks
 
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of the file `path`, which stays; `waiting` is as in `lock_or_wait`.
+    """Hold the lock of the file `path`, removed afterwards; `waiting` is as in `lock_or_wait`.
 
     Raises `OutputError` if the file cannot be created.
     """
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _open_locked(path, waiting)
     try:
-        lock_or_wait(descriptor, waiting)
         yield
     finally:
+        with suppress(OSError):  # Windows keeps files that are open
+            path.unlink()
+        os.close(descriptor)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder of outputs. Raises `BusyError` if another process holds it."""
+
+    def refuse() -> None:
+        fix = "wait until that one has ended, or give this one another --out folder"
+        raise BusyError(f"another process is writing to {folder}", fix)
+
+    with locked(folder / ".lock", refuse):
+        yield
+
+
+def _open_locked(path: Path, waiting: Callable[[], None]) -> int:
+    """Return an open descriptor of the file `path` that locks it; create the file."""
+    while True:
+        with writing(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            lock_or_wait(descriptor, waiting)
+            with suppress(FileNotFoundError):  # the last holder has removed it meanwhile
+                if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 

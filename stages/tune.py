@@ -27,6 +27,7 @@ from mottool.engines.local import local_engine
 from mottool.engines.threads import cores
 from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
+from mottool.locks import locked_folder
 from mottool.metrics.registry import headline
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress as show_progress
@@ -97,7 +98,8 @@ def run(
     `out`/trials.csv, from which an interrupted search resumes, and plotted in `out`/trials.png.
     `progress` wraps the trials as they end; it also receives their total number and the number that
     an earlier run has done. Raises `SettingError` for invalid settings and for another search in
-    `out`, `InputError` or `CacheError` for files that cannot be used.
+    `out`, `BusyError` if another process is writing to it, and `InputError` or `CacheError` for
+    files that cannot be used.
     """
     _search(caches, truth, out, tracker, search, fixed, config, jobs, overwrite, progress)
     return out / BEST
@@ -137,16 +139,16 @@ def _search(
         "camera_motion": _camera_motion(sequences),
     }
     plan = search_plan(tracker, space, fixed_point, to_json(config), method, contents)
-    trials = Trials(out, plan, space, objective.names, config.objective, overwrite)
-    with local_engine(jobs) as engine:
+    with locked_folder(out), local_engine(jobs) as engine:
+        trials = Trials(out, plan, space, objective.names, config.objective, overwrite)
         done = sum(number < count for number in trials.done)
         running = run_trials(trials, space, sampler, objective, count, engine, jobs)
         for _ in progress(running, count, done):
             pass
-    trials.sort()
-    outcome, best = Outcome.of(trials), fixed_point | trials.best().point
-    draw_search(list(trials.done.values()), space.axes, config.objective, out / "trials.png")
-    write_best(out / BEST, tracker, best, outcome.comment(method))
+        trials.sort()
+        outcome, best = Outcome.of(trials), fixed_point | trials.best().point
+        draw_search(list(trials.done.values()), space.axes, config.objective, out / "trials.png")
+        write_best(out / BEST, tracker, best, outcome.comment(method))
     return outcome, best
 
 

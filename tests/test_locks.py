@@ -1,11 +1,12 @@
 """A lock is held by one process at a time, and by none that has ended."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from mottool.locks import locked
+from mottool.locks import lock, locked
 
 HOLDER = """
 import sys, time
@@ -32,3 +33,19 @@ def test_a_killed_holder_does_not_block(tmp_path):
             assert waits == [True]
     with locked(path, pytest.fail):
         assert path.exists()
+
+
+def test_the_file_of_a_lock_is_removed_and_locked_anew(tmp_path):
+    path, waits = tmp_path / "lock", []
+    with locked(path, pytest.fail):
+        descriptor = os.open(path, os.O_RDWR)  # as of a process that waits
+    assert not path.exists()
+    lock(descriptor)
+
+    def waiting():
+        waits.append(True)
+
+    with locked(path, waiting):
+        assert path.exists()
+    os.close(descriptor)
+    assert waits == []

@@ -70,7 +70,7 @@ class CacheError(MottoolError):
 
 
 class BusyError(CacheError):
-    """A cache or label file that another process is writing, which must not be replaced."""
+    """A file or folder that another process is writing, which must not be replaced."""
 
 
 class CheckpointError(MottoolError):

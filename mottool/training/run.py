@@ -6,11 +6,13 @@ results equal an uninterrupted run's.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mottool.errors import SettingError
+from mottool.locks import locked_folder
 from mottool.training.checkpoint_writer import CheckpointWriter
 from mottool.training.trainer import Trainer
 from mottool.training.validation import FIGURES, HIGHEST, Validation
@@ -34,6 +36,14 @@ class TrainingRun:
     validation: Validation | None
     every: int
     warn: Callable[[str], None]
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Lock the folder for the processes of this training, of which the main one writes.
+
+        Raises `BusyError` if another training is writing to it.
+        """
+        main = self.trainer.accelerator.is_main_process
+        return locked_folder(self.writer.folder) if main else nullcontext()
 
     def run(self) -> None:
         """Train the remaining epochs.

@@ -179,8 +179,9 @@ def train(
 
     Raises `SettingError` for settings that do not apply, `InputError` for data that is damaged or
     lacks what the loss needs, `CheckpointError` if `out` holds a training with other settings,
-    unless `overwrite`, and `TrainingError` if the loss becomes NaN or infinite. `warn` receives the
-    content of the datasets, the tensors taken from `init`, and the metrics of every epoch.
+    unless `overwrite`, `BusyError` if another training is writing to it, and `TrainingError` if the
+    loss becomes NaN or infinite. `warn` receives the content of the datasets, the tensors taken
+    from `init`, and the metrics of every epoch.
     """
     entry = trainable(name)
     if find_spec("accelerate") is None:
@@ -230,9 +231,10 @@ def train(
     settings["validation"] = validate.content() if validate else None
     writer = _writer(out, name, best, config, named_licences, validate, tracking)
     run = TrainingRun(trainer, writer, out / STATE, settings, validate, config.validate_every, warn)
-    if run.state.exists() and not overwrite:
-        run.resume()
-    run.run()
+    with run.locked():
+        if run.state.exists() and not overwrite:
+            run.resume()
+        run.run()
     return writer.last_weights
 
 

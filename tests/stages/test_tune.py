@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from caches import HEADER, write
 from click.testing import CliRunner
 from streams import walkers
 
-from mottool.errors import CacheError, InputError, SettingError
+from mottool.errors import BusyError, CacheError, InputError, SettingError
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.stages.associate import command as associate
 from mottool.stages.evaluate import run as evaluate
@@ -86,6 +87,23 @@ def test_the_best_settings_are_written_beside_all_trials(tmp_path):
         "trials.csv",
         "trials.png",
     ]
+
+
+def test_a_folder_holds_one_search_at_a_time(tmp_path):
+    caches, truth = scene(tmp_path)
+    search = partial(run, caches, truth, tmp_path / "out", search=SEARCH, config=GRID)
+    refused = []
+
+    def search_again(trials, *_):
+        for trial in trials:
+            with pytest.raises(BusyError, match="another process is writing to"):
+                search(overwrite=True)
+            refused.append(trial.number)
+            yield trial
+
+    best = search(progress=search_again).read_text()
+    assert len(refused) == len(table(tmp_path / "out" / "trials.csv")) == 7
+    assert search(overwrite=True).read_text() == best
 
 
 def test_the_camera_is_still_if_a_flag_says_so(tmp_path):

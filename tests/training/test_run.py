@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from mottool.checkpoints.cards import read_card
 from mottool.data.distilled_labels import LabelHeader, LabelWriter
 from mottool.data.formats import open_dataset
-from mottool.errors import CheckpointError, InputError, OutputError, SettingError
+from mottool.errors import BusyError, CheckpointError, InputError, OutputError, SettingError
 from mottool.networks.tdt import TDTLearning
 from mottool.stages import train
 from mottool.stages.train import Config
@@ -199,6 +199,20 @@ def test_an_unwritable_folder_is_an_error_before_the_first_epoch(scene, tmp_path
     monkeypatch.setattr(run.Trainer, "epochs", lambda self: pytest.fail("it trains already"))
     with pytest.raises(OutputError, match=r"cannot write .*file/out"):
         trained(scene, tmp_path / "file/out")
+
+
+def test_a_folder_holds_one_training_at_a_time(scene, tmp_path):
+    refused = []
+
+    def train_again(message):
+        if message.startswith("epoch 1 "):
+            with pytest.raises(BusyError, match="another process is writing to"):
+                trained(scene, tmp_path / "out", validation=False, seed=1)
+            refused.append(message)
+
+    trained(scene, tmp_path / "out", train_again, validation=False, epochs=1)
+    assert len(refused) == 1
+    assert len(rows(tmp_path / "out")) == 1
 
 
 def test_an_unknown_best_metric_is_refused(scene, tmp_path):
