@@ -24,9 +24,10 @@ from mottool.drawing.render import render_switches, video_inputs
 from mottool.drawing.render import render_video as run
 from mottool.errors import InputError, SettingError
 from mottool.files import file_digest
-from mottool.motchallenge.zip_files import is_archive
+from mottool.motchallenge.zip_files import file_on_disk, is_archive
 from mottool.progress import progress
-from mottool.records.record import remove_record, write_record
+from mottool.records.known_files import refuse_changes
+from mottool.records.record import locked_result, remove_record, write_record
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -161,18 +162,25 @@ def command(
         cache_file = (
             _cache_file(sequence, cache, WorkDir(work), folder) if config.needs_cache else None
         )
-        remove_record(out)
-        run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
-        inputs = video_inputs(
-            sequence.fingerprint(),
-            rows,
-            config,
-            truth,
-            other,
-            cache_file,
-            pixel_range=sequence.pixel_range,
-        )
-        write_record(out, inputs | {"sha256": file_digest(out)})
+        files = [rows, other, truth.path if truth else None, cache_file]
+
+        def waiting() -> None:
+            jobs.note(f"{sequence.name}: another process draws {out}; waiting for it")
+
+        with locked_result(out, waiting):
+            with refuse_changes(*(file_on_disk(file) for file in files if file)):
+                inputs = video_inputs(
+                    sequence.fingerprint(),
+                    rows,
+                    config,
+                    truth,
+                    other,
+                    cache_file,
+                    pixel_range=sequence.pixel_range,
+                )
+                remove_record(out)
+                run(sequence, rows, out, config, jobs.note, show_progress, truth, other, cache_file)
+            write_record(out, inputs | {"sha256": file_digest(out)})
         jobs.report(sequence.name, out, "rendered")
 
     for sequence in scored if switches and scored else sequences:

@@ -6,6 +6,7 @@ Imports no numpy, scipy or h5py, because the command line reads the settings of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from mottool.association.sequence_settings import InputSettings, PostprocessSett
 from mottool.engines.task import PROCESSES
 from mottool.errors import ignore_warning
 from mottool.files import atomic_write, file_digest
-from mottool.records.record import record_of, record_text
+from mottool.records.record import locked_result, record_of, record_text
 from mottool.settings import Settings, build_settings, to_json
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def associate(
         detection_and_embedding,
         has_given_boxes,
     )
-    from mottool.motchallenge.rows import write_tracks
+    from mottool.motchallenge.rows import write_rows
 
     postprocessing, inputs = postprocessing or PostprocessSettings(), inputs or InputSettings()
     record, timer = record_of(out), FrameTimer()
@@ -77,9 +78,13 @@ def associate(
         if postprocessing != PostprocessSettings():
             blocks = iter([postprocess(join_rows(blocks), postprocessing)])
         rows = CountedRows(blocks)
-        with atomic_write(record) as temporary:  # renamed after the tracks
+        with (
+            ExitStack() as stack,
+            atomic_write(record) as record_part,  # renamed after the tracks
             # The unfinished file is next to the record: the folder of results holds results only.
-            write_tracks(out, rows, scratch=record.parent)
+            atomic_write(out, scratch=record.parent) as part,
+        ):
+            write_rows(part, rows)
             boxes_given = has_given_boxes(opened.header.pipeline)
             parts = *detection_and_embedding(opened.timing), timer.array
             seconds = SystemTime.of(*parts, boxes_given=boxes_given)
@@ -87,8 +92,9 @@ def associate(
             times = {"seconds": seconds.to_json(), "boxes_given": boxes_given}
             times["processes"] = PROCESSES.get()
             source = {"cache": str(cache), "source_hash": opened.header.source_hash}
-            content = made_from | source | {"sha256": file_digest(out)} | counts | times
-            temporary.write_text(record_text(content), encoding="utf-8")
+            content = made_from | source | {"sha256": file_digest(part)} | counts | times
+            record_part.write_text(record_text(content), encoding="utf-8")
+            stack.enter_context(locked_result(out))  # for the two renames
     return out
 
 

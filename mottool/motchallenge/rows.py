@@ -26,7 +26,7 @@ from mottool.files import UNPACK_FIX, atomic_write, unpacked_limit
 from mottool.motchallenge.decimals import parse_decimals
 from mottool.motchallenge.zip_files import is_archive, read_results
 
-__all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_tracks"]
+__all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_rows", "write_tracks"]
 
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 FARTHEST = 1e9  # pixels; a coordinate beyond is not valid, and the box area would overflow
@@ -219,18 +219,23 @@ def rows_from_table(
     return Rows(frames.astype(np.int64), ids.astype(np.int64), table[:, 2:6], table[:, 6:])
 
 
-def write_tracks(path: Path, blocks: Iterable[Rows], scratch: Path | None = None) -> Path:
+def write_tracks(path: Path, blocks: Iterable[Rows]) -> Path:
+    """Write results as `write_rows`; the file appears complete or not at all."""
+    with atomic_write(path) as part:
+        write_rows(part, blocks)
+    return path
+
+
+def write_rows(path: Path, blocks: Iterable[Rows]) -> None:
     """Write results as `frame,id,left,top,width,height,score,-1,-1,-1` with four decimals.
 
-    `blocks` are the rows in their order, whose `rest` begins with the score. The file appears
-    complete or not at all; until then it is in `scratch` (see `atomic_write`).
+    `blocks` are the rows in their order, whose `rest` begins with the score.
     """
     line = "%d,%d,%.4f,%.4f,%.4f,%.4f,%.4f,-1,-1,-1\n"
-    with atomic_write(path, scratch) as part, part.open("w", newline="\n") as file:
+    with path.open("w", newline="\n") as file:
         for rows in blocks:
             for start in range(0, len(rows), BLOCK):
                 part_of = rows.select(np.arange(start, min(start + BLOCK, len(rows))))
                 columns = part_of.frames, part_of.ids, part_of.tlwh, part_of.rest[:, 0]
                 table = np.column_stack(columns)  # (b, 7)
                 file.write(line * len(table) % tuple(table.ravel().tolist()))
-    return path

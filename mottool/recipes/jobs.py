@@ -3,7 +3,7 @@
 A job imports what it needs when it runs, and returns what the plan has to know of its result.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -27,12 +27,18 @@ from mottool.pipelines.detect_embed import detect_embed
 from mottool.pixel_range import recorded_range
 from mottool.recipes.recipe import RecipeTracker
 from mottool.recipes.sequences import PlannedSequence
-from mottool.records.known_files import signature
-from mottool.records.record import is_made_from, read_record, remove_record, write_record
+from mottool.records.known_files import refuse_changes, signature
+from mottool.records.record import (
+    is_made_from,
+    locked_result,
+    read_record,
+    remove_record,
+    write_record,
+)
 from mottool.records.tracker_settings import warn_of_replaced
 
 if TYPE_CHECKING:
-    from mottool.sources.sequence import Sequence
+    from mottool.sources.sequence import Sequence as Source
 
 __all__ = [
     "Made",
@@ -292,10 +298,31 @@ def _is_fresh(result: Path, inputs: Mapping[str, Any]) -> bool:
     return recorded and read_record(result).get("sha256") == file_digest(result)
 
 
-def _recorded(out: Path, inputs: Mapping[str, Any], start: float, notes: list[str]) -> Made:
-    """Write the record of a result that was begun at the time `start`, with its checksum."""
-    took, checksum = perf_counter() - start, file_digest(out)
-    write_record(out, {**inputs, "sha256": checksum, "took": took})
+def _make(
+    out: Path,
+    inputs: Callable[[], Mapping[str, Any]],
+    files: Sequence[Path],
+    make: Callable[[], object],
+    notes: list[str],
+    overwrite: bool = False,
+) -> Made:
+    """Call `make` and write the record of `out`, unless `out` is fresh and not to be overwritten.
+
+    `inputs` returns those of the record, read from `files`, which may not change meanwhile. If
+    another process makes the same result, wait for it and look again.
+    """
+    start = perf_counter()
+    if not overwrite and _is_fresh(out, inputs()):  # its folder may be read-only
+        return Made(out, kept=True)
+    with locked_result(out):
+        with refuse_changes(*files):
+            content = inputs()
+            if not overwrite and _is_fresh(out, content):
+                return Made(out, kept=True)
+            remove_record(out)
+            make()
+        took, checksum = perf_counter() - start, file_digest(out)
+        write_record(out, {**content, "sha256": checksum, "took": took})
     return Made(out, {"sha256": checksum}, tuple(notes))
 
 
@@ -305,13 +332,15 @@ def make_score(
     """Score a result file; `inputs` are those of its record beside the tracks."""
     from mottool.metrics.stored_scores import store_score
 
-    notes, start = list[str](), perf_counter()
-    content = {**inputs, "tracks": file_digest(tracks)}
-    if _is_fresh(out, content):
-        return Made(out, kept=True)
-    remove_record(out)
-    store_score(tracks, truth.sequence, truth, out, rules, notes.append)
-    return _recorded(out, content, start, notes)
+    notes = list[str]()
+
+    def inputs_now() -> Mapping[str, Any]:
+        return {**inputs, "tracks": file_digest(tracks)}
+
+    def make() -> None:
+        store_score(tracks, truth.sequence, truth, out, rules, notes.append)
+
+    return _make(out, inputs_now, [tracks, truth.path], make, notes)
 
 
 def make_detection_score(
@@ -323,19 +352,20 @@ def make_detection_score(
     """
     from mottool.metrics.stored_scores import store_detection_score
 
-    notes, start = list[str](), perf_counter()
-    content = dict(inputs)
-    if content["cache_header"] is None:
-        content["cache_header"] = describe_cache(cache)["header"]
-    if _is_fresh(out, content):
-        return Made(out, kept=True)
-    remove_record(out)
-    store_detection_score(cache, truth, out, rules, notes.append)
-    return _recorded(out, content, start, notes)
+    notes = list[str]()
+
+    def inputs_now() -> Mapping[str, Any]:
+        header = inputs["cache_header"]
+        return {**inputs, "cache_header": header or describe_cache(cache)["header"]}
+
+    def make() -> None:
+        store_detection_score(cache, truth, out, rules, notes.append)
+
+    return _make(out, inputs_now, [cache, truth.path], make, notes)
 
 
 def make_video(
-    sequence: "Sequence | PlannedSequence",
+    sequence: "Source | PlannedSequence",
     tracks: Path,
     out: Path,
     overwrite: bool = False,
@@ -346,14 +376,17 @@ def make_video(
 
     Messages are passed to `warn`, or returned without it. `watch` may wrap the frames.
     """
-    notes, start, settings = list[str](), perf_counter(), RenderSettings()
+    notes, settings = list[str](), RenderSettings()
     source = sequence.open() if isinstance(sequence, PlannedSequence) else sequence
-    inputs = video_inputs(source.fingerprint(), tracks, settings, pixel_range=source.pixel_range)
-    if not overwrite and _is_fresh(out, inputs):
-        return Made(out, kept=True)
-    remove_record(out)
-    render_video(source, tracks, out, settings, warn or notes.append, watch)
-    return _recorded(out, inputs, start, notes)
+    content, pixels = source.fingerprint(), source.pixel_range
+
+    def inputs_now() -> Mapping[str, Any]:
+        return video_inputs(content, tracks, settings, pixel_range=pixels)
+
+    def make() -> None:
+        render_video(source, tracks, out, settings, warn or notes.append, watch)
+
+    return _make(out, inputs_now, [tracks], make, notes, overwrite)
 
 
 def header_of(facts: Mapping[str, Any]) -> SimpleNamespace:

@@ -6,14 +6,16 @@ operating system sets the time of change (on Windows it has none).
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mottool._version import __version__
+from mottool.errors import InputError
 from mottool.files import atomic_write, digest, file_digest, json_record, read_json_record
 
-__all__ = ["KnownFiles", "Signature", "signature", "tree_signature"]
+__all__ = ["KnownFiles", "Signature", "refuse_changes", "signature", "tree_signature"]
 
 Signature = list[Any]  # of a file: bytes, nanoseconds of its times, inode; of a folder: a digest
 
@@ -82,6 +84,17 @@ def signature(path: Path) -> Signature:
 
 def _signature(state: os.stat_result) -> Signature:
     return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+
+
+@contextmanager
+def refuse_changes(*files: Path) -> Iterator[None]:
+    """Raise `InputError` if a file was replaced or edited while a result was made from it."""
+    before = [signature(file) for file in files]
+    yield
+    for file, state in zip(files, before, strict=True):
+        if signature(file) != state:
+            problem = f"{file} changed while it was read"
+            raise InputError(problem, "run the same command again when nothing writes to it")
 
 
 def tree_signature(folder: Path, skipped: Iterable[Path] = ()) -> list[list[Any]]:

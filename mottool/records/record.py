@@ -7,17 +7,20 @@ zipped.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from mottool.errors import writing
 from mottool.files import atomic_write, file_digest, json_record, read_json_record
+from mottool.locks import locked
 
 __all__ = [
     "RECORDS",
     "holds_records",
     "is_made_from",
+    "locked_result",
     "read_checked_record",
     "read_record",
     "record_beside",
@@ -67,6 +70,18 @@ def read_checked_record(result: Path, warn: Callable[[str], None]) -> dict[str, 
         return record
     warn(f"{result} differs from what its record describes: it was edited, or copied in part")
     return {}
+
+
+@contextmanager
+def locked_result(result: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let no other process replace a result or its record, so that the two belong together.
+
+    `waiting` is called if another process does that already. Raises `OutputError` if the folder of
+    records cannot be written.
+    """
+    record = record_of(result)
+    with locked(record.with_name(f".{record.stem}.lock"), waiting):
+        yield
 
 
 def remove_record(result: Path) -> None:

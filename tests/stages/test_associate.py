@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -15,8 +17,11 @@ from caches import HEADER, write
 from click.testing import CliRunner
 from streams import crowd, reference, walkers, wanted
 
+import mottool.files
 from mottool.association.registry import FairMOTSettings
+from mottool.association.sequence_settings import PostprocessSettings
 from mottool.errors import CacheError, SettingError
+from mottool.files import file_digest
 from mottool.motchallenge.rows import read_rows
 from mottool.records.record import record_of
 from mottool.stages.associate import command, run
@@ -46,6 +51,32 @@ def files(folder):
     return sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_result_has_its_own_record_if_another_process_tracks_it_too(tmp_path, monkeypatch, early):
+    """The other one begins before or after the first one has renamed its tracks."""
+    cache, out = save_cache(tmp_path), tmp_path / "out" / "seq.txt"
+    other = Thread(target=run, args=(cache, out, "sort"))
+    replace_file = mottool.files.replace_file
+
+    def replace_slowly(temporary, path):
+        if other.ident is not None:  # it has begun
+            replace_file(temporary, path)
+            return
+        steps = [partial(replace_file, temporary, path), other.start]
+        for step in reversed(steps) if early else steps:
+            step()
+        other.join(1)
+
+    monkeypatch.setattr(mottool.files, "replace_file", replace_slowly)
+    run(cache, out, "fairmot", postprocessing=PostprocessSettings(min_track_length=10**6))
+    other.join()
+    record = json.loads(record_of(out).read_text())
+    assert record["sha256"] == file_digest(out)
+    assert (record["tracker"] == "sort") == (out.stat().st_size > 0)
+    assert files(tmp_path / "out") == ["seq.txt"]
+    assert [path.name for path in record_of(out).parent.iterdir()] == ["seq.json"]
 
 
 @pytest.mark.parametrize("tracker", ["fairmot", "sort"])

@@ -10,11 +10,13 @@ from caches import HEADER, write
 from click.testing import CliRunner
 from footage import images, seqinfo, video
 
+import mottool.stages.render
 from mottool.detections import Detections
 from mottool.drawing.style import colour_of
 from mottool.drawing.track_layer import OUTCOME_STYLES
 from mottool.errors import InputError, SettingError
 from mottool.metrics.box_outcomes import Outcome
+from mottool.records.record import record_of
 from mottool.sources.discovery import find_sequences
 from mottool.stages.render import Config, command, run
 
@@ -106,6 +108,21 @@ def test_a_frame_without_rows_and_an_empty_result_are_drawn(tmp_path, film):
     (tmp_path / "none.txt").write_text("")
     out = run(sequence, tmp_path / "none.txt", tmp_path / "none.mp4", Config())
     assert len(frames_of(out)) == 24
+
+
+def test_a_video_of_results_that_were_replaced_meanwhile_has_no_record(tmp_path, film, monkeypatch):
+    results = tmp_path / "work/tracks/public.sort/film.txt"
+    draw = mottool.stages.render.run
+
+    def draw_and_replace(*arguments):
+        draw(*arguments)
+        results.write_text(ROWS.replace("1,3,", "1,4,"))
+
+    monkeypatch.setattr(mottool.stages.render, "run", draw_and_replace)
+    done = called(tmp_path, film)
+    assert done.exit_code == 1
+    assert "film.txt changed while it was read. Fix: run the same command again" in done.output
+    assert not record_of(tmp_path / "work/videos/public.sort/film.mp4").exists()
 
 
 def test_many_sequences_are_drawn_and_failures_named(tmp_path, film):
