@@ -1,8 +1,41 @@
 """Messages of errors."""
 
+from functools import partial
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mottool.cli.jobs import Jobs
+from mottool.engines.task import Task, run_task
 from mottool.errors import InputError
+
+PIXEL = np.zeros((1, 1), np.uint8)
+TOO_LARGE = {
+    "numpy": lambda: np.zeros(1 << 60, np.uint8),
+    "cv2": lambda: cv2.resize(PIXEL, (2**30, 2**30)),
+    "torch": lambda: torch.empty(1 << 60, dtype=torch.uint8),
+}
 
 
 def test_messages_are_one_printable_line():
     error = InputError("a\nb\udce9.mp4 is \x1b[31mred", "rename it")
     assert str(error) == r"a\nb\udce9.mp4 is \x1b[31mred. Fix: rename it."
+
+
+@pytest.mark.parametrize("allocate", TOO_LARGE.values(), ids=TOO_LARGE)
+def test_full_memory_is_an_error_with_a_fix(allocate, capsys):
+    message = "there is not enough memory. Fix: "
+    assert message in str(run_task(Task("job", allocate, ())).error)
+    assert Jobs().run("seq", allocate) is None
+    assert f"mottool: seq: {message}" in capsys.readouterr().err
+
+
+def test_errors_of_the_program_are_raised():
+    def fail():
+        raise RuntimeError("shapes differ")
+
+    for run in (partial(run_task, Task("job", fail, ())), partial(Jobs().run, "seq", fail)):
+        with pytest.raises(RuntimeError, match="shapes differ"):
+            run()

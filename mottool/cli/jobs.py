@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mottool.errors import MottoolError, SettingError, from_os_error, printable
+from mottool.errors import MottoolError, SettingError, from_memory_error, from_os_error, printable
 
 __all__ = ["Jobs"]
 
@@ -42,6 +42,11 @@ class Jobs:
             self.fail(sequence, error)
         except OSError as error:
             self.fail(sequence, from_os_error(error))
+        except Exception as error:
+            no_memory = from_memory_error(error)
+            if no_memory is None:
+                raise
+            self.fail(sequence, no_memory)
         return None
 
     def fail(self, sequence: str, error: MottoolError) -> None:

@@ -12,7 +12,13 @@ import click
 
 from mottool._version import __version__
 from mottool.cli.tracker_flags import unknown_option
-from mottool.errors import MottoolError, SettingError, did_you_mean, from_os_error
+from mottool.errors import (
+    MottoolError,
+    SettingError,
+    did_you_mean,
+    from_memory_error,
+    from_os_error,
+)
 from mottool.files import UNPACK_VARIABLE
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -123,6 +129,12 @@ def main() -> None:
     except OSError as error:
         click.echo(f"mottool: {from_os_error(error)}", err=True)
         _drop_output()
+        status = 1
+    except Exception as error:
+        no_memory = from_memory_error(error)
+        if no_memory is None:
+            raise
+        click.echo(f"mottool: {no_memory}", err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
 

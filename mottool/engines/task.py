@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from errno import EHOSTDOWN, EHOSTUNREACH, EIO, ENETDOWN, ENETUNREACH, ENOTCONN, ESTALE, ETIMEDOUT
 from typing import Any, Protocol
 
-from mottool.errors import InputError, MottoolError, SettingError, from_os_error
+from mottool.errors import InputError, MottoolError, SettingError, from_memory_error, from_os_error
 
 __all__ = [
     "NEEDS",
@@ -87,7 +87,7 @@ class Engine(Protocol):
         The tasks that another one comes after are before it in the sequence; earlier tasks start
         first. A failed task stops no other, but those that come after it are skipped. Raises
         `KeyboardInterrupt` after Ctrl-C, and an error of a job that is no `MottoolError`, no
-        `OSError` and no `MemoryError`.
+        `OSError` and not one of full memory.
         """
         ...
 
@@ -118,9 +118,11 @@ def _attempt(task: Task) -> tuple[Any, MottoolError | None]:
         converted = from_os_error(error)
         converted.__cause__ = error
         return None, converted
-    except MemoryError:
-        fix = "run the same command again with fewer --jobs, or on a machine with more"
-        return None, InputError("there is not enough memory", fix)
+    except Exception as error:
+        no_memory = from_memory_error(error)
+        if no_memory is None:
+            raise
+        return None, no_memory
 
 
 def from_shared_folder(error: BaseException | None) -> bool:

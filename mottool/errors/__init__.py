@@ -24,6 +24,7 @@ __all__ = [
     "SettingError",
     "TrainingError",
     "did_you_mean",
+    "from_memory_error",
     "from_os_error",
     "ignore_warning",
     "naming_arguments",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 DISK_FULL_ERRNOS = (ENOSPC, EDQUOT, EFBIG)
+# In errors of PyTorch, OpenCV, CUDA, NumPy in another process, and C++.
+NO_MEMORY = "allocate memory", "insufficient memory", "out of memory", "to allocate", "bad_alloc"
 FREE_SPACE_FIX = "free some room and run the same command again; finished work is kept"
 
 
@@ -148,6 +151,17 @@ def from_os_error(error: OSError) -> MottoolError:
         return InputError(f"there is no file {error.filename}", "check the path")
     reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return InputError(f"cannot use {reason}", "check the path, and that you may read and write it")
+
+
+def from_memory_error(error: Exception) -> MottoolError | None:
+    """Convert an error of full memory, of any library, into one with a fix; None for others."""
+    text = str(error).lower()
+    if not isinstance(error, MemoryError) and not any(part in text for part in NO_MEMORY):
+        return None
+    fix = "run it again with fewer --jobs or a smaller --input or --batch, or on a larger machine"
+    converted = InputError("there is not enough memory", fix)
+    converted.__cause__ = error
+    return converted
 
 
 def _is_disk_full(error: OSError) -> bool:

@@ -46,10 +46,14 @@ class ScheduleSettings(Protocol):
 
 
 def parse_drops(text: str) -> tuple[int, ...]:
-    """Parse epochs with commas between, such as "20,27". Raises `ValueError` for other texts."""
-    epochs = tuple(int(number) for number in text.split(","))
-    if epochs[0] < 1 or sorted(set(epochs)) != list(epochs):
-        raise ValueError(text)
+    """Parse epochs with commas between, such as "20,27". Raises `SettingError` for other texts."""
+    try:
+        epochs = tuple(int(number) for number in text.split(","))
+    except ValueError:
+        epochs = ()
+    if not epochs or epochs[0] < 1 or sorted(set(epochs)) != list(epochs):
+        fix = "give epochs from 1 on in ascending order, such as 20,27"
+        raise SettingError(f"drops cannot be {text!r}", fix)
     return epochs
 
 

@@ -70,7 +70,7 @@ class TrainSettings(Settings):
         None,
         "Train for this time, without validation, instead of --epochs; the learning rate follows "
         "the time.",
-        low=0,
+        low=0.01,
     )
     lr: float | None = setting(None, f"The highest learning rate. {PUBLISHED}", low=0)
     schedule: str | None = setting(

@@ -146,7 +146,7 @@ def test_schedules_beyond_the_end_are_refused(scene, tmp_path):
 @pytest.mark.parametrize("text", ["0", "5,5", "7,5", "x", "1.5"])
 def test_drops_must_be_increasing_epochs(text):
     assert build_settings(Config, {"drops": "20,27"}, "train").drops == (20, 27)
-    with pytest.raises(SettingError, match="drops"):
+    with pytest.raises(SettingError, match="drops cannot be .* from 1 on in ascending order"):
         build_settings(Config, {"drops": text}, "train")
 
 
@@ -207,3 +207,8 @@ def test_the_gradient_of_a_step_is_limited(clip, largest, scene, tmp_path, monke
     assert len(norms) == 2
     assert all(norm <= largest * 1.001 for norm in norms)
     assert clip is not None or max(norms) > 0.25
+
+
+def test_a_training_of_no_time_is_refused():
+    with pytest.raises(SettingError, match="minutes cannot be 0"):
+        Config(minutes=0.0)
