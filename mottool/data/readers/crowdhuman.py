@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mottool.boxes import xyxy_from_tlwh
 from mottool.data.dataset import Dataset, DatasetBuilder
@@ -20,6 +21,7 @@ from mottool.sources.images import image_size
 
 __all__ = ["read", "recognises"]
 
+FARTHEST = 1e6  # pixels from an image at which a box can be
 FIX = 'write {"ID": image, "gtboxes": [{"tag": "person", "fbox": [x, y, w, h]}, …]} on every line'
 
 
@@ -32,9 +34,9 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
     """Read the full boxes of people, without identities; visibility is the area `vbox` / `fbox`.
 
     The images are in `root`, or by default in a folder with a usual name near the file. Raises
-    `InputError` with the line that is broken.
+    `InputError` with the line that is broken, or has the image of another one.
     """
-    builder, folder = DatasetBuilder(path.stem, upright=False), None
+    builder, folder, lines = DatasetBuilder(path.stem, upright=False), None, dict[str, int]()
     for number, line in enumerate(read_text(path, "odgt file").splitlines(), 1):
         if not line.strip():
             continue
@@ -42,21 +44,27 @@ def read(path: Path, warn: Callable[[str], None], root: Path | None = None) -> D
             image = json.loads(line)
             name = f"{image['ID']}.jpg"
             people = [row for row in image["gtboxes"] if _is_person(row)]
-            full = np.array([row["fbox"] for row in people], np.float64).reshape(len(people), 4)
-            visible = np.array([row.get("vbox", row["fbox"]) for row in people], np.float64)
-            visibility = _visibility(full, visible.reshape(len(people), 4))
-            others = [row["fbox"] for row in image["gtboxes"] if not _is_person(row)]
-            ignored = np.array(others, np.float64).reshape(len(others), 4)
+            full = _boxes([row["fbox"] for row in people])
+            visible = _boxes([row.get("vbox", row["fbox"]) for row in people])
+            ignored = _boxes([row["fbox"] for row in image["gtboxes"] if not _is_person(row)])
         except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError):
             raise InputError(f"{path} line {number} is broken", FIX) from None
-        if not (np.isfinite(full).all() and np.isfinite(ignored).all()):
-            raise InputError(f"{path} line {number} contains NaN or infinity", FIX)
+        if not all((abs(boxes) < FARTHEST).all() for boxes in (full, visible, ignored)):
+            raise InputError(f"{path} line {number} has a box beyond any image", FIX)
+        if lines.setdefault(name, number) != number:
+            problem = f"{path} lines {lines[name]} and {number} are both of {name}"
+            raise InputError(problem, "write all boxes of an image in one line")
         folder = folder or find_folder(name, _folders(path, root), path)
         size = image_size(folder / name, upright=False)
         regions = xyxy_from_tlwh(ignored)
         boxes = xyxy_from_tlwh(full)
+        visibility = _visibility(full, visible)
         builder.add(folder / name, size, boxes, visibility=visibility, ignored=regions)
     return builder.dataset(warn)
+
+
+def _boxes(rows: list[Any]) -> npt.NDArray[np.float64]:
+    return np.array(rows, np.float64).reshape(len(rows), 4)
 
 
 def _is_person(row: dict[str, Any]) -> bool:
