@@ -86,6 +86,9 @@ def _parse(blocks: Blocks, path: Path) -> Rows:
     if _is_yolo_label(first):
         fix = "write all boxes into rows: frame, id, left, top, width, height, score, in pixels"
         raise InputError(f"{path} holds YOLO labels, fractions of one image", fix)
+    if first.startswith("<"):
+        fix = "give rows of MOTChallenge, which CVAT exports as MOT 1.1"
+        raise InputError(f"{path} is XML or a web page, not rows", fix)
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
         raise InputError(f"{path} line {number} has {columns} columns", fix)

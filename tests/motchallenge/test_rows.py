@@ -123,6 +123,7 @@ def test_an_empty_file_has_no_rows(tmp_path):
         ("0 0.5 0.5 0.1 0.2\n", "holds YOLO labels, fractions of one image"),
         ("0 0.5 0.5 0.1 0.2 0.9\n", "holds YOLO labels"),
         ("1,-1,1,2,3\n", "line 1 has 5 columns"),
+        ('\n<?xml version="1.0"?>\n<annotations>\n', "is XML or a web page, not rows"),
         ("1,1,1,1,1,1,1,1,1,1,1\n", "line 1 has 11 columns"),
         ("1,-1,1,2,3,4,0.5\n1,-1,1,2,3,4\n", "line 2 has 6 columns"),
         ("1,-1,1,2,3,4,0.5\n1,-1,1,two,3,4,0.5\n", "line 2: 'two' is not a number"),
