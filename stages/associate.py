@@ -157,7 +157,7 @@ def command(
     from mottool.metrics.chosen_caches import choose_caches
 
     reporter, sequence_settings = Jobs(as_json), SequenceSettings(file)
-    selected = select_shard(choose_caches(caches, work), shard)
+    selected = select_shard(choose_caches(caches, work, reporter.note), shard)
     headers = _headers(reporter, selected)
     fitted = {fitted_tracker(opened.header.settings) for opened in headers.values()}
     suited = fitted.pop() if len(fitted) == 1 and not (published or profile) else None

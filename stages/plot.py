@@ -138,7 +138,7 @@ def models(
     if not (ground_truth or tracks):
         raise SettingError("identities are needed", "give --gt or --tracks")
     jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
-    paths = choose_caches(caches, work)
+    paths = choose_caches(caches, work, jobs.note)
     if truth_files:
         paths = with_ground_truth(paths, truth_files, jobs.note)
     by_model = caches_by_model(paths, labels)
@@ -238,7 +238,7 @@ def templates(
     if not (ground_truth or tracks):
         raise SettingError("identities are needed", "give --gt or --tracks")
     jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
-    paths = choose_caches(caches, work)
+    paths = choose_caches(caches, work, jobs.note)
     if truth_files:
         paths = with_ground_truth(paths, truth_files, jobs.note)
     by_sequence: dict[str, list[Path]] = {}

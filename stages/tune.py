@@ -319,7 +319,7 @@ def command(
 
     report = Jobs(as_json)
     files = find_ground_truth(truth)
-    paths = with_ground_truth(choose_caches(caches, work), files, report.note)
+    paths = with_ground_truth(choose_caches(caches, work, report.note), files, report.note)
 
     def progress(trials: Iterable[Trial], total: int, done: int) -> Iterator[Trial]:
         return show_progress(trials, "tune", total, done, unit="trials")

@@ -17,6 +17,7 @@ from mottool.comparison.pipelines import ComparedPipeline, find_pipelines
 from mottool.comparison.results import ComparisonRow, comparison_row
 from mottool.errors import InputError, SettingError
 from mottool.metrics.cache_metrics import CacheMatches
+from mottool.metrics.chosen_caches import unfinished_caches
 from mottool.metrics.inputs import (
     covered_by_others,
     find_ground_truth,
@@ -60,6 +61,9 @@ class Comparison:
         """
         self._given = _by_tracker(trackers, camera_motion)
         self.notes: list[str] = []
+        paths = tuple(paths)
+        if unfinished := unfinished_caches(paths):
+            self._note(unfinished)
         self.ground_truth_files = find_ground_truth(ground_truth)
         self.pipelines = [self._on_truth(pipeline) for pipeline in find_pipelines(paths, oracle)]
         self.sequences = self._common_sequences()

@@ -344,7 +344,7 @@ def plot_caches(
     if identities_required and not (ground_truth or tracks):
         raise SettingError("identities are needed", "give --gt or --tracks")
     truth_files = find_ground_truth(ground_truth)
-    paths = choose_caches(caches, work)
+    paths = choose_caches(caches, work, jobs.note)
     if truth_files:
         paths = with_ground_truth(paths, truth_files, jobs.note)
 

@@ -4,20 +4,28 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from mottool.cache.reader import read_header
-from mottool.errors import CacheError, InputError, did_you_mean
+from mottool.errors import CacheError, InputError, did_you_mean, ignore_warning
 from mottool.metrics.inputs import find_caches, has_ground_truth, replace_sequence_folders
 from mottool.workdir import WorkDir
 
-__all__ = ["choose_caches", "with_ground_truth"]
+__all__ = ["choose_caches", "unfinished_caches", "with_ground_truth"]
+
+PART = ".part"  # suffix of the folder of an unfinished cache
 
 
-def choose_caches(sources: Sequence[Path], work: Path) -> list[Path]:
+def choose_caches(
+    sources: Sequence[Path], work: Path, warn: Callable[[str], None] = ignore_warning
+) -> list[Path]:
     """Return the caches of `sources`, by default of the work folder.
 
     A source is a cache, a folder of caches or a work folder, or a part of one (`mottool.splits`).
     A sequence folder stands for the caches of that sequence in the work folder. Raises `InputError`
     if there is none. A source that is not a cache is returned, to be refused when it is opened.
+    `warn` receives the names of unfinished caches in the folders, which are left out.
     """
+    sources = [path.with_suffix(".h5") if path.suffix == PART else path for path in sources]
+    if unfinished := unfinished_caches(sources or [work]):
+        warn(unfinished)
     caches, others = find_caches(replace_sequence_folders(sources, "caches", work))
     empty = [folder for folder in others if folder.is_dir()]
     if empty:
@@ -28,6 +36,20 @@ def choose_caches(sources: Sequence[Path], work: Path) -> list[Path]:
         fix = "run mottool detect-embed first, or name the caches"
         raise InputError(f"there are no caches under {work / 'caches'}", fix)
     return paths
+
+
+def unfinished_caches(folders: Iterable[Path]) -> str:
+    """Return a message that names the unfinished caches in folders or work folders; "" if none."""
+    parts = [
+        part
+        for folder in folders
+        for part in (*folder.glob(f"*{PART}"), *folder.glob(f"caches/*/*{PART}"))
+        if part.is_dir() and not part.name.startswith(".") and not part.with_suffix(".h5").exists()
+    ]
+    if not parts:
+        return ""
+    names = ", ".join(f"{part.parent.name}/{part.stem}" for part in sorted(set(parts)))
+    return f"{names} left out: unfinished, the same detect-embed command resumes there"
 
 
 def with_ground_truth(

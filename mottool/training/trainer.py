@@ -115,10 +115,11 @@ class Trainer:
 
     @property
     def epoch_text(self) -> str:
-        """Return "N of M" epochs, for messages; the last epoch of M can be partial."""
+        """Return "N of M" epochs, for messages; epochs of M can be partial."""
         epoch = str(self.state.epoch)
         if self.plan.seconds is None:
-            epoch += f" of {math.ceil(self.length / self.epoch_steps)}"
+            total = math.ceil(self.length / self.epoch_steps)
+            epoch += f" of {max(total, self.state.epoch)}"  # more if partial ones were extended
         return epoch
 
     def _spent(self) -> float:

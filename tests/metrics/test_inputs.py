@@ -43,6 +43,21 @@ def test_a_sequence_folder_stands_for_its_caches_and_results(sequence, tmp_path)
     assert [path.name for path in part] == ["a.h5@second"]
 
 
+def test_unfinished_caches_of_a_folder_are_named(sequence, tmp_path):
+    work, messages = tmp_path / "work", []
+    (work / "caches/pipe/late.part").mkdir()
+    (work / "caches/pipe/a.part").mkdir()  # which another process removes: a.h5 is complete
+    caches = sorted((work / "caches/pipe").glob("*.h5"))
+    for sources in ([], [work], [work / "caches/pipe"]):
+        assert choose_caches(sources, work, messages.append) == caches
+    assert len(messages) == 3
+    assert all(message.startswith("pipe/late left out: unfinished") for message in messages)
+    assert choose_caches(caches, work, pytest.fail) == caches
+    assert choose_caches([work / "caches/pipe/late.part"], work, pytest.fail) == [
+        work / "caches/pipe/late.h5"
+    ]
+
+
 def test_a_sequence_without_caches_is_refused(sequence, tmp_path):
     with pytest.raises(InputError, match="detect-embed first") as refused:
         choose_caches([sequence], tmp_path / "elsewhere")
