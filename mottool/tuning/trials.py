@@ -84,12 +84,11 @@ class Trials:
         """Append a trial; if the process is killed meanwhile, earlier trials remain intact."""
         self.done[trial.number] = trial
         with writing(self.path):
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(file, _line(self._cells(trial)).encode())
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            with os.fdopen(descriptor, "ab") as file:  # os.write may write a part of the line only
+                file.write(_line(self._cells(trial)).encode())
+                file.flush()
                 os.fsync(file)
-            finally:
-                os.close(file)
 
     def sort(self) -> None:
         """Rewrite the trials in the order of their numbers; parallel trials end in any order."""

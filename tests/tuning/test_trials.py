@@ -1,11 +1,12 @@
 """Trials on disk: killed and resumed searches, and the settings file of the best trial."""
 
 import json
+import sys
 
 import pytest
 
 from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, OutputError, SettingError
 from mottool.tuning.objective import FIGURES, OBJECTIVES
 from mottool.tuning.outcome import Outcome, write_best
 from mottool.tuning.search_space import SearchSpace, parse_axes
@@ -40,6 +41,24 @@ def test_added_trials_are_read_again(tmp_path):
         trials.add(new)
     assert opened(tmp_path).done == {new.number: new for new in added}
     assert opened(tmp_path).best() == added[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files")
+def test_a_trial_of_which_a_part_fits_on_the_disk_is_an_error(tmp_path):
+    import resource
+
+    trials = opened(tmp_path)
+    trials.add(trial(1))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (trials.path.stat().st_size + 9, hard))
+    try:
+        with pytest.raises(OutputError, match="no room left"):
+            trials.add(trial(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resumed = opened(tmp_path)
+    resumed.add(trial(3))
+    assert list(opened(tmp_path).done) == [1, 3]
 
 
 def test_a_stopped_trial_counts_for_its_objective_only(tmp_path):
