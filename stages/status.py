@@ -10,7 +10,7 @@ from mottool.cli.facts import named_values, shortened, shown_value
 from mottool.cli.jobs import Jobs
 from mottool.cli.options import as_json, work_option
 from mottool.errors import InputError, MottoolError, printable
-from mottool.records.record import read_record
+from mottool.records.record import read_checked_record
 from mottool.records.tracker_settings import settings_of
 from mottool.workdir import WorkDir
 
@@ -66,14 +66,15 @@ def _cache(path: Path) -> dict[str, Any]:
 
 
 def _result(path: Path) -> dict[str, Any]:
-    """Describe a result file by its record; without one, its settings are unknown."""
-    record = read_record(path)
+    """Describe a result file by its record; without its own one, its settings are unknown."""
+    messages = list[str]()
+    record = read_checked_record(path, messages.append)
     return {
         "kind": "tracks",
         "name": path.parent.name,
         "sequence": path.stem,
         "path": str(path),
-        "state": "complete",
+        "state": "changed" if messages else "complete",
         "rows": record.get("rows"),
         "source_hash": record.get("source_hash"),
         "made_with": settings_of(record),
@@ -93,8 +94,9 @@ def command(work: Path, as_json: bool) -> None:
     Each pipeline is listed with the sequences of which it has caches, each tracker with those of
     which it has results, and with the settings that they were made with: first those that all
     have, then the others, with the sequences that have them. Unfinished caches, which the same
-    command of detect-embed resumes, and damaged ones are named, and so are files of one sequence
-    that were made from different videos or images. mottool inspect describes a single file.
+    command of detect-embed resumes, damaged ones, and results that were changed after they were
+    made are named, and so are files of one sequence that were made from different videos or images.
+    mottool inspect describes a single file.
     """
     jobs, entries = Jobs(as_json), run(work)
     jobs.done += entries
@@ -116,7 +118,7 @@ def command(work: Path, as_json: bool) -> None:
 def _states(group: list[dict[str, Any]]) -> str:
     """List the sequences of a group by state."""
     texts = []
-    for state in ("complete", "unfinished", "damaged"):
+    for state in ("complete", "changed", "unfinished", "damaged"):
         names = [_named(entry) for entry in group if entry["state"] == state]
         if names:
             texts.append(f"{len(names)} {state}: {', '.join(names)}")

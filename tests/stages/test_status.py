@@ -6,6 +6,7 @@ import json
 from click.testing import CliRunner
 from helpers.caches import HEADER, made, write
 
+from mottool.files import file_digest
 from mottool.records.record import write_record
 from mottool.stages.status import command
 from mottool.workdir import WorkDir
@@ -22,15 +23,19 @@ def test_status_lists_sequences_by_state_and_settings(tmp_path):
     for name, age in (("a", 1), ("b", 5)):
         (folder / f"{name}.txt").write_text("")
         write_record(folder / f"{name}.txt", {"rows": 0, "settings": {"max_age": age}})
+    (folder / "c.txt").write_text("1,1,0,0,9,9,1,-1,-1,-1\n")
+    record = {"rows": 0, "settings": {"max_age": 5}, "sha256": file_digest(folder / "a.txt")}
+    write_record(folder / "c.txt", record)
     shown = CliRunner().invoke(command, ["--work", str(tmp_path)]).output.splitlines()
     assert (
         shown[0] == "pipe  cache, 1 complete: a (3 frames); 1 unfinished: b (2 frames); "
         "1 damaged: c (0 frames)"
     )
-    assert shown[-3:] == [
-        "pipe.sort  tracks, 2 complete: a (0 rows), b (0 rows)",
-        "    max_age 1  (1 of 2: a)",
-        "    max_age 5  (1 of 2: b)",
+    assert shown[-4:] == [
+        "pipe.sort  tracks, 2 complete: a (0 rows), b (0 rows); 1 changed: c",
+        "    max_age 1  (1 of 3: a)",
+        "    max_age 5  (1 of 3: b)",
+        "    settings unknown  (1 of 3: c)",
     ]
     done = CliRunner().invoke(command, ["--work", str(tmp_path), "--json"]).output
     assert [entry["state"] for entry in json.loads(done)["done"]][:3] == [
