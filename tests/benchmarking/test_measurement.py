@@ -48,9 +48,11 @@ def test_a_second_stage_embeds_the_given_boxes(make):
 
 
 def test_a_one_shot_network_detects_at_most_as_many_people_as_are_asked_for(make):
-    measured = Measurement(make("tdt-mobilenet-nofpn", boxes=None, people=(0, 30)))
+    measured = Measurement(make("tdt-mobilenet-nofpn", boxes=None, people=(0, 30, 10**6)))
     assert "random weights" in " ".join(measured.usage().notes)
-    none, thirty = measured.crowd()
+    none, thirty, most = measured.crowd()
+    message = f"the cost of 1000000 people is of {most.people} detections"
+    assert [note for note in measured.usage().notes if note.startswith("the cost")] == [message]
     assert none.people == 0
     assert 15 < thirty.people <= 30
     sample = measured.sample()
