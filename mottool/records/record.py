@@ -7,6 +7,7 @@ zipped.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 RECORDS = ".settings"  # after the name of a folder of results: that of their records
+REPLACING_SECONDS = 0.2  # from the rename of a result to that of its record
 TYPES = {  # of entries that readers of records rely on
     **dict.fromkeys(("settings", "input", "finishing", "seconds", "comparison"), dict),
     **dict.fromkeys(("tracker", "sha256", "source_hash"), str),
@@ -64,10 +66,15 @@ def read_record(result: Path) -> dict[str, Any]:
 
 
 def read_checked_record(result: Path, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Return the record of a result; {} and a message to `warn` if it is of other content."""
-    record = read_record(result)
-    if not record.get("sha256") or record["sha256"] == file_digest(result):
-        return record
+    """Return the record of a result; {} and a message to `warn` if it is of other content.
+
+    A process that replaces both just now has time to finish.
+    """
+    for pause in (REPLACING_SECONDS, 0):
+        record = read_record(result)
+        if not record.get("sha256") or record["sha256"] == file_digest(result):
+            return record
+        time.sleep(pause)
     warn(f"{result} differs from what its record describes: it was edited, or copied in part")
     return {}
 
