@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 
 import av
 from av.container import InputContainer
@@ -19,6 +20,7 @@ HISTORY = 12  # periods between frames that are remembered
 CONSTANT = 0.15  # largest deviation of a period from the median, as a share of it
 RESOLUTION = 0.0015  # seconds; Matroska rounds times to 1 ms
 SHOWN = 3  # holes that the warning names
+LOGGING = RLock()  # held while PyAV logs
 
 
 class Holes:
@@ -106,16 +108,28 @@ def was_damaged(path: Path) -> bool:
 
 @contextmanager
 def checked_container(path: Path) -> Iterator[tuple[InputContainer, list[tuple[int, str, str]]]]:
-    """Open a video, and collect what FFmpeg logs: it reports some skipped bytes nowhere else."""
+    """Open a video, and collect what FFmpeg logs: it reports some skipped bytes nowhere else.
+
+    Only what this thread logs is collected. PyAV's level of logging is that of the process, so
+    threads take turns.
+    """
+    with (
+        LOGGING,
+        _logged_errors(),
+        av.logging.Capture() as log,
+        av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container,
+    ):
+        yield container, log
+
+
+@contextmanager
+def _logged_errors() -> Iterator[None]:
+    """Let PyAV log errors, repeated ones too: those of a second video can be the same."""
     level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)  # else the damage of a second video is not reported
+    av.logging.set_skip_repeated(False)
     try:
-        with (
-            av.logging.Capture(local=False) as log,
-            av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container,
-        ):
-            yield container, log
+        yield
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(skips)

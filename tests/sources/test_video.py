@@ -1,7 +1,9 @@
 """Decoding videos: order and times of frames, rotation, damage, and files that are refused."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
+from threading import Event
 
 import av
 import numpy as np
@@ -10,6 +12,7 @@ from footage import grey, picture, video
 from goldens import shared
 
 from mottool.errors import InputError
+from mottool.sources.holes import checked_container
 from mottool.sources.video import decode, probe
 
 
@@ -141,6 +144,32 @@ def test_decoding_continues_after_damaged_packets(tmp_path):
     missing = [int(count) for count in re.findall(r"(\d+) frames? (?:is|are) missing", warnings[1])]
     assert sum(missing) == 120 - len(numbers)
     assert len(warnings) == 2
+
+
+def test_damage_is_found_while_another_thread_examines_a_video(tmp_path):
+    intact, broken = video(tmp_path / "a.mkv", 60), video(tmp_path / "b.mkv", 60)
+    data = bytearray(broken.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 1000] = bytes(1000)
+    broken.write_bytes(data)
+    opened, other_closed = Event(), Event()
+
+    def examine():
+        with checked_container(broken) as (container, log):
+            opened.set()
+            assert other_closed.wait(60)
+            return len(list(container.demux(video=0))), log
+
+    with ThreadPoolExecutor(1) as pool:
+        with checked_container(intact) as (container, log):
+            examined = pool.submit(examine)
+            opened.wait(0.5)
+            whole = len(list(container.demux(video=0)))
+            assert not log
+        other_closed.set()
+        left, log = examined.result()
+    assert left < whole
+    assert log
 
 
 @pytest.mark.parametrize("damage", ["zeros", "cut", "random"])
