@@ -23,6 +23,7 @@ __all__ = ["gaussian_score", "occluded_boxes", "refind"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Indices = npt.NDArray[np.intp]
+Bools = npt.NDArray[np.bool_]
 
 
 def refind(
@@ -39,14 +40,37 @@ def refind(
     if not (len(lost) and len(detected) and len(points)):
         return RecoveredTracklets(np.zeros(0, np.intp), np.zeros((0, 4)))
     predicted, boxes = lost.astype(np.float64), detected.astype(np.float64)
-    scores = gaussian_score(predicted[:, None, None], boxes[:, None], points)  # (L, D, K)
-    inside = (points > predicted[:, None, :2]) & (points < predicted[:, None, 2:])  # (L, K, 2)
-    scores = scores * np.all(inside, axis=2, keepdims=True).transpose(0, 2, 1)  # and (L, 1, K)
-    scores = scores.reshape(len(predicted), -1)  # (L, D·K)
-    best = scores.argmax(axis=1)  # (L,)
-    rows = np.flatnonzero(scores.max(axis=1) > settings.occlusion_agreement)
-    box, point = np.divmod(best[rows], len(points))
-    return RecoveredTracklets(rows, occluded_boxes(predicted[rows], boxes[box], points[point]))
+    row, box, point = _triples(predicted, boxes, points)
+    scores = gaussian_score(predicted[row], boxes[box], points[point])  # (T,)
+    order = np.lexsort((-scores, row))  # stable: of equal scores the first
+    best = order[np.unique(row[order], return_index=True)[1]]  # a triple of each lost tracklet
+    best = best[scores[best] > settings.occlusion_agreement]
+    rows = row[best]
+    return RecoveredTracklets(
+        rows, occluded_boxes(predicted[rows], boxes[box[best]], points[point[best]])
+    )
+
+
+def _triples(lost: Floats, detected: Floats, points: Floats) -> tuple[Indices, Indices, Indices]:
+    """Return lost boxes (L, 4), detected boxes (D, 4) and points (K, 2) that belong together.
+
+    The detected box shares an area with the lost one, and the point is inside the lost one. All
+    others score 0. The indices, (T,) each, are in ascending order.
+    """
+    low, high = lost[:, None, :2], lost[:, None, 2:]  # (L, 1, 2)
+    within = (points > low) & (points < high)  # (L, K, 2)
+    inside: Bools = within[..., 0] & within[..., 1]  # (L, K)
+    with_points = np.flatnonzero(inside.any(axis=1))
+    low, high = low[with_points], high[with_points]
+    sides = np.minimum(high, detected[:, 2:]) - np.maximum(low, detected[:, :2])
+    shared: Bools = (sides[..., 0] > 0) & (sides[..., 1] > 0)
+    row, box = shared.nonzero()  # (P,) each
+    row = with_points[row]
+    counts, point = inside.sum(axis=1), inside.nonzero()[1]
+    pair = np.repeat(np.arange(len(row)), counts[row])  # (T,)
+    firsts = (counts.cumsum() - counts)[row]  # of the points of a pair's lost box
+    nth = np.arange(len(pair)) - np.repeat(counts[row].cumsum() - counts[row], counts[row])
+    return row[pair], box[pair], point[firsts[pair] + nth]
 
 
 def gaussian_score(lost: Floats, detected: Floats, points: Floats) -> Floats:

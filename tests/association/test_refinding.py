@@ -67,6 +67,30 @@ def test_the_gaussian_has_a_third_of_cornernets_radius():
     assert gaussian_score(lost, lost + 500, np.array([60.0, 150])) == 0
 
 
+def test_refinding_equals_the_loop_over_all_boxes_and_centres():
+    draw = np.random.default_rng(0)
+    settings = OTrackSettings(occlusion_agreement=0.3)
+    refound = 0
+    for _ in range(300):
+        corners = draw.integers(0, 20, (2, 12, 2)) * 5.0  # equal sides and equal scores occur
+        lost, detected = np.concatenate((corners, corners + draw.integers(2, 9, (2, 12, 2)) * 5), 2)
+        centres = np.column_stack((draw.integers(0, 60, (60, 2)) * 2.5, draw.random(60)))
+        points = centres[centres[:, 2] >= settings.occlusion_thres, :2]
+        expected = {}
+        for row, box in enumerate(lost):
+            best = settings.occlusion_agreement
+            for other in detected:
+                for point in points[((points > box[:2]) & (points < box[2:])).all(1)]:
+                    if (score := gaussian_score(box, other, point)) > best:
+                        best, expected[row] = score, occluded_boxes(box[None], other[None], point)
+        found = refind(lost, detected, centres, settings)
+        assert found.rows.tolist() == list(expected)
+        if expected:
+            np.testing.assert_array_equal(found.boxes, np.concatenate([*expected.values()]))
+        refound += len(expected)
+    assert refound > 50
+
+
 def test_the_best_pair_of_box_and_centre_is_used_and_it_exceeds_the_threshold():
     settings = OUTrackSettings()
     lost = np.array([[100.0, 100, 140, 200]])

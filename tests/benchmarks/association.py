@@ -39,6 +39,7 @@ BARS = {  # frames a second on PETS09-S2L1 and on the crowd
     "jde": (4500, 1200),
     "cstrack": (4500, 1200),
     "outrack": (3000, 800),
+    "otrack": (0, 500),
     "deepsort": (3000, 500),
     "ocsort": (3000, 400),
     "deepocsort": (2000, 300),
