@@ -29,6 +29,7 @@ from benchmarks.kill_cache import content  # noqa: E402
 from caches import HEADER, write  # noqa: E402
 from figures import street  # noqa: E402
 from footage import video  # noqa: E402
+from forked import renew_threads  # noqa: E402
 from recipe_project import RECIPE  # noqa: E402
 from rowed import rowed_pair  # noqa: E402
 
@@ -278,6 +279,7 @@ def in_fork(folder: Path, target: Callable[[], object], kill_after: float | None
             os.dup2(log, 1)
             os.dup2(log, 2)
             sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1)  # pytest has its own
+            renew_threads()
             target()
             code = 0
         except SystemExit as end:

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from forked import renew_threads
+
 __all__ = ["faults"]
 
 SECONDS = 20  # of computing for one input; ten times as much on a clock, for one that waits
@@ -54,6 +56,7 @@ def _run(job: Callable[[int], str | None], seeds: range, report: Callable[[objec
     for number in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(number, _too_slow)
     warnings.simplefilter("ignore")
+    renew_threads()
     for seed in seeds:
         report(seed)
         signal.alarm(10 * SECONDS)
