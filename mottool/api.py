@@ -18,6 +18,7 @@ import csv
 import logging
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -169,7 +170,8 @@ def score(result: TrackTable | Cache, truth: str | Path, rules: str = AUTO) -> d
     file = _ground_truth(Path(truth), sequence)
     ground_truth = load_ground_truth(file, sequence, rules)
     if isinstance(result, Cache):
-        with Cache(part_of_cache(result.path, sequence, file)) as cache:
+        part = part_of_cache(result.path, sequence, file)
+        with nullcontext(result) if part == result.path else Cache(part) as cache:
             return cache_metrics([score_cache(cache, ground_truth)], MIN_SCORE)
     return score_tracks(result.rows, ground_truth, result.frames).metrics()
 
