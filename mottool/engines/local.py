@@ -240,8 +240,8 @@ class LocalProcesses(BaseEngine):
         return [Outcome(task, error=error)]
 
     def _remove(self, worker: WorkerHandle) -> None:
+        worker.close()  # a second Ctrl-C meanwhile kills it
         self._workers.remove(worker)
-        worker.close()
 
 
 def _killed(code: int | None) -> MottoolError:

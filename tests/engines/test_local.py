@@ -188,9 +188,9 @@ def interruptible(folder, job):
     return process
 
 
-def wait_for_two(process, folder, pattern):
-    """Wait until two jobs of a process have written a file that matches `pattern`."""
-    while len(list(folder.glob(pattern))) < 2:
+def wait_for(process, folder, pattern, number=1):
+    """Wait until so many jobs of a process have written a file that matches `pattern`."""
+    while len(list(folder.glob(pattern))) < number:
         assert process.poll() is None
         time.sleep(0.01)
 
@@ -206,8 +206,21 @@ def test_ctrl_c_at_any_moment_prints_no_traceback(tmp_path, delay):
 
 def test_a_second_ctrl_c_kills_jobs_that_do_not_end(tmp_path):
     process = interruptible(tmp_path, "stubborn")
-    wait_for_two(process, tmp_path, "*.started")
+    wait_for(process, tmp_path, "*.started", 2)
     os.killpg(process.pid, signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=50) == ("stopped\n", "")
+
+
+def test_a_second_ctrl_c_kills_a_job_that_is_waited_for(tmp_path):
+    """The end of another job has ended the wait for outcomes; the engine is closing."""
+    (tmp_path / "1.patient").touch()
+    process = interruptible(tmp_path, "stubborn_or_patient")
+    wait_for(process, tmp_path, "*.started", 2)
+    os.killpg(process.pid, signal.SIGINT)
+    wait_for(process, tmp_path, "1.cleaned")
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=1)
     os.killpg(process.pid, signal.SIGINT)
@@ -216,7 +229,7 @@ def test_a_second_ctrl_c_kills_jobs_that_do_not_end(tmp_path):
 
 def test_exit_ignored_by_python_is_raised_again(tmp_path):
     process = interruptible(tmp_path, "forgetful")
-    wait_for_two(process, tmp_path, "*.begun")
+    wait_for(process, tmp_path, "*.begun", 2)
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=50) == ("stopped\n", "")
     assert len(list(tmp_path.glob("*.cleaned"))) == 2
@@ -224,7 +237,7 @@ def test_exit_ignored_by_python_is_raised_again(tmp_path):
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     process = interruptible(tmp_path, "patient")
-    wait_for_two(process, tmp_path, "*.started")
+    wait_for(process, tmp_path, "*.started", 2)
     process.kill()
     process.communicate(timeout=50)  # returns when no worker holds the pipes any more
     assert len(list(tmp_path.glob("*.cleaned"))) == 2

@@ -19,6 +19,8 @@ __all__ = [
     "moody",
     "patient",
     "processes",
+    "stubborn",
+    "stubborn_or_patient",
     "threads",
 ]
 
@@ -89,6 +91,11 @@ def stubborn(path):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     path.with_suffix(".started").touch()
     time.sleep(600)
+
+
+def stubborn_or_patient(path):
+    """Be patient if a file beside `path` says so, else stubborn."""
+    patient(path) if path.with_suffix(".patient").exists() else stubborn(path)
 
 
 class Forgotten:
