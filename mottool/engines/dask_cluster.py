@@ -15,17 +15,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
+from socket import EAI_NONAME, gaierror
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
 from mottool.engines.base import BaseEngine, QueuedTask
+from mottool.engines.build import build
 from mottool.engines.task import PROCESSES, Outcome, Task, run_task
 from mottool.engines.worker_handle import blocked_interrupt
 from mottool.errors import DeviceError, InputError, MottoolError, SettingError, ignore_warning
 
 try:
     from distributed import Client, Future, LocalCluster, get_worker
+    from distributed.comm import resolve_address
     from distributed.scheduler import KilledWorker
 except ImportError as error:
     fix = "install it: pip install distributed, or use --engine local"
@@ -41,6 +44,7 @@ RECONNECTIONS = 5  # in one run
 TICK_SECONDS = 1.0  # between two looks at the cluster
 TASKS_PER_THREAD = 3  # at the scheduler: one runs, others wait with their worker
 TRIES = 3  # of a task that hangs, or that Dask gives up after several lost workers
+SAME_BUILD_FIX = "install the same mottool on all machines, and restart the workers"
 
 
 class _Client(Client):  # type: ignore[misc]  # of a package without types
@@ -53,12 +57,16 @@ class _Client(Client):  # type: ignore[misc]  # of a package without types
         """Close nothing."""
 
 
-def _run_on_worker(task: Task, folder: str, processes: int) -> Outcome:
+def _run_on_worker(task: Task, folder: str, processes: int, expected: str) -> Outcome:
     """Run a task in a worker, with paths relative to `folder`; name the worker in its error.
 
-    It is one of up to `processes` that run at the same time.
+    It is one of up to `processes` that run at the same time. The task fails if this worker has not
+    the build `expected` of mottool, which could compute other results.
     """
     address = get_worker().address
+    if build() != expected:
+        problem = f"worker {address} has mottool {build()}, and this machine {expected}"
+        return Outcome(task, error=InputError(problem, SAME_BUILD_FIX))
     PROCESSES.set(processes)
     try:
         os.chdir(folder)
@@ -120,8 +128,10 @@ class DaskCluster(BaseEngine):
     def __enter__(self) -> Self:
         """Start or find the cluster, and wait for its first worker.
 
-        Raises `InputError` if there is no scheduler or no worker.
+        Raises `InputError` if there is no scheduler or no worker, and `SettingError` if the
+        network has no machine of that name.
         """
+        self._check_name()
         for name in LOGGERS:
             self._levels[name] = logging.getLogger(name).level
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -151,6 +161,16 @@ class DaskCluster(BaseEngine):
             self._cluster.close()
         for name, level in self._levels.items():
             logging.getLogger(name).setLevel(level)
+
+    def _check_name(self) -> None:
+        """Refuse a scheduler's name that no machine has, without the wait for one that starts."""
+        try:
+            with suppress(ValueError):  # of an address that is none
+                resolve_address(self._scheduler or "")
+        except gaierror as error:
+            if error.errno == EAI_NONAME:  # else the name server does not answer
+                problem = f"there is no machine of the scheduler's name {self._scheduler}"
+                raise SettingError(problem, "check the address") from error
 
     def _connect(self) -> None:
         """Connect to the scheduler, and wait for a worker; try again until the time is over."""
@@ -224,6 +244,7 @@ class DaskCluster(BaseEngine):
             task,
             os.getcwd(),
             self._threads(),
+            build(),
             key=f"{task.name}-{uuid4().hex}",
             resources={task.needs: 1} if offered else None,
             workers=sorted(allowed) or None,
@@ -267,12 +288,19 @@ class DaskCluster(BaseEngine):
         except (TimeoutError, OSError, asyncio.CancelledError):
             self._reconnect()
             return []
+        except ImportError as error:
+            problem = f"a worker lacks a module that {task.name} needs: {error}"
+            return self._fail(flight, InputError(problem, SAME_BUILD_FIX))
         del self._flights[str(flight.future.key)]
         flight.future.release()
         if isinstance(outcome.error, DeviceError) and self._leave_out(outcome):
             self.submit(task, number)
             return []
         return [replace(outcome, task=task)]
+
+    def _fail(self, flight: _Flight, error: MottoolError) -> list[Outcome]:
+        self._flights.pop(str(flight.future.key), None)
+        return [Outcome(flight.queued.task, error=error)]
 
     def _leave_out(self, outcome: Outcome) -> bool:
         """Give no more networks to a worker without a device; return whether others are left."""
@@ -342,12 +370,12 @@ class DaskCluster(BaseEngine):
     def _try_again(self, flight: _Flight, error: MottoolError) -> list[Outcome]:
         """Submit a task again, or return its failure after the last try."""
         number, task = flight.queued
-        self._flights.pop(str(flight.future.key), None)
         self._tries[number] += 1
-        if self._tries[number] < TRIES:
-            self.submit(task, number)
-            return []
-        return [Outcome(task, error=error)]
+        if self._tries[number] == TRIES:
+            return self._fail(flight, error)
+        self._flights.pop(str(flight.future.key), None)
+        self.submit(task, number)
+        return []
 
     def cancel(self) -> None:
         """Forget submitted tasks; workers complete those that they run, and drop the results."""

@@ -3,8 +3,10 @@
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ from jobs import doubled, dying_once, hanging, moody, processes
 from rowed import rowed
 
 from mottool.cli.engine_options import EngineSettings, open_engine
-from mottool.engines import dask_cluster
+from mottool.engines import build, dask_cluster
 from mottool.engines.dask_cluster import DaskCluster
 from mottool.engines.task import Task
 from mottool.errors import DeviceError, InputError, SettingError
@@ -90,6 +92,35 @@ def test_a_network_fails_if_no_worker_has_a_device(cluster):
         outcome.result()
 
 
+def test_a_worker_with_another_mottool_is_refused(cluster, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "build", lambda: f"of {threading.current_thread().name}")
+    with DaskCluster(cluster.scheduler_address) as engine:
+        (outcome,) = engine.run([Task("a", doubled, (1,))])
+    with pytest.raises(InputError, match="has mottool of .*and this machine of MainThread. Fix: i"):
+        outcome.result()
+
+
+def test_build_changes_with_the_source(tmp_path, monkeypatch):
+    assert build.build() == build.build.__wrapped__()
+    monkeypatch.setattr(build, "PACKAGE", tmp_path)
+    builds = [build.build.__wrapped__()]
+    for name, text in [("a.py", ""), ("a.py", "b"), ("b.py", "b")]:
+        (tmp_path / name).write_text(text)
+        builds.append(build.build.__wrapped__())
+    assert len({*builds}) == 4
+
+
+def without_module():
+    raise ModuleNotFoundError("No module named 'mottool.new'")
+
+
+def test_a_worker_that_lacks_a_module_is_no_traceback(cluster):
+    with DaskCluster(cluster.scheduler_address) as engine:
+        (outcome,) = engine.run([Task("a", without_module, ())])
+    with pytest.raises(InputError, match="lacks a module that a needs: No module .*all machines"):
+        outcome.result()
+
+
 class Scheduler:
     """A client of a scheduler whose workers are lost and replaced, but whose tasks do not end."""
 
@@ -99,7 +130,7 @@ class Scheduler:
     def scheduler_info(self, n_workers):
         return {"workers": {name: {"nthreads": 1, "resources": {}} for name in self.workers}}
 
-    def submit(self, function, task, folder, processes, key, workers, **options):
+    def submit(self, function, task, folder, processes, build, key, workers, **options):
         self.submitted.append(workers)
         return SimpleNamespace(
             key=key,
@@ -141,6 +172,18 @@ def test_a_scheduler_that_does_not_answer_is_an_error(monkeypatch):
     with (
         pytest.raises(InputError, match="tcp://127.0.0.1:9 does not answer"),
         DaskCluster("tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_a_scheduler_of_an_unknown_name_is_refused_at_once(monkeypatch):
+    def unknown(address):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(dask_cluster, "resolve_address", unknown)
+    with (
+        pytest.raises(SettingError, match="no machine of the scheduler's name tcp://a.invalid:1"),
+        DaskCluster("tcp://a.invalid:1"),
     ):
         pass
 
