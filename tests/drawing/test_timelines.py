@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import matplotlib.image
 import numpy as np
 
@@ -43,3 +47,14 @@ def test_lanes_have_the_colours_of_matched_identities_and_ticks_at_switches(tmp_
     unscored = verdicts._replace(truth=np.full(40, Outcome.UNJUDGED), switches=[])
     empty = draw_objects(results, truth, unscored, "title", tmp_path / "c.png")
     assert share(empty, rgb_from_bgr(colour_of(3))) == 0
+
+
+def test_nothing_is_printed_without_a_folder_of_the_user():
+    code = "import mottool.drawing.timelines, matplotlib; print(matplotlib.get_configdir())"
+    environment = {name: value for name, value in os.environ.items() if "XDG" not in name}
+    environment |= {"HOME": os.devnull}
+    environment.pop("MPLCONFIGDIR", None)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert os.devnull not in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
