@@ -76,6 +76,10 @@ class WorkDir:
         """Return the page that compares the results of a recipe."""
         return self.root / "comparison" / f"{safe_name(name)}.html"
 
+    def run_lock(self, name: str) -> Path:
+        """Return the file that a run of a recipe locks while it makes results."""
+        return self.root / f".{safe_name(name)}.run.lock"
+
     def known_files(self) -> Path:
         """Return the file of `mottool.records.known_files.KnownFiles`."""
         return self.root / ".known-files.json"

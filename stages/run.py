@@ -60,9 +60,13 @@ def run(
     opened = RecipeRun(content, folder, lambda _, error: errors.append(error), lambda _: None)
     plan = opened.plan()
     opened.publish(result.path for result in plan.fresh)
-    with _engine(plan, EngineSettings(jobs=jobs)) as engine:
-        for outcome in opened.run(plan, engine, fail_fast):
-            errors += [outcome.error] if outcome.error else []
+    if plan.tasks:
+        with (
+            opened.alone(plan) as plan,
+            _engine(plan, EngineSettings(jobs=jobs)) as engine,
+        ):
+            for outcome in opened.run(plan, engine, fail_fast):
+                errors += [outcome.error] if outcome.error else []
     page = folder.comparison(content.name)
     if content.produce.comparison and content.produce.scores:
         after = opened.plan()
@@ -174,7 +178,8 @@ def command(
     whose frames are not the same when they are decoded from the middle.
 
     The plan names the stale results of each folder and why they are stale. A result that fails
-    stops no others; those that failed are named at the end, and the exit code is 1.
+    stops no others; those that failed are named at the end, and the exit code is 1. A second run
+    of a recipe in the same work folder waits until the first one has ended.
     """
     content = _with_flags(read_recipe(recipe), segments.segment_frames, store.store)
     by_default = context.get_parameter_source("work") == ParameterSource.DEFAULT
@@ -193,7 +198,10 @@ def command(
         return
     opened.publish(result.path for result in plan.fresh)
     if plan.tasks:
-        with _engine(plan, engine, reporter.note) as opened_engine:
+        with (
+            opened.alone(plan) as plan,
+            _engine(plan, engine, reporter.note) as opened_engine,
+        ):
             _run(reporter, opened, plan, opened_engine, fail_fast=not keep_going)
         _warn_of_mixed(reporter, plan)
         plan = opened.plan()

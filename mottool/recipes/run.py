@@ -1,11 +1,13 @@
 """Plan a recipe in a work folder, and run the plan on an engine."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mottool.engines.task import Engine, Outcome
 from mottool.errors import MottoolError, OutputError, SettingError
+from mottool.locks import locked
 from mottool.recipes.jobs import Made
 from mottool.recipes.plan import Plan
 from mottool.recipes.planner import Planner
@@ -58,6 +60,24 @@ class RecipeRun:
             paths = result_paths(self.recipe, self.work, self.all_sequences)
             self._listing = self._store.update(paths)
         return Planner(self.recipe, self.work, self._truth, self.known).plan(self.all_sequences)
+
+    @contextmanager
+    def alone(self, plan: Plan) -> Iterator[Plan]:
+        """Let no other process run this recipe in this work folder meanwhile; yield the plan.
+
+        If one does, wait until it has ended, and yield a new plan. `note` receives a message.
+        """
+        waited = list[bool]()
+
+        def wait() -> None:
+            self.note(f"waiting until another run of {self.recipe.name} in {self.work.root} ends")
+            waited.append(True)
+
+        with locked(self.work.run_lock(self.recipe.name), wait):
+            if waited:
+                self.known = KnownFiles(self.work.known_files())
+                plan = self.plan()
+            yield plan
 
     def run(self, plan: Plan, engine: Engine, fail_fast: bool = False) -> Iterator[Outcome]:
         """Make the stale results of a plan, and yield the outcome of each task.

@@ -11,6 +11,7 @@ from recipe_project import SORT_RECIPE
 from rowed import rowed_pair
 
 from mottool.cli.main import cli
+from mottool.locks import locked
 from mottool.stages.run import run as run_recipe
 
 RECIPE = f'work = "work"\n{SORT_RECIPE}'
@@ -79,6 +80,24 @@ def test_a_run_ends_in_one_page_and_the_next_makes_nothing(folder):
     assert again.stdout.startswith("8 results are fresh")
     assert again.stdout.splitlines()[1:] == done.stdout.splitlines()[-3:]
     assert files(folder) == before
+
+
+def test_a_run_waits_for_another_of_its_recipe_and_makes_what_that_has_not(folder):
+    prepared = folder / "prepared"
+    assert run(folder, "--work", prepared).exit_code == 0
+    shutil.rmtree(prepared / "scores")
+    command = [sys.executable, "-m", "mottool", "run", str(folder / "r.toml"), "--jobs", "1"]
+    with locked(folder / "work/.r.run.lock", pytest.fail):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, **pipes)
+        assert "waiting until another run of r in " in process.stderr.readline()
+        shutil.copytree(prepared, folder / "work", dirs_exist_ok=True)
+        before = {path: time for path, time in files(folder).items() if path.name[0] != "."}
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert printed.splitlines()[-1] == "made: scores (2)"
+    after = files(folder)
+    assert {path: after.get(path) for path in before} == before
 
 
 def test_a_terminal_shows_the_columns_that_fit(folder, monkeypatch):
