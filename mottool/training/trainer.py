@@ -31,6 +31,7 @@ __all__ = ["TrainerSettings", "Trainer"]
 
 TIMEOUT = timedelta(hours=12)  # the other processes wait while the first one validates
 MAX_NAMES = 3  # images of a batch that an error names
+DIVERGED = 1000  # times the first loss of an epoch: a mean that no training recovers from
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Trainer:
 
         The row contains `epoch`, `lr`, the mean of every loss term, and `seconds`; it is the last
         of `state.history`. Raises `TrainingError` if a loss term or a weight becomes NaN or
-        infinite.
+        infinite, or if the loss rises a thousandfold.
         """
         state = self.state
         while not self.finished:
@@ -173,7 +174,7 @@ class Trainer:
             loaded = progress(loaded, label, parts, unit="batches", status=lambda: loss)
         self.learner.train()
         sums: dict[str, float] = {}
-        lr, count, loss = 0.0, 0, ""
+        lr, count, loss, first = 0.0, 0, "", 0.0
         numbered = enumerate(loaded)
         while group := list(islice(numbered, plan.accumulate)):
             completed = self._progress(start)
@@ -191,6 +192,7 @@ class Trainer:
                     self.accelerator.backward(terms["total"] / len(group))
                 for name, value in terms.items():
                     sums[name] = sums.get(name, 0.0) + value.item()
+            first = first or sums["total"] / count
             loss = f"loss {sums['total'] / count:.4g}"
             if plan.recipe.clip:
                 self.accelerator.clip_grad_norm_(self.learner.parameters(), plan.recipe.clip)
@@ -202,6 +204,7 @@ class Trainer:
             if completed >= 1 if completed is not None else state.step >= self.length:
                 break
         self._need_finite()
+        self._need_limited(first, sums["total"] / count)
         local = torch.tensor(
             [value / count for value in sums.values()], device=self.accelerator.device
         )
@@ -234,6 +237,14 @@ class Trainer:
         if bad is not None:
             problem = (
                 f"by the end of epoch {self.state.epoch + 1} the weights {bad} are NaN or infinite"
+            )
+            raise TrainingError(problem, self._divergence_fix())
+
+    def _need_limited(self, first: float, mean: float) -> None:
+        """Raise `TrainingError` if the loss of an epoch rose from `first` to a mean far above."""
+        if mean > DIVERGED * max(1.0, abs(first)):
+            problem = (
+                f"the loss rose from {first:.3g} to {mean:.3g} in epoch {self.state.epoch + 1}"
             )
             raise TrainingError(problem, self._divergence_fix())
 

@@ -60,6 +60,21 @@ def test_non_finite_weights_are_not_saved(where, kept, scene, tmp_path, monkeypa
         assert all(value.isfinite().all() for value in state["learner"].values())
 
 
+def test_a_loss_that_explodes_but_stays_finite_is_an_error(scene, tmp_path, monkeypatch):
+    plain, factors = fairmot.FairMOTLearner.forward, iter([1, 1, 1, 1e9])
+
+    def forward(self, images, targets):
+        factor = next(factors)
+        return {name: factor * term for name, term in plain(self, images, targets).items()}
+
+    monkeypatch.setattr(fairmot.FairMOTLearner, "forward", forward)
+    with pytest.raises(
+        TrainingError, match=r"the loss rose from \S+ to \S+ in epoch 2. Fix: lower"
+    ):
+        train.run(NAME, [scene], tmp_path, Config(**SMALL))
+    assert torch.load(tmp_path / "training.pt", weights_only=True)["epoch"] == 1
+
+
 def test_an_unsupported_device_is_not_used(scene, tmp_path, monkeypatch):
     """Apple's: accelerate would take it, and validation would look for the network elsewhere."""
     for name in ("is_available", "is_built"):
