@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,12 +22,12 @@ from mottool.cli.paths import FilePath
 from mottool.drawing.render import RenderSettings as Config
 from mottool.drawing.render import render_switches, video_inputs
 from mottool.drawing.render import render_video as run
-from mottool.errors import InputError, SettingError
+from mottool.errors import InputError, SettingError, ignore_warning
 from mottool.files import file_digest
 from mottool.motchallenge.zip_files import file_on_disk, is_archive
 from mottool.progress import progress
 from mottool.records.known_files import refuse_changes
-from mottool.records.record import locked_result, remove_record, write_record
+from mottool.records.record import locked_result, read_checked_record, remove_record, write_record
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
@@ -169,8 +169,11 @@ def command(
 
         with locked_result(out, waiting):
             with refuse_changes(*(file_on_disk(file) for file in files if file)):
+                fingerprint = sequence.fingerprint()
+                for drawn in filter(None, (rows, other)):
+                    _warn_of_other_source(drawn, sequence, fingerprint, jobs.note)
                 inputs = video_inputs(
-                    sequence.fingerprint(),
+                    fingerprint,
                     rows,
                     config,
                     truth,
@@ -186,6 +189,22 @@ def command(
     for sequence in scored if switches and scored else sequences:
         jobs.run(sequence.name, partial(job, sequence))
     jobs.close()
+
+
+def _warn_of_other_source(
+    result: Path, sequence: Sequence, fingerprint: str, warn: Callable[[str], None]
+) -> None:
+    """Warn if the record of a result names a source of other content than the sequence has."""
+    from mottool.sources.sequence import hash_of_span
+
+    made_from = read_checked_record(result, ignore_warning).get("source_hash", "")
+    last = sequence.first_frame + (sequence.length or 0) - 1
+    part = hash_of_span(made_from, (sequence.first_frame, last))  # of a half
+    if made_from and fingerprint not in (made_from, part):
+        warn(
+            f"{sequence.name}: {result} was made from a source of other content than "
+            f"{sequence.path}; its boxes may not fit"
+        )
 
 
 def _folder_name(results: Path) -> str:

@@ -15,8 +15,9 @@ from mottool.detections import Detections
 from mottool.drawing.style import colour_of
 from mottool.drawing.track_layer import OUTCOME_STYLES
 from mottool.errors import InputError, SettingError
+from mottool.files import file_digest
 from mottool.metrics.box_outcomes import Outcome
-from mottool.records.record import record_of
+from mottool.records.record import record_of, write_record
 from mottool.sources.discovery import find_sequences
 from mottool.stages.render import Config, command, run
 
@@ -71,6 +72,22 @@ def test_a_video_keeps_its_times_and_identity_colours(tmp_path, film):
     for number, (_, image) in enumerate(frames, 1):
         for identity, left in ((3, 20), (8, 160)):
             assert near(colour_of(identity), image[100, left + 2 * number]), number
+
+
+@pytest.mark.parametrize(
+    ("recorded", "drawn", "noted"),
+    [("film", "film", 0), ("film@first", "film@first", 0), ("film", "film@first", 0), ("x", "", 1)],
+)
+def test_results_of_another_source_are_named(tmp_path, film, recorded, drawn, noted):
+    drawn = drawn or film.stem
+    path = tmp_path / "work/tracks/public.sort" / f"{drawn}.txt"
+    path.write_text(ROWS)
+    source = f"{film.parent / recorded}".replace("film", "film.mp4")
+    content = "0" * 64 if noted else find_sequences([source])[0].fingerprint()
+    write_record(path, {"source_hash": content, "sha256": file_digest(path)})
+    done = called(tmp_path, f"{film.parent / drawn}".replace("film", "film.mp4"), "--frames", "1-2")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count(f"{drawn}: {path} was made from a source of other content") == noted
 
 
 def test_a_span_at_a_scale_has_trails_from_before(tmp_path, film):
