@@ -136,7 +136,7 @@ def command(
     SOURCES are folders of SEQUENCE.txt, TrackEval's TRACKER/data, sequence folders or datasets
     with gt/gt.txt, zip files for MOTChallenge's server, zip files that CVAT exported as MOT 1.1 or
     folders of those, COCO's JSON with videos, or labels of KITTI tracking, VisDrone-MOT, BDD100K
-    MOT or Ultralytics. Their format is detected from their content.
+    MOT, Ultralytics or CVAT for video (XML). Their format is detected from their content.
 
     \b
         mottool convert mottool-work/tracks/jde-1088x608.jde --to server --out upload.zip

@@ -98,9 +98,9 @@ def command(
     --gt PATH@second only the second half of each sequence is scored: results of whole sequences,
     or SEQUENCE@second.txt of a tracker that has seen that half only.
 
-    Of KITTI tracking, VisDrone-MOT, BDD100K MOT and Ultralytics' labels, people are scored, or the
-    --classes that you name. Results without a match in a region without labels (DontCare, ignored
-    regions, crowds) are not scored; KITTI and BDD100K score as TrackEval does.
+    Of KITTI tracking, VisDrone-MOT, BDD100K MOT, and labels of Ultralytics and CVAT, people are
+    scored, or the --classes that you name. Results without a match in a region without labels
+    (DontCare, ignored regions, crowds) are not scored; KITTI and BDD100K score as TrackEval does.
 
     Caches, files *.h5 or folders of them, show how good a network is before any tracker. AP is the
     average precision of its detections at an IoU of 0.5, AP_S, AP_M and AP_L that of small, medium

@@ -72,8 +72,8 @@ def ground_truth_files_option(command: Command) -> Command:
         required=True,
         type=FilePath(),
         help="Ground truth: a dataset root, a sequence folder (gt/gt.txt or gt.txt), a folder of "
-        "SEQUENCE.txt, or one such file; labels of KITTI tracking, VisDrone-MOT, BDD100K MOT or "
-        "Ultralytics; PATH@SPLIT for a part. May be repeated.",
+        "SEQUENCE.txt, or one such file; labels of KITTI tracking, VisDrone-MOT, BDD100K MOT, "
+        "Ultralytics or CVAT for video; PATH@SPLIT for a part. May be repeated.",
     )(command)
 
 

@@ -125,6 +125,13 @@ LAYOUTS = {
         ("person", "pedestrian"),
         numbered=False,
     ),
+    "cvat-xml": Layout(
+        "CVAT for video",
+        "mottool.layouts.cvat_xml",
+        "mot15",
+        (),
+        ("person", "pedestrian"),
+    ),
 }
 
 

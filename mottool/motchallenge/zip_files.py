@@ -94,7 +94,8 @@ def read_results(path: Path, warn: Callable[[str], None] = ignore_warning) -> di
             raise InputError(problem, "leave one of them out, or rename it")
         names[sequence], texts[sequence] = name, text
     if not texts:
-        raise InputError(f"{path} holds no text files", "give CVAT's MOT 1.1, or result files")
+        fix = "give CVAT's MOT 1.1, or result files; of CVAT for video, unpack annotations.xml"
+        raise InputError(f"{path} holds no text files", fix)
     return texts
 
 

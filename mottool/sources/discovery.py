@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 from mottool.errors import InputError, MottoolError, SettingError, from_os_error
 from mottool.files import safe_name
-from mottool.layouts.registry import find_image_folders, layout_of_images
+from mottool.layouts.registry import find_image_folders, layout_of_images, name_of
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.pixel_range import PixelRange
 from mottool.sources import video
@@ -182,8 +182,10 @@ def _sequence(path: Path) -> Sequence:
         layout, labels = found
         rate = layout.frame_rate or rate
         ground_truth = labels if layout.module.recognises(labels) else None
-        if ground_truth and layout.numbered:
-            check_numbers(files)
+        if ground_truth:
+            name = name_of(labels)
+            if layout.numbered:
+                check_numbers(files)
     size = width, height, len(files)
     return Sequence(name, path, rate, *size, ground_truth=ground_truth, media=path)
 

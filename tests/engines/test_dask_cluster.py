@@ -209,10 +209,11 @@ def test_workers_started_here_print_nothing_when_a_terminal_is_interrupted():
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **pipes) as process:
         assert process.stdout.readline() == "ready\n"
         time.sleep(1)
-        for _ in range(6):  # an interrupt in a callback of Python is ignored
+        errors = ""
+        for _ in range(3):  # an interrupt in a callback of Python is ignored
             os.killpg(process.pid, signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                errors = process.communicate(timeout=10)[1]
+            with suppress(subprocess.TimeoutExpired):  # of a loaded machine
+                errors = process.communicate(timeout=40)[1]
                 break
     assert "KeyboardInterrupt" in errors  # of this process, for `mottool` to report
     assert "Worker process" not in errors

@@ -8,7 +8,7 @@ from archives import archive
 from benchmarks.kill_commands import make_checkpoint, make_results, make_rows, make_street
 from datasets import coco, crowdhuman, train_list, yolo
 from footage import seqinfo, video
-from layouts import bdd100k, kitti, visdrone
+from layouts import bdd100k, cvat_xml, kitti, visdrone
 from recipe_project import RECIPE
 from rowed import rowed_pair
 
@@ -152,6 +152,11 @@ COMMANDS = {
         "convert data/bdd100k/labels/box_track_20/val --to coco --out out/a.json",
         _layout(bdd100k),
         ("data/**/*.json",),
+    ),
+    "convert CVAT for video": Command(
+        "convert data/cvat/annotations.xml --out out",
+        _layout(cvat_xml),
+        ("data/cvat/annotations.xml",),
     ),
     "convert server": Command("convert server.zip --out out", _zips, ("server.zip",)),
     "convert CVAT": Command("convert cvat.zip --to coco --out out/a.json", _zips, ("cvat.zip",)),

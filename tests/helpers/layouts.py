@@ -122,17 +122,42 @@ def bdd100k(root: Path) -> Path:
 
 def ultralytics(root: Path) -> Path:
     for frame in range(1, FRAMES + 1):
-        photo(root / "set/images/street" / f"{frame:06d}.jpg")
+        photo(root / "set/images/film" / f"{frame:06d}.jpg")
         lines = []
         for number, identity, box in ((0, 1, _moved(PERSON, frame)), (2, 2, CAR)):
             left, top, width, height = box
             values = ((left + width / 2) / 64, (top + height / 2) / 48, width / 64, height / 48)
             lines.append(" ".join([f"{value:.6g}" for value in (number, *values, identity)]))
-        file = root / "set/labels/street" / f"{frame:06d}.txt"
+        file = root / "set/labels/film" / f"{frame:06d}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("\n".join(lines))
     (root / "set/data.yaml").write_text("names: {0: person, 1: bicycle, 2: car}\n")
     return root / "set"
+
+
+def cvat_xml(root: Path) -> Path:
+    """The person has boxes at both ends only; CVAT interpolates those between."""
+    tracks = ""
+    for identity, (label, frames) in enumerate(
+        {"person": (1, FRAMES), "car": range(1, FRAMES + 1)}.items()
+    ):
+        tracks += f'  <track id="{identity}" label="{label}" source="manual">\n'
+        for frame in frames:
+            left, top, width, height = CAR if identity else _moved(PERSON, frame)
+            sides = f'xtl="{left}" ytl="{top}" xbr="{left + width}" ybr="{top + height}"'
+            tracks += f'    <box frame="{frame - 1}" keyframe="1" outside="0" occluded="0" {sides} '
+            tracks += 'z_order="0">\n      <attribute name="age">old</attribute>\n    </box>\n'
+        tracks += "  </track>\n"
+    for frame in range(FRAMES):
+        photo(root / f"cvat/images/frame_{frame:06d}.PNG")
+    (root / "cvat/annotations.xml").write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n  <meta>'
+        f"\n    <task>\n      <name>Monday</name>\n      <size>{FRAMES}</size>\n"
+        f"      <start_frame>0</start_frame>\n      <stop_frame>{FRAMES - 1}</stop_frame>\n"
+        "      <frame_filter></frame_filter>\n    </task>\n    <source>street.mp4</source>\n"
+        f"  </meta>\n{tracks}</annotations>\n"
+    )
+    return root / "cvat"
 
 
 # Name of the sequence, frames per second, rules, and whether there is a car and a region.
@@ -142,5 +167,6 @@ LAYOUTS = {
     kitti: ("0000", 10, "kitti", True, True),
     visdrone: ("uav0000086_00000_v", 30, "visdrone", True, True),
     bdd100k: ("b1c66a42-6f7d68ca", 5, "bdd100k", True, True),
-    ultralytics: ("street", 30, "mot15", True, False),
+    ultralytics: ("film", 30, "mot15", True, False),
+    cvat_xml: ("street", 30, "mot15", True, False),
 }

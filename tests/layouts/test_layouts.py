@@ -25,7 +25,12 @@ from mottool.sources.discovery import find_sequences
 from mottool.sources.images import images_in
 
 # Another path of the same labels, by their rules.
-OTHER = {"kitti": "label_02/0000.txt", "bdd100k": "labels/box_track_20/val", "mot15": "labels"}
+OTHER = {  # ground truth besides the split and the folder above
+    "0000": "label_02/0000.txt",
+    "b1c66a42-6f7d68ca": "labels/box_track_20/val",
+    "film": "labels",
+    "street": "annotations.xml",
+}
 CAR_FRAME_1 = [20, 10, 20, 28]
 
 
@@ -59,7 +64,7 @@ def test_a_split_is_a_source(made):
 def test_a_split_is_ground_truth(made):
     """Results in a region are not scored; those on an ignored person neither."""
     split, (name, _, rules, _, has_region) = made
-    for source in (split, split / OTHER.get(rules, "..")):
+    for source in (split, split / OTHER.get(name, "..")):
         (file,) = find_ground_truth([source]).values()
         assert (file.sequence, file.length) == (name, FRAMES)
     truth = load_ground_truth(file, name)
@@ -206,7 +211,7 @@ def test_labels_of_ultralytics_belong_to_images_by_name(tmp_path):
     split = ultralytics(tmp_path)
     (sequence,) = find_sequences([split])
     for folder in ("images", "labels"):
-        next((split / folder / "street").glob("000002.*")).unlink()
+        next((split / folder / "film").glob("000002.*")).unlink()
     (file,) = find_ground_truth([split]).values()
     assert (file.length, find_sequences([split])[0].length) == (FRAMES - 1, FRAMES - 1)
     assert read_ground_truth(sequence.ground_truth).frames.max() == FRAMES - 1
