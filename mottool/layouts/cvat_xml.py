@@ -108,7 +108,7 @@ def _elements(file: Path) -> Iterator[Element]:
                 raise InputError(f"{file} has elements within {MAX_DEPTH} others", FIX)
             if event == "end":
                 yield element
-    except ParseError as error:
+    except (ParseError, LookupError, ValueError) as error:  # also of an unknown encoding
         raise InputError(f"{file} is damaged XML: {error}", FIX) from error
     except OSError as error:
         raise from_os_error(error) from error

@@ -72,6 +72,14 @@ def test_files_of_other_content_are_refused(tmp_path, parts, message):
         cvat_xml.read(written(tmp_path, *parts))
 
 
+@pytest.mark.parametrize("encoding", ["uinftf-8", "euc_jp", "utf-16"])
+def test_other_encodings_are_refused(tmp_path, encoding):
+    path = written(tmp_path, ONE)
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?>\n' + path.read_text())
+    with pytest.raises(InputError, match="is damaged XML"):
+        cvat_xml.read(path)
+
+
 def test_all_frames_may_be_asked_for(tmp_path):
     step = "<frame_filter>step=1</frame_filter>"
     assert len(cvat_xml.read(written(tmp_path, ONE, task=step)).rows) == 1
