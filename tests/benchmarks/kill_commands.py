@@ -359,7 +359,23 @@ def files_of(folder: Path) -> dict[Path, bytes | dict[str, bytes]]:
 
 
 def _content(path: Path) -> bytes | dict[str, bytes]:
+    if path.suffix == ".pt":
+        import torch
+
+        # Pickle writes a string that two entries share once; those of a file share other ones.
+        return dict(_values(torch.load(path, weights_only=True)))
     return content(path) if path.suffix == ".h5" else path.read_bytes()
+
+
+def _values(state: object, name: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the type and the bytes of every value of a checkpoint, by name, in order."""
+    if isinstance(state, dict | list | tuple):
+        items = state.items() if isinstance(state, dict) else enumerate(state)
+        for key, value in items:
+            yield from _values(value, f"{name}/{key!r}")
+    else:
+        array = getattr(state, "numpy", lambda: np.array(repr(state)))()
+        yield name, f"{type(state)} {array.dtype} {array.shape} ".encode() + array.tobytes()
 
 
 def _incomplete(
