@@ -9,7 +9,7 @@ import torch
 
 from mottool.cli.jobs import Jobs
 from mottool.engines.task import Task, run_task
-from mottool.errors import InputError
+from mottool.errors import InputError, as_mottool_error
 
 PIXEL = np.zeros((1, 1), np.uint8)
 TOO_LARGE = {
@@ -39,3 +39,15 @@ def test_errors_of_the_program_are_raised():
     for run in (partial(run_task, Task("job", fail, ())), partial(Jobs().run, "seq", fail)):
         with pytest.raises(RuntimeError, match="shapes differ"):
             run()
+
+
+def test_errors_of_files_are_converted_with_their_cause():
+    missing = FileNotFoundError(2, "No such file or directory", "seq.h5")
+    failure = as_mottool_error(missing)
+    assert str(failure) == "there is no file seq.h5. Fix: check the path."
+    assert failure.__cause__ is missing
+    assert as_mottool_error(failure) is failure
+
+
+def test_a_reader_that_exits_is_no_failed_input():
+    assert as_mottool_error(BrokenPipeError()) is None

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mottool.benchmarking.case import Case
-from mottool.errors import InputError, MottoolError, from_memory_error, from_os_error
+from mottool.errors import InputError, MottoolError, as_mottool_error
 from mottool.runtimes.registry import VARIABLE
 
 __all__ = ["CaseProcess", "case_process"]
@@ -84,12 +84,8 @@ def _serve(case: Case, connection: Connection) -> None:
             try:
                 measurement = measurement or Measurement(case)
                 answer = getattr(measurement, request)()
-            except MottoolError as error:
-                answer = error
-            except OSError as error:
-                answer = from_os_error(error)
             except Exception as error:
-                answer = from_memory_error(error)
+                answer = as_mottool_error(error)
                 if answer is None:
                     raise
             connection.send(answer)

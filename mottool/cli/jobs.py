@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from mottool.errors import MottoolError, SettingError, from_memory_error, from_os_error, printable
+from mottool.errors import MottoolError, SettingError, as_mottool_error, printable
 
 __all__ = ["Jobs"]
 
@@ -36,18 +36,12 @@ class Jobs:
         """
         try:
             return job()
-        except (SettingError, BrokenPipeError):
-            raise
-        except MottoolError as error:
-            self.fail(sequence, error)
-        except OSError as error:
-            self.fail(sequence, from_os_error(error))
         except Exception as error:
-            no_memory = from_memory_error(error)
-            if no_memory is None:
+            failure = as_mottool_error(error)
+            if failure is None or isinstance(failure, SettingError):
                 raise
-            self.fail(sequence, no_memory)
-        return None
+            self.fail(sequence, failure)
+            return None
 
     def fail(self, sequence: str, error: MottoolError) -> None:
         """Record and report the failure of a sequence, or of a source without sequences.

@@ -12,13 +12,7 @@ import click
 
 from mottool._version import __version__
 from mottool.cli.tracker_flags import unknown_option
-from mottool.errors import (
-    MottoolError,
-    SettingError,
-    did_you_mean,
-    from_memory_error,
-    from_os_error,
-)
+from mottool.errors import SettingError, as_mottool_error, did_you_mean
 from mottool.files import UNPACK_VARIABLE
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -113,9 +107,6 @@ def main() -> None:
     except click.ClickException as error:
         _show(error)
         status = error.exit_code
-    except MottoolError as error:
-        click.echo(f"mottool: {error}", err=True)
-        status = 2 if isinstance(error, SettingError) else 1
     except (KeyboardInterrupt, click.Abort):
         click.echo(
             "mottool: interrupted. Finished files and committed frames are kept; "
@@ -126,16 +117,14 @@ def main() -> None:
     except BrokenPipeError:  # the reader of the output (head, less) has exited
         _drop_output()
         status = 0
-    except OSError as error:
-        click.echo(f"mottool: {from_os_error(error)}", err=True)
-        _drop_output()
-        status = 1
     except Exception as error:
-        no_memory = from_memory_error(error)
-        if no_memory is None:
+        failure = as_mottool_error(error)
+        if failure is None:
             raise
-        click.echo(f"mottool: {no_memory}", err=True)
-        status = 1
+        click.echo(f"mottool: {failure}", err=True)
+        if isinstance(error, OSError):
+            _drop_output()
+        status = 2 if isinstance(failure, SettingError) else 1
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from errno import EHOSTDOWN, EHOSTUNREACH, EIO, ENETDOWN, ENETUNREACH, ENOTCONN, ESTALE, ETIMEDOUT
 from typing import Any, Protocol
 
-from mottool.errors import InputError, MottoolError, SettingError, from_memory_error, from_os_error
+from mottool.errors import InputError, MottoolError, SettingError, as_mottool_error
 
 __all__ = [
     "NEEDS",
@@ -110,19 +110,11 @@ def _attempt(task: Task) -> tuple[Any, MottoolError | None]:
     """Return the value of a task, or its error."""
     try:
         return task.job(*task.arguments), None
-    except MottoolError as error:
-        return None, error
-    except BrokenPipeError:  # the reader of the output has exited
-        raise
-    except OSError as error:
-        converted = from_os_error(error)
-        converted.__cause__ = error
-        return None, converted
     except Exception as error:
-        no_memory = from_memory_error(error)
-        if no_memory is None:
+        failure = as_mottool_error(error)
+        if failure is None:
             raise
-        return None, no_memory
+        return None, failure
 
 
 def from_shared_folder(error: BaseException | None) -> bool:

@@ -23,8 +23,8 @@ __all__ = [
     "SegmentError",
     "SettingError",
     "TrainingError",
+    "as_mottool_error",
     "did_you_mean",
-    "from_memory_error",
     "from_os_error",
     "ignore_warning",
     "naming_arguments",
@@ -153,15 +153,33 @@ def from_os_error(error: OSError) -> MottoolError:
     return InputError(f"cannot use {reason}", "check the path, and that you may read and write it")
 
 
-def from_memory_error(error: Exception) -> MottoolError | None:
-    """Convert an error of full memory, of any library, into one with a fix; None for others."""
-    text = str(error).lower()
-    if not isinstance(error, MemoryError) and not any(part in text for part in NO_MEMORY):
+def as_mottool_error(error: Exception) -> MottoolError | None:
+    """Convert any exception of a job into an error with a fix, which has it as its cause.
+
+    A `MottoolError` is returned unchanged. An `OSError` and an error of full memory, of any
+    library, are converted. None is returned for a mistake in the code, and for a
+    `BrokenPipeError`: the reader of the output has exited, and no input has failed.
+    """
+    if isinstance(error, MottoolError):
+        return error
+    if isinstance(error, BrokenPipeError):
         return None
-    fix = "run it again with fewer --jobs or a smaller --input or --batch, or on a larger machine"
-    converted = InputError("there is not enough memory", fix)
+    if isinstance(error, OSError):
+        converted = from_os_error(error)
+    elif _is_memory_full(error):
+        fix = (
+            "run it again with fewer --jobs or a smaller --input or --batch, or on a larger machine"
+        )
+        converted = InputError("there is not enough memory", fix)
+    else:
+        return None
     converted.__cause__ = error
     return converted
+
+
+def _is_memory_full(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(part in text for part in NO_MEMORY)
 
 
 def _is_disk_full(error: OSError) -> bool:
