@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mottool.errors import InputError, SettingError, did_you_mean
+from mottool.errors import InputError, SettingError, did_you_mean, empty_path
 
 __all__ = [
     "HALVES",
@@ -126,7 +126,7 @@ def parse_source(source: str | Path) -> tuple[Path, Split | None]:
     name after an existing path or a pattern, and for an empty source.
     """
     if source == "":
-        raise SettingError("a source is empty", "give a path, or . for the current folder")
+        raise empty_path("a source")
     text, separator, name = str(source).rpartition("@")
     if not separator or not text or "/" in name or Path(source).exists():
         return Path(source), None

@@ -5,10 +5,8 @@ from typing import Any
 
 import click
 
-from mottool.errors import SettingError
+from mottool.errors import empty_path
 from mottool.files import existing_path
-
-EMPTY_FIX = "give a path, or . for the current folder"
 
 __all__ = ["ExistingPath", "FilePath"]
 
@@ -28,7 +26,7 @@ class FilePath(click.Path):
         """Return the path. Raises `SettingError` if it is empty."""
         if value == "":
             name = param.opts[-1] if isinstance(param, click.Option) else "an argument"
-            raise SettingError(f"{name} is empty", EMPTY_FIX)
+            raise empty_path(name)
         path: Any = super().convert(value, param, ctx)
         return path if isinstance(path, Path) else Path(path)
 

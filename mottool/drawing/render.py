@@ -263,10 +263,11 @@ def _track_layers(
     warn: Callable[[str], None],
 ) -> list[TrackLayer]:
     """Return the layer of each result file, styled by outcome, by difference or by identity."""
-    from mottool.boxes import describe_misfit, xyxy_from_tlwh
+    from mottool.boxes import xyxy_from_tlwh
     from mottool.drawing import track_layer
     from mottool.metrics.box_outcomes import classify_boxes
     from mottool.metrics.tracker_differences import differences
+    from mottool.motchallenge.frame_fit import describe_misfit
     from mottool.motchallenge.rows import read_rows
 
     results = [read_rows(file, "result") for file in files]

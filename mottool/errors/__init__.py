@@ -25,6 +25,7 @@ __all__ = [
     "TrainingError",
     "as_mottool_error",
     "did_you_mean",
+    "empty_path",
     "from_os_error",
     "ignore_warning",
     "naming_arguments",
@@ -140,6 +141,11 @@ def writing(path: Path) -> Iterator[None]:
             reason = "what should be its folder is a file"
         fix = "choose another path, or make this one writable"
         raise OutputError(f"cannot write {path}: {reason}", fix) from error
+
+
+def empty_path(name: str) -> SettingError:
+    """Return the error of an empty path, which is most often a variable of the shell not set."""
+    return SettingError(f"{name} is empty", "give a path, or . for the current folder")
 
 
 def from_os_error(error: OSError) -> MottoolError:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scenes import SCENES, make
 
-from mottool.boxes import describe_misfit, xyxy_from_tlwh
+from mottool.boxes import xyxy_from_tlwh
 from mottool.metrics.ground_truth import GroundTruth, preprocess_tracks
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.metrics.result_file import warn_of_mismatch, warn_of_missing_frames
@@ -102,14 +102,3 @@ def test_results_of_another_video_are_named(tmp_path):
     (message,) = messages(with_boxes(rows, near), rows, tmp_path)
     assert "1.1% of the boxes of" in message
     assert "check that both are of the same video" in message
-
-
-def test_boxes_are_compared_with_the_frame():
-    boxes = xyxy_from_tlwh(walk().tlwh)
-    assert describe_misfit(boxes, 640, 480) == ""
-    assert describe_misfit(boxes[:0], 640, 480) == ""
-    assert "no box is inside the picture of 30x30" in describe_misfit(boxes, 30, 30)
-    wide = boxes + [0, 0, 400, 400]
-    assert "boxes extend far past the picture of 640x480" in describe_misfit(wide, 640, 480)
-    assert "upper left" in describe_misfit(boxes / 2, 640, 480)
-    assert describe_misfit(boxes[:9] / 2, 640, 480) == ""

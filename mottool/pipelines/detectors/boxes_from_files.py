@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mottool.boxes import describe_misfit
 from mottool.detections import Detections
 from mottool.errors import InputError
 from mottool.layouts.registry import digest_of_labels, read_ground_truth
+from mottool.motchallenge.frame_fit import describe_misfit
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.pipelines.box_files import find_boxes
 from mottool.pipelines.interfaces import NO_SETTINGS, FrameTimes
