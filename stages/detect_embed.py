@@ -22,7 +22,9 @@ from mottool.cli.options import (
 from mottool.engines.base import InProcess
 from mottool.engines.task import Task
 from mottool.errors import MottoolError
+from mottool.files import file_digest
 from mottool.networks.registry import NETWORKS, names_help
+from mottool.pipelines.cache_record import pipeline_inputs
 from mottool.pipelines.choice import (
     PIPELINE_HELP,
     PipelineConfig,
@@ -148,7 +150,8 @@ def command(
     selected = select_shard(sequences, shard)
     networks = any(runs_network(full_name_of(each)[0]) for each in configs)
     useful = min(engine.network_jobs, len(selected)) if networks else len(selected)
-    arguments: tuple[Any, ...] = configs, len(sequences), WorkDir(work), overwrite
+    inputs = [pipeline_inputs(each, file_digest) for each in configs]
+    arguments: tuple[Any, ...] = configs, inputs, len(sequences), WorkDir(work), overwrite
     with open_engine(engine, useful, networks, jobs.note) as opened:
         if isinstance(opened, InProcess):  # else each worker loads them
             arguments += load_pipelines(configs, len(sequences), jobs.note), jobs.note

@@ -5,7 +5,6 @@ A job imports what it needs when it runs, and returns what the plan has to know 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
@@ -17,13 +16,14 @@ from mottool.association.fitted_settings import CacheSettings
 from mottool.association.sequence_settings import settings_classes_of
 from mottool.drawing.render import RenderSettings, render_video, video_inputs
 from mottool.engines.task import from_shared_folder
-from mottool.errors import BusyError, CacheError, SegmentError, ignore_warning
+from mottool.errors import BusyError, CacheError, SegmentError
 from mottool.files import digest, file_digest
 from mottool.metrics.inputs import GroundTruthFile
 from mottool.pipelines.cache_record import record_cache
 from mottool.pipelines.camera_motion import estimate_motion
-from mottool.pipelines.choice import PipelineConfig, pipeline_of
+from mottool.pipelines.choice import PipelineConfig
 from mottool.pipelines.detect_embed import detect_embed
+from mottool.pipelines.make_caches import kept_pipelines
 from mottool.pixel_range import recorded_range
 from mottool.recipes.recipe import RecipeTracker
 from mottool.recipes.sequences import PlannedSequence
@@ -38,6 +38,7 @@ from mottool.records.record import (
 from mottool.records.tracker_settings import warn_of_replaced
 
 if TYPE_CHECKING:
+    from mottool.pipelines.interfaces import Pipeline
     from mottool.sources.sequence import Sequence as Source
 
 __all__ = [
@@ -137,13 +138,10 @@ def compensates(cache: Path, tracker: RecipeTracker) -> bool:
         return needs_motion(opened, tracker.tracker, settings[0])
 
 
-@lru_cache(maxsize=1)  # a worker makes the caches of one pipeline after the other
-def _pipeline(config: PipelineConfig, inputs: str) -> Any:
-    """Return a pipeline; `inputs` is the digest of its inputs.
-
-    A process that serves several runs, as those of a Dask cluster do, loads changed weights again.
-    """
-    return pipeline_of(config, 1, ignore_warning)
+def _pipeline(config: PipelineConfig, inputs: Mapping[str, Any]) -> "Pipeline":
+    """Return the pipeline that this process keeps; messages about it are dropped."""
+    (pipeline,), _ = kept_pipelines((config,), 1, digest([inputs]))
+    return pipeline
 
 
 def make_cache(
@@ -155,7 +153,7 @@ def make_cache(
     of the pipeline. Raises what `detect_embed` raises.
     """
     notes, before = list[str](), signature(out)
-    source, pipeline = sequence.open(), _pipeline(config, digest(of_pipeline))
+    source, pipeline = sequence.open(), _pipeline(config, of_pipeline)
     _replacing(notes, lambda again: detect_embed(source, out, pipeline, again, notes.append))
     kept = bool(before) and signature(out) == before
     facts = describe_cache(out)
@@ -178,7 +176,7 @@ def divide_cache(
     from mottool.pipelines.segments import divide_cache as divide
 
     notes, source = list[str](), sequence.open()
-    pipeline = _pipeline(config, digest(of_pipeline))
+    pipeline = _pipeline(config, of_pipeline)
     try:
         _replacing(notes, lambda again: divide(source, out, pipeline, frames, again, notes.append))
     except SegmentError as error:
@@ -198,7 +196,7 @@ def make_segment(
     from mottool.pipelines.segments import run_segment
 
     notes, source = list[str](), sequence.open()
-    pipeline = _pipeline(config, digest(of_pipeline))
+    pipeline = _pipeline(config, of_pipeline)
 
     def make(again: bool) -> None:
         run_segment(source, out, pipeline, number, count, again, notes.append)

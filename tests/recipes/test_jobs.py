@@ -36,17 +36,6 @@ def test_a_cache_in_use_or_in_a_lost_folder_is_not_replaced(tmp_path, monkeypatc
     assert attempts == [False]
 
 
-def test_a_process_loads_weights_that_changed_again(monkeypatch):
-    loaded = []
-    monkeypatch.setattr(jobs, "pipeline_of", lambda config, *more: loaded.append(config))
-    jobs._pipeline.cache_clear()
-    config = PipelineConfig(pipeline="public", embedder="none")
-    for weights in ("a", "a", "b"):
-        jobs._pipeline(config, weights)
-    jobs._pipeline.cache_clear()
-    assert loaded == [config, config]
-
-
 @pytest.fixture
 def score(tmp_path):
     """A job that scores a copy of the ground truth."""
