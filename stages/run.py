@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,9 @@ from mottool.cli.paths import FilePath
 from mottool.cli.terminal import all_columns_option, columns_note, terminal_width
 from mottool.errors import MottoolError, ignore_warning, printable
 from mottool.progress import progress
-from mottool.recipes.page import comparison_state, read_notes, read_table, write_comparison
+from mottool.recipes.page import read_table
 from mottool.recipes.recipe import Recipe, SegmentSettings, StoreSettings, read_recipe
-from mottool.recipes.run import RecipeRun
+from mottool.recipes.run import run_recipe
 from mottool.recipes.segments import SEGMENTS
 from mottool.records.tracker_settings import mixed_with_others, warn_of_replaced
 from mottool.splits import splits_help
@@ -56,26 +57,10 @@ def run(
     """
     content = _with_flags(read_recipe(recipe), segment_frames, store)
     folder = WorkDir(work or content.work or Path("mottool-work"))
-    errors = list[MottoolError]()
-    opened = RecipeRun(content, folder, lambda _, error: errors.append(error), lambda _: None)
-    plan = opened.plan()
-    opened.publish(result.path for result in plan.fresh)
-    if plan.tasks:
-        with (
-            opened.alone(plan) as plan,
-            _engine(plan, EngineSettings(jobs=jobs)) as engine,
-        ):
-            for outcome in opened.run(plan, engine, fail_fast):
-                errors += [outcome.error] if outcome.error else []
-    page = folder.comparison(content.name)
-    if content.produce.comparison and content.produce.scores:
-        after = opened.plan()
-        if comparison_state(after, page):
-            write_comparison(content, folder, after)
-        opened.publish([page])
-    opened.save()
-    if errors:
-        raise errors[0]
+    report, engine = _Errors(), partial(_engine, EngineSettings(jobs=jobs), ignore_warning)
+    page = run_recipe(content, folder, engine, report, fail_fast)
+    if report.errors:
+        raise report.errors[0]
     return page
 
 
@@ -185,29 +170,14 @@ def command(
     by_default = context.get_parameter_source("work") == ParameterSource.DEFAULT
     folder = WorkDir(content.work if content.work and by_default else work)
     reporter = Jobs(as_json)
-    opened = RecipeRun(content, folder, reporter.fail, reporter.note)
-    plan = opened.plan()
-    _print_plan(reporter, plan, content, folder)
-    if dry_run:
-        reporter.done += [
-            {"result": each.name, "path": str(each.path), "stale": list(each.reasons)}
-            for each in plan.results
-        ]
-        opened.save()
-        reporter.close()
-        return
-    opened.publish(result.path for result in plan.fresh)
-    if plan.tasks:
-        with (
-            opened.alone(plan) as plan,
-            _engine(plan, engine, reporter.note) as opened_engine,
-        ):
-            _run(reporter, opened, plan, opened_engine, fail_fast=not keep_going)
-        _warn_of_mixed(reporter, plan)
-        plan = opened.plan()
-    if content.produce.comparison and content.produce.scores:
-        _compare(reporter, opened, plan, all_columns)
-    opened.save()
+    run_recipe(
+        content,
+        folder,
+        partial(_engine, engine, reporter.note),
+        _Printed(reporter, dry_run, all_columns),
+        fail_fast=not keep_going,
+        dry_run=dry_run,
+    )
     reporter.close()
 
 
@@ -217,15 +187,110 @@ def _with_flags(recipe: Recipe, frames: int | None, store: str | None) -> Recipe
     return replace(recipe, segment_frames=frames, store=store)
 
 
-def _print_plan(reporter: Jobs, plan: Plan, recipe: Recipe, work: WorkDir) -> None:
-    """Print the state of each folder of results, and what is to be made."""
-    for note in plan.notes:
-        reporter.note(note)
-    tracks = {each.path: each.inputs for each in plan.stale if each.kind == "tracks"}
-    known = {path: inputs for path, inputs in tracks.items() if inputs is not None}
-    warn_of_replaced(known, reporter.note, KEEP_BOTH)
-    if reporter.as_json:
-        return
+def _engine(
+    settings: EngineSettings, warn: Callable[[str], None], plan: Plan
+) -> AbstractContextManager[Engine]:
+    """Return the engine for the tasks of a plan."""
+    networks = any(task.needs == "network" for task in plan.tasks)
+    return open_engine(settings, len(plan.tasks), networks, warn)
+
+
+@dataclass
+class _Errors:
+    """A report that keeps the errors only."""
+
+    errors: list[MottoolError] = field(default_factory=list)
+
+    def failed(self, name: str, error: MottoolError) -> None:
+        self.errors.append(error)
+
+    def note(self, message: str) -> None: ...
+
+    def planned(self, plan: Plan) -> None: ...
+
+    def results(self, plan: Plan, outcomes: Iterator[Outcome]) -> None:
+        self.errors += [outcome.error for outcome in outcomes if outcome.error]
+
+    def compared(self, page: Path) -> None: ...
+
+
+@dataclass
+class _Printed:
+    """A report that prints the plan, the results with one progress bar, and the table."""
+
+    reporter: Jobs
+    dry_run: bool
+    all_columns: bool
+
+    def failed(self, name: str, error: MottoolError) -> None:
+        """Record and print a failure."""
+        self.reporter.fail(name, error)
+
+    def note(self, message: str) -> None:
+        """Print a message, once."""
+        self.reporter.note(message)
+
+    def planned(self, plan: Plan) -> None:
+        """Print the state of each folder of results, and what is to be made."""
+        for note in plan.notes:
+            self.note(note)
+        tracks = {each.path: each.inputs for each in plan.stale if each.kind == "tracks"}
+        known = {path: inputs for path, inputs in tracks.items() if inputs is not None}
+        warn_of_replaced(known, self.note, KEEP_BOTH)
+        if self.dry_run:
+            self.reporter.done += [
+                {"result": each.name, "path": str(each.path), "stale": list(each.reasons)}
+                for each in plan.results
+            ]
+        if not self.reporter.as_json:
+            _print_plan(plan)
+
+    def results(self, plan: Plan, outcomes: Iterator[Outcome]) -> None:
+        """Record the results and print failures, with one progress bar; then print messages."""
+        counts, notes, empty = Counter[str](), dict[str, None](), list[EmptyResult]()
+        for outcome in progress(outcomes, "run", len(plan.tasks), unit="results"):
+            self._record(outcome)
+            kind, _, name = outcome.task.name.partition("/")
+            if outcome.error is None:
+                counts[kind] += 1
+                notes |= dict.fromkeys(getattr(outcome.value, "notes", ()))
+                if reason := getattr(outcome.value, "empty", None):
+                    empty.append(reason._replace(sequence=name))
+        for note in [*notes, *describe_empty(empty)]:
+            self.note(note)
+        counts.pop(SEGMENTS, None)
+        if counts and not self.reporter.as_json:
+            click.echo("made: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items()))
+        for note in _mixed_notes(plan):
+            self.note(note)
+
+    def compared(self, page: Path) -> None:
+        """Record the page of the comparison, and print its table as far as it fits."""
+        self.reporter.done.append({"result": "comparison", "path": str(page)})
+        if self.reporter.as_json:
+            return
+        from mottool.metrics.tables import as_text, fit_to_width
+
+        table, width = read_table(page), None if self.all_columns else terminal_width()
+        shown, left_out = fit_to_width([table] if table else [], width)
+        click.echo(as_text(shown))
+        if left_out:
+            self.note(columns_note(left_out))
+        click.echo(printable(f"{page}  comparison of all results"))
+
+    def _record(self, outcome: Outcome) -> None:
+        """Record a result or a failure; of skipped ones, only the failure before counts."""
+        if outcome.error is None and not outcome.task.name.startswith(f"{SEGMENTS}/"):
+            path = str(getattr(outcome.value, "path", ""))
+            seconds = round(outcome.seconds, 3)
+            self.reporter.done.append(
+                {"result": outcome.task.name, "path": path, "seconds": seconds}
+            )
+        elif outcome.error is not None and not outcome.skipped:
+            self.failed(outcome.task.name, outcome.error)
+
+
+def _print_plan(plan: Plan) -> None:
     for line in plan.lines():
         click.echo(printable(line))
     fresh = len(plan.results) - len(plan.stale)
@@ -255,82 +320,9 @@ def _time(seconds: float) -> str:
     return f"{seconds / MINUTE:.0f} min" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
 
 
-def _engine(
-    plan: Plan, settings: EngineSettings, warn: Callable[[str], None] = ignore_warning
-) -> AbstractContextManager[Engine]:
-    """Return the engine for the tasks of a plan."""
-    networks = any(task.needs == "network" for task in plan.tasks)
-    return open_engine(settings, len(plan.tasks), networks, warn)
-
-
-def _run(reporter: Jobs, opened: RecipeRun, plan: Plan, engine: Engine, fail_fast: bool) -> None:
-    """Make the stale results, with one progress bar, and report failures."""
-    tasks, counts = plan.tasks, defaultdict[str, int](int)
-    notes, empty = dict[str, None](), list[EmptyResult]()
-    outcomes = opened.run(plan, engine, fail_fast)
-    for outcome in progress(outcomes, "run", len(tasks), unit="results"):
-        _report(reporter, outcome)
-        kind = outcome.task.name.partition("/")[0]
-        if outcome.error is None:
-            counts[kind] += 1
-            notes |= dict.fromkeys(getattr(outcome.value, "notes", ()))
-            if reason := getattr(outcome.value, "empty", None):
-                empty.append(reason._replace(sequence=outcome.task.name.partition("/")[2]))
-    for note in [*notes, *describe_empty(empty)]:
-        reporter.note(note)
-    counts.pop(SEGMENTS, None)
-    if counts and not reporter.as_json:
-        click.echo("made: " + ", ".join(f"{kind} ({count})" for kind, count in counts.items()))
-
-
-def _warn_of_mixed(reporter: Jobs, plan: Plan) -> None:
-    """Warn of folders to which a plan wrote tracks beside others of other settings."""
+def _mixed_notes(plan: Plan) -> list[str]:
+    """Return notes on folders to which a plan wrote tracks beside others of other settings."""
     tracks = [result for result in plan.results if result.kind == "tracks"]
     paths = [result.path for result in tracks]
-    for folder in dict.fromkeys(result.path.parent for result in tracks if result.reasons):
-        for note in mixed_with_others(folder, paths):
-            reporter.note(note)
-
-
-def _report(reporter: Jobs, outcome: Outcome) -> None:
-    """Record a result, or report its failure; of skipped ones, only the failure before counts."""
-    if outcome.error is None and not outcome.task.name.startswith(f"{SEGMENTS}/"):
-        path = str(getattr(outcome.value, "path", ""))
-        reporter.done.append(
-            {"result": outcome.task.name, "path": path, "seconds": round(outcome.seconds, 3)}
-        )
-    elif outcome.error is not None and not outcome.skipped:
-        reporter.fail(outcome.task.name, outcome.error)
-
-
-def _print_table(reporter: Jobs, page: Path, width: int | None) -> None:
-    """Print the table of a comparison, as far as it fits."""
-    from mottool.metrics.tables import as_text, fit_to_width
-
-    table = read_table(page)
-    shown, left_out = fit_to_width([table] if table else [], width)
-    click.echo(as_text(shown))
-    if left_out:
-        reporter.note(columns_note(left_out))
-
-
-def _compare(reporter: Jobs, opened: RecipeRun, plan: Plan, all_columns: bool) -> None:
-    """Write the comparison if it is stale, and print its table."""
-    path = opened.work.comparison(opened.recipe.name)
-    notes = read_notes(path)
-    if comparison_state(plan, path):
-        written = reporter.run(
-            opened.recipe.name, lambda: write_comparison(opened.recipe, opened.work, plan)
-        )
-        if written is None:
-            return
-        page, notes = written
-        path = page or Path()
-    for note in notes:
-        reporter.note(note)
-    if path.is_file():
-        opened.publish([path])
-        reporter.done.append({"result": "comparison", "path": str(path)})
-        if not reporter.as_json:
-            _print_table(reporter, path, None if all_columns else terminal_width())
-            click.echo(printable(f"{path}  comparison of all results"))
+    folders = dict.fromkeys(result.path.parent for result in tracks if result.reasons)
+    return [note for folder in folders for note in mixed_with_others(folder, paths)]

@@ -1,14 +1,16 @@
 """Plan a recipe in a work folder, and run the plan on an engine."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from mottool.engines.task import Engine, Outcome
+from mottool.engines.task import Engine, Outcome, Task, run_task
 from mottool.errors import MottoolError, OutputError, SettingError
 from mottool.locks import locked
 from mottool.recipes.jobs import Made
+from mottool.recipes.page import comparison_state, read_notes, write_comparison
 from mottool.recipes.plan import Plan
 from mottool.recipes.planner import Planner
 from mottool.recipes.recipe import Recipe
@@ -18,7 +20,78 @@ from mottool.recipes.stored import result_paths, stored_tasks
 from mottool.records.known_files import KnownFiles, signature
 from mottool.workdir import WorkDir
 
-__all__ = ["RecipeRun"]
+__all__ = ["RecipeRun", "RunReport", "run_recipe"]
+
+
+class RunReport(Protocol):
+    """Receives what happens while `run_recipe` works."""
+
+    def failed(self, name: str, error: MottoolError) -> None:
+        """Receive the error of a source that cannot be used, or of the comparison."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Receive a message for the user."""
+        ...
+
+    def planned(self, plan: Plan) -> None:
+        """Receive the plan, before any result is made."""
+        ...
+
+    def results(self, plan: Plan, outcomes: Iterator[Outcome]) -> None:
+        """Take the outcome of each task of a plan, as it ends."""
+        ...
+
+    def compared(self, page: Path) -> None:
+        """Receive the page of the comparison, which is fresh."""
+        ...
+
+
+def run_recipe(
+    recipe: Recipe,
+    work: WorkDir,
+    open_engine: Callable[[Plan], AbstractContextManager[Engine]],
+    report: RunReport,
+    fail_fast: bool = False,
+    dry_run: bool = False,
+) -> Path:
+    """Make what is missing or stale of a recipe's results, and return the path of its page.
+
+    With `dry_run` it is only planned. There is no page if the recipe produces no comparison or no
+    scores. `open_engine` returns the engine for the tasks of a plan. With `fail_fast` no more tasks
+    are started after the first that fails. Raises as `RecipeRun`.
+    """
+    opened = RecipeRun(recipe, work, report.failed, report.note)
+    plan = opened.plan()
+    report.planned(plan)
+    if not dry_run:
+        opened.publish(result.path for result in plan.fresh)
+        if plan.tasks:
+            with opened.alone(plan) as plan, open_engine(plan) as engine:
+                report.results(plan, opened.run(plan, engine, fail_fast))
+            plan = opened.plan()
+        if recipe.produce.comparison and recipe.produce.scores:
+            _compare(opened, plan, report)
+    opened.save()
+    return work.comparison(recipe.name)
+
+
+def _compare(opened: "RecipeRun", plan: Plan, report: RunReport) -> None:
+    """Write the comparison if it is stale, and report it with the notes on it."""
+    path = opened.work.comparison(opened.recipe.name)
+    page, notes = path if path.is_file() else None, read_notes(path)
+    if comparison_state(plan, path):
+        arguments = opened.recipe, opened.work, plan
+        outcome = run_task(Task(opened.recipe.name, write_comparison, arguments))
+        if outcome.error is not None:
+            report.failed(opened.recipe.name, outcome.error)
+            return
+        page, notes = outcome.value
+    for note in notes:
+        report.note(note)
+    if page is not None:
+        opened.publish([page])
+        report.compared(page)
 
 
 @dataclass

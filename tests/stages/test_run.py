@@ -11,6 +11,7 @@ from recipe_project import SORT_RECIPE
 from rowed import rowed_pair
 
 from mottool.cli.main import cli
+from mottool.errors import InputError
 from mottool.locks import locked
 from mottool.stages.run import run as run_recipe
 
@@ -57,6 +58,13 @@ def test_the_function_makes_a_recipe_without_a_comparison(folder):
     page = run_recipe(folder / "r.toml", folder / "work")
     assert (folder / "work/scores/public.sort/a.json").is_file()
     assert not page.exists()
+
+
+def test_the_function_raises_the_first_error_after_the_other_results(folder):
+    (folder / "data/a/det/det.txt").write_text("1,-1,nonsense\n")
+    with pytest.raises(InputError, match=r"a/det/det\.txt"):
+        run_recipe(folder / "r.toml")
+    assert (folder / "work/scores/public.sort/b.json").is_file()
 
 
 def test_tracks_without_rows_are_explained_with_their_pipeline_and_tracker(folder):
