@@ -8,7 +8,15 @@ from mottool.recipes.recipe import read_recipe
 from mottool.recipes.run import RecipeRun
 from mottool.workdir import WorkDir
 
-__all__ = ["PIPELINE", "RECIPE", "SORT_RECIPE", "TRACKERS", "Project"]
+__all__ = [
+    "PIPELINE",
+    "RECIPE",
+    "SORT_RECIPE",
+    "TRACKERS",
+    "Project",
+    "of_tracker",
+    "with_settings",
+]
 
 RECIPE = """
 work = "work"
@@ -35,6 +43,18 @@ comparison = false
 tracker = "sort"
 """
 PIPELINE, TRACKERS = "public", ("sort", "bytetrack@track_thresh=0.5", "bytetrack@track_thresh=0.6")
+
+
+def of_tracker(tracker, sequences=("a", "b")):
+    """Return the names of the tracks and scores of a tracker."""
+    return {
+        f"{kind}/{PIPELINE}.{tracker}/{name}" for kind in ("tracks", "scores") for name in sequences
+    }
+
+
+def with_settings(text):
+    """Return `RECIPE` with settings of its first tracker."""
+    return RECIPE.replace('tracker = "sort"', f'tracker = "sort"\nsettings = {{ {text} }}')
 
 
 class Project:

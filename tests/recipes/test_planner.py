@@ -2,49 +2,22 @@
 
 import json
 import os
-import shutil
 import sys
-from dataclasses import replace
 
 import pytest
-from caches import HEADER, write
 from click.testing import CliRunner
-from recipe_project import PIPELINE, RECIPE, TRACKERS, Project
-from rowed import rowed, rowed_pair
+from recipe_project import RECIPE, TRACKERS, Project, of_tracker, with_settings
+from rowed import rowed
 from thermal import thermal
 
 import mottool.association.associate
 import mottool.pipelines.cache_record
 import mottool.records.known_files
 from mottool.cli.main import cli
-from mottool.errors import CacheError, InputError, SettingError
-from mottool.recipes import jobs, page
+from mottool.errors import InputError, SettingError
+from mottool.recipes import jobs
 from mottool.recipes.page import comparison_state
 from mottool.records.record import read_record, record_of, write_record
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made")
-    rowed_pair(folder / "data")
-    project = Project(folder)
-    assert project.make(page=True) == []
-    return project
-
-
-@pytest.fixture
-def project(made, tmp_path):
-    """A copy of a project with all results: times of files are kept, inodes are not."""
-    shutil.copytree(made.folder, tmp_path / "p")
-    text = (tmp_path / "p/work/.known-files.json").read_text()
-    (tmp_path / "p/work/.known-files.json").write_text(text.replace(str(made.folder), "/moved"))
-    return Project(tmp_path / "p")
-
-
-def of_tracker(tracker, sequences=("a", "b")):
-    return {
-        f"{kind}/{PIPELINE}.{tracker}/{name}" for kind in ("tracks", "scores") for name in sequences
-    }
 
 
 def test_a_second_run_makes_nothing(made):
@@ -111,34 +84,11 @@ def test_a_pixel_range_of_a_pipeline_holds_for_all_that_is_made_from_its_frames(
     assert "pixel_range" not in jobs.describe_motion(motion)["settings"]
 
 
-def test_videos_of_given_caches_have_the_pixel_range_of_these(tmp_path):
-    thermal(tmp_path / "data/a")
-    project = Project(tmp_path)
-    project.write(RECIPE.replace('"public"', '"public"\npixel_range = "0-4095"'))
-    assert project.make() == []
-    own = '[[pipeline]]\npipeline = "public"\nembedder = "none"\n'
-    given = '[[pipeline]]\nname = "given"\ncaches = "work/caches/public"\n'
-    project.write(RECIPE.replace(own, given) + "[produce]\nvideos = true\n")
-    assert project.make() == []
-    assert project.stale() == {}
-    video = project.work.video("given.sort", "a")
-    assert json.loads(record_of(video).read_text())["pixel_range"] == [0.0, 4095.0]
-    content = video.read_bytes()
-    video.write_bytes(content[:-100])
-    assert project.stale() == {"videos/given.sort/a": "changed after it was made"}
-    assert project.make() == []
-    assert video.read_bytes() == content
-
-
 def test_a_dry_run_makes_nothing(tmp_path):
     rowed(tmp_path / "data" / "a")
     project = Project(tmp_path)
     assert set(project.stale().values()) == {"missing"}
     assert not project.work.root.exists()
-
-
-def with_settings(text):
-    return RECIPE.replace('tracker = "sort"', f'tracker = "sort"\nsettings = {{ {text} }}')
 
 
 def test_one_setting_of_one_tracker_remakes_only_its_results(project):
@@ -267,68 +217,12 @@ def test_another_schema_of_caches_remakes_everything(project, monkeypatch):
     assert len(stale) == 2 * (2 + 2 * len(TRACKERS))
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('"path": ', '"path": 1, "was": '),
-        ('"span": null', '"span": {"a": 1}'),
-        ('"length": ', '"longer": '),
-        ('"frames": 6', '"frames": 60'),
-        ('"files": {', '"files": {"a": 1,'),
-        ("}", ""),
-    ],
-)
-def test_what_is_known_of_files_counts_as_unknown_when_it_is_damaged(project, before, after):
-    project.stale()
-    known = project.work.known_files()
-    text = known.read_text()
-    assert before in text
-    known.write_text(text.replace(before, after))
-    assert project.stale() == {}
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [('"seconds": {', '"seconds": [], "was": {'), ('"rows": 12', '"rows": 13')],
-)
-def test_a_damaged_record_counts_as_none(project, before, after):
-    record = record_of(project.work.root / "tracks/public.sort/a.txt")
-    text = record.read_text()
-    assert before in text
-    record.write_text(text.replace(before, after))
-    assert project.stale()["tracks/public.sort/a"] == "no record of what it was made from"
-    old = json.loads(text)
-    del old["record_sha256"]
-    record.write_text(json.dumps(old))
-    assert "tracks/public.sort/a" not in project.stale()  # as those of older versions
-
-
-@pytest.mark.parametrize("name", ["scores/public.sort/a.json", "scores/public/a.npz"])
-def test_changed_scores_are_made_again(project, name):
-    scores = project.work.root / name
-    before = scores.read_bytes()
-    scores.write_bytes(before[:-3] + bytes([before[-3] ^ 1]) + before[-2:])
-    assert {*project.stale().values()} == {"changed after it was made"}
-    assert project.make() == []
-    assert scores.read_bytes() == before
-
-
 def test_what_is_known_of_files_need_not_be_kept(project, capsys):
     known = project.work.known_files()
     known.unlink()
     known.mkdir()
     assert project.stale() == {}
     assert "what is known of files is not kept: " in capsys.readouterr().out
-
-
-def test_a_cache_whose_settings_do_not_fit_is_named(project):
-    path = project.folder / "given/a.h5"
-    header = replace(HEADER, sequence="a", settings={"trackers": {"sort": {"max_age": "x"}}})
-    write(path, [], header)
-    own, given = 'pipeline = "public"\nembedder = "none"', 'caches = "given"'
-    project.write(RECIPE.replace(own, given))
-    with pytest.raises(CacheError, match=r"given/a.h5: the cache's settings do not fit"):
-        project.open().plan()
 
 
 def test_two_results_with_the_same_file_are_refused(project):
@@ -354,174 +248,6 @@ def test_a_recipe_without_ground_truth_says_that_nothing_is_scored(project):
     for truth in project.folder.glob("data/*/gt/gt.txt"):
         truth.unlink()
     assert project.open().plan().notes == ["no sequence has ground truth, so there are no scores"]
-
-
-def test_deleted_and_changed_results_are_remade(project):
-    tracks = project.work.root / "tracks/public.sort"
-    (tracks / "a.txt").unlink()
-    with (tracks / "b.txt").open("a") as file:
-        file.write("9,9,1,1,1,1,1,-1,-1,-1\n")
-    stale = project.stale()
-    assert stale["tracks/public.sort/a"] == "missing"
-    assert stale["tracks/public.sort/b"] == "changed after it was made"
-    assert stale.keys() == of_tracker("sort")
-    assert project.make() == []
-    assert project.stale() == {}
-    assert "9,9,1" not in (tracks / "b.txt").read_text()
-
-
-def test_results_without_a_record_are_remade_and_caches_of_the_same_inputs_kept(project):
-    cache, tracks = (
-        project.work.root / name for name in ("caches/public/a.h5", "tracks/public.sort/a.txt")
-    )
-    before = cache.stat().st_mtime_ns
-    for path in (cache, tracks):
-        record_of(path).unlink()
-    stale = project.stale()
-    assert stale["caches/public/a"] == "no record of what it was made from"
-    assert project.make() == []
-    assert project.stale() == {}
-    assert cache.stat().st_mtime_ns == before
-
-
-def test_a_replaced_cache_is_remade(project):
-    caches = project.work.root / "caches/public"
-    shutil.copy(caches / "b.h5", caches / "a.h5")
-    assert project.stale()["caches/public/a"] == "replaced after it was made"
-    assert project.make() == []
-    assert project.stale() == {}
-
-
-def test_a_damaged_cache_is_remade(project):
-    (project.work.root / "caches/public/a.h5").write_bytes(b"no cache")
-    assert project.stale()["caches/public/a"] == "damaged"
-    assert project.make() == []
-    assert project.stale() == {}
-
-
-def test_a_failed_sequence_stops_no_others(project, monkeypatch):
-    project.write(RECIPE.replace("[0.5, 0.6]", "[0.5, 0.6, 0.7]"))
-    make, failing = jobs.associate, project.work.root / "caches/public/a.h5"
-
-    def fail(cache, *arguments, **more):
-        if cache == failing:
-            raise InputError("no", "wait")
-        return make(cache, *arguments, **more)
-
-    monkeypatch.setattr(jobs, "associate", fail)
-    tracker = "bytetrack@track_thresh=0.7"
-    assert {*project.make(page=True)} == of_tracker(tracker, ["a"])
-    assert project.stale().keys() == of_tracker(tracker, ["a"])
-    page = project.work.comparison("r").read_text()
-    assert "a left out of the comparison" in page
-
-
-def test_a_run_that_is_killed_goes_on(project, monkeypatch):
-    project.write(with_settings("min_track_length = 9"))
-    write = jobs.associate
-
-    def interrupt(cache, *arguments, **more):
-        write(cache, *arguments, **more)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(jobs, "associate", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        project.make()
-    monkeypatch.undo()
-    assert project.stale().keys() == of_tracker("sort", ["b"]) | {"scores/public.sort/a"}
-    assert project.make() == []
-    assert project.stale() == {}
-
-
-def test_scores_whose_process_was_killed_before_the_record_are_remade(project, monkeypatch):
-    text = project.folder / "data/a/gt/gt.txt"
-    before = text.read_text()
-    text.write_text(before.replace(",100,50,120", ",101,50,120"))
-
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(jobs, "write_record", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        project.make()
-    monkeypatch.undo()
-    text.write_text(before)
-    assert set(project.stale().values()) == {"no record of what it was made from"}
-
-
-def test_a_page_whose_process_was_killed_before_the_record_has_none(project, monkeypatch):
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(page, "write_record", interrupt)
-    project.write(with_settings("max_age = 7"))
-    with pytest.raises(KeyboardInterrupt):
-        project.make(page=True)
-    assert read_record(project.work.comparison("r")) == {}
-
-
-def test_an_edited_result_file_is_made_again_by_track(project):
-    tracks = project.work.root / "tracks/public.sort/a.txt"
-    before = tracks.read_text()
-    tracks.write_text(before + "9,9,1,1,1,1,1,-1,-1,-1\n")
-    tracker = project.open().recipe.trackers[0]
-    cache = project.work.cache(PIPELINE, "a")
-    assert not jobs.make_tracks(cache, tracks, tracker).kept
-    assert tracks.read_text() == before
-    assert jobs.make_tracks(cache, tracks, tracker).kept
-
-
-def test_given_caches_need_no_sources_and_a_half_is_scored_on_its_frames(project):
-    project.write("""
-        [[dataset]]
-        gt = "data@second"
-        [[pipeline]]
-        name = "given"
-        caches = "work/caches/public"
-        [[tracker]]
-        tracker = "sort"
-    """)
-    assert project.stale().keys() == {
-        f"{group}/{name}"
-        for group in ("tracks/given.sort", "scores/given.sort", "scores/given")
-        for name in "ab"
-    }
-    assert project.make() == []
-    assert project.stale() == {}
-    score = json.loads((project.work.root / "scores/given.sort/a.json").read_text())
-    assert score["frames"] == 3
-
-
-@pytest.mark.parametrize("folder", ["work", "other"])
-def test_camera_motion_is_made_in_this_work_folder_only(project, folder):
-    shutil.copytree(project.work.root / "caches", project.folder / "other/caches")
-    caches = f'caches = "{folder}/caches/public"'
-    recipe = RECIPE.replace('pipeline = "public"\nembedder = "none"', caches)
-    project.write(recipe.replace('tracker = "sort"', 'tracker = "botsort"'))
-    plan = project.open().plan()
-    motions = {
-        result.path: result.task for result in plan.results if result.kind == "camera-motion"
-    }
-    assert motions.keys() == {project.work.camera_motion(name) for name in "ab"}
-    assert [task is not None for task in motions.values()] == [folder == "work"] * 2
-
-
-def test_camera_motion_beside_given_caches_is_used(project):
-    shutil.copytree(project.work.root / "caches", project.folder / "other/caches")
-    motion = project.folder / "other/camera-motion/a.h5"
-    motion.parent.mkdir()
-    motion.write_text("damaged")
-    own = '[[pipeline]]\npipeline = "public"\nembedder = "none"\n'
-    given = '[[pipeline]]\nname = "given"\ncaches = "other/caches/public"\n'
-    text = RECIPE.replace(own, given + own)
-    project.write(text.replace('tracker = "sort"', 'tracker = "botsort"'))
-    plan = project.open().plan()
-    tasks = {result.path: result.task for result in plan.results if result.kind == "camera-motion"}
-    assert tasks[motion] is None
-    assert tasks[project.work.camera_motion("a")] is not None
-    reasons = {result.name: result.reasons for result in plan.stale}
-    assert reasons["tracks/given.botsort/a"] == ("missing",)
-    assert motion.read_text() == "damaged"
 
 
 def test_pairs_that_cannot_be_made_are_left_out_with_a_note(project):

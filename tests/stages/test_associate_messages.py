@@ -1,27 +1,7 @@
 """What `associate` says of many caches: each problem once, with the sequences that it concerns."""
 
-from dataclasses import replace
-
 import pytest
-from caches import HEADER, write
-from click.testing import CliRunner
-from streams import walkers
-
-from mottool.stages.associate import command
-
-PAIR = walkers([[(50 + x, 100), (350 - x, 300)] for x in range(0, 60, 4)], [[0, 1]] * 15)
-BARE = [replace(frame, embeddings=None) for frame in PAIR]
-EMPTY = walkers([[]] * 3, [[]] * 3)
-
-
-def save_cache(tmp_path, frames=PAIR, sequence="seq"):
-    path = tmp_path / "work/caches/pipe" / f"{sequence}.h5"
-    return write(path, frames, replace(HEADER, sequence=sequence, pipeline="pipe"))
-
-
-def invoke(tmp_path, *arguments):
-    words = ["--work", str(tmp_path / "work"), *map(str, arguments)]
-    return CliRunner().invoke(command, words)
+from pair_caches import BARE, EMPTY, invoke, save_cache
 
 
 def test_missing_embeddings_of_all_caches_are_reported_once(tmp_path):
@@ -60,3 +40,11 @@ def test_result_without_detections_is_told_from_one_below_a_threshold(tmp_path):
 def test_results_with_rows_need_no_explanation(tmp_path, tracker):
     save_cache(tmp_path)
     assert invoke(tmp_path, "--tracker", tracker).stderr == ""
+
+
+def test_missing_optional_data_is_reported_once(tmp_path):
+    save_cache(tmp_path, sequence="a")
+    save_cache(tmp_path, sequence="b")
+    done = invoke(tmp_path, "--tracker", "outrack", "--jobs", 1)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("no occlusion centres: outrack recovers no lost") == 1

@@ -3,14 +3,9 @@
 import json
 
 from click.testing import CliRunner
+from evaluated import call
 
 from mottool.stages.evaluate import command
-
-
-def call(*args: object, code: int = 0) -> str:
-    result = CliRunner().invoke(command, [str(arg) for arg in args])
-    assert result.exit_code == code, result.output + str(result.exception)
-    return result.output
 
 
 def test_every_class_is_scored_by_itself(tmp_path):
