@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from mottool.errors import SettingError
 from mottool.metrics.settings import EvaluationSettings
 from mottool.splits import splits_help
 from mottool.workdir import WorkDir
+
+if TYPE_CHECKING:
+    from mottool.metrics.inputs import GroundTruthFile
 
 __all__ = ["Config", "command", "run"]
 
@@ -28,17 +32,40 @@ def run(
 
     One row per tracker or pipeline and sequence, and a COMBINED row of each. `truth` are dataset
     roots, sequence folders, or folders of `<sequence>.txt`. Raises `InputError` for files that are
-    missing, malformed, or do not belong together, `CacheError` for caches that cannot be read.
+    missing, malformed, or do not belong together, `CacheError` for caches that cannot be read, and
+    `SettingError` for settings that do not apply to caches.
     """
     from mottool.metrics import evaluate, inputs, tables
 
     config = config or Config()
-    files = inputs.find_ground_truth(truth, config.classes)
     caches, others = inputs.find_caches(tracks)
+    files = _ground_truth(truth, config, caches)
     results = inputs.find_results(others) if others or not caches else {}
     rows = evaluate.evaluate_results(results, files, config)
     rows += evaluate.evaluate_caches(caches, files, config)
     return tables.write_evaluation_csv(rows, out)
+
+
+def _ground_truth(
+    truth: Iterable[Path], config: Config, caches: Collection[Path]
+) -> dict[str, GroundTruthFile]:
+    """Find the ground truth of the classes and frames to score, by sequence.
+
+    Raises `InputError` as `find_ground_truth` and `within`, and `SettingError` for settings that do
+    not apply to `caches`.
+    """
+    from mottool.metrics.inputs import find_ground_truth
+
+    files = find_ground_truth(truth, config.classes)
+    if config.classes and caches:
+        fix = "leave --classes out, or name result files"
+        raise SettingError("--classes does not apply to caches, of which people are scored", fix)
+    if not config.frames:
+        return files
+    if caches:
+        fix = "give --gt PATH@first or PATH@second with caches of that half"
+        raise SettingError("--frames does not apply to caches", fix)
+    return {name: file.within(config.frames) for name, file in files.items()}
 
 
 @click.command("evaluate", epilog=splits_help())
@@ -119,21 +146,13 @@ def command(
     cache_paths, sources = inputs.find_caches(tracks)
     cache_paths += folder.caches() if caches and not cache_paths else []
     sources = sources or ([] if tracks or caches else folder.results())
-    files = inputs.find_ground_truth(truth, config.classes)
-    if config.classes and cache_paths:
-        fix = "leave --classes out, or name result files"
-        raise SettingError("--classes does not apply to caches, of which people are scored", fix)
+    files = _ground_truth(truth, config, cache_paths)
     results: Mapping[str, Mapping[str, Path]] = {}
     if sources or not cache_paths:
         results = inputs.find_results(sources, batch.note)
     names = [name for paths in results.values() for name in paths]
     if len(names) == len(files) == 1 and sources[0].is_file():
         files = dict(zip(names, files.values(), strict=True))
-    if config.frames:
-        if cache_paths:
-            fix = "give --gt PATH@first or PATH@second with caches of that half"
-            raise SettingError("--frames does not apply to caches", fix)
-        files = {name: file.within(config.frames) for name, file in files.items()}
     if cache_paths:
         from mottool.metrics.chosen_caches import with_ground_truth
 

@@ -3,9 +3,9 @@
 import json
 
 from click.testing import CliRunner
-from evaluated import call
+from evaluated import call, table
 
-from mottool.stages.evaluate import command
+from mottool.stages.evaluate import Config, command, run
 
 
 def test_every_class_is_scored_by_itself(tmp_path):
@@ -69,6 +69,8 @@ def test_chosen_frames_are_scored_as_if_the_files_were_cut(tmp_path):
     assert counts("--frames", "3-6") == [4, 0, 0]
     assert counts("--frames", "6-") == [3, 2, 1]
     assert counts("--frames", "1") == [0, 1, 0]
+    out = run([results], [truth.parent], tmp_path / "scores.csv", Config(frames=(3, 6)))
+    assert [table(out)["town"][name] for name in ("TP", "FN", "IDSW")] == ["4", "0", "0"]
     refused = CliRunner().invoke(command, [*map(str, given), "--frames", "6-3"])
     assert "is not a range of frames" in str(refused.exception)
 
