@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mottool.association.fitted_settings import fitted_settings
-from mottool.association.registry import TRACKERS, drop_comments
-from mottool.association.sequence_settings import SequenceSettings, settings_classes_of
+from mottool.association.registry import TRACKERS
 from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import (
@@ -25,21 +22,17 @@ from mottool.cli.options import (
 from mottool.cli.paths import FilePath
 from mottool.engines.local import local_engine
 from mottool.engines.threads import cores
-from mottool.errors import InputError, SettingError
-from mottool.files import file_digest
 from mottool.locks import locked_folder
 from mottool.metrics.registry import headline
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.progress import progress as show_progress
 from mottool.settings import Settings, parse_key_values, setting, to_json
-from mottool.splits import splits_help, without_half
-from mottool.workdir import WorkDir, find_camera_motion
+from mottool.splits import splits_help
+from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.cache.layout import Header
-    from mottool.metrics.inputs import GroundTruthFile
     from mottool.tuning.outcome import Outcome
-    from mottool.tuning.search_space import Point, SearchSpace
+    from mottool.tuning.search_space import Point
     from mottool.tuning.trials import Trial
 
 __all__ = ["Config", "command", "run"]
@@ -119,6 +112,12 @@ def _search(
 ) -> tuple[Outcome, Point]:
     """Run or resume a search as `run`; return its outcome, and the settings in best.toml."""
     from mottool.drawing.tuning_plot import draw_search
+    from mottool.tuning.inputs import (
+        pair_with_ground_truth,
+        parse_fixed,
+        search_contents,
+        space_around_defaults,
+    )
     from mottool.tuning.objective import Objective
     from mottool.tuning.outcome import Outcome, write_best
     from mottool.tuning.run_trials import run_trials
@@ -127,17 +126,13 @@ def _search(
 
     config = config or Config()
     method = chosen_method(config.method)
-    fixed_point = _parse_fixed(tracker, fixed or {})
-    sequences, headers = _sequences(caches, truth)
-    space = _search_space(tracker, tuple(search), fixed_point, headers)
+    fixed_point = parse_fixed(tracker, fixed or {})
+    sequences, headers = pair_with_ground_truth(caches, truth)
+    space = space_around_defaults(tracker, search, fixed_point, headers)
     count = config.trials or (len(space.grid()) if method == "grid" else TRIALS)
     sampler = make_sampler(method, space, count, config.seed)
     objective = Objective(tracker, fixed_point, sequences, config.rules)
-    contents: dict[str, dict[str, Any]] = {
-        "caches": {name: dataclasses.asdict(header) for name, header in headers.items()},
-        "ground_truth": {name: _content_of(file) for _, name, file in sequences},
-        "camera_motion": _camera_motion(sequences),
-    }
+    contents = search_contents(sequences, headers)
     plan = search_plan(tracker, space, fixed_point, to_json(config), method, contents)
     with locked_folder(out), local_engine(jobs) as engine:
         trials = Trials(out, plan, space, objective.names, config.objective, overwrite)
@@ -150,89 +145,6 @@ def _search(
         draw_search(list(trials.done.values()), space.axes, config.objective, out / "trials.png")
         write_best(out / BEST, tracker, best, outcome.comment(method))
     return outcome, best
-
-
-def _content_of(file: GroundTruthFile) -> list[Any]:
-    """Return what determines the ground truth of a sequence."""
-    from mottool.layouts.registry import digest_of_labels
-
-    return [digest_of_labels(file.path), file.length, file.span]
-
-
-def _camera_motion(sequences: Iterable[tuple[Any, ...]]) -> dict[str, str]:
-    """Return the SHA-256 of the camera-motion file of each sequence that has one."""
-    names = {name: (path, without_half(name)[0]) for path, name, _ in sequences}
-    files = {name: find_camera_motion(*place) for name, place in names.items()}
-    return {name: file_digest(file) for name, file in files.items() if file}
-
-
-def _parse_fixed(tracker: str, fixed: Mapping[str, str]) -> Point:
-    """Parse the settings that all points have."""
-    from mottool.tuning.search_space import parse_value
-
-    texts = {key.replace("-", "_"): value for key, value in fixed.items()}
-    texts = drop_comments(texts, TRACKERS[tracker].settings)
-    settings_classes = settings_classes_of(tracker)
-    return {key: parse_value(settings_classes, key, value) for key, value in texts.items()}
-
-
-def _search_space(
-    tracker: str, search: tuple[str, ...], fixed: Point, headers: Mapping[str, Header]
-) -> SearchSpace:
-    """Return the space around the settings that the tracker has by default on the caches.
-
-    Raises `SettingError` for a setting that is fixed and searched, or that differs by default
-    between the caches.
-    """
-    from mottool.tuning.search_space import SearchSpace, parse_axes
-
-    settings_classes = settings_classes_of(tracker)
-    starts: list[Point] = []
-    for header in headers.values():
-        fitted = fitted_settings(header.settings, tracker)
-        made = SequenceSettings().of("", settings_classes, fixed, fitted)
-        starts.append({key: value for settings in made for key, value in vars(settings).items()})
-    axes = parse_axes(settings_classes, search, starts[0])
-    for axis in axes:
-        if search and axis.name in fixed:
-            raise SettingError(f"{axis.name} is set and searched", "leave one of them out")
-        if any(start[axis.name] != starts[0][axis.name] for start in starts):
-            fix = "tune on caches of one pipeline, or give the value with --set"
-            raise SettingError(f"the caches have different defaults of {axis.name}", fix)
-    axes = tuple(axis for axis in axes if axis.name not in fixed)
-    if not axes:
-        raise SettingError("every setting is set, none is searched", "omit a --set")
-    return SearchSpace(axes, settings_classes, starts[0])
-
-
-def _sequences(
-    caches: Iterable[Path], truth: Iterable[Path]
-) -> tuple[tuple[Any, ...], dict[str, Header]]:
-    """Return the `sequences` of an `Objective`, and the header of each cache by sequence.
-
-    The sequences with the most frames are first: their scores tell most about a trial.
-    """
-    from mottool.cache.reader import Cache
-    from mottool.metrics.inputs import find_ground_truth, get_ground_truth, part_of_cache
-
-    ground_truth_files = find_ground_truth(truth)
-    sequences: dict[str, tuple[Any, ...]] = {}
-    headers: dict[str, Header] = {}
-    lengths: dict[str, int] = {}
-    for path in caches:
-        with Cache(path) as cache:
-            sequence = cache.header.sequence
-        file = get_ground_truth(sequence, ground_truth_files)
-        path = part_of_cache(path, sequence, file)
-        with Cache(path) as cache:
-            header, length = cache.header, cache.frame_count
-        if header.sequence in headers:
-            fix = "name the caches of one pipeline only"
-            raise InputError(f"two caches are of the sequence {header.sequence}", fix)
-        headers[header.sequence], lengths[header.sequence] = header, length
-        sequences[header.sequence] = path, header.sequence, file
-    longest_first = sorted(sequences, key=lambda name: (-lengths[name], name))
-    return tuple(sequences[name] for name in longest_first), headers
 
 
 @click.command("tune", epilog=splits_help())
