@@ -27,13 +27,17 @@ from mottool.drawing.plots import (
     EmbeddingPlotSettings,
     SimilarityPlotSettings,
     TrackletPlotSettings,
-    check_identity_source,
-    plot_caches,
     plot_embeddings,
     plot_frames,
     plot_similarity,
     plot_templates,
     plot_tracklets,
+)
+from mottool.drawing.plotted_caches import (
+    check_identities,
+    check_identity_source,
+    identified_caches,
+    plot_caches,
 )
 from mottool.errors import SettingError
 from mottool.files import safe_name
@@ -129,18 +133,12 @@ def models(
     maps. Red arrows point at some people, whom the pictures of --frames show. The plot is
     WORK/plots/models.png. Requires scikit-learn: pip install scikit-learn.
     """
-    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
     from mottool.metrics.identity_matching import find_identity_rows
-    from mottool.metrics.inputs import find_ground_truth
     from mottool.sources.discovery import find_sequences
 
-    check_identity_source(ground_truth, tracks)
-    if not (ground_truth or tracks):
-        raise SettingError("identities are needed", "give --gt or --tracks")
-    jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
-    paths = choose_caches(caches, work, jobs.note)
-    if truth_files:
-        paths = with_ground_truth(paths, truth_files, jobs.note)
+    check_identities(ground_truth, tracks)
+    jobs = Jobs(as_json)
+    paths, truth_files = identified_caches(caches, ground_truth, tracks, work, jobs.note)
     by_model = caches_by_model(paths, labels)
     sequences = find_sequences(sources, None, jobs.fail) if sources else []
     rows_of = partial(find_identity_rows, ground_truth_files=truth_files, tracks=tracks)
@@ -230,17 +228,11 @@ def templates(
     detect-embed --boxes gt makes caches at true boxes, as in the paper.
     """
     from mottool.cache.reader import Cache
-    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
     from mottool.metrics.identity_matching import find_identity_rows
-    from mottool.metrics.inputs import find_ground_truth
 
-    check_identity_source(ground_truth, tracks)
-    if not (ground_truth or tracks):
-        raise SettingError("identities are needed", "give --gt or --tracks")
-    jobs, truth_files = Jobs(as_json), find_ground_truth(ground_truth)
-    paths = choose_caches(caches, work, jobs.note)
-    if truth_files:
-        paths = with_ground_truth(paths, truth_files, jobs.note)
+    check_identities(ground_truth, tracks)
+    jobs = Jobs(as_json)
+    paths, truth_files = identified_caches(caches, ground_truth, tracks, work, jobs.note)
     by_sequence: dict[str, list[Path]] = {}
     for path in paths:
         with Cache(path) as cache:

@@ -15,7 +15,7 @@ from mottool.cli.options import (
     tracks_option,
 )
 from mottool.drawing.assignment_plot import AssignmentPlotSettings, plot_assignment
-from mottool.drawing.plots import plot_caches
+from mottool.drawing.plotted_caches import plot_caches
 
 __all__ = ["command"]
 

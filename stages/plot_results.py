@@ -15,7 +15,8 @@ from mottool.cli.jobs import Jobs
 from mottool.cli.name_choice import NameChoice
 from mottool.cli.options import ground_truth_option, plot_options, results_argument
 from mottool.cli.paths import ExistingPath
-from mottool.drawing.plots import check_output, hota_curves, plot_hota, plot_timelines
+from mottool.drawing.plots import hota_curves, plot_hota, plot_timelines
+from mottool.drawing.plotted_caches import check_output
 from mottool.errors import InputError, SettingError
 from mottool.motchallenge.rules import AUTO, RULES
 from mottool.settings import parse_key_values

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +17,11 @@ from mottool.motchallenge.rules import AUTO
 from mottool.networks.registry import DEFAULT
 from mottool.pipelines.options import device_setting, input_size
 from mottool.settings import Settings, setting
-from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.cli.jobs import Jobs
     from mottool.metrics.inputs import GroundTruthFile
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
@@ -35,9 +32,6 @@ __all__ = [
     "EmbeddingPlotSettings",
     "SimilarityPlotSettings",
     "TrackletPlotSettings",
-    "check_identity_source",
-    "check_output",
-    "plot_caches",
     "plot_embeddings",
     "plot_frames",
     "hota_curves",
@@ -308,65 +302,6 @@ def plot_timelines(
     elif len(rows):
         return draw_tracks(rows, title, out)
     raise InputError(f"there is nothing to draw for {tracks}", "give files that contain rows")
-
-
-def check_output(drawn: dict[Path, Path], out: Path, source: Path) -> None:
-    """Add the plot `out` of a file to `drawn`; raise `InputError` if it is that of another file."""
-    if drawn.setdefault(out, source) != source:
-        problem = f"{drawn[out]} and {source} would both be drawn in {out}"
-        raise InputError(problem, "plot them one after the other, each with its own --work")
-
-
-def plot_caches(
-    kind: str,
-    plot: Callable[[Path, Any, Path], Path],
-    jobs: Jobs,
-    caches: tuple[Path, ...],
-    ground_truth: tuple[Path, ...],
-    tracks: Path | None,
-    form: str,
-    work: Path,
-    identities_required: bool = True,
-) -> None:
-    """Plot each cache, by default those of the work folder, and report the files to `jobs`.
-
-    `plot` receives a cache, the rows that give the identities of its detections (None without
-    `ground_truth` and `tracks`) and the output file, WORK/plots/PIPELINE/SEQUENCE.KIND.FORM.
-    Raises `InputError` if there are no caches, and `SettingError` unless there is one source of
-    identities, or none if `identities_required` is false.
-    """
-    from mottool.cache.reader import Cache
-    from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
-    from mottool.metrics.identity_matching import find_identity_rows
-    from mottool.metrics.inputs import find_ground_truth
-
-    check_identity_source(ground_truth, tracks)
-    if identities_required and not (ground_truth or tracks):
-        raise SettingError("identities are needed", "give --gt or --tracks")
-    truth_files = find_ground_truth(ground_truth)
-    paths = choose_caches(caches, work, jobs.note)
-    if truth_files:
-        paths = with_ground_truth(paths, truth_files, jobs.note)
-
-    drawn: dict[Path, Path] = {}
-
-    def job(cache: Path) -> None:
-        with Cache(cache) as opened:
-            name, pipeline = opened.header.sequence, opened.header.pipeline
-        out = WorkDir(work).plot(pipeline, name, kind, form)
-        check_output(drawn, out, cache)
-        rows = find_identity_rows(name, truth_files, tracks)
-        jobs.report(name, plot(cache, rows, out), "drawn")
-
-    for cache in paths:
-        jobs.run(cache.stem, partial(job, cache))
-    jobs.close()
-
-
-def check_identity_source(ground_truth: tuple[Path, ...], tracks: Path | None) -> None:
-    """Raise `SettingError` if both ground truth and tracks are given."""
-    if ground_truth and tracks:
-        raise SettingError("--gt and --tracks both give identities", "give one of them")
 
 
 def _title(sequence: str, maker: str) -> str:

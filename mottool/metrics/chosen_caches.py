@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
-from mottool.cache.reader import read_header
+from mottool.cache.reader import Cache, read_header
 from mottool.errors import CacheError, InputError, did_you_mean, ignore_warning
 from mottool.metrics.inputs import find_caches, has_ground_truth, replace_sequence_folders
 from mottool.workdir import WorkDir
 
-__all__ = ["choose_caches", "unfinished_caches", "with_ground_truth"]
+__all__ = ["choose_caches", "unfinished_caches", "with_embeddings", "with_ground_truth"]
 
 PART = ".part"  # suffix of the folder of an unfinished cache
 
@@ -78,3 +78,24 @@ def with_ground_truth(
     if unknown:
         warn(f"{', '.join(unknown)} left out: no ground truth is given")
     return known
+
+
+def with_embeddings(caches: Sequence[Path], warn: Callable[[str], None]) -> list[Path]:
+    """Return the caches that have embeddings; name the pipelines of the others to `warn`, once.
+
+    Caches that cannot be read are returned, too. If none has embeddings, all are returned.
+    """
+    known, pipelines = list[Path](), dict[str, None]()
+    for path in caches:
+        try:
+            with Cache(path) as cache:
+                lacking = "" if cache.has_embeddings else cache.header.pipeline
+        except CacheError:
+            lacking = ""
+        if lacking:
+            pipelines[lacking] = None
+        else:
+            known.append(path)
+    if known and pipelines:
+        warn(f"{', '.join(pipelines)} left out: no embeddings")
+    return known or list(caches)

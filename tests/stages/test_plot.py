@@ -83,6 +83,17 @@ def test_tracklets_are_framed_with_detections_of_their_identity(work):
     assert not (np.abs(switched[..., :3] - [0xD5 / 255, 0x5E / 255, 0]).max(axis=2) < 0.02).any()
 
 
+def test_caches_of_the_work_folder_without_embeddings_are_left_out(work):
+    bare = dataclasses.replace(detections(0, draw=np.random.default_rng(0)), embeddings=None)
+    header = dataclasses.replace(HEADER, pipeline="bare")
+    other = write(work / "work/caches/bare/seq.h5", [bare] * FRAMES, header)
+    done = called(work, "frames", "--at", 2, 9, "--gt", work / "gt")
+    assert (done.exit_code, done.stderr) == (0, "mottool: bare left out: no embeddings\n")
+    named = called(work, "frames", other, "--at", 2, 9, "--gt", work / "gt")
+    assert named.exit_code == 1
+    assert "seq.h5 has no embeddings. Fix: " in named.stderr
+
+
 def source_of(folder):
     """Return caches of two pipelines with the frames that their header names."""
     source, draw = folder / "video/seq", np.random.default_rng(0)
