@@ -12,7 +12,7 @@
 <work>/training/<pipeline>/
 <work>/labels/<teacher>/<dataset>.h5
 <work>/benchmark/
-<work>/.known-files.json and .store/ (of `mottool run`)
+<work>/.known-files.json, .<recipe>.run.lock and .store/ (of `mottool run`)
 
 Records of results (see `mottool.records`) are in a folder next to each folder of results. An
 unfinished cache or label file is the folder `<name>.part/`.

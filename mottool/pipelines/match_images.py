@@ -47,7 +47,6 @@ def match_images(
     detector: Pipeline | None,
     embedder: Embedder | None,
     retrieval: RetrievalSettings | None = None,
-    size_limits: tuple[float, float] = FAIRMOT_SIZE_LIMITS,
     batch: int = 1,
 ) -> CacheMatches:
     """Match detections with the boxes of a dataset, and embed its boxes that have an identity.
@@ -64,9 +63,9 @@ def match_images(
             new = run is None or (run.needs_all_frames and (numbers != video or STILL in numbers))
             run = detector.start(_source(dataset), ignore_warning) if new else run
             video = numbers
-            _detect(builder, run, images[0], size_limits)
+            _detect(builder, run, images[0])
         if embedder:
-            _embed(builder, embedder, images[0], size_limits)
+            _embed(builder, embedder, images[0])
     return builder.matches(retrieval or RetrievalSettings())
 
 
@@ -90,25 +89,21 @@ def _source(dataset: Dataset) -> Sequence:
     return Sequence(dataset.name, path, 1.0, width, height, len(dataset), media=path)
 
 
-def _detect(
-    builder: MatchBuilder, run: PipelineRun | None, images: Images, limits: tuple[float, float]
-) -> None:
+def _detect(builder: MatchBuilder, run: PipelineRun | None, images: Images) -> None:
     """Detect people in images, and match them with the boxes and the regions to ignore."""
     assert run is not None
     frames = [Frame(max(1, image.frame), pixels, 0.0) for image, pixels in images]
     for (image, _), (detections, _) in zip(images, run.detect(frames), strict=True):
         people = detections.take(detections.classes == PERSON)
         boxes = np.concatenate([image.boxes, image.ignored])  # (m, 4)
-        sizes = size_of(areas(boxes), limits)
+        sizes = size_of(areas(boxes), FAIRMOT_SIZE_LIMITS)
         builder.add_ground_truth(sizes[: len(image.boxes)])
         ignored = np.arange(len(boxes)) >= len(image.boxes)
-        found = people.boxes, people.scores, size_of(areas(people.boxes), limits)
+        found = people.boxes, people.scores, size_of(areas(people.boxes), FAIRMOT_SIZE_LIMITS)
         builder.add_detections(*found, boxes, ignored, sizes)
 
 
-def _embed(
-    builder: MatchBuilder, embedder: Embedder, images: Images, limits: tuple[float, float]
-) -> None:
+def _embed(builder: MatchBuilder, embedder: Embedder, images: Images) -> None:
     """Embed the boxes with an identity."""
     known = [image.identities >= 0 for image, _ in images]
     boxes = [image.boxes[rows] for (image, _), rows in zip(images, known, strict=True)]
@@ -118,6 +113,6 @@ def _embed(
     embedded = embedder.embed([images[i][1] for i in chosen], [boxes[i] for i in chosen])
     for index, embeddings in zip(chosen, embedded, strict=True):
         image, rows = images[index][0], known[index]
-        sizes = size_of(areas(boxes[index]), limits)
+        sizes = size_of(areas(boxes[index]), FAIRMOT_SIZE_LIMITS)
         described = image.identities[rows], sizes, image.visibility[rows]
         builder.add_embeddings(embeddings, *described, image.video)

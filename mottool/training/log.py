@@ -35,12 +35,12 @@ def write_curves(history: Sequence[Row], path: Path, title: str) -> None:
 
 
 def _curves(
-    history: Sequence[Row], names: Sequence[str], scale: float = 1.0
+    history: Sequence[Row], names: Sequence[str]
 ) -> dict[str, tuple[list[float], list[float]]]:
-    """Return the epochs of every name with a finite value, and its values times `scale`."""
+    """Return the epochs in which each name has a finite value, and these values."""
     curves = {}
     for name in names:
         rows = [row for row in history if math.isfinite(row.get(name, math.nan))]
         if rows:
-            curves[name] = [row["epoch"] for row in rows], [scale * row[name] for row in rows]
+            curves[name] = [row["epoch"] for row in rows], [row[name] for row in rows]
     return curves
