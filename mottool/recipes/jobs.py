@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from mottool.association.associate import associate, inputs_of, settings_record
@@ -24,7 +23,7 @@ from mottool.pipelines.camera_motion import estimate_motion
 from mottool.pipelines.choice import PipelineConfig
 from mottool.pipelines.detect_embed import detect_embed
 from mottool.pipelines.make_caches import kept_pipelines
-from mottool.pixel_range import recorded_range
+from mottool.recipes.cache_facts import describe_cache, describe_motion
 from mottool.recipes.recipe import RecipeTracker
 from mottool.recipes.sequences import PlannedSequence
 from mottool.records.known_files import refuse_changes, signature
@@ -44,11 +43,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Made",
     "compensates",
-    "describe_cache",
-    "describe_motion",
     "divide_cache",
     "fitting_of",
-    "header_of",
     "make_cache",
     "make_detection_score",
     "make_motion",
@@ -76,40 +72,6 @@ class Made:
     kept: bool = False
     source: "tuple[PlannedSequence, str] | None" = None
     empty: EmptyResult | None = None
-
-
-def describe_cache(path: Path) -> dict[str, Any]:
-    """Return what plans need of a complete cache, as JSON values. Raises `CacheError`.
-
-    `seconds` are those of all its frames: decoding, networks and embedding.
-    """
-    from mottool.cache.reader import Cache
-
-    with Cache(path) as cache:
-        header = cache.header
-        recorded_range(header.settings)
-        return {
-            "sequence": header.sequence,
-            "pipeline": header.pipeline,
-            "settings": dict(header.settings),
-            "header": cache.header_digest,
-            "frames": cache.frame_count,
-            "detections": cache.detection_count,
-            "fields": [
-                *(["embeddings"] if cache.has_embeddings else []),
-                *(["offsets"] if cache.has_offsets else []),
-            ],
-            "seconds": float(cache.timing.sum()),
-        }
-
-
-def describe_motion(path: Path) -> dict[str, Any]:
-    """Return the settings and the source of a file of camera motion. Raises `CacheError`."""
-    from mottool.cache.camera_motion import CameraMotion
-
-    header = CameraMotion(path).header
-    recorded_range(header.settings)
-    return {"settings": dict(header.settings), "source_hash": header.source_hash}
 
 
 def fitting_of(tracker: RecipeTracker) -> CacheSettings:
@@ -385,8 +347,3 @@ def make_video(
         render_video(source, tracks, out, settings, warn or notes.append, watch)
 
     return _make(out, inputs_now, [tracks], make, notes, overwrite)
-
-
-def header_of(facts: Mapping[str, Any]) -> SimpleNamespace:
-    """Return the parts of a cache's header that choose the settings of a tracker."""
-    return SimpleNamespace(**{name: facts[name] for name in ("sequence", "pipeline", "settings")})

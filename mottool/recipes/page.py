@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mottool._version import __version__
 from mottool.files import digest, safe_name
-from mottool.recipes.jobs import describe_cache
+from mottool.recipes.cache_facts import describe_cache
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe
 from mottool.records.record import is_made_from, read_record, remove_record, write_record

@@ -23,6 +23,7 @@ from mottool.pipelines.choice import check_detections, full_name_of
 from mottool.pipelines.names import missing_fields, runs_network
 from mottool.pixel_range import recorded_range
 from mottool.recipes import jobs
+from mottool.recipes.cache_facts import describe_cache, describe_motion, header_of
 from mottool.recipes.plan import Plan, PlannedResult
 from mottool.recipes.recipe import Recipe, RecipePipeline, RecipeTracker
 from mottool.recipes.result_states import MISSING, ResultStates
@@ -123,8 +124,8 @@ class Planner:
     ) -> _Cache:
         """Plan a cache that is an input itself; if it is unreadable, its task raises the error."""
         group = f"caches/{safe_name(pipeline.name)}"
-        facts = self.states.facts(path, "cache", jobs.describe_cache)
-        task = Task(f"{group}/{sequence.name}", jobs.describe_cache, (path,))
+        facts = self.states.facts(path, "cache", describe_cache)
+        task = Task(f"{group}/{sequence.name}", describe_cache, (path,))
         reasons = () if facts else (DAMAGED,)
         frames = facts["frames"] if facts else None
         if facts:
@@ -141,7 +142,7 @@ class Planner:
         path = self.work.cache(pipeline.name, sequence.name)
         own = sequence.file("detections"), sequence.file("ground_truth")
         boxes = boxes_file(config, (sequence.name, sequence.whole_name), *own)
-        facts = self.states.facts(path, "cache", jobs.describe_cache)
+        facts = self.states.facts(path, "cache", describe_cache)
         inputs = None
         if facts:  # else the source need not be read
             with suppress(MottoolError, OSError):
@@ -209,7 +210,7 @@ class Planner:
         stale, inputs = [cache.result] if cache.result.reasons else [], None
         if cache.facts is not None:
             try:
-                settings, given, finishing = cast(Any, fitting.of(jobs.header_of(cache.facts)))
+                settings, given, finishing = cast(Any, fitting.of(header_of(cache.facts)))
             except CacheError as error:
                 raise CacheError(f"{cache.result.path}: {error.problem}", error.fix) from error
             required = TRACKERS[tracker.tracker].required(settings)
@@ -268,7 +269,7 @@ class Planner:
         makeable = bool(sequence.source) and near_own and path.resolve() == own.resolve()
         if (path, makeable) in self._motions:
             return self._motions[path, makeable]
-        facts = self.states.facts(path, "motion", jobs.describe_motion)
+        facts = self.states.facts(path, "motion", describe_motion)
         reasons = [] if facts else [DAMAGED if path.is_file() else MISSING]
         if facts and makeable:
             try:

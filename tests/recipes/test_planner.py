@@ -15,7 +15,7 @@ import mottool.pipelines.cache_record
 import mottool.records.known_files
 from mottool.cli.main import cli
 from mottool.errors import InputError, SettingError
-from mottool.recipes import jobs
+from mottool.recipes.cache_facts import describe_motion
 from mottool.recipes.page import comparison_state
 from mottool.records.record import read_record, record_of, write_record
 
@@ -76,12 +76,12 @@ def test_a_pixel_range_of_a_pipeline_holds_for_all_that_is_made_from_its_frames(
     record = json.loads(record_of(project.work.cache("public", "a")).read_text())
     assert record["pixel_range"] == [0.0, 4095.0]
     motion = project.work.camera_motion("a")
-    assert jobs.describe_motion(motion)["settings"]["pixel_range"] == [0.0, 4095.0]
+    assert describe_motion(motion)["settings"]["pixel_range"] == [0.0, 4095.0]
     project.write(f"{recipe}[produce]\nvideos = true\n")
     assert project.stale()["caches/public/a"] == "the pixel range changed"
     assert project.make() == []
     assert project.stale() == {}
-    assert "pixel_range" not in jobs.describe_motion(motion)["settings"]
+    assert "pixel_range" not in describe_motion(motion)["settings"]
 
 
 def test_a_dry_run_makes_nothing(tmp_path):
