@@ -189,7 +189,7 @@ def _different_sources(entries: Iterable[Mapping[str, Any]]) -> list[str]:
             of_sequence.setdefault(entry["source_hash"], []).append(entry["name"])
     return [
         f"{sequence} was made from videos or images of different content: "
-        + "; ".join(f"{shown_value(key)} in {', '.join(names)}" for key, names in found.items())
-        for sequence, found in sources.items()
-        if len(found) > 1
+        + "; ".join(f"{shown_value(key)} in {', '.join(names)}" for key, names in files.items())
+        for sequence, files in sources.items()
+        if len(files) > 1
     ]

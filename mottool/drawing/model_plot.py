@@ -41,7 +41,7 @@ def _people(text: str) -> tuple[Person, ...]:
 
 @dataclass(frozen=True)
 class ModelPlotSettings(Settings):
-    """Settings of the maps: the selection of embeddings, the projection, and who is pointed at."""
+    """Settings of the maps: the selection of embeddings, the projection and the arrows."""
 
     people: int | None = setting(
         None,

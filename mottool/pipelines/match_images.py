@@ -99,8 +99,8 @@ def _detect(builder: MatchBuilder, run: PipelineRun | None, images: Images) -> N
         sizes = size_of(areas(boxes), FAIRMOT_SIZE_LIMITS)
         builder.add_ground_truth(sizes[: len(image.boxes)])
         ignored = np.arange(len(boxes)) >= len(image.boxes)
-        found = people.boxes, people.scores, size_of(areas(people.boxes), FAIRMOT_SIZE_LIMITS)
-        builder.add_detections(*found, boxes, ignored, sizes)
+        detected = people.boxes, people.scores, size_of(areas(people.boxes), FAIRMOT_SIZE_LIMITS)
+        builder.add_detections(*detected, boxes, ignored, sizes)
 
 
 def _embed(builder: MatchBuilder, embedder: Embedder, images: Images) -> None:

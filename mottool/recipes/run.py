@@ -9,12 +9,13 @@ from typing import Protocol
 from mottool.engines.task import Engine, Outcome, Task, run_task
 from mottool.errors import MottoolError, OutputError, SettingError
 from mottool.locks import locked
+from mottool.recipes.ground_truth import find_truth
 from mottool.recipes.jobs import Made
 from mottool.recipes.page import comparison_state, read_notes, write_comparison
 from mottool.recipes.plan import Plan
 from mottool.recipes.planner import Planner
 from mottool.recipes.recipe import Recipe
-from mottool.recipes.sequences import PlannedSequence, find_dataset, find_truth, remember_hash
+from mottool.recipes.sequences import PlannedSequence, find_dataset, remember_hash
 from mottool.recipes.store import Listing, Store
 from mottool.recipes.stored import result_paths, stored_tasks
 from mottool.records.known_files import KnownFiles, signature
@@ -122,7 +123,7 @@ class RecipeRun:
     @property
     def all_sequences(self) -> list[PlannedSequence]:
         """The sequences of all datasets."""
-        return [sequence for found in self._sequences.values() for sequence in found]
+        return [sequence for several in self._sequences.values() for sequence in several]
 
     def plan(self) -> Plan:
         """Plan the results, after those that only the store has are fetched.

@@ -1,4 +1,4 @@
-"""The sequences of a recipe's datasets, found again without opening a video while nothing changed.
+"""The sequences of a recipe's datasets; while nothing has changed, no video is opened for them.
 
 Imports no numpy, cv2 or av unless files have changed since the last run.
 """
@@ -12,16 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mottool.errors import InputError, MottoolError
+from mottool.errors import MottoolError
 from mottool.files import digest
 from mottool.layouts.registry import layout_of_images
-from mottool.metrics.inputs import (
-    GroundTruthFile,
-    add_ground_truth,
-    find_ground_truth,
-    get_ground_truth,
-    has_ground_truth,
-)
 from mottool.pixel_range import PixelRange
 from mottool.recipes.recipe import RecipeDataset
 from mottool.records.known_files import KnownFiles, signature, tree_signature
@@ -30,7 +23,14 @@ from mottool.splits import parse_source, without_half
 if TYPE_CHECKING:
     from mottool.sources.sequence import Sequence as Source
 
-__all__ = ["PlannedSequence", "find_dataset", "find_truth", "remember_hash", "source_hash"]
+__all__ = [
+    "PlannedSequence",
+    "find_dataset",
+    "remember_hash",
+    "source_hash",
+    "source_path",
+    "source_signature",
+]
 
 PATHS = ("path", "detections", "ground_truth", "media")
 Refuse = Callable[[str, MottoolError], None]
@@ -77,10 +77,10 @@ def find_dataset(
     """
     if not dataset.sources:
         return []
-    place = _place(dataset.sources[0])
+    path = source_path(dataset.sources[0])
     key = f"sequences {digest(list(dataset.sources))}"
-    signed = [_signature(source, work) for source in dataset.sources]
-    stored = known.value(place, key, signed, list)
+    signed = [source_signature(source, work) for source in dataset.sources]
+    stored = known.value(path, key, signed, list)
     if not stored or not all(map(_is_unchanged, stored)):
         failures = list[str]()
 
@@ -89,7 +89,7 @@ def find_dataset(
             refused(source, error)
 
         stored = _find(dataset.sources, refuse, note)
-        known.put(place, key, [] if failures else signed, stored)
+        known.put(path, key, [] if failures else signed, stored)
     return [PlannedSequence(source["name"], source["length"], source) for source in stored]
 
 
@@ -110,111 +110,18 @@ def remember_hash(sequence: PlannedSequence, known: KnownFiles, value: str) -> N
 
 def _fingerprint_of(source: Mapping[str, Any]) -> tuple[Path, str, list[Any]]:
     """Return file, name and signature under which the fingerprint of a source is known."""
-    place = Path(source["media"] or source["path"])
-    return place, f"source {source['span'] or ''}", source["content"]
+    path = Path(source["media"] or source["path"])
+    return path, f"source {source['span'] or ''}", source["content"]
 
 
-def find_truth(
-    datasets: Mapping[RecipeDataset, Sequence[PlannedSequence]],
-    work: Path,
-    known: KnownFiles,
-    note: Note,
-) -> dict[str, GroundTruthFile]:
-    """Find the ground truth of all sequences, by their names.
-
-    `note` receives a message for sequences that are not in the ground truth which is named for
-    them. Raises `InputError` if none of a dataset is.
-    """
-    found: dict[str, GroundTruthFile] = {}
-    for dataset, sequences in datasets.items():
-        paths = [Path(path) for path in dataset.truth] or _labelled(dataset.sources, sequences)
-        files: dict[str, GroundTruthFile] = {}
-        for path in paths:
-            for file in _truth_of(path, work, known).values():
-                add_ground_truth(files, file)
-        wholes = {without_half(name)[0] for name in files}
-        for sequence in sequences:
-            if sequence.name in files:
-                found[sequence.name] = files[sequence.name]
-            elif without_half(sequence.name)[0] in wholes and has_ground_truth(
-                sequence.name, files
-            ):
-                found[sequence.name] = get_ground_truth(sequence.name, files)
-        if not sequences:
-            found |= files
-        elif dataset.truth:
-            missing = [each.name for each in sequences if each.name not in found]
-            _report_missing(dataset, missing, len(sequences), note)
-    return found
-
-
-def _labelled(sources: Sequence[str], sequences: Sequence[PlannedSequence]) -> list[Path]:
-    """Return the sources with ground truth, and files of ground truth outside of them."""
-    folders = {f"{_place(source).resolve()}{os.sep}": Path(source) for source in sources}
-    labelled = dict[Path, None]()
-    for sequence in sequences:
-        if truth := sequence.file("ground_truth"):
-            path = os.path.realpath(truth)
-            inside = [source for folder, source in folders.items() if path.startswith(folder)]
-            other = truth if truth.is_file() else truth.parent  # of a pattern
-            labelled |= dict.fromkeys(inside or [other])
-    return list(labelled)
-
-
-def _report_missing(dataset: RecipeDataset, missing: Sequence[str], count: int, note: Note) -> None:
-    """Report which of `count` sequences the ground truth lacks; raise `InputError` if all."""
-    problem = f"{', '.join(dataset.truth)}: no ground truth of {', '.join(missing)}"
-    if len(missing) == count:
-        raise InputError(problem, "name its file or folder in gt, or leave gt out")
-    if missing:
-        note(f"{problem}, which is not scored")
-
-
-def _truth_of(path: Path, work: Path, known: KnownFiles) -> dict[str, GroundTruthFile]:
-    """Find the ground truth at a path, or return what was found while nothing has changed."""
-    key, signed = f"ground truth {path}", _signature(str(path), work)
-    stored = known.value(_place(str(path)), key, signed, list)
-    known_size = all("size" in entry for entry in stored)  # not by an earlier build
-    if not (stored and known_size) or any(
-        _seqinfo(Path(entry["path"])) != entry["info"] for entry in stored
-    ):
-        files = find_ground_truth([path])
-        stored = [
-            {
-                "sequence": file.sequence,
-                "path": str(file.path),
-                "length": file.length,
-                "span": file.span,
-                "size": file.size,
-                "info": _seqinfo(file.path),
-            }
-            for file in files.values()
-        ]
-        known.put(_place(str(path)), key, signed, stored)
-    return {
-        entry["sequence"]: GroundTruthFile(
-            entry["sequence"],
-            Path(entry["path"]),
-            entry["length"],
-            None if entry["span"] is None else (entry["span"][0], entry["span"][1]),
-            size=None if entry["size"] is None else (entry["size"][0], entry["size"][1]),
-        )
-        for entry in stored
-    }
-
-
-def _seqinfo(truth: Path) -> list[Any]:
-    """Return the signature of the `seqinfo.ini` that gives the length of ground truth."""
-    return signature(truth.parent.parent / "seqinfo.ini") or signature(truth.parent / "seqinfo.ini")
-
-
-def _place(source: str) -> Path:
+def source_path(source: str) -> Path:
+    """Return the path of a source without its split."""
     return parse_source(source)[0]
 
 
-def _signature(source: str, work: Path) -> list[Any]:
+def source_signature(source: str, work: Path) -> list[Any]:
     """Return what changes when files are added to a source or removed."""
-    path = _place(source)
+    path = source_path(source)
     if path.exists() or not glob.has_magic(str(path)):
         return [source, _state(path, work)]
     matches = sorted(glob.glob(str(path), recursive=True))
@@ -229,7 +136,7 @@ def _find(sources: Sequence[str], refused: Refuse, note: Note) -> list[dict[str,
     """Find the sequences of sources, and return their fields as JSON can have them."""
     from mottool.sources.discovery import find_sequences
 
-    found = []
+    entries = []
     for sequence in find_sequences(sources, refused=refused, note=note):
         original = getattr(sequence, "original", sequence)
         entry = {name: getattr(original, name) for name in ("fps", "width", "height")}
@@ -240,8 +147,8 @@ def _find(sources: Sequence[str], refused: Refuse, note: Note) -> list[dict[str,
         entry["content"] = _content(entry)
         entry["labels"] = _labels_folder(original)
         entry["labels_time"] = _times(entry["labels"])
-        found.append(entry)
-    return found
+        entries.append(entry)
+    return entries
 
 
 def _labels_folder(sequence: Source) -> str | None:

@@ -21,8 +21,8 @@ def hardware_decoder(path: Path, decoder: str, warn: Callable[[str], None]) -> H
     """Return the GPU's decoder for a video, None for the CPU's; `decoder` is one of `DECODERS`.
 
     It is used only if it decodes the first frames to the pixels of the CPU, and if the container
-    has no damage, which it may hide. Otherwise `auto` is the CPU, which `warn` is told in a line,
-    and `gpu` raises `InputError`.
+    has no damage, which it may hide. Otherwise `auto` is the CPU, about which `warn` receives a
+    message, and `gpu` raises `InputError`.
     """
     if decoder == CPU:
         return None
