@@ -43,17 +43,18 @@ from mottool.errors import InputError, SettingError, did_you_mean, naming_argume
 from mottool.metrics.cache_evaluation import score_cache
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import (
+from mottool.metrics.ground_truth_files import (
     GroundTruthFile,
-    find_caches,
     find_ground_truth,
     get_ground_truth,
     part_of_cache,
 )
+from mottool.metrics.inputs import find_caches
 from mottool.metrics.settings import MIN_SCORE
 from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.rows import Rows, read_rows, write_tracks
 from mottool.motchallenge.rules import AUTO
+from mottool.motchallenge.text_files import stem_of
 from mottool.online.detections import as_supervision
 from mottool.settings import build_settings
 from mottool.splits import parse_source
@@ -152,9 +153,8 @@ def read_tracks(path: str | Path) -> TrackTable:
     path = Path(path)
     rows = read_rows(path, "result")
     scores = rows.rest[:, :1] if rows.rest.shape[1] else np.ones((len(rows), 1))
-    name = path.name.removesuffix(".gz").removesuffix(".txt")
     last = int(rows.frames.max(initial=0))
-    return TrackTable(name, last, Rows(rows.frames, rows.ids, rows.tlwh, scores))
+    return TrackTable(stem_of(path), last, Rows(rows.frames, rows.ids, rows.tlwh, scores))
 
 
 @naming_arguments()

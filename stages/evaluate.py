@@ -18,7 +18,7 @@ from mottool.splits import splits_help
 from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.ground_truth_files import GroundTruthFile
 
 __all__ = ["Config", "command", "run"]
 
@@ -54,7 +54,7 @@ def _ground_truth(
     Raises `InputError` as `find_ground_truth` and `within`, and `SettingError` for settings that do
     not apply to `caches`.
     """
-    from mottool.metrics.inputs import find_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth
 
     files = find_ground_truth(truth, config.classes)
     if config.classes and caches:

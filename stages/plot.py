@@ -283,8 +283,8 @@ def similarity(
     import numpy as np
 
     from mottool.boxes import xyxy_from_tlwh
+    from mottool.metrics.ground_truth_files import find_ground_truth
     from mottool.metrics.identity_matching import box_of, find_identity_rows
-    from mottool.metrics.inputs import find_ground_truth
     from mottool.pipelines.similarity_map import load_similarity_network
     from mottool.sources.discovery import find_sequences
 

@@ -106,7 +106,7 @@ def hota(
     tracker has results are scored, combined as in TrackEval. A tracker without results of any
     sequence with ground truth is left out. The plot is WORK/plots/hota.png.
     """
-    from mottool.metrics.inputs import find_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth
 
     jobs = Jobs(as_json)
     truth_files = find_ground_truth(ground_truth)
@@ -202,7 +202,7 @@ def timelines(
     identities that match this person: a perfect tracker shows one colour in each lane. Thin grey
     is a missed person, a black tick an identity switch.
     """
-    from mottool.metrics.inputs import find_ground_truth, get_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth, get_ground_truth
     from mottool.metrics.unscored import drop_without_ground_truth
 
     jobs = Jobs(as_json)

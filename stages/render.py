@@ -111,12 +111,12 @@ def command(
     --switches writes WORK/videos/<result folder>/<sequence>.switches/<frame>_object<id>.png: the
     person before, at and after each switch, with the ground-truth box dashed in white.
     """
-    from mottool.metrics.inputs import (
+    from mottool.metrics.ground_truth_files import (
         find_ground_truth,
-        find_result,
         get_ground_truth,
         has_ground_truth,
     )
+    from mottool.metrics.inputs import find_result
     from mottool.sources.discovery import find_sequences
 
     if switches and (not ground_truth or beside or config.needs_cache):

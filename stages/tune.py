@@ -227,7 +227,7 @@ def command(
     scores on sequences that were not searched.
     """
     from mottool.metrics.chosen_caches import choose_caches, with_ground_truth
-    from mottool.metrics.inputs import find_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth
 
     report = Jobs(as_json)
     files = find_ground_truth(truth)

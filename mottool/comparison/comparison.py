@@ -18,7 +18,7 @@ from mottool.comparison.results import ComparisonRow, comparison_row
 from mottool.errors import InputError, SettingError
 from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.chosen_caches import unfinished_caches
-from mottool.metrics.inputs import (
+from mottool.metrics.ground_truth_files import (
     covered_by_others,
     find_ground_truth,
     get_ground_truth,

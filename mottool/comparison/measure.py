@@ -15,7 +15,7 @@ from mottool.errors import ignore_warning
 from mottool.metrics.cache_evaluation import score_cache
 from mottool.metrics.cache_metrics import CacheMatches
 from mottool.metrics.ground_truth import cached_ground_truth
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.speed import FrameTimer, detection_and_embedding
 from mottool.metrics.track_evaluation import score_tracks
 from mottool.metrics.tracking import TrackingScore

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.ground_truth_files import GroundTruthFile
     from mottool.motchallenge.rows import Rows
     from mottool.pipelines.one_shot import NetworkEmbedder
     from mottool.sources.sequence import Sequence
@@ -291,9 +291,10 @@ def plot_timelines(
     from mottool.drawing.timelines import draw_objects, draw_tracks
     from mottool.metrics.box_outcomes import classify_boxes
     from mottool.motchallenge.rows import read_rows
+    from mottool.motchallenge.text_files import stem_of
 
     rows = read_rows(tracks, "result")
-    name = name or tracks.name.removesuffix(".gz").removesuffix(".txt")
+    name = name or stem_of(tracks)
     title = _title(name, tracks.resolve().parent.name)
     if ground_truth is not None:
         objects, outcomes = classify_boxes(rows, ground_truth, rules, name)

@@ -12,7 +12,7 @@ from mottool.workdir import WorkDir
 
 if TYPE_CHECKING:
     from mottool.cli.jobs import Jobs
-    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.ground_truth_files import GroundTruthFile
 
 __all__ = [
     "check_identities",
@@ -76,7 +76,7 @@ def identified_caches(
     `InputError` if there are no caches, and `SettingError` as `check_identity_source`.
     """
     from mottool.metrics.chosen_caches import choose_caches, with_embeddings, with_ground_truth
-    from mottool.metrics.inputs import find_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth
 
     check_identity_source(ground_truth, tracks)
     truth_files = find_ground_truth(ground_truth)

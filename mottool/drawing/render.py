@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mottool.drawing.detection_layers import DetectionLayers
     from mottool.drawing.overlay import Overlay
     from mottool.drawing.track_layer import TrackLayer
-    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.ground_truth_files import GroundTruthFile
     from mottool.pixel_range import PixelRange
     from mottool.sources.sequence import Frame, Sequence
 

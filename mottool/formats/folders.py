@@ -18,7 +18,8 @@ from mottool.formats.sequence_rows import (
     result_rows,
     warn_of_classes,
 )
-from mottool.metrics.inputs import find_ground_truth, find_tracker
+from mottool.metrics.ground_truth_files import find_ground_truth
+from mottool.metrics.inputs import find_tracker
 from mottool.motchallenge.class_names import read_named_rows
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo

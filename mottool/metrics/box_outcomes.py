@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mottool.metrics.clear import true_positives
 from mottool.metrics.ground_truth import load_ground_truth, preprocess_tracks
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence
 from mottool.motchallenge.rows import Rows
 

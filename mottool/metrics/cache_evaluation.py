@@ -9,7 +9,7 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.cache_metrics import CacheMatches, cache_metrics, match_cache
 from mottool.metrics.detection import FAIRMOT_SIZE_LIMITS
 from mottool.metrics.ground_truth import GroundTruth, check_frames, load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.settings import MIN_SCORE, RetrievalSettings
 from mottool.metrics.tables import COMBINED, TableRow
 from mottool.motchallenge.rules import AUTO

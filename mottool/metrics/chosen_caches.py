@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mottool.cache.reader import Cache, read_header
 from mottool.errors import CacheError, InputError, did_you_mean, ignore_warning
-from mottool.metrics.inputs import find_caches, has_ground_truth, replace_sequence_folders
+from mottool.metrics.ground_truth_files import has_ground_truth
+from mottool.metrics.inputs import find_caches, replace_sequence_folders
 from mottool.workdir import WorkDir
 
 __all__ = ["choose_caches", "unfinished_caches", "with_embeddings", "with_ground_truth"]

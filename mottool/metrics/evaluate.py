@@ -8,7 +8,7 @@ from typing import Any
 from mottool.errors import InputError, ignore_warning
 from mottool.layouts.registry import read_ground_truth
 from mottool.metrics.cache_evaluation import CacheEvaluation
-from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, part_of_cache
+from mottool.metrics.ground_truth_files import GroundTruthFile, get_ground_truth, part_of_cache
 from mottool.metrics.settings import EvaluationSettings
 from mottool.metrics.speed import timing_notes
 from mottool.metrics.tables import TableRow

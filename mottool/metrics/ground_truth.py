@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mottool.errors import InputError
 from mottool.layouts.registry import read_ground_truth, rules_of
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.preprocess import EvalSequence, preprocess
 from mottool.motchallenge.rows import Rows
 from mottool.motchallenge.rules import AUTO, detect_rules

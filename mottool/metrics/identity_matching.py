@@ -12,7 +12,8 @@ from mottool.cache.layout import EMBED_MIN_SCORE
 from mottool.cache.reader import Cache
 from mottool.errors import CacheError, InputError
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile, find_result, get_ground_truth
+from mottool.metrics.ground_truth_files import GroundTruthFile, get_ground_truth
+from mottool.metrics.inputs import find_result
 from mottool.metrics.matching import best_matching
 from mottool.metrics.pairs import overlapping
 from mottool.motchallenge.rows import Rows, read_rows

@@ -14,7 +14,7 @@ from mottool.metrics.ground_truth import (
     load_ground_truth,
     preprocess_tracks,
 )
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.misread_rows import (
     LEAST_BOXES,
     MIN_IOU,

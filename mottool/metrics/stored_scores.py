@@ -18,7 +18,7 @@ from mottool.errors import InputError, ignore_warning
 from mottool.files import atomic_write
 from mottool.metrics.cache_evaluation import score_cache
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile, part_of_cache
+from mottool.metrics.ground_truth_files import GroundTruthFile, part_of_cache
 from mottool.metrics.matches import CacheMatches, MatchBuilder
 from mottool.metrics.result_file import read_result_file
 from mottool.metrics.settings import RetrievalSettings

@@ -13,7 +13,7 @@ from mottool.metrics.bootstrap import intervals
 from mottool.metrics.clear import identity_switches
 from mottool.metrics.detection import SIZES, size_of
 from mottool.metrics.ground_truth import GroundTruth, preprocess_tracks
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.result_file import read_result_file
 from mottool.metrics.speed import rates_of
 from mottool.metrics.tables import COMBINED, TableRow

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from mottool.metrics.inputs import covered_by_others, has_ground_truth
+from mottool.metrics.ground_truth_files import covered_by_others, has_ground_truth
 from mottool.metrics.tables import TableRow
 
 __all__ = ["MissingResults", "drop_without_ground_truth", "scored_once"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import InputError
-from mottool.metrics.inputs import (
+from mottool.metrics.ground_truth_files import (
     GroundTruthFile,
     add_ground_truth,
     find_ground_truth,

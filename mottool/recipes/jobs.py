@@ -17,7 +17,7 @@ from mottool.drawing.render import RenderSettings, render_video, video_inputs
 from mottool.engines.task import from_shared_folder
 from mottool.errors import BusyError, CacheError, SegmentError
 from mottool.files import digest, file_digest
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.pipelines.cache_record import record_cache
 from mottool.pipelines.camera_motion import estimate_motion
 from mottool.pipelines.choice import PipelineConfig

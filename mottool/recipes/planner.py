@@ -17,7 +17,7 @@ from mottool.drawing.render import RenderSettings, video_inputs
 from mottool.engines.task import Task
 from mottool.errors import CacheError, InputError, MottoolError, SettingError
 from mottool.files import safe_name
-from mottool.metrics.inputs import GroundTruthFile, get_ground_truth, has_ground_truth
+from mottool.metrics.ground_truth_files import GroundTruthFile, get_ground_truth, has_ground_truth
 from mottool.pipelines.cache_record import boxes_file, cache_inputs, pipeline_inputs
 from mottool.pipelines.choice import check_detections, full_name_of
 from mottool.pipelines.names import missing_fields, runs_network

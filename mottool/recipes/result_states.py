@@ -6,7 +6,7 @@ from typing import Any
 
 from mottool.errors import CacheError
 from mottool.layouts.registry import digest_of_labels
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.records.changes import changed_inputs
 from mottool.records.known_files import KnownFiles, signature
 from mottool.records.record import read_record

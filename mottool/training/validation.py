@@ -17,7 +17,7 @@ from mottool.layouts.registry import digest_of_labels
 from mottool.metrics.cache_metrics import cache_metrics
 from mottool.metrics.detection import size_of
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.matches import CacheMatches, MatchBuilder
 from mottool.metrics.settings import RetrievalSettings
 from mottool.metrics.track_evaluation import score_tracks

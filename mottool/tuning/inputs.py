@@ -18,7 +18,7 @@ from mottool.workdir import find_camera_motion
 
 if TYPE_CHECKING:
     from mottool.cache.layout import Header
-    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.ground_truth_files import GroundTruthFile
 
 __all__ = ["pair_with_ground_truth", "parse_fixed", "search_contents", "space_around_defaults"]
 
@@ -35,7 +35,11 @@ def pair_with_ground_truth(
     `CacheError` for files that cannot be used or do not belong together.
     """
     from mottool.cache.reader import Cache
-    from mottool.metrics.inputs import find_ground_truth, get_ground_truth, part_of_cache
+    from mottool.metrics.ground_truth_files import (
+        find_ground_truth,
+        get_ground_truth,
+        part_of_cache,
+    )
 
     ground_truth_files = find_ground_truth(truth)
     sequences: dict[str, tuple[Path, str, GroundTruthFile]] = {}

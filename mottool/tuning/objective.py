@@ -20,7 +20,7 @@ from mottool.metrics.registry import headline
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mottool.metrics.inputs import GroundTruthFile
+    from mottool.metrics.ground_truth_files import GroundTruthFile
     from mottool.metrics.tracking import TrackingScore
     from mottool.tuning.search_space import Point
 

@@ -170,7 +170,7 @@ def parts(folder: Path, tracker: str) -> dict[str, float]:
     """Return the processor time of each part of the work, all sequences in one process."""
     from mottool.association.run_tracker import run_tracker
     from mottool.metrics.ground_truth import load_ground_truth, preprocess_tracks
-    from mottool.metrics.inputs import find_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth
     from mottool.metrics.tracking import score
     from mottool.motchallenge.rows import read_rows, write_tracks
 

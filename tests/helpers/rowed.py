@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["rowed", "rowed_pair"]
+__all__ = ["rowed", "rowed_pair", "texts"]
 
 SEQINFO = "[Sequence]\nname={name}\nseqLength={frames}\nframeRate=25\nimWidth=640\nimHeight=480\n"
 
@@ -28,3 +28,11 @@ def rowed_pair(folder: Path) -> None:
     """Write the sequences a and b to a folder; their people start at different places."""
     for name, left in (("a", 0), ("b", 40)):
         rowed(folder / name, left=left)
+
+
+def texts(folder: Path, *names: str, content: str = "1,1,10,10,20,40,1,-1,-1,-1\n") -> Path:
+    """Write files of rows, and return the folder."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder

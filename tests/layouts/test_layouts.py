@@ -17,7 +17,7 @@ from mottool.formats.registry import read, write
 from mottool.layouts.registry import LAYOUTS as ENTRIES
 from mottool.layouts.registry import digest_of_labels, read_ground_truth
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import find_ground_truth
+from mottool.metrics.ground_truth_files import find_ground_truth
 from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.public_detections import PublicDetections
 from mottool.motchallenge.rows import Rows

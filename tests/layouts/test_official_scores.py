@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import find_ground_truth
+from mottool.metrics.ground_truth_files import find_ground_truth
 from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.rows import Rows
 

@@ -5,7 +5,7 @@ import pytest
 
 from mottool.errors import InputError
 from mottool.metrics.ground_truth import load_ground_truth
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.track_evaluation import score_tracks
 from mottool.motchallenge.rows import Rows
 

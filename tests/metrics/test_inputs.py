@@ -4,13 +4,14 @@ import pytest
 from archives import archive
 from caches import made, write
 from footage import seqinfo
-from layouts import kitti
+from rowed import texts
 
 from mottool.errors import InputError
 from mottool.files import file_digest
 from mottool.metrics.chosen_caches import choose_caches
 from mottool.metrics.evaluate import evaluate_caches, evaluate_results
-from mottool.metrics.inputs import find_ground_truth, find_results, replace_sequence_folders
+from mottool.metrics.ground_truth_files import find_ground_truth
+from mottool.metrics.inputs import find_results, replace_sequence_folders
 from mottool.metrics.settings import EvaluationSettings
 from mottool.records.record import write_record
 from mottool.tuning.objective import Objective
@@ -69,14 +70,6 @@ def test_ground_truth_and_public_detections_are_no_results(sequence):
         find_results([sequence])
 
 
-def texts(folder, *names, content="1,1,10,10,20,40,1,-1,-1,-1\n"):
-    """Write files of rows."""
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-    return folder
-
-
 def test_summaries_that_trackeval_writes_beside_data_hide_no_results(tmp_path):
     tracker = texts(tmp_path / "trackers/mine", "data/a.txt", "data/b.txt")
     texts(tracker, "pedestrian_summary.txt", content="HOTA DetA\n50.1 60.2\n")
@@ -90,25 +83,6 @@ def test_trackers_of_both_kinds_of_folders_and_zip_files_are_found_together(tmp_
     for name in ("flat", "other"):  # the zip file of a folder has the same results
         archive(tmp_path / f"{name}.zip", {"a.txt": "1,1,10,10,20,40,1,-1,-1,-1\n"})
     assert sorted(find_results([tmp_path])) == ["flat", "official", "other"]
-
-
-def test_ground_truth_of_several_kinds_is_found_together(tmp_path):
-    texts(tmp_path, "a/gt/gt.txt", "b/gt.txt", "c/gt/gt.txt.gz")
-    kitti(tmp_path)
-    assert sorted(find_ground_truth([tmp_path / "KITTI", tmp_path])) == ["0000", "a", "b", "c"]
-
-
-@pytest.mark.parametrize("other", ["a/gt/gt.txt.gz", "a/gt.txt"])
-def test_two_files_of_ground_truth_of_a_sequence_are_refused(tmp_path, other):
-    texts(tmp_path, "a/gt/gt.txt", other)
-    with pytest.raises(InputError, match="both ground truth of a"):
-        find_ground_truth([tmp_path])
-    assert list(find_ground_truth([tmp_path / "a/gt/gt.txt"])) == ["a"]
-
-
-def test_the_same_ground_truth_may_be_named_twice(tmp_path):
-    texts(tmp_path, "a/gt/gt.txt")
-    assert list(find_ground_truth([tmp_path, tmp_path / "a"])) == ["a"]
 
 
 @pytest.mark.parametrize(

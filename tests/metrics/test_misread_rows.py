@@ -8,7 +8,7 @@ from scenes import SCENES, make
 
 from mottool.boxes import xyxy_from_tlwh
 from mottool.metrics.ground_truth import GroundTruth, preprocess_tracks
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.result_file import warn_of_mismatch, warn_of_missing_frames
 from mottool.motchallenge.rows import Rows
 

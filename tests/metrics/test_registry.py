@@ -9,7 +9,7 @@ import pytest
 from scenes import make
 
 from mottool.metrics import registry
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.preprocess import preprocess
 from mottool.metrics.registry import METRICS, TRACK_METRICS, Metric, columns, get_metric, headline
 from mottool.metrics.tables import as_text, evaluation_tables

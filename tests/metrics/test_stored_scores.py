@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mottool.errors import InputError
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.metrics.stored_scores import ARRAYS, read_detection_score, read_score, store_score
 
 

@@ -9,7 +9,7 @@ from rowed import rowed
 
 import mottool.metrics.stored_scores
 from mottool.errors import BusyError, CacheError, InputError
-from mottool.metrics.inputs import find_ground_truth
+from mottool.metrics.ground_truth_files import find_ground_truth
 from mottool.pipelines.choice import PipelineConfig
 from mottool.recipes import jobs
 from mottool.recipes.sequences import PlannedSequence

@@ -183,7 +183,7 @@ def test_timelines_of_results_need_no_ground_truth(work):
 
 def test_the_legend_of_curves_has_the_means_that_evaluate_prints(work):
     assert called(work, "hota", "--gt", work / "gt", "--format", "svg").exit_code == 0
-    from mottool.metrics.inputs import find_ground_truth
+    from mottool.metrics.ground_truth_files import find_ground_truth
     from mottool.metrics.track_evaluation import TrackEvaluation
 
     truth = find_ground_truth([work / "gt"])["seq"]

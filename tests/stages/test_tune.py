@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from streams import walkers
 
 from mottool.errors import BusyError, CacheError, InputError, SettingError
-from mottool.metrics.inputs import GroundTruthFile
+from mottool.metrics.ground_truth_files import GroundTruthFile
 from mottool.stages.associate import command as associate
 from mottool.stages.evaluate import run as evaluate
 from mottool.stages.tune import Config, command, run
