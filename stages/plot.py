@@ -65,9 +65,9 @@ def command() -> None:
         mottool plot similarity video.mp4 --weights fairmot.pth --at 1 60 --person 310,120,40,110
         mottool plot trade-off low.csv high.csv
 
-    By default CACHEs are all caches in the work folder, and result files all folders of results
-    there. A plot is written to WORK/plots/<pipeline or results>/<sequence>.<kind>.png. `mottool
-    plot KIND --help` describes each kind.
+    By default CACHEs are all caches in the work folder that have embeddings, and result files all
+    folders of results there. A plot is written to WORK/plots/<pipeline or
+    results>/<sequence>.<kind>.png. `mottool plot KIND --help` describes each kind.
     """
 
 

@@ -127,14 +127,15 @@ def command(
         videos = true                    # also: tracks, scores, comparison (by default true)
         rules = "mot17"                  # of the scores, by default auto
 
-    Above all tables, work = "FOLDER" names the work folder, unless --work does, and segment_frames
-    = N is as --segment-frames N. A tracker can also have published = true or profile = "NAME",
-    which are flags of associate. A tracker that needs embeddings is left out for pipelines without
-    them.
+    Above all tables, work = "FOLDER" names the work folder, unless --work does; segment_frames and
+    store are as the flags of these names. A tracker can also have published = true or profile =
+    "NAME", which are flags of associate. A tracker that needs embeddings is left out for pipelines
+    without them.
 
     \b
     Results are where the commands of single steps put them:
         WORK/caches/PIPELINE/SEQUENCE.h5
+        WORK/camera-motion/SEQUENCE.h5 (if a tracker compensates for camera motion)
         WORK/tracks/PIPELINE.TRACKER/SEQUENCE.txt
         WORK/scores/PIPELINE.TRACKER/SEQUENCE.json
         WORK/videos/PIPELINE.TRACKER/SEQUENCE.mp4
