@@ -21,7 +21,9 @@ from mottool.workdir import WorkDir
 if TYPE_CHECKING:
     from mottool.comparison.html_page import PageVideo
     from mottool.comparison.results import ComparisonRow
+    from mottool.metrics.matches import CacheMatches
     from mottool.metrics.tables import Table
+    from mottool.metrics.tracking import TrackingScore
 
 __all__ = ["comparison_state", "read_notes", "read_table", "write_comparison"]
 
@@ -132,16 +134,10 @@ def _records(plan: Plan, work: WorkDir, sequences: Sequence[str]) -> Records:
 
 def _rows(plan: Plan, records: Records) -> list[ComparisonRow]:
     """Return a row for each pipeline and tracker with the records of its tracks."""
-    import numpy as np
-
-    from mottool.comparison.pipelines import kind_of
-    from mottool.comparison.results import ComparisonRow, row_metrics
-    from mottool.metrics.speed import rates_of
     from mottool.metrics.stored_scores import read_detection_score, read_score
-    from mottool.metrics.tracking import combine
 
     sequences = list(next(iter(records.values())))
-    finds = {
+    matches = {
         pipeline: {name: read_detection_score(by_sequence[name].path) for name in sequences}
         for pipeline, by_sequence in plan.detections.items()
     }
@@ -151,35 +147,49 @@ def _rows(plan: Plan, records: Records) -> list[ComparisonRow]:
         if result.kind == "caches"
     }
     rows = []
-    for (pipeline, tracker), by_sequence in plan.scores.items():
+    for pair, by_sequence in plan.scores.items():
+        cache = caches[safe_name(pair[0]), by_sequence[sequences[0]].sequence]
         scores = {name: read_score(by_sequence[name].path) for name in sequences}
-        of_pair = records[pipeline, tracker]
-
-        def metrics_of(
-            names: Sequence[str],
-            scores: Any = scores,
-            records: Any = of_pair,
-            found: Any = finds[pipeline],
-        ) -> dict[str, float | None]:
-            score = combine(scores[name] for name in names)
-            speeds = rates_of(records[name] for name in names)
-            return row_metrics(score, [found[name] for name in names], None, speeds)
-
-        cache = caches[safe_name(pipeline), by_sequence[sequences[0]].sequence]
         facts = describe_cache(cache.path)
-        rows.append(
-            ComparisonRow(
-                pipeline,
-                kind_of(facts["pipeline"], "embeddings" in facts["fields"]),
-                tracker,
-                metrics_of(sequences),
-                {name: metrics_of([name]) for name in sequences},
-                np.zeros(0, np.int64),
-                np.zeros((3, 0)),
-                {name: _settings(record) for name, record in of_pair.items()},
-            )
-        )
+        rows.append(_row(pair, facts, scores, matches[pair[0]], records[pair]))
     return rows
+
+
+def _row(
+    pair: tuple[str, str],
+    facts: Mapping[str, Any],
+    scores: Mapping[str, TrackingScore],
+    matches: Mapping[str, CacheMatches],
+    records: Mapping[str, Mapping[str, Any]],
+) -> ComparisonRow:
+    """Return the row of a pipeline and a tracker.
+
+    `facts` are those of one of its caches. `scores` of tracks, `matches` of detections and
+    `records` of tracks are by sequence.
+    """
+    import numpy as np
+
+    from mottool.comparison.pipelines import kind_of
+    from mottool.comparison.results import ComparisonRow, row_metrics
+    from mottool.metrics.speed import rates_of
+    from mottool.metrics.tracking import combine
+
+    def metrics_of(names: Sequence[str]) -> dict[str, float | None]:
+        score = combine(scores[name] for name in names)
+        speeds = rates_of(records[name] for name in names)
+        return row_metrics(score, [matches[name] for name in names], None, speeds)
+
+    pipeline, tracker = pair
+    return ComparisonRow(
+        pipeline,
+        kind_of(facts["pipeline"], "embeddings" in facts["fields"]),
+        tracker,
+        metrics_of(list(scores)),
+        {name: metrics_of([name]) for name in scores},
+        np.zeros(0, np.int64),
+        np.zeros((3, 0)),
+        {name: _settings(record) for name, record in records.items()},
+    )
 
 
 def _settings(record: Mapping[str, Any]) -> dict[str, Any]:
