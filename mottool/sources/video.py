@@ -22,10 +22,11 @@ from av.video.reformatter import VideoReformatter
 
 from mottool.engines.threads import cores
 from mottool.errors import InputError, SegmentError
-from mottool.sources.holes import Holes, was_damaged
+from mottool.sources.holes import Damage, Holes, decodes_cleanly
 
 __all__ = [
     "EDITED",
+    "FIXED_RATE",
     "NO_TIMES",
     "VideoInfo",
     "decode",
@@ -44,6 +45,8 @@ CHECK_FIX = (
 CHUNK_HEADER = 8  # bytes of AVI's chunks before the packet; the index has their position
 EDITED = "mov"  # in the name of containers that may have an edit list
 NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: a raw stream, such as .h264
+ABSOLUTE = "flv"  # the container whose stated duration is the end, whenever it begins
+FIXED_RATE = frozenset({"mpeg1video", "mpeg2video"})  # frames at one rate, or a pattern
 UNPLACED = "; it has no times, so after lost frames, later ones have too low numbers"
 MAX_THREADS = 16  # of a decoder
 # GPUs decode to two planes, of which FFmpeg computes colours otherwise; the values are the same.
@@ -111,7 +114,12 @@ def decode(
         if hardware is None:
             _use_threads(stream)
         clock = _Clock(container.format.name, stream)
-        holes = Holes(1 / info.fps, lambda: bool(damaged) or bool(clock.lost) or was_damaged(path))
+        damage = Damage(path, 1 / info.fps)
+
+        def is_damaged(before: float, after: float) -> bool:
+            return bool(damaged or clock.lost) or damage.near(before, after)
+
+        holes = Holes(1 / info.fps, is_damaged, stream.codec_context.name in FIXED_RATE)
         for frame in _frames(container, stream, clock.sent, damaged.append):
             if hardware and (damaged or frame.is_corrupt):
                 raise _hidden_damage(path, number)
@@ -136,8 +144,17 @@ def decode(
         raise _hidden_damage(path, number)
     if damaged:
         warn(f"{path}: {len(damaged)} damaged packets were skipped{'' if timed else UNPLACED}")
+    elif not timed and not decodes_cleanly(path):
+        warn(f"{path} is damaged{UNPLACED}")
     if holes.missing:
         warn(f"{path} is damaged: {holes}; later frames keep their numbers, by their times")
+    if holes.varying:
+        warn(
+            f"{path} is damaged after frame {holes.varying}, where its frame rate varies: later "
+            "frames may have too low numbers"
+        )
+    if holes.pauses:
+        warn(f"{path}: its times jump {holes.pauses}; frames are numbered on, as after a pause")
     # Without a count, compare the last frame's time with the stated end; it may be earlier by the
     # duration of a frame.
     frames = number - holes.missing
@@ -364,5 +381,6 @@ def _stated_end(container: InputContainer, stream: av.VideoStream) -> float | No
     except ValueError:
         pass
     if container.duration and len(container.streams) == 1:
+        begin = 0.0 if container.format.name == ABSOLUTE else begin
         return begin + container.duration / av.time_base
     return None
