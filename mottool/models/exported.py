@@ -41,7 +41,8 @@ class ExportedNetwork:
     `shape` (B, 3, H, W) is that of the input; a side of any length is 0. `outputs` are the shapes
     of the outputs by name. `sha256` is that of the file together with its `data_files`. With
     `takes_bytes`, the input is uint8 with values from 0 to 255. `class_names` are those in the
-    metadata of Ultralytics, by number; {} if there are none.
+    metadata of Ultralytics, by number; {} if there are none. `task` is the one there, such as
+    `detect`.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class ExportedNetwork:
     run: Callable[[Floats], dict[str, npt.NDArray[Any]]]
     takes_bytes: bool = False
     class_names: Mapping[int, str] = field(default_factory=dict)
+    task: str = ""
 
     def size(self, wanted: tuple[int, int] | None, usual: tuple[int, int]) -> tuple[int, int]:
         """Return the width and height of the input: that of the file, else `wanted`, else `usual`.
@@ -87,12 +89,14 @@ def open_exported(path: Path, compute: Compute, by_openvino: bool = False) -> Ex
             raise CheckpointError(f"cannot read {file}: {error.strerror}", fix) from error
     openvino = by_openvino or path.suffix == ".xml"
     opened = _openvino(path) if openvino else _onnx(path, compute)
-    inputs, outputs, run, takes_bytes, names = opened
+    inputs, outputs, run, takes_bytes, metadata = opened
     if len(inputs) != 1 or len(inputs[0]) != 4 or inputs[0][1] not in {0, 3}:
         shapes = ", ".join("x".join(map(str, shape)) for shape in inputs)
         fix = "export it with images as its only input, batch x 3 x height x width"
         raise CheckpointError(f"{path} takes inputs of {shapes}", fix)
-    return ExportedNetwork(path, inputs[0], outputs, digest.hexdigest(), run, takes_bytes, names)
+    names, task = _checked_names(metadata.get("names")), str(metadata.get("task", ""))
+    sha256 = digest.hexdigest()
+    return ExportedNetwork(path, inputs[0], outputs, sha256, run, takes_bytes, names, task)
 
 
 def pixel_format(network: ExportedNetwork, given: str | None, default: str) -> str:
@@ -110,7 +114,7 @@ def pixel_format(network: ExportedNetwork, given: str | None, default: str) -> s
 
 
 Run = Callable[[Floats], dict[str, npt.NDArray[Any]]]
-Opened = tuple[list[Shape], dict[str, Shape], Run, bool, dict[int, str]]
+Opened = tuple[list[Shape], dict[str, Shape], Run, bool, Mapping[str, Any]]
 
 
 def _onnx(path: Path, compute: Compute) -> Opened:
@@ -125,22 +129,35 @@ def _onnx(path: Path, compute: Compute) -> Opened:
     except Exception as error:  # its errors have no class in common but this one
         raise CheckpointError(f"{path} is damaged or no ONNX file", DOWNLOAD) from error
     names = [output.name for output in session.get_outputs()]
-    first = session.get_inputs()[0]
+    inputs = session.get_inputs()
+    sizes = [given.name for given in inputs if _is_size(given)]
+    inputs = [given for given in inputs if given.name not in sizes]
+    first = inputs[0]
     if first.type not in INPUT_TYPES:
         fix = "export it with float32 or uint8 images"
         raise CheckpointError(f"{path} takes inputs of the type {first.type}", fix)
     kind = INPUT_TYPES[first.type]
 
     def run(images: Floats) -> dict[str, npt.NDArray[Any]]:
-        return dict(zip(names, session.run(names, {first.name: images.astype(kind)}), strict=True))
+        count, _, height, width = images.shape
+        size = np.tile(np.array([width, height], np.int64), (count, 1))
+        fed = {first.name: images.astype(kind), **dict.fromkeys(sizes, size)}
+        return dict(zip(names, session.run(names, fed), strict=True))
 
+    metadata = session.get_modelmeta().custom_metadata_map
     return (
-        [_closed(given.shape) for given in session.get_inputs()],
+        [_closed(given.shape) for given in inputs],
         {output.name: _closed(output.shape) for output in session.get_outputs()},
         run,
         kind is np.uint8,
-        _class_names(session.get_modelmeta().custom_metadata_map.get("names", "")),
+        {"names": _class_names(metadata.get("names", "")), "task": metadata.get("task", "")},
     )
+
+
+def _is_size(given: Any) -> bool:
+    """Return whether an input is the images' width and height (B, 2), as RT-DETR's and D-FINE's."""
+    pairs = len(given.shape) == 2 and given.shape[1] == 2 and given.type == "tensor(int64)"
+    return bool(pairs) and "size" in given.name.lower()
 
 
 def _class_names(text: str) -> dict[int, str]:
@@ -159,8 +176,8 @@ def _checked_names(names: Any) -> dict[int, str]:
     return {number: name for number, name in names.items() if isinstance(name, str)}
 
 
-def _names_of_ir(path: Path, model: Any) -> dict[int, str]:
-    """Return the class names that Ultralytics writes beside an IR or into it.
+def _metadata_of_ir(path: Path, model: Any) -> Mapping[str, Any]:
+    """Return the class names and the task that Ultralytics writes beside an IR or into it.
 
     They are in `metadata.yaml`, in the folder of the `.xml`, or in its `model_info`, where blanks
     separate them and are underscores inside.
@@ -170,11 +187,12 @@ def _names_of_ir(path: Path, model: Any) -> dict[int, str]:
             document = yaml.safe_load(file.read(LONGEST_NAMES))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         document = None
-    names = _checked_names(document.get("names")) if isinstance(document, dict) else {}
-    if names or not model.has_rt_info(["model_info", "labels"]):
-        return names
+    document = document if isinstance(document, dict) else {}
+    if _checked_names(document.get("names")) or not model.has_rt_info(["model_info", "labels"]):
+        return document
     labels = model.get_rt_info(["model_info", "labels"]).astype(str).split()
-    return {number: label.replace("_", " ") for number, label in enumerate(labels)}
+    names = {number: label.replace("_", " ") for number, label in enumerate(labels)}
+    return {**document, "names": names}
 
 
 def _openvino(path: Path) -> Opened:
@@ -207,7 +225,7 @@ def _openvino(path: Path) -> Opened:
         {name: shape(port) for name, port in zip(names, compiled.outputs, strict=True)},
         run,
         any(port.get_element_type().get_type_name() == "u8" for port in compiled.inputs),
-        _names_of_ir(path, model),
+        _metadata_of_ir(path, model),
     )
 
 

@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-__all__ = ["colours_ir", "colours_onnx", "fixed_boxes_ir", "fixed_boxes_onnx", "normalised_onnx"]
+__all__ = [
+    "colours_ir",
+    "colours_onnx",
+    "fixed_boxes_ir",
+    "fixed_boxes_onnx",
+    "normalised_onnx",
+    "whole_image_onnx",
+]
 
 
 def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | None = None) -> Path:
@@ -71,8 +78,44 @@ def fixed_boxes_onnx(path: Path, boxes: np.ndarray, scores: np.ndarray) -> Path:
     return path
 
 
+def whole_image_onnx(path: Path) -> Path:
+    """Write a detector with RT-DETR's inputs, whose only box, of class 0, is the whole image."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["none"]),
+        helper.make_node("Cast", ["orig_target_sizes"], ["sides"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["corner", "sides"], ["flat"], axis=1),
+        helper.make_node("Unsqueeze", ["flat", "axis"], ["boxes"]),
+        helper.make_node("Add", ["score", "none"], ["scores"]),
+        helper.make_node("Mul", ["score", "none"], ["none_of_row"]),
+        helper.make_node("Cast", ["none_of_row"], ["labels"], to=TensorProto.INT64),
+    ]
+    kept = {"zero": np.float32(0), "corner": np.zeros((1, 2), np.float32)}
+    kept |= {"score": np.full((1, 1), 0.9, np.float32), "axis": np.array([1])}
+    _save(
+        onnx,
+        path,
+        nodes,
+        [
+            helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, "h", "w"]),
+            helper.make_tensor_value_info("orig_target_sizes", TensorProto.INT64, [1, 2]),
+        ],
+        [
+            helper.make_tensor_value_info("labels", TensorProto.INT64, [1, 1]),
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 1, 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 1]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in kept.items()],
+    )
+    return path
+
+
 def _save(onnx, path, nodes, images, outputs, kept=()):
-    graph = onnx.helper.make_graph(nodes, "tiny", [images], outputs, list(kept))
+    inputs = images if isinstance(images, list) else [images]
+    graph = onnx.helper.make_graph(nodes, "tiny", inputs, outputs, list(kept))
     opsets = [onnx.helper.make_opsetid("", 17)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), str(path))
 

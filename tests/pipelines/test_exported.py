@@ -5,7 +5,14 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from exports import colours_ir, colours_onnx, fixed_boxes_ir, fixed_boxes_onnx, normalised_onnx
+from exports import (
+    colours_ir,
+    colours_onnx,
+    fixed_boxes_ir,
+    fixed_boxes_onnx,
+    normalised_onnx,
+    whole_image_onnx,
+)
 
 from mottool.errors import CheckpointError, MottoolError, SettingError
 from mottool.models.device import Compute
@@ -113,6 +120,23 @@ def test_the_class_of_people_is_found_by_the_names_in_the_file(tmp_path, sequenc
         detector("{0: 'car', 1: 'ship'}")
     assert detector("{0: 'car', 1: 'ship'}", person_class=1).person == 1
     assert detector("{0: 'person', " + "(" * 5000).person is None  # damaged
+
+
+def test_a_network_of_another_task_is_refused(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = fixed_boxes_onnx(tmp_path / "det.onnx", np.zeros((1, 4)), np.zeros(1))
+    model = onnx.load(path)
+    model.metadata_props.add(key="task", value="obb")
+    onnx.save(model, path)
+    with pytest.raises(CheckpointError, match="detects rotated boxes"):
+        make_detector("onnx", Options(weights=path, input=(64, 64)))
+
+
+def test_a_detector_that_takes_the_size_of_images_gets_that_of_its_input(tmp_path, sequence):
+    path = whole_image_onnx(tmp_path / "det.onnx")
+    detector = make_detector("onnx", Options(weights=path, input=(256, 192)))
+    for detections in detect_both_frames(detector, sequence):
+        np.testing.assert_allclose(detections.boxes, [[0, 0, 128, 96]])
 
 
 def test_boxes_of_an_ir_detector_are_scaled_to_the_frame(tmp_path, sequence):

@@ -29,6 +29,8 @@ __all__ = ["KINDS", "DetectorSpec", "ExportedDetector", "detector"]
 
 MIN_SCORE = 0.1
 PEOPLE = ("person", "pedestrian", "people", "human")
+# Tasks of Ultralytics whose outputs have the shapes of upright boxes, or none.
+OTHER_TASKS = {"obb": "detects rotated boxes", "classify": "classifies whole images"}
 MOST_SHOWN = 10  # classes in an error
 
 
@@ -87,6 +89,9 @@ class ExportedDetector:
         }
         if self.output_format:
             self.settings["output_format"] = self.output_format
+        if problem := OTHER_TASKS.get(network.task):
+            fix = "export a network that detects upright boxes, of the task detect, segment or pose"
+            raise CheckpointError(f"{network.path} {problem}", fix)
         if network.shape[0] not in {0, 1}:
             fix = "export it for one image, or for any number of images"
             raise CheckpointError(f"{network.path} takes batches of {network.shape[0]} images", fix)

@@ -6,12 +6,11 @@ import numpy as np
 
 from mottool.errors import CheckpointError, ignore_warning
 from mottool.pipelines.detectors import output_formats
+from mottool.pipelines.detectors.output_arrays import Outputs, Size, without_maps
 from mottool.pipelines.detectors.output_formats import (
     LARGEST_FRACTION,
     OutputFormat,
-    Outputs,
     ScoredBoxes,
-    Size,
 )
 
 __all__ = ["OutputReader"]
@@ -26,6 +25,7 @@ class OutputReader:
     Of several formats with the shape of the outputs, the first in `OUTPUT_FORMATS` that finds
     people is used, but any other than the first only if one of them scores 0.5 or more. The format
     is kept from the first such person on; `note` then receives a message if there was a choice.
+    People are class 1 in a format with a background class, unless a box has class 0.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class OutputReader:
         """
         self._size, self._min_score, self._person, self._note = size, min_score, person, note
         formats = output_formats.OUTPUT_FORMATS
+        self._counts_from: int | None = None  # where the outputs show it
         self._format = next((each for each in formats if key and each.key == key), None)
 
     def people(self, outputs: Outputs) -> ScoredBoxes:
@@ -50,6 +51,7 @@ class OutputReader:
         They score above the reader's `min_score`. Raises `CheckpointError` for outputs of an
         unknown format, and for boxes or scores that the recognised format cannot have.
         """
+        outputs = without_maps(outputs)
         formats = [self._format] if self._format else _candidates(outputs, self._size)
         if not formats:
             raise _unknown(outputs)
@@ -61,6 +63,8 @@ class OutputReader:
             if _is_sure(found):
                 chosen, people = other, found
         _check(outputs, chosen, people)
+        if self._person is None and chosen.classes:
+            self._check_classes(chosen.counts_from_zero(outputs), len(people.boxes))
         if self._format is None and _is_sure(people):
             self._format = chosen
             if len(formats) > 1:
@@ -71,7 +75,8 @@ class OutputReader:
         """Decode the people in one image in a given format."""
         person = self._person
         if person is None:
-            person = 1 if output_format.background_class else 0
+            from_zero = self._counts_from == 0 or output_format.counts_from_zero(outputs)
+            person = 1 if output_format.background_class and not from_zero else 0
         try:
             people = output_format.decode(outputs, self._size, person)
         except (IndexError, ValueError):  # fewer classes, or other shapes than the format's
@@ -81,6 +86,20 @@ class OutputReader:
         if relative and people.boxes.max() <= LARGEST_FRACTION:
             people = people._replace(boxes=people.boxes * np.array([*self._size] * 2, np.float32))
         return people.after_nms() if output_format.needs_nms else people
+
+    def _check_classes(self, from_zero: bool, count: int) -> None:
+        """Keep from which number classes count, once an image shows it or has people.
+
+        Raises `CheckpointError` for class 0 if class 1 was read as people before.
+        """
+        if from_zero and self._counts_from == 1:
+            problem = "class 0 occurs, so people are not class 1, as which they were read before"
+            raise CheckpointError(problem, "give --person-class 0 and --overwrite")
+        if from_zero:
+            self._counts_from = 0
+        elif count and self._counts_from is None:
+            self._counts_from = 1
+            self._note("class 1 is read as people, as there is no class 0; see --person-class")
 
 
 def _candidates(outputs: Outputs, size: Size) -> list[OutputFormat]:

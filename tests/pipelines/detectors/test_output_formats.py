@@ -126,11 +126,17 @@ def test_other_classes_are_omitted():
     "outputs",
     [
         {"output": np.zeros((1, 1000), np.float32)},
-        {"output": np.zeros((1, len(CELLS) + 1, 8), np.float32)},
+        {"output": np.zeros((1, len(CELLS) + 2, 8), np.float32)},
         {"a": np.zeros((5, 3)), "b": np.zeros(5)},
         {"a": np.zeros((5, 4)), "b": np.zeros(4)},
         {"a": np.zeros((1, 5, 4)), "b": np.zeros((1, 5, 4))},
         {"boxes": np.zeros((5, 4)), "b": np.zeros(5), "c": np.zeros(5), "d": np.zeros(5)},
+        {
+            "detection_boxes": np.full((1, 5, 4), 0.5, np.float32),
+            "detection_classes": np.ones((1, 5), np.float32),
+            "detection_scores": np.full((1, 5), 0.9, np.float32),
+            "num_detections": np.array([5], np.float32),
+        },
     ],
 )
 def test_outputs_of_an_unknown_format_are_listed(outputs):
@@ -174,6 +180,12 @@ def table(rows, columns, boxes, *others):
     return values
 
 
+def padded(values):
+    """Fill all rows but the first two with -1."""
+    values[2:] = -1
+    return values
+
+
 RELATIVE = CENTRES / np.array([64, 96, 64, 96], np.float32)
 LOGITS = np.full((9, 80), -6, np.float32)
 LOGITS[:2, 0] = np.log(SCORES / (1 - SCORES))
@@ -196,6 +208,29 @@ EXPORTS = {
     "float classes": {"boxes": PEOPLE, "scores": SCORES, "labels": np.ones(2, np.float32)},
     "unnamed float classes": {"a": PEOPLE, "b": np.ones(2, np.float32), "c": SCORES},
     "boxes in [0, 1]": {"boxes": PEOPLE / np.array([64, 96, 64, 96], np.float32), "scores": SCORES},
+}
+RELATIVE_ROWS = np.full((300, 84), 0.01, np.float32)
+RELATIVE_ROWS[:2, :5] = np.c_[RELATIVE, SCORES]
+EXPORTS |= {
+    "rows of RT-DETR": {"output0": RELATIVE_ROWS},
+    "masks": {
+        "output0": table(len(CELLS), 4 + 80 + 32, CENTRES, SCORES).T,
+        "output1": np.ones((1, 32, 24, 16), np.float32),
+    },
+    "end-to-end with masks": {
+        "output0": np.c_[table(300, 6, PEOPLE, SCORES), np.full((300, 32), 0.3, np.float32)],
+        "output1": np.ones((1, 32, 24, 16), np.float32),
+    },
+    "end-to-end with points": {"output0": table(300, 57, PEOPLE, SCORES)},
+    "end-to-end with empty rows of -1": {"output0": padded(table(300, 6, PEOPLE, SCORES))},
+    "yolov7 with NMS": {"output": np.c_[[0, 0], PEOPLE, [0, 0], SCORES].astype(np.float32)},
+    "yolo-nas with NMS": {"output": np.c_[[0, 0], PEOPLE, SCORES, [0, 0]].astype(np.float32)},
+    "classes from 0": {
+        "boxes": PEOPLE[[0, 1, 0]],
+        "labels": np.array([0, 0, 1]),
+        "scores": np.array([*SCORES, 0.7], np.float32),
+    },
+    "four levels": {"output0": table(len(CELLS) + 1, 84, CENTRES, SCORES)},
 }
 EXPORTS["detr of 91 classes"]["labels"][:, 1:81] = LOGITS
 
@@ -232,6 +267,28 @@ def test_choice_between_formats_is_kept_and_reported():
 )
 def test_impossible_people_are_refused(outputs, problem):
     with pytest.raises(CheckpointError, match=problem):
+        read_people(outputs, SIZE, 0.1)
+
+
+def test_classes_that_count_from_0_are_not_read_as_those_that_count_from_1():
+    notes = []
+    of_class = {"boxes": PEOPLE, "scores": SCORES}
+    reader = OutputReader(SIZE, 0.1, note=notes.append)
+    assert len(reader.people({**of_class, "labels": np.array([1, 3])}).boxes) == 1
+    assert notes == ["class 1 is read as people, as there is no class 0; see --person-class"]
+    with pytest.raises(CheckpointError, match="class 0 occurs") as caught:
+        reader.people({**of_class, "labels": np.array([0, 1])})
+    assert caught.value.fix == "give --person-class 0 and --overwrite"
+    reader = OutputReader(SIZE, 0.1, note=notes.append)
+    assert len(reader.people({**of_class, "labels": np.array([0, 0])}).boxes) == 2
+    assert len(reader.people({**of_class, "labels": np.array([1, 0])}).boxes) == 1
+    assert not len(reader.people({**of_class, "labels": np.array([1, 1])}).boxes)
+    assert len(notes) == 1
+
+
+def test_a_number_beside_the_outputs_of_other_names_is_refused():
+    outputs = {"a": PEOPLE[None], "b": SCORES[None], "c": np.ones((1, 2)), "d": np.array([2.0])}
+    with pytest.raises(CheckpointError, match="have no known format"):
         read_people(outputs, SIZE, 0.1)
 
 
