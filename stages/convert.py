@@ -84,6 +84,11 @@ def read_sources(
     elif guessed := [rows.name for rows in converted if rows.guessed]:
         reason = "read as ground truth, because the rows have nine columns"
         warn(f"{', '.join(guessed)}: {reason}; for results add --kind results")
+    unidentified = [
+        rows.name for rows in converted if not rows.is_ground_truth and _is_detections(rows)
+    ]
+    if unidentified:
+        warn(f"{', '.join(unidentified)}: no row has an identity; these are detections, not tracks")
     paths = list(dataset)
     if not converted:
         raise InputError("there is nothing to convert", "name results or ground truth")
@@ -104,6 +109,11 @@ def read_sources(
     if TRACK_FORMATS[config.to].is_scored and (mixed := mixed_settings(results)):
         warn(f"results of different settings are scored as those of one tracker: {mixed}")
     return add_cached_sizes(converted, warn) if TRACK_FORMATS[config.to].has_sizes else converted
+
+
+def _is_detections(sequence: SequenceRows) -> bool:
+    """Return whether a sequence has rows, none of which has an identity."""
+    return len(sequence.rows) > 0 and bool((sequence.rows.ids < 0).all())
 
 
 @click.command("convert")

@@ -30,6 +30,19 @@ from mottool.motchallenge.seqinfo import SeqInfo
 __all__ = ["read", "write"]
 
 FIX = "give COCO's format: videos, images with video_id and frame_id, annotations with track_id"
+FIELDS = frozenset(
+    {
+        "bbox",
+        "category_id",
+        "file_name",
+        "frame_id",
+        "id",
+        "image_id",
+        "name",
+        "track_id",
+        "video_id",
+    }
+)
 IMAGES = "img1"
 MOST_FRAMES = 1_000_000  # of a video: every frame is an entry, whether it has boxes or not
 
@@ -110,7 +123,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     not have, whose boxes are left out, and for others than people, which results do not tell apart.
     Raises `InputError`, which names the malformed entry.
     """
-    if path.suffix != ".json":
+    if path.suffix.lower() != ".json":
         return None
     document = _load(path)
     videos = _entries(path, document, "videos", lambda entry: (entry["id"], _video(entry)))
@@ -135,7 +148,8 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
         flag = 0 if entry.get("iscrowd") or entry.get("ignore") else 1
         rest = [entry["score"]] if scored else [flag, number, entry.get("visibility", 1)]
         left, top, width, height = (float(side) for side in entry["bbox"])
-        identity = int(entry["track_id"] if "track_id" in entry else entry["instance_id"])
+        identified = "track_id" in entry or "instance_id" not in entry
+        identity = int(entry["track_id" if identified else "instance_id"])
         values = [frame + (video in from_zero), identity, left, top, width, height]
         rows[video].append([float(value) for value in (*values, *rest)])
         labels[video].append(label)
@@ -168,8 +182,10 @@ def _image(entry: dict[str, Any], videos: dict[Any, Any]) -> tuple[Any, Image]:
     """Return the id of an image, and its video, frame number, and width and height."""
     video, size = entry["video_id"], tuple(int(entry.get(key, 0)) for key in ("width", "height"))
     frame = int(entry["frame_id"])
-    if video not in videos or frame < 0:
-        raise ValueError(video)
+    if video not in videos:
+        raise KeyError(video)
+    if frame < 0 or frame != float(entry["frame_id"]):
+        raise ValueError(frame)
     return entry["id"], (video, frame, size)
 
 
@@ -251,8 +267,19 @@ def _each(
     for index, entry in enumerate(document[key]):
         try:
             parse(entry)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            raise InputError(f"{path}: entry {index} of {key} is broken", FIX) from None
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = _reason(entry, error) or "is broken"
+            raise InputError(f"{path}: entry {index} of {key} {problem}", FIX) from None
+
+
+def _reason(entry: Any, error: Exception) -> str:
+    """Return which key an entry lacks, or which other entry it refers to; "" for other errors."""
+    if not isinstance(error, KeyError) or not isinstance(entry, dict):
+        return ""
+    (key,) = error.args
+    if isinstance(key, str) and key not in entry and key in FIELDS:
+        return f"has no {key}"
+    return f"refers to the id {key!r}, which is missing" if key in entry.values() else ""
 
 
 def _table(path: Path, rows: list[list[float]], columns: int) -> Rows:

@@ -17,7 +17,7 @@ from mottool.formats.sequence_rows import CLASSES, SequenceRows, ground_truth_ro
 from mottool.motchallenge.class_names import with_class_numbers
 from mottool.motchallenge.rows import Rows, parse_rows
 from mottool.motchallenge.seqinfo import parse_seqinfo
-from mottool.motchallenge.zip_files import read_archive, write_archive
+from mottool.motchallenge.zip_files import is_archive_name, read_archive, write_archive
 
 __all__ = ["read", "write"]
 
@@ -28,7 +28,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     A zip file of one task is the sequence of the file's name. Of several tasks in folders, each is
     the sequence of its folder. Raises `InputError` for malformed rows and a class without a name.
     """
-    texts = read_archive(path) if path.suffix == ".zip" else {}
+    texts = read_archive(path) if is_archive_name(path) else {}
     tasks = {_task(name): name for name in texts if name.name == "gt.txt"}
     several = len(tasks) > 1
     sequences = []
@@ -54,11 +54,11 @@ def _task(name: PurePosixPath) -> PurePosixPath:
 
 def write(sequences: Sequence[SequenceRows], out: Path) -> Path:
     """Write one sequence as the zip file `out`, or several as `SEQ.zip` in the folder `out`."""
-    if out.suffix == ".zip" and len(sequences) > 1:
+    if is_archive_name(out) and len(sequences) > 1:
         problem = f"{out} is one zip file, but there are {len(sequences)} sequences"
         raise InputError(problem, "name a folder with --out: CVAT reads one zip file per task")
     for sequence in sequences:
-        path = out if out.suffix == ".zip" else out / f"{sequence.name}.zip"
+        path = out if is_archive_name(out) else out / f"{sequence.name}.zip"
         if not sequence.is_ground_truth:
             rows = sequence.rows
             without_score = Rows(rows.frames, rows.ids, rows.tlwh, rows.rest[:, :0])

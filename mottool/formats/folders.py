@@ -23,7 +23,7 @@ from mottool.metrics.inputs import find_tracker
 from mottool.motchallenge.class_names import read_named_rows
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
-from mottool.motchallenge.zip_files import read_results, write_archive
+from mottool.motchallenge.zip_files import is_archive_name, read_results, write_archive
 
 __all__ = [
     "read",
@@ -65,7 +65,7 @@ def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] |
 
     Raises `InputError` if there are no text files, or if rows are malformed.
     """
-    if path.suffix != ".zip":
+    if not is_archive_name(path):
         return None
     texts = read_results(path, warn)
     rows = {name: parse_rows(text, path / f"{name}.txt") for name, text in texts.items()}

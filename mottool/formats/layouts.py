@@ -19,13 +19,16 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     """Read the sequences of a file or folder; return None for other formats.
 
     Objects that the benchmark does not score, and its regions, have the flag 0. Labels with scores
-    are results; `warn` receives a message if they have other classes than people.
+    are results. `warn` receives the name of the format, and a message if results have other
+    classes than people.
     """
     sequences = []
+    formats = set()
     for file in find_labels(path):
         layout = layout_of(file)
         if layout is None:
             return None
+        formats.add(layout.name)
         labels, name = layout.module.read(file), name_of(file)
         images = images_in(layout.module.images_of(file))
         info = None
@@ -42,4 +45,6 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
         rest = np.column_stack([flags, numbers, rows.rest[:, 0]]).astype(np.float64)
         truth = Rows(rows.frames, rows.ids, rows.tlwh, rest)
         sequences.append(SequenceRows(name, truth, True, info, extra_classes=extra))
+    if formats:
+        warn(f"{path}: read as {', '.join(sorted(formats))}")
     return sequences or None

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
-from mottool.files import visible_files
 from mottool.layouts.registry import LAYOUTS
+from mottool.motchallenge.zip_files import archives_in
 
 if TYPE_CHECKING:
     from mottool.formats.sequence_rows import SequenceRows
@@ -93,7 +93,7 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows]:
     left out. Raises `InputError` if there is nothing to read, or if it is malformed.
     """
     sequences = []
-    for file in visible_files(path, "*.zip") or [path]:
+    for file in archives_in(path) or [path]:
         for entry in reversed(TRACK_FORMATS.values()):
             if entry.read and (content := _function(entry.read)(file, warn)) is not None:
                 sequences += content

@@ -20,7 +20,8 @@ REGIONS = ("other person", "other vehicle", "trailer")
 RENAMED = {"person": "pedestrian", "bike": "bicycle", "motor": "motorcycle"}
 FIX = "give Scalabel's list of frames with frameIndex and labels (id, category, box2d)"
 HEAD = 4096  # bytes that are read to recognise a file
-KEYS = b'"frameIndex"', b'"videoName"', b'"labels"'  # of which a frame has one
+KEYS = b'"frameIndex"', b'"videoName"', b'[{"name":'  # of which a list of frames has one
+FRAME_KEYS = frozenset({"name", "videoName", "frameIndex", "index", "labels"})
 
 
 def recognises(file: Path) -> bool:
@@ -76,6 +77,8 @@ def read(file: Path) -> Labels:
     videos: dict[str, None] = {}
     for number, frame in enumerate(frames):
         try:
+            if not FRAME_KEYS & frame.keys():
+                raise KeyError(number)
             if video := frame.get("videoName"):
                 videos[str(video)] = None
             index = int(frame.get("frameIndex", frame.get("index", number)))

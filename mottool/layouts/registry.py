@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
-from mottool.files import file_digest, safe_name
+from mottool.files import file_digest, safe_name, visible_files
 from mottool.motchallenge.rules import CLASS_FILE
 
 if TYPE_CHECKING:
@@ -154,13 +154,17 @@ def layout_of_images(folder: Path) -> tuple[Layout, Path] | None:
 
 
 def find_labels(source: Path) -> list[Path]:
-    """Return the label files of all benchmarks in a folder, or the file; [] for MOTChallenge."""
+    """Return the label files of all benchmarks in a folder, or the file; [] for MOTChallenge.
+
+    If there are no folders of a benchmark, texts in the folder are known by their content.
+    """
     if source.is_file():
         return [source] if layout_of(source) else []
     if not source.is_dir():
         return []
     found = [file for entry in LAYOUTS.values() for file in entry.module.find(source)]
-    return list(dict.fromkeys(found))
+    texts = [] if found else visible_files(source, "*.txt")
+    return [*dict.fromkeys(found), *filter(layout_of, texts)]
 
 
 def find_image_folders(source: Path) -> list[Path]:

@@ -17,21 +17,47 @@ __all__ = ["find", "image_folders", "images_of", "labels_of", "read", "recognise
 LABELS, IMAGES = "annotations", "sequences"
 CLASSES = LAYOUTS["visdrone"].classes
 REGIONS = (0, 11)
+COLUMNS = 10
+START = 1 << 14  # characters by which rows are recognised
 VISIBLE = (1.0, 0.75, 0.25)  # about the middle of the ranges of occlusion 0, 1 and 2
 FIX = "write frame, id, left, top, width, height, score, category, truncation, occlusion"
 
 
 def recognises(file: Path) -> bool:
-    """Return whether a file is in a folder of such labels."""
-    folder = file.resolve().parent
-    return file.suffix == ".txt" and folder.name == LABELS and file.is_file()
+    """Return whether a file is in a folder of such labels, or begins with such rows."""
+    if file.suffix != ".txt" or not file.is_file():
+        return False
+    return file.resolve().parent.name == LABELS or _begins_with_rows(file)
+
+
+def _begins_with_rows(file: Path) -> bool:
+    """Return whether the last three columns are a category, a truncation and an occlusion."""
+    try:
+        with file.open(encoding="utf-8-sig") as text:
+            lines = text.read(START).splitlines()[:-1] or [""]
+        rows = [[float(cell) for cell in line.split(",")] for line in lines]
+    except (OSError, ValueError):  # also of text that is not UTF-8
+        return False
+    valid = all(
+        len(row) == COLUMNS
+        and row[6] in (0, 1)
+        and row[7] in range(len(CLASSES))
+        and row[8] in range(2)
+        and row[9] in range(3)
+        for row in rows
+    )
+    return valid and len({row[7] for row in rows}) > 1
 
 
 def find(path: Path) -> list[Path]:
-    """Return the label files of a folder that holds `annotations` and `sequences`, or is one."""
+    """Return the label files of a folder that holds `annotations`, or is one.
+
+    Without `sequences` beside it, a file must begin with rows of several categories.
+    """
     for folder in (path.resolve(), path / LABELS, *sorted(path.glob(f"*/{LABELS}"))):
-        if folder.name == LABELS and (folder.parent / IMAGES).is_dir():
-            return sorted(folder.glob("*.txt"))
+        files = sorted(folder.glob("*.txt")) if folder.name == LABELS else []
+        if files and ((folder.parent / IMAGES).is_dir() or any(map(_begins_with_rows, files))):
+            return files
     return []
 
 
@@ -56,7 +82,7 @@ def read(file: Path) -> Labels:
     """Read a label file; raise `InputError` with the line that is malformed."""
     table, numbers, ignored = [], [], []
     for number, words in read_lines(file, "VisDrone's labels"):
-        if len(words) != 10:
+        if len(words) != COLUMNS:
             raise InputError(f"{file} line {number} has {len(words)} columns", FIX)
         *row, score, category, _, occlusion = to_float(file, number, words, FIX)
         if category not in range(len(CLASSES)) or row[0] < 1 or row[0] % 1 or row[1] % 1:

@@ -10,6 +10,7 @@ from mottool.files import safe_name
 from mottool.layouts.registry import find_labels, layout_of, name_of
 from mottool.motchallenge.seqinfo import read_seqinfo
 from mottool.motchallenge.text_files import ENDINGS, stem_of, text_files
+from mottool.motchallenge.zip_files import is_archive
 from mottool.splits import HALVES, Span, frames_of_half, name_of_half, parse_source, without_half
 
 __all__ = [
@@ -90,6 +91,7 @@ def find_ground_truth(
             fix = (
                 "give a dataset root, a sequence folder with gt/gt.txt, or a folder of SEQUENCE.txt"
             )
+            fix = "run mottool convert on it, and give its output" if is_archive(folder) else fix
             raise InputError(f"there is no ground truth in {folder}", fix)
         found = {path: replace(_ground_truth_file(path), classes=classes) for path in paths}
         names = {file.sequence for file in found.values()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from mottool.errors import InputError, ignore_warning
 from mottool.files import safe_name, visible_files
 from mottool.motchallenge.text_files import stem_of, text_files
-from mottool.motchallenge.zip_files import file_on_disk, is_archive, read_results
+from mottool.motchallenge.zip_files import archives_in, file_on_disk, is_archive, read_results
 from mottool.records.record import holds_records
 from mottool.splits import Split, name_of_half, parse_source, without_half
 
@@ -103,8 +103,7 @@ def _result_files(source: Path, warn: Callable[[str], None]) -> list[Path]:
     if files := _files_of_tracker(source):
         return files
     trackers = sorted(folder for folder in source.glob("*/") if not holds_records(folder))
-    zip_files = [path for path in visible_files(source, "*.zip") if is_archive(path)]
-    zip_files = [path for path in zip_files if path.with_suffix("") not in trackers]
+    zip_files = [path for path in archives_in(source) if path.with_suffix("") not in trackers]
     return [
         *(path for folder in trackers for path in _files_of_tracker(folder)),
         *(path for file in zip_files for path in _result_files(file, warn)),

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from mottool.errors import InputError, did_you_mean, from_os_error
 from mottool.files import UNPACK_FIX, atomic_write, unpacked_limit
 from mottool.motchallenge.decimals import parse_decimals
+from mottool.motchallenge.other_texts import describe_other_text
 from mottool.motchallenge.zip_files import is_archive, read_results
 
 __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_rows", "write_tracks"]
@@ -31,6 +32,9 @@ __all__ = ["Rows", "parse_rows", "read_rows", "rows_from_table", "write_rows", "
 LEAST_COLUMNS, MOST_COLUMNS = 6, 10
 FARTHEST = 1e9  # pixels; a coordinate beyond is not valid, and the box area would overflow
 BLOCK_LENGTH = 1 << 16  # characters or bytes read and split together
+TEXT_FIX = (
+    "give comma-separated text in UTF-8, plain or gzipped, and unpack archives other than .zip"
+)
 Blocks = Callable[
     [], Iterator[str]
 ]  # the blocks of a text, each of whole lines, from its beginning
@@ -82,13 +86,9 @@ def parse_rows(text: str, path: Path) -> Rows:
 def _parse(blocks: Blocks, path: Path) -> Rows:
     """Parse the blocks of a text; they are read again to find the line of an error."""
     number, first = next(_lines(blocks), (0, ""))
-    columns = len(first.split()) if first else LEAST_COLUMNS
-    if _is_yolo_label(first):
-        fix = "write all boxes into rows: frame, id, left, top, width, height, score, in pixels"
-        raise InputError(f"{path} holds YOLO labels, fractions of one image", fix)
-    if first.startswith("<"):
-        fix = "give rows of MOTChallenge, which CVAT exports as MOT 1.1"
-        raise InputError(f"{path} is XML or a web page, not rows", fix)
+    columns = len(_split(first)) if first else LEAST_COLUMNS
+    if other := describe_other_text(first):
+        raise InputError(f"{path} {other.problem}", other.fix)
     if not LEAST_COLUMNS <= columns <= MOST_COLUMNS:
         fix = "write frame, id, left, top, width, height, score, …: 6 to 10 columns"
         raise InputError(f"{path} line {number} has {columns} columns", fix)
@@ -115,7 +115,7 @@ def _parse_block(block: str, columns: int) -> npt.NDArray[np.float64]:
     table = parse_decimals(text.encode(), columns)
     if table is not None:
         return table
-    lines = [line for _, line in _lines(lambda: iter([block]))]
+    lines = [line.replace(",", " ") for _, line in _lines(lambda: iter([block]))]
     if not lines:
         return np.zeros((0, columns))
     table = np.loadtxt(lines, ndmin=2, comments=None)
@@ -124,24 +124,19 @@ def _parse_block(block: str, columns: int) -> npt.NDArray[np.float64]:
     return table
 
 
-def _is_yolo_label(line: str) -> bool:
-    """Return whether a line is a YOLO label: class, x, y, width, height, and perhaps a score."""
-    try:
-        kind, *values = map(float, line.split())
-    except ValueError:
-        return False
-    fractions = all(0 <= value <= 1 for value in values)
-    return len(values) in (4, 5) and kind % 1 == 0 and fractions and values[0] % 1 != 0
-
-
 def _lines(blocks: Blocks) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line that is not blank, without commas."""
+    """Yield the number and the text of each line that has more than blanks and commas."""
     number = 1
     for block in blocks():
-        for line in block.replace(",", " ").splitlines():
-            if line.strip():
+        for line in block.splitlines():
+            if line.replace(",", " ").strip():
                 yield number, line
             number += 1
+
+
+def _split(line: str) -> list[str]:
+    """Return the cells of a line."""
+    return line.replace(",", " ").split()
 
 
 def _blocks_of_text(text: str) -> Iterator[str]:
@@ -169,13 +164,14 @@ def _blocks_of_file(path: Path, what: str) -> Iterator[str]:
                 if limit is not None and size > limit:
                     problem = f"{path} unpacks to more than {limit >> 20} MiB"
                     raise InputError(problem, UNPACK_FIX)
+                if b"\0" in block:
+                    raise InputError(f"{path} is not a readable {what} file", TEXT_FIX)
                 yield block.decode(encoding)
                 encoding = "utf-8"
     except FileNotFoundError as error:
         raise InputError(f"there is no {what} file {path}", "check the path") from error
     except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
-        fix = "give comma-separated text, plain or gzipped"
-        raise InputError(f"{path} is not a readable {what} file", fix) from error
+        raise InputError(f"{path} is not a readable {what} file", TEXT_FIX) from error
     except OSError as error:
         raise from_os_error(error) from error
 
@@ -183,7 +179,7 @@ def _blocks_of_file(path: Path, what: str) -> Iterator[str]:
 def _bad_line(path: Path, blocks: Blocks, columns: int) -> InputError:
     """Return the error for the first line that is not `columns` numbers."""
     for number, line in _lines(blocks):
-        cells = line.split()
+        cells = _split(line)
         if len(cells) != columns:
             problem = f"{path} line {number} has {len(cells)} columns, the lines before {columns}"
             return InputError(problem, "give every line the same columns")

@@ -3,6 +3,7 @@
 A result in a zip file has the path `ARCHIVE.zip/SEQUENCE.txt`, in whatever folder of it it is.
 """
 
+import codecs
 import lzma
 import struct
 import zipfile
@@ -11,9 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mottool.errors import InputError, from_os_error, ignore_warning
-from mottool.files import UNPACK_FIX, atomic_write, safe_name, unpacked_limit
+from mottool.files import UNPACK_FIX, atomic_write, safe_name, unpacked_limit, visible_files
 
-__all__ = ["file_on_disk", "is_archive", "read_archive", "read_results", "write_archive"]
+__all__ = [
+    "archives_in",
+    "file_on_disk",
+    "is_archive",
+    "is_archive_name",
+    "read_archive",
+    "read_results",
+    "write_archive",
+]
 
 SUFFIXES = (".txt", ".ini")
 DAMAGED = (
@@ -22,7 +31,7 @@ DAMAGED = (
     lzma.LZMAError,
     struct.error,
     EOFError,
-    ValueError,  # text that is not UTF-8, too
+    ValueError,
     RuntimeError,  # encrypted
     NotImplementedError,
     KeyError,
@@ -50,7 +59,7 @@ def read_archive(path: Path) -> dict[PurePosixPath, str]:
             for info, name in chosen.items():
                 if name in texts:
                     raise InputError(f"{path} holds two files {str(name)!r}", "leave one out")
-                texts[name] = archive.read(info).decode("utf-8-sig")
+                texts[name] = _decode(archive.read(info))
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", "check the path") from error
     except OSError as error:
@@ -61,9 +70,29 @@ def read_archive(path: Path) -> dict[PurePosixPath, str]:
     return texts
 
 
+def _decode(content: bytes) -> str:
+    """Decode a text in UTF-8, or else as Windows writes it: UTF-16 with its mark, or Latin-1."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """Return the zip files in a folder; [] if it is not a folder."""
+    return [path for path in visible_files(folder, "*.[zZ][iI][pP]") if is_archive(path)]
+
+
+def is_archive_name(path: Path) -> bool:
+    """Return whether `path` is named like a zip file."""
+    return path.suffix.lower() == ".zip"
+
+
 def is_archive(path: Path) -> bool:
     """Return whether `path` is a zip file by its name."""
-    return path.suffix == ".zip" and path.is_file()
+    return is_archive_name(path) and path.is_file()
 
 
 def file_on_disk(result: Path) -> Path:

@@ -17,7 +17,7 @@ from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.pixel_range import PixelRange
 from mottool.sources import video
 from mottool.sources.folder_walk import VIDEO_SUFFIXES, is_sequence, walk
-from mottool.sources.images import images_in, natural_key, read_image
+from mottool.sources.images import images_in, natural_key, read_raw
 from mottool.sources.sequence import HalfSequence, Sequence, check_numbers
 from mottool.sources.video_decoders import CPU
 from mottool.splits import Split, parse_source
@@ -176,7 +176,7 @@ def _sequence(path: Path) -> Sequence:
         return _motchallenge(path)
     files = images_in(path)
     _refuse_twins(files)
-    height, width = read_image(files[0]).shape[:2]
+    height, width = read_raw(files[0]).shape[:2]
     name, rate, ground_truth = safe_name(path.resolve().name), video.DEFAULT_RATE, None
     if found := layout_of_images(path):
         layout, labels = found
@@ -216,7 +216,7 @@ def _motchallenge(folder: Path) -> Sequence:
         files = images_in(media)
         check_numbers(files)
         length = length or len(files)
-        pixels = read_image(files[0])
+        pixels = read_raw(files[0])
         width, height = _check_size(ini, files[0], seqinfo, (pixels.shape[1], pixels.shape[0]))
     if width is None or height is None:
         problem = f"{ini} states no image size and there are no images"

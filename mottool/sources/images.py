@@ -22,12 +22,16 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_raw",
+    "unnumbered",
     "without_links",
     "write_image",
 ]
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
 ORIENTATION = 0x0112  # the EXIF tag
+FLOATS = "F"  # Pillow's mode of floating-point values, as of thermal cameras
 UPRIGHT = 1  # its value for an image that is stored upright
 TRANSPOSED = frozenset({5, 6, 7, 8})  # its values that swap width and height
 MOST_PIXELS, PIXELS_PER_BYTE = 1 << 27, 256  # of an image; photographs have 1 to 20 per byte
@@ -58,15 +62,27 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def frame_numbers(files: list[Path]) -> list[int]:
-    """Return the numbers of images that are named as frames: the same text, then a number.
+    """Return the numbers of images that are named as frames: the same text around a number.
 
     The list is empty if a name is another, or if there are less than two images.
     """
-    names = [re.fullmatch("(.*?)([0-9]+)", file.stem) for file in files]
-    numbered = [name for name in names if name]
-    if len(files) < 2 or len(numbered) < len(files) or len({name[1] for name in numbered}) > 1:
+    names = [re.split("([0-9]+)", file.stem) for file in files]  # every other part is a number
+    if len(files) < 2 or len({tuple(name[::2]) for name in names}) > 1:
         return []
-    return [int(name[2]) for name in numbered]
+    varying = [place for place, parts in enumerate(zip(*names, strict=True)) if len({*parts}) > 1]
+    return [int(name[varying[0]]) for name in names] if len(varying) == 1 else []
+
+
+def unnumbered(files: list[Path]) -> list[Path]:
+    """Return the images whose names are not like those of most, which are numbered as frames."""
+    if frame_numbers(files):
+        return []
+    texts = [tuple(re.split("[0-9]+", file.stem)) for file in files]
+    usual = max(set(texts), key=texts.count, default=())
+    numbered = [file for file, text in zip(files, texts, strict=True) if text == usual]
+    if 2 * len(numbered) <= len(files) or not frame_numbers(numbered):
+        return []
+    return [file for file, text in zip(files, texts, strict=True) if text != usual]
 
 
 def read_image(file: Path, upright: bool = True) -> npt.NDArray[np.uint8]:
@@ -85,9 +101,11 @@ def read_raw(file: Path, upright: bool = True) -> npt.NDArray[np.generic]:
 
 def _decode(file: Path, flags: int, upright: bool) -> npt.NDArray[np.generic]:
     """Read an image with OpenCV's flags."""
+    _, _, orientation, mode = _header(file)
+    if mode == FLOATS and flags & cv2.IMREAD_ANYDEPTH:
+        flags = cv2.IMREAD_ANYDEPTH  # OpenCV does not convert them to three channels
     if not upright:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    orientation = _header(file)[2]
     try:
         content = np.fromfile(file, np.uint8)
         stored = None if upright and orientation != UPRIGHT else decode_jpeg(content)
@@ -96,7 +114,7 @@ def _decode(file: Path, flags: int, upright: bool) -> npt.NDArray[np.generic]:
         image = None
     if image is None:
         raise InputError(f"{file} cannot be read as an image", UNREADABLE_FIX)
-    return np.asarray(image)
+    return np.asarray(image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2))
 
 
 def read_mask(file: Path) -> npt.NDArray[np.uint8]:
@@ -129,12 +147,14 @@ def image_size(file: Path, upright: bool = True) -> tuple[int, int]:
 
     Raises `InputError` as `read_image`.
     """
-    width, height, orientation = _header(file)
+    width, height, orientation, _ = _header(file)
     return (height, width) if upright and orientation in TRANSPOSED else (width, height)
 
 
-def _header(file: Path) -> tuple[int, int, Any]:
-    """Return width and height as stored, and the EXIF orientation, which a file may falsify.
+def _header(file: Path) -> tuple[int, int, Any, str]:
+    """Return width and height as stored, the EXIF orientation, and Pillow's mode of the pixels.
+
+    The file may falsify them.
 
     Raises `InputError` as `read_image`.
     """
@@ -143,7 +163,7 @@ def _header(file: Path) -> tuple[int, int, Any]:
     Image.MAX_IMAGE_PIXELS = None  # the limit below allows more to larger files
     try:
         with Image.open(file) as image:
-            width, height = image.size
+            (width, height), mode = image.size, image.mode
             orientation = image.getexif().get(ORIENTATION, UPRIGHT)
     except FileNotFoundError as error:
         raise InputError(f"there is no image {file}", "check the path") from error
@@ -153,7 +173,7 @@ def _header(file: Path) -> tuple[int, int, Any]:
     if width * height > unpack_factor() * max(MOST_PIXELS, PIXELS_PER_BYTE * size):
         problem = f"{file} is {width}x{height} but only {size} bytes long"
         raise InputError(problem, UNPACK_FIX)
-    return width, height, orientation
+    return width, height, orientation, mode
 
 
 def without_links(paths: Iterable[Path]) -> list[str]:

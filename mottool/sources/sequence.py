@@ -20,8 +20,8 @@ from mottool.sources.hardware import hardware_decoder
 from mottool.sources.images import (
     frame_numbers,
     images_in,
-    read_image,
     read_raw,
+    unnumbered,
     without_links,
 )
 from mottool.sources.overlap import in_threads, size_of_arrays
@@ -181,7 +181,11 @@ class Sequence:
             warn(f"{self.path}: images of more than 8 bits, scaled from {values} to 0 to 255")
 
         def read(file: Path) -> npt.NDArray[np.uint8]:
-            return scale(read_raw(file), values) if values else read_image(file)
+            image = read_raw(file)
+            if not values and image.dtype != np.uint8:
+                problem = f"{file} has more than 8 bits, but {files[0]} has not"
+                raise InputError(problem, "make all images in the folder of one kind")
+            return scale(image, values)
 
         first, threads = max(start, 1), cores()
         images = in_threads(read, files[first - 1 :], threads, threads + 1, size_of_arrays)
@@ -249,6 +253,9 @@ def check_numbers(files: list[Path]) -> None:
     may have the same text before the number.
     """
     numbers = frame_numbers(files)
+    if others := unnumbered(files):
+        problem = f"{others[0].parent} has {others[0].name} among numbered images"
+        raise InputError(problem, "remove it, so that frames match the gt and det files")
     fix = "number them from 000001 without gaps, so that frames match the gt and det files"
     if numbers and numbers[0] > 1:
         raise InputError(f"{files[0].parent} begins with {files[0].name}", fix)

@@ -117,7 +117,7 @@ def test_a_split_is_a_dataset(made):
 @pytest.mark.parametrize("format", ["coco", "cvat", "motchallenge"])
 def test_classes_are_kept_by_convert(made, tmp_path, format):
     split, (name, *_) = made
-    (expected,) = read(split, no_warning)
+    (expected,) = read(split, [].append)
     out = tmp_path / ("out.json" if format == "coco" else "out")
     (back,) = read(write([expected], format, out), no_warning)
     assert back.name == expected.name == name
@@ -267,3 +267,45 @@ def test_names_of_classes_are_part_of_the_content_of_labels(tmp_path):
         before = digest_of_labels(labels)
         names.write_text("names: {0: rider, 1: person}\n")
         assert digest_of_labels(labels) != before
+
+
+def test_labels_of_visdrone_are_known_without_their_folders(tmp_path):
+    split = visdrone(tmp_path)
+    shutil.rmtree(split / "sequences")
+    (split / "annotations").rename(tmp_path / "mine")
+    messages = []
+    for folder in (tmp_path / "mine", shutil.copytree(tmp_path / "mine", split / "annotations")):
+        (sequence,) = read(folder, messages.append)
+        assert sequence.is_ground_truth
+        assert messages.pop() == f"{folder}: read as VisDrone-MOT"
+        (file,) = find_ground_truth([folder]).values()
+        assert load_ground_truth(file, file.sequence).rules == "visdrone"
+
+
+def test_results_of_motchallenge_are_no_labels_of_visdrone(tmp_path):
+    rows = "".join(f"{frame},1,10,20,30,40,1,1,0,0\n" for frame in range(1, 9))
+    (tmp_path / "seq.txt").write_text(rows)
+    (sequence,) = read(tmp_path, no_warning)
+    assert not sequence.is_ground_truth
+
+
+def test_a_folder_of_results_of_kitti_is_read(tmp_path):
+    lines = (kitti(tmp_path) / "label_02/0000.txt").read_text().splitlines()
+    (tmp_path / "data").mkdir()
+    people = [f"{line} 0.5\n" for line in lines if " Pedestrian 0 " in line]
+    (tmp_path / "data/0000.txt").write_text("".join(people))
+    messages = []
+    (sequence,) = read(tmp_path / "data", messages.append)
+    assert (sequence.is_ground_truth, len(sequence.rows)) == (False, FRAMES)
+    assert messages == [f"{tmp_path / 'data'}: read as KITTI tracking"]
+
+
+def test_json_of_label_studio_is_no_file_of_bdd100k(tmp_path):
+    boxes = {"sequence": [{"frame": 1, "x": 1, "y": 2, "width": 3, "height": 4}]}
+    region = {"type": "videorectangle", "value": {**boxes, "labels": ["person"]}}
+    task = {"id": 1, "data": {"video": "a.mp4"}, "annotations": [{"result": [region]}]}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    with pytest.raises(InputError, match="has no list of videos"):
+        read(tmp_path / "tasks.json", no_warning)
+    with pytest.raises(InputError, match="frame 0 of the list is broken"):
+        ENTRIES["bdd100k"].module.read(tmp_path / "tasks.json")

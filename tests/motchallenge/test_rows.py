@@ -127,7 +127,15 @@ def test_an_empty_file_has_no_rows(tmp_path):
         ("1,1,1,1,1,1,1,1,1,1,1\n", "line 1 has 11 columns"),
         ("1,-1,1,2,3,4,0.5\n1,-1,1,2,3,4\n", "line 2 has 6 columns"),
         ("1,-1,1,2,3,4,0.5\n1,-1,1,two,3,4,0.5\n", "line 2: 'two' is not a number"),
-        ("# a comment of just as many words as columns\n", "is not a number"),
+        ("# a comment of just as many words as columns\n", "begins with a header"),
+        ("frame,id,bb_left,bb_top,bb_width,bb_height,conf\n1,1,1,2,3,4,0.5\n", "with a header"),
+        (",frame,id,x,y,w,h\n0,1,1,1,2,3,4\n", "begins with a header"),
+        ('{"videos": [], "images": []}\n', "is JSON, not rows"),
+        ("1;1;1;2;3;4;0.5\n", "separates numbers by semicolons"),
+        ("1;1;1,5;2,0;3,0;4,0\n", "has commas in numbers"),
+        ("1\t1\t15,5\t20,0\t30,0\t80,0\n", "has commas in numbers"),
+        ("1 1 15 20 30 80 0,9\n", "has commas in numbers"),
+        (" ".join(["0 0 Car", *["0"] * 14]) + "\n", "holds rows of KITTI tracking"),
     ],
 )
 def test_a_bad_line_is_named_with_a_fix(tmp_path, text, message):

@@ -11,6 +11,7 @@ from mottool.errors import InputError
 from mottool.formats.folders import rows_as_text
 from mottool.formats.registry import read
 from mottool.formats.sequence_rows import result_rows
+from mottool.metrics.inputs import find_ground_truth, find_results
 from mottool.stages.convert import Config, run
 
 RESULT = "1,1,15,20,30,80,0.5,-1,-1,-1\n"
@@ -72,3 +73,29 @@ def test_damaged_zip_files_are_refused_in_one_line(tmp_path, method):
         except InputError:  # and nothing else
             refused += 1
     assert refused > 50
+
+
+def test_a_zip_is_known_by_its_suffix_in_capitals_and_texts_of_windows_are_read(tmp_path):
+    rows = "1,1,10,20,30,40,1,1,1\n2,1,12,20,30,40,1,1,1\n"
+    path = tmp_path / "TASK.ZIP"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("gt/gt.txt", rows.encode("utf-16"))
+        file.writestr("gt/labels.txt", "Fußgänger\n".encode("latin-1"))
+        file.writestr("desktop.ini", b"\xff[.ShellClassInfo]\r\n")
+    for source in (path, tmp_path):
+        (sequence,) = read(source, no_warning)
+        assert (sequence.name, len(sequence.rows)) == ("TASK", 2)
+        assert sequence.extra_classes == ("Fußgänger",)
+    results = tmp_path / "up.ZIP"
+    with zipfile.ZipFile(results, "w") as file:
+        file.writestr("s1.txt", "1,1,10,20,30,40,0.5,-1,-1,-1\n")
+        file.writestr("README.txt", "r\xe9sultats\n".encode("latin-1"))
+    messages = []
+    assert list(find_results([results], messages.append)["up"]) == ["s1"]
+    assert messages == [f"{results}: README.txt is left out, as it does not begin with a number"]
+
+
+def test_a_zip_of_ground_truth_is_to_be_converted_first(tmp_path):
+    path = archive(tmp_path / "a.zip", {"gt/gt.txt": "1,1,10,20,30,40,1,1,1\n"})
+    with pytest.raises(InputError, match="run mottool convert on it"):
+        find_ground_truth([path])

@@ -9,9 +9,29 @@ from figures import street
 from mottool.cache.reader import Cache
 from mottool.cli.main import cli
 from mottool.data.formats import open_datasets
-from mottool.errors import CacheError, SettingError
+from mottool.errors import CacheError, InputError, SettingError
 from mottool.pixel_range import PixelRange, parse_pixel_range, recorded_range
 from mottool.sources.discovery import find_sequences
+
+
+def test_floating_point_values_are_scaled(tmp_path):
+    for number in range(1, 4):
+        image = np.linspace(-3.5, 40, 48 * 64).reshape(48, 64).astype(np.float32)
+        cv2.imwrite(str(tmp_path / f"{number:06d}.tiff"), image)
+    warnings = []
+    (sequence,) = find_sequences([tmp_path])
+    frames = [frame.image for frame in sequence.frames(warn=warnings.append)]
+    expected = np.linspace(0, 255, 48 * 64).reshape(48, 64, 1)
+    np.testing.assert_allclose(frames[2], np.repeat(expected, 3, 2), atol=1)
+    assert "images of more than 8 bits, scaled from " in warnings[0]
+
+
+def test_one_image_of_more_bits_than_the_first_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "000001.png"), np.full((48, 64), 99, np.uint8))
+    cv2.imwrite(str(tmp_path / "000002.png"), np.full((48, 64), 999, np.uint16))
+    (sequence,) = find_sequences([tmp_path])
+    with pytest.raises(InputError, match=r"000002.png has more than 8 bits, but .*000001.png has"):
+        list(sequence.frames())
 
 
 def deepen(folder, factor):

@@ -1,6 +1,7 @@
 """Still images: their order, their size from the header, and their EXIF orientation."""
 
 import threading
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 
 from mottool.errors import InputError
 from mottool.sources.discovery import find_sequences
-from mottool.sources.images import image_size, images_in, read_image
+from mottool.sources.images import frame_numbers, image_size, images_in, read_image, unnumbered
+from mottool.sources.sequence import check_numbers
 
 
 def test_images_are_in_natural_order_without_hidden_files(tmp_path):
@@ -77,3 +79,28 @@ def test_the_first_of_several_errors_in_a_folder_is_reported(tmp_path):
     assert [next(frames).number, next(frames).number] == [1, 2]
     with pytest.raises(InputError, match=r"000003\.png is 32x32 but .*000001\.png is 64x48"):
         next(frames)
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        ("000001 000002 000004", [1, 2, 4]),
+        ("000001_left 000002_left 000004_left", [1, 2, 4]),
+        ("cam1_09_rgb cam1_10_rgb", [9, 10]),
+        ("cam1_09 cam2_10", []),
+        ("000001 thumb", []),
+        ("000001", []),
+    ],
+)
+def test_frames_are_numbered_by_the_only_number_that_varies(names, numbers):
+    files = [Path(f"{name}.jpg") for name in names.split()]
+    assert frame_numbers(files) == numbers
+    assert unnumbered(files) == []
+
+
+def test_a_copy_among_numbered_images_is_refused_where_rows_belong_to_them(tmp_path):
+    files = [tmp_path / f"{name}.jpg" for name in ("000001", "000002", "000002 (1)", "000003")]
+    with pytest.raises(InputError, match=r"000002 \(1\).jpg among numbered images"):
+        check_numbers(files)
+    with pytest.raises(InputError, match=r"jumps from a1_x.jpg to a3_x.jpg"):
+        check_numbers([tmp_path / "a1_x.jpg", tmp_path / "a3_x.jpg"])

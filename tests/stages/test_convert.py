@@ -90,14 +90,16 @@ def test_ground_truth_is_read_back(dataset, tmp_path, format):
 def test_yolo_labels_are_read_back(results, dataset, tmp_path):
     """They have no flags and no visibility; the size of the images is in seqinfo.ini."""
     out = run([results], tmp_path / "out", Config(to="yolo"), [dataset], no_warning)
-    assert_equal(read(out, no_warning), read(results, no_warning))
+    assert_equal(read(out, [].append), read(results, no_warning))
     first = next((out / "MOT17-a/labels").glob("MOT17-a_*.txt")).read_text().split("\n")[0].split()
     assert (len(first), first[0]) == (7, "0")
     out = run([dataset], tmp_path / "truth", Config(to="yolo"), warn=no_warning)
     expected = read(dataset, no_warning)
     for sequence in expected:
         sequence.rows.rest[:, [0, 2]] = 1
-    assert_equal(read(out, no_warning), expected)
+    messages = []
+    assert_equal(read(out, messages.append), expected)
+    assert messages == [f"{out}: read as Ultralytics track labels"]
     with pytest.raises(InputError, match="unknown size.*--dataset"):
         run([results], tmp_path / "none", Config(to="yolo"), warn=no_warning)
 
@@ -214,7 +216,7 @@ def test_names_of_classes():
         ("empty.zip", "out", "motchallenge", "holds no text files"),
         ("broken.json", "out", "motchallenge", "is not JSON"),
         ("image.json", "out", "motchallenge", "has no list of videos"),
-        ("entry.json", "out", "motchallenge", "entry 0 of annotations is broken"),
+        ("entry.json", "out", "motchallenge", "entry 0 of annotations refers to the id 7"),
         ("nan.json", "out", "motchallenge", "row 1 holds NaN"),
         ("nan.zip", "out", "motchallenge", "line 1 holds NaN"),
     ],
@@ -368,5 +370,13 @@ def test_results_that_lose_their_classes_are_named(tmp_path, source):
         path.write_text(json.dumps(document))
     notes = []
     run([path], tmp_path / "out", Config(), warn=notes.append)
-    assert ["results keep no classes, of which there are 2" in note for note in notes] == [True]
+    assert "results keep no classes, of which there are 2" in notes[0]
+    assert notes[1:] == ([f"{path}: read as KITTI tracking"] if source == "kitti" else [])
     assert len((tmp_path / "out/s1.txt").read_text().splitlines()) == 2
+
+
+def test_detections_are_said_to_be_no_tracks(tmp_path):
+    (tmp_path / "seq.txt").write_text("1,-1,10,20,30,40,0.5,-1,-1,-1\n")
+    messages = []
+    run([tmp_path / "seq.txt"], tmp_path / "out", warn=messages.append)
+    assert messages == ["seq: no row has an identity; these are detections, not tracks"]
