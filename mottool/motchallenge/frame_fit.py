@@ -11,6 +11,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 BEYOND = 0.1  # of the frame's size: boxes of people who are cut off extend that far past it
 MOST_BEYOND = 0.25  # share of boxes that do so
+THIN = 1  # pixels, as of scores that are read as heights
 CORNER, LEAST_BOXES = 0.7, 50  # boxes of a smaller video fill its part of the frame only
 
 
@@ -21,6 +22,10 @@ def describe_misfit(boxes: Floats, width: int, height: int) -> str:
     """
     if not len(boxes):
         return ""
+    largest = (boxes[:, 2:] - boxes[:, :2]).max(axis=0)  # (2,)
+    if largest.min() <= THIN:
+        side = "wide" if largest[0] <= THIN else "high"
+        return f"no box is more than {THIN} pixel {side}; check the columns"
     size, frame = np.array([width, height]), f"the picture of {width}x{height}"
     if not ((boxes[:, :2] < size) & (boxes[:, 2:] > 0)).all(axis=1).any():
         return f"no box is inside {frame}; check the unit and the columns"

@@ -38,7 +38,8 @@ class PublicDetections:
     `frames` (n,) from 1; `boxes` (n, 4) float32 x1 y1 x2 y2 pixels; `scores` (n,) float32 in
     [0, 1]; `embeddings` (n, D) float32, L2-normalised, or None. `margin` is the divisor of the
     file's scores before the logistic function, None if they were probabilities already; `dropped`
-    counts the skipped boxes without area; `sha256` is the file's.
+    counts the skipped boxes without area; `sha256` is the file's. `classes` are those in column 8
+    if there are several.
     """
 
     frames: npt.NDArray[np.int64]
@@ -48,6 +49,7 @@ class PublicDetections:
     margin: float | None
     dropped: int
     sha256: str
+    classes: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, path: Path, margin: float | None = None) -> "PublicDetections":
@@ -71,6 +73,7 @@ class PublicDetections:
             margin=margin,
             dropped=int((~keep).sum()),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            classes=_classes(rows),
         )
 
     @classmethod
@@ -114,6 +117,13 @@ class PublicDetections:
             classes=np.full(len(boxes), PERSON, np.uint16),
             embeddings=None if self.embeddings is None else self.embeddings[rows],
         )
+
+
+def _classes(rows: Rows) -> tuple[int, ...]:
+    """Return the classes in column 8; () for one, or if it has other numbers."""
+    values = np.unique(rows.rest[:, 1]) if rows.rest.shape[1] > 1 else np.zeros(0)
+    whole = bool((values >= 0).all() and (values % 1 == 0).all())
+    return tuple(map(int, values)) if whole and len(values) > 1 else ()
 
 
 def probabilities(

@@ -25,3 +25,9 @@ def test_boxes_of_other_columns_are_described():
 def test_boxes_of_a_smaller_video_are_described_if_there_are_many():
     assert "upper left 306x227 pixels" in describe_misfit(BOXES / 2, 640, 480)
     assert describe_misfit(BOXES[:9] / 2, 640, 480) == ""
+
+
+def test_boxes_of_at_most_a_pixel_are_described():
+    flat = BOXES.copy()
+    flat[:, 3] = flat[:, 1] + 0.9  # a score that was read as the height
+    assert describe_misfit(flat, 640, 480) == "no box is more than 1 pixel high; check the columns"

@@ -124,3 +124,13 @@ def test_features_are_detected_from_the_header(tmp_path):
     np.save(tmp_path / "with.npy", rows(2))
     assert not holds_features(tmp_path / "with.npy")
     assert not holds_features(tmp_path / "det.txt")
+
+
+@pytest.mark.parametrize(
+    ("columns", "classes"),
+    [(["0", "2"], (0, 2)), (["1", "1"], ()), (["-1", "-1"], ()), (["1.5", "3"], ())],
+)
+def test_the_classes_of_detections_are_known(tmp_path, columns, classes):
+    path = tmp_path / "det.txt"
+    path.write_text("".join(f"1,-1,1,2,3,4,0.5,{column},-1,-1\n" for column in columns))
+    assert PublicDetections.read(path).classes == classes

@@ -23,6 +23,8 @@ from mottool.sources.sequence import Sequence as Source
 
 __all__ = ["BoxesFromFiles", "detector"]
 
+MOST_SHOWN = 10  # classes in a message
+
 
 def detector(name: str, options: Options) -> "BoxesFromFiles":
     """Build `public`, `public+file` (keeps the embeddings of the file), or `gt`."""
@@ -100,6 +102,10 @@ def _warn(
         raise InputError(f"the boxes of {path} are fractions of the image, not pixels", fix)
     elif misfit := describe_misfit(boxes.boxes, sequence.width, sequence.height):
         warn(f"{path}: {misfit}")
+    if boxes.classes:
+        shown = ", ".join(map(str, boxes.classes[:MOST_SHOWN]))
+        more = ", …" if len(boxes.classes) > MOST_SHOWN else ""
+        warn(f"{path}: column 8 has the classes {shown}{more}; all of them are tracked as people")
     if boxes.dropped:
         warn(f"{path}: {boxes.dropped} boxes without width or height are skipped")
     if boxes.margin is not None:
