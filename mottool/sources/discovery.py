@@ -94,15 +94,16 @@ def _pass_errors(
         refused(str(source), from_os_error(error))
 
 
-def _read_list(file: Path) -> list[Path]:
-    """Read the sources that a list file names, one per line, relative to its folder."""
+def _read_list(file: Path) -> list[str | Path]:
+    """Read the sources that a list file names, one per line; paths are relative to its folder."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         fix = "give a text file with one source per line"
         raise InputError(f"the list {file} cannot be read", fix) from error
     sources = [line.strip() for line in lines]
-    return [file.parent / line for line in sources if line and not line.startswith("#")]
+    sources = [line for line in sources if line and not line.startswith("#")]
+    return [line if "://" in line else file.parent / line for line in sources]
 
 
 def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
@@ -113,6 +114,8 @@ def _media_paths(source: str | Path, note: Callable[[str], None]) -> list[Path]:
             "record it, for example with ffmpeg -i SOURCE -t 60 -c copy a.mkv, and name the file; "
             "from Python, mottool.Tracker tracks a camera's images"
         )
+        if str(source).startswith("file:"):
+            raise InputError(f"{source} is a URL; mottool reads files", "give the path alone")
         raise InputError(f"{source} is a stream or a camera; mottool reads files", fix)
     if path.is_dir():
         paths = _paths_in(path, note)
@@ -175,6 +178,8 @@ def _sequence(path: Path) -> Sequence:
     if is_sequence(path):
         return _motchallenge(path)
     files = images_in(path)
+    if not files:
+        raise InputError(f"{path} does not exist, or is a broken link", "check the path")
     _refuse_twins(files)
     height, width = read_raw(files[0]).shape[:2]
     name, rate, ground_truth = safe_name(path.resolve().name), video.DEFAULT_RATE, None

@@ -16,9 +16,10 @@ VIDEO_SUFFIXES = frozenset(
 )
 # Files that are expected beside videos and are left out without a message.
 COMPANIONS = frozenset(
-    {".ass", ".cfg", ".csv", ".db", ".gz", ".h5", ".html", ".ini", ".json", ".log", ".md", ".npy"}
-    | {".npz", ".onnx", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rst", ".safetensors", ".seqmap"}
-    | {".sh", ".srt", ".tar", ".toml", ".txt", ".vtt", ".xml", ".yaml", ".yml", ".zip"}
+    {".ass", ".cfg", ".csv", ".db", ".gz", ".h5", ".html", ".ini", ".json", ".log", ".lrv", ".md"}
+    | {".npy", ".npz", ".onnx", ".pdf", ".pkl", ".pt", ".pth", ".py", ".rst", ".safetensors"}
+    | {".seqmap", ".sh", ".srt", ".tar", ".thm", ".toml", ".txt", ".vtt", ".xml", ".yaml", ".yml"}
+    | {".zip"}
 )
 NAMED = 3  # files that a message names
 
@@ -69,10 +70,9 @@ def _decodes(file: Path) -> bool:
     if file.suffix.lower() in COMPANIONS or not file.is_file():
         return False
     try:
-        video.probe(file)
+        return not video.probe(file).is_picture
     except InputError:
         return False
-    return True
 
 
 def _count(files: list[Path], noun: str) -> str:

@@ -47,6 +47,7 @@ EDITED = "mov"  # in the name of containers that may have an edit list
 NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: a raw stream, such as .h264
 ABSOLUTE = "flv"  # the container whose stated duration is the end, whenever it begins
 FIXED_RATE = frozenset({"mpeg1video", "mpeg2video"})  # frames at one rate, or a pattern
+PICTURES = ("_pipe", "image2")  # ends of FFmpeg's names of formats of still images
 UNPLACED = "; it has no times, so after lost frames, later ones have too low numbers"
 MAX_THREADS = 16  # of a decoder
 # GPUs decode to two planes, of which FFmpeg computes colours otherwise; the values are the same.
@@ -60,7 +61,7 @@ class VideoInfo:
 
     `fps` is the container's average rate; `width` and `height` are pixels of the upright frame.
     `frames` and `end` (the last frame's end in seconds) are what the container states, which may be
-    wrong; None if it states nothing.
+    wrong; None if it states nothing. `is_picture` states that it is the file of a still image.
     """
 
     fps: float
@@ -68,6 +69,7 @@ class VideoInfo:
     height: int
     frames: int | None
     end: float | None
+    is_picture: bool = False
 
 
 def probe(path: Path) -> VideoInfo:
@@ -81,7 +83,8 @@ def probe(path: Path) -> VideoInfo:
         end = _stated_end(container, stream)
         begin = float((stream.start_time or 0) * (stream.time_base or 0))
         frames = stream.frames or (None if end is None else round((end - begin) * fps))
-        return VideoInfo(fps, width, height, frames or None, end)
+        is_picture = container.format.name.endswith(PICTURES)
+        return VideoInfo(fps, width, height, frames or None, end, is_picture)
 
 
 def first_frames(path: Path, count: int, hardware: HWAccel | None = None) -> list[Image]:

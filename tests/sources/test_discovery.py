@@ -4,6 +4,7 @@ import errno
 import os
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from footage import grey, images, picture, seqinfo, video
@@ -210,6 +211,13 @@ def test_a_stream_is_refused_by_name(source):
     )
 
 
+def test_streams_in_a_list_and_urls_of_files_are_refused_by_name(tmp_path):
+    (tmp_path / "list.txt").write_text("rtsp://camera/1\n")
+    with pytest.raises(InputError, match="rtsp://camera/1 is a stream or a camera"):
+        find_sequences([], tmp_path / "list.txt")
+    assert "is a URL; mottool reads files. Fix: give the path alone" in refused("file:///a.mp4")
+
+
 def test_an_argument_in_the_form_of_a_setting_is_refused_with_its_form():
     assert "write options as --name value" in refused("source=video.mp4")
 
@@ -283,6 +291,33 @@ def test_videos_of_any_suffix_are_found_in_a_folder(tmp_path):
     names = [sequence.name for sequence in find_sequences([tmp_path], note=notes.append)]
     assert names == ["a", "b", "c", "e"]
     assert notes == [f"1 file is left out, since no video decodes: {tmp_path}/f.recording"]
+
+
+def test_pictures_and_proxies_of_cameras_are_no_videos(tmp_path):
+    video(tmp_path / "GX010001.MP4", 2)
+    video(tmp_path / "GX010001.LRV", 2, form="mp4")
+    datasets.photo(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").rename(tmp_path / "GX010002.picture")
+    notes = []
+    (sequence,) = find_sequences([tmp_path], note=notes.append)
+    assert sequence.path.name == "GX010001.MP4"
+    assert notes == [f"1 file is left out, since no video decodes: {tmp_path}/GX010002.picture"]
+
+
+def test_a_broken_link_is_refused_beside_valid_videos(tmp_path):
+    video(tmp_path / "a.mp4", 2)
+    (tmp_path / "b.mp4").symlink_to("nowhere")
+    problems = []
+    sequences = find_sequences([tmp_path], refused=lambda _, error: problems.append(error.problem))
+    assert [sequence.name for sequence in sequences] == ["a"]
+    assert problems == [f"{tmp_path}/b.mp4 does not exist, or is a broken link"]
+
+
+def test_portable_pixmaps_are_frames(tmp_path):
+    images(tmp_path / "walk", 3, name="{:06d}.ppm")
+    assert [frame.image[-1, -1, 0] for frame in only(tmp_path / "walk").frames()] == [
+        grey(index) for index in range(3)
+    ]
 
 
 def test_a_name_that_is_not_utf8_is_a_sequence(tmp_path):
