@@ -26,6 +26,7 @@ __all__ = ["Checkpoint", "is_darknet", "read"]
 SHARED = 8  # largest ratio of tensors to file; tensors may share their values
 # How the other formats begin.
 PICKLE = b"\x80"
+LFS_POINTER = b"version https://git-lfs"
 DARKNET = tuple(bytes((0, 0, 0, 0, minor, 0, 0, 0)) for minor in (1, 2))  # int32 major, minor
 
 
@@ -100,6 +101,9 @@ def _unknown_format(path: Path, head: bytes) -> CheckpointError:
     if head.lstrip()[:1] == b"<":
         fix = "open it in a browser to see why, then download the weights themselves"
         return CheckpointError(f"{path} is a web page, not a weights file", fix)
+    if head.startswith(LFS_POINTER):
+        fix = "run git lfs pull in its repository, or download the file from the website"
+        return CheckpointError(f"{path} is a pointer of Git LFS, not the file itself", fix)
     fix = "give a PyTorch .pth or .pt file, a .safetensors file or darknet .weights"
     return CheckpointError(f"{path} is not a weights file of a known format", fix)
 

@@ -209,6 +209,7 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path, kind):
     [
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html>sign in</html>", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a pointer of Git LFS"),
         (b"hello, this is a text", "not a weights file of a known format"),
         (b"cos\nsystem\n(S'true'\ntR.", "not a weights file of a known format"),
         (b"PK\x03\x04" + bytes(200), "damaged"),
