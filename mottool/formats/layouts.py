@@ -19,8 +19,8 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
     """Read the sequences of a file or folder; return None for other formats.
 
     Objects that the benchmark does not score, and its regions, have the flag 0. Labels with scores
-    are results. `warn` receives the name of the format, and a message if results have other
-    classes than people.
+    are results. `warn` receives the name of the format, and a message if rows have no identity or
+    results have other classes than people.
     """
     sequences = []
     formats = set()
@@ -30,6 +30,8 @@ def read(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] | None:
             return None
         formats.add(layout.name)
         labels, name = layout.module.read(file), name_of(file)
+        if labels.untracked:
+            warn(f"{name}: {labels.untracked} rows without an identity are left out")
         images = images_in(layout.module.images_of(file))
         info = None
         if images:

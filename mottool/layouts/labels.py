@@ -35,6 +35,7 @@ class Labels:
     regions: Bools
     length: int | None = None
     scored: bool = False
+    untracked: int = 0
 
     @classmethod
     def of(

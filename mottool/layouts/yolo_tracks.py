@@ -1,7 +1,8 @@
 """Ultralytics' labels with identities, one text file per frame.
 
 A row is class, centre x y, width, height, as fractions of the image, perhaps the score, and the
-identity (`yolo track save_txt=True`, with `save_conf=True` for the score). A run on videos writes
+identity (`yolo track save_txt=True`, with `save_conf=True` for the score). Detections without a
+track have no identity, and are left out. A run on videos writes
 `labels/VIDEO_FRAME.txt`, where frames count from 1; a `seqinfo.ini` beside `labels` gives the size
 of the images. In a dataset, `labels/SEQUENCE/000001.txt` belongs to `images/SEQUENCE/000001.jpg`. A
 `.yaml` or `classes.txt` beside `labels` names the classes; without it class 0 is person.
@@ -11,6 +12,7 @@ The labels of a sequence are named by a pattern: `labels/VIDEO_*.txt` or `labels
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ NAMED = re.compile(r"(.+)_(\d+)")
 ANY = "*.txt"
 CLASSES = "classes.txt"
 TRUTH_COLUMNS, RESULT_COLUMNS = 6, 7
+FEW = 50  # files by which labels are recognised
 LARGEST = 2.0  # fraction of the image; boxes of people who are cut off extend past it
 FIX = "write class, x, y, width, height, perhaps the score, and the identity on every line"
 
@@ -57,7 +60,8 @@ def find(path: Path) -> list[Path]:
 def _patterns(folder: Path) -> Iterator[Path]:
     """Yield the patterns of the sequences whose labels are directly in a folder."""
     files = _files(folder / ANY) if folder.is_dir() else []
-    if not any(map(_has_identities, files[:50])):
+    sample = [*files[:FEW], *files[:: 1 + len(files) // FEW]]
+    if not any(map(_has_identities, sample)):
         return
     if _images(images_of(folder / ANY)):
         yield folder / ANY
@@ -144,26 +148,41 @@ def read(pattern: Path) -> Labels:
     width, height = _size(pattern, images)
     frames = {image.stem: number for number, image in enumerate(images, 1)}
     offset = 1 if files and _number(files[0]) == 0 else 0
-    table, classes, scored = [], [], False
-    for file in files:
+    lines = [
+        (file, number, words)
+        for file in files
+        for number, words in read_lines(file, "Ultralytics' labels")
+    ]
+    scored = any(len(words) == RESULT_COLUMNS for _, _, words in lines)
+    columns = RESULT_COLUMNS if scored else TRUTH_COLUMNS
+    table, classes, untracked = [], [], 0
+    for file, number, words in lines:
         frame = frames.get(file.stem) if images else _number(file) + offset
         if frame is None:
             fix = f"remove it, or add {file.stem}.jpg to {images_of(pattern)}"
             raise InputError(f"{file} has no image", fix)
-        for number, words in read_lines(file, "Ultralytics' labels"):
-            scored = scored or len(words) == RESULT_COLUMNS
-            if len(words) != (RESULT_COLUMNS if scored else TRUTH_COLUMNS):
-                raise InputError(f"{file} line {number} has {len(words)} columns", FIX)
-            category, x, y, w, h, *more = to_float(file, number, words, FIX)
-            if category % 1 or more[-1] % 1:
-                raise InputError(f"{file} line {number}: class or id is not an integer", FIX)
-            if max(map(abs, (x, y, w, h))) > LARGEST:
-                raise InputError(f"{file} line {number} has no fractions of the image", FIX)
-            box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
-            table.append([frame, more[-1], *box, more[0] if scored else 1.0])
-            classes.append(names.get(int(category), _default_name(int(category))))
+        if _is_untracked(words, columns):
+            untracked += 1
+            continue
+        if len(words) != columns:
+            raise InputError(f"{file} line {number} has {len(words)} columns", FIX)
+        category, x, y, w, h, *more = to_float(file, number, words, FIX)
+        if category % 1 or more[-1] % 1:
+            raise InputError(f"{file} line {number}: class or id is not an integer", FIX)
+        if max(map(abs, (x, y, w, h))) > LARGEST:
+            raise InputError(f"{file} line {number} has no fractions of the image", FIX)
+        box = [(x - w / 2) * width, (y - h / 2) * height, w * width, h * height]
+        table.append([frame, more[-1], *box, more[0] if scored else 1.0])
+        classes.append(names.get(int(category), _default_name(int(category))))
     none = [False] * len(table)
-    return Labels.of(table, classes, none, none, length=len(images) or None, scored=scored)
+    labels = Labels.of(table, classes, none, none, length=len(images) or None, scored=scored)
+    return replace(labels, untracked=untracked)
+
+
+def _is_untracked(words: list[str], columns: int) -> bool:
+    """Return whether a row is a detection without a track, which lacks the last of the columns."""
+    ends_with_identity = columns == RESULT_COLUMNS and words[-1].isdecimal() and int(words[-1]) > 1
+    return len(words) == columns - 1 and not ends_with_identity
 
 
 def _default_name(number: int) -> str:

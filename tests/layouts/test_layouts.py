@@ -309,3 +309,22 @@ def test_json_of_label_studio_is_no_file_of_bdd100k(tmp_path):
         read(tmp_path / "tasks.json", no_warning)
     with pytest.raises(InputError, match="frame 0 of the list is broken"):
         ENTRIES["bdd100k"].module.read(tmp_path / "tasks.json")
+
+
+@pytest.mark.parametrize("score", ["", " 0.87"])
+def test_detections_of_ultralytics_without_a_track_are_left_out(tmp_path, score):
+    seqinfo(tmp_path, seqLength=4)
+    (tmp_path / "labels").mkdir()
+    for frame in range(1, 5):
+        box = f"0 0.5 0.5 0.1 0.2{score}"
+        rows = f"{box} 7\n{box}\n" if frame > 2 else f"{box}\n"
+        (tmp_path / f"labels/walk_{frame}.txt").write_text(rows)
+    messages = []
+    (sequence,) = read(tmp_path, messages.append)
+    assert sequence.rows.frames.tolist() == [3, 4]
+    assert sequence.rows.ids.tolist() == [7, 7]
+    assert messages[0] == "walk: 4 rows without an identity are left out"
+    with (tmp_path / "labels/walk_4.txt").open("a") as file:
+        file.write("0 0.5 0.5 0.1 0.2 9\n" if score else "0 0.5 0.5 0.1\n")
+    with pytest.raises(InputError, match="walk_4.txt line 3 has . columns"):
+        read(tmp_path, messages.append)
