@@ -22,6 +22,7 @@ from mottool.metrics.ground_truth_files import find_ground_truth
 from mottool.metrics.inputs import find_tracker
 from mottool.motchallenge.class_names import read_named_rows
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
+from mottool.motchallenge.rules import PEDESTRIAN
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.motchallenge.zip_files import is_archive_name, read_results, write_archive
 
@@ -75,7 +76,7 @@ def read_server(path: Path, warn: Callable[[str], None]) -> list[SequenceRows] |
 def _by_columns(files: Mapping[str, Rows], warn: Callable[[str], None]) -> list[SequenceRows]:
     """Return ground truth or results, according to the number of columns.
 
-    `warn` receives a message for results with several classes in column 8.
+    `warn` receives a message for results with classes in column 8 that are not all 0 or all 1.
     """
     sequences = []
     for name, rows in files.items():
@@ -83,7 +84,8 @@ def _by_columns(files: Mapping[str, Rows], warn: Callable[[str], None]) -> list[
             sequences.append(replace(ground_truth_rows(name, rows), guessed=True))
             continue
         classes = rows.rest[:, 1] if rows.rest.shape[1] > 1 else np.zeros(0)
-        if (classes >= 0).all() and (classes % 1 == 0).all() and len(set(classes.tolist())) > 1:
+        others = len(set(classes.tolist())) > 1 or classes.max(initial=0) > PEDESTRIAN
+        if (classes >= 0).all() and (classes % 1 == 0).all() and others:
             warn_of_classes(name, [f"{number:.0f}" for number in classes], warn)
         sequences.append(result_rows(name, rows))
     return sequences

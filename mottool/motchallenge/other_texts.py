@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 __all__ = ["OtherText", "describe_other_text"]
 
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+LONGEST = 1000  # characters of a line that are examined
+NUMBER = r"-?\d+(?:\.\d+)?"
 # A comma inside a cell that blanks, tabs or semicolons separate from others.
-DECIMAL_COMMA = re.compile(rf"{NUMBER},{NUMBER}\s*[;\s]\s*{NUMBER}|{NUMBER}\s+{NUMBER},{NUMBER}")
+DECIMAL_COMMA = re.compile(
+    rf"(?<![\d.-]){NUMBER},{NUMBER}\s*[;\s]\s*-?\d|(?<![\d.-]){NUMBER}\s+{NUMBER},-?\d"
+)
 KITTI_COLUMNS = (17, 18)  # of labels and results
 
 
@@ -21,7 +24,8 @@ class OtherText(NamedTuple):
 
 def describe_other_text(line: str) -> OtherText | None:
     """Return what a text is instead of rows, by its first line; None if it may be rows."""
-    return next((text for is_text, text in OTHER_TEXTS if is_text(line.strip())), None)
+    start = line.strip()[:LONGEST]
+    return next((text for is_text, text in OTHER_TEXTS if is_text(start)), None)
 
 
 def _is_yolo_label(line: str) -> bool:

@@ -39,7 +39,7 @@ class PublicDetections:
     [0, 1]; `embeddings` (n, D) float32, L2-normalised, or None. `margin` is the divisor of the
     file's scores before the logistic function, None if they were probabilities already; `dropped`
     counts the skipped boxes without area; `sha256` is the file's. `classes` are those in column 8
-    if there are several.
+    if there are others than people, which are 0 or 1.
     """
 
     frames: npt.NDArray[np.int64]
@@ -120,10 +120,11 @@ class PublicDetections:
 
 
 def _classes(rows: Rows) -> tuple[int, ...]:
-    """Return the classes in column 8; () for one, or if it has other numbers."""
+    """Return the classes in column 8; () if all are 0 or all 1, or if it has other numbers."""
     values = np.unique(rows.rest[:, 1]) if rows.rest.shape[1] > 1 else np.zeros(0)
     whole = bool((values >= 0).all() and (values % 1 == 0).all())
-    return tuple(map(int, values)) if whole and len(values) > 1 else ()
+    others = len(values) > 1 or values.max(initial=0) > PEDESTRIAN
+    return tuple(map(int, values)) if whole and others else ()
 
 
 def probabilities(

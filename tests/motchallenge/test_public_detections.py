@@ -128,7 +128,13 @@ def test_features_are_detected_from_the_header(tmp_path):
 
 @pytest.mark.parametrize(
     ("columns", "classes"),
-    [(["0", "2"], (0, 2)), (["1", "1"], ()), (["-1", "-1"], ()), (["1.5", "3"], ())],
+    [
+        (["0", "2"], (0, 2)),
+        (["1", "1"], ()),
+        (["2", "2"], (2,)),
+        (["-1", "-1"], ()),
+        (["1.5", "3"], ()),
+    ],
 )
 def test_the_classes_of_detections_are_known(tmp_path, columns, classes):
     path = tmp_path / "det.txt"

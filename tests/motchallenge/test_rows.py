@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mottool.errors import InputError
+from mottool.motchallenge.other_texts import describe_other_text
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows, write_tracks
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 
@@ -181,3 +182,8 @@ def test_a_gzipped_file_that_would_fill_the_memory_is_refused(tmp_path):
     assert path.stat().st_size < 200_000
     with pytest.raises(InputError, match=r"unpacks to more than \d+ MiB"):
         read_rows(path, "result")
+
+
+def test_only_the_beginning_of_a_long_line_is_examined():
+    for line in ("1" * 10**6, "1" + " " * 10**6 + "x", "1,2" + "\t" * 10**6, "a " * 10**6):
+        describe_other_text(line)

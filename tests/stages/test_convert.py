@@ -380,3 +380,10 @@ def test_detections_are_said_to_be_no_tracks(tmp_path):
     messages = []
     run([tmp_path / "seq.txt"], tmp_path / "out", warn=messages.append)
     assert messages == ["seq: no row has an identity; these are detections, not tracks"]
+
+
+def test_results_of_one_class_that_is_not_people_are_named(tmp_path):
+    (tmp_path / "seq.txt").write_text("1,1,10,20,30,40,0.5,2,-1,-1\n")
+    messages = []
+    run([tmp_path / "seq.txt"], tmp_path / "out", warn=messages.append)
+    assert messages == ["seq: results keep no classes, of which there are 1 (rows: 2 1)"]

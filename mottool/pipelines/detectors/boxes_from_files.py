@@ -105,7 +105,7 @@ def _warn(
     if boxes.classes:
         shown = ", ".join(map(str, boxes.classes[:MOST_SHOWN]))
         more = ", …" if len(boxes.classes) > MOST_SHOWN else ""
-        warn(f"{path}: column 8 has the classes {shown}{more}; all of them are tracked as people")
+        warn(f"{path}: column 8 has the classes {shown}{more}, all of which are tracked as people")
     if boxes.dropped:
         warn(f"{path}: {boxes.dropped} boxes without width or height are skipped")
     if boxes.margin is not None:

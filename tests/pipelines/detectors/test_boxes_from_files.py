@@ -11,7 +11,7 @@ from mottool.sources.discovery import find_sequences
     ("row", "message"),
     [
         ("{0},-1,10,5,8,20,0.9", None),
-        ("{0},-1,10,5,8,20,0.9,{0}", "column 8 has the classes 1, 2, 3; all of them are tracked"),
+        ("{0},-1,10,5,8,20,0.9,{0}", "column 8 has the classes 1, 2, 3, all of which are tracked"),
         ("{0},10,5,18,25,0.9", "no box is more than 1 pixel high; check the columns"),
     ],
 )
