@@ -36,19 +36,16 @@ class Holes:
     `missing` is the number of missing frames found so far.
     """
 
-    def __init__(
-        self, period: float, damaged: Callable[[float, float], bool], fixed_rate: bool = False
-    ) -> None:
+    def __init__(self, period: float, damaged: Callable[[float, float], bool]) -> None:
         """`period` is one over the average frame rate, in seconds.
 
         `damaged` returns whether the video is damaged near the interval between two times. Without
-        damage, a long interval is a variable frame rate, unless the codec has a `fixed_rate`.
+        damage, a long interval is a variable frame rate.
         """
         self.missing = 0
         self.varying = 0  # the number of the first frame near damage where the rate varies
         self._period = period
         self._damaged = damaged
-        self._fixed_rate = fixed_rate
         self._history: deque[float] = deque(maxlen=HISTORY)
         self._places: list[str] = []
         self._pauses: list[str] = []
@@ -64,7 +61,7 @@ class Holes:
         count = 0 if period is None else _missing_frames(interval, period)
         if period is None and len(self._history) >= LEAST and not self.varying:
             self.varying = number if self._damaged(before, after) else 0
-        if count > 0 and (self._fixed_rate or self._damaged(before, after)):
+        if count > 0 and self._damaged(before, after):
             if interval > LONGEST:
                 self._pauses.append(f"after frame {number}, {before:.2f} to {after:.2f} s")
                 return 0
@@ -122,11 +119,14 @@ def _missing_frames(interval: float, period: float) -> int:
 
 
 class Damage:
-    """The damage of a container, which is looked for when it is asked for first."""
+    """The damage of a video, which is looked for when it is asked for first."""
 
-    def __init__(self, path: Path, period: float) -> None:
-        """`period` is one over the average frame rate, in seconds."""
-        self._path = path
+    def __init__(self, path: Path, period: float, decodes: bool) -> None:
+        """`period` is one over the average frame rate, in seconds.
+
+        With `decodes`, the frames are decoded too, for a codec whose containers hide damage.
+        """
+        self._path, self._decodes = path, decodes
         self._nearby = max(NEARBY[0], NEARBY[1] * period)
         self._spans: list[tuple[float, float]] | None = None
 
@@ -134,6 +134,8 @@ class Damage:
         """Return whether there is damage near the interval between two times in seconds."""
         if self._spans is None:
             self._spans = _damaged_spans(self._path)
+            if self._decodes and not self._spans and not decodes_cleanly(self._path):
+                self._spans = [(-inf, inf)]
         first, last = before - self._nearby, after + self._nearby
         return any(begin <= last and end >= first for begin, end in self._spans)
 

@@ -26,7 +26,7 @@ from mottool.sources.holes import Damage, Holes, decodes_cleanly
 
 __all__ = [
     "EDITED",
-    "FIXED_RATE",
+    "HIDDEN_DAMAGE",
     "NO_TIMES",
     "VideoInfo",
     "decode",
@@ -45,8 +45,9 @@ CHECK_FIX = (
 CHUNK_HEADER = 8  # bytes of AVI's chunks before the packet; the index has their position
 EDITED = "mov"  # in the name of containers that may have an edit list
 NO_TIMES = 0x80  # AVFMT_NOTIMESTAMPS: a raw stream, such as .h264
-ABSOLUTE = "flv"  # the container whose stated duration is the end, whenever it begins
-FIXED_RATE = frozenset({"mpeg1video", "mpeg2video"})  # frames at one rate, or a pattern
+FLASH, REORDERED = "flv", 2  # its duration begins with the first packet, up to 2 frames earlier
+FIXED_RATE = "mxf"  # the container whose frames follow at one rate
+HIDDEN_DAMAGE = frozenset({"mpeg1video", "mpeg2video"})  # only their decoders report it
 PICTURES = ("_pipe", "image2")  # ends of FFmpeg's names of formats of still images
 UNPLACED = "; it has no times, so after lost frames, later ones have too low numbers"
 MAX_THREADS = 16  # of a decoder
@@ -79,7 +80,7 @@ def probe(path: Path) -> VideoInfo:
         if upright is None:
             raise InputError(f"{path} contains no video frame that can be decoded", REENCODE_FIX)
         height, width = upright.shape[:2]
-        fps = float(stream.average_rate or 0) or DEFAULT_RATE
+        fps = _rate(stream) or DEFAULT_RATE
         end = _stated_end(container, stream)
         begin = float((stream.start_time or 0) * (stream.time_base or 0))
         frames = stream.frames or (None if end is None else round((end - begin) * fps))
@@ -117,12 +118,13 @@ def decode(
         if hardware is None:
             _use_threads(stream)
         clock = _Clock(container.format.name, stream)
-        damage = Damage(path, 1 / info.fps)
+        damage = Damage(path, 1 / info.fps, stream.codec_context.name in HIDDEN_DAMAGE)
 
         def is_damaged(before: float, after: float) -> bool:
-            return bool(damaged or clock.lost) or damage.near(before, after)
+            certain = damaged or clock.lost or container.format.name == FIXED_RATE
+            return bool(certain) or damage.near(before, after)
 
-        holes = Holes(1 / info.fps, is_damaged, stream.codec_context.name in FIXED_RATE)
+        holes = Holes(1 / info.fps, is_damaged)
         for frame in _frames(container, stream, clock.sent, damaged.append):
             if hardware and (damaged or frame.is_corrupt):
                 raise _hidden_damage(path, number)
@@ -371,6 +373,11 @@ def _check_size(path: Path, number: int, image: Image, info: VideoInfo) -> Image
     return image
 
 
+def _rate(stream: av.VideoStream) -> float:
+    """Return the average frame rate of a video, or what FFmpeg guesses; 0 for neither."""
+    return float(stream.average_rate or stream.guessed_rate or 0)
+
+
 def _stated_end(container: InputContainer, stream: av.VideoStream) -> float | None:
     """Return the end of the video that the container states, in its own seconds."""
     tick = stream.time_base or Fraction(0)
@@ -384,6 +391,7 @@ def _stated_end(container: InputContainer, stream: av.VideoStream) -> float | No
     except ValueError:
         pass
     if container.duration and len(container.streams) == 1:
-        begin = 0.0 if container.format.name == ABSOLUTE else begin
+        if container.format.name == FLASH:
+            begin -= REORDERED / (_rate(stream) or DEFAULT_RATE)
         return begin + container.duration / av.time_base
     return None

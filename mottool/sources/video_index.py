@@ -12,7 +12,7 @@ import av
 
 from mottool.errors import SegmentError
 from mottool.sources.holes import checked_container
-from mottool.sources.video import EDITED, FIXED_RATE, NO_TIMES, probe
+from mottool.sources.video import EDITED, HIDDEN_DAMAGE, NO_TIMES, probe
 
 __all__ = ["VideoIndex", "read_index"]
 
@@ -48,7 +48,7 @@ def read_index(path: Path, expected: int | None = None) -> VideoIndex:
                 raise _indivisible(path, "has no video stream")
             if container.format.name == "avi" or container.format.flags & NO_TIMES:
                 raise _indivisible(path, "has no presentation times")
-            if stream.codec_context.name in FIXED_RATE:
+            if stream.codec_context.name in HIDDEN_DAMAGE:
                 raise _indivisible(path, "may have lost frames, which only decoding finds")
             times: list[tuple[int, bool]] = []
             for packet in container.demux(stream):

@@ -27,7 +27,7 @@ def damage(path, begin=0.5, size=0.08):
 
 
 @pytest.mark.parametrize("name", ["a.mpg", "a.mxf"])
-def test_holes_of_a_codec_with_a_fixed_rate_need_no_message_of_ffmpeg(tmp_path, name):
+def test_holes_that_only_the_decoder_reports_are_found(tmp_path, name):
     path = video(tmp_path / name, 120, codec="mpeg2video")
     assert read(path)[0] == [*range(1, 121)]
     damage(path)
@@ -40,6 +40,15 @@ def test_holes_of_a_codec_with_a_fixed_rate_need_no_message_of_ffmpeg(tmp_path, 
     assert "missing after frame" in warnings[-1]
     with pytest.raises(SegmentError, match="only decoding finds"):
         read_index(path)
+
+
+def test_frames_that_were_never_written_are_no_holes(tmp_path):
+    ticks = [index for index in range(64) if index not in (20, 21, 50)]
+    for name in ("a.mpg", "a.ts", "a.mkv"):
+        codec = "libx264" if name == "a.mkv" else "mpeg2video"
+        path = video(tmp_path / name, 60, codec=codec, ticks=ticks)
+        assert read(path)[0] == [*range(1, 61)]
+        assert read(path)[2] == []
 
 
 def test_the_intervals_of_a_variable_rate_are_no_holes_if_there_is_damage_elsewhere(tmp_path):
@@ -89,9 +98,11 @@ def test_the_number_of_frames_in_a_long_hole_does_not_add_up_rounded_times(tmp_p
 
 
 def test_a_flash_video_whose_first_frame_is_late_is_whole(tmp_path):
-    path = video(tmp_path / "a.flv", 60)  # the first of its frames is shown after two periods
-    assert read(path)[2] == []
-    assert probe(path).frames == 60
+    for start in (0, 50):  # the first frame is shown two periods after the first packet
+        ticks = [start + index for index in range(60)]
+        path = video(tmp_path / "a.flv", 60, ticks=ticks)
+        assert read(path)[2] == []
+        assert probe(path).frames == 60
 
 
 def test_damage_of_a_raw_stream_that_the_decoder_conceals_is_reported(tmp_path):
