@@ -1,6 +1,7 @@
 """Still images: list those of a folder in natural order, read and write their pixels."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,13 @@ def frame_numbers(files: list[Path]) -> list[int]:
 
 
 def unnumbered(files: list[Path]) -> list[Path]:
-    """Return the images whose names are not like those of most, which are numbered as frames."""
-    if frame_numbers(files):
+    """Return the images whose names are not like those of at least half, which are numbered."""
+    if not files or frame_numbers(files):
         return []
     texts = [tuple(re.split("[0-9]+", file.stem)) for file in files]
-    usual = max(set(texts), key=texts.count, default=())
+    ((usual, _),) = Counter(texts).most_common(1)
     numbered = [file for file, text in zip(files, texts, strict=True) if text == usual]
-    if 2 * len(numbered) <= len(files) or not frame_numbers(numbered):
+    if 2 * len(numbered) < len(files) or not frame_numbers(numbered):
         return []
     return [file for file, text in zip(files, texts, strict=True) if text != usual]
 

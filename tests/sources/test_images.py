@@ -102,5 +102,8 @@ def test_a_copy_among_numbered_images_is_refused_where_rows_belong_to_them(tmp_p
     files = [tmp_path / f"{name}.jpg" for name in ("000001", "000002", "000002 (1)", "000003")]
     with pytest.raises(InputError, match=r"000002 \(1\).jpg among numbered images"):
         check_numbers(files)
+    masks = [tmp_path / f"{name}.png" for name in ("1", "1_mask", "2", "2_mask")]
+    with pytest.raises(InputError, match=r"1_mask.png among numbered images"):
+        check_numbers(masks)
     with pytest.raises(InputError, match=r"jumps from a1_x.jpg to a3_x.jpg"):
         check_numbers([tmp_path / "a1_x.jpg", tmp_path / "a3_x.jpg"])
