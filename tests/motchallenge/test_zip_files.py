@@ -11,7 +11,8 @@ from mottool.errors import InputError
 from mottool.formats.folders import rows_as_text
 from mottool.formats.registry import read
 from mottool.formats.sequence_rows import result_rows
-from mottool.metrics.inputs import find_ground_truth, find_results
+from mottool.metrics.ground_truth_files import find_ground_truth
+from mottool.metrics.inputs import find_results
 from mottool.stages.convert import Config, run
 
 RESULT = "1,1,15,20,30,80,0.5,-1,-1,-1\n"
