@@ -21,3 +21,12 @@ def test_a_checkout_has_the_build_of_its_installation(tmp_path):
     changed = package(tmp_path / "changed", linked=True)
     (changed / "stages/module.py").write_text("2")
     assert build(changed) != build(checkout)
+
+
+def test_build_changes_with_the_source(tmp_path):
+    assert build() == build.__wrapped__()
+    builds = [build.__wrapped__(tmp_path)]
+    for name, text in [("a.py", ""), ("a.py", "b"), ("b.py", "b")]:
+        (tmp_path / name).write_text(text)
+        builds.append(build.__wrapped__(tmp_path))
+    assert len({*builds}) == 4

@@ -18,7 +18,7 @@ from jobs import doubled, dying_once, hanging, moody, processes
 from rowed import rowed
 
 from mottool.cli.engine_options import EngineSettings, open_engine
-from mottool.engines import build, dask_cluster
+from mottool.engines import dask_cluster
 from mottool.engines.dask_cluster import DaskCluster
 from mottool.engines.task import Task
 from mottool.errors import DeviceError, InputError, SettingError
@@ -98,16 +98,6 @@ def test_a_worker_with_another_mottool_is_refused(cluster, monkeypatch):
         (outcome,) = engine.run([Task("a", doubled, (1,))])
     with pytest.raises(InputError, match="has mottool of .*and this machine of MainThread. Fix: i"):
         outcome.result()
-
-
-def test_build_changes_with_the_source(tmp_path, monkeypatch):
-    assert build.build() == build.build.__wrapped__()
-    monkeypatch.setattr(build, "PACKAGE", tmp_path)
-    builds = [build.build.__wrapped__()]
-    for name, text in [("a.py", ""), ("a.py", "b"), ("b.py", "b")]:
-        (tmp_path / name).write_text(text)
-        builds.append(build.build.__wrapped__())
-    assert len({*builds}) == 4
 
 
 def without_module():
