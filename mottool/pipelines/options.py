@@ -22,7 +22,7 @@ __all__ = [
 # The keys of `detectors.output_formats.OUTPUT_FORMATS`, which imports torch.
 DETECTOR_FORMATS = (
     *("end-to-end", "image-rows", "detr-rows", "yolox", "yolov8", "yolov8-rows", "yolov5", "ssd"),
-    "efficient-nms",
+    *("efficient-nms", "deepstream"),
     *("scored-boxes", "boxes-scores", "detr", "boxes-class-scores", "boxes-scores-classes"),
 )
 AUTO_BATCH = 0  # frames per call, to be measured

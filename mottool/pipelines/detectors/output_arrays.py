@@ -9,6 +9,7 @@ import torch
 from torchvision.ops import nms
 
 __all__ = [
+    "LARGEST_FRACTION",
     "Array",
     "Floats",
     "Outputs",
@@ -17,6 +18,7 @@ __all__ = [
     "are_cells",
     "boxes_first",
     "cell_count",
+    "decode_centres",
     "grid",
     "named_output",
     "rows_of",
@@ -32,6 +34,7 @@ Size = tuple[int, int]  # width and height of the network's input
 STRIDES = (8, 16, 32)  # of the three levels of YOLOX, YOLOv5 and YOLOv8
 # Variants for larger and smaller objects (p6, p2) and the tiny ones have other levels.
 LEVELS = (STRIDES, (8, 16, 32, 64), (4, 8, 16, 32), (16, 32))
+LARGEST_FRACTION = 1.01  # of the input's sides, of boxes relative to them
 MAX_OVERLAP = 0.65  # IoU of non-maximum suppression, as in YOLOX's evaluation
 MAP_AXES = 4  # image, channel, row and column
 
@@ -124,3 +127,10 @@ def named_output(outputs: Outputs, word: str) -> Array | None:
     """Return the only output whose name contains a word, None if there is not exactly one."""
     arrays = [values for name, values in outputs.items() if word in name.lower()]
     return arrays[0] if len(arrays) == 1 else None
+
+
+def decode_centres(rows: Floats, column: int) -> ScoredBoxes:
+    """Decode rows of centre, size and scores; `column` is that of the scores after the size."""
+    centre, sides = rows[:, :2], rows[:, 2:4]
+    boxes = np.concatenate((centre - sides / 2, centre + sides / 2), axis=1)
+    return ScoredBoxes(np.asarray(boxes, np.float32), rows[:, 4 + column])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mottool.pipelines.detectors.output_arrays import (
+    LARGEST_FRACTION,
     Array,
     Floats,
     Outputs,
@@ -19,17 +20,23 @@ from mottool.pipelines.detectors.output_arrays import (
     are_cells,
     boxes_first,
     cell_count,
+    decode_centres,
     grid,
     named_output,
     rows_of,
     table_of,
 )
+from mottool.pipelines.detectors.output_rows import (
+    decode_detr_rows,
+    decode_end_to_end,
+    decode_image_rows,
+    is_detr_rows,
+    is_end_to_end,
+    is_image_rows,
+)
 
 __all__ = ["LARGEST_FRACTION", "OUTPUT_FORMATS", "OutputFormat", "Outputs", "ScoredBoxes", "Size"]
 
-LARGEST_FRACTION = 1.01  # of the input's sides, of boxes relative to them
-WITH_MASKS_OR_POINTS = (6 + 32, 6 + 17 * 3)  # coefficients of a mask, or COCO's key points
-IMAGE_COLUMNS = 7  # image, box, class and score
 COCO_CATEGORIES = 91  # with the numbers that COCO leaves out
 
 
@@ -57,75 +64,6 @@ class OutputFormat:
     def counts_from_zero(self, outputs: Outputs) -> bool:
         """Return whether a box has class 0, which then is no background."""
         return self.classes is not None and bool((self.classes(outputs) == 0).any())
-
-
-def _is_end_to_end(outputs: Outputs, size: Size) -> bool:
-    """Recognise rows (n, 6) by their values: corners of boxes, scores in [0, 1], whole classes.
-
-    Masks or key points may follow. Rows of one negative number are empty, as those of score 0.
-    """
-    table = table_of(outputs)
-    if table is None or table.shape[1] < 6 or table.shape[1] == IMAGE_COLUMNS:
-        return False
-    if table.shape[1] not in {6, *WITH_MASKS_OR_POINTS} and not (table[:, 4] > 0).any():
-        return False
-    if table.shape[1] > 6 and (are_cells(len(table), size) or are_cells(len(table), size, 3)):
-        return False
-    negative, people = table[table[:, 4] < 0], table[table[:, 4] > 0]
-    padded = (negative == negative[:, :1]).all()
-    ordered = (people[:, 2:4] >= people[:, :2]).all()
-    probable = (people[:, 4] <= 1).all() and _are_classes(people[:, 5])
-    return bool(padded and ordered and probable)
-
-
-def _are_classes(values: Array) -> bool:
-    return bool((values >= 0).all() and (values == np.rint(values)).all())
-
-
-def _decode_end_to_end(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
-    """Decode rows (n, 6): box, score, class (Ultralytics' exports with NMS, YOLO26, DeepStream)."""
-    rows = rows_of(outputs)
-    rows = rows[rows[:, 5] == person]
-    return ScoredBoxes(rows[:, :4], rows[:, 4])
-
-
-def _is_image_rows(outputs: Outputs, size: Size) -> bool:
-    """Recognise rows (n, 7) by their values: image, corners of a box, a class and a score."""
-    table = table_of(outputs)
-    if table is None or table.shape[1] != IMAGE_COLUMNS or are_cells(len(table), size):
-        return False
-    ordered = (table[:, 3:5] >= table[:, 1:3]).all()
-    scores = table[:, 11 - _class_column(table)]
-    of_image = (table[:, 0] == 0).all() and _are_classes(table[:, _class_column(table)])
-    return bool(ordered and of_image and (scores >= 0).all() and (scores <= 1).all())
-
-
-def _class_column(table: Array) -> int:
-    """Return the column of classes in rows (n, 7): YOLOv7's precede the scores."""
-    return 5 if _are_classes(table[:, 5]) else 6
-
-
-def _decode_image_rows(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
-    """Decode rows (n, 7): image, box, and class and score in either order."""
-    rows = rows_of(outputs)
-    column = _class_column(rows)
-    rows = rows[rows[:, column] == person]
-    return ScoredBoxes(rows[:, 1:5], rows[:, 11 - column])
-
-
-def _is_detr_rows(outputs: Outputs, size: Size) -> bool:
-    """Recognise rows (n, 4 + classes) of values that are all in [0, 1]."""
-    table = table_of(outputs)
-    if table is None or len(table) < 2 or table.shape[1] <= 4 or are_cells(len(table), size):
-        return False
-    return bool(table.min() >= 0 and 0 < table.max() <= LARGEST_FRACTION)
-
-
-def _decode_detr_rows(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
-    """Decode rows (n, 4 + classes): centre and size in [0, 1], scores (Ultralytics')."""
-    rows = rows_of(outputs)
-    rows[:, :4] *= np.array([*size, *size], np.float32)
-    return _decode_centres(rows, person)
 
 
 def _is_yolox(outputs: Outputs, size: Size) -> bool:
@@ -158,7 +96,7 @@ def _is_yolov8(outputs: Outputs, size: Size) -> bool:
 
 def _decode_yolov8(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     """Decode columns (4 + classes, N): centre, size, classes."""
-    return _decode_centres(rows_of(outputs).T, person)
+    return decode_centres(rows_of(outputs).T, person)
 
 
 def _is_yolov8_in_rows(outputs: Outputs, size: Size) -> bool:
@@ -168,7 +106,7 @@ def _is_yolov8_in_rows(outputs: Outputs, size: Size) -> bool:
 
 def _decode_yolov8_in_rows(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     """Decode rows (N, 4 + classes), the transpose of YOLOv8's output."""
-    return _decode_centres(rows_of(outputs), person)
+    return decode_centres(rows_of(outputs), person)
 
 
 def _is_yolov5(outputs: Outputs, size: Size) -> bool:
@@ -179,15 +117,8 @@ def _is_yolov5(outputs: Outputs, size: Size) -> bool:
 def _decode_yolov5(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     """Decode rows (3 N, 5 + classes): centre, size, objectness, classes, for three anchors."""
     rows = rows_of(outputs)
-    boxes, scores = _decode_centres(rows, person + 1)
+    boxes, scores = decode_centres(rows, person + 1)
     return ScoredBoxes(boxes, np.asarray(rows[:, 4] * scores, np.float32))
-
-
-def _decode_centres(rows: Floats, column: int) -> ScoredBoxes:
-    """Decode rows of centre, size and scores; `column` is that of the scores after the size."""
-    centre, sides = rows[:, :2], rows[:, 2:4]
-    boxes = np.concatenate((centre - sides / 2, centre + sides / 2), axis=1)
-    return ScoredBoxes(np.asarray(boxes, np.float32), rows[:, 4 + column])
 
 
 def _is_ssd(outputs: Outputs, size: Size) -> bool:
@@ -238,6 +169,21 @@ def _decode_scores_and_classes(outputs: Outputs, size: Size, person: int) -> Sco
     return ScoredBoxes(arrays[boxes][people], arrays[scores][people].astype(np.float32))
 
 
+def _are_columns(outputs: Outputs, size: Size) -> bool:
+    """Recognise boxes (n, 4) beside two columns (n, 1)."""
+    if not _are_boxes(4, 2, 2)(outputs, size):
+        return False
+    _, *columns = boxes_first(outputs).values()
+    return all(column.shape[1] == 1 for column in columns)
+
+
+def _decode_columns(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
+    """Decode boxes (n, 4), scores (n, 1) and classes (n, 1) (DeepStream-Yolo)."""
+    boxes, *columns = (arrays := boxes_first(outputs))
+    flat = {name: arrays[name][:, 0] for name in columns}
+    return _decode_scores_and_classes({boxes: arrays[boxes], **flat}, size, person)
+
+
 def _classes_of_scores(outputs: Outputs) -> Array:
     """Return the classes of boxes (n, 4) with scores (n,) above 0 and classes (n,)."""
     _, *others = (arrays := boxes_first(outputs))
@@ -273,7 +219,7 @@ def _decode_detr(outputs: Outputs, size: Size, person: int) -> ScoredBoxes:
     column = 1 if logits.shape[1] == COCO_CATEGORIES and person == 0 else person
     scores = 1 / (1 + np.exp(-logits[:, column].astype(np.float32)))
     scaled = boxes * np.array([*size, *size], np.float32)
-    boxes = _decode_centres(np.c_[scaled, scores], 0).boxes
+    boxes = decode_centres(np.c_[scaled, scores], 0).boxes
     return ScoredBoxes(boxes, np.asarray(scores, np.float32))
 
 
@@ -305,22 +251,22 @@ def _decode_efficient_nms(outputs: Outputs, size: Size, person: int) -> ScoredBo
 OUTPUT_FORMATS = (
     OutputFormat(
         "rows of box, score and class: (n, 6)",
-        _is_end_to_end,
-        _decode_end_to_end,
+        is_end_to_end,
+        decode_end_to_end,
         needs_nms=True,
         may_be_relative=True,
         key="end-to-end",
     ),
     OutputFormat(
         "YOLOv7 and YOLO-NAS with NMS: (n, 7)",
-        _is_image_rows,
-        _decode_image_rows,
+        is_image_rows,
+        decode_image_rows,
         key="image-rows",
     ),
     OutputFormat(
         "RT-DETR in rows: (n, 4 + classes) in [0, 1]",
-        _is_detr_rows,
-        _decode_detr_rows,
+        is_detr_rows,
+        decode_detr_rows,
         key="detr-rows",
     ),
     OutputFormat("YOLOX: (N, 5 + classes)", _is_yolox, _decode_yolox, needs_nms=True, key="yolox"),
@@ -383,5 +329,13 @@ OUTPUT_FORMATS = (
         may_be_relative=True,
         classes=_classes_of_scores,
         key="boxes-scores-classes",
+    ),
+    OutputFormat(
+        "DeepStream: boxes (n, 4), scores (n, 1) and classes (n, 1)",
+        _are_columns,
+        _decode_columns,
+        needs_nms=True,
+        may_be_relative=True,
+        key="deepstream",
     ),
 )

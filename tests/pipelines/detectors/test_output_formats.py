@@ -230,6 +230,11 @@ EXPORTS |= {
         "labels": np.array([0, 0, 1]),
         "scores": np.array([*SCORES, 0.7], np.float32),
     },
+    "columns of DeepStream": {
+        "boxes": table(len(CELLS), 4, PEOPLE),
+        "scores": np.pad(SCORES, (0, len(CELLS) - 2))[:, None],
+        "classes": np.zeros((len(CELLS), 1), np.float32),
+    },
     "four levels": {"output0": table(len(CELLS) + 1, 84, CENTRES, SCORES)},
 }
 EXPORTS["detr of 91 classes"]["labels"][:, 1:81] = LOGITS
