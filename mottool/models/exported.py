@@ -132,6 +132,8 @@ def _onnx(path: Path, compute: Compute) -> Opened:
     inputs = session.get_inputs()
     sizes = [given.name for given in inputs if _is_size(given)]
     inputs = [given for given in inputs if given.name not in sizes]
+    if not inputs:
+        raise CheckpointError(f"{path} takes no images", "export it with images as its input")
     first = inputs[0]
     if first.type not in INPUT_TYPES:
         fix = "export it with float32 or uint8 images"

@@ -132,6 +132,19 @@ def test_a_network_of_another_task_is_refused(tmp_path):
         make_detector("onnx", Options(weights=path, input=(64, 64)))
 
 
+def test_a_network_without_an_input_is_refused(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    value = onnx.numpy_helper.from_array(np.zeros((1, 4), np.float32), "boxes")
+    result = onnx.helper.make_tensor_value_info("out", onnx.TensorProto.FLOAT, [1, 4])
+    node = onnx.helper.make_node("Identity", ["boxes"], ["out"])
+    graph = onnx.helper.make_graph([node], "constant", [], [result], [value])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    path = tmp_path / "det.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    with pytest.raises(CheckpointError, match="takes no images"):
+        make_detector("onnx", Options(weights=path, input=(64, 64)))
+
+
 def test_a_detector_that_takes_the_size_of_images_gets_that_of_its_input(tmp_path, sequence):
     path = whole_image_onnx(tmp_path / "det.onnx")
     detector = make_detector("onnx", Options(weights=path, input=(256, 192)))
