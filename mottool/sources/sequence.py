@@ -262,6 +262,8 @@ def check_numbers(files: list[Path]) -> None:
     for index in range(1, len(numbers)):
         if numbers[index] != numbers[index - 1] + 1:
             before, after = files[index - 1], files[index]
+            fix = f"copy {before.name} to each missing name, or number images and rows anew, so "
+            fix += "that frames match the gt and det files"
             raise InputError(f"{before.parent} jumps from {before.name} to {after.name}", fix)
 
 

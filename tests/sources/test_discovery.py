@@ -247,7 +247,9 @@ def test_gap_in_numbered_images_is_refused(tmp_path, name):
     folder = seqinfo(tmp_path / "seq")
     images(folder / "img1", 4, name=name)
     (folder / "img1" / name.format(3)).unlink()
-    assert f"jumps from {name.format(2)} to {name.format(4)}" in refused(folder)
+    message = refused(folder)
+    assert f"jumps from {name.format(2)} to {name.format(4)}" in message
+    assert f"Fix: copy {name.format(2)} to each missing name" in message
 
 
 def test_numbered_images_begin_with_0_or_1(tmp_path):
