@@ -15,23 +15,27 @@ __all__ = [
 ]
 
 
-def colours_onnx(path: Path, batch: int | str = "n", size: tuple[int, int] | None = None) -> Path:
-    """Write a network of the mean of each plane, (B, 3, H, W) to (B, 3).
+def colours_onnx(
+    path: Path, batch: int | str = "n", size: tuple[int, int] | None = None, factor: float = 1
+) -> Path:
+    """Write a network of the mean of each plane times `factor`, (B, 3, H, W) to (B, 3).
 
     `size` is the input's width and height; None allows any.
     """
     onnx = pytest.importorskip("onnx")
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, helper, numpy_helper
 
     width, height = size or ("w", "h")
     node = helper.make_node("GlobalAveragePool", ["images"], ["means"])
-    flat = helper.make_node("Flatten", ["means"], ["embedding"])
+    flat = helper.make_node("Flatten", ["means"], ["flat"])
+    scaled = helper.make_node("Mul", ["flat", "factor"], ["embedding"])
     _save(
         onnx,
         path,
-        [node, flat],
+        [node, flat, scaled],
         helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, height, width]),
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [batch, 3])],
+        [numpy_helper.from_array(np.float32(factor), "factor")],
     )
     return path
 

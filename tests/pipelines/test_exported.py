@@ -72,6 +72,13 @@ def test_nan_of_one_runtime_is_recomputed_with_the_other(tmp_path):
     np.testing.assert_allclose(result[1], 1 / np.sqrt(3), atol=1e-3)
 
 
+@pytest.mark.parametrize(("factor", "length"), [(1e30, r"\S+e\+"), (0, "0")])
+def test_features_without_a_direction_are_refused(tmp_path, factor, length):
+    path = colours_onnx(tmp_path / "a.onnx", factor=factor)
+    with pytest.raises(CheckpointError, match=f"gives features of the length {length}"):
+        ExportedEmbedder(path, None, CPU)
+
+
 @pytest.fixture
 def sequence(tmp_path):
     (tmp_path / "SEQ").mkdir()

@@ -21,6 +21,7 @@ __all__ = ["ExportedEmbedder", "embedder"]
 
 Floats = npt.NDArray[np.float32]
 DEFAULT_SIZE = 128, 256  # width and height if the file leaves them open
+LONGEST = 1e18  # features: in float32, the squares of larger ones are infinite
 
 
 def embedder(name: str, options: Options) -> "ExportedEmbedder":
@@ -61,12 +62,19 @@ class ExportedEmbedder:
             self.network = open_exported(path, compute, by_openvino=True)
             features = self._features(blank[None])
         self.size = features.shape[1]
-        self._check_difference(features)
+        self._check_features(features)
 
-    def _check_difference(self, blank: Floats) -> None:
-        """Raise `CheckpointError` if the features of noise equal those of black, (1, D)."""
+    def _check_features(self, blank: Floats) -> None:
+        """Raise `CheckpointError` if features of noise have no direction, or are those of black.
+
+        The latter are `blank` (1, D).
+        """
         noise = np.random.default_rng(0).integers(0, 256, (self.height, self.width, 3), np.uint8)
         features = self._features(planes(noise, self.pixels)[None])
+        length = float(np.linalg.norm(features.astype(np.float64)))
+        if not 0 < length < LONGEST:
+            problem = f"{self.network.path} gives features of the length {length:g}"
+            raise CheckpointError(problem, "export a network with floating-point features")
         if np.array_equal(features, blank):
             problem = f"{self.network.path} gives every image the same embedding"
             raise CheckpointError(problem, "check --embedder-pixels, or export the network anew")
