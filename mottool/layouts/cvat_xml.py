@@ -7,7 +7,7 @@ as CVAT does, unless the object is outside the picture after the first.
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from xml.etree.ElementTree import Element, ParseError, iterparse
 
 import numpy as np
@@ -51,7 +51,7 @@ def name_of(labels: Path) -> str:
     """Return the name of the video that a file names, else that of the file or its folder."""
     for element in _elements(labels):
         if element.tag == "source" and element.text:
-            return Path(element.text).stem
+            return PureWindowsPath(element.text).stem  # with separators of either system
         if element.tag in ("track", "image"):
             break
     return labels.resolve().parent.name if labels.name == FILE else labels.stem

@@ -35,7 +35,12 @@ def test_boxes_between_key_frames_are_interpolated_while_the_object_is_inside(tm
 
 
 @pytest.mark.parametrize(
-    ("source", "name"), [("<source>a/street.mp4</source>", "street"), ("", "folder")]
+    ("source", "name"),
+    [
+        ("<source>a/street.mp4</source>", "street"),
+        ("<source>C:\\a\\street.mp4</source>", "street"),
+        ("", "folder"),
+    ],
 )
 def test_the_sequence_has_the_name_of_the_video(tmp_path, source, name):
     folder = tmp_path / "folder"
