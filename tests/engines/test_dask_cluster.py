@@ -190,7 +190,9 @@ def test_a_command_without_a_scheduler_ends(tmp_path):
 
 def test_workers_started_here_print_nothing_when_a_terminal_is_interrupted():
     """Ctrl-C reaches all processes of a terminal; workers printed tracebacks."""
-    code = "import time\nfrom mottool.engines.dask_cluster import DaskCluster\n"
+    # Background processes of a shell may ignore Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "import time\nfrom mottool.engines.dask_cluster import DaskCluster\n"
     code += "from mottool.engines.task import Task\n"
     code += "with DaskCluster(None, workers=2) as engine:\n    print('ready', flush=True)\n"
     code += "    tasks = [Task(str(n), time.sleep, (0.02,)) for n in range(9999)]\n"
