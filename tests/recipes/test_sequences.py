@@ -28,7 +28,7 @@ def images_and_labels(folder, layout):
         split = kitti(folder)
         return split / "image_02", split / "label_02/0000.txt"
     split = ultralytics(folder)
-    return split / "images/street", split / "labels/street/000001.txt"
+    return split / "images/film", split / "labels/film/000001.txt"
 
 
 @pytest.mark.parametrize("layout", [kitti, ultralytics])
