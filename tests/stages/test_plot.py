@@ -221,7 +221,7 @@ def test_tracker_of_other_sequences_is_left_out_of_the_curves_by_name(work):
 def test_tracker_with_a_malformed_result_does_not_keep_the_others_from_the_curves(work):
     odd = work / "work/tracks/odd"
     odd.mkdir()
-    (odd / "seq.txt").write_text("no,result\n")
+    (odd / "seq.txt").write_text("1,2\n")
     done = called(work, "hota", "--gt", work / "gt")
     assert done.exit_code == 1
     assert f"mottool: odd: {odd}/seq.txt line 1 has 2 columns. Fix: " in done.stderr
