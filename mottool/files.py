@@ -16,6 +16,7 @@ from typing import Any
 from mottool.errors import InputError, OutputError, writing
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "UNPACK_FIX",
     "UNPACK_VARIABLE",
     "atomic_write",
@@ -34,6 +35,9 @@ __all__ = [
 
 CHECKSUM = "record_sha256"  # in a JSON record, of its other entries
 STALE_SECONDS = 3600  # age after which a temporary file has lost its writer
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
 RATIO, SLACK = 100, 1 << 24  # of unpacked to packed text; tracks have a ratio of 4 to 20
 UNPACK_VARIABLE = "MOTTOOL_UNPACK_LIMIT"  # processes that are started inherit it
 UNPACK_FIX = "check the file; if it is right, run mottool --unpack-limit 10 COMMAND"

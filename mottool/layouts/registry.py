@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mottool.errors import InputError
-from mottool.files import file_digest, safe_name, visible_files
+from mottool.files import IMAGE_SUFFIXES, file_digest, safe_name, visible_files
 from mottool.motchallenge.rules import CLASS_FILE
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LAYOUTS",
-    "IMAGE_SUFFIXES",
     "Layout",
     "layout_of",
     "layout_of_images",
@@ -34,9 +33,6 @@ __all__ = [
     "read_ground_truth",
     "rules_of",
 ]
-
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)

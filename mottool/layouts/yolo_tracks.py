@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from mottool.errors import InputError, from_os_error
+from mottool.files import IMAGE_SUFFIXES
 from mottool.layouts.labels import Labels, read_lines, to_float
-from mottool.layouts.registry import IMAGE_SUFFIXES
 from mottool.motchallenge.seqinfo import read_seqinfo
 
 __all__ = [

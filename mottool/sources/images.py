@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mottool.errors import InputError
-from mottool.files import UNPACK_FIX, atomic_write, unpack_factor
+from mottool.files import IMAGE_SUFFIXES, UNPACK_FIX, atomic_write, unpack_factor
 from mottool.sources.jpeg import decode_jpeg
 
 __all__ = [
@@ -28,9 +28,6 @@ __all__ = [
     "write_image",
 ]
 
-SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
 ORIENTATION = 0x0112  # the EXIF tag
 FLOATS = "F"  # Pillow's mode of floating-point values, as of thermal cameras
 UPRIGHT = 1  # its value for an image that is stored upright
@@ -42,7 +39,7 @@ UNREADABLE_FIX = "replace or remove it"
 def is_image(path: Path | str) -> bool:
     """Return whether a file name is that of an image; hidden files are excluded."""
     path = Path(path)
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def natural_key(path: Path) -> tuple[list[str | int], str]:

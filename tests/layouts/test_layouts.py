@@ -207,6 +207,14 @@ def test_a_missing_image_is_refused(tmp_path, make):
         open_dataset(split, no_warning)
 
 
+def test_images_of_every_kind_that_is_read_are_counted(tmp_path):
+    """The layouts had a list of suffixes of their own."""
+    for image in (split := kitti(tmp_path)).glob("image_02/*/*.png"):
+        image.rename(image.with_suffix(".ppm"))
+    (file,) = find_ground_truth([split]).values()
+    assert file.length == find_sequences([split])[0].length == FRAMES
+
+
 def test_labels_of_ultralytics_belong_to_images_by_name(tmp_path):
     split = ultralytics(tmp_path)
     (sequence,) = find_sequences([split])
