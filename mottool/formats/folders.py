@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from mottool.errors import InputError
 from mottool.files import atomic_write, safe_name
 from mottool.formats.sequence_rows import (
@@ -20,9 +18,8 @@ from mottool.formats.sequence_rows import (
 )
 from mottool.metrics.ground_truth_files import find_ground_truth
 from mottool.metrics.inputs import find_tracker
-from mottool.motchallenge.class_names import read_named_rows
+from mottool.motchallenge.class_names import class_column, read_named_rows
 from mottool.motchallenge.rows import Rows, parse_rows, read_rows
-from mottool.motchallenge.rules import PEDESTRIAN
 from mottool.motchallenge.seqinfo import SeqInfo, read_seqinfo
 from mottool.motchallenge.zip_files import is_archive_name, read_results, write_archive
 
@@ -83,10 +80,7 @@ def _by_columns(files: Mapping[str, Rows], warn: Callable[[str], None]) -> list[
         if rows.rest.shape[1] == GROUND_TRUTH_COLUMNS:
             sequences.append(replace(ground_truth_rows(name, rows), guessed=True))
             continue
-        classes = rows.rest[:, 1] if rows.rest.shape[1] > 1 else np.zeros(0)
-        others = len(set(classes.tolist())) > 1 or classes.max(initial=0) > PEDESTRIAN
-        if (classes >= 0).all() and (classes % 1 == 0).all() and others:
-            warn_of_classes(name, [f"{number:.0f}" for number in classes], warn)
+        warn_of_classes(name, (f"{number:.0f}" for number in class_column(rows)), warn)
         sequences.append(result_rows(name, rows))
     return sequences
 

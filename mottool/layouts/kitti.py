@@ -11,11 +11,12 @@ from pathlib import Path
 
 from mottool.errors import InputError
 from mottool.layouts.labels import Labels, read_lines, to_float
+from mottool.motchallenge.other_texts import KITTI_COLUMNS, is_kitti
 
 __all__ = ["find", "image_folders", "images_of", "labels_of", "read", "recognises"]
 
 LABELS, IMAGES = "label_02", "image_02"
-TRUTH_COLUMNS, RESULT_COLUMNS = 17, 18
+TRUTH_COLUMNS, RESULT_COLUMNS = KITTI_COLUMNS
 DONT_CARE = "DontCare"
 RENAMED = {"Person": "Person_sitting"}  # labels have the first name, the devkit the second
 MAX_OCCLUSION = 2
@@ -30,10 +31,9 @@ def recognises(file: Path) -> bool:
         return True
     try:
         with file.open(encoding="utf-8") as text:
-            words = text.readline().split()
+            return is_kitti(text.readline())
     except (OSError, UnicodeDecodeError):
         return False
-    return len(words) in (TRUTH_COLUMNS, RESULT_COLUMNS) and words[2].replace("_", "").isalpha()
 
 
 def find(path: Path) -> list[Path]:

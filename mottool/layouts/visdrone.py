@@ -6,6 +6,7 @@ category, truncation, occlusion, separated by commas. Categories 0 (ignored regi
 are regions in which results are not scored.
 """
 
+from operator import contains
 from pathlib import Path
 
 from mottool.errors import InputError
@@ -34,19 +35,19 @@ def _begins_with_rows(file: Path) -> bool:
     """Return whether the last three columns are a category, a truncation and an occlusion."""
     try:
         with file.open(encoding="utf-8-sig") as text:
-            lines = text.read(START).splitlines()[:-1] or [""]
-        rows = [[float(cell) for cell in line.split(",")] for line in lines]
+            categories = {_category(line) for line in text.read(START).splitlines()[:-1]}
     except (OSError, ValueError):  # also of text that is not UTF-8
         return False
-    valid = all(
-        len(row) == COLUMNS
-        and row[6] in (0, 1)
-        and row[7] in range(len(CLASSES))
-        and row[8] in range(2)
-        and row[9] in range(3)
-        for row in rows
-    )
-    return valid and len({row[7] for row in rows}) > 1
+    return len(categories) > 1
+
+
+def _category(line: str) -> float:
+    """Return the category of a row; raise `ValueError` if it is none of VisDrone's."""
+    row = [float(cell) for cell in line.split(",")]
+    allowed = range(2), range(len(CLASSES)), range(2), range(3)
+    if len(row) != COLUMNS or not all(map(contains, allowed, row[6:])):
+        raise ValueError(line)
+    return row[7]
 
 
 def find(path: Path) -> list[Path]:

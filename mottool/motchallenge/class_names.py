@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from mottool.errors import InputError, did_you_mean
 from mottool.motchallenge.rows import Rows, read_rows
 from mottool.motchallenge.rules import CLASS_COLUMNS, CLASS_FILE, CLASS_NAMES, PEDESTRIAN
 
 __all__ = [
+    "class_column",
     "class_key",
     "class_number",
     "number_classes",
@@ -23,6 +25,17 @@ __all__ = [
 ]
 
 PEDESTRIANS = ("person", "people", "human", "pedestrain")  # the last is CenterTrack's spelling
+
+
+def class_column(rows: Rows) -> npt.NDArray[np.float64]:
+    """Return the classes (n,) in column 8 of results or detections.
+
+    It is empty if all are 0 or all are 1, which is people, or if the column has other numbers.
+    """
+    values = rows.rest[:, 1] if rows.rest.shape[1] > 1 else np.zeros(0)
+    whole = bool((values >= 0).all() and (values % 1 == 0).all())
+    others = len(np.unique(values)) > 1 or values.max(initial=0) > PEDESTRIAN
+    return values if whole and others else np.zeros(0)
 
 
 def class_key(name: str) -> str:

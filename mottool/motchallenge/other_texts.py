@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["OtherText", "describe_other_text"]
+__all__ = ["KITTI_COLUMNS", "OtherText", "describe_other_text", "is_kitti"]
 
 LONGEST = 1000  # characters of a line that are examined
 NUMBER = r"-?\d+(?:\.\d+)?"
@@ -46,7 +46,8 @@ def _is_header(line: str) -> bool:
     )
 
 
-def _is_kitti(line: str) -> bool:
+def is_kitti(line: str) -> bool:
+    """Return whether a line is a row of KITTI tracking: the third of its columns is a class."""
     words = line.split()
     return len(words) in KITTI_COLUMNS and words[2].replace("_", "").isalpha()
 
@@ -71,7 +72,7 @@ OTHER_TEXTS: tuple[tuple[Callable[[str], bool], OtherText], ...] = (
         OtherText("is JSON, not rows", "run mottool convert on a .json of COCO's format first"),
     ),
     (
-        _is_kitti,
+        is_kitti,
         OtherText("holds rows of KITTI tracking", "run mottool convert first, and give its output"),
     ),
     (_is_header, OtherText("begins with a header", "remove that line")),

@@ -20,6 +20,7 @@ from mottool.boxes import xyxy_from_tlwh
 from mottool.detections import PERSON, Detections
 from mottool.errors import InputError
 from mottool.files import visible_files
+from mottool.motchallenge.class_names import class_column
 from mottool.motchallenge.rows import Rows, read_rows, rows_from_table
 from mottool.motchallenge.rules import PEDESTRIAN, detect_rules
 
@@ -73,7 +74,7 @@ class PublicDetections:
             margin=margin,
             dropped=int((~keep).sum()),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            classes=_classes(rows),
+            classes=tuple(map(int, np.unique(class_column(rows)))),
         )
 
     @classmethod
@@ -117,14 +118,6 @@ class PublicDetections:
             classes=np.full(len(boxes), PERSON, np.uint16),
             embeddings=None if self.embeddings is None else self.embeddings[rows],
         )
-
-
-def _classes(rows: Rows) -> tuple[int, ...]:
-    """Return the classes in column 8; () if all are 0 or all 1, or if it has other numbers."""
-    values = np.unique(rows.rest[:, 1]) if rows.rest.shape[1] > 1 else np.zeros(0)
-    whole = bool((values >= 0).all() and (values % 1 == 0).all())
-    others = len(values) > 1 or values.max(initial=0) > PEDESTRIAN
-    return tuple(map(int, values)) if whole and others else ()
 
 
 def probabilities(
