@@ -48,7 +48,7 @@ class BaseEngine(ABC):
         At least one task must have been submitted. Raises as `Engine.run`.
         """
 
-    def fill(self) -> None:  # noqa: B027
+    def fill(self) -> None:  # noqa: B027  # an engine need not do anything
         """Start submitted tasks as far as there is room for them, without waiting."""
 
     def cancel(self) -> None:

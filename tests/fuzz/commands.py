@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archives import archive
-from benchmarks.kill_commands import make_checkpoint, make_results, make_rows, make_street
+from benchmarks.kill_cases import make_checkpoint, make_results, make_rows, make_street
 from datasets import coco, crowdhuman, train_list, yolo
 from footage import seqinfo, video
 from layouts import bdd100k, cvat_xml, kitti, visdrone

@@ -5,7 +5,8 @@ import os
 import sys
 
 import pytest
-from benchmarks.kill_commands import CASES, OUT, files_of, in_fork, run_command
+from benchmarks.kill_cases import CASES
+from benchmarks.kill_commands import OUT, files_of, in_fork, run_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="uses Linux's capabilities")
 VERSION, CAPABILITIES = 0x20080522, 0b1110  # may write, read and own everything, as root may
