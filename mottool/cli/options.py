@@ -289,7 +289,7 @@ def _decorate(
     """Add options to `wrapper`, after giving it the help text and the options of `command`."""
     wrapper.__doc__ = command.__doc__
     wrapper.__name__ = command.__name__
-    wrapper.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    wrapper.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]  # click's
     for option in reversed(options):
         wrapper = option(wrapper)
     return wrapper

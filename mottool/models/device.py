@@ -152,7 +152,7 @@ class DeviceTimer:
         """Return the present time, or an event that a CUDA device records when it gets there."""
         if self._compute.device.type != "cuda":
             return perf_counter()
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
         event.record(torch.cuda.current_stream(self._compute.device))
         return event
 
@@ -176,7 +176,7 @@ class SideStream:
         """Create the stream."""
         self._stream: torch.cuda.Stream | None = None
         if compute.device.type == "cuda":
-            self._stream = torch.cuda.Stream(compute.device)  # type: ignore[no-untyped-call]
+            self._stream = torch.cuda.Stream(compute.device)  # type: ignore[no-untyped-call]  # torch's
 
     @contextmanager
     def entered(self) -> Iterator[None]:

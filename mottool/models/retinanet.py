@@ -119,7 +119,7 @@ class BottomUpPyramid(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.xavier_uniform_(module.weight)  # Keras's default
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]  # a Tensor
 
     @staticmethod
     def _laterals(channels: Sequence[int]) -> nn.ModuleList:
@@ -180,7 +180,7 @@ class Subnet(nn.Module):
         self.norms = nn.ModuleList(level_norms(width, levels) for _ in range(depth))
         self.prediction = nn.Conv2d(width, outputs, 3, padding=1)
         for convolution in self.tower:
-            nn.init.normal_(convolution.weight, std=0.01)  # type: ignore[arg-type]
+            nn.init.normal_(convolution.weight, std=0.01)  # type: ignore[arg-type]  # a Tensor
             nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
         nn.init.normal_(self.prediction.weight, std=1e-5)
         nn.init.constant_(self.prediction.bias, bias)  # type: ignore[arg-type]
